@@ -1,0 +1,362 @@
+//! What a staged release would change for visitors, and the sentence that says so.
+//!
+//! Both sides of the comparison are merged sites as visitors would get them, originals and slots included; so a
+//! layout release to a partner that inherits the framework alone shows up on the partner's own pages, where it acts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
+
+use html5gum::{Token, Tokenizer};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ReleaseVersion, SiteId};
+use crate::path::SitePath;
+
+/// How far a path differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nature {
+    /// The path is new.
+    New,
+    /// Words alone, and the marks around words.
+    Text,
+    /// More than words: layout, links out, scripts, forms, pictures; or a file that is no page.
+    Content,
+    /// The path is gone.
+    Removed,
+}
+
+impl fmt::Display for Nature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "new",
+            Self::Text => "text changed",
+            Self::Content => "more than text changed",
+            Self::Removed => "removed",
+        })
+    }
+}
+
+/// One path that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedPath {
+    /// How far.
+    pub nature: Nature,
+    /// The size after the change; 0 for a removed path.
+    pub bytes: u64,
+}
+
+/// The difference between the live site and the one a release would make.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whether nothing from this main site is live yet.
+    pub first: bool,
+    /// The contract's versions before and after, where they differ.
+    pub contract: Option<(u32, u32)>,
+    /// Every path that differs.
+    pub paths: BTreeMap<SitePath, ChangedPath>,
+    /// Scripts, forms and external hosts that the live pages do not have.
+    pub new_risks: Risks,
+}
+
+/// What a page brings that an operator wants to know of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Risks {
+    /// Scripts: by address, or `inline`.
+    pub scripts: BTreeSet<String>,
+    /// Where forms are sent.
+    pub forms: BTreeSet<String>,
+    /// Hosts that pages load from, send to or link to.
+    pub hosts: BTreeSet<String>,
+}
+
+/// What [`compare_pages`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageShape {
+    skeleton: Vec<String>,
+    /// Scripts, forms and external hosts of the page.
+    pub risks: Risks,
+}
+
+/// Elements that are marks around words. Without attributes of their own they count as text.
+const TEXT_ELEMENTS: [&str; 32] = [
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "li",
+    "em",
+    "strong",
+    "b",
+    "i",
+    "code",
+    "pre",
+    "br",
+    "hr",
+    "blockquote",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "dl",
+    "dt",
+    "dd",
+    "s",
+    "small",
+    "sub",
+    "sup",
+];
+
+/// Attributes whose address may take a visitor or their data somewhere.
+const ADDRESSES: [&str; 8] = ["href", "src", "srcset", "action", "formaction", "data", "poster", "ping"];
+
+impl Change {
+    /// Every differing path with its nature and size.
+    pub fn paths(&self) -> impl Iterator<Item = (&SitePath, Nature, u64)> {
+        self.paths.iter().map(|(path, changed)| (path, changed.nature, changed.bytes))
+    }
+
+    /// Whether visitors would notice nothing.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.contract.is_none()
+    }
+
+    /// The sentence an operator reads before deciding.
+    pub fn sentence(&self, main: &SiteId, version: ReleaseVersion) -> String {
+        let mut text = format!("Release {version} from {main}: {}", self.counts());
+        if let Some((from, to)) = self.contract {
+            let _ = write!(text, "; the contract changes from version {from} to {to}");
+        }
+        let only_text = !self.paths.is_empty() && self.paths.values().all(|p| p.nature == Nature::Text);
+        if only_text {
+            text.push_str("; text only");
+        }
+        let _ = write!(text, "; {}; signature valid", self.new_risks);
+        text
+    }
+
+    fn counts(&self) -> String {
+        let count = |wanted: &[Nature]| self.paths.values().filter(|p| wanted.contains(&p.nature)).count();
+        let parts = [
+            (count(&[Nature::Text, Nature::Content]), "changed"),
+            (count(&[Nature::New]), "new"),
+            (count(&[Nature::Removed]), "removed"),
+        ];
+        let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if said.is_empty() { "nothing that visitors would notice".to_owned() } else { said.join(", ") }
+    }
+}
+
+impl Risks {
+    /// What is here and not in `known`.
+    #[must_use]
+    pub fn beyond(&self, known: &Self) -> Self {
+        let new = |here: &BTreeSet<String>, there: &BTreeSet<String>| here.difference(there).cloned().collect();
+        Self {
+            scripts: new(&self.scripts, &known.scripts),
+            forms: new(&self.forms, &known.forms),
+            hosts: new(&self.hosts, &known.hosts),
+        }
+    }
+
+    /// Adds all of `other`.
+    pub fn extend(&mut self, other: Self) {
+        self.scripts.extend(other.scripts);
+        self.forms.extend(other.forms);
+        self.hosts.extend(other.hosts);
+    }
+}
+
+impl fmt::Display for Risks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [("script", &self.scripts), ("form", &self.forms), ("external host", &self.hosts)];
+        if kinds.iter().all(|(_, found)| found.is_empty()) {
+            return f.write_str("no new scripts, forms or external hosts");
+        }
+        let named: Vec<String> = kinds
+            .iter()
+            .filter(|(_, found)| !found.is_empty())
+            .map(|(kind, found)| {
+                format!("NEW {kind}: {}", found.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+            })
+            .collect();
+        f.write_str(&named.join("; "))
+    }
+}
+
+impl PageShape {
+    /// Reads the shape of an HTML page by the tokenizer rules of the HTML standard.
+    pub fn of(html: &str) -> Self {
+        let mut shape = Self { skeleton: Vec::new(), risks: Risks::default() };
+        let mut in_raw_text = false;
+        for Ok(token) in Tokenizer::new(html) {
+            match token {
+                Token::StartTag(tag) => {
+                    let name = lossy(&tag.name);
+                    let attributes: Vec<(String, String)> =
+                        tag.attributes.iter().map(|(key, value)| (lossy(key), lossy(value))).collect();
+                    in_raw_text = matches!(name.as_str(), "script" | "style");
+                    shape.start_tag(&name, &attributes);
+                }
+                Token::EndTag(tag) => {
+                    let name = lossy(&tag.name);
+                    in_raw_text = false;
+                    if !is_text_element(&name) {
+                        shape.skeleton.push(format!("/{name}"));
+                    }
+                }
+                Token::String(text) if in_raw_text => shape.skeleton.push(lossy(&text)),
+                _ => {}
+            }
+        }
+        shape
+    }
+
+    /// Whether a page of this shape differs from one of `other` in words alone.
+    pub fn differs_in_text_alone(&self, other: &Self) -> bool {
+        self.skeleton == other.skeleton
+    }
+
+    fn start_tag(&mut self, name: &str, attributes: &[(String, String)]) {
+        self.note_risks(name, attributes);
+        let described = name == "meta" && attributes.iter().any(|(key, value)| key == "name" && value == "description");
+        let kept: Vec<String> = attributes
+            .iter()
+            .filter(|(key, _)| !(described && key == "content" || is_heading(name) && key == "id"))
+            .map(|(key, value)| format!("{key}={value:?}"))
+            .collect();
+        if !(is_text_element(name) && kept.is_empty()) {
+            self.skeleton.push(format!("{name} {}", kept.join(" ")));
+        }
+    }
+
+    fn note_risks(&mut self, name: &str, attributes: &[(String, String)]) {
+        let attribute = |wanted: &str| attributes.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone());
+        match name {
+            "script" => {
+                self.risks.scripts.insert(attribute("src").unwrap_or_else(|| "inline".to_owned()));
+            }
+            "form" => {
+                self.risks.forms.insert(attribute("action").unwrap_or_else(|| "the page itself".to_owned()));
+            }
+            "iframe" | "object" | "embed" => {
+                self.risks.scripts.insert(format!("<{name}>"));
+            }
+            _ => {}
+        }
+        for (key, value) in attributes {
+            if key.starts_with("on") {
+                self.risks.scripts.insert(format!("{key} on <{name}>"));
+            }
+            if ADDRESSES.contains(&key.as_str()) {
+                self.risks.hosts.extend(external_host(value));
+            }
+        }
+        if name == "meta" && attribute("http-equiv").is_some_and(|v| v.eq_ignore_ascii_case("refresh")) {
+            self.risks.scripts.insert("meta refresh".to_owned());
+        }
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn is_text_element(name: &str) -> bool {
+    TEXT_ELEMENTS.contains(&name)
+}
+
+fn is_heading(name: &str) -> bool {
+    matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6")
+}
+
+/// The host of an address that leaves the site; `javascript:` and other schemes count as hosts of their own.
+fn external_host(address: &str) -> Option<String> {
+    // Browsers drop tabs and line ends inside an address, and blanks around it.
+    let address: String = address.trim().chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
+    let address = address.replace('\\', "/");
+    if let Some(rest) = address.strip_prefix("//") {
+        return Some(rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned());
+    }
+    let (scheme, rest) = address.split_once(':')?;
+    let is_scheme = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    match rest.strip_prefix("//") {
+        _ if !is_scheme => None,
+        Some(rest) => Some(rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned()),
+        None => Some(format!("{}:", scheme.to_ascii_lowercase())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "<html><body class=\"x\"><h1 id=\"a\">A</h1><p>One <a href=\"/b/\">b</a></p></body></html>";
+
+    fn text_only(old: &str, new: &str) -> bool {
+        PageShape::of(old).differs_in_text_alone(&PageShape::of(new))
+    }
+
+    #[test]
+    fn words_and_marks_around_words_are_text() {
+        assert!(text_only(PAGE, &PAGE.replace("One", "<em>Two</em>")));
+        assert!(text_only(PAGE, &PAGE.replace("</body>", "<p>Another paragraph</p></body>")));
+        assert!(text_only("<meta name=description content=a>", "<meta name=description content=b>"));
+    }
+
+    #[test]
+    fn everything_else_is_more_than_text() {
+        for (from, to) in [
+            ("/b/", "/c/"),
+            ("class=\"x\"", "class=\"y\""),
+            ("One", "<script>alert(1)</script>"),
+            ("<p>", "<p onclick=\"x()\">"),
+            ("One", "<img src=\"/x.png\">"),
+            ("One", "<a href=\"//evil.example/\">One</a>"),
+            ("One", "<style>body{display:none}</style>"),
+        ] {
+            assert!(!text_only(PAGE, &PAGE.replace(from, to)), "{from} -> {to}");
+        }
+        assert!(!text_only("<script>a</script>", "<script>b</script>"));
+        assert!(!text_only("<style>a</style>", "<style>b</style>"));
+    }
+
+    #[test]
+    fn risks_are_named() {
+        let risks = PageShape::of(concat!(
+            "<script src=\"https://cdn.example/x.js\"></script><form action=\"/pay\"></form>",
+            "<a href=\"java\tscript:x()\">x</a><a href=\"/ok/\">y</a><img src=\"\\\\evil.example/x\">"
+        ))
+        .risks;
+        assert_eq!(risks.scripts, BTreeSet::from(["https://cdn.example/x.js".to_owned()]));
+        assert_eq!(risks.forms, BTreeSet::from(["/pay".to_owned()]));
+        let hosts = ["cdn.example", "evil.example", "javascript:"].map(str::to_owned);
+        assert_eq!(risks.hosts, BTreeSet::from(hosts));
+    }
+
+    #[test]
+    fn the_sentence_counts_and_names() {
+        let changed = |nature| ChangedPath { nature, bytes: 1 };
+        let mut change = Change {
+            paths: BTreeMap::from([
+                ("/a/".parse().unwrap(), changed(Nature::Content)),
+                ("/b/".parse().unwrap(), changed(Nature::New)),
+            ]),
+            ..Change::default()
+        };
+        let sentence = |change: &Change| change.sentence(&"nationwide".parse().unwrap(), ReleaseVersion::FIRST);
+        assert_eq!(
+            sentence(&change),
+            "Release 1 from nationwide: 1 changed, 1 new; no new scripts, forms or external hosts; signature valid"
+        );
+        change.new_risks.hosts.insert("evil.example".to_owned());
+        assert!(sentence(&change).contains("NEW external host: evil.example"));
+    }
+}

@@ -1,0 +1,289 @@
+//! The contract: the versioned YAML document that both sides hold, word for word.
+//!
+//! [`Contract::parse`] is the only way in. What it returns is complete and consistent; the keys that no part of the
+//! product acts on yet are named by [`Contract::not_acted_on`], so that nobody relies on them by mistake.
+
+mod mounts;
+mod policy;
+mod terms;
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+pub use mounts::{Mounts, Owner};
+pub use policy::{Approval, AutoRule, ByteSize, Decision, Only, PathGlob, Policy, Strategy};
+pub use terms::{
+    Adjustment, BandedDiscount, Base, Charge, Charges, Close, Count, Currency, Dispute, Late, Meter, MeterClass,
+    Meters, Money, PerEvent, Percentages, Quantity, RoundAt, Rounding, RuleSet, Session, Span, Terms, Tiered, Tiers,
+    ZeroRatio,
+};
+
+use crate::diagnostic::Diagnostic;
+use crate::digest::Digest;
+use crate::ids::SiteId;
+use crate::period::Zone;
+use crate::yaml;
+
+/// Who made a contract and which version of it: `nationwide/harbor-shop@3`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContractId {
+    /// The main site.
+    pub main: SiteId,
+    /// The partner.
+    pub partner: SiteId,
+    /// The version; a higher one supersedes those before it from its `effective` day.
+    pub version: u32,
+}
+
+/// Why a text is not a [`ContractId`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a contract's name: write main/partner@version, such as nationwide/harbor-shop@3")]
+pub struct InvalidContractId(String);
+
+impl FromStr for ContractId {
+    type Err = InvalidContractId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (main, rest) = text.split_once('/')?;
+            let (partner, version) = rest.split_once('@')?;
+            let version = version.parse().ok().filter(|v| *v > 0)?;
+            Some(Self { main: main.parse().ok()?, partner: partner.parse().ok()?, version })
+        };
+        parse().ok_or_else(|| InvalidContractId(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for ContractId {
+    type Error = InvalidContractId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ContractId> for String {
+    fn from(id: ContractId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for ContractId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}@{}", self.main, self.partner, self.version)
+    }
+}
+
+/// What the partner takes over from the main site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Partnership {
+    /// Layout and pages.
+    Inherited,
+    /// The layout alone; the content is the partner's.
+    Framework,
+    /// A link alone: nothing is published to the partner.
+    Link,
+}
+
+impl Partnership {
+    /// The word that contracts and statements use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inherited => "inherited",
+            Self::Framework => "framework",
+            Self::Link => "link",
+        }
+    }
+}
+
+/// From when a contract holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Effective {
+    /// The first day.
+    pub from: Date,
+    /// The time zone of days, months and hours everywhere in the contract.
+    pub tz: Zone,
+}
+
+/// May the partner replace a tie-up page by its own?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Override {
+    /// No.
+    #[default]
+    Never,
+    /// Only while an emergency is declared. None can be declared yet, so this is `never` today.
+    Emergency,
+    /// Yes.
+    Always,
+}
+
+/// What the partner may do beyond its own mounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rights {
+    /// Replacing tie-up pages.
+    #[serde(rename = "override")]
+    pub replace: Override,
+}
+
+/// How search engines shall treat the partner's copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Indexing {
+    /// The page names main's as its canonical address.
+    #[default]
+    Canonical,
+    /// The page asks not to be indexed.
+    Noindex,
+    /// The page stands for itself.
+    Unique,
+}
+
+/// Who does something with the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The main site.
+    Main,
+    /// The partner.
+    Partner,
+    /// Each for itself.
+    Both,
+}
+
+/// Who writes and who verifies the access log (REQUIREMENTS 003-49 to 51).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalTerms {
+    /// Who writes.
+    pub writer: Side,
+    /// Who verifies.
+    pub verifier: Side,
+}
+
+/// A contract that has been read and found consistent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contract {
+    /// Parties and version.
+    pub id: ContractId,
+    /// From when it holds.
+    pub effective: Effective,
+    /// What the partner takes over.
+    pub partnership: Partnership,
+    /// The theme of this partner's site, where it is not the main site's own.
+    pub theme: Option<String>,
+    /// Who owns which paths.
+    pub mounts: Mounts,
+    /// What the partner may replace.
+    pub rights: Rights,
+    /// The slots that the partner fills.
+    pub slots: Vec<String>,
+    /// How search engines shall treat the copy.
+    pub index: Indexing,
+    /// When a staged release may go live.
+    pub approval: Approval,
+    /// Who writes and verifies the journal.
+    pub journal: JournalTerms,
+    /// Counting, money, meters, charges, adjustments and closing.
+    pub terms: Terms,
+    digest: Digest,
+    not_acted_on: Vec<&'static str>,
+}
+
+/// The document as it stands in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    contract: ContractId,
+    effective: Effective,
+    partnership: Partnership,
+    theme: Option<String>,
+    mounts: Mounts,
+    #[serde(default)]
+    rights: Rights,
+    #[serde(default)]
+    slots: Vec<String>,
+    #[serde(default)]
+    index: Indexing,
+    approval: Approval,
+    schedule: Option<serde_yaml::Value>,
+    routes: Option<serde_yaml::Value>,
+    services: Option<Vec<String>>,
+    journal: JournalTerms,
+    count: Count,
+    money: Money,
+    meters: Meters,
+    charges: Charges,
+    #[serde(default)]
+    adjust: Vec<Adjustment>,
+    close: Close,
+    dispute: Option<Dispute>,
+}
+
+impl Contract {
+    /// Reads the contract in `text`, the content of `file`.
+    ///
+    /// # Errors
+    /// What does not parse, an unknown key included; two mounts for one path; a fee term that names an unknown meter.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostic> {
+        let document: Document = yaml::parse(file, text)?;
+        let not_acted_on = document.not_acted_on();
+        let terms = Terms {
+            count: document.count,
+            money: document.money,
+            meters: document.meters,
+            charges: document.charges,
+            adjust: document.adjust,
+            close: document.close,
+            dispute: document.dispute,
+        };
+        terms.check().map_err(|problem| problem.locate(file, text))?;
+        Ok(Self {
+            id: document.contract,
+            effective: document.effective,
+            partnership: document.partnership,
+            theme: document.theme,
+            mounts: document.mounts,
+            rights: document.rights,
+            slots: document.slots,
+            index: document.index,
+            approval: document.approval,
+            journal: document.journal,
+            terms,
+            digest: Digest::of(text.as_bytes()),
+            not_acted_on,
+        })
+    }
+
+    /// The digest of the document's bytes: what a release and a statement mean by "this contract".
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The keys of this document that are read but change nothing yet.
+    pub fn not_acted_on(&self) -> &[&'static str] {
+        &self.not_acted_on
+    }
+}
+
+impl Document {
+    fn not_acted_on(&self) -> Vec<&'static str> {
+        let noted = [
+            ("schedule", self.schedule.is_some()),
+            ("routes", self.routes.is_some()),
+            ("services", self.services.as_ref().is_some_and(|s| !s.is_empty())),
+            ("dispute", self.dispute.is_some()),
+            ("rights.override: emergency", self.rights.replace == Override::Emergency),
+            ("index", self.index != Indexing::Canonical),
+            ("journal", self.journal.writer != Side::Partner || self.journal.verifier != Side::Both),
+        ];
+        noted.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect()
+    }
+}

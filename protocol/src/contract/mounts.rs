@@ -1,0 +1,122 @@
+//! Mounts: which paths belong to the main site and which to the partner.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::path::SitePath;
+
+/// One of the two who can own a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// The main site: tie-up pages.
+    Main,
+    /// The partner: original pages.
+    Partner,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Main => "main",
+            Self::Partner => "partner",
+        })
+    }
+}
+
+/// Which paths belong to whom. A mount covers its path and everything below; the longest match wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mounts(BTreeMap<SitePath, Owner>);
+
+impl Mounts {
+    /// Who owns `path`, and by which mount.
+    ///
+    /// Every path has an owner, since a contract without the mount `/` is refused.
+    pub fn owner(&self, path: &SitePath) -> (Owner, &SitePath) {
+        let longest =
+            self.0.iter().filter(|(mount, _)| path.is_within(mount)).max_by_key(|(mount, _)| mount.as_str().len());
+        let (mount, owner) = longest.expect("`Mounts` always holds `/`, which contains every path");
+        (*owner, mount)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mounts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MountsVisitor)
+    }
+}
+
+struct MountsVisitor;
+
+impl<'de> Visitor<'de> for MountsVisitor {
+    type Value = Mounts;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("paths with their owners, such as {\"/\": main, \"/local/**\": partner}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Mounts, A::Error> {
+        let mut mounts: BTreeMap<SitePath, (String, Owner)> = BTreeMap::new();
+        while let Some((written, owner)) = map.next_entry::<String, Owner>()? {
+            let path = mounted_path(&written).map_err(A::Error::custom)?;
+            if let Some((first, first_owner)) = mounts.get(&path) {
+                return Err(A::Error::custom(format!(
+                    "mounts overlap: `{first}` ({first_owner}) and `{written}` ({owner}) cover the same paths"
+                )));
+            }
+            mounts.insert(path, (written, owner));
+        }
+        if !mounts.contains_key(&SitePath::root()) {
+            return Err(A::Error::custom("mounts lack `/`: say who owns the paths that no other mount covers"));
+        }
+        Ok(Mounts(mounts.into_iter().map(|(path, (_, owner))| (path, owner)).collect()))
+    }
+}
+
+/// The path that a written mount covers: `/local/**`, `/local/` and `/local` are the same.
+fn mounted_path(written: &str) -> Result<SitePath, String> {
+    let path = written.strip_suffix("**").unwrap_or(written);
+    if path.contains('*') {
+        return Err(format!("mount `{written}`: `*` may stand only as a last `/**`"));
+    }
+    let path: SitePath = path.parse().map_err(|error| format!("mount: {error}"))?;
+    Ok(path.with_slash())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mounts(text: &str) -> Result<Mounts, String> {
+        serde_yaml::from_str(text).map_err(|e| e.to_string())
+    }
+
+    fn owner(mounts: &Mounts, path: &str) -> Owner {
+        mounts.owner(&path.parse().unwrap()).0
+    }
+
+    #[test]
+    fn the_longest_mount_wins() {
+        let mounts = mounts("{\"/\": main, \"/local/**\": partner, \"/local/brand\": main}").unwrap();
+        assert_eq!(owner(&mounts, "/"), Owner::Main);
+        assert_eq!(owner(&mounts, "/locality/"), Owner::Main);
+        assert_eq!(owner(&mounts, "/local/"), Owner::Partner);
+        assert_eq!(owner(&mounts, "/local/map/"), Owner::Partner);
+        assert_eq!(owner(&mounts, "/local/brand/x.svg"), Owner::Main);
+    }
+
+    #[test]
+    fn overlapping_mounts_are_refused_with_both_named() {
+        let error = mounts("{\"/\": main, \"/local/**\": partner, \"/local/\": main}").unwrap_err();
+        assert!(error.contains("`/local/**` (partner) and `/local/` (main)"), "{error}");
+    }
+
+    #[test]
+    fn every_path_must_have_an_owner() {
+        assert!(mounts("{\"/local/**\": partner}").unwrap_err().contains("mounts lack `/`"));
+        assert!(mounts("{\"/\": main, \"/*/x\": partner}").unwrap_err().contains("`*` may stand only"));
+    }
+}

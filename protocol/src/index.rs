@@ -1,0 +1,44 @@
+//! The page index of a release: what listings, menus, the sitemap and the feeds need to know of each page.
+//!
+//! The partner joins it with the index of its originals, so that files which span both come from one list.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::path::SitePath;
+
+/// One page as others see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexedPage {
+    /// Where it stands.
+    pub path: SitePath,
+    /// Its title.
+    pub title: String,
+    /// One or two sentences about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The language, as a BCP 47 tag.
+    pub lang: String,
+    /// The day it was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
+    /// The day it was last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated: Option<Date>,
+    /// Its place among its siblings; lower comes first.
+    #[serde(default)]
+    pub weight: i64,
+    /// The section it belongs to; none for the first page of a language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<SitePath>,
+    /// Whether it is itself a section.
+    #[serde(default)]
+    pub is_section: bool,
+    /// The free keys of its front matter.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub extra: serde_json::Value,
+    /// The record it was made from, for pages from data.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
+}

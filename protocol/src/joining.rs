@@ -1,0 +1,163 @@
+//! Joining: the one-time token, the names in certificates and the code that two people compare.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::ids::SiteId;
+
+/// What every token begins with.
+const PREFIX: &str = "tieup1-";
+
+/// Bytes of checksum at a token's end, so that a slip in copying is told from a refused token.
+const CHECKSUM: usize = 4;
+
+/// What main hands to a new partner, by a way that both trust: mail, a letter, a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invitation {
+    /// Where main's hub answers joins: host and port.
+    pub hub: String,
+    /// The main site.
+    pub main: SiteId,
+    /// The partner that is invited.
+    pub partner: SiteId,
+    /// BLAKE3 of main's certificate authority (DER). The partner trusts no other.
+    pub authority: Digest,
+    /// What makes the token good for one use.
+    pub secret: Secret,
+}
+
+/// 256 random bits. `Debug` does not show them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Secret(pub [u8; 32]);
+
+/// Why a text is not a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidToken {
+    /// It does not begin as a token does.
+    #[error("this is not a join token: one begins with `{PREFIX}`")]
+    Prefix,
+    /// A character was lost, added or changed.
+    #[error("the token was damaged in copying: a character is missing or different")]
+    Damaged,
+}
+
+impl Secret {
+    /// What main keeps of the secret: enough to recognise it, useless to whoever reads it.
+    pub fn fingerprint(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl TryFrom<String> for Secret {
+    type Error = InvalidToken;
+
+    fn try_from(text: String) -> Result<Self, InvalidToken> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidToken::Damaged)?;
+        bytes.try_into().map(Self).map_err(|_| InvalidToken::Damaged)
+    }
+}
+
+impl From<Secret> for String {
+    fn from(secret: Secret) -> Self {
+        URL_SAFE_NO_PAD.encode(secret.0)
+    }
+}
+
+impl fmt::Display for Invitation {
+    /// Writes the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = serde_json::to_vec(self).map_err(|_| fmt::Error)?;
+        let digest = Digest::of(&bytes);
+        bytes.extend_from_slice(&digest.as_bytes()[..CHECKSUM]);
+        write!(f, "{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+impl FromStr for Invitation {
+    type Err = InvalidToken;
+
+    fn from_str(token: &str) -> Result<Self, InvalidToken> {
+        let encoded = token.trim().strip_prefix(PREFIX).ok_or(InvalidToken::Prefix)?;
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| InvalidToken::Damaged)?;
+        let split = bytes.len().checked_sub(CHECKSUM).ok_or(InvalidToken::Damaged)?;
+        let (json, checksum) = bytes.split_at(split);
+        if Digest::of(json).as_bytes()[..CHECKSUM] != *checksum {
+            return Err(InvalidToken::Damaged);
+        }
+        serde_json::from_slice(json).map_err(|_| InvalidToken::Damaged)
+    }
+}
+
+/// The DNS name in main's certificate. `.internal` is reserved for private use, so it never names a public host.
+pub fn main_tls_name(main: &SiteId) -> String {
+    format!("main.{main}.tieup.internal")
+}
+
+/// The DNS name in a partner's certificate.
+pub fn partner_tls_name(main: &SiteId, partner: &SiteId) -> String {
+    format!("{partner}.partner.{main}.tieup.internal")
+}
+
+/// The code that both ends show after a join, `481-902`: two people compare it to see that nobody stands between.
+///
+/// It depends on main's certificate authority and the partner's public key (its DER `SubjectPublicKeyInfo`).
+pub fn compare_code(authority: Digest, partner_key: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("tieup 2026 join compare code");
+    hasher.update(authority.as_bytes()).update(partner_key);
+    let bytes = *hasher.finalize().as_bytes();
+    let number = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) % 1_000_000;
+    format!("{:03}-{:03}", number / 1_000, number % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invitation() -> Invitation {
+        Invitation {
+            hub: "127.0.0.1:4711".to_owned(),
+            main: "nationwide".parse().unwrap(),
+            partner: "sapporo".parse().unwrap(),
+            authority: Digest::of(b"ca"),
+            secret: Secret([9; 32]),
+        }
+    }
+
+    #[test]
+    fn a_token_survives_copying() {
+        let token = invitation().to_string();
+        assert_eq!(format!(" {token}\n").parse(), Ok(invitation()));
+    }
+
+    #[test]
+    fn an_altered_token_is_refused() {
+        let token = invitation().to_string();
+        for at in PREFIX.len()..token.len() {
+            let mut altered = token.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).unwrap();
+            assert_eq!(altered.parse::<Invitation>(), Err(InvalidToken::Damaged), "at {at}");
+        }
+        assert_eq!(token[..token.len() - 1].parse::<Invitation>(), Err(InvalidToken::Damaged));
+        assert_eq!("hello".parse::<Invitation>(), Err(InvalidToken::Prefix));
+    }
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        let shown = format!("{:?}", invitation());
+        assert!(shown.contains("Secret(..)") && !shown.contains("9, 9"), "{shown}");
+    }
+}

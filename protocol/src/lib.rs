@@ -1,0 +1,23 @@
+//! What a main site and its partners agree on, and nothing else.
+//!
+//! Every name, file format and message that crosses from one machine to another is defined here once. The crate is
+//! pure: it opens no file and no socket, reads no clock and draws no random number. Whoever calls it brings those in
+//! as arguments.
+
+pub mod access;
+pub mod approval;
+pub mod change;
+pub mod contract;
+pub mod decimal;
+pub mod diagnostic;
+pub mod digest;
+pub mod ids;
+pub mod index;
+pub mod joining;
+pub mod manifest;
+pub mod merge;
+pub mod path;
+pub mod period;
+pub mod robots;
+pub mod wire;
+pub mod yaml;

@@ -1,0 +1,238 @@
+//! The release manifest: every path of one release, bound to digest, length and kind.
+//!
+//! The manifest is the target that TUF signs. It is the order of truth: what a partner serves is looked up here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::ContractId;
+use crate::digest::Digest;
+use crate::ids::{ReleaseVersion, SiteId};
+use crate::path::{SitePath, SourcePath};
+
+/// The version of the manifest's own format.
+pub const FORMAT: u32 = 1;
+
+/// The name of the manifest as a TUF target.
+pub const TARGET: &str = "manifest.json";
+
+/// The largest manifest a partner accepts, in bytes.
+pub const MAX_MANIFEST: u64 = 64 << 20;
+
+/// A blob by content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobRef {
+    /// BLAKE3 of the bytes.
+    pub digest: Digest,
+    /// How many bytes.
+    pub length: u64,
+}
+
+impl BlobRef {
+    /// The reference to `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { digest: Digest::of(bytes), length: bytes.len() as u64 }
+    }
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// A page that people read.
+    Page,
+    /// A file of the site's own: a picture, a feed.
+    Asset,
+    /// A file of the theme. It may stand in either party's mounts, since the layout is main's everywhere.
+    Layout,
+}
+
+/// A named hole in a page: the bytes `at .. at + length` are the default that the partner's fill replaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlotRange {
+    /// The slot's name.
+    pub name: String,
+    /// Where the default begins, in bytes.
+    pub at: u64,
+    /// How long the default is, in bytes; may be 0.
+    pub length: u64,
+}
+
+/// One path of a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The content.
+    pub blob: BlobRef,
+    /// What it is.
+    pub kind: EntryKind,
+    /// The media type, with charset where it is text.
+    pub media_type: String,
+    /// The slots in it, in order of position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<SlotRange>,
+}
+
+/// The contract a release was made under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContractRef {
+    /// Parties and version.
+    pub id: ContractId,
+    /// The digest of the document.
+    pub digest: Digest,
+}
+
+/// One release to one partner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Who publishes.
+    pub main: SiteId,
+    /// For whom.
+    pub partner: SiteId,
+    /// Which release.
+    pub version: ReleaseVersion,
+    /// Under which contract.
+    pub contract: ContractRef,
+    /// The theme's name.
+    pub theme: String,
+    /// What the partner serves, by path.
+    pub entries: BTreeMap<SitePath, Entry>,
+    /// The theme's source files (and data they read), from which the partner renders its originals. Not served.
+    pub framework: BTreeMap<SourcePath, BlobRef>,
+    /// The page index (`crate::index`), a JSON blob. Not served.
+    pub index: BlobRef,
+}
+
+/// Why bytes are not an acceptable manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidManifest {
+    /// Not JSON of this shape.
+    #[error("the manifest does not parse")]
+    Json(#[from] serde_json::Error),
+    /// A later format.
+    #[error("the manifest has format {0}; this version reads format {FORMAT}")]
+    Format(u32),
+    /// A slot outside its page or overlapping another.
+    #[error("{path}: slot `{slot}` lies outside its page or overlaps another")]
+    Slot {
+        /// The page.
+        path: SitePath,
+        /// The slot.
+        slot: String,
+    },
+    /// A directory path with an entry that is no page.
+    #[error("{0}: only a page may stand at a path that ends with `/`")]
+    NotAPage(SitePath),
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// See [`InvalidManifest`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidManifest> {
+        let manifest: Self = serde_json::from_slice(bytes)?;
+        if manifest.format != FORMAT {
+            return Err(InvalidManifest::Format(manifest.format));
+        }
+        for (path, entry) in &manifest.entries {
+            if path.is_page() && entry.kind != EntryKind::Page {
+                return Err(InvalidManifest::NotAPage(path.clone()));
+            }
+            entry.check_slots(path)?;
+        }
+        Ok(manifest)
+    }
+
+    /// The bytes that are signed: JSON with paths in order, so that equal manifests have equal bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a manifest has text keys and no float, so it always serializes")
+    }
+
+    /// Every blob that the release needs, each once.
+    pub fn blobs(&self) -> BTreeSet<BlobRef> {
+        let served = self.entries.values().map(|entry| entry.blob);
+        served.chain(self.framework.values().copied()).chain([self.index]).collect()
+    }
+
+    /// Whether this manifest publishes the same as `other`, leaving versions aside.
+    pub fn same_content(&self, other: &Self) -> bool {
+        Self { version: other.version, ..self.clone() } == *other
+    }
+}
+
+impl Entry {
+    fn check_slots(&self, path: &SitePath) -> Result<(), InvalidManifest> {
+        let mut free_from = 0;
+        for slot in &self.slots {
+            let end = slot.at.checked_add(slot.length);
+            if slot.at < free_from || end.is_none_or(|end| end > self.blob.length) {
+                return Err(InvalidManifest::Slot { path: path.clone(), slot: slot.name.clone() });
+            }
+            free_from = slot.at + slot.length;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) fn example() -> Manifest {
+        let page = Entry {
+            blob: BlobRef::of(b"<p>hello</p>"),
+            kind: EntryKind::Page,
+            media_type: "text/html; charset=utf-8".to_owned(),
+            slots: vec![SlotRange { name: "nav".to_owned(), at: 3, length: 5 }],
+        };
+        Manifest {
+            format: FORMAT,
+            main: "nationwide".parse().unwrap(),
+            partner: "harbor-shop".parse().unwrap(),
+            version: ReleaseVersion::FIRST,
+            contract: ContractRef { id: "nationwide/harbor-shop@3".parse().unwrap(), digest: Digest::of(b"contract") },
+            theme: "storefront".to_owned(),
+            entries: BTreeMap::from([(SitePath::root(), page)]),
+            framework: BTreeMap::new(),
+            index: BlobRef::of(b"[]"),
+        }
+    }
+
+    #[test]
+    fn a_manifest_survives_its_bytes() {
+        let manifest = example();
+        assert_eq!(Manifest::parse(&manifest.to_bytes()).unwrap(), manifest);
+    }
+
+    #[test]
+    fn hostile_manifests_are_refused() {
+        let edit = |from: &str, to: &str| {
+            let text = String::from_utf8(example().to_bytes()).unwrap();
+            assert!(text.contains(from), "{text}");
+            Manifest::parse(text.replace(from, to).as_bytes())
+        };
+        assert!(matches!(edit("\"format\":1", "\"format\":2"), Err(InvalidManifest::Format(2))));
+        assert!(matches!(edit("\"at\":3", "\"at\":9"), Err(InvalidManifest::Slot { .. })));
+        assert!(matches!(edit("\"at\":3", "\"at\":18446744073709551615"), Err(InvalidManifest::Slot { .. })));
+        assert!(matches!(edit("\"kind\":\"page\"", "\"kind\":\"asset\""), Err(InvalidManifest::NotAPage(_))));
+        assert!(matches!(edit("\"/\":{", "\"/../etc/\":{"), Err(InvalidManifest::Json(_))));
+        assert!(matches!(edit("\"version\":1", "\"version\":0"), Err(InvalidManifest::Json(_))));
+    }
+
+    #[test]
+    fn content_is_compared_without_versions() {
+        let first = example();
+        let again = Manifest { version: first.version.next(), ..first.clone() };
+        assert!(again.same_content(&first));
+        let other = Manifest { theme: "region".to_owned(), ..first.clone() };
+        assert!(!other.same_content(&first));
+    }
+}

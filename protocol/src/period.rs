@@ -1,0 +1,161 @@
+//! The calendar month in a contract's time zone: the span of one journal and of one statement.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use serde::{Deserialize, Serialize};
+
+/// A calendar month: `2026-11`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Month {
+    first: Date,
+}
+
+/// Why a text is not a month.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a month: write it like 2026-11")]
+pub struct InvalidMonth(String);
+
+/// A time zone of the IANA database, by name.
+///
+/// The database is the one compiled in, so that both ends cut months and hours at the same instants whatever their
+/// operating systems hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Zone {
+    name: String,
+    zone: TimeZone,
+}
+
+/// Why a text is not a time zone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a time zone: write an IANA name such as Asia/Tokyo")]
+pub struct InvalidZone(String);
+
+impl Month {
+    /// The month that holds `time` in `zone`.
+    pub fn of(time: Timestamp, zone: &Zone) -> Self {
+        Self { first: zone.zone.to_datetime(time).date().first_of_month() }
+    }
+
+    /// The first day.
+    pub fn first_day(self) -> Date {
+        self.first
+    }
+
+    /// The month after this one, or the same at the end of the calendar.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self { first: self.first.checked_add(1.month()).unwrap_or(self.first) }
+    }
+}
+
+impl Zone {
+    /// The name in the IANA database.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The zone for conversions.
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// The day and hour of `time` in this zone, as a sortable number: days since 1970-01-01 times 24, plus the hour.
+    pub fn hour_number(&self, time: Timestamp) -> i64 {
+        let local = self.zone.to_datetime(time);
+        let seconds = TimeZone::UTC.to_timestamp(local).map_or(0, Timestamp::as_second);
+        seconds.div_euclid(3600)
+    }
+}
+
+impl FromStr for Month {
+    type Err = InvalidMonth;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidMonth(text.to_owned());
+        if text.len() != 7 {
+            return Err(invalid());
+        }
+        let first = format!("{text}-01").parse().map_err(|_| invalid())?;
+        Ok(Self { first })
+    }
+}
+
+impl FromStr for Zone {
+    type Err = InvalidZone;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let zone = TimeZone::get(name).map_err(|_| InvalidZone(name.to_owned()))?;
+        Ok(Self { name: name.to_owned(), zone })
+    }
+}
+
+impl TryFrom<String> for Month {
+    type Error = InvalidMonth;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Zone {
+    type Error = InvalidZone;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Month> for String {
+    fn from(month: Month) -> Self {
+        month.to_string()
+    }
+}
+
+impl From<Zone> for String {
+    fn from(zone: Zone) -> Self {
+        zone.name
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.first.year(), self.first.month())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_is_cut_at_local_midnight() {
+        let tokyo: Zone = "Asia/Tokyo".parse().unwrap();
+        let before: Timestamp = "2026-10-31T14:59:59Z".parse().unwrap();
+        let after: Timestamp = "2026-10-31T15:00:00Z".parse().unwrap();
+        assert_eq!(Month::of(before, &tokyo).to_string(), "2026-10");
+        assert_eq!(Month::of(after, &tokyo).to_string(), "2026-11");
+        assert_eq!(Month::of(after, &tokyo), "2026-10".parse::<Month>().unwrap().next());
+    }
+
+    #[test]
+    fn hours_count_in_the_zone() {
+        let kolkata: Zone = "Asia/Kolkata".parse().unwrap();
+        let a: Timestamp = "2026-11-01T00:29:59Z".parse().unwrap();
+        let b: Timestamp = "2026-11-01T00:30:00Z".parse().unwrap();
+        assert_eq!(kolkata.hour_number(b), kolkata.hour_number(a) + 1);
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        for bad in ["", "2026", "2026-13", "2026-1", "11-2026", "2026-11-01"] {
+            assert!(bad.parse::<Month>().is_err(), "{bad}");
+        }
+        assert!("Mars/Olympus".parse::<Zone>().is_err());
+    }
+}
