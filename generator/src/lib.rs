@@ -1,1 +1,42 @@
-//! generator
+//! Content, theme and contract become a release.
+//!
+//! [`Site`] is a main site as it stands on disk; from it come the main site's own tree and each partner's release.
+//! [`build_originals`] renders a partner's own pages inside the framework that came with its release. The crate reads
+//! files and never writes one: what it makes are bytes by path, in an [`Output`]. It reads no clock, so that equal
+//! sources make equal bytes.
+
+mod anchors;
+mod build;
+mod config;
+mod content;
+mod data;
+mod feed;
+mod filters;
+mod front_matter;
+mod links;
+mod markdown;
+mod order;
+mod originals;
+mod output;
+mod page;
+mod parallel;
+mod site;
+mod sitemap;
+mod slots;
+mod source;
+mod statics;
+mod template_error;
+mod templates;
+mod theme;
+mod url;
+mod view;
+mod watch;
+mod xml;
+
+pub use originals::{Originals, build_originals};
+pub use output::{Output, OutputFile, media_type};
+pub use site::{ReleaseOutput, Site};
+pub use sitemap::sitemap;
+pub use slots::fill_slots;
+pub use theme::{Framework, THEME_API};
+pub use watch::Watch;

@@ -1,1 +1,15 @@
-//! hub
+//! The main site's side: it builds, signs and publishes releases, lets partners join, collects their journals and
+//! computes statements. It never decides for a partner.
+
+pub mod cli;
+pub mod collect;
+pub mod config;
+pub mod database;
+pub mod joining;
+pub mod keys;
+pub mod partners;
+pub mod publish;
+pub mod release;
+pub mod server;
+pub mod signing;
+pub mod statements;

@@ -54,6 +54,9 @@ impl Decimal {
 }
 
 impl Percent {
+    /// All of it: `100%`.
+    pub const WHOLE: Self = Self(Decimal::whole(100));
+
     /// The number before the percent sign.
     pub const fn hundredths(self) -> Decimal {
         self.0

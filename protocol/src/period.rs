@@ -47,6 +47,14 @@ impl Month {
         self.first
     }
 
+    /// The instant at which the month begins in `zone`; it ends where the next one begins.
+    ///
+    /// At the far ends of the calendar, where no instant has this date, the nearest one that exists.
+    pub fn start(self, zone: &Zone) -> Timestamp {
+        let at_the_end = if self.first.year() < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        self.first.to_zoned(zone.zone.clone()).map_or(at_the_end, |midnight| midnight.timestamp())
+    }
+
     /// The month after this one, or the same at the end of the calendar.
     #[must_use]
     pub fn next(self) -> Self {
@@ -141,6 +149,16 @@ mod tests {
         assert_eq!(Month::of(before, &tokyo).to_string(), "2026-10");
         assert_eq!(Month::of(after, &tokyo).to_string(), "2026-11");
         assert_eq!(Month::of(after, &tokyo), "2026-10".parse::<Month>().unwrap().next());
+    }
+
+    #[test]
+    fn a_month_begins_with_its_first_instant() {
+        let tokyo: Zone = "Asia/Tokyo".parse().unwrap();
+        let november: Month = "2026-11".parse().unwrap();
+        assert_eq!(november.start(&tokyo).to_string(), "2026-10-31T15:00:00Z");
+        let start = november.start(&tokyo);
+        assert_eq!(Month::of(start, &tokyo), november);
+        assert_ne!(Month::of(start - 1.nanosecond(), &tokyo), november);
     }
 
     #[test]

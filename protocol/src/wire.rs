@@ -156,10 +156,22 @@ pub struct Cosigned {
 pub struct StatementNotice {
     /// The period.
     pub month: Month,
-    /// The cosigned checkpoint that it counts up to.
-    pub checkpoint: String,
+    /// How many entries of the month's journal it counts: the size of a checkpoint that main has cosigned.
+    pub size: u64,
+    /// Whether the month is still open.
+    pub status: StatementStatus,
     /// The statement's canonical bytes, which are text.
     pub statement: String,
+}
+
+/// Whether a statement may still change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StatementStatus {
+    /// The period, or its days of grace, are not over.
+    Draft,
+    /// It is what is owed.
+    Final,
 }
 
 /// What the partner found when it computed the statement itself.

@@ -1,1 +1,16 @@
-//! store
+//! The only code that writes files.
+//!
+//! Everything here is synchronous: callers on an async runtime wrap it in a blocking task. A function that says
+//! "durable on return" has synced the bytes and the folder that names them; after a crash at any step the old state or
+//! the new one is there, never a mixture. The crate draws no randomness and reads no clock: keys and times come in as
+//! arguments.
+
+pub mod blobs;
+pub mod document;
+pub mod durable;
+#[cfg(test)]
+mod fault;
+pub mod journal;
+pub mod lock;
+pub mod releases;
+pub mod tree;

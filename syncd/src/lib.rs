@@ -1,1 +1,19 @@
-//! syncd
+//! The partner's daemon.
+//!
+//! It joins a main site, takes in releases that main pushes, asks the operator, merges approved releases with the
+//! partner's own originals, serves the result and logs the visits. It never speaks to another partner, and nothing
+//! that main sends becomes public before it is verified and approved.
+
+pub mod access_log;
+pub mod candidate;
+pub mod cli;
+pub mod comparison;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod identity;
+pub mod intake;
+pub mod peer;
+pub mod publisher;
+pub mod statement;
+pub mod trust;

@@ -1,1 +1,13 @@
-//! web
+//! What both ends need to speak HTTP: TLS identities, the mutual-TLS listener and client, the public site server and
+//! problem responses.
+//!
+//! It decides who is speaking. What they may say is decided by `syncd` and `hub`.
+
+pub mod authority;
+pub mod client;
+pub mod complaint;
+pub mod listener;
+pub mod problem;
+pub mod site;
+pub mod tls;
+pub mod visitors;

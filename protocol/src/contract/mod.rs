@@ -3,6 +3,7 @@
 //! [`Contract::parse`] is the only way in. What it returns is complete and consistent; the keys that no part of the
 //! product acts on yet are named by [`Contract::not_acted_on`], so that nobody relies on them by mistake.
 
+mod consistency;
 mod mounts;
 mod policy;
 mod terms;
@@ -244,7 +245,7 @@ impl Contract {
             close: document.close,
             dispute: document.dispute,
         };
-        terms.check().map_err(|problem| problem.locate(file, text))?;
+        consistency::check(&terms).map_err(|problem| problem.locate(file, text))?;
         Ok(Self {
             id: document.contract,
             effective: document.effective,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
+use super::Span;
 use crate::change::{Change, Nature};
 use crate::path::SitePath;
 
@@ -18,6 +19,9 @@ pub struct Approval {
     /// The rules under which a release goes live at once.
     #[serde(default)]
     pub auto: Vec<AutoRule>,
+    /// How long a release that a rule covers must wait before it goes live. Nothing waits yet, so with a soak time
+    /// the operator is asked.
+    pub soak: Option<Span>,
     /// How a release goes live.
     #[serde(default)]
     pub strategy: Strategy,
@@ -76,6 +80,9 @@ impl Approval {
     pub fn decide(&self, change: &Change) -> Decision {
         if self.auto.is_empty() {
             return Decision::Ask("the contract has no rule for automatic approval".to_owned());
+        }
+        if self.soak.is_some_and(|soak| soak.seconds() > 0) {
+            return Decision::Ask("the contract asks for a soak time, and none is kept yet".to_owned());
         }
         if let Some((from, to)) = change.contract {
             return Decision::Ask(format!("the contract changes from version {from} to {to}"));

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Partnership;
 use crate::decimal::{Decimal, Percent};
-use crate::diagnostic::{Diagnostic, nearest};
 use crate::digest::Digest;
 
 /// Meters by name.
@@ -197,7 +196,7 @@ pub enum Quantity {
 }
 
 /// Which pages are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MeterClass {
     /// Tie-up pages.
@@ -488,99 +487,95 @@ pub struct Dispute {
     pub beacon_tolerance: Percent,
 }
 
-/// A term that is well formed but makes no sense among the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TermProblem {
-    code: &'static str,
-    message: String,
-    /// The word in the document to point at.
-    word: String,
-    help: Option<String>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl TermProblem {
-    /// Points at the problem's word in the document.
-    pub(super) fn locate(self, file: &str, text: &str) -> Diagnostic {
-        let mut diagnostic = Diagnostic::new(self.code, file, self.message).at_text(text, &self.word);
-        diagnostic.help = self.help;
-        diagnostic
-    }
-}
-
-impl Terms {
-    /// Checks what no single term shows: that names are known and that tiers rise from 0.
-    pub(super) fn check(&self) -> Result<(), TermProblem> {
-        for meter in self.meters.values() {
-            if let Meter::Ratio { numerator, denominator, .. } = meter {
-                self.counted(numerator)?;
-                self.counted(denominator)?;
-            }
-        }
-        for charge in self.charges.values() {
-            if let Charge::Graduated(tiered) = charge {
-                self.counted(&tiered.meter)?;
-                check_tiers(&tiered.tiers)?;
-            }
-        }
-        for adjustment in &self.adjust {
-            if let Adjustment::Banded(banded) = adjustment {
-                known(&banded.meter, "meter", self.meters.keys())?;
-                check_tiers(&banded.off)?;
-                banded.on.iter().try_for_each(|charge| known(charge, "charge", self.charges.keys()))?;
-            }
-        }
-        Ok(())
+    fn read<T: serde::de::DeserializeOwned>(yaml: &str) -> Result<T, String> {
+        serde_yaml::from_str(yaml).map_err(|error| error.to_string())
     }
 
-    fn counted(&self, name: &str) -> Result<(), TermProblem> {
-        known(name, "meter", self.meters.keys())?;
-        match self.meters.get(name) {
-            Some(Meter::Ratio { .. }) => Err(TermProblem {
-                code: "wrong-meter",
-                message: format!("meter `{name}` is a ratio; a count is needed here"),
-                word: name.to_owned(),
-                help: None,
-            }),
-            _ => Ok(()),
+    #[test]
+    fn spans_of_time_have_a_unit() {
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("12h", 43_200), ("5d", 432_000), ("0m", 0)] {
+            assert_eq!(read::<Span>(text).map(Span::seconds), Ok(seconds), "{text}");
+        }
+        for bad in ["\"30\"", "s", "-1s", "1.5h", "5 m", "30s ago", "5000000000s", "100000d", "é", "\"\""] {
+            assert!(read::<Span>(bad).is_err(), "{bad}");
         }
     }
-}
 
-fn known<'a>(name: &str, what: &str, all: impl Iterator<Item = &'a String> + Clone) -> Result<(), TermProblem> {
-    if all.clone().any(|candidate| candidate == name) {
-        return Ok(());
-    }
-    let near = nearest(name, all.map(String::as_str));
-    Err(TermProblem {
-        code: "unknown-name",
-        message: format!("there is no {what} `{name}`"),
-        word: name.to_owned(),
-        help: near.map(|near| format!("did you mean `{near}`?")),
-    })
-}
-
-/// Thresholds begin at 0 and rise, so that every value lies in exactly one band.
-fn check_tiers<T>(tiers: &Tiers<T>) -> Result<(), TermProblem> {
-    let problem = |message: String, word: String| {
-        Err(TermProblem {
-            code: "bad-tiers",
-            message,
-            word,
-            help: Some("begin at 0 and let thresholds rise".to_owned()),
-        })
-    };
-    let Some(((first, _), rest)) = tiers.split_first() else {
-        return problem("there is no tier".to_owned(), "[]".to_owned());
-    };
-    if *first != Decimal::whole(0) {
-        return problem(format!("the first tier begins at {first}, not at 0"), first.to_string());
-    }
-    let mut below = *first;
-    for (threshold, _) in rest {
-        if !threshold.is_above(below) {
-            return problem(format!("tier {threshold} does not lie above {below}"), threshold.to_string());
+    #[test]
+    fn a_meter_is_exactly_one_thing() {
+        let views = Meter::Counted { quantity: Quantity::Views, class: MeterClass::Tieup };
+        assert_eq!(read("{views: {class: tieup}}"), Ok(views));
+        let bytes = Meter::Counted { quantity: Quantity::Bytes, class: MeterClass::Original };
+        assert_eq!(read("{bytes: {class: original}}"), Ok(bytes));
+        let ratio = |if_zero| Meter::Ratio { numerator: "own".to_owned(), denominator: "tie".to_owned(), if_zero };
+        assert_eq!(read("{ratio: [own, tie]}"), Ok(ratio(ZeroRatio::None)));
+        assert_eq!(read("{ratio: [own, tie], if_zero: zero}"), Ok(ratio(ZeroRatio::Zero)));
+        let one_thing = "a meter is exactly one of views, unique_views, bytes and ratio";
+        for (bad, why) in [
+            ("{}", one_thing),
+            ("{views: {class: tieup}, bytes: {class: tieup}}", one_thing),
+            ("{views: {class: tieup}, ratio: [a, b]}", one_thing),
+            ("{if_zero: none}", one_thing),
+            ("{views: {class: tieup}, if_zero: none}", "`if_zero` belongs to a ratio"),
+            ("{views: {class: both}}", "unknown variant"),
+            ("{clicks: {class: tieup}}", "unknown field"),
+            ("{ratio: [own]}", "invalid length"),
+        ] {
+            let error = read::<Meter>(bad).expect_err(bad);
+            assert!(error.contains(why), "{bad}: {error}");
         }
-        below = *threshold;
     }
-    Ok(())
+
+    #[test]
+    fn a_charge_is_whole_and_of_one_kind() {
+        for good in [
+            "{by: partnership, link: 0, framework: 20000, inherited: 50000}",
+            "{graduated: tie, tiers: [[0, \"0.50\"]]}",
+            "{per_event: settled_orders, rate: \"3.5%\", min: 30, max: 5000}",
+        ] {
+            assert!(read::<Charge>(good).is_ok(), "{good}");
+        }
+        let kinds = "a charge is one of";
+        for (bad, why) in [
+            ("{by: partnership, link: 0, framework: 20000}", kinds),
+            ("{graduated: tie}", kinds),
+            ("{graduated: tie, tiers: [[0, 1]], min: 30}", kinds),
+            ("{per_event: x, rate: \"3.5%\", min: 30}", kinds),
+            ("{by: volume, link: 0, framework: 0, inherited: 0}", "unknown variant"),
+            ("{graduated: tie, tiers: [[0, 0.50]]}", "a whole number or a decimal in quotes"),
+            ("{per_event: x, rate: 3.5, min: 30, max: 5000}", "is not a percentage"),
+        ] {
+            let error = read::<Charge>(bad).expect_err(bad);
+            assert!(error.contains(why), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_adjustment_is_whole_and_of_one_kind() {
+        for good in
+            ["{id: a, bands: tie, on: [base], off: [[0, \"0%\"]]}", "{cap_discount: \"40%\"}", "{minimum: 10000}"]
+        {
+            assert!(read::<Adjustment>(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["{}", "{id: a, bands: tie, on: [base]}", "{cap_discount: \"40%\", minimum: 1}", "{minimum: 1, id: a}"]
+        {
+            let error = read::<Adjustment>(bad).expect_err(bad);
+            assert!(error.contains("an adjustment is one of"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn row_003_41_the_base_amount_goes_by_the_partnership() {
+        let Ok(Charge::Base(base)) = read("{by: partnership, link: 1, framework: 2, inherited: 3}") else {
+            panic!("a base charge");
+        };
+        assert_eq!(base.amount(Partnership::Link), Decimal::whole(1));
+        assert_eq!(base.amount(Partnership::Framework), Decimal::whole(2));
+        assert_eq!(base.amount(Partnership::Inherited), Decimal::whole(3));
+    }
 }

@@ -1,0 +1,99 @@
+//! The ids of headings, which links with a `#` lead to.
+
+use std::collections::BTreeSet;
+
+use pulldown_cmark::{CowStr, Event, Tag, TagEnd};
+
+/// The ids of a text's headings.
+#[derive(Default)]
+pub(crate) struct Anchors {
+    taken: BTreeSet<String>,
+    open: Option<Heading>,
+    done: Option<(usize, String)>,
+}
+
+struct Heading {
+    at: usize,
+    id: Option<String>,
+    words: String,
+}
+
+impl Anchors {
+    /// Hears the next event of the text, which will stand at `at` in the list of events.
+    pub(crate) fn visit(&mut self, event: &Event<'_>, at: usize) {
+        match (event, &mut self.open) {
+            (Event::Start(Tag::Heading { id, .. }), _) => {
+                self.open = Some(Heading { at, id: id.as_ref().map(ToString::to_string), words: String::new() });
+            }
+            (Event::Text(words) | Event::Code(words), Some(heading)) => heading.words.push_str(words),
+            (Event::SoftBreak | Event::HardBreak, Some(heading)) => heading.words.push(' '),
+            (Event::End(TagEnd::Heading(_)), open) => {
+                if let Some(heading) = open.take() {
+                    let id = self.unique(&heading.id.unwrap_or_else(|| anchor(&heading.words)));
+                    self.done = Some((heading.at, id));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes the id of a heading that has just ended into the event that began it.
+    pub(crate) fn settle(&mut self, events: &mut [Event<'_>]) {
+        if let Some((at, new)) = self.done.take()
+            && let Event::Start(Tag::Heading { id, .. }) = &mut events[at]
+        {
+            *id = Some(CowStr::from(new));
+        }
+    }
+
+    fn unique(&mut self, wanted: &str) -> String {
+        let mut id = wanted.to_owned();
+        let mut number = 0;
+        while !self.taken.insert(id.clone()) {
+            number += 1;
+            id = format!("{wanted}-{number}");
+        }
+        id
+    }
+}
+
+/// The id that a heading's words give: letters and digits of any script, hyphens for what lies between.
+fn anchor(words: &str) -> String {
+    let mut id = String::new();
+    for c in words.chars().flat_map(char::to_lowercase) {
+        if c.is_alphanumeric() {
+            id.push(c);
+        } else if (c.is_whitespace() || c == '-' || c == '_') && !id.is_empty() && !id.ends_with('-') {
+            id.push('-');
+        }
+    }
+    let id = id.trim_end_matches('-');
+    if id.is_empty() { "section".to_owned() } else { id.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulldown_cmark::{Options, Parser, html};
+
+    use super::*;
+
+    fn with_ids(text: &str) -> String {
+        let mut anchors = Anchors::default();
+        let mut events = Vec::new();
+        for event in Parser::new_ext(text, Options::ENABLE_HEADING_ATTRIBUTES) {
+            anchors.visit(&event, events.len());
+            events.push(event);
+            anchors.settle(&mut events);
+        }
+        let mut page = String::new();
+        html::push_html(&mut page, events.into_iter());
+        page
+    }
+
+    #[test]
+    fn headings_have_ids_of_their_own() {
+        let html = with_ids("# Who *we* are\n\n## Who we are\n\n## 会社\n\n## `x`-y!\n\n## !\n\n## Z {#who-we-are}\n");
+        let ids: Vec<_> = html.split("id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(ids, ["who-we-are", "who-we-are-1", "会社", "x-y", "section", "who-we-are-2"]);
+    }
+}

@@ -1,0 +1,297 @@
+//! The pages of a content folder: which file becomes which page. Renders Markdown, but no template.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tieup_protocol::diagnostic::{Diagnostic, nearest};
+use tieup_protocol::index::IndexedPage;
+use tieup_protocol::path::SitePath;
+
+use crate::config::SiteConfig;
+use crate::data::Data;
+use crate::front_matter::{self, FrontMatter, Of, PagesFrom};
+use crate::markdown::{self, Base, Body};
+use crate::page::{Choice, Page, PageKind, Place, Section, Source};
+use crate::parallel;
+use crate::source::{Found, files_below, read_text, shown};
+
+/// The pages of one content folder.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Content {
+    /// The pages, in the order of their files.
+    pub(crate) pages: Vec<Arc<Page>>,
+    /// Where each folder stands on the site.
+    folders: BTreeMap<Place, SitePath>,
+    /// The page that each Markdown file becomes, by its path below `content/`.
+    files: BTreeMap<String, SitePath>,
+}
+
+/// A Markdown file whose front matter has been read.
+struct Draft {
+    found: Found,
+    source: Arc<Source>,
+    front: FrontMatter,
+    body_at: usize,
+    name: Name,
+}
+
+/// What a file's name says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Name {
+    place: Place,
+    /// The last segment; none for a section.
+    leaf: Option<String>,
+    stem: String,
+}
+
+impl Content {
+    /// Reads a content folder. `beneath` is the content that this one lies over, if any: its folders give this one's
+    /// their paths, and links may lead to its files.
+    pub(crate) fn load(
+        folder: &Path,
+        config: &SiteConfig,
+        data: &Data,
+        beneath: &Self,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let found = files_below(folder, problems);
+        let read = parallel::map(&found, |found| Draft::read(found, config));
+        let mut drafts = Vec::new();
+        for draft in read {
+            match draft {
+                Ok(draft) if draft.front.draft => {}
+                Ok(draft) => drafts.push(draft),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let mut content = Self { folders: beneath.folders.clone(), ..Self::default() };
+        let paths = content.place(&drafts, config, problems);
+        let mut pages = parallel::map(&paths, |(draft, path)| content.page(&drafts[*draft], path, beneath));
+        for (draft, path) in &paths {
+            pages.extend(drafts[*draft].records(path, data, problems));
+        }
+        pages.sort_by(|a, b| a.order.cmp(&b.order));
+        content.pages = pages.into_iter().map(Arc::new).collect();
+        content
+    }
+
+    /// Gives each file its path, sections before what lies in them.
+    fn place(
+        &mut self,
+        drafts: &[Draft],
+        config: &SiteConfig,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Vec<(usize, SitePath)> {
+        let mut order: Vec<usize> = (0..drafts.len()).collect();
+        order.sort_by_key(|at| (drafts[*at].name.leaf.is_some(), drafts[*at].name.place.depth()));
+        let mut placed = Vec::with_capacity(drafts.len());
+        for at in order {
+            let draft = &drafts[at];
+            match self.path(draft, config) {
+                Err(problem) => problems.push(problem),
+                Ok(path) => {
+                    if draft.name.leaf.is_none() {
+                        self.folders.insert(draft.name.place.clone(), path.clone());
+                    }
+                    self.files.insert(draft.found.path.to_string(), path.clone());
+                    placed.push((at, path));
+                }
+            }
+        }
+        placed
+    }
+
+    fn path(&self, draft: &Draft, config: &SiteConfig) -> Result<SitePath, Diagnostic> {
+        let Name { place, leaf, .. } = &draft.name;
+        let front = &draft.front;
+        let moved = ["path", "slug"].into_iter().zip([front.path.is_some(), front.slug.is_some()]).find(|key| key.1);
+        let (parent, segment) = match (leaf, place.parent()) {
+            (Some(leaf), _) => (self.folder(place, config), leaf.as_str()),
+            (None, Some((parent, segment))) => (self.folder(&parent, config), segment),
+            (None, None) => {
+                return match moved {
+                    None => Ok(config.home(&place.lang)),
+                    Some((key, _)) => Err(draft.wrong(key, format!("the first page cannot have a `{key}`"))),
+                };
+            }
+        };
+        if let Some(path) = &front.path {
+            return Ok(path.with_slash());
+        }
+        let segment = front.slug.as_deref().unwrap_or(segment);
+        let path: Result<SitePath, _> = parent.and_then(|parent| format!("{parent}{segment}/").parse());
+        path.ok().filter(|_| !segment.contains('/')).ok_or_else(|| {
+            let key = moved.map_or("", |moved| moved.0);
+            draft.wrong(key, format!("`{segment}` cannot be the last segment of a path"))
+        })
+    }
+
+    /// Where a folder stands: as its section says, or by its name below the folder around it.
+    fn folder(&self, place: &Place, config: &SiteConfig) -> Result<SitePath, tieup_protocol::path::InvalidPath> {
+        match (self.folders.get(place), place.parent()) {
+            (Some(path), _) => Ok(path.clone()),
+            (None, None) => Ok(config.home(&place.lang)),
+            (None, Some((parent, segment))) => {
+                self.folder(&parent, config).and_then(|parent| format!("{parent}{segment}/").parse())
+            }
+        }
+    }
+
+    fn page(&self, draft: &Draft, path: &SitePath, beneath: &Self) -> Page {
+        let page_of = |file: &str| self.files.get(file).or_else(|| beneath.files.get(file)).cloned();
+        let folder = draft.found.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let base = Base { page: path, folder, page_of: &page_of };
+        let front = &draft.front;
+        Page {
+            entry: draft.entry(path),
+            kind: draft.kind(),
+            place: draft.name.place.clone(),
+            stem: draft.name.stem.clone(),
+            order: (draft.found.path.clone(), 0),
+            template: Choice::new("template", front.template.as_ref()),
+            body: markdown::render(&draft.source.text, draft.body_at, &base),
+            source: draft.source.clone(),
+        }
+    }
+
+    /// Where the Markdown file `file`, a path below `content/`, stands on the site.
+    pub(crate) fn page_of(&self, file: &str) -> Option<SitePath> {
+        self.files.get(file).cloned()
+    }
+}
+
+impl Draft {
+    fn read(found: &Found, config: &SiteConfig) -> Result<Self, Diagnostic> {
+        let file = shown(&found.file);
+        let name = Name::parse(found.path.as_str(), &file, config)?;
+        let text = read_text(&found.file)?;
+        let of = if name.leaf.is_none() { Of::Section } else { Of::Page };
+        let (front, body_at) = front_matter::parse(&file, &text, of)?;
+        Ok(Self { found: found.clone(), source: Arc::new(Source { file, text }), front, body_at, name })
+    }
+
+    fn kind(&self) -> PageKind {
+        if self.name.leaf.is_some() {
+            return PageKind::Single;
+        }
+        let section = Section {
+            sort_by: self.front.sort_by.unwrap_or_default(),
+            page_template: Choice::new("page_template", self.front.page_template.as_ref()),
+        };
+        if self.name.place.folder.is_empty() { PageKind::Home(section) } else { PageKind::Section(section) }
+    }
+
+    fn entry(&self, path: &SitePath) -> IndexedPage {
+        let front = &self.front;
+        IndexedPage {
+            path: path.clone(),
+            title: front.title.clone(),
+            description: front.description.clone(),
+            lang: self.name.place.lang.clone(),
+            date: front.date,
+            updated: front.updated,
+            weight: front.weight,
+            section: None,
+            is_section: self.name.leaf.is_none(),
+            extra: if front.extra.is_empty() { Value::Null } else { Value::Object(front.extra.clone()) },
+            data: Value::Null,
+        }
+    }
+
+    fn wrong(&self, key: &str, message: String) -> Diagnostic {
+        let key = if key.is_empty() { String::new() } else { format!("{key}:") };
+        let problem = Diagnostic::new("wrong-value", self.source.file.as_str(), message);
+        if key.is_empty() { problem } else { problem.at_text(&self.source.text, &key) }
+    }
+
+    /// The pages that the section makes from data.
+    fn records(&self, path: &SitePath, data: &Data, problems: &mut Vec<Diagnostic>) -> Vec<Page> {
+        let Some(from) = &self.front.pages_from else { return Vec::new() };
+        let list = data.get(&from.data).map(|set| (set, set.value.as_array()));
+        let Some((set, Some(list))) = list else {
+            problems.push(self.no_list(from, data));
+            return Vec::new();
+        };
+        let choice = Choice::new("pages_from", from.template.as_ref());
+        let mut pages = Vec::with_capacity(list.len());
+        for (number, entry) in list.iter().enumerate() {
+            match self.record(path, number, entry, choice.clone()) {
+                Ok(page) => pages.push(page),
+                Err(message) => problems.push(
+                    Diagnostic::new("bad-entry", set.file.as_str(), format!("entry {} {message}", number + 1))
+                        .related(self.source.file.as_str(), None, "makes a page of each entry")
+                        .help(
+                            "give every entry an `id`, which becomes the path, and a `name`, which becomes the title",
+                        ),
+                ),
+            }
+        }
+        pages
+    }
+
+    fn no_list(&self, from: &PagesFrom, data: &Data) -> Diagnostic {
+        let message = format!("there is no list `data.{}`", from.data);
+        let problem =
+            Diagnostic::new("missing-data", self.source.file.as_str(), message).at_text(&self.source.text, &from.data);
+        match nearest(&from.data, data.names()) {
+            Some(near) if near != from.data => problem.help(format!("did you mean `{near}`?")),
+            _ => problem.help(format!("write data/{}.yaml as a list", from.data)),
+        }
+    }
+
+    fn record(&self, section: &SitePath, number: usize, entry: &Value, choice: Option<Choice>) -> Result<Page, String> {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let id = text("id").ok_or("has no `id`")?;
+        let title = text("name").ok_or_else(|| format!("(`{id}`) has no `name`"))?;
+        let path = format!("{section}{id}/").parse().ok().filter(|_| !id.contains('/'));
+        let path: SitePath = path.ok_or_else(|| format!("has the id `{id}`, which cannot be part of a path"))?;
+        let place = self.name.place.clone();
+        let stem = if place.folder.is_empty() { id.to_owned() } else { format!("{}/{id}", place.folder) };
+        let entry = IndexedPage {
+            path,
+            title: title.to_owned(),
+            description: text("description").map(str::to_owned),
+            lang: place.lang.clone(),
+            date: None,
+            updated: None,
+            weight: 0,
+            section: None,
+            is_section: false,
+            extra: Value::Null,
+            data: entry.clone(),
+        };
+        let order = (self.found.path.clone(), number + 1);
+        let (kind, template, source) = (PageKind::Single, choice, self.source.clone());
+        Ok(Page { entry, kind, place, stem, order, template, body: Body::default(), source })
+    }
+}
+
+impl Name {
+    /// Reads the path of a file below `content/`.
+    fn parse(path: &str, file: &str, config: &SiteConfig) -> Result<Self, Diagnostic> {
+        let Some(name) = path.strip_suffix(".md") else {
+            return Err(Diagnostic::new("misplaced-file", file, "only Markdown files (.md) stand in a content folder")
+                .help("pictures and other files go into static/"));
+        };
+        let (folder, base) = name.rsplit_once('/').unwrap_or(("", name));
+        let (leaf, lang) = match base.rsplit_once('.') {
+            None => (base, config.language.as_str()),
+            Some((leaf, lang)) if config.codes().any(|code| code == lang) => (leaf, lang),
+            Some((_, lang)) => {
+                let known: Vec<&str> = config.codes().collect();
+                return Err(Diagnostic::new(
+                    "unknown-language",
+                    file,
+                    format!("`{lang}` is not a language of this site"),
+                )
+                .help(format!("site.yaml has these languages: {}", known.join(", "))));
+            }
+        };
+        let place = Place { lang: lang.to_owned(), folder: folder.to_owned() };
+        let stem = if folder.is_empty() { leaf.to_owned() } else { format!("{folder}/{leaf}") };
+        let leaf = (leaf != "_index").then(|| leaf.to_owned());
+        Ok(Self { place, leaf, stem })
+    }
+}

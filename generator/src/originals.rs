@@ -1,0 +1,140 @@
+//! A partner's own pages, rendered inside the framework that came with its release.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use tieup_protocol::diagnostic::{Diagnostic, Report};
+use tieup_protocol::index::IndexedPage;
+use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::SitePath;
+
+use crate::build::Build;
+use crate::config::SiteConfig;
+use crate::content::Content;
+use crate::data::Data;
+use crate::links::{Checker, Known};
+use crate::markdown::{self, Base, Body};
+use crate::output::Output;
+use crate::page::Source;
+use crate::site::{report, unknown_slot};
+use crate::source::{files_below, read_text, shown};
+use crate::statics;
+use crate::theme::Framework;
+
+/// A partner's original pages and what fills its slots.
+#[derive(Clone, Debug, Default)]
+pub struct Originals {
+    /// The original pages and files, with `404.html`, but without a sitemap and without the theme's files.
+    pub output: Output,
+    /// What fills each slot, as HTML.
+    pub slots: BTreeMap<String, Vec<u8>>,
+    /// The address of the partner's site, as `site.yaml` gives it.
+    pub base_url: String,
+}
+
+/// Renders the partner site in the folder `dir` inside `framework`; templates also see the pages in `inherited`.
+///
+/// Links to pages are checked against the originals and `inherited`. Links to files are checked only where nothing
+/// is inherited, since the release's files are not known here.
+///
+/// # Errors
+/// Everything that is wrong with the partner's files, the templates and the links.
+pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPage]) -> Result<Originals, Report> {
+    let config = SiteConfig::load_partner(dir)?;
+    let mut problems = Vec::new();
+    let framework_files = framework.files().iter();
+    let given = Data::from_files(framework_files, &mut problems);
+    let data = Data::load(&dir.join("data"), &mut problems);
+    let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &mut problems);
+    let statics = statics::load(&dir.join("static"), &mut problems);
+    statics::check_paths(&content.pages, &statics, &mut problems);
+    let fills = load_fills(&dir.join("slots"), framework, &content, &mut problems);
+    Report::check(problems)?;
+
+    let paths: BTreeSet<&SitePath> = inherited.iter().map(|page| &page.path).collect();
+    let elsewhere = |path: &SitePath| match path {
+        path if paths.contains(path) => Known::Exists,
+        path if path.as_str() == "/sitemap.xml" => Known::Exists,
+        path if !path.is_page() && !inherited.is_empty() => Known::Perhaps,
+        _ => Known::No,
+    };
+    let build = Build {
+        config: &config,
+        framework,
+        pages: &content.pages,
+        inherited,
+        statics: &statics,
+        data: given.value_under(&data),
+        partner: None,
+        elsewhere: &elsewhere,
+    };
+    let done = build.run().map_err(report)?;
+    let mut problems = Vec::new();
+    let checker = Checker { files: &done.output.files, view: &done.view, elsewhere: &elsewhere };
+    for fill in fills.values() {
+        checker.check_text(&fill.body.links, &fill.source, &mut problems);
+    }
+    Report::check(problems)?;
+    let mut output = done.output;
+    output.files.retain(|_, file| file.kind != EntryKind::Layout);
+    let slots = fills.into_iter().map(|(slot, fill)| (slot, fill.body.html.into_bytes())).collect();
+    Ok(Originals { output, slots, base_url: config.base_url })
+}
+
+/// What fills one slot.
+struct Fill {
+    source: Source,
+    body: Body,
+}
+
+/// Reads `slots/<slot>.md` and `slots/<slot>.html`.
+fn load_fills(
+    folder: &Path,
+    framework: &Framework,
+    content: &Content,
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Fill> {
+    let mut fills: BTreeMap<String, Fill> = BTreeMap::new();
+    for found in files_below(folder, problems) {
+        let file = shown(&found.file);
+        let Some((slot, extension)) =
+            found.path.as_str().rsplit_once('.').filter(|(_, end)| ["md", "html"].contains(end))
+        else {
+            let message = "only slots/<slot>.md and slots/<slot>.html are read";
+            problems.push(Diagnostic::new("misplaced-file", file, message));
+            continue;
+        };
+        if !framework.slots().iter().any(|known| known == slot) {
+            problems.push(unknown_slot(&file, None, slot, framework));
+            continue;
+        }
+        let text = match read_text(&found.file) {
+            Ok(text) => text,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let body = if extension == "md" { markdown_fill(&text, content) } else { raw_fill(&text) };
+        let source = Source { file: file.clone(), text };
+        if let Some(first) = fills.insert(slot.to_owned(), Fill { source, body }) {
+            let message = format!("slot `{slot}` is filled by two files");
+            problems.push(Diagnostic::new("duplicate-slot", file, message).related(
+                first.source.file,
+                None,
+                "the other",
+            ));
+        }
+    }
+    fills
+}
+
+/// A slot stands on every page, so what it says is relative to the site's root.
+fn markdown_fill(text: &str, content: &Content) -> Body {
+    let page_of = |file: &str| content.page_of(file);
+    markdown::render(text, 0, &Base { page: &SitePath::root(), folder: "", page_of: &page_of })
+}
+
+fn raw_fill(text: &str) -> Body {
+    Body { html: text.to_owned(), ..Body::default() }
+}

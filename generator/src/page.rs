@@ -1,0 +1,120 @@
+//! A page before any template, and what it says of itself.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tieup_protocol::index::IndexedPage;
+use tieup_protocol::path::{SitePath, SourcePath};
+
+use crate::front_matter::SortBy;
+use crate::markdown::Body;
+
+/// A page before any template.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    /// What others see of it. Its `section` is only known once all pages are: see [`crate::view`].
+    pub(crate) entry: IndexedPage,
+    /// What it is.
+    pub(crate) kind: PageKind,
+    /// The folder it stands in, by language; a section's is its own.
+    pub(crate) place: Place,
+    /// What its translations share: the path below `content/` without language and extension.
+    pub(crate) stem: String,
+    /// Its place in the order of the files: the file, and for pages from data the entry.
+    pub(crate) order: (SourcePath, usize),
+    /// The template that its front matter (or its section's list) names.
+    pub(crate) template: Option<Choice>,
+    /// The body.
+    pub(crate) body: Body,
+    /// The file it is made from.
+    pub(crate) source: Arc<Source>,
+}
+
+/// A Markdown file.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// The file, as a person knows it.
+    pub(crate) file: String,
+    /// What it holds.
+    pub(crate) text: String,
+}
+
+/// A folder of content in one language.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    /// The language.
+    pub(crate) lang: String,
+    /// The folder below `content/`; empty for `content/` itself.
+    pub(crate) folder: String,
+}
+
+/// What a page is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PageKind {
+    /// The first page of a language; also a section.
+    Home(Section),
+    /// A section.
+    Section(Section),
+    /// Any other page, from a file or from data.
+    Single,
+}
+
+/// What a section says about its pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Section {
+    /// Their order.
+    pub(crate) sort_by: SortBy,
+    /// Their template.
+    pub(crate) page_template: Option<Choice>,
+}
+
+/// A template and the file that chose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// The template.
+    pub(crate) template: String,
+    /// The key that names it.
+    pub(crate) key: &'static str,
+}
+
+impl Place {
+    /// The folder around this one, and this one's name; none for `content/` itself.
+    pub(crate) fn parent(&self) -> Option<(Self, &str)> {
+        if self.folder.is_empty() {
+            return None;
+        }
+        let (around, name) = self.folder.rsplit_once('/').unwrap_or(("", &self.folder));
+        Some((Self { lang: self.lang.clone(), folder: around.to_owned() }, name))
+    }
+
+    /// How many folders lead here.
+    pub(crate) fn depth(&self) -> usize {
+        if self.folder.is_empty() { 0 } else { self.folder.matches('/').count() + 1 }
+    }
+}
+
+impl Choice {
+    /// The template that `key` names, if it does.
+    pub(crate) fn new(key: &'static str, template: Option<&String>) -> Option<Self> {
+        template.map(|template| Self { template: template.clone(), key })
+    }
+}
+
+impl PageKind {
+    /// What a section says about its pages; none for other pages.
+    pub(crate) fn section(&self) -> Option<&Section> {
+        match self {
+            Self::Home(section) | Self::Section(section) => Some(section),
+            Self::Single => None,
+        }
+    }
+}
+
+/// The pages of `below` with those of `above` in their place, in the order of their files.
+pub(crate) fn overlay(below: &[Arc<Page>], above: &[Arc<Page>]) -> Vec<Arc<Page>> {
+    let replaced: BTreeSet<&SitePath> = above.iter().map(|page| &page.entry.path).collect();
+    let kept = below.iter().filter(|page| !replaced.contains(&page.entry.path));
+    let mut pages: Vec<Arc<Page>> = kept.chain(above).cloned().collect();
+    pages.sort_by(|a, b| a.order.cmp(&b.order));
+    pages
+}

@@ -1,0 +1,306 @@
+//! A main site as it stands on disk, and what is built from it: its own tree, and a release for each partner.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use tieup_protocol::contract::{Contract, Owner, Partnership};
+use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::SitePath;
+
+use crate::build::Build;
+use crate::config::SiteConfig;
+use crate::content::Content;
+use crate::data::Data;
+use crate::links::Known;
+use crate::output::{Output, OutputFile, media_type};
+use crate::page::overlay;
+use crate::sitemap::sitemap;
+use crate::source::{read_text, shown};
+use crate::statics;
+use crate::theme::Framework;
+
+/// Everything that was read for one main site: parsed, nothing rendered.
+#[derive(Clone, Debug)]
+pub struct Site {
+    config: SiteConfig,
+    theme: String,
+    themes: BTreeMap<String, Framework>,
+    content: Content,
+    data: Data,
+    statics: BTreeMap<SitePath, OutputFile>,
+    partners: BTreeMap<SiteId, Partner>,
+}
+
+/// One partner's folder.
+#[derive(Clone, Debug)]
+struct Partner {
+    contract: Contract,
+    file: String,
+    text: String,
+    variations: Content,
+}
+
+/// What a partner gets at one version, before it is numbered and signed.
+#[derive(Clone, Debug)]
+pub struct ReleaseOutput {
+    /// What the partner serves.
+    pub output: Output,
+    /// The theme's name.
+    pub theme: String,
+    /// The theme's source files, from which the partner renders its originals; empty for a mere link.
+    pub framework: Framework,
+}
+
+impl Site {
+    /// Reads a main site from the folder `dir` and its themes from the folder `themes`.
+    ///
+    /// # Errors
+    /// Everything that cannot be read or does not fit together. What only shows when pages are made, such as a link
+    /// that leads nowhere, comes from [`Site::build_main`] and [`Site::build_release`].
+    pub fn load(dir: &Path, themes: &Path) -> Result<Self, Report> {
+        let (config, theme) = SiteConfig::load_main(dir)?;
+        let mut problems = Vec::new();
+        let data = Data::load(&dir.join("data"), &mut problems);
+        let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &mut problems);
+        let statics = statics::load(&dir.join("static"), &mut problems);
+        statics::check_paths(&content.pages, &statics, &mut problems);
+        let mut site =
+            Self { config, theme, themes: BTreeMap::new(), content, data, statics, partners: BTreeMap::new() };
+        for id in partner_folders(&dir.join("partners"), &mut problems) {
+            match site.read_partner(&dir.join("partners").join(id.as_str()), &id, &mut problems) {
+                Ok(partner) => drop(site.partners.insert(id, partner)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        site.check_parties(&mut problems);
+        site.read_themes(themes, &mut problems);
+        site.check_slots(&mut problems);
+        Report::check(problems)?;
+        Ok(site)
+    }
+
+    /// The contracts, in order of the partners' names.
+    pub fn partners(&self) -> impl Iterator<Item = &Contract> {
+        self.partners.values().map(|partner| &partner.contract)
+    }
+
+    /// The text of a partner's contract, byte for byte.
+    pub fn contract_text(&self, partner: &SiteId) -> Option<&str> {
+        self.partners.get(partner).map(|partner| partner.text.as_str())
+    }
+
+    /// The site's title.
+    pub fn title(&self) -> &str {
+        &self.config.title
+    }
+
+    /// The site's address, ending with `/`.
+    pub fn base_url(&self) -> &str {
+        &self.config.base_url
+    }
+
+    /// Builds the main site's own tree, its sitemap included.
+    ///
+    /// # Errors
+    /// Everything that is wrong with templates and links.
+    pub fn build_main(&self) -> Result<Output, Report> {
+        let build = Build {
+            config: &self.config,
+            framework: self.framework(&self.theme),
+            pages: &self.content.pages,
+            inherited: &[],
+            statics: &self.statics,
+            data: self.data.value_under(&Data::default()),
+            partner: None,
+            elsewhere: &|path| if path == &sitemap_path() { Known::Exists } else { Known::No },
+        };
+        let mut output = build.run().map_err(report)?.output;
+        let bytes = sitemap(self.base_url(), output.index.iter()).into();
+        let (media_type, source) = (media_type(&sitemap_path()), self.config.file.clone());
+        let file = OutputFile { bytes, kind: EntryKind::Asset, media_type, slots: Vec::new(), source };
+        output.files.entry(sitemap_path()).or_insert(file);
+        Ok(output)
+    }
+
+    /// Builds what `partner` gets under its contract.
+    ///
+    /// # Errors
+    /// A partner without a contract, and everything that is wrong with templates and links.
+    pub fn build_release(&self, partner: &SiteId) -> Result<ReleaseOutput, Report> {
+        let Some(partner) = self.partners.get(partner) else {
+            let message = format!("there is no partner `{partner}`");
+            let problem = Diagnostic::new("unknown-partner", self.config.file.as_str(), message);
+            let near = nearest(partner.as_str(), self.partners.keys().map(SiteId::as_str));
+            return Err(match near {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help(format!("write partners/{partner}/contract.yaml")),
+            }
+            .into());
+        };
+        let theme = self.theme_of(&partner.contract);
+        match partner.contract.partnership {
+            Partnership::Inherited => self.build_inherited(partner),
+            Partnership::Framework => {
+                let framework = self.framework(theme).clone();
+                let output = Output { files: framework.layout().clone(), index: Vec::new() };
+                Ok(ReleaseOutput { output, theme: theme.to_owned(), framework })
+            }
+            Partnership::Link => {
+                let framework = Framework::none(theme);
+                Ok(ReleaseOutput { output: Output::default(), theme: theme.to_owned(), framework })
+            }
+        }
+    }
+
+    fn build_inherited(&self, partner: &Partner) -> Result<ReleaseOutput, Report> {
+        let theme = self.theme_of(&partner.contract);
+        let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
+        let mut pages = overlay(&self.content.pages, &partner.variations.pages);
+        pages.retain(|page| mains(&page.entry.path));
+        let mut statics = self.statics.clone();
+        statics.retain(|path, _| mains(path));
+        let elsewhere = |path: &SitePath| match path {
+            path if !mains(path) => Known::Perhaps,
+            path if *path == sitemap_path() => Known::Exists,
+            _ => Known::No,
+        };
+        let framework = self.framework(theme);
+        let build = Build {
+            config: &self.config,
+            framework,
+            pages: &pages,
+            inherited: &[],
+            statics: &statics,
+            data: self.data.value_under(&Data::default()),
+            partner: Some(&partner.contract),
+            elsewhere: &elsewhere,
+        };
+        let mut output = build.run().map_err(report)?.output;
+        output.files.retain(|path, file| file.kind == EntryKind::Layout || mains(path));
+        output.files.remove(&sitemap_path());
+        Ok(ReleaseOutput { output, theme: theme.to_owned(), framework: framework.with_data(&self.data) })
+    }
+
+    fn theme_of<'a>(&'a self, contract: &'a Contract) -> &'a str {
+        contract.theme.as_deref().unwrap_or(&self.theme)
+    }
+
+    fn framework(&self, theme: &str) -> &Framework {
+        self.themes.get(theme).expect("`load` reads the theme of the site and of every contract, or fails")
+    }
+
+    fn read_partner(&self, folder: &Path, id: &SiteId, problems: &mut Vec<Diagnostic>) -> Result<Partner, Diagnostic> {
+        let path = folder.join("contract.yaml");
+        let file = shown(&path);
+        let text = read_text(&path).map_err(|problem| match problem.code {
+            "missing-file" => Diagnostic::new("missing-contract", shown(folder), format!("`{id}` has no contract"))
+                .help("write contract.yaml into the folder, or rename the folder after a partner that has one"),
+            _ => problem,
+        })?;
+        let contract = Contract::parse(&file, &text)?;
+        if contract.id.partner != *id {
+            let message = format!("the contract is with `{}`, and the folder is named `{id}`", contract.id.partner);
+            return Err(Diagnostic::new("wrong-party", file, message)
+                .at_text(&text, &contract.id.to_string())
+                .help("give both the same name"));
+        }
+        let variations = Content::load(&folder.join("content"), &self.config, &self.data, &self.content, problems);
+        statics::check_paths(&variations.pages, &self.statics, problems);
+        Ok(Partner { contract, file, text, variations })
+    }
+
+    /// All contracts of one site name the same main site.
+    fn check_parties(&self, problems: &mut Vec<Diagnostic>) {
+        let Some(first) = self.partners.values().next() else { return };
+        for partner in self.partners.values().filter(|partner| partner.contract.id.main != first.contract.id.main) {
+            let [one, other] = [first, partner].map(|partner| &partner.contract.id.main);
+            let message = format!("the contract names the main site `{other}`, and others name it `{one}`");
+            let problem = Diagnostic::new("wrong-party", partner.file.as_str(), message);
+            problems.push(problem.at_text(&partner.text, other.as_str()).related(first.file.as_str(), None, "as here"));
+        }
+    }
+
+    fn read_themes(&mut self, themes: &Path, problems: &mut Vec<Diagnostic>) {
+        let named = self.partners.values().filter_map(|partner| {
+            let theme = partner.contract.theme.as_deref()?;
+            Some((theme, partner.file.as_str(), partner.text.as_str()))
+        });
+        let mut asked = BTreeSet::new();
+        let mut read = BTreeMap::new();
+        for (theme, file, text) in
+            [(self.theme.as_str(), self.config.file.as_str(), self.config.text.as_str())].into_iter().chain(named)
+        {
+            if !asked.insert(theme) {
+                continue;
+            }
+            match Framework::load(themes, theme) {
+                Ok(framework) => drop(read.insert(theme.to_owned(), framework)),
+                Err(report) => problems.extend(report.diagnostics().iter().map(|problem| {
+                    let of_the_site = problem.code == "missing-theme" && problem.file == shown(themes);
+                    if of_the_site { asked_for(problem, file, text, theme) } else { problem.clone() }
+                })),
+            }
+        }
+        self.themes = read;
+    }
+
+    fn check_slots(&self, problems: &mut Vec<Diagnostic>) {
+        for partner in self.partners.values() {
+            let Some(framework) = self.themes.get(self.theme_of(&partner.contract)) else { continue };
+            for slot in partner.contract.slots.iter().filter(|slot| !framework.slots().contains(slot)) {
+                problems.push(unknown_slot(&partner.file, Some(&partner.text), slot, framework));
+            }
+        }
+    }
+}
+
+/// The same complaint about a missing theme, at the place where somebody asks for it.
+fn asked_for(problem: &Diagnostic, file: &str, text: &str, theme: &str) -> Diagnostic {
+    let mut problem = problem.clone();
+    file.clone_into(&mut problem.file);
+    let key = text.find("theme:").unwrap_or(0);
+    match text[key..].find(theme) {
+        Some(at) => problem.at_offset(text, key + at, theme.chars().count()),
+        None => problem,
+    }
+}
+
+/// A slot that no theme of the chain has, named in `file`.
+pub(crate) fn unknown_slot(file: &str, text: Option<&str>, slot: &str, framework: &Framework) -> Diagnostic {
+    let message = format!("theme `{}` has no slot `{slot}`", framework.name());
+    let mut problem = Diagnostic::new("unknown-slot", file, message);
+    if let Some((text, key)) = text.and_then(|text| Some((text, text.find("slots:")?))) {
+        let at = text[key..].find(slot).map_or(key, |at| key + at);
+        problem = problem.at_offset(text, at, slot.chars().count());
+    }
+    match nearest(slot, framework.slots().iter().map(String::as_str)) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help(format!("the theme's slots: {}", framework.slots().join(", "))),
+    }
+}
+
+fn partner_folders(partners: &Path, problems: &mut Vec<Diagnostic>) -> Vec<SiteId> {
+    let mut folders = Vec::new();
+    let entries = fs::read_dir(partners).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match name.parse() {
+            Ok(id) => folders.push(id),
+            Err(error) => problems.push(Diagnostic::new("bad-path", shown(&entry.path()), format!("{error}"))),
+        }
+    }
+    folders.sort();
+    folders
+}
+
+fn sitemap_path() -> SitePath {
+    "/sitemap.xml".parse().expect("a constant path that a test holds")
+}
+
+/// The problems of a build as a report; a build that fails names at least one.
+pub(crate) fn report(problems: Vec<Diagnostic>) -> Report {
+    Report::check(problems).expect_err("a build fails only with a problem to name")
+}

@@ -1,0 +1,114 @@
+//! Slots: the named holes in a page. Finds them in what templates made, and fills them.
+//!
+//! While a template runs, the `slot` filter wraps what stands in a slot in control characters. No content can hold
+//! them: text files with them are refused, values are scrubbed, and escaping drops them.
+
+use std::collections::BTreeMap;
+
+use tieup_protocol::manifest::SlotRange;
+
+const OPEN: u8 = 1;
+const NAMED: u8 = 2;
+const CLOSE: u8 = 3;
+
+/// The page `bytes` with each slot that `fills` names holding its fill instead of the default.
+///
+/// A range outside the page is left alone, so that no manifest can make this panic.
+pub fn fill_slots(bytes: &[u8], slots: &[SlotRange], fills: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    let mut filled = Vec::with_capacity(bytes.len());
+    let mut done = 0;
+    for slot in slots {
+        let Some(fill) = fills.get(&slot.name) else { continue };
+        let Some((start, end)) = bounds(slot).filter(|(start, end)| *start >= done && *end <= bytes.len()) else {
+            continue;
+        };
+        filled.extend_from_slice(&bytes[done..start]);
+        filled.extend_from_slice(fill);
+        done = end;
+    }
+    filled.extend_from_slice(&bytes[done..]);
+    filled
+}
+
+fn bounds(slot: &SlotRange) -> Option<(usize, usize)> {
+    let start = usize::try_from(slot.at).ok()?;
+    Some((start, start.checked_add(usize::try_from(slot.length).ok()?)?))
+}
+
+/// Marks `body` as what stands in slot `number`; none where it holds a slot already.
+pub(crate) fn mark(number: usize, body: &str) -> Option<String> {
+    let marked = body.bytes().any(|byte| matches!(byte, OPEN | NAMED | CLOSE));
+    (!marked).then(|| format!("{}{number}{}{body}{}", char::from(OPEN), char::from(NAMED), char::from(CLOSE)))
+}
+
+/// Takes the marks out of a rendered page, and says where the slots are; none where marks do not match, which a
+/// template can bring about by cutting or changing what it captured.
+pub(crate) fn extract(marked: Vec<u8>, names: &[String]) -> Option<(Vec<u8>, Vec<SlotRange>)> {
+    if !marked.iter().any(|byte| matches!(*byte, OPEN | NAMED | CLOSE)) {
+        return Some((marked, Vec::new()));
+    }
+    let mut page = Vec::with_capacity(marked.len());
+    let mut slots = Vec::new();
+    let mut rest = marked.as_slice();
+    while let Some(open) = position(rest, OPEN) {
+        let middle = open + position(&rest[open..], NAMED)?;
+        let close = middle + position(&rest[middle..], CLOSE)?;
+        let number: usize = std::str::from_utf8(&rest[open + 1..middle]).ok()?.parse().ok()?;
+        page.extend_from_slice(&rest[..open]);
+        let body = &rest[middle + 1..close];
+        let name = names.get(number)?.clone();
+        slots.push(SlotRange { name, at: page.len() as u64, length: body.len() as u64 });
+        page.extend_from_slice(body);
+        rest = &rest[close + 1..];
+    }
+    page.extend_from_slice(rest);
+    let clean = !page.iter().any(|byte| matches!(*byte, OPEN | NAMED | CLOSE));
+    clean.then_some((page, slots))
+}
+
+fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names() -> Vec<String> {
+        vec!["banner".to_owned(), "nav".to_owned()]
+    }
+
+    #[test]
+    fn slots_are_found_and_filled() {
+        let page = format!("<nav>{}</nav><p>{}</p>", mark(1, "home").unwrap(), mark(0, "").unwrap());
+        let (bytes, slots) = extract(page.into_bytes(), &names()).unwrap();
+        assert_eq!(bytes, b"<nav>home</nav><p></p>");
+        let found: Vec<_> = slots.iter().map(|slot| (slot.name.as_str(), slot.at, slot.length)).collect();
+        assert_eq!(found, [("nav", 5, 4), ("banner", 18, 0)]);
+        let fills = BTreeMap::from([("nav".to_owned(), b"shop".to_vec()), ("banner".to_owned(), b"sale".to_vec())]);
+        assert_eq!(fill_slots(&bytes, &slots, &fills), b"<nav>shop</nav><p>sale</p>");
+        assert_eq!(fill_slots(&bytes, &slots, &BTreeMap::new()), bytes);
+    }
+
+    #[test]
+    fn a_slot_in_a_slot_is_refused() {
+        assert_eq!(mark(0, &mark(1, "x").unwrap()), None);
+        for broken in
+            [&b"a\x010\x02b"[..], b"a\x03", b"\x01x\x02b\x03", b"\x019\x02b\x03", b"\x010\x02a\x010\x02b\x03\x03"]
+        {
+            assert_eq!(extract(broken.to_vec(), &names()), None, "{broken:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_ranges_make_filling_panic(slots in proptest::collection::vec((any::<u64>(), any::<u64>()), 0..4), small in 0..9u64) {
+            let mut slots: Vec<SlotRange> =
+                slots.into_iter().map(|(at, length)| SlotRange { name: "nav".to_owned(), at, length }).collect();
+            slots.push(SlotRange { name: "nav".to_owned(), at: small, length: small });
+            fill_slots(b"0123456789", &slots, &BTreeMap::from([("nav".to_owned(), b"x".to_vec())]));
+        }
+    }
+}

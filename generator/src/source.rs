@@ -1,0 +1,145 @@
+//! Reading what people wrote: folders in a fixed order, text that is UTF-8, names as people know them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::path::SourcePath;
+use walkdir::{DirEntry, WalkDir};
+
+/// A file below a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// Where it is below the folder.
+    pub(crate) path: SourcePath,
+    /// Where it is on this machine.
+    pub(crate) file: PathBuf,
+}
+
+/// A path as messages show it, with forward slashes.
+pub(crate) fn shown(path: &Path) -> String {
+    path.display().to_string().replace('\\', "/")
+}
+
+/// Every file below `folder`, sorted by path; none where there is no such folder. Hidden files are passed over.
+pub(crate) fn files_below(folder: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Found> {
+    if !folder.exists() {
+        return Vec::new();
+    }
+    let visible = |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.');
+    let mut found = Vec::new();
+    for entry in WalkDir::new(folder).into_iter().filter_entry(visible) {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) => match find(folder, &entry) {
+                Ok(file) => found.push(file),
+                Err(problem) => problems.push(problem),
+            },
+            Err(error) => {
+                let file = error.path().map_or_else(|| shown(folder), shown);
+                problems.push(Diagnostic::new("unreadable-file", file, error.to_string()));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn find(folder: &Path, entry: &DirEntry) -> Result<Found, Diagnostic> {
+    let problem = |code, message: String| Diagnostic::new(code, shown(entry.path()), message);
+    if !entry.file_type().is_file() {
+        let message = "this is a symbolic link or a device, not a file".to_owned();
+        return Err(problem("not-a-file", message).help("put a copy of the file here"));
+    }
+    let below = entry.path().strip_prefix(folder).ok().and_then(Path::to_str);
+    let below = below.ok_or_else(|| problem("bad-path", "the file's name is not UTF-8".to_owned()))?;
+    let path = below.replace('\\', "/").parse().map_err(|error| problem("bad-path", format!("{error}")))?;
+    Ok(Found { path, file: entry.path().to_owned() })
+}
+
+/// The bytes of a file.
+pub(crate) fn read_bytes(file: &Path) -> Result<Vec<u8>, Diagnostic> {
+    fs::read(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Diagnostic::new("missing-file", shown(file), "there is no such file"),
+        _ => Diagnostic::new("unreadable-file", shown(file), format!("the file cannot be read: {error}")),
+    })
+}
+
+/// The text of a file.
+pub(crate) fn read_text(file: &Path) -> Result<String, Diagnostic> {
+    text(&shown(file), read_bytes(file)?)
+}
+
+/// `bytes` as text: UTF-8, without byte order mark and without the control characters that slots are marked with.
+pub(crate) fn text(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..good].split(|byte| *byte == b'\n').count();
+        Diagnostic::new("not-utf-8", name, format!("the file is not UTF-8 text: line {line} has other bytes"))
+            .help("save the file as UTF-8")
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    match text.find(is_forbidden) {
+        None => Ok(text),
+        Some(at) => {
+            let code = text[at..].chars().next().map_or(0, u32::from);
+            let message = format!("the control character U+{code:04X} may not stand in a text");
+            Err(Diagnostic::new("bad-character", name, message).at_offset(&text, at, 1))
+        }
+    }
+}
+
+/// Control characters that HTML text may not hold; some of them mark slots while a page is being made.
+pub(crate) fn is_forbidden(c: char) -> bool {
+    c < ' ' && !matches!(c, '\t' | '\n' | '\r' | '\u{c}')
+}
+
+/// Takes forbidden characters, which YAML and JSON can write as escapes, out of a text.
+pub(crate) fn scrub_text(text: &mut String) {
+    if text.contains(is_forbidden) {
+        text.retain(|c| !is_forbidden(c));
+    }
+}
+
+/// Takes forbidden characters out of every text in a value.
+pub(crate) fn scrub(value: &mut Value) {
+    match value {
+        Value::String(text) => scrub_text(text),
+        Value::Array(items) => items.iter_mut().for_each(scrub),
+        Value::Object(map) => {
+            if map.keys().any(|key| key.contains(is_forbidden)) {
+                map.retain(|key, _| !key.contains(is_forbidden));
+            }
+            map.values_mut().for_each(scrub);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_is_not_utf_8_names_its_line() {
+        let problem = text("a.md", b"one\ntwo \xff\n".to_vec()).unwrap_err();
+        assert_eq!(problem.message, "the file is not UTF-8 text: line 2 has other bytes");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_and_a_control_character_is_refused() {
+        assert_eq!(text("a.md", b"\xef\xbb\xbfhello".to_vec()).unwrap(), "hello");
+        let problem = text("a.md", b"one\n\x01two\n".to_vec()).unwrap_err();
+        assert_eq!((problem.code, problem.span.map(|span| span.line)), ("bad-character", Some(2)));
+    }
+
+    #[test]
+    fn escaped_control_characters_are_taken_out_of_values() {
+        let mut value: Value = serde_json::from_str(r#"{"a": ["x\u0001y"], "b\u0002": 1}"#).unwrap();
+        scrub(&mut value);
+        assert_eq!(value, serde_json::json!({"a": ["xy"]}));
+    }
+}

@@ -1,0 +1,304 @@
+//! Themes: a chain of folders of templates and files, as source files in memory. Compiles no template.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
+use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::{SitePath, SourcePath};
+use tieup_protocol::yaml;
+
+use crate::data::Data;
+use crate::output::{OutputFile, media_type};
+use crate::source::{self, files_below, read_bytes, shown};
+
+/// The version of the interface between generator and themes.
+pub const THEME_API: u32 = 1;
+
+/// A theme and those it extends, as source files in memory.
+///
+/// For a partner who inherits pages, the files also hold the main site's data below `data/`, since templates read it.
+#[derive(Clone, Debug)]
+pub struct Framework {
+    name: String,
+    /// What stands before a file's path in messages; empty where the files came with a release.
+    root: String,
+    files: BTreeMap<SourcePath, Vec<u8>>,
+    /// The theme, then the one it extends, and so on.
+    chain: Vec<String>,
+    slots: Vec<String>,
+    layout: BTreeMap<SitePath, OutputFile>,
+}
+
+/// A template of a theme.
+#[derive(Clone, Debug)]
+pub(crate) struct ThemeFile<'a> {
+    /// The name templates use, with the theme's in front: `storefront/base.html`.
+    pub(crate) name: String,
+    /// The file, as a person knows it.
+    pub(crate) file: String,
+    /// What it holds.
+    pub(crate) bytes: &'a [u8],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThemeDocument {
+    name: String,
+    api: u32,
+    extends: Option<String>,
+    #[serde(default)]
+    slots: Vec<String>,
+}
+
+impl Framework {
+    /// Reads the theme `name` and every theme it extends from the folder `themes`.
+    ///
+    /// # Errors
+    /// A theme that is missing, is written for another version, extends itself, or cannot be read.
+    pub fn load(themes: &Path, name: &str) -> Result<Self, Report> {
+        let mut problems = Vec::new();
+        let mut files = BTreeMap::new();
+        let mut read = BTreeSet::new();
+        let mut next = Some((name.to_owned(), None));
+        while let Some((theme, wanted_by)) = next.take() {
+            if !is_name(&theme) || !themes.join(&theme).join("theme.yaml").is_file() {
+                return Err(missing(themes, &theme, wanted_by).into());
+            }
+            if !read.insert(theme.clone()) {
+                break;
+            }
+            read_theme(themes, &theme, &mut files, &mut problems);
+            let (file, document) = document(&shown_root(themes), &theme, &files)?;
+            next = document.extends.map(|parent| (parent, Some(file)));
+        }
+        Report::check(problems)?;
+        Self::assemble(name, shown_root(themes), files)
+    }
+
+    /// The framework whose files came with a release.
+    ///
+    /// # Errors
+    /// As [`Framework::load`], when the files do not make a theme.
+    pub fn from_files(name: &str, files: BTreeMap<SourcePath, Vec<u8>>) -> Result<Self, Report> {
+        Self::assemble(name, String::new(), files)
+    }
+
+    fn assemble(name: &str, root: String, files: BTreeMap<SourcePath, Vec<u8>>) -> Result<Self, Report> {
+        let mut framework =
+            Self { name: name.to_owned(), root, files, chain: Vec::new(), slots: Vec::new(), layout: BTreeMap::new() };
+        let mut next = Some(name.to_owned());
+        while let Some(theme) = next.take() {
+            let (file, document) = document(&framework.root, &theme, &framework.files)?;
+            if framework.chain.contains(&theme) {
+                let circle = framework.chain.join(" extends ");
+                let message = format!("themes extend each other in a circle: {circle} extends {theme}");
+                return Err(Diagnostic::new("theme-cycle", file, message).into());
+            }
+            framework.slots.extend(document.slots);
+            framework.chain.push(theme);
+            next = document.extends;
+        }
+        framework.slots.sort();
+        framework.slots.dedup();
+        framework.layout = framework.read_layout()?;
+        Ok(framework)
+    }
+
+    /// The framework of a partnership that takes over no theme.
+    pub(crate) fn none(name: &str) -> Self {
+        let (name, root, files) = (name.to_owned(), String::new(), BTreeMap::new());
+        Self { name, root, files, chain: Vec::new(), slots: Vec::new(), layout: BTreeMap::new() }
+    }
+
+    /// The same, with a site's data among its files.
+    pub(crate) fn with_data(&self, data: &Data) -> Self {
+        let mut framework = self.clone();
+        framework.files.extend(data.files());
+        framework
+    }
+
+    /// The theme's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Every source file, such as `storefront/templates/base.html`.
+    pub fn files(&self) -> &BTreeMap<SourcePath, Vec<u8>> {
+        &self.files
+    }
+
+    /// The slots of the theme and of those it extends, sorted.
+    pub fn slots(&self) -> &[String] {
+        &self.slots
+    }
+
+    /// The names of the themes, the theme itself first.
+    pub(crate) fn chain(&self) -> &[String] {
+        &self.chain
+    }
+
+    /// The files that every site with this theme serves; a theme's hide those of the theme it extends.
+    pub(crate) fn layout(&self) -> &BTreeMap<SitePath, OutputFile> {
+        &self.layout
+    }
+
+    /// The templates of all themes in the chain.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = ThemeFile<'_>> {
+        self.chain.iter().flat_map(move |theme| {
+            let folder = format!("{theme}/templates/");
+            self.files.iter().filter_map(move |(path, bytes)| {
+                let below = path.as_str().strip_prefix(&folder)?;
+                Some(ThemeFile { name: format!("{theme}/{below}"), file: format!("{}{path}", self.root), bytes })
+            })
+        })
+    }
+
+    /// The theme's own document, as a person knows it.
+    pub(crate) fn document_file(&self) -> String {
+        format!("{}{}/theme.yaml", self.root, self.name)
+    }
+
+    fn read_layout(&self) -> Result<BTreeMap<SitePath, OutputFile>, Diagnostic> {
+        let mut layout = BTreeMap::new();
+        for theme in self.chain.iter().rev() {
+            let folder = format!("{theme}/static/");
+            for (path, bytes) in &self.files {
+                let Some(below) = path.as_str().strip_prefix(&folder) else { continue };
+                let source = format!("{}{path}", self.root);
+                let served: SitePath = format!("/{below}")
+                    .parse()
+                    .map_err(|error| Diagnostic::new("bad-path", source.as_str(), format!("{error}")))?;
+                let (media_type, slots, bytes) = (media_type(&served), Vec::new(), bytes.as_slice().into());
+                layout.insert(served, OutputFile { bytes, kind: EntryKind::Layout, media_type, slots, source });
+            }
+        }
+        Ok(layout)
+    }
+}
+
+/// Names of themes are segments of paths; `data` is where a framework keeps a site's data.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        && name != "data"
+}
+
+fn shown_root(themes: &Path) -> String {
+    format!("{}/", shown(themes).trim_end_matches('/'))
+}
+
+fn missing(themes: &Path, theme: &str, wanted_by: Option<String>) -> Diagnostic {
+    let entries = fs::read_dir(themes).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.path().join("theme.yaml").is_file());
+    let mut names: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let file = wanted_by.unwrap_or_else(|| shown(themes));
+    let problem = Diagnostic::new("missing-theme", file, format!("there is no theme `{theme}` in {}", shown(themes)));
+    match nearest(theme, names.iter().map(String::as_str)) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None if names.is_empty() => problem.help(format!("a theme is a folder in {} with theme.yaml", shown(themes))),
+        None => problem.help(format!("these themes exist: {}", names.join(", "))),
+    }
+}
+
+fn read_theme(themes: &Path, theme: &str, files: &mut BTreeMap<SourcePath, Vec<u8>>, problems: &mut Vec<Diagnostic>) {
+    let folder: SourcePath = theme.parse().expect("a theme's name has been checked to be one segment");
+    let needed = |path: &str| path == "theme.yaml" || path.starts_with("templates/") || path.starts_with("static/");
+    for found in files_below(&themes.join(theme), problems) {
+        if !needed(found.path.as_str()) {
+            continue;
+        }
+        let within = found.path.within(&folder);
+        let within = within.map_err(|error| Diagnostic::new("bad-path", shown(&found.file), error.to_string()));
+        match within.and_then(|path| Ok((path, read_bytes(&found.file)?))) {
+            Ok((path, bytes)) => drop(files.insert(path, bytes)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+}
+
+/// Reads and checks a theme's document, and names its file.
+fn document(
+    root: &str,
+    theme: &str,
+    files: &BTreeMap<SourcePath, Vec<u8>>,
+) -> Result<(String, ThemeDocument), Diagnostic> {
+    let file = format!("{root}{theme}/theme.yaml");
+    let path: Option<SourcePath> = format!("{theme}/theme.yaml").parse().ok().filter(|_| is_name(theme));
+    let bytes = path.and_then(|path| files.get(&path));
+    let bytes =
+        bytes.ok_or_else(|| Diagnostic::new("missing-theme", file.as_str(), format!("theme `{theme}` is missing")))?;
+    let text = source::text(&file, bytes.clone())?;
+    let document: ThemeDocument = yaml::parse(&file, &text)?;
+    if document.api != THEME_API {
+        let message = format!("theme `{theme}` is written for version {} of the interface", document.api);
+        return Err(Diagnostic::new("theme-api", file, message)
+            .at_text(&text, &format!("api: {}", document.api))
+            .help(format!("this generator has version {THEME_API}")));
+    }
+    if document.name != theme {
+        let message = format!("the theme in the folder `{theme}` is named `{}`", document.name);
+        return Err(Diagnostic::new("wrong-value", file, message)
+            .at_text(&text, &document.name)
+            .help("give both the same name"));
+    }
+    Ok((file, document))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(files: &[(&str, &str)]) -> BTreeMap<SourcePath, Vec<u8>> {
+        files.iter().map(|(path, text)| (path.parse().unwrap(), text.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn a_child_hides_its_parents_files_and_adds_its_slots() {
+        let framework = Framework::from_files(
+            "region",
+            files(&[
+                ("region/theme.yaml", "name: region\napi: 1\nextends: storefront\nslots: [notices]\n"),
+                ("region/static/logo.svg", "region"),
+                ("storefront/theme.yaml", "name: storefront\napi: 1\nslots: [nav]\n"),
+                ("storefront/static/logo.svg", "storefront"),
+                ("storefront/static/a/b.css", "css"),
+                ("storefront/templates/base.html", "base"),
+            ]),
+        )
+        .unwrap();
+        assert_eq!(framework.slots(), ["nav", "notices"]);
+        let logo = &framework.layout()[&"/logo.svg".parse().unwrap()];
+        assert_eq!((&*logo.bytes, logo.kind), (b"region".as_slice(), EntryKind::Layout));
+        assert_eq!(framework.layout()[&"/a/b.css".parse().unwrap()].media_type, "text/css; charset=utf-8");
+        assert_eq!(framework.templates().map(|template| template.name).collect::<Vec<_>>(), ["storefront/base.html"]);
+    }
+
+    #[test]
+    fn what_is_no_theme_is_refused() {
+        let refused =
+            |list: &[(&str, &str)]| Framework::from_files("a", files(list)).unwrap_err().diagnostics()[0].code;
+        assert_eq!(refused(&[]), "missing-theme");
+        assert_eq!(refused(&[("a/theme.yaml", "name: a\napi: 2\n")]), "theme-api");
+        assert_eq!(refused(&[("a/theme.yaml", "name: b\napi: 1\n")]), "wrong-value");
+        assert_eq!(refused(&[("a/theme.yaml", "name: a\napi: 1\nextend: b\n")]), "unknown-key");
+        assert_eq!(refused(&[("a/theme.yaml", "name: a\napi: 1\nextends: ../b\n")]), "missing-theme");
+        let circle =
+            [("a/theme.yaml", "name: a\napi: 1\nextends: b\n"), ("b/theme.yaml", "name: b\napi: 1\nextends: a\n")];
+        assert_eq!(refused(&circle), "theme-cycle");
+    }
+
+    #[test]
+    fn a_missing_theme_names_those_that_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("storefront")).unwrap();
+        fs::write(dir.path().join("storefront/theme.yaml"), "name: storefront\napi: 1\n").unwrap();
+        let help = |name: &str| Framework::load(dir.path(), name).unwrap_err().diagnostics()[0].help.clone().unwrap();
+        assert_eq!(help("storefornt"), "did you mean `storefront`?");
+        assert_eq!(help("../storefront"), "did you mean `storefront`?");
+        assert_eq!(help("elegant"), "these themes exist: storefront");
+    }
+}

@@ -1,0 +1,342 @@
+//! The hub's database, and the only SQL. SQLite in the state folder.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::{Row, SqlitePool};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_protocol::period::Month;
+
+/// The tables, made where they are missing.
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// The hub's database.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pool: SqlitePool,
+}
+
+/// Why the database could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The database itself failed.
+    #[error("the hub's database failed")]
+    Sql(#[from] sqlx::Error),
+    /// A row holds what it should not.
+    #[error("the hub's database holds {0:?} where a {1} should be")]
+    Damaged(String, &'static str),
+}
+
+/// A partner that has joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartnerRow {
+    /// Its name.
+    pub id: SiteId,
+    /// Where its daemon is reached.
+    pub address: String,
+    /// The key of its journal, a C2SP verifier key.
+    pub journal_key: String,
+    /// The code that was compared.
+    pub compare_code: String,
+    /// When it joined.
+    pub joined: Timestamp,
+}
+
+/// A release as the hub sent it, with what is known of its fate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseRow {
+    /// Which release.
+    pub version: ReleaseVersion,
+    /// The manifest's bytes.
+    pub manifest: String,
+    /// The contract it was made under, word for word.
+    pub contract: String,
+    /// `signed`, `unreachable`, `refused`, or the partner's own word: `staged`, `live`, ...
+    pub state: String,
+    /// Why, where there is a why.
+    pub detail: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What became of an invitation's secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// It was good, and is used up now.
+    Accepted,
+    /// It has been used before.
+    Used,
+    /// It is too old.
+    Expired,
+    /// There is no such invitation for this partner.
+    Unknown,
+}
+
+/// A statement that was computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementRow {
+    /// The statement's text.
+    pub statement: String,
+    /// The partner's verdict, where it has given one.
+    pub verdict: Option<String>,
+}
+
+impl Database {
+    /// Opens the database in `state`, making it where there is none. Commits are durable on return.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn open(state: &Path) -> Result<Self, DatabaseError> {
+        let options = SqliteConnectOptions::new()
+            .filename(state.join("hub.sqlite"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true);
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        sqlx::raw_sql(SCHEMA).execute(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    /// Keeps an invitation.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_invitation(
+        &self,
+        partner: &SiteId,
+        fingerprint: Digest,
+        expires: Timestamp,
+    ) -> Result<(), DatabaseError> {
+        sqlx::query("INSERT INTO invitations (fingerprint, partner, expires) VALUES (?, ?, ?)")
+            .bind(fingerprint.to_string())
+            .bind(partner.as_str())
+            .bind(expires.as_second())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Uses up an invitation. Of two calls with one secret at the same time, one is accepted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn redeem_invitation(
+        &self,
+        partner: &SiteId,
+        fingerprint: Digest,
+        now: Timestamp,
+    ) -> Result<Redeemed, DatabaseError> {
+        let taken = sqlx::query(
+            "UPDATE invitations SET used = ?1 WHERE fingerprint = ?2 AND partner = ?3 AND used IS NULL AND expires > ?1",
+        )
+        .bind(now.as_second())
+        .bind(fingerprint.to_string())
+        .bind(partner.as_str())
+        .execute(&self.pool)
+        .await?;
+        if taken.rows_affected() == 1 {
+            return Ok(Redeemed::Accepted);
+        }
+        let row = sqlx::query("SELECT used FROM invitations WHERE fingerprint = ? AND partner = ?")
+            .bind(fingerprint.to_string())
+            .bind(partner.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(match row {
+            None => Redeemed::Unknown,
+            Some(row) if row.try_get::<Option<i64>, _>("used")?.is_some() => Redeemed::Used,
+            Some(_) => Redeemed::Expired,
+        })
+    }
+
+    /// Keeps a partner that has joined; one that joins again takes its own place.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_partner(&self, partner: &PartnerRow) -> Result<(), DatabaseError> {
+        sqlx::query(
+            "INSERT INTO partners (id, address, journal_key, compare_code, joined) VALUES (?, ?, ?, ?, ?) \
+             ON CONFLICT (id) DO UPDATE SET address = excluded.address, journal_key = excluded.journal_key, \
+             compare_code = excluded.compare_code, joined = excluded.joined",
+        )
+        .bind(partner.id.as_str())
+        .bind(&partner.address)
+        .bind(&partner.journal_key)
+        .bind(&partner.compare_code)
+        .bind(partner.joined.as_second())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// All partners, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn partners(&self) -> Result<Vec<PartnerRow>, DatabaseError> {
+        let rows = sqlx::query("SELECT * FROM partners ORDER BY id").fetch_all(&self.pool).await?;
+        rows.iter().map(partner_from).collect()
+    }
+
+    /// One partner.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn partner(&self, id: &SiteId) -> Result<Option<PartnerRow>, DatabaseError> {
+        let row = sqlx::query("SELECT * FROM partners WHERE id = ?").bind(id.as_str()).fetch_optional(&self.pool).await?;
+        row.as_ref().map(partner_from).transpose()
+    }
+
+    /// Keeps a release, or what has become of it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_release(&self, partner: &SiteId, release: &ReleaseRow) -> Result<(), DatabaseError> {
+        sqlx::query(
+            "INSERT INTO releases (partner, version, manifest, contract, state, detail, since) \
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partner, version) DO UPDATE SET \
+             state = excluded.state, detail = excluded.detail, since = excluded.since",
+        )
+        .bind(partner.as_str())
+        .bind(to_sql(release.version))
+        .bind(&release.manifest)
+        .bind(&release.contract)
+        .bind(&release.state)
+        .bind(&release.detail)
+        .bind(release.since.as_second())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The newest release to a partner.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest_release(&self, partner: &SiteId) -> Result<Option<ReleaseRow>, DatabaseError> {
+        let row = sqlx::query("SELECT * FROM releases WHERE partner = ? ORDER BY version DESC LIMIT 1")
+            .bind(partner.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(release_from).transpose()
+    }
+
+    /// All releases to a partner, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn releases(&self, partner: &SiteId) -> Result<Vec<ReleaseRow>, DatabaseError> {
+        let rows = sqlx::query("SELECT * FROM releases WHERE partner = ? ORDER BY version DESC")
+            .bind(partner.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(release_from).collect()
+    }
+
+    /// One release to a partner.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn release(
+        &self,
+        partner: &SiteId,
+        version: ReleaseVersion,
+    ) -> Result<Option<ReleaseRow>, DatabaseError> {
+        let row = sqlx::query("SELECT * FROM releases WHERE partner = ? AND version = ?")
+            .bind(partner.as_str())
+            .bind(to_sql(version))
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(release_from).transpose()
+    }
+
+    /// Keeps a statement, in place of an earlier draft for the same month.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_statement(
+        &self,
+        partner: &SiteId,
+        month: Month,
+        statement: &StatementRow,
+    ) -> Result<(), DatabaseError> {
+        sqlx::query(
+            "INSERT INTO statements (partner, month, statement, verdict) VALUES (?, ?, ?, ?) \
+             ON CONFLICT (partner, month) DO UPDATE SET statement = excluded.statement, verdict = excluded.verdict",
+        )
+        .bind(partner.as_str())
+        .bind(month.to_string())
+        .bind(&statement.statement)
+        .bind(&statement.verdict)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+fn partner_from(row: &SqliteRow) -> Result<PartnerRow, DatabaseError> {
+    Ok(PartnerRow {
+        id: site_id(row, "id")?,
+        address: row.try_get("address")?,
+        journal_key: row.try_get("journal_key")?,
+        compare_code: row.try_get("compare_code")?,
+        joined: timestamp(row, "joined")?,
+    })
+}
+
+fn release_from(row: &SqliteRow) -> Result<ReleaseRow, DatabaseError> {
+    let number: i64 = row.try_get("version")?;
+    let version = u64::try_from(number).ok().and_then(ReleaseVersion::new);
+    Ok(ReleaseRow {
+        version: version.ok_or_else(|| DatabaseError::Damaged(number.to_string(), "release number"))?,
+        manifest: row.try_get("manifest")?,
+        contract: row.try_get("contract")?,
+        state: row.try_get("state")?,
+        detail: row.try_get("detail")?,
+        since: timestamp(row, "since")?,
+    })
+}
+
+fn site_id(row: &SqliteRow, column: &str) -> Result<SiteId, DatabaseError> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|_| DatabaseError::Damaged(text, "site name"))
+}
+
+fn timestamp(row: &SqliteRow, column: &str) -> Result<Timestamp, DatabaseError> {
+    let seconds: i64 = row.try_get(column)?;
+    Timestamp::from_second(seconds).map_err(|_| DatabaseError::Damaged(seconds.to_string(), "time"))
+}
+
+fn to_sql(version: ReleaseVersion) -> i64 {
+    i64::try_from(version.get()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn database() -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path()).await.unwrap();
+        (folder, database)
+    }
+
+    #[tokio::test]
+    async fn an_invitation_is_good_once_and_for_a_time() {
+        let (_folder, database) = database().await;
+        let (partner, other): (SiteId, SiteId) = ("sapporo".parse().unwrap(), "otaru".parse().unwrap());
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let secret = Digest::of(b"secret");
+        database.add_invitation(&partner, secret, at(100)).await.unwrap();
+        database.add_invitation(&partner, Digest::of(b"late"), at(100)).await.unwrap();
+        let redeem = async |partner, secret, now| database.redeem_invitation(partner, secret, at(now)).await.unwrap();
+        assert_eq!(redeem(&other, secret, 50).await, Redeemed::Unknown);
+        assert_eq!(redeem(&partner, Digest::of(b"guess"), 50).await, Redeemed::Unknown);
+        assert_eq!(redeem(&partner, secret, 50).await, Redeemed::Accepted);
+        assert_eq!(redeem(&partner, secret, 50).await, Redeemed::Used);
+        assert_eq!(redeem(&partner, Digest::of(b"late"), 100).await, Redeemed::Expired);
+    }
+}

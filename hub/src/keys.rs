@@ -1,0 +1,169 @@
+//! The hub's keys on disk, each in a file of its own that its owner alone can read.
+//!
+//! They differ by what a thief could do: the TLS key speaks to partners but cannot sign a release; the release key
+//! signs releases; the freshness key only says that a release is still current; the root key names the others.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use tieup_protocol::ids::SiteId;
+use tieup_store::durable::{self, DiskError};
+use tieup_store::journal::Cosigner;
+use tieup_web::authority::{Authority, AuthorityError, PemPair};
+use tieup_web::tls::{TlsError, TlsIdentity};
+
+use crate::signing::{ReleaseSigner, SigningError, sign_root};
+
+/// The certificate authority's certificate.
+const AUTHORITY: &str = "authority.crt";
+/// The certificate authority's key.
+const AUTHORITY_KEY: &str = "authority.key";
+/// The TUF root key.
+const ROOT_KEY: &str = "root.key";
+/// The key for TUF targets and snapshot.
+const RELEASE_KEY: &str = "release.key";
+/// The key for the TUF timestamp.
+const FRESHNESS_KEY: &str = "freshness.key";
+/// The key that cosigns journals.
+const COSIGNER_KEY: &str = "cosigner.key";
+/// The TUF root metadata; written last, so that a folder that has it is complete.
+const ROOT: &str = "root.json";
+
+/// The folder of keys.
+#[derive(Clone, Debug)]
+pub struct KeyFolder {
+    dir: PathBuf,
+    main: SiteId,
+}
+
+/// Why keys could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// There are keys already.
+    #[error("{0} already holds keys; they are not replaced")]
+    Exists(PathBuf),
+    /// There are no keys yet.
+    #[error("{0} holds no keys")]
+    Missing(PathBuf),
+    /// A key is unusable.
+    #[error("{0} cannot be used: {1}")]
+    Damaged(PathBuf, String),
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The certificate authority failed.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The TLS identity failed.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Signing failed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The operating system gives no random numbers.
+    #[error("no key could be made: the operating system gives no random numbers")]
+    Randomness,
+}
+
+impl From<Unspecified> for KeyError {
+    fn from(_: Unspecified) -> Self {
+        Self::Randomness
+    }
+}
+
+impl KeyFolder {
+    /// The keys of `main` in the state folder.
+    pub fn new(state: &Path, main: &SiteId) -> Self {
+        Self { dir: state.join("keys"), main: main.clone() }
+    }
+
+    /// Makes every key. Durable on return.
+    ///
+    /// # Errors
+    /// When there are keys already, or the disk fails.
+    pub async fn create(&self) -> Result<(), KeyError> {
+        if self.dir.join(ROOT).exists() {
+            return Err(KeyError::Exists(self.dir.clone()));
+        }
+        durable::create_dir_all(&self.dir)?;
+        let authority = Authority::create(&self.main, SystemTime::now())?;
+        self.write(AUTHORITY_KEY, authority.key.as_bytes())?;
+        self.write(AUTHORITY, authority.certificate.as_bytes())?;
+        let random = SystemRandom::new();
+        for name in [ROOT_KEY, RELEASE_KEY, FRESHNESS_KEY] {
+            self.write(name, Ed25519KeyPair::generate_pkcs8(&random)?.as_ref())?;
+        }
+        let mut seed = [0; 32];
+        random.fill(&mut seed)?;
+        let cosigner = Cosigner::from_seed(self.main.as_str(), &seed)
+            .map_err(|error| KeyError::Damaged(self.dir.join(COSIGNER_KEY), error.to_string()))?;
+        self.write(COSIGNER_KEY, cosigner.to_private_text().as_bytes())?;
+        let root = sign_root(&self.read(ROOT_KEY)?, &self.read(RELEASE_KEY)?, &self.read(FRESHNESS_KEY)?).await?;
+        self.write(ROOT, root.as_bytes())
+    }
+
+    /// Whether there are keys.
+    pub fn exists(&self) -> bool {
+        self.dir.join(ROOT).exists()
+    }
+
+    /// The certificate authority.
+    ///
+    /// # Errors
+    /// When its files are missing or damaged.
+    pub fn authority(&self) -> Result<Authority, KeyError> {
+        let pair = PemPair { certificate: self.read_text(AUTHORITY)?, key: self.read_text(AUTHORITY_KEY)? };
+        Ok(Authority::load(&self.main, &pair)?)
+    }
+
+    /// A fresh TLS identity for the hub, issued now. Nothing of it is kept.
+    ///
+    /// # Errors
+    /// When the authority's files are missing or damaged.
+    pub fn tls(&self) -> Result<TlsIdentity, KeyError> {
+        let authority = self.authority()?;
+        let pair = authority.issue_main(SystemTime::now())?;
+        Ok(TlsIdentity::from_pem(&pair, authority.certificate())?)
+    }
+
+    /// The keys that sign releases.
+    ///
+    /// # Errors
+    /// When their files are missing or damaged.
+    pub fn release_signer(&self) -> Result<ReleaseSigner, KeyError> {
+        Ok(ReleaseSigner::new(&self.root()?, self.read(RELEASE_KEY)?, self.read(FRESHNESS_KEY)?)?)
+    }
+
+    /// The key that cosigns journals.
+    ///
+    /// # Errors
+    /// When its file is missing or damaged.
+    pub fn cosigner(&self) -> Result<Cosigner, KeyError> {
+        let text = self.read_text(COSIGNER_KEY)?;
+        text.parse().map_err(|error| KeyError::Damaged(self.dir.join(COSIGNER_KEY), format!("{error}")))
+    }
+
+    /// The TUF root metadata.
+    ///
+    /// # Errors
+    /// When its file is missing or damaged.
+    pub fn root(&self) -> Result<String, KeyError> {
+        self.read_text(ROOT)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), KeyError> {
+        Ok(durable::write_private_file(&self.dir.join(name), bytes)?)
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, KeyError> {
+        durable::read_file(&self.dir.join(name))?.ok_or_else(|| KeyError::Missing(self.dir.clone()))
+    }
+
+    fn read_text(&self, name: &str) -> Result<String, KeyError> {
+        let text = String::from_utf8(self.read(name)?);
+        text.map_err(|error| KeyError::Damaged(self.dir.join(name), error.to_string()))
+    }
+}

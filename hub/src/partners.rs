@@ -1,0 +1,135 @@
+//! The hub as a whole, opened from its configuration, and its line to each partner.
+
+use std::path::PathBuf;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use jiff::{SignedDuration, Timestamp};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::joining::{Invitation, Secret, partner_tls_name};
+use tieup_store::durable::{self, DiskError};
+use tieup_web::client::{CallError, PeerClient};
+use tieup_web::tls::{TlsError, TlsIdentity};
+
+use crate::config::Config;
+use crate::database::{Database, DatabaseError, PartnerRow};
+use crate::keys::{KeyError, KeyFolder};
+
+/// How long an invitation is good.
+const INVITATION_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// A main site's hub.
+pub struct Hub {
+    /// Its configuration.
+    pub config: Config,
+    /// Its database.
+    pub database: Database,
+    /// Its keys.
+    pub keys: KeyFolder,
+    tls: TlsIdentity,
+}
+
+/// Why the hub could not be opened or a partner not be invited or called.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// Keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// Database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// Disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A call.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// No such partner.
+    #[error("`{0}` has not joined")]
+    NotJoined(SiteId),
+    /// No contract for it.
+    #[error("there is no contract for `{partner}`: write {}", file.display())]
+    NoContract {
+        /// The partner.
+        partner: SiteId,
+        /// Where the contract should be.
+        file: PathBuf,
+    },
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Randomness,
+}
+
+impl Hub {
+    /// Makes the keys and the database of a new hub. Durable on return.
+    ///
+    /// # Errors
+    /// When there are keys already, or the disk fails.
+    pub async fn create(config: Config) -> Result<Self, HubError> {
+        KeyFolder::new(&config.state, &config.main).create().await?;
+        Self::open(config).await
+    }
+
+    /// Opens a hub that was made before.
+    ///
+    /// # Errors
+    /// When its keys or its database cannot be read.
+    pub async fn open(config: Config) -> Result<Self, HubError> {
+        let keys = KeyFolder::new(&config.state, &config.main);
+        let tls = keys.tls()?;
+        durable::create_dir_all(&config.state)?;
+        let database = Database::open(&config.state).await?;
+        Ok(Self { config, database, keys, tls })
+    }
+
+    /// Invites a partner, for which there must be a contract: a token that is good once within a week.
+    ///
+    /// # Errors
+    /// When there is no contract for it.
+    pub async fn invite(&self, partner: &SiteId, now: Timestamp) -> Result<Invitation, HubError> {
+        let file = self.contract_file(partner);
+        if !file.is_file() {
+            return Err(HubError::NoContract { partner: partner.clone(), file });
+        }
+        let mut secret = [0; 32];
+        SystemRandom::new().fill(&mut secret).map_err(|_| HubError::Randomness)?;
+        let secret = Secret(secret);
+        self.database.add_invitation(partner, secret.fingerprint(), now + INVITATION_LIFETIME).await?;
+        Ok(Invitation {
+            hub: self.config.address.clone(),
+            main: self.config.main.clone(),
+            partner: partner.clone(),
+            authority: self.keys.authority()?.digest().map_err(KeyError::from)?,
+            secret,
+        })
+    }
+
+    /// The file with a partner's contract.
+    pub fn contract_file(&self, partner: &SiteId) -> PathBuf {
+        self.config.site.join("partners").join(partner.as_str()).join("contract.yaml")
+    }
+
+    /// The hub's identity in TLS.
+    pub fn tls(&self) -> &TlsIdentity {
+        &self.tls
+    }
+
+    /// A partner that has joined.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub async fn partner(&self, id: &SiteId) -> Result<PartnerRow, HubError> {
+        self.database.partner(id).await?.ok_or_else(|| HubError::NotJoined(id.clone()))
+    }
+
+    /// A line to a partner's daemon, authenticated at both ends.
+    ///
+    /// # Errors
+    /// When its address does not resolve.
+    pub async fn call(&self, partner: &PartnerRow) -> Result<PeerClient, HubError> {
+        let name = partner_tls_name(&self.config.main, &partner.id);
+        Ok(PeerClient::new(self.tls.client()?, name, &partner.address).await?)
+    }
+}

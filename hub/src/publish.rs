@@ -1,0 +1,249 @@
+//! Publishing: each partner gets the release that differs from what it had, and its answer is kept.
+//!
+//! Partners are served side by side; one that is slow or dead holds up no other.
+
+use std::io::Write as _;
+
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use tieup_generator::Site;
+use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
+use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_protocol::manifest::{Manifest, TARGET};
+use tieup_protocol::wire::{BLOBS, BlobHeader, OFFER, Offer, STATUS, PartnerStatus, Staged, Wanted};
+use tieup_web::client::{CallError, PeerClient};
+
+use crate::database::{PartnerRow, ReleaseRow};
+use crate::keys::KeyError;
+use crate::partners::{Hub, HubError};
+use crate::release::BuiltRelease;
+use crate::signing::SigningError;
+
+/// How many partners are pushed to at once.
+const CONCURRENT_PUSHES: usize = 8;
+
+/// The zstd level of what is sent: its default, as fast as a local disk.
+const COMPRESSION: i32 = 3;
+
+/// What became of publishing to one partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The partner has this content already.
+    Unchanged(ReleaseVersion),
+    /// The partner took the release in: it waits there, or is live by a rule.
+    Delivered {
+        /// What the partner made of it.
+        release: ReleaseRecord,
+        /// How many blobs it lacked.
+        blobs: usize,
+        /// How many bytes were sent, compressed.
+        sent: u64,
+    },
+    /// The operator rejected this very content before; nothing was sent.
+    RejectedBefore {
+        /// The release that was rejected.
+        version: ReleaseVersion,
+        /// The operator's reason.
+        reason: String,
+    },
+}
+
+/// Why publishing to one partner failed. The partner's public site is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The site has errors.
+    #[error("{0}")]
+    Site(tieup_protocol::diagnostic::Report),
+    /// The hub's own parts failed.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The release could not be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The partner did not take it.
+    #[error("release {version} was not published to `{partner}`")]
+    Push {
+        /// The partner.
+        partner: SiteId,
+        /// The release.
+        version: ReleaseVersion,
+        /// What happened.
+        #[source]
+        source: CallError,
+    },
+    /// The release could not be packed.
+    #[error("the release could not be compressed")]
+    Pack(#[from] std::io::Error),
+}
+
+/// Whether content that the operator rejected before is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// No: something must change first.
+    Skip,
+    /// Yes, as a new release.
+    SendAgain,
+}
+
+impl Hub {
+    /// Publishes `site` to the partners, all of those that have joined where `only` is empty.
+    ///
+    /// # Errors
+    /// Only if the partners cannot be listed; what went wrong with one partner stands in its own result.
+    pub async fn publish(
+        &self,
+        site: &Site,
+        only: &[SiteId],
+        rejected: Rejected,
+    ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
+        let mut partners = self.database.partners().await.map_err(HubError::from)?;
+        partners.retain(|partner| only.is_empty() || only.contains(&partner.id));
+        if let Some(unknown) = only.iter().find(|id| !partners.iter().any(|partner| partner.id == **id)) {
+            return Err(HubError::NotJoined(unknown.clone()));
+        }
+        let push = async |partner: PartnerRow| {
+            let outcome = self.publish_to(site, &partner, rejected).await;
+            (partner.id, outcome)
+        };
+        let mut outcomes: Vec<_> = stream::iter(partners).map(push).buffer_unordered(CONCURRENT_PUSHES).collect().await;
+        outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(outcomes)
+    }
+
+    /// What a partner says of itself, kept in the database.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn status(&self, partner: &PartnerRow) -> Result<PartnerStatus, HubError> {
+        let status: PartnerStatus = self.call(partner).await?.get(STATUS).await?;
+        for record in &status.releases {
+            if let Some(row) = self.database.release(&partner.id, record.version).await? {
+                self.database.put_release(&partner.id, &told(row, record)).await?;
+            }
+        }
+        Ok(status)
+    }
+
+    async fn publish_to(
+        &self,
+        site: &Site,
+        partner: &PartnerRow,
+        rejected: Rejected,
+    ) -> Result<Outcome, PublishError> {
+        let built = BuiltRelease::build(site, &partner.id).map_err(PublishError::Site)?;
+        let before = self.database.newest_release(&partner.id).await.map_err(HubError::from)?;
+        // A status that cannot be had shows again, with its cause, when the release is offered.
+        let status = self.status(partner).await.ok();
+        let known = status.iter().flat_map(|status| &status.releases);
+        let answered = before.as_ref().and_then(|row| known.into_iter().find(|record| record.version == row.version));
+        if let Some((row, record)) = before.as_ref().zip(answered) {
+            let same = Manifest::parse(row.manifest.as_bytes())
+                .is_ok_and(|manifest| manifest.same_content(&built.manifest(manifest.version)));
+            match &record.state {
+                ReleaseState::Rejected { reason } if same && rejected == Rejected::Skip => {
+                    return Ok(Outcome::RejectedBefore { version: row.version, reason: reason.clone() });
+                }
+                ReleaseState::Staged | ReleaseState::Live if same => return Ok(Outcome::Unchanged(row.version)),
+                _ => {}
+            }
+        }
+        let version = before.map_or(ReleaseVersion::FIRST, |row| row.version.next());
+        self.send(partner, &built, version).await
+    }
+
+    async fn send(
+        &self,
+        partner: &PartnerRow,
+        built: &BuiltRelease,
+        version: ReleaseVersion,
+    ) -> Result<Outcome, PublishError> {
+        let manifest = built.manifest(version);
+        let offer = self.sign(&manifest, built.contract()).await?;
+        let mut row = ReleaseRow {
+            version,
+            manifest: offer.manifest.clone(),
+            contract: offer.contract.clone(),
+            state: "signed".to_owned(),
+            detail: String::new(),
+            since: Timestamp::now(),
+        };
+        // Kept before it is sent, so that its number is never given to another release.
+        self.database.put_release(&partner.id, &row).await.map_err(HubError::from)?;
+        let client = self.call(partner).await?;
+        let pushed = push(&client, &offer, built).await?;
+        row.since = Timestamp::now();
+        let outcome = match pushed {
+            Ok(outcome) => {
+                row = told(row, &outcome.0.release);
+                Ok(Outcome::Delivered { release: outcome.0.release, blobs: outcome.1, sent: outcome.2 })
+            }
+            Err(source) => {
+                row.state = if source.problem().is_some() { "refused" } else { "unreachable" }.to_owned();
+                row.detail = source.to_string();
+                Err(PublishError::Push { partner: partner.id.clone(), version, source })
+            }
+        };
+        self.database.put_release(&partner.id, &row).await.map_err(HubError::from)?;
+        outcome
+    }
+
+    /// Signs a manifest into an offer.
+    ///
+    /// # Errors
+    /// When a key is missing or is not the one that the root names.
+    pub async fn sign(&self, manifest: &Manifest, contract: &str) -> Result<Offer, PublishError> {
+        let signer = self.keys.release_signer().map_err(HubError::from)?;
+        let signatures = signer.sign(manifest, Timestamp::now()).await?;
+        let text = String::from_utf8(manifest.to_bytes()).map_err(|_| {
+            HubError::Keys(KeyError::Damaged(TARGET.into(), "a manifest is UTF-8".to_owned()))
+        })?;
+        Ok(Offer {
+            roots: Vec::new(),
+            timestamp: signatures.timestamp,
+            snapshot: signatures.snapshot,
+            targets: signatures.targets,
+            manifest: text,
+            contract: contract.to_owned(),
+        })
+    }
+}
+
+/// Offers a release and sends the blobs that the partner lacks: its answer, how many blobs, how many bytes.
+async fn push(
+    client: &PeerClient,
+    offer: &Offer,
+    built: &BuiltRelease,
+) -> Result<Result<(Staged, usize, u64), CallError>, std::io::Error> {
+    let packed = zstd::encode_all(&*serde_json::to_vec(offer)?, COMPRESSION)?;
+    let mut sent = packed.len() as u64;
+    let wanted: Wanted = match client.post_body(OFFER, packed).await {
+        Ok(wanted) => wanted,
+        Err(error) => return Ok(Err(error)),
+    };
+    let blobs = pack(&wanted, built)?;
+    sent += blobs.len() as u64;
+    let staged = client.put_body(BLOBS, blobs).await;
+    Ok(staged.map(|staged| (staged, wanted.blobs.len(), sent)))
+}
+
+/// The wanted blobs as one compressed stream. A blob that is not of this release is left out; the partner will say so.
+fn pack(wanted: &Wanted, built: &BuiltRelease) -> Result<Vec<u8>, std::io::Error> {
+    let mut stream = zstd::Encoder::new(Vec::new(), COMPRESSION)?;
+    for blob in &wanted.blobs {
+        if let Some(bytes) = built.blob(&blob.digest) {
+            stream.write_all(&BlobHeader(*blob).encode())?;
+            stream.write_all(bytes)?;
+        }
+    }
+    stream.finish()
+}
+
+/// The row with the partner's own word on the release.
+fn told(row: ReleaseRow, record: &ReleaseRecord) -> ReleaseRow {
+    let detail = match &record.state {
+        ReleaseState::Rejected { reason } => reason.clone(),
+        ReleaseState::Staged => record.waits_for.clone().unwrap_or_default(),
+        _ => String::new(),
+    };
+    ReleaseRow { state: record.state.word().to_owned(), detail, since: record.since, ..row }
+}

@@ -1,0 +1,81 @@
+//! A release in memory: the manifest for one partner and the blobs that it names.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tieup_generator::{ReleaseOutput, Site};
+use tieup_protocol::contract::Contract;
+use tieup_protocol::diagnostic::{Diagnostic, Report};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_protocol::manifest::{BlobRef, ContractRef, Entry, FORMAT, Manifest};
+
+/// A built release that has no number yet.
+pub struct BuiltRelease {
+    /// The manifest as [`ReleaseVersion::FIRST`]; publishing gives it its number.
+    manifest: Manifest,
+    blobs: HashMap<Digest, Arc<[u8]>>,
+    contract: String,
+}
+
+impl BuiltRelease {
+    /// Builds the release of `site` for one partner.
+    ///
+    /// # Errors
+    /// What is wrong with the site, or that there is no contract with this partner.
+    pub fn build(site: &Site, partner: &SiteId) -> Result<Self, Report> {
+        let contract = site.partners().find(|contract| contract.id.partner == *partner);
+        let text = site.contract_text(partner);
+        let Some((contract, text)) = contract.zip(text) else {
+            let missing = Diagnostic::new("no-contract", "partners", format!("there is no contract with `{partner}`"));
+            return Err(missing.help(format!("write partners/{partner}/contract.yaml")).into());
+        };
+        Ok(Self::new(contract, text, site.build_release(partner)?))
+    }
+
+    fn new(contract: &Contract, text: &str, release: ReleaseOutput) -> Self {
+        let mut blobs = HashMap::new();
+        let mut keep = |bytes: Arc<[u8]>| {
+            let blob = BlobRef::of(&bytes);
+            blobs.insert(blob.digest, bytes);
+            blob
+        };
+        let index = serde_json::to_vec(&release.output.index).expect("a page index has text keys and no float");
+        let index = keep(index.into());
+        let mut entries = BTreeMap::new();
+        for (path, file) in release.output.files {
+            let blob = keep(file.bytes);
+            let media_type = file.media_type.to_owned();
+            entries.insert(path, Entry { blob, kind: file.kind, media_type, slots: file.slots });
+        }
+        let files = release.framework.files().iter();
+        let framework = files.map(|(path, bytes)| (path.clone(), keep(bytes.clone().into()))).collect();
+        let manifest = Manifest {
+            format: FORMAT,
+            main: contract.id.main.clone(),
+            partner: contract.id.partner.clone(),
+            version: ReleaseVersion::FIRST,
+            contract: ContractRef { id: contract.id.clone(), digest: contract.digest() },
+            theme: release.theme,
+            entries,
+            framework,
+            index,
+        };
+        Self { manifest, blobs, contract: text.to_owned() }
+    }
+
+    /// The manifest under a number.
+    pub fn manifest(&self, version: ReleaseVersion) -> Manifest {
+        Manifest { version, ..self.manifest.clone() }
+    }
+
+    /// The contract, word for word.
+    pub fn contract(&self) -> &str {
+        &self.contract
+    }
+
+    /// The content of one of the release's blobs.
+    pub fn blob(&self, digest: &Digest) -> Option<&Arc<[u8]>> {
+        self.blobs.get(digest)
+    }
+}

@@ -1,0 +1,31 @@
+-- The hub's tables. Times are seconds since 1970, UTC.
+CREATE TABLE IF NOT EXISTS invitations (
+    fingerprint TEXT PRIMARY KEY,   -- BLAKE3 of the secret; the secret itself is not kept
+    partner     TEXT NOT NULL,
+    expires     INTEGER NOT NULL,
+    used        INTEGER             -- when; none while it is good
+);
+CREATE TABLE IF NOT EXISTS partners (
+    id           TEXT PRIMARY KEY,
+    address      TEXT NOT NULL,
+    journal_key  TEXT NOT NULL,
+    compare_code TEXT NOT NULL,
+    joined       INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS releases (
+    partner  TEXT NOT NULL REFERENCES partners (id),
+    version  INTEGER NOT NULL,
+    manifest TEXT NOT NULL,
+    contract TEXT NOT NULL,
+    state    TEXT NOT NULL,
+    detail   TEXT NOT NULL,
+    since    INTEGER NOT NULL,
+    PRIMARY KEY (partner, version)
+);
+CREATE TABLE IF NOT EXISTS statements (
+    partner   TEXT NOT NULL REFERENCES partners (id),
+    month     TEXT NOT NULL,
+    statement TEXT NOT NULL,
+    verdict   TEXT,
+    PRIMARY KEY (partner, month)
+);

@@ -1,0 +1,90 @@
+//! The hub's servers: joins over TLS, and the main site's own pages.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tieup_generator::{Output, Site};
+use tieup_protocol::contract::MeterClass;
+use tieup_protocol::diagnostic::Report;
+use tieup_store::blobs::{BlobStore, PutBlobError};
+use tieup_store::durable::DiskError;
+use tieup_web::listener::{Shutdown, serve_tls};
+use tieup_web::site::{LiveSite, NoLog, PublicSite, ServedFile};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::joining;
+use crate::partners::{Hub, HubError};
+
+/// Why the main site's pages could not be put before the public. What was there before is still served.
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    /// The site has errors.
+    #[error("{0}")]
+    Site(Report),
+    /// A page could not be stored.
+    #[error("the pages cannot be stored")]
+    Put(#[from] PutBlobError),
+    /// The disk failed.
+    #[error("the pages cannot be stored")]
+    Disk(#[from] DiskError),
+}
+
+/// A hub that is listening.
+pub struct Server {
+    public: Arc<PublicSite>,
+    blobs: Arc<BlobStore>,
+    tasks: Vec<JoinHandle<()>>,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    /// Begins to answer joins on `join` and visitors on `public`, with no pages yet.
+    ///
+    /// # Errors
+    /// When the TLS identity or the folder of blobs cannot be used.
+    pub fn start(hub: &Arc<Hub>, join: TcpListener, public: TcpListener) -> Result<Self, HubError> {
+        let shutdown = Shutdown::new();
+        let blobs = Arc::new(BlobStore::open(hub.config.state.join("blobs"))?);
+        let site = Arc::new(PublicSite::new(blobs.clone(), Arc::new(NoLog)));
+        let config = hub.tls().server_for_anyone()?;
+        let tasks = vec![
+            tokio::spawn(serve_tls(join, config, joining::router(hub.clone()), shutdown.clone())),
+            tokio::spawn(site.clone().serve(public, shutdown.clone())),
+        ];
+        Ok(Self { public: site, blobs, tasks, shutdown })
+    }
+
+    /// Builds `site` and serves it in place of what was served before.
+    ///
+    /// # Errors
+    /// See [`ShowError`].
+    pub fn show(&self, site: &Site) -> Result<usize, ShowError> {
+        let output = site.build_main().map_err(ShowError::Site)?;
+        let live = store(&output, &self.blobs)?;
+        let count = live.files.len();
+        self.public.switch(live);
+        Ok(count)
+    }
+
+    /// Stops listening and waits until what was begun is done.
+    pub async fn stop(self) {
+        self.shutdown.begin();
+        for task in self.tasks {
+            // A task that panicked has been reported by the runtime; there is nothing left to stop.
+            let _ = task.await;
+        }
+    }
+}
+
+fn store(output: &Output, blobs: &BlobStore) -> Result<LiveSite, ShowError> {
+    let batch = blobs.batch();
+    let mut files = HashMap::new();
+    for (path, file) in &output.files {
+        let blob = batch.put(&file.bytes)?;
+        let media_type = file.media_type.to_owned();
+        files.insert(path.clone(), ServedFile { blob, media_type, kind: file.kind, class: MeterClass::Tieup });
+    }
+    batch.sync()?;
+    Ok(LiveSite { files })
+}

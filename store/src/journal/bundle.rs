@@ -1,0 +1,184 @@
+//! How entries stand one after the other: each with its length before it.
+
+use std::io::{self, BufRead, BufReader, Read, Seek};
+
+/// The most bytes an entry can have.
+pub const MAX_ENTRY: usize = u16::MAX as usize;
+
+/// Bytes before each entry.
+pub(super) const PREFIX: usize = 2;
+
+/// An entry that a log cannot hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an entry has 1 to {MAX_ENTRY} bytes, not {0}")]
+pub struct InvalidEntryLength(usize);
+
+/// Bytes that are not whole entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {0} of the bundle is empty or cut off")]
+pub struct InvalidBundle(usize);
+
+/// The entries of a bundle.
+pub fn split_bundle(mut bundle: &[u8]) -> Result<Vec<&[u8]>, InvalidBundle> {
+    let mut entries = Vec::new();
+    while !bundle.is_empty() {
+        let (entry, rest) = split_first(bundle).ok_or(InvalidBundle(entries.len()))?;
+        entries.push(entry);
+        bundle = rest;
+    }
+    Ok(entries)
+}
+
+/// Appends `entry` with its length.
+pub(super) fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), InvalidEntryLength> {
+    let length = u16::try_from(entry.len()).ok().filter(|length| *length > 0);
+    let length = length.ok_or(InvalidEntryLength(entry.len()))?;
+    bundle.extend_from_slice(&length.to_be_bytes());
+    bundle.extend_from_slice(entry);
+    Ok(())
+}
+
+fn split_first(bundle: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bundle.split_first_chunk()?;
+    let length = usize::from(u16::from_be_bytes(*length));
+    if length == 0 { None } else { rest.split_at_checked(length) }
+}
+
+/// Reads entries from a file as it stands.
+#[derive(Debug)]
+pub(super) struct EntryStream<R> {
+    source: BufReader<R>,
+    position: u64,
+}
+
+/// What a stream finds where an entry should begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// An entry.
+    Entry,
+    /// Nothing more.
+    End,
+    /// An entry that is cut off, or a length of 0, which a crash of the machine can leave and no log holds.
+    Torn,
+}
+
+impl<R: Read + Seek> EntryStream<R> {
+    /// A stream that begins where `source` stands, `position` bytes into the file.
+    pub(super) fn new(source: R, position: u64) -> Self {
+        Self { source: BufReader::with_capacity(256 << 10, source), position }
+    }
+
+    /// How many bytes of whole entries have been passed.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Reads the next entry into `entry`.
+    pub(super) fn read(&mut self, entry: &mut Vec<u8>) -> io::Result<Found> {
+        let length = match self.length()? {
+            Ok(length) => length,
+            Err(found) => return Ok(found),
+        };
+        entry.resize(usize::from(length), 0);
+        match self.source.read_exact(entry) {
+            Ok(()) => Ok(self.passed(length)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Found::Torn),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Passes over the next entry, which must end at or before `end`.
+    pub(super) fn skip(&mut self, end: u64) -> io::Result<Found> {
+        let length = match self.length()? {
+            Ok(length) => length,
+            Err(found) => return Ok(found),
+        };
+        if self.position + PREFIX as u64 + u64::from(length) > end {
+            return Ok(Found::Torn);
+        }
+        self.source.seek_relative(i64::from(length))?;
+        Ok(self.passed(length))
+    }
+
+    fn length(&mut self) -> io::Result<Result<u16, Found>> {
+        if self.source.fill_buf()?.is_empty() {
+            return Ok(Err(Found::End));
+        }
+        let mut length = [0; PREFIX];
+        match self.source.read_exact(&mut length) {
+            Ok(()) if length == [0; PREFIX] => Ok(Err(Found::Torn)),
+            Ok(()) => Ok(Ok(u16::from_be_bytes(length))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Err(Found::Torn)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn passed(&mut self, length: u16) -> Found {
+        self.position += PREFIX as u64 + u64::from(length);
+        Found::Entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bundle(entries: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in entries {
+            push_entry(&mut bytes, entry).unwrap();
+        }
+        bytes
+    }
+
+    #[test]
+    fn an_entry_has_its_length_before_it() {
+        assert_eq!(bundle(&[b"ab".to_vec(), vec![9]]), [0, 2, b'a', b'b', 0, 1, 9]);
+        for length in [0, MAX_ENTRY + 1] {
+            let mut bytes = b"before".to_vec();
+            assert_eq!(push_entry(&mut bytes, &vec![0; length]), Err(InvalidEntryLength(length)));
+            assert_eq!(bytes, b"before");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_whole_entries_are_refused() {
+        for (bad, entry) in [(vec![0], 0), (vec![0, 0], 0), (vec![0, 1, 9, 0, 2, 9], 1), (vec![255; 100], 0)] {
+            assert_eq!(split_bundle(&bad), Err(InvalidBundle(entry)), "{bad:?}");
+            let mut stream = EntryStream::new(Cursor::new(&bad), 0);
+            let mut found = Vec::new();
+            let last = std::iter::repeat_with(|| stream.read(&mut found).unwrap()).find(|it| *it != Found::Entry);
+            assert_eq!(last, Some(Found::Torn));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn entries_survive_their_bundle(entries in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..300), 0..20)) {
+            let bytes = bundle(&entries);
+            prop_assert_eq!(split_bundle(&bytes).unwrap(), entries.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let mut read = EntryStream::new(Cursor::new(&bytes), 0);
+            let mut skip = EntryStream::new(Cursor::new(&bytes), 0);
+            let mut found = Vec::new();
+            for entry in &entries {
+                prop_assert_eq!(read.read(&mut found).unwrap(), Found::Entry);
+                prop_assert_eq!(&found, entry);
+                prop_assert_eq!(skip.skip(bytes.len() as u64).unwrap(), Found::Entry);
+                prop_assert_eq!(read.position(), skip.position());
+            }
+            prop_assert_eq!(read.read(&mut found).unwrap(), Found::End);
+            prop_assert_eq!(skip.skip(bytes.len() as u64).unwrap(), Found::End);
+        }
+
+        #[test]
+        fn hostile_bundles_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            if let Ok(entries) = split_bundle(&bytes) {
+                prop_assert_eq!(bundle(&entries.iter().map(|entry| entry.to_vec()).collect::<Vec<_>>()), bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Writing a log: append, and sign for what has been appended.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::Origin;
+use super::bundle::InvalidEntryLength;
+use super::checkpoint::{CheckpointError, SignedCheckpoint, verify_cosignature};
+use super::files::{CHECKPOINT, COSIGNED, LogFiles, OpenError, Tail, WriteError};
+use super::key::{CosignerVerifier, LogSigner};
+use super::reader::{JournalReader, ReadError};
+use crate::durable::{self, DiskError};
+
+/// The one writer of a month's log.
+#[derive(Debug)]
+pub struct JournalWriter {
+    log: LogFiles,
+    origin: Origin,
+    key: LogSigner,
+    signed: Option<SignedCheckpoint>,
+}
+
+/// Why entries were not appended. None of them was.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// An entry is empty or too long.
+    #[error(transparent)]
+    Entry(#[from] InvalidEntryLength),
+    /// An earlier write or sync failed, and what the disk holds is not known. The log must be opened anew.
+    #[error("an earlier failure left {} unsure: it must be opened anew", .0.display())]
+    Unsure(PathBuf),
+}
+
+/// Why no checkpoint was signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The key could not sign.
+    #[error("the checkpoint could not be signed")]
+    Sign(#[from] CheckpointError),
+    /// An earlier write or sync failed, and what the disk holds is not known. The log must be opened anew.
+    #[error("an earlier failure left {} unsure: it must be opened anew", .0.display())]
+    Unsure(PathBuf),
+}
+
+/// Why a cosigned checkpoint was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum CosignedError {
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// It is not ours, or not cosigned by the expected key.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The log cannot be read up to there.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It has our signature and another root.
+    #[error("the cosigned checkpoint of {size} entries has another root than this log")]
+    OtherRoot {
+        /// How many entries it covers.
+        size: u64,
+    },
+}
+
+impl JournalWriter {
+    /// Opens the log `origin` in `dir` for appending, or begins it.
+    ///
+    /// What a crash left is put right: a last entry that is cut off is removed, missing hashes are computed. A log that
+    /// holds less than its checkpoint was signed for, or something else, is an error and is left as it is. One process
+    /// opens a log for appending at a time.
+    pub fn open(dir: &Path, origin: Origin, key: LogSigner) -> Result<Self, OpenError> {
+        let invalid = |source| OpenError::Checkpoint { dir: dir.to_owned(), source };
+        let note = durable::read_file(&dir.join(CHECKPOINT))?;
+        let signed = note.map(|note| SignedCheckpoint::open(&note, &origin, &key.verifier())).transpose();
+        let signed = signed.map_err(invalid)?;
+        let log = LogFiles::open(dir, Tail::Keep, signed.as_ref())?;
+        Ok(Self { log, origin, key, signed })
+    }
+
+    /// How many entries the log has.
+    pub fn size(&self) -> u64 {
+        self.log.frontier().size()
+    }
+
+    /// Which log this is.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Appends entries in this order, and gives the numbers they got.
+    ///
+    /// On return they have been handed to the operating system: the end of this process loses none of them. They are
+    /// durable with the next checkpoint. After an error none of them is in the log.
+    pub fn append(&mut self, entries: &[&[u8]]) -> Result<Range<u64>, AppendError> {
+        let from = self.size();
+        let addition = self.log.prepare(entries)?;
+        self.log.commit(addition)?;
+        Ok(from..self.size())
+    }
+
+    /// Signs for all entries; where the last checkpoint does, gives that one again.
+    ///
+    /// Durable on return, the entries included.
+    pub fn checkpoint(&mut self) -> Result<SignedCheckpoint, SignError> {
+        if let Some(signed) = self.signed.as_ref().filter(|signed| signed.size() == self.size()) {
+            return Ok(signed.clone());
+        }
+        // Synced before it is signed: what is signed for must not be lost.
+        self.log.sync()?;
+        let frontier = self.log.frontier();
+        let signed = SignedCheckpoint::sign(&self.origin, frontier.size(), frontier.root(), &self.key)?;
+        durable::write_file(&self.log.dir().join(CHECKPOINT), signed.note().as_bytes())?;
+        Ok(self.signed.insert(signed).clone())
+    }
+
+    /// Keeps a checkpoint that came back cosigned, and tells when it was cosigned.
+    ///
+    /// It must be a checkpoint of this log with this log's root. Durable on return.
+    pub fn keep_cosigned(&mut self, note: &str, cosigner: &CosignerVerifier) -> Result<Timestamp, CosignedError> {
+        let checkpoint = SignedCheckpoint::open(note.as_bytes(), &self.origin, &self.key.verifier())?;
+        let time = verify_cosignature(note.as_bytes(), cosigner)?;
+        if self.reader().root_at(checkpoint.size())? != checkpoint.root() {
+            return Err(CosignedError::OtherRoot { size: checkpoint.size() });
+        }
+        durable::write_file(&self.log.dir().join(COSIGNED), note.as_bytes())?;
+        Ok(time)
+    }
+
+    /// A reader that sees what this writer appends.
+    pub fn reader(&self) -> JournalReader {
+        JournalReader::shared(self.log.dir(), self.log.extent())
+    }
+}
+
+impl From<WriteError> for AppendError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Disk(error) => Self::Disk(error),
+            WriteError::Unsure(dir) => Self::Unsure(dir),
+        }
+    }
+}
+
+impl From<WriteError> for SignError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Disk(error) => Self::Disk(error),
+            WriteError::Unsure(dir) => Self::Unsure(dir),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The lock that keeps a second process away from a state folder.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::durable::{self, DiskError, Step};
+
+/// A state folder held by this process, until this is dropped or the process ends.
+#[derive(Debug)]
+pub struct StateLock {
+    // Held open for its lock; the operating system releases that however the process ends.
+    _file: File,
+}
+
+/// Why a state folder could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("another process is using {}", .0.display())]
+    Taken(PathBuf),
+    /// The folder or its lock file cannot be made.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl StateLock {
+    /// Locks `dir`, which is made if it is missing. Does not wait.
+    pub fn take(dir: &Path) -> Result<Self, LockError> {
+        durable::create_dir_all(dir)?;
+        let path = dir.join("lock");
+        let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = durable::step(Step::Create, &path, open)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Taken(dir.to_owned())),
+            Err(TryLockError::Error(source)) => Err(DiskError { step: Step::Create, path, source }.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_holder_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        let lock = StateLock::take(&state).unwrap();
+        assert!(matches!(StateLock::take(&state), Err(LockError::Taken(_))));
+        drop(lock);
+        assert!(StateLock::take(&state).is_ok());
+    }
+}

@@ -1,0 +1,304 @@
+//! The releases that a partner holds, and which of them is live.
+//!
+//! ```text
+//! releases/live               the live release's number
+//! releases/42/record.json     where release 42 stands
+//! releases/42/manifest.json   and the other files it was staged with
+//! ```
+//!
+//! A release's folder appears whole or not at all. The file `live` is the one thing that decides what is served.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tieup_protocol::approval::ReleaseRecord;
+use tieup_protocol::ids::ReleaseVersion;
+use tieup_protocol::path::SourcePath;
+
+use crate::document::{Document, DocumentError, encode};
+use crate::durable::{self, DiskError};
+
+/// The release's manifest among its files.
+pub const MANIFEST: &str = "manifest.json";
+/// The contract it was made under.
+pub const CONTRACT: &str = "contract.yaml";
+/// The folder of its TUF metadata.
+pub const METADATA: &str = "metadata";
+
+const RECORD: &str = "record.json";
+const LIVE: &str = "live";
+
+/// A folder of releases.
+///
+/// One process opens it at a time; within it, any number of threads use it.
+#[derive(Debug)]
+pub struct Releases {
+    dir: PathBuf,
+    /// Held for writing while a folder is replaced, since for a moment neither is there.
+    staging: RwLock<()>,
+}
+
+/// Why the releases could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleasesError {
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] DocumentError),
+    /// There is no such release.
+    #[error("release {0} is not here")]
+    Missing(ReleaseVersion),
+    /// A file of a release has the name that its record has.
+    #[error("a release may not bring a file named `{RECORD}`")]
+    ReservedName,
+    /// The file `live` does not hold a release's number.
+    #[error("`{text}` in {} is not a release's number", path.display())]
+    Live {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        text: String,
+    },
+}
+
+impl Releases {
+    /// Opens the releases in `dir`, which is made if it is missing, and settles what a crash left half done.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, ReleasesError> {
+        let dir = dir.into();
+        durable::create_dir_all(&dir)?;
+        durable::settle(&dir)?;
+        Ok(Self { dir, staging: RwLock::new(()) })
+    }
+
+    /// Keeps the release with its files and its record, in place of the same version staged before.
+    ///
+    /// Durable on return. After an error the release is wholly the one before or wholly the new one.
+    pub fn stage(&self, record: &ReleaseRecord, files: &BTreeMap<SourcePath, Vec<u8>>) -> Result<(), ReleasesError> {
+        let name = record_name();
+        if files.contains_key(&name) {
+            return Err(ReleasesError::ReservedName);
+        }
+        let mut files = files.clone();
+        files.insert(name, encode(record).map_err(|source| self.invalid_record(record.version, source))?);
+        let _guard = self.write();
+        Ok(durable::replace_dir(&self.folder(record.version), &files)?)
+    }
+
+    /// The release's record, or `None` where it is not here.
+    pub fn record(&self, version: ReleaseVersion) -> Result<Option<ReleaseRecord>, ReleasesError> {
+        let _guard = self.read();
+        Ok(self.document(version).read()?)
+    }
+
+    /// Replaces the record of a release that is here.
+    ///
+    /// Durable on return.
+    pub fn set_record(&self, record: &ReleaseRecord) -> Result<(), ReleasesError> {
+        let _guard = self.write();
+        self.check_present(record.version)?;
+        Ok(self.document(record.version).write(record)?)
+    }
+
+    /// One file of a release, or `None` where the release or the file is not here.
+    pub fn file(&self, version: ReleaseVersion, name: &SourcePath) -> Result<Option<Vec<u8>>, ReleasesError> {
+        let _guard = self.read();
+        Ok(durable::read_file(&self.folder(version).join(name.as_str()))?)
+    }
+
+    /// The records of all releases that are here, newest first.
+    pub fn list(&self) -> Result<Vec<ReleaseRecord>, ReleasesError> {
+        let _guard = self.read();
+        let mut versions: Vec<ReleaseVersion> =
+            durable::list_dir(&self.dir)?.iter().filter_map(|path| version_of(path)).collect();
+        versions.sort_unstable_by(|a, b| b.cmp(a));
+        let record = |version| self.document(version).read()?.ok_or(ReleasesError::Missing(version));
+        versions.into_iter().map(record).collect()
+    }
+
+    /// The live release, or `None` before the first.
+    pub fn live(&self) -> Result<Option<ReleaseVersion>, ReleasesError> {
+        let path = self.dir.join(LIVE);
+        let Some(bytes) = durable::read_file(&path)? else { return Ok(None) };
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim_end();
+        text.parse().map(Some).map_err(|_| ReleasesError::Live { path, text: text.to_owned() })
+    }
+
+    /// Makes a release that is here the live one.
+    ///
+    /// Durable on return. After a crash the one before or this one is live. Records are left as they are.
+    pub fn switch_live(&self, version: ReleaseVersion) -> Result<(), ReleasesError> {
+        let _guard = self.write();
+        self.check_present(version)?;
+        Ok(durable::write_file(&self.dir.join(LIVE), format!("{version}\n").as_bytes())?)
+    }
+
+    fn check_present(&self, version: ReleaseVersion) -> Result<(), ReleasesError> {
+        let present = self.folder(version).join(RECORD).is_file();
+        if present { Ok(()) } else { Err(ReleasesError::Missing(version)) }
+    }
+
+    fn document(&self, version: ReleaseVersion) -> Document<ReleaseRecord> {
+        Document::at(self.folder(version).join(RECORD))
+    }
+
+    fn invalid_record(&self, version: ReleaseVersion, source: serde_json::Error) -> ReleasesError {
+        DocumentError::Json { path: self.folder(version).join(RECORD), source }.into()
+    }
+
+    fn folder(&self, version: ReleaseVersion) -> PathBuf {
+        self.dir.join(version.to_string())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, ()> {
+        self.staging.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, ()> {
+        self.staging.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn record_name() -> SourcePath {
+    RECORD.parse().expect("`record.json` is a relative path")
+}
+
+/// The version whose folder this is, if it is one.
+fn version_of(path: &Path) -> Option<ReleaseVersion> {
+    let name = path.file_name()?.to_str()?;
+    let version: ReleaseVersion = name.parse().ok()?;
+    (version.to_string() == name).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use jiff::Timestamp;
+    use tempfile::{TempDir, tempdir};
+    use tieup_protocol::approval::ReleaseState;
+    use tieup_protocol::digest::Digest;
+
+    use super::*;
+    use crate::fault::at_every_step;
+
+    fn releases(dir: &TempDir) -> Releases {
+        Releases::open(dir.path().join("releases")).unwrap()
+    }
+
+    fn version(number: u64) -> ReleaseVersion {
+        ReleaseVersion::new(number).unwrap()
+    }
+
+    fn record(number: u64, sentence: &str) -> ReleaseRecord {
+        ReleaseRecord {
+            version: version(number),
+            manifest: Digest::of(sentence.as_bytes()),
+            state: ReleaseState::Staged,
+            since: Timestamp::UNIX_EPOCH,
+            by: None,
+            sentence: sentence.to_owned(),
+            waits_for: None,
+        }
+    }
+
+    fn name(text: &str) -> SourcePath {
+        text.parse().unwrap()
+    }
+
+    fn files(text: &str) -> BTreeMap<SourcePath, Vec<u8>> {
+        let names = [MANIFEST, CONTRACT, "metadata/1.root.json"];
+        names.map(|file| (name(file), text.as_bytes().to_vec())).into()
+    }
+
+    #[test]
+    fn a_release_is_kept_with_its_files() {
+        let dir = tempdir().unwrap();
+        let releases = releases(&dir);
+        assert_eq!(releases.record(version(2)).unwrap(), None);
+        releases.stage(&record(2, "first"), &files("first")).unwrap();
+        assert_eq!(releases.record(version(2)).unwrap(), Some(record(2, "first")));
+        let root = releases.file(version(2), &name("metadata/1.root.json")).unwrap();
+        assert_eq!(root.as_deref(), Some(b"first".as_slice()));
+        assert_eq!(releases.file(version(2), &name("metadata/2.root.json")).unwrap(), None);
+        let fewer = BTreeMap::from([(name(MANIFEST), b"anew".to_vec())]);
+        releases.stage(&record(2, "anew"), &fewer).unwrap();
+        assert_eq!(releases.file(version(2), &name(MANIFEST)).unwrap().as_deref(), Some(b"anew".as_slice()));
+        assert_eq!(releases.file(version(2), &name(CONTRACT)).unwrap(), None);
+    }
+
+    #[test]
+    fn releases_are_listed_newest_first() {
+        let dir = tempdir().unwrap();
+        let releases = releases(&dir);
+        for number in [2, 10, 9] {
+            releases.stage(&record(number, "x"), &files("x")).unwrap();
+        }
+        releases.switch_live(version(9)).unwrap();
+        fs::create_dir(dir.path().join("releases/007")).unwrap();
+        let listed: Vec<u64> = releases.list().unwrap().iter().map(|record| record.version.get()).collect();
+        assert_eq!(listed, [10, 9, 2]);
+    }
+
+    #[test]
+    fn what_is_not_here_is_not_changed_or_switched_to() {
+        let dir = tempdir().unwrap();
+        let releases = releases(&dir);
+        assert!(matches!(releases.switch_live(version(1)), Err(ReleasesError::Missing(_))));
+        assert!(matches!(releases.set_record(&record(1, "x")), Err(ReleasesError::Missing(_))));
+        assert_eq!(releases.live().unwrap(), None);
+        let reserved = BTreeMap::from([(name(RECORD), Vec::new())]);
+        assert!(matches!(releases.stage(&record(1, "x"), &reserved), Err(ReleasesError::ReservedName)));
+        for bad in ["", "0", "-1", "one", "18446744073709551616"] {
+            fs::write(dir.path().join("releases/live"), bad).unwrap();
+            assert!(matches!(releases.live(), Err(ReleasesError::Live { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_staged_release_is_wholly_the_old_or_the_new_whatever_fails() {
+        at_every_step(|fault| {
+            let dir = tempdir().unwrap();
+            let first = releases(&dir);
+            first.stage(&record(1, "old"), &files("old")).unwrap();
+            let result = fault.during(|| first.stage(&record(1, "new"), &files("new")));
+            let again = releases(&dir);
+            let sentence = again.record(version(1)).unwrap().unwrap().sentence;
+            assert!(sentence == "new" || (sentence == "old" && result.is_err()), "{fault:?}");
+            for file in files("").keys() {
+                let found = again.file(version(1), file).unwrap().unwrap();
+                assert_eq!(String::from_utf8(found).unwrap(), sentence, "{fault:?} {file}");
+            }
+            assert_eq!(again.list().unwrap().len(), 1);
+        });
+    }
+
+    #[test]
+    fn the_live_release_is_the_old_or_the_new_whatever_fails() {
+        at_every_step(|fault| {
+            let dir = tempdir().unwrap();
+            let first = releases(&dir);
+            first.stage(&record(1, "one"), &files("one")).unwrap();
+            first.stage(&record(2, "two"), &files("two")).unwrap();
+            first.switch_live(version(1)).unwrap();
+            let result = fault.during(|| first.switch_live(version(2)));
+            let live = releases(&dir).live().unwrap().unwrap().get();
+            assert!(live == 2 || (live == 1 && result.is_err()), "{fault:?}");
+        });
+    }
+
+    #[test]
+    fn a_record_is_the_old_or_the_new_whatever_fails() {
+        at_every_step(|fault| {
+            let dir = tempdir().unwrap();
+            let first = releases(&dir);
+            first.stage(&record(1, "old"), &files("one")).unwrap();
+            let result = fault.during(|| first.set_record(&record(1, "new")));
+            let found = releases(&dir).record(version(1)).unwrap().unwrap();
+            assert!(found == record(1, "new") || (found == record(1, "old") && result.is_err()), "{fault:?}");
+        });
+    }
+}

@@ -1,0 +1,298 @@
+//! The access log: one thread owns the journal, and every visit waits until its entry is written.
+//!
+//! Visits that arrive together are written together. A checkpoint is signed, and everything before it made durable,
+//! at most a second after a visit.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use jiff::Timestamp;
+use tieup_protocol::access::{AccessEntry, Purpose};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::{Month, Zone};
+use tieup_store::durable::{self, DiskError};
+use tieup_store::journal::{
+    AppendError, CosignedError, CosignerVerifier, JournalReader, JournalWriter, LogSigner, OpenError, Origin,
+    ReadError, SignError, month_dir, months,
+};
+use tieup_web::site::{AccessLog, BoxFuture, NotLogged, Visit};
+use tieup_web::visitors::{DailyKey, Randomness, reduce};
+use tokio::sync::oneshot;
+
+/// The longest time between a visit and the signed checkpoint that covers it.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The most visits that are written in one go.
+const BATCH: usize = 1024;
+
+/// Where journals are and in whose name they are signed.
+#[derive(Clone)]
+pub struct JournalSetup {
+    /// The folder with a folder for each month.
+    pub dir: PathBuf,
+    /// The main site.
+    pub main: SiteId,
+    /// This partner.
+    pub partner: SiteId,
+    /// The time zone that cuts months.
+    pub zone: Zone,
+    /// The key that signs checkpoints.
+    pub signer: LogSigner,
+    /// The key that main cosigns with.
+    pub cosigner: CosignerVerifier,
+}
+
+/// Why the journal could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A month's log could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Entries could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// A checkpoint could not be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// A cosignature was not accepted.
+    #[error(transparent)]
+    Cosigned(#[from] CosignedError),
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// There is no journal of this month.
+    #[error("there is no journal of {0}")]
+    NoMonth(Month),
+    /// The journal's thread has ended.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+/// The partner's journal. Clones are not needed: it is shared behind an `Arc`.
+pub struct Journal {
+    sender: Mutex<Sender<Message>>,
+    key: Mutex<DailyKey>,
+    dir: PathBuf,
+}
+
+/// An entry, and whom to tell that it has been written.
+type PendingVisit = (AccessEntry, oneshot::Sender<Result<(), NotLogged>>);
+
+enum Message {
+    Append(AccessEntry, oneshot::Sender<Result<(), NotLogged>>),
+    Checkpoint(Month, oneshot::Sender<Result<String, JournalError>>),
+    Cosigned(Month, String, oneshot::Sender<Result<(), JournalError>>),
+}
+
+impl Journal {
+    /// Starts the thread that owns the journal. It ends, with a last checkpoint, when the journal is dropped.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn start(setup: JournalSetup) -> Result<(Self, thread::JoinHandle<()>), DiskError> {
+        durable::create_dir_all(&setup.dir)?;
+        let (sender, receiver) = channel();
+        let dir = setup.dir.clone();
+        let thread = thread::spawn(move || Keeper { setup, open: None, dirty_since: None }.run(&receiver));
+        let key = Mutex::new(DailyKey::new(Timestamp::now().as_second(), &SystemRandomness));
+        Ok((Self { sender: Mutex::new(sender), key, dir }, thread))
+    }
+
+    /// The months of which there is a journal, oldest first.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn months(&self) -> Result<Vec<Month>, DiskError> {
+        months(&self.dir)
+    }
+
+    /// A reader of one month.
+    ///
+    /// # Errors
+    /// When there is no journal of that month or it cannot be read.
+    pub fn reader(&self, month: Month) -> Result<JournalReader, JournalError> {
+        if !self.months()?.contains(&month) {
+            return Err(JournalError::NoMonth(month));
+        }
+        Ok(JournalReader::open(month_dir(&self.dir, month))?)
+    }
+
+    /// A signed checkpoint over everything that has been logged in `month` so far.
+    ///
+    /// # Errors
+    /// When there is no journal of that month or it cannot be signed.
+    pub async fn checkpoint(&self, month: Month) -> Result<String, JournalError> {
+        if !self.months()?.contains(&month) {
+            return Err(JournalError::NoMonth(month));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Checkpoint(month, reply));
+        answer.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// Keeps main's cosignature.
+    ///
+    /// # Errors
+    /// When it is not main's, or not of this log.
+    pub async fn keep_cosigned(&self, month: Month, note: String) -> Result<(), JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Cosigned(month, note, reply));
+        answer.await.map_err(|_| JournalError::Closed)?
+    }
+
+    fn send(&self, message: Message) {
+        // When the thread has ended, the reply channel inside the message is dropped, and its owner learns so.
+        let _ = self.sender.lock().unwrap_or_else(PoisonError::into_inner).send(message);
+    }
+
+    /// The entry for a visit: everything that could name the visitor stays behind here.
+    fn entry(&self, visit: &Visit<'_>) -> AccessEntry {
+        let traits = reduce(visit.headers);
+        let agent = visit.headers.get("user-agent").and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let visitor = key.token(visit.time.as_second(), visit.peer.ip(), agent, &SystemRandomness);
+        let resource = visit.purpose == Purpose::Resource;
+        AccessEntry {
+            time: visit.time,
+            class: visit.class,
+            method: visit.method,
+            status: visit.status.as_u16(),
+            bytes: visit.bytes,
+            purpose: traits.prefetch.filter(|_| !resource).unwrap_or(visit.purpose),
+            visitor,
+            agent: traits.agent,
+            robot: traits.robot,
+            referrer: traits.referrer,
+            path: visit.path.clone(),
+        }
+    }
+}
+
+impl AccessLog for Journal {
+    fn record<'a>(&'a self, visit: Visit<'a>) -> BoxFuture<'a, Result<(), NotLogged>> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Append(self.entry(&visit), reply));
+        Box::pin(async { answer.await.unwrap_or(Err(NotLogged)) })
+    }
+}
+
+/// Random bytes from the operating system.
+struct SystemRandomness;
+
+impl Randomness for SystemRandomness {
+    fn draw(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).expect("the operating system gave random numbers when the keys were made");
+        bytes
+    }
+}
+
+/// The thread's state: the month that is being written, and since when it has entries without a checkpoint.
+struct Keeper {
+    setup: JournalSetup,
+    open: Option<(Month, JournalWriter)>,
+    dirty_since: Option<Instant>,
+}
+
+impl Keeper {
+    fn run(mut self, receiver: &Receiver<Message>) {
+        loop {
+            let left = self.dirty_since.map(|since| CHECKPOINT_INTERVAL.saturating_sub(since.elapsed()));
+            match receiver.recv_timeout(left.unwrap_or(Duration::MAX)) {
+                Ok(message) => self.handle(message, receiver),
+                Err(RecvTimeoutError::Timeout) => self.sign(),
+                Err(RecvTimeoutError::Disconnected) => return self.sign(),
+            }
+        }
+    }
+
+    /// Handles a message and those that have piled up behind it; visits are written together.
+    fn handle(&mut self, first: Message, receiver: &Receiver<Message>) {
+        let mut visits = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Append(entry, reply) => visits.push((entry, reply)),
+                Message::Checkpoint(month, reply) => {
+                    self.append(std::mem::take(&mut visits));
+                    let _ = reply.send(self.checkpoint(month));
+                }
+                Message::Cosigned(month, note, reply) => {
+                    let _ = reply.send(self.keep_cosigned(month, &note));
+                }
+            }
+            next = if visits.len() < BATCH { receiver.try_recv().ok() } else { None };
+        }
+        self.append(visits);
+    }
+
+    fn append(&mut self, mut visits: Vec<PendingVisit>) {
+        while let Some((first, _)) = visits.first() {
+            let month = Month::of(first.time, &self.setup.zone);
+            let same_month = |(entry, _): &PendingVisit| Month::of(entry.time, &self.setup.zone) == month;
+            let count = visits.iter().take_while(|visit| same_month(visit)).count();
+            let batch: Vec<PendingVisit> = visits.drain(..count).collect();
+            let written = self.write(month, &batch);
+            for (_, reply) in batch {
+                // A visitor who has gone does not wait for the answer.
+                let _ = reply.send(if written { Ok(()) } else { Err(NotLogged) });
+            }
+        }
+    }
+
+    /// Writes visits of one month; whether they are in the journal now.
+    fn write(&mut self, month: Month, visits: &[PendingVisit]) -> bool {
+        let entries: Vec<Vec<u8>> = visits.iter().map(|(entry, _)| entry.encode()).collect();
+        let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
+        match self.writer(month).and_then(|writer| Ok(writer.append(&entries)?)) {
+            Ok(_) => {
+                self.dirty_since.get_or_insert_with(Instant::now);
+                true
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "visits could not be logged");
+                self.open = None;
+                false
+            }
+        }
+    }
+
+    fn sign(&mut self) {
+        self.dirty_since = None;
+        let Some((_, writer)) = &mut self.open else { return };
+        if let Err(error) = writer.checkpoint() {
+            tracing::error!(error = &error as &dyn std::error::Error, "the journal could not be signed");
+            self.open = None;
+        }
+    }
+
+    fn checkpoint(&mut self, month: Month) -> Result<String, JournalError> {
+        Ok(self.writer(month)?.checkpoint()?.note().to_owned())
+    }
+
+    fn keep_cosigned(&mut self, month: Month, note: &str) -> Result<(), JournalError> {
+        let cosigner = self.setup.cosigner.clone();
+        self.writer(month)?.keep_cosigned(note, &cosigner)?;
+        Ok(())
+    }
+
+    /// The writer of `month`; the month that was written before is signed and closed.
+    fn writer(&mut self, month: Month) -> Result<&mut JournalWriter, JournalError> {
+        if self.open.as_ref().is_none_or(|(open, _)| *open != month) {
+            self.sign();
+            let dir = month_dir(&self.setup.dir, month);
+            durable::create_dir_all(&dir)?;
+            let origin = Origin::new(&self.setup.main, &self.setup.partner, month);
+            let writer = JournalWriter::open(&dir, origin, self.setup.signer.clone())?;
+            self.open = Some((month, writer));
+        }
+        self.open.as_mut().map(|(_, writer)| writer).ok_or(JournalError::Closed)
+    }
+}

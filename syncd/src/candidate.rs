@@ -1,0 +1,181 @@
+//! A candidate: the whole public site that one release would make together with the partner's originals.
+//!
+//! Building one changes nothing that visitors see. It renders the originals inside the release's framework, decides
+//! who serves each path, fills the slots and derives the files that span both.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tieup_generator::{Framework, OutputFile, Originals, build_originals, fill_slots, sitemap};
+use tieup_protocol::contract::{Contract, MeterClass, Owner};
+use tieup_protocol::diagnostic::Report;
+use tieup_protocol::index::IndexedPage;
+use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
+use tieup_protocol::merge::{Conflicts, MergePlan};
+use tieup_protocol::path::SitePath;
+use tieup_store::blobs::{BlobBatch, BlobStore, PutBlobError, ReadBlobError};
+use tieup_store::durable::DiskError;
+use tieup_web::site::{LiveSite, ServedFile};
+
+use crate::trust::{Release, Verified};
+
+/// The page for paths where nothing stands. Main's takes its place where the release has one.
+const NOT_FOUND: &str = "/404.html";
+
+/// The sitemap, derived from both indexes.
+const SITEMAP: &str = "/sitemap.xml";
+
+/// One path of a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MergedFile {
+    /// The content, slots filled.
+    pub blob: BlobRef,
+    /// The media type.
+    pub media_type: String,
+    /// Page, asset or layout.
+    pub kind: EntryKind,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// A merged site, its blobs stored durably.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Candidate {
+    /// What would stand at each path.
+    pub files: BTreeMap<SitePath, MergedFile>,
+}
+
+/// Why a candidate could not be built. The public site is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CandidateError {
+    /// A path is claimed by both sides.
+    #[error("the release and the originals cannot be merged:\n{0}")]
+    Conflict(Conflicts),
+    /// The originals have errors.
+    #[error("the originals cannot be built:\n{0}")]
+    Originals(Report),
+    /// The release's framework has errors.
+    #[error("the release's theme cannot be used:\n{0}")]
+    Framework(Report),
+    /// The release's page index is damaged.
+    #[error("the release's page index cannot be read")]
+    Index(#[source] serde_json::Error),
+    /// A blob is missing or damaged.
+    #[error("a blob of the release cannot be read")]
+    Read(#[from] ReadBlobError),
+    /// A blob could not be stored.
+    #[error("the merged site cannot be stored")]
+    Put(#[from] PutBlobError),
+    /// The disk failed.
+    #[error("the merged site cannot be stored")]
+    Disk(#[from] DiskError),
+}
+
+impl Candidate {
+    /// Builds the site that `release` makes with the originals in `site`.
+    ///
+    /// # Errors
+    /// See [`CandidateError`].
+    pub fn build(release: &Verified<Release>, site: &Path, blobs: &BlobStore) -> Result<Self, CandidateError> {
+        let manifest = &release.manifest;
+        let inherited: Vec<IndexedPage> =
+            serde_json::from_slice(&blobs.read(&manifest.index)?).map_err(CandidateError::Index)?;
+        let framework = framework(manifest, blobs)?;
+        let mut originals = build_originals(site, &framework, &inherited).map_err(CandidateError::Originals)?;
+        if let Some(page) = static_path(NOT_FOUND).filter(|page| manifest.entries.contains_key(page)) {
+            originals.output.files.remove(&page);
+        }
+        let plan = plan(manifest, &originals, &release.contract)?;
+        let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
+        let mut files = BTreeMap::new();
+        for (path, owner) in plan.iter() {
+            let merged = match owner {
+                Owner::Main => manifest.entries.get(path).map(|entry| merge.tieup(entry)),
+                Owner::Partner => originals.output.files.get(path).map(|file| merge.original(file)),
+            };
+            if let Some(merged) = merged {
+                files.insert(path.clone(), merged?);
+            }
+        }
+        let spanning = sitemap(&originals.base_url, joined(&files, &inherited, &originals.output.index));
+        if let Some(path) = static_path(SITEMAP) {
+            let file = merge.derived(&spanning, "application/xml")?;
+            files.entry(path).or_insert(file);
+        }
+        merge.batch.sync()?;
+        Ok(Self { files })
+    }
+
+    /// The candidate as the public server takes it.
+    pub fn to_live(&self) -> LiveSite {
+        let served = |file: &MergedFile| ServedFile {
+            blob: file.blob,
+            media_type: file.media_type.clone(),
+            kind: file.kind,
+            class: match file.owner {
+                Owner::Main => MeterClass::Tieup,
+                Owner::Partner => MeterClass::Original,
+            },
+        };
+        LiveSite { files: self.files.iter().map(|(path, file)| (path.clone(), served(file))).collect() }
+    }
+}
+
+/// Stores what a merge makes.
+struct Merge<'a> {
+    blobs: &'a BlobStore,
+    batch: BlobBatch<'a>,
+    fills: &'a BTreeMap<String, Vec<u8>>,
+}
+
+impl Merge<'_> {
+    fn tieup(&self, entry: &Entry) -> Result<MergedFile, CandidateError> {
+        let blob = if entry.slots.iter().any(|slot| self.fills.contains_key(&slot.name)) {
+            let page = self.blobs.read(&entry.blob)?;
+            self.batch.put(&fill_slots(&page, &entry.slots, self.fills))?
+        } else {
+            entry.blob
+        };
+        Ok(MergedFile { blob, media_type: entry.media_type.clone(), kind: entry.kind, owner: Owner::Main })
+    }
+
+    fn original(&self, file: &OutputFile) -> Result<MergedFile, CandidateError> {
+        let blob = self.batch.put(&fill_slots(&file.bytes, &file.slots, self.fills))?;
+        Ok(MergedFile { blob, media_type: file.media_type.to_owned(), kind: file.kind, owner: Owner::Partner })
+    }
+
+    fn derived(&self, bytes: &[u8], media_type: &str) -> Result<MergedFile, CandidateError> {
+        let blob = self.batch.put(bytes)?;
+        Ok(MergedFile { blob, media_type: media_type.to_owned(), kind: EntryKind::Asset, owner: Owner::Partner })
+    }
+}
+
+fn framework(manifest: &Manifest, blobs: &BlobStore) -> Result<Framework, CandidateError> {
+    let mut files = BTreeMap::new();
+    for (path, blob) in &manifest.framework {
+        files.insert(path.clone(), blobs.read(blob)?);
+    }
+    Framework::from_files(&manifest.theme, files).map_err(CandidateError::Framework)
+}
+
+fn plan(manifest: &Manifest, originals: &Originals, contract: &Contract) -> Result<MergePlan, CandidateError> {
+    let sources = originals.output.files.iter().map(|(path, file)| (path.clone(), file.source.clone())).collect();
+    MergePlan::new(manifest, &sources, contract).map_err(|conflicts| CandidateError::Conflict(Conflicts(conflicts)))
+}
+
+/// The pages of both indexes that are served, originals in place of what they override.
+fn joined<'a>(
+    files: &'a BTreeMap<SitePath, MergedFile>,
+    inherited: &'a [IndexedPage],
+    originals: &'a [IndexedPage],
+) -> impl Iterator<Item = &'a IndexedPage> {
+    let owned = |owner| move |page: &&IndexedPage| files.get(&page.path).is_some_and(|file| file.owner == owner);
+    inherited.iter().filter(owned(Owner::Main)).chain(originals.iter().filter(owned(Owner::Partner)))
+}
+
+fn static_path(path: &str) -> Option<SitePath> {
+    path.parse().ok()
+}

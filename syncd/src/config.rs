@@ -1,0 +1,91 @@
+//! `syncd.yaml`: where the partner's site is, where the daemon keeps its state, and where it listens.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::yaml;
+
+/// A daemon's configuration, with paths made absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The partner's own site: originals, slot fills, `site.yaml`.
+    pub site: PathBuf,
+    /// The folder that the daemon alone writes.
+    pub state: PathBuf,
+    /// Where visitors are served, host and port.
+    pub public: String,
+    /// Where main calls, host and port.
+    pub peer: String,
+    /// How main reaches `peer`.
+    pub address: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default = "here")]
+    site: PathBuf,
+    state: PathBuf,
+    public: String,
+    peer: String,
+    address: Option<String>,
+}
+
+fn here() -> PathBuf {
+    PathBuf::from(".")
+}
+
+impl Config {
+    /// Reads `file`. Relative paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a key is missing, unknown or wrong.
+    pub fn load(file: &Path) -> Result<Self, Diagnostic> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Diagnostic::new("unreadable", &name, format!("the configuration cannot be read: {error}"))
+                .help("write one after the example in README.md, or name it with --config")
+        })?;
+        let document: Document = yaml::parse(&name, &text)?;
+        let folder = file.parent().unwrap_or(Path::new("."));
+        Ok(Self {
+            site: folder.join(document.site),
+            state: folder.join(document.state),
+            address: document.address.unwrap_or_else(|| document.peer.clone()),
+            public: document.public,
+            peer: document.peer,
+        })
+    }
+
+    /// The socket by which the operator's commands reach the running daemon.
+    pub fn control_socket(&self) -> PathBuf {
+        self.state.join("control.sock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, Diagnostic> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("syncd.yaml");
+        std::fs::write(&file, text).unwrap();
+        Config::load(&file)
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = load("state: s\npublic: 127.0.0.1:1\npeer: 127.0.0.1:2\n").unwrap();
+        assert!(config.state.is_absolute() && config.state.ends_with("s"));
+        assert_eq!(config.address, "127.0.0.1:2");
+    }
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let error = load("state: s\npublic: a\npeers: b\n").unwrap_err();
+        assert_eq!(error.code, "unknown-key");
+        assert_eq!(error.help.as_deref(), Some("did you mean `peer`?"));
+    }
+}

@@ -1,0 +1,218 @@
+//! The operator's line to the running daemon: a socket in the state folder, which only its owner can open.
+//!
+//! One command a connection, one JSON document each way.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::ReleaseVersion;
+use tieup_protocol::period::Month;
+use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
+use tieup_web::listener::Shutdown;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::daemon::Partner;
+use crate::publisher::PublishError;
+
+/// The most bytes of a command.
+const MAX_COMMAND: u64 = 64 << 10;
+
+/// What an operator may ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    /// How things stand.
+    Status,
+    /// What a release would change; the staged one where none is named.
+    Diff {
+        /// The release.
+        version: Option<ReleaseVersion>,
+    },
+    /// Make a staged release live.
+    Approve {
+        /// The release.
+        version: ReleaseVersion,
+        /// The manifest that the operator has read about.
+        manifest: Digest,
+    },
+    /// Refuse a staged release.
+    Reject {
+        /// The release.
+        version: ReleaseVersion,
+        /// The manifest that the operator has read about.
+        manifest: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// Go back to an earlier release; the last one where none is named.
+    RollBack {
+        /// The release.
+        version: Option<ReleaseVersion>,
+    },
+    /// Compute a month's statement and compare it with main's.
+    VerifyFee {
+        /// The month.
+        month: Month,
+    },
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// To [`Command::Status`].
+    Status {
+        /// How things stand.
+        status: PartnerStatus,
+    },
+    /// To [`Command::Diff`].
+    Diff {
+        /// Unified diffs and names.
+        text: String,
+    },
+    /// To a decision.
+    Release {
+        /// The release as it stands now.
+        release: ReleaseRecord,
+    },
+    /// To [`Command::VerifyFee`].
+    Fee {
+        /// The partner's own statement.
+        statement: String,
+        /// How it compares.
+        verdict: StatementVerdict,
+    },
+    /// It was not done.
+    Refused {
+        /// The error and its causes, outermost first.
+        causes: Vec<String>,
+    },
+}
+
+/// Why a command got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody listens.
+    #[error("no daemon is running in {0}")]
+    NotRunning(String, #[source] io::Error),
+    /// The line broke.
+    #[error("the daemon did not answer")]
+    Broken(#[from] io::Error),
+}
+
+/// Makes the socket, in place of one that a daemon which died has left. The caller holds the folder's lock.
+///
+/// # Errors
+/// When the path is too long for a socket, or the folder cannot be written.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers commands until `shutdown`.
+pub async fn serve(listener: UnixListener, partner: Arc<Partner>, shutdown: Shutdown) {
+    loop {
+        let stream = tokio::select! {
+            () = shutdown.wait() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "an operator's command was not accepted");
+                    continue;
+                }
+            },
+        };
+        let partner = partner.clone();
+        tokio::spawn(async move {
+            if let Err(error) = converse(stream, &partner).await {
+                tracing::debug!(%error, "an operator's command broke off");
+            }
+        });
+    }
+}
+
+/// Sends a command to the daemon behind `socket` and waits for its answer.
+///
+/// # Errors
+/// When no daemon is running there.
+pub fn ask(socket: &Path, command: &Command) -> Result<Answer, AskError> {
+    let stream = std::os::unix::net::UnixStream::connect(socket);
+    let mut stream = stream.map_err(|error| AskError::NotRunning(socket.display().to_string(), error))?;
+    let mut line = serde_json::to_vec(command).map_err(io::Error::other)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer).map_err(io::Error::other)?)
+}
+
+async fn converse(stream: UnixStream, partner: &Arc<Partner>) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    tokio::io::BufReader::new(reader.take(MAX_COMMAND)).read_line(&mut line).await?;
+    let answer = match serde_json::from_str(&line) {
+        Ok(command) => perform(command, partner).await,
+        Err(error) => Answer::Refused { causes: vec![format!("the command cannot be read: {error}")] },
+    };
+    let mut bytes = serde_json::to_vec(&answer).map_err(io::Error::other)?;
+    bytes.push(b'\n');
+    writer.write_all(&bytes).await
+}
+
+async fn perform(command: Command, partner: &Arc<Partner>) -> Answer {
+    if command == Command::Status {
+        return match partner.status().await {
+            Ok(status) => Answer::Status { status },
+            Err(error) => refused(&error),
+        };
+    }
+    tokio::task::block_in_place(|| decide(command, partner))
+}
+
+fn decide(command: Command, partner: &Partner) -> Answer {
+    let now = Timestamp::now();
+    let release = |result: Result<ReleaseRecord, PublishError>| match result {
+        Ok(release) => Answer::Release { release },
+        Err(error) => refused(&error),
+    };
+    match command {
+        Command::Status => Answer::Refused { causes: vec!["status is answered elsewhere".to_owned()] },
+        Command::Diff { version } => match partner.publisher().diff(version) {
+            Ok(text) => Answer::Diff { text },
+            Err(error) => refused(&error),
+        },
+        Command::Approve { version, manifest } => {
+            release(partner.publisher().approve(version, manifest, DecidedBy::Operator, now))
+        }
+        Command::Reject { version, manifest, reason } => {
+            release(partner.publisher().reject(version, manifest, reason, now))
+        }
+        Command::RollBack { version } => release(partner.publisher().roll_back(version, now)),
+        Command::VerifyFee { month } => match partner.verify_statement(month) {
+            Ok((statement, verdict)) => Answer::Fee { statement: statement.text, verdict },
+            Err(error) => refused(&error),
+        },
+    }
+}
+
+fn refused(error: &dyn std::error::Error) -> Answer {
+    let mut causes = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    Answer::Refused { causes }
+}

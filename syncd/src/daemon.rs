@@ -1,0 +1,267 @@
+//! The daemon: its parts put together, its listeners, its tasks.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tieup_fees::Statement;
+use tieup_generator::Watch;
+use tieup_protocol::approval::ReleaseRecord;
+use tieup_protocol::contract::Contract;
+use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::joining::main_tls_name;
+use tieup_protocol::period::Month;
+use tieup_protocol::wire::{PartnerStatus, StatementNotice, StatementVerdict};
+use tieup_store::blobs::BlobStore;
+use tieup_store::durable::{self, DiskError};
+use tieup_store::journal::InvalidKey;
+use tieup_store::lock::{LockError, StateLock};
+use tieup_web::listener::{Shutdown, serve_tls};
+use tieup_web::site::PublicSite;
+use tieup_web::tls::TlsError;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::access_log::{Journal, JournalError, JournalSetup};
+use crate::config::Config;
+use crate::control;
+use crate::identity::{Identity, LoadError};
+use crate::intake::Intake;
+use crate::peer;
+use crate::publisher::{Places, PublishError, Publisher};
+use crate::statement::{StatementFailure, notice_document, verify};
+
+/// The folder of journals in the state folder.
+const JOURNALS: &str = "journal";
+
+/// Everything that the daemon's tasks share.
+pub struct Partner {
+    identity: Identity,
+    state: PathBuf,
+    publisher: Mutex<Publisher>,
+    intake: tokio::sync::Mutex<Intake>,
+    journal: Arc<Journal>,
+}
+
+/// A daemon that is running.
+pub struct Daemon {
+    partner: Arc<Partner>,
+    tasks: Vec<JoinHandle<()>>,
+    journal_thread: thread::JoinHandle<()>,
+    shutdown: Shutdown,
+    _watch: Watch,
+    _lock: StateLock,
+}
+
+/// The sockets a daemon answers on, bound before it starts.
+pub struct Listeners {
+    /// For visitors.
+    pub public: TcpListener,
+    /// For main.
+    pub peer: TcpListener,
+}
+
+/// Why a daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another daemon works in the state folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The partner has not joined.
+    #[error(transparent)]
+    Identity(#[from] LoadError),
+    /// The TLS identity is unusable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A key is damaged.
+    #[error("a key in the identity cannot be used")]
+    Key(#[from] InvalidKey),
+    /// The contract is unusable.
+    #[error("the contract cannot be used:\n{0}")]
+    Contract(Diagnostic),
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The releases are unusable.
+    #[error("the releases cannot be read")]
+    Publisher(#[from] Box<PublishError>),
+    /// The originals cannot be watched.
+    #[error("the folder {0} cannot be watched")]
+    Watch(PathBuf, #[source] notify::Error),
+    /// The control socket cannot be made.
+    #[error("the control socket {0} cannot be made")]
+    Control(PathBuf, #[source] std::io::Error),
+}
+
+/// Why the daemon cannot say how it stands.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// The releases cannot be read.
+    #[error("the releases cannot be read")]
+    Releases(#[from] PublishError),
+    /// The journals cannot be listed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl Partner {
+    /// The releases and the public site. Methods of it block on the disk.
+    pub fn publisher(&self) -> MutexGuard<'_, Publisher> {
+        self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The intake of releases, one at a time.
+    pub async fn intake(&self) -> tokio::sync::MutexGuard<'_, Intake> {
+        self.intake.lock().await
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// Who this partner is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What the daemon tells of itself.
+    ///
+    /// # Errors
+    /// When the state folder cannot be read.
+    pub async fn status(&self) -> Result<PartnerStatus, StatusError> {
+        let releases = tokio::task::block_in_place(|| self.publisher().releases())?;
+        Ok(PartnerStatus { partner: self.identity.partner.clone(), releases, journals: self.journal.months()? })
+    }
+
+    /// Keeps main's statement and compares it with the partner's own.
+    ///
+    /// # Errors
+    /// When the partner's own cannot be computed.
+    pub fn take_statement(&self, notice: &StatementNotice) -> Result<(Statement, StatementVerdict), StatementFailure> {
+        let document = notice_document(&self.state, notice.month);
+        if let Some(folder) = document.path().parent() {
+            durable::create_dir_all(folder).map_err(tieup_store::document::DocumentError::from)?;
+        }
+        document.write(notice)?;
+        self.verify_statement(notice.month)
+    }
+
+    /// Compares the statement that main sent for `month` with the partner's own.
+    ///
+    /// # Errors
+    /// When main has sent none, or the partner's own cannot be computed.
+    pub fn verify_statement(&self, month: Month) -> Result<(Statement, StatementVerdict), StatementFailure> {
+        let notice = notice_document(&self.state, month).read()?.ok_or(StatementFailure::NoNotice(month))?;
+        let contract = self.publisher().contract().ok().flatten().ok_or(StatementFailure::NoContract)?;
+        let reader = self.journal.reader(month).map_err(|error| match error {
+            JournalError::Read(error) => StatementFailure::Read(error),
+            _ => StatementFailure::NoNotice(month),
+        })?;
+        verify(&contract, &reader, &notice)
+    }
+}
+
+impl Daemon {
+    /// Starts the daemon of a partner that has joined. It serves what was live when it stopped.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(config: &Config, listeners: Listeners) -> Result<Self, StartError> {
+        let identity = Identity::load(&config.state)?;
+        let lock = StateLock::take(&config.state)?;
+        let server = identity.tls()?.server_for(&main_tls_name(&identity.main))?;
+        let (journal, journal_thread) = Journal::start(journal_setup(config, &identity)?)?;
+        let journal = Arc::new(journal);
+        let blobs = Arc::new(BlobStore::open(config.state.join("blobs"))?);
+        let public = Arc::new(PublicSite::new(blobs.clone(), journal.clone()));
+        let partner = Arc::new(open(config, identity, journal, blobs, public.clone())?);
+        let (sender, changes) = mpsc::channel(1);
+        let watch = Watch::start(&[&config.site], &config.state, move || {
+            // A full channel already holds a message that will cover this change too.
+            let _ = sender.try_send(());
+        })
+        .map_err(|error| StartError::Watch(config.site.clone(), error))?;
+        let socket = config.control_socket();
+        let control = control::bind(&socket).map_err(|error| StartError::Control(socket, error))?;
+        let shutdown = Shutdown::new();
+        let tasks = vec![
+            tokio::spawn(serve_tls(listeners.peer, server, peer::router(partner.clone()), shutdown.clone())),
+            tokio::spawn(public.serve(listeners.public, shutdown.clone())),
+            tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
+            tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
+        ];
+        Ok(Self { partner, tasks, journal_thread, shutdown, _watch: watch, _lock: lock })
+    }
+
+    /// The running daemon's parts.
+    pub fn partner(&self) -> &Arc<Partner> {
+        &self.partner
+    }
+
+    /// Every release, newest first, and each change to that list.
+    pub fn watch(&self) -> watch::Receiver<Vec<ReleaseRecord>> {
+        self.partner.publisher().watch()
+    }
+
+    /// Stops listening, finishes what was begun, and signs the journal a last time.
+    pub async fn stop(self) {
+        self.shutdown.begin();
+        for task in self.tasks {
+            // A task that panicked has been reported by the runtime; there is nothing left to stop.
+            let _ = task.await;
+        }
+        drop(self.partner);
+        // The thread ends when the last handle on the journal has gone; connections that linger may hold one.
+        let _ = tokio::task::spawn_blocking(move || self.journal_thread.join()).await;
+    }
+}
+
+fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, StartError> {
+    let contract = Contract::parse("contract.yaml", &identity.contract).map_err(StartError::Contract)?;
+    Ok(JournalSetup {
+        dir: config.state.join(JOURNALS),
+        main: identity.main.clone(),
+        partner: identity.partner.clone(),
+        zone: contract.effective.tz,
+        signer: identity.journal_key.parse()?,
+        cosigner: identity.cosigner_key.parse()?,
+    })
+}
+
+fn open(
+    config: &Config,
+    identity: Identity,
+    journal: Arc<Journal>,
+    blobs: Arc<BlobStore>,
+    public: Arc<PublicSite>,
+) -> Result<Partner, StartError> {
+    let (main, partner) = (identity.main.clone(), identity.partner.clone());
+    let intake = Intake::new(main.clone(), partner, &config.state, identity.root.clone(), blobs.clone());
+    let places = Places { main, site: config.site.clone(), state: config.state.clone(), blobs, public };
+    let publisher = Publisher::open(places).map_err(Box::new)?;
+    Ok(Partner {
+        identity,
+        state: config.state.clone(),
+        publisher: Mutex::new(publisher),
+        intake: tokio::sync::Mutex::new(intake),
+        journal,
+    })
+}
+
+/// Merges the originals again after each change to them.
+async fn follow_originals(partner: Arc<Partner>, mut changes: mpsc::Receiver<()>, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            changed = changes.recv() => if changed.is_none() { return },
+        }
+        let refreshed = tokio::task::block_in_place(|| partner.publisher().refresh_originals());
+        match refreshed {
+            Ok(change) if change.is_empty() => {}
+            Ok(change) => tracing::info!(paths = change.paths.len(), "originals changed; the site is live anew"),
+            Err(error) => tracing::warn!("the originals were not published; the site stays as it is\n{error}"),
+        }
+    }
+}

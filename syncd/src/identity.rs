@@ -1,0 +1,212 @@
+//! Who this partner is: the keys it made and what main certified when it joined.
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tieup_protocol::contract::Contract;
+use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::joining::{Invitation, compare_code, main_tls_name};
+use tieup_protocol::wire::{JOIN, JoinGrant, JoinRequest};
+use tieup_store::durable::{self, DiskError};
+use tieup_store::journal::{InvalidKey, LogSigner};
+use tieup_web::authority::{AuthorityError, KeyRequest, PemPair, certificate_digest};
+use tieup_web::client::{CallError, PeerClient};
+use tieup_web::tls::{TlsError, TlsIdentity, joining_client};
+
+/// The file in the state folder. It holds private keys and is readable by its owner alone.
+const FILE: &str = "identity.json";
+
+/// What makes a daemon this partner. Kept as one file, so that a join is either whole or has not happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The main site.
+    pub main: SiteId,
+    /// This partner.
+    pub partner: SiteId,
+    /// The TLS key, PEM. Made here; it has never left this machine.
+    pub key: String,
+    /// The TLS certificate, PEM.
+    pub certificate: String,
+    /// Main's certificate authority, PEM.
+    pub authority: String,
+    /// Main's TUF root, pinned.
+    pub root: String,
+    /// The contract that the partner joined under, word for word.
+    pub contract: String,
+    /// The key with which main cosigns journals, a C2SP verifier key.
+    pub cosigner_key: String,
+    /// The key that signs this partner's journal, a C2SP signer key.
+    pub journal_key: String,
+    /// When the partner joined.
+    pub joined: Timestamp,
+}
+
+/// Why a join failed. Nothing was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The partner has joined before.
+    #[error("this folder already belongs to `{partner}`, a partner of `{main}`")]
+    AlreadyJoined {
+        /// The main site it joined.
+        main: SiteId,
+        /// Its name.
+        partner: SiteId,
+    },
+    /// No random numbers.
+    #[error("the operating system gives no random numbers")]
+    Randomness,
+    /// The key could not be made.
+    #[error("the key for the join could not be made")]
+    Key(#[from] AuthorityError),
+    /// The journal's key could not be made.
+    #[error("the key of the journal could not be made")]
+    JournalKey(#[from] InvalidKey),
+    /// TLS could not be set up.
+    #[error("the TLS client for the join could not be set up")]
+    Tls(#[from] TlsError),
+    /// Main could not be reached, or refused.
+    #[error("main site `{main}` did not accept the join")]
+    Call {
+        /// The main site.
+        main: SiteId,
+        /// What it said.
+        #[source]
+        source: CallError,
+    },
+    /// What main granted is not what was invited to.
+    #[error("main's answer is not for this invitation")]
+    WrongGrant,
+    /// The contract cannot be used.
+    #[error("main's contract cannot be used:\n{0}")]
+    Contract(Diagnostic),
+    /// The result could not be kept.
+    #[error("the identity could not be kept")]
+    Write(#[from] DiskError),
+}
+
+/// Why an identity could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// No join yet.
+    #[error("this partner has not joined a main site yet")]
+    NotJoined,
+    /// The file is unreadable.
+    #[error("{0} cannot be read")]
+    Read(PathBuf, #[source] std::io::Error),
+    /// The file is damaged.
+    #[error("{0} is damaged: join again with a new token")]
+    Damaged(PathBuf, #[source] serde_json::Error),
+}
+
+/// A finished join.
+#[derive(Debug)]
+pub struct Joined {
+    /// The partner's identity from now on.
+    pub identity: Identity,
+    /// The code to compare with the one that main shows.
+    pub compare_code: String,
+}
+
+impl Identity {
+    /// Joins main by a one-time token: makes the keys, pins main's root and gets a certificate.
+    ///
+    /// `address` is where main will reach this daemon. Durable on return.
+    ///
+    /// # Errors
+    /// See [`JoinError`]. The token is used up only if main accepted it.
+    pub async fn join(state: &Path, invitation: &Invitation, address: &str) -> Result<Joined, JoinError> {
+        if let Ok(existing) = Self::load(state) {
+            return Err(JoinError::AlreadyJoined { main: existing.main, partner: existing.partner });
+        }
+        let request = KeyRequest::create(&invitation.partner)?;
+        let journal_key = LogSigner::from_seed(&journal_name(invitation), &random()?)?;
+        let grant = Self::ask(invitation, &request, address, journal_key.verifier().to_string()).await?;
+        if certificate_digest(&grant.authority)? != invitation.authority {
+            return Err(JoinError::WrongGrant);
+        }
+        let pair = PemPair { certificate: grant.certificate.clone(), key: request.key.clone() };
+        TlsIdentity::from_pem(&pair, &grant.authority)?.client()?;
+        let contract = Contract::parse("contract.yaml", &grant.contract).map_err(JoinError::Contract)?;
+        if contract.id.main != invitation.main || contract.id.partner != invitation.partner {
+            return Err(JoinError::WrongGrant);
+        }
+        let identity = Self {
+            main: invitation.main.clone(),
+            partner: invitation.partner.clone(),
+            key: request.key,
+            certificate: grant.certificate,
+            authority: grant.authority,
+            root: grant.root,
+            contract: grant.contract,
+            cosigner_key: grant.cosigner_key,
+            journal_key: journal_key.to_private_text(),
+            joined: Timestamp::now(),
+        };
+        identity.save(state)?;
+        Ok(Joined { identity, compare_code: compare_code(invitation.authority, &request.public_key) })
+    }
+
+    /// The identity in a state folder.
+    ///
+    /// # Errors
+    /// When the partner has not joined, or the file is damaged.
+    pub fn load(state: &Path) -> Result<Self, LoadError> {
+        let file = state.join(FILE);
+        let bytes = match std::fs::read(&file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(LoadError::NotJoined),
+            Err(error) => return Err(LoadError::Read(file, error)),
+        };
+        serde_json::from_slice(&bytes).map_err(|error| LoadError::Damaged(file, error))
+    }
+
+    /// The identity for TLS.
+    ///
+    /// # Errors
+    /// When the kept texts are damaged.
+    pub fn tls(&self) -> Result<TlsIdentity, TlsError> {
+        let pair = PemPair { certificate: self.certificate.clone(), key: self.key.clone() };
+        TlsIdentity::from_pem(&pair, &self.authority)
+    }
+
+    async fn ask(
+        invitation: &Invitation,
+        request: &KeyRequest,
+        address: &str,
+        journal_key: String,
+    ) -> Result<JoinGrant, JoinError> {
+        let refused = |source| JoinError::Call { main: invitation.main.clone(), source };
+        let config = joining_client(invitation.authority)?;
+        let client = PeerClient::new(config, main_tls_name(&invitation.main), &invitation.hub).await.map_err(refused)?;
+        let message = JoinRequest {
+            partner: invitation.partner.clone(),
+            secret: invitation.secret.clone(),
+            csr: request.csr.clone(),
+            address: address.to_owned(),
+            journal_key,
+        };
+        client.post(JOIN, &message).await.map_err(refused)
+    }
+
+    fn save(&self, state: &Path) -> Result<(), JoinError> {
+        let file = state.join(FILE);
+        let bytes = serde_json::to_vec_pretty(self).expect("an identity is text and a time, so it always serializes");
+        durable::create_dir_all(state)?;
+        Ok(durable::write_private_file(&file, &bytes)?)
+    }
+}
+
+/// The name of the journal's key, as it stands in signature lines.
+fn journal_name(invitation: &Invitation) -> String {
+    format!("{}/{}", invitation.main, invitation.partner)
+}
+
+fn random() -> Result<[u8; 32], JoinError> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| JoinError::Randomness)?;
+    Ok(bytes)
+}

@@ -1,0 +1,153 @@
+//! What main may ask of the daemon, over mutual TLS. The listener has verified that it is main who asks.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use tieup_protocol::period::Month;
+use tieup_protocol::wire::{
+    BLOBS, COSIGNATURE, Cosigned, JOURNAL, MAX_OFFER, OFFER, Offer, PartnerStatus, STATEMENT, STATUS, Staged,
+    StatementNotice, StatementVerdict, Wanted,
+};
+use tieup_store::journal::{ReadError, TilePath};
+use tieup_web::problem::Refusal;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use crate::access_log::JournalError;
+use crate::candidate::CandidateError;
+use crate::daemon::Partner;
+use crate::intake::IntakeError;
+use crate::publisher::PublishError;
+
+/// The most bytes of a compressed offer.
+const MAX_PACKED_OFFER: usize = 64 << 20;
+
+/// The daemon's answers to main.
+pub fn router(partner: Arc<Partner>) -> Router {
+    Router::new()
+        .route(STATUS, get(status))
+        .route(OFFER, post(offer).layer(DefaultBodyLimit::max(MAX_PACKED_OFFER)))
+        .route(BLOBS, put(blobs))
+        .route(&format!("{JOURNAL}/{{month}}/checkpoint"), get(checkpoint))
+        .route(&format!("{JOURNAL}/{{month}}/tile/{{*tile}}"), get(tile))
+        .route(COSIGNATURE, post(cosignature))
+        .route(STATEMENT, post(statement))
+        .with_state(partner)
+}
+
+async fn status(State(partner): State<Arc<Partner>>) -> Result<Json<PartnerStatus>, Refusal> {
+    partner.status().await.map(Json).map_err(|error| internal(&error))
+}
+
+async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Json<Wanted>, Refusal> {
+    let offer: Offer = unpack(&packed).map_err(|error| {
+        Refusal::caused_by(StatusCode::BAD_REQUEST, "unreadable-offer", &error)
+    })?;
+    let wanted = partner.intake().await.offer(offer).await;
+    wanted.map(Json).map_err(|error| refuse_intake(&error))
+}
+
+async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Staged>, Refusal> {
+    let stream = body.into_data_stream().map_err(io::Error::other);
+    let reader = SyncIoBridge::new(StreamReader::new(stream));
+    let mut intake = partner.intake().await;
+    let staged = tokio::task::block_in_place(|| {
+        let unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
+        intake.receive(unpacked)?;
+        intake.stage(&mut partner.publisher(), Timestamp::now())
+    });
+    staged.map(|release| Json(Staged { release })).map_err(|error| refuse_intake(&error))
+}
+
+async fn checkpoint(State(partner): State<Arc<Partner>>, Path(month): Path<String>) -> Result<String, Refusal> {
+    partner.journal().checkpoint(parse_month(&month)?).await.map_err(|error| refuse_journal(&error))
+}
+
+async fn tile(
+    State(partner): State<Arc<Partner>>,
+    Path((month, tile)): Path<(String, String)>,
+) -> Result<Vec<u8>, Refusal> {
+    let not_found = |error: &(dyn std::error::Error + 'static)| {
+        Refusal::caused_by(StatusCode::NOT_FOUND, "no-such-tile", error)
+    };
+    let path: TilePath = format!("tile/{tile}").parse().map_err(|error| not_found(&error))?;
+    let reader = partner.journal().reader(parse_month(&month)?).map_err(|error| refuse_journal(&error))?;
+    match tokio::task::block_in_place(|| reader.resource(path)) {
+        Err(error @ ReadError::Beyond { .. }) => Err(not_found(&error)),
+        other => other.map_err(|error| internal(&error)),
+    }
+}
+
+async fn cosignature(State(partner): State<Arc<Partner>>, Json(message): Json<Cosigned>) -> Result<Json<()>, Refusal> {
+    let kept = partner.journal().keep_cosigned(message.month, message.note).await;
+    kept.map(Json).map_err(|error| refuse_journal(&error))
+}
+
+async fn statement(
+    State(partner): State<Arc<Partner>>,
+    Json(notice): Json<StatementNotice>,
+) -> Result<Json<StatementVerdict>, Refusal> {
+    let verified = tokio::task::block_in_place(|| partner.take_statement(&notice));
+    verified.map(|(_, verdict)| Json(verdict)).map_err(|error| {
+        Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "statement-not-verified", &error)
+    })
+}
+
+fn unpack(packed: &[u8]) -> io::Result<Offer> {
+    let stream = zstd::Decoder::new(packed)?;
+    Ok(serde_json::from_reader(io::Read::take(stream, MAX_OFFER))?)
+}
+
+fn parse_month(text: &str) -> Result<Month, Refusal> {
+    text.parse().map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-month", &error))
+}
+
+fn refuse_intake(error: &IntakeError) -> Refusal {
+    let (status, kind, hint) = match error {
+        IntakeError::Refused(refused) => (StatusCode::FORBIDDEN, refused.kind(), None),
+        IntakeError::Publish(_, cause) => return refuse_publish(cause),
+        IntakeError::Incomplete { .. } | IntakeError::NothingOffered => {
+            (StatusCode::CONFLICT, "incomplete", Some("publish again"))
+        }
+        IntakeError::Unwanted(_) | IntakeError::Blob(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad-blob", None),
+        IntakeError::Stream(_) => (StatusCode::BAD_REQUEST, "broken-stream", Some("publish again")),
+        IntakeError::Trust(_) | IntakeError::Disk(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", None),
+    };
+    tracing::warn!(error = error as &dyn std::error::Error, kind, "a release was refused");
+    let refusal = Refusal::caused_by(status, kind, error);
+    match hint {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
+    }
+}
+
+fn refuse_publish(error: &PublishError) -> Refusal {
+    tracing::warn!(error = error as &dyn std::error::Error, "a release was not staged");
+    match error {
+        PublishError::Candidate(CandidateError::Conflict(conflicts)) => {
+            Refusal::new(StatusCode::CONFLICT, "conflict", conflicts.to_string())
+                .hint("move the page, or change the mounts in a new version of the contract")
+        }
+        other => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-staged", other),
+    }
+}
+
+fn refuse_journal(error: &JournalError) -> Refusal {
+    match error {
+        JournalError::NoMonth(_) => Refusal::caused_by(StatusCode::NOT_FOUND, "no-journal", error),
+        JournalError::Cosigned(_) => Refusal::caused_by(StatusCode::FORBIDDEN, "bad-cosignature", error),
+        other => internal(other),
+    }
+}
+
+/// A failure on this side: logged in full, told in one sentence.
+fn internal(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    tracing::error!(error, "a call from main failed");
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the partner's daemon failed; its log says why")
+}

@@ -1,0 +1,339 @@
+//! The publisher: which release is live, which one waits, and the one step that makes a release public.
+//!
+//! `live.json` is that step. It holds the whole merged index of the live site and is replaced durably and atomically;
+//! the releases' records follow it and are put right from it after a crash. Methods block on the disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tieup_protocol::approval::{DecidedBy, IllegalStep, ReleaseRecord, ReleaseState};
+use tieup_protocol::change::{Change, Risks};
+use tieup_protocol::contract::{Contract, Decision};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_store::blobs::{BlobStore, ReadBlobError};
+use tieup_store::document::{Document, DocumentError};
+use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
+use tieup_web::site::PublicSite;
+use tokio::sync::watch;
+
+use crate::candidate::{Candidate, CandidateError};
+use crate::comparison;
+use crate::trust::{self, OfferRefused, Release, Verified};
+
+/// What is live, as one document.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Live {
+    /// The live release.
+    version: Option<ReleaseVersion>,
+    /// Who made it live.
+    by: Option<DecidedBy>,
+    /// The merged site.
+    site: Candidate,
+    /// Scripts, forms and hosts that have been let through.
+    accepted: Risks,
+}
+
+/// The partner's releases and its public site.
+pub struct Publisher {
+    main: SiteId,
+    site: PathBuf,
+    releases: Releases,
+    blobs: Arc<BlobStore>,
+    document: Document<Live>,
+    live: Live,
+    public: Arc<PublicSite>,
+    records: watch::Sender<Vec<ReleaseRecord>>,
+}
+
+/// Where a publisher works.
+pub struct Places {
+    /// The main site it follows.
+    pub main: SiteId,
+    /// The partner's own site.
+    pub site: PathBuf,
+    /// The daemon's state folder.
+    pub state: PathBuf,
+    /// Where content is.
+    pub blobs: Arc<BlobStore>,
+    /// What visitors see.
+    pub public: Arc<PublicSite>,
+}
+
+/// Why a step was not taken. The public site is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The state does not allow it.
+    #[error(transparent)]
+    Illegal(#[from] IllegalStep),
+    /// There is no such release here.
+    #[error("there is no release {0} here")]
+    Unknown(ReleaseVersion),
+    /// Nothing waits for a decision.
+    #[error("no release is waiting for a decision")]
+    NothingStaged,
+    /// No earlier release to go back to.
+    #[error("there is no earlier release to roll back to")]
+    NothingRetired,
+    /// Release and originals do not fit together, or one of them has errors.
+    #[error(transparent)]
+    Candidate(#[from] CandidateError),
+    /// A page could not be read.
+    #[error("a stored page cannot be read")]
+    Blob(#[from] ReadBlobError),
+    /// The releases folder failed.
+    #[error(transparent)]
+    Releases(#[from] ReleasesError),
+    /// The live document failed.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A kept release is damaged.
+    #[error("release {0} cannot be read back")]
+    Damaged(ReleaseVersion, #[source] Box<OfferRefused>),
+}
+
+impl Publisher {
+    /// Opens what is kept and puts the live site before the public.
+    ///
+    /// # Errors
+    /// When the state folder cannot be read.
+    pub fn open(places: Places) -> Result<Self, PublishError> {
+        let releases = Releases::open(places.state.join("releases"))?;
+        let document = Document::at(places.state.join("live.json"));
+        let live: Live = document.read()?.unwrap_or_default();
+        places.public.switch(live.site.to_live());
+        let publisher = Self {
+            main: places.main,
+            site: places.site,
+            releases,
+            blobs: places.blobs,
+            document,
+            live,
+            public: places.public,
+            records: watch::Sender::new(Vec::new()),
+        };
+        publisher.follow_live(Timestamp::now())?;
+        publisher.announce()?;
+        Ok(publisher)
+    }
+
+    /// Every release here, newest first, and each change to that list.
+    pub fn watch(&self) -> watch::Receiver<Vec<ReleaseRecord>> {
+        self.records.subscribe()
+    }
+
+    /// Every release here, newest first.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn releases(&self) -> Result<Vec<ReleaseRecord>, PublishError> {
+        Ok(self.releases.list()?)
+    }
+
+    /// The contract of the live release.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn contract(&self) -> Result<Option<Contract>, PublishError> {
+        match self.live.version {
+            Some(version) => Ok(Some(self.reread(version)?.contract.clone())),
+            None => Ok(None),
+        }
+    }
+
+    /// Stages a release whose blobs are all here: says what it would change, and makes it live if a rule says so.
+    ///
+    /// Durable on return. A release that waited before is superseded.
+    ///
+    /// # Errors
+    /// When release and originals conflict; then nothing is staged.
+    pub fn stage(&mut self, release: &Verified<Release>, now: Timestamp) -> Result<ReleaseRecord, PublishError> {
+        let candidate = Candidate::build(release, &self.site, &self.blobs)?;
+        let change = self.change(release, &candidate)?;
+        let version = release.manifest.version;
+        let decision = release.contract.approval.decide(&change);
+        let record = ReleaseRecord {
+            version,
+            manifest: release.digest,
+            state: ReleaseState::Staged,
+            since: now,
+            by: None,
+            sentence: change.sentence(&self.main, version),
+            waits_for: match &decision {
+                Decision::Ask(reason) => Some(reason.clone()),
+                Decision::Auto => None,
+            },
+        };
+        for earlier in self.releases.list()?.iter().filter(|r| r.state == ReleaseState::Staged && r.version != version) {
+            self.releases.set_record(&earlier.supersede(now)?)?;
+        }
+        self.releases.stage(&record, &release.files)?;
+        self.announce()?;
+        match decision {
+            Decision::Auto => self.approve(version, record.manifest, DecidedBy::Rule, now),
+            Decision::Ask(_) => Ok(record),
+        }
+    }
+
+    /// Makes the staged release `version` live. `manifest` is what was read when the decision was taken.
+    ///
+    /// Durable on return; after a crash either the old site is live or the new one, never a mixture.
+    ///
+    /// # Errors
+    /// When it is not staged, was staged anew, or no longer fits the originals.
+    pub fn approve(
+        &mut self,
+        version: ReleaseVersion,
+        manifest: Digest,
+        by: DecidedBy,
+        now: Timestamp,
+    ) -> Result<ReleaseRecord, PublishError> {
+        let record = self.record(version)?.approve(manifest, by.clone(), now)?;
+        self.switch(version, by)?;
+        self.follow_live(now)?;
+        self.announce()?;
+        Ok(record)
+    }
+
+    /// Refuses the staged release `version` for the operator's `reason`. The public site stays as it is.
+    ///
+    /// # Errors
+    /// When it is not staged or was staged anew.
+    pub fn reject(
+        &mut self,
+        version: ReleaseVersion,
+        manifest: Digest,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<ReleaseRecord, PublishError> {
+        let record = self.record(version)?.reject(manifest, reason, now)?;
+        self.releases.set_record(&record)?;
+        self.announce()?;
+        Ok(record)
+    }
+
+    /// Makes an earlier release live again: `version`, or the one that was live last.
+    ///
+    /// # Errors
+    /// When there is none, or it no longer fits the originals.
+    pub fn roll_back(
+        &mut self,
+        version: Option<ReleaseVersion>,
+        now: Timestamp,
+    ) -> Result<ReleaseRecord, PublishError> {
+        let target = match version {
+            Some(version) => self.record(version)?,
+            None => self.last_retired()?,
+        };
+        let record = target.restore(now)?;
+        self.switch(record.version, DecidedBy::Operator)?;
+        self.follow_live(now)?;
+        self.announce()?;
+        Ok(record)
+    }
+
+    /// Merges the originals as they are now with the live release, and makes the result public if it differs.
+    ///
+    /// # Errors
+    /// When the originals have errors or conflict; then the public site stays as it is.
+    pub fn refresh_originals(&mut self) -> Result<Change, PublishError> {
+        let Some(version) = self.live.version else { return Ok(Change::default()) };
+        let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs)?;
+        let change = comparison::compare(&self.live.site, &candidate, &self.live.accepted, &self.blobs)?;
+        if !change.is_empty() {
+            self.put_live(Live { site: candidate, ..self.live.clone() })?;
+        }
+        Ok(change)
+    }
+
+    /// What the release `version` would change now, or the staged one, as text.
+    ///
+    /// # Errors
+    /// When there is no such release or it does not fit the originals.
+    pub fn diff(&self, version: Option<ReleaseVersion>) -> Result<String, PublishError> {
+        let version = match version {
+            Some(version) => self.record(version)?.version,
+            None => self.staged()?.version,
+        };
+        let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs)?;
+        Ok(comparison::diff(&self.live.site, &candidate, &self.blobs)?)
+    }
+
+    /// The release that waits for a decision.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn staged(&self) -> Result<ReleaseRecord, PublishError> {
+        let waiting = self.releases.list()?.into_iter().find(|record| record.state == ReleaseState::Staged);
+        waiting.ok_or(PublishError::NothingStaged)
+    }
+
+    fn change(&self, release: &Verified<Release>, candidate: &Candidate) -> Result<Change, PublishError> {
+        let change = comparison::compare(&self.live.site, candidate, &self.live.accepted, &self.blobs)?;
+        let before = self.contract()?.map(|contract| contract.id.version);
+        let after = release.contract.id.version;
+        let contract = before.filter(|before| *before != after).map(|before| (before, after));
+        Ok(Change { contract, first: self.live.version.is_none(), ..change })
+    }
+
+    /// The one step: builds the site of `version` and replaces the live document by it.
+    fn switch(&mut self, version: ReleaseVersion, by: DecidedBy) -> Result<(), PublishError> {
+        let release = self.reread(version)?;
+        let candidate = Candidate::build(&release, &self.site, &self.blobs)?;
+        let mut accepted = self.live.accepted.clone();
+        accepted.extend(self.change(&release, &candidate)?.new_risks);
+        self.put_live(Live { version: Some(version), by: Some(by), site: candidate, accepted })
+    }
+
+    fn put_live(&mut self, live: Live) -> Result<(), PublishError> {
+        self.document.write(&live)?;
+        self.public.switch(live.site.to_live());
+        self.live = live;
+        Ok(())
+    }
+
+    /// Puts the records right after the live document: one release is live, those before it are retired.
+    fn follow_live(&self, now: Timestamp) -> Result<(), PublishError> {
+        for record in self.releases.list()? {
+            let is_live = self.live.version == Some(record.version);
+            let says_live = record.state == ReleaseState::Live;
+            if is_live && !says_live {
+                let by = self.live.by.clone();
+                let live = ReleaseRecord { state: ReleaseState::Live, since: now, by, waits_for: None, ..record };
+                self.releases.set_record(&live)?;
+            } else if says_live && !is_live {
+                self.releases.set_record(&record.retire(now))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn announce(&self) -> Result<(), PublishError> {
+        self.records.send_replace(self.releases.list()?);
+        Ok(())
+    }
+
+    fn record(&self, version: ReleaseVersion) -> Result<ReleaseRecord, PublishError> {
+        self.releases.record(version)?.ok_or(PublishError::Unknown(version))
+    }
+
+    fn last_retired(&self) -> Result<ReleaseRecord, PublishError> {
+        let retired = self.releases.list()?.into_iter().filter(|record| record.state == ReleaseState::Retired);
+        retired.max_by_key(|record| record.since).ok_or(PublishError::NothingRetired)
+    }
+
+    fn reread(&self, version: ReleaseVersion) -> Result<Verified<Release>, PublishError> {
+        let manifest = self.kept(version, MANIFEST)?;
+        let contract = self.kept(version, CONTRACT)?;
+        let release = trust::reread(&manifest, &String::from_utf8_lossy(&contract));
+        release.map_err(|refused| PublishError::Damaged(version, Box::new(refused)))
+    }
+
+    fn kept(&self, version: ReleaseVersion, name: &str) -> Result<Vec<u8>, PublishError> {
+        let name = name.parse().expect("the names of a release's files are relative paths");
+        self.releases.file(version, &name)?.ok_or(PublishError::Unknown(version))
+    }
+}

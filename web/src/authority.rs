@@ -1,0 +1,186 @@
+//! Main's certificate authority, and the keys and requests of those it certifies.
+//!
+//! Everything here is PEM text in memory; `store` keeps it. Keys are ECDSA P-256.
+
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::joining::{main_tls_name, partner_tls_name};
+
+/// How long an authority's own certificate holds.
+const AUTHORITY_LIFETIME: Duration = Duration::from_hours(24 * 365 * 10);
+
+/// How long an issued certificate holds.
+pub const CERTIFICATE_LIFETIME: Duration = Duration::from_hours(24 * 30);
+
+/// How far clocks may differ: certificates begin this much earlier.
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
+
+/// Main's certificate authority.
+pub struct Authority {
+    main: SiteId,
+    issuer: Issuer<'static, KeyPair>,
+    certificate: String,
+}
+
+/// A certificate authority or identity as PEM texts, ready to be kept.
+pub struct PemPair {
+    /// The certificate.
+    pub certificate: String,
+    /// The private key, PKCS #8.
+    pub key: String,
+}
+
+/// A partner's new key with the request to certify it.
+pub struct KeyRequest {
+    /// The private key, PKCS #8 PEM. It never leaves the partner.
+    pub key: String,
+    /// The PKCS #10 request, PEM.
+    pub csr: String,
+    /// The public key, DER `SubjectPublicKeyInfo`.
+    pub public_key: Vec<u8>,
+}
+
+/// A certificate issued to a partner.
+pub struct Issued {
+    /// The certificate, PEM.
+    pub certificate: String,
+    /// The certified public key, DER `SubjectPublicKeyInfo`.
+    pub public_key: Vec<u8>,
+}
+
+/// Why something could not be certified.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// The key or certificate of the authority is unusable, or the library failed.
+    #[error("the certificate authority cannot be used")]
+    Authority(#[source] rcgen::Error),
+    /// The request is no valid PKCS #10 request with a matching signature.
+    #[error("the certificate request is not valid")]
+    Request(#[source] rcgen::Error),
+    /// PEM text that holds no certificate or request.
+    #[error("expected PEM text with a {0}")]
+    Pem(&'static str),
+}
+
+impl Authority {
+    /// Makes a new authority for `main`, valid from `now`.
+    ///
+    /// # Errors
+    /// Only if the cryptographic library fails.
+    pub fn create(main: &SiteId, now: SystemTime) -> Result<PemPair, AuthorityError> {
+        let key = KeyPair::generate().map_err(AuthorityError::Authority)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = named(&format!("Tieup authority of {main}"));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        set_validity(&mut params, now, AUTHORITY_LIFETIME);
+        let certificate = params.self_signed(&key).map_err(AuthorityError::Authority)?;
+        Ok(PemPair { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+
+    /// The authority of `main` from what was kept.
+    ///
+    /// # Errors
+    /// When the texts are not a certificate and its key.
+    pub fn load(main: &SiteId, pair: &PemPair) -> Result<Self, AuthorityError> {
+        let key = KeyPair::from_pem(&pair.key).map_err(AuthorityError::Authority)?;
+        let issuer = Issuer::from_ca_cert_pem(&pair.certificate, key).map_err(AuthorityError::Authority)?;
+        Ok(Self { main: main.clone(), issuer, certificate: pair.certificate.clone() })
+    }
+
+    /// The authority's certificate, PEM.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// The digest that invitations carry.
+    ///
+    /// # Errors
+    /// When the certificate's text is damaged.
+    pub fn digest(&self) -> Result<Digest, AuthorityError> {
+        certificate_digest(&self.certificate)
+    }
+
+    /// Issues main's own identity, for calling partners and for answering joins.
+    ///
+    /// # Errors
+    /// Only if the cryptographic library fails.
+    pub fn issue_main(&self, now: SystemTime) -> Result<PemPair, AuthorityError> {
+        let key = KeyPair::generate().map_err(AuthorityError::Authority)?;
+        let mut params = leaf(&main_tls_name(&self.main)).map_err(AuthorityError::Authority)?;
+        set_validity(&mut params, now, CERTIFICATE_LIFETIME);
+        let certificate = params.signed_by(&key, &self.issuer).map_err(AuthorityError::Authority)?;
+        Ok(PemPair { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+
+    /// Certifies the key in a partner's request. Whatever names the request holds are ignored: the name comes from
+    /// the invitation.
+    ///
+    /// # Errors
+    /// When the request is not valid.
+    pub fn issue_partner(&self, partner: &SiteId, csr: &str, now: SystemTime) -> Result<Issued, AuthorityError> {
+        let der = CertificateSigningRequestDer::from_pem_slice(csr.as_bytes())
+            .map_err(|_| AuthorityError::Pem("certificate request"))?;
+        let mut request = CertificateSigningRequestParams::from_der(&der).map_err(AuthorityError::Request)?;
+        request.params = leaf(&partner_tls_name(&self.main, partner)).map_err(AuthorityError::Request)?;
+        set_validity(&mut request.params, now, CERTIFICATE_LIFETIME);
+        let certificate = request.signed_by(&self.issuer).map_err(AuthorityError::Request)?;
+        Ok(Issued { certificate: certificate.pem(), public_key: request.public_key.subject_public_key_info() })
+    }
+}
+
+impl KeyRequest {
+    /// Makes a key and the request for it.
+    ///
+    /// # Errors
+    /// Only if the cryptographic library fails.
+    pub fn create(partner: &SiteId) -> Result<Self, AuthorityError> {
+        let key = KeyPair::generate().map_err(AuthorityError::Authority)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = named(partner.as_str());
+        let csr = params.serialize_request(&key).map_err(AuthorityError::Authority)?;
+        Ok(Self {
+            key: key.serialize_pem(),
+            csr: csr.pem().map_err(AuthorityError::Authority)?,
+            public_key: key.subject_public_key_info(),
+        })
+    }
+}
+
+/// The digest of the first certificate in a PEM text.
+///
+/// # Errors
+/// When there is none.
+pub fn certificate_digest(pem: &str) -> Result<Digest, AuthorityError> {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| AuthorityError::Pem("certificate"))?;
+    Ok(Digest::of(&der))
+}
+
+fn leaf(name: &str) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new([name.to_owned()])?;
+    params.distinguished_name = named(name);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn named(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
+}
+
+fn set_validity(params: &mut CertificateParams, now: SystemTime, lifetime: Duration) {
+    params.not_before = (now - CLOCK_SKEW).into();
+    params.not_after = (now + lifetime).into();
+}

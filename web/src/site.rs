@@ -1,0 +1,269 @@
+//! The public site: one index in memory, swapped whole, over content-addressed blobs.
+//!
+//! What is served is looked up in the index and never in the file system. Each answer is logged before it ends.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use tieup_protocol::access::{Method, Purpose};
+use tieup_protocol::contract::MeterClass;
+use tieup_protocol::manifest::{BlobRef, EntryKind};
+use tieup_protocol::path::SitePath;
+use tieup_store::blobs::BlobStore;
+use tokio::net::TcpListener;
+
+use crate::listener::{Shutdown, serve_plain};
+
+/// The policy for every page: everything from the site itself, nothing inline.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What must be escaped in a `Location`.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'%').add(b'?').add(b'#');
+
+/// One path as it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedFile {
+    /// The content.
+    pub blob: BlobRef,
+    /// The media type.
+    pub media_type: String,
+    /// Page, asset or layout.
+    pub kind: EntryKind,
+    /// Whose page it is.
+    pub class: MeterClass,
+}
+
+/// Everything a site serves at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveSite {
+    /// What stands at each path.
+    pub files: HashMap<SitePath, ServedFile>,
+}
+
+/// One answered request, for the log.
+#[derive(Debug)]
+pub struct Visit<'a> {
+    /// When.
+    pub time: Timestamp,
+    /// From where. The log must not keep it.
+    pub peer: SocketAddr,
+    /// The request's headers. The log must not keep them.
+    pub headers: &'a HeaderMap,
+    /// The path that was asked for.
+    pub path: SitePath,
+    /// Whose page, if any.
+    pub class: Option<MeterClass>,
+    /// The method.
+    pub method: Method,
+    /// The status.
+    pub status: StatusCode,
+    /// Bytes of body.
+    pub bytes: u64,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// A failure to log. The visitor is told to come back later: what is not logged is not served.
+#[derive(Debug, thiserror::Error)]
+#[error("the visit could not be logged")]
+pub struct NotLogged;
+
+/// A future without a name.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where visits go.
+pub trait AccessLog: Send + Sync {
+    /// Logs a visit; done when the entry would survive the process being killed.
+    fn record<'a>(&'a self, visit: Visit<'a>) -> BoxFuture<'a, Result<(), NotLogged>>;
+}
+
+/// A log that keeps nothing, for the main site's own pages.
+pub struct NoLog;
+
+impl AccessLog for NoLog {
+    fn record<'a>(&'a self, _visit: Visit<'a>) -> BoxFuture<'a, Result<(), NotLogged>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// A public site.
+pub struct PublicSite {
+    live: RwLock<Arc<LiveSite>>,
+    blobs: Arc<BlobStore>,
+    log: Arc<dyn AccessLog>,
+}
+
+impl PublicSite {
+    /// A site that serves nothing yet.
+    pub fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> Self {
+        Self { live: RwLock::default(), blobs, log }
+    }
+
+    /// Replaces everything that is served, in one step.
+    pub fn switch(&self, site: LiveSite) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(site);
+    }
+
+    /// What is served now.
+    pub fn live(&self) -> Arc<LiveSite> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves the site over HTTP until `shutdown`.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
+        let service = move |peer| {
+            let site = self.clone();
+            service_fn(move |request| {
+                let site = site.clone();
+                async move { Ok::<_, Infallible>(site.answer(peer, &request).await) }
+            })
+        };
+        serve_plain(listener, service, shutdown).await;
+    }
+
+    async fn answer(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let Ok(path) = SitePath::from_request(request.uri().path()) else {
+            return plain(StatusCode::BAD_REQUEST, "This is not an address on this site.\n");
+        };
+        let method = match request.method().as_str() {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            _ => Method::Other,
+        };
+        let answer = self.find(&path, method, request.headers()).await;
+        let visit = Visit {
+            time: Timestamp::now(),
+            peer,
+            headers: request.headers(),
+            path,
+            class: answer.class,
+            method,
+            status: answer.response.status(),
+            bytes: answer.bytes,
+            purpose: answer.purpose,
+        };
+        match self.log.record(visit).await {
+            Ok(()) => answer.response,
+            Err(NotLogged) => plain(StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n"),
+        }
+    }
+
+    async fn find(&self, path: &SitePath, method: Method, headers: &HeaderMap) -> Answer {
+        if method == Method::Other {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "This site only answers GET and HEAD.\n");
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return Answer::unclassed(response);
+        }
+        let live = self.live();
+        if let Some(file) = live.files.get(path) {
+            return self.send(file, StatusCode::OK, method, headers).await;
+        }
+        if live.files.contains_key(&path.with_slash()) {
+            return Answer::unclassed(redirect(&path.with_slash()));
+        }
+        let not_found = "/404.html".parse().ok().and_then(|page: SitePath| live.files.get(&page));
+        match not_found {
+            Some(page) => {
+                let answer = self.send(page, StatusCode::NOT_FOUND, method, &HeaderMap::new()).await;
+                Answer { class: None, ..answer }
+            }
+            None => Answer::unclassed(plain(StatusCode::NOT_FOUND, "There is no page at this address.\n")),
+        }
+    }
+
+    async fn send(&self, file: &ServedFile, status: StatusCode, method: Method, headers: &HeaderMap) -> Answer {
+        let tag = format!("\"{}\"", file.blob.digest.hex());
+        let purpose = if file.kind == EntryKind::Page { Purpose::Document } else { Purpose::Resource };
+        let class = Some(file.class);
+        if matches_tag(headers, &tag) {
+            let response = with_headers(StatusCode::NOT_MODIFIED, file, &tag, Bytes::new());
+            return Answer { response, class, bytes: 0, purpose };
+        }
+        let (blobs, blob) = (self.blobs.clone(), file.blob);
+        let content = match tokio::task::spawn_blocking(move || blobs.read(&blob)).await {
+            Ok(Ok(content)) => Bytes::from(content),
+            Ok(Err(error)) => {
+                tracing::error!(digest = %blob.digest, %error, "a live blob cannot be served");
+                return Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "This page is being repaired.\n"));
+            }
+            Err(_) => return Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "Please try again.\n")),
+        };
+        let bytes = if method == Method::Head { 0 } else { content.len() as u64 };
+        let body = if method == Method::Head { Bytes::new() } else { content };
+        let mut response = with_headers(status, file, &tag, body);
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(file.blob.length));
+        Answer { response, class, bytes, purpose }
+    }
+}
+
+struct Answer {
+    response: Response<Full<Bytes>>,
+    class: Option<MeterClass>,
+    bytes: u64,
+    purpose: Purpose,
+}
+
+impl Answer {
+    fn unclassed(response: Response<Full<Bytes>>) -> Self {
+        Self { response, class: None, bytes: 0, purpose: Purpose::Document }
+    }
+}
+
+/// RFC 9110, section 13.1.2: `If-None-Match` compares weakly and may list several tags.
+fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|listed| {
+        let listed = listed.trim();
+        listed == "*" || listed.strip_prefix("W/").unwrap_or(listed) == tag
+    })
+}
+
+fn with_headers(status: StatusCode, file: &ServedFile, tag: &str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let mut set = |name, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_TYPE, &file.media_type);
+    set(header::ETAG, tag);
+    set(header::CACHE_CONTROL, "no-cache");
+    secure(response)
+}
+
+fn redirect(to: &SitePath) -> Response<Full<Bytes>> {
+    let mut response = plain(StatusCode::PERMANENT_REDIRECT, "");
+    let location = utf8_percent_encode(to.as_str(), ESCAPED).to_string();
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    secure(response)
+}
+
+fn secure(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+    response
+}
