@@ -427,7 +427,7 @@ impl Reason {
 mod tests {
     use proptest::prelude::*;
     use tieup_protocol::access::{AccessEntry, Method, Purpose};
-    use tieup_protocol::contract::MeterClass::{Original, Tieup};
+    use tieup_protocol::contract::MeterClass::Original;
 
     use super::*;
     use crate::fixture::{any_log, contract, contract_with, count, count_under, november, view};
@@ -439,8 +439,9 @@ mod tests {
         entry
     }
 
-    fn on(path: &str, entry: AccessEntry) -> AccessEntry {
-        AccessEntry { path: path.parse().unwrap(), ..entry }
+    fn on(path: &str, mut entry: AccessEntry) -> AccessEntry {
+        entry.path = path.parse().unwrap();
+        entry
     }
 
     fn of(class: MeterClass, entry: AccessEntry) -> AccessEntry {
@@ -454,21 +455,21 @@ mod tests {
     #[test]
     fn only_documents_that_a_person_got_are_views() {
         let good = || at(0, 1);
-        let table: [(AccessEntry, fn(&LeftOut) -> u64); 9] = [
-            (view("2026-10-31T14:59:59.999Z", 1), |l| l.other_month),
-            (AccessEntry { class: None, ..good() }, |l| l.no_page),
-            (AccessEntry { robot: 3, ..good() }, |l| l.robots),
-            (AccessEntry { purpose: Purpose::Prefetch, ..good() }, |l| l.not_documents),
-            (AccessEntry { purpose: Purpose::Resource, ..good() }, |l| l.not_documents),
-            (AccessEntry { method: Method::Head, ..good() }, |l| l.not_get),
-            (AccessEntry { method: Method::Other, ..good() }, |l| l.not_get),
-            (AccessEntry { status: 206, ..good() }, |l| l.other_status),
-            (AccessEntry { status: 404, ..good() }, |l| l.other_status),
+        let table: [(AccessEntry, Reason); 9] = [
+            (view("2026-10-31T14:59:59.999Z", 1), Reason::OtherMonth),
+            (AccessEntry { class: None, ..good() }, Reason::NoPage),
+            (AccessEntry { robot: 3, ..good() }, Reason::Robot),
+            (AccessEntry { purpose: Purpose::Prefetch, ..good() }, Reason::NotADocument),
+            (AccessEntry { purpose: Purpose::Resource, ..good() }, Reason::NotADocument),
+            (AccessEntry { method: Method::Head, ..good() }, Reason::NotGet),
+            (AccessEntry { method: Method::Other, ..good() }, Reason::NotGet),
+            (AccessEntry { status: 206, ..good() }, Reason::OtherStatus),
+            (AccessEntry { status: 404, ..good() }, Reason::OtherStatus),
         ];
         for (entry, reason) in table {
-            let counted = count([&entry]);
+            let mut counted = count([&entry]);
             assert_eq!(counted.both, Totals::default(), "{entry:?}");
-            assert_eq!((counted.entries, reason(&counted.left_out)), (1, 1), "{entry:?}");
+            assert_eq!((counted.entries, *reason.counter(&mut counted.left_out)), (1, 1), "{entry:?}");
         }
         assert_eq!(views(&[good(), on("/a/", AccessEntry { status: 304, ..good() })]), 2);
     }
@@ -566,6 +567,18 @@ mod tests {
         assert_eq!(page("/").tieup, Tally { views: 4, unique_views: 3, bytes: 4_000 });
         assert_eq!(page("/local/").original, Tally { views: 1, unique_views: 1, bytes: 1_000 });
         assert_eq!(counted.hours.len(), 2);
+    }
+
+    #[test]
+    fn a_visitor_stays_one_over_midnight() {
+        // Midnight in Tokyo is 15:00 UTC: 23:50 and 00:10 are two days and two sessions, but one visitor.
+        let late = view("2026-11-10T14:50:00Z", 1);
+        let early = view("2026-11-10T15:10:00Z", 1);
+        let counted = count([&late, &early]);
+        assert_eq!((counted.tieup.sessions, counted.tieup.visitors), (2, 1));
+        // A token that comes back after a day without it is new (rule 6).
+        let two_days_on = view("2026-11-12T14:50:00Z", 1);
+        assert_eq!(count([&late, &two_days_on]).both.visitors, 2);
     }
 
     #[test]

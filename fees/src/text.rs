@@ -142,17 +142,23 @@ impl Sheet {
             Why::Partnership(partnership) => self.note(format_args!("partnership {}", partnership.as_str())),
             Why::Graduated { meter, units, tiers } => {
                 self.note(format_args!("{meter} = {units}, each unit at the price of its tier"));
-                tiers.iter().for_each(|tier| self.tier(tier));
+                for tier in tiers {
+                    self.tier(tier);
+                }
             }
             Why::PerEvent(fees) => self.event_fees(fees),
             Why::Discount { meter, band, on } => {
                 self.band(meter, band.as_ref());
-                on.iter().for_each(|share| self.share("off", share, -share.exact.clone()));
+                for share in on {
+                    self.share("off", share, &-share.exact.clone());
+                }
             }
             Why::Cap { cap, on } => {
                 let reached = if on.is_empty() { "; not exceeded" } else { "" };
                 self.note(format_args!("together at most {cap} off any charge{reached}"));
-                on.iter().for_each(|share| self.share("back on", share, share.exact.clone()));
+                for share in on {
+                    self.share("back on", share, &share.exact);
+                }
             }
             Why::Minimum { least, before } => {
                 self.note(format_args!("at least {least}; the lines above come to {before}"));
@@ -182,9 +188,9 @@ impl Sheet {
         self.note(format_args!("{meter} = {value}, in the band {range}: {off}"));
     }
 
-    fn share(&mut self, word: &str, share: &Share, signed: Exact) {
+    fn share(&mut self, word: &str, share: &Share, signed: &Exact) {
         let percent = share.share.clone() * &Exact::from(100);
-        self.amount(&format!("    {word} {}: {percent}% of {}", share.charge, share.of), &signed, None);
+        self.amount(&format!("    {word} {}: {percent}% of {}", share.charge, share.of), signed, None);
     }
 
     fn total(&mut self, priced: &Priced, at: RoundAt) {

@@ -62,30 +62,33 @@ impl Build<'_> {
     /// Everything that is wrong with templates, and every link that leads nowhere.
     pub(crate) fn run(self) -> Result<Built, Vec<Diagnostic>> {
         let view = Arc::new(View::new(self.config, self.pages, self.inherited));
-        let globals = Globals { data: self.data.clone(), partner: self.partner };
-        let templates = Templates::new(self.framework, &view, globals)?;
         let mut problems = Vec::new();
-        let jobs = jobs(&view, &templates, self.framework, &mut problems);
         let mut output = Output::default();
-        let rendered = parallel::map(&jobs, |job| render(job, &view, &templates));
-        let mut failed = BTreeMap::new();
-        for (job, rendered) in jobs.iter().zip(rendered) {
-            match rendered {
-                Ok((path, file)) => drop(output.files.insert(path, file)),
-                Err(problem) => note_failure(&mut failed, problem, job, &view),
-            }
+        let globals = Globals { data: self.data.clone(), partner: self.partner };
+        match Templates::new(self.framework, &view, globals) {
+            Ok(templates) => self.render_all(&view, &templates, &mut output, &mut problems),
+            Err(wrong) => problems.extend(wrong),
         }
-        problems.extend(failed.into_values());
         if self.config.feeds {
             output.files.extend(feeds(&view));
         }
         output.files.extend(self.framework.layout().iter().map(|(path, file)| (path.clone(), file.clone())));
         output.files.extend(self.statics.iter().map(|(path, file)| (path.clone(), file.clone())));
         output.index = view.index();
-        if problems.is_empty() {
-            Checker { files: &output.files, view: &view, elsewhere: self.elsewhere }.check_pages(&mut problems);
-        }
+        Checker { files: &output.files, view: &view, elsewhere: self.elsewhere }.check_pages(&mut problems);
         if problems.is_empty() { Ok(Built { output, view }) } else { Err(problems) }
+    }
+
+    fn render_all(&self, view: &View, templates: &Templates<'_>, output: &mut Output, problems: &mut Vec<Diagnostic>) {
+        let jobs = jobs(view, templates, self.framework, problems);
+        let mut failed = BTreeMap::new();
+        for (job, rendered) in jobs.iter().zip(parallel::map(&jobs, |job| render(job, view, templates))) {
+            match rendered {
+                Ok((path, file)) => drop(output.files.insert(path, file)),
+                Err(problem) => note_failure(&mut failed, problem, job, view),
+            }
+        }
+        problems.extend(failed.into_values());
     }
 }
 

@@ -78,7 +78,8 @@ impl Checker<'_> {
     }
 
     fn missing(&self, path: &SitePath, link: &Link, source: &Source) -> Option<Diagnostic> {
-        if (self.elsewhere)(path) != Known::No {
+        // A page of the view that is not among the files came with a release, or its template stumbled.
+        if self.view.contains(path) || (self.elsewhere)(path) != Known::No {
             return None;
         }
         let (code, message) = match link.kind {

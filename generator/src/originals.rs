@@ -1,6 +1,6 @@
 //! A partner's own pages, rendered inside the framework that came with its release.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tieup_protocol::diagnostic::{Diagnostic, Report};
@@ -51,11 +51,9 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     let fills = load_fills(&dir.join("slots"), framework, &content, &mut problems);
     Report::check(problems)?;
 
-    let paths: BTreeSet<&SitePath> = inherited.iter().map(|page| &page.path).collect();
-    let elsewhere = |path: &SitePath| match path {
-        path if paths.contains(path) => Known::Exists,
-        path if path.as_str() == "/sitemap.xml" => Known::Exists,
-        path if !path.is_page() && !inherited.is_empty() => Known::Perhaps,
+    let elsewhere = |path: &SitePath| match path.as_str() {
+        "/sitemap.xml" => Known::Exists,
+        _ if !path.is_page() && !inherited.is_empty() => Known::Perhaps,
         _ => Known::No,
     };
     let build = Build {

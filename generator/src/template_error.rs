@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tera::{Error, ErrorKind, ReportError, Tera};
-use tieup_protocol::diagnostic::{Diagnostic, Span};
+use tieup_protocol::diagnostic::{Diagnostic, Span, nearest};
 
 /// The texts of templates by the name that Tera knows them by.
 #[derive(Debug, Default)]
@@ -138,7 +138,12 @@ fn split_message(message: &str) -> (String, Option<String>) {
     for advice in [". Available fields: ", ". Available variables: "] {
         if let Some((wrong, names)) = message.split_once(advice) {
             let what = advice.trim_start_matches(". Available ").trim_end_matches(": ");
-            return (wrong.to_owned(), Some(format!("these {what} exist: {names}")));
+            let meant = wrong.split('`').nth(1).and_then(|word| nearest(word, names.split(", ")));
+            let help = match meant {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("these {what} exist: {names}"),
+            };
+            return (wrong.to_owned(), Some(help));
         }
     }
     (message.trim_end_matches('.').to_owned(), None)

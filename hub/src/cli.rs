@@ -182,7 +182,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 }
 
 async fn open(cli: &Cli) -> anyhow::Result<Hub> {
-    let config = Config::load(&cli.config).map_err(tieup_protocol::diagnostic::Report::from)?;
+    let config = Config::load(&cli.config)?;
     Ok(Hub::open(config).await?)
 }
 
@@ -196,7 +196,7 @@ async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
          public: 127.0.0.1:8000    # where your own pages are served\n"
     );
     durable::write_file(file, text.as_bytes())?;
-    let config = Config::load(file).map_err(tieup_protocol::diagnostic::Report::from)?;
+    let config = Config::load(file)?;
     let keys = config.state.join("keys");
     Hub::create(config).await?;
     println!("Wrote {}, and keys in {}.", file.display(), keys.display());

@@ -131,6 +131,8 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+impl std::error::Error for Diagnostic {}
+
 /// Blanks up to `column`, keeping tabs so that the underline stays below its word.
 fn padding(text: &str, column: usize) -> String {
     text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect()

@@ -1,6 +1,6 @@
 //! The merge: tie-up pages and originals become one site, or the conflict is named and nothing changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::contract::{Contract, Override, Owner};
@@ -31,7 +31,8 @@ pub struct Conflict {
 impl MergePlan {
     /// Decides who serves each path.
     ///
-    /// `originals` maps each of the partner's paths to the file it comes from.
+    /// `originals` maps each of the partner's paths to the file it comes from. In its own mounts the partner's file
+    /// takes the place of a theme's: its own logo in the inherited layout.
     ///
     /// # Errors
     /// Every path that main publishes in the partner's mounts (theme files excepted), and every original in main's
@@ -44,32 +45,19 @@ impl MergePlan {
         let may_override = contract.rights.replace == Override::Always;
         let mut owners = BTreeMap::new();
         let mut conflicts = Vec::new();
-        for (path, entry) in &release.entries {
+        let paths: BTreeSet<&SitePath> = release.entries.keys().chain(originals.keys()).collect();
+        for path in paths {
+            let (entry, original) = (release.entries.get(path), originals.get(path));
             let (owner, mount) = contract.mounts.owner(path);
-            let allowed = owner == Owner::Main || entry.kind == EntryKind::Layout;
-            let clash = originals.get(path).filter(|_| !(may_override && owner == Owner::Main));
-            if allowed && clash.is_none() {
-                owners.insert(path.clone(), Owner::Main);
+            let main_may = owner == Owner::Main || entry.is_none_or(|entry| entry.kind == EntryKind::Layout);
+            let partner_may = owner == Owner::Partner || original.is_none() || may_override;
+            if main_may && partner_may {
+                owners.insert(path.clone(), if original.is_some() { Owner::Partner } else { Owner::Main });
             } else {
                 conflicts.push(Conflict {
                     path: path.clone(),
-                    main: Some(format!("release {}", release.version)),
-                    partner: clash.cloned(),
-                    owner: (owner, mount.clone()),
-                    contract: contract.id.clone(),
-                });
-            }
-        }
-        for (path, file) in originals {
-            let (owner, mount) = contract.mounts.owner(path);
-            let named_already = release.entries.contains_key(path) && !may_override;
-            if owner == Owner::Partner || may_override {
-                owners.insert(path.clone(), Owner::Partner);
-            } else if !named_already {
-                conflicts.push(Conflict {
-                    path: path.clone(),
-                    main: None,
-                    partner: Some(file.clone()),
+                    main: entry.map(|_| format!("release {}", release.version)),
+                    partner: original.cloned(),
                     owner: (owner, mount.clone()),
                     contract: contract.id.clone(),
                 });
@@ -113,5 +101,84 @@ impl fmt::Display for Conflicts {
             write!(f, "{separator}{conflict}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{BlobRef, ContractRef, Entry, FORMAT};
+
+    const CONTRACT: &str = include_str!("../../sites/nationwide/partners/harbor-shop/contract.yaml");
+
+    fn contract(rights: &str) -> Contract {
+        let text = CONTRACT.replace("rights: {override: never}", rights);
+        Contract::parse("contract.yaml", &text).unwrap()
+    }
+
+    fn release(contract: &Contract, entries: &[(&str, EntryKind)]) -> Manifest {
+        let entry = |kind| Entry { blob: BlobRef::of(b"x"), kind, media_type: "text/html".to_owned(), slots: Vec::new() };
+        Manifest {
+            format: FORMAT,
+            main: contract.id.main.clone(),
+            partner: contract.id.partner.clone(),
+            version: crate::ids::ReleaseVersion::FIRST,
+            contract: ContractRef { id: contract.id.clone(), digest: contract.digest() },
+            theme: "storefront".to_owned(),
+            entries: entries.iter().map(|(path, kind)| (path.parse().unwrap(), entry(*kind))).collect(),
+            framework: BTreeMap::new(),
+            index: BlobRef::of(b"[]"),
+        }
+    }
+
+    fn plan(rights: &str, entries: &[(&str, EntryKind)], originals: &[&str]) -> Result<Vec<(String, Owner)>, String> {
+        let contract = contract(rights);
+        let originals = originals.iter().map(|path| (path.parse().unwrap(), "content/x.md".to_owned())).collect();
+        let plan = MergePlan::new(&release(&contract, entries), &originals, &contract);
+        let plan = plan.map_err(|conflicts| Conflicts(conflicts).to_string())?;
+        Ok(plan.iter().map(|(path, owner)| (path.to_string(), owner)).collect())
+    }
+
+    const NEVER: &str = "rights: {override: never}";
+
+    #[test]
+    fn row_003_2_tie_up_and_original_pages_stand_side_by_side() {
+        let merged = plan(NEVER, &[("/", EntryKind::Page)], &["/local/"]).unwrap();
+        assert_eq!(merged, [("/".to_owned(), Owner::Main), ("/local/".to_owned(), Owner::Partner)]);
+        assert_eq!(plan(NEVER, &[("/", EntryKind::Page)], &[]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_path_claimed_by_both_is_refused_with_both_owners_named() {
+        let refused = plan(NEVER, &[("/about/", EntryKind::Page)], &["/about/"]).unwrap_err();
+        assert_eq!(
+            refused,
+            "/about/ is claimed by main site `nationwide` (release 1) and by partner `harbor-shop` (content/x.md); \
+             contract nationwide/harbor-shop@3 gives `/` to main `nationwide`"
+        );
+    }
+
+    #[test]
+    fn neither_side_may_publish_in_the_others_mounts() {
+        let main = plan(NEVER, &[("/local/offer/", EntryKind::Page)], &[]).unwrap_err();
+        assert!(main.starts_with("/local/offer/ is claimed by main site `nationwide` (release 1); contract"), "{main}");
+        assert!(main.ends_with("gives `/local/` to partner `harbor-shop`"), "{main}");
+        let partner = plan(NEVER, &[], &["/about/"]).unwrap_err();
+        assert!(partner.starts_with("/about/ is claimed by partner `harbor-shop` (content/x.md)"), "{partner}");
+    }
+
+    #[test]
+    fn the_layout_reaches_everywhere_and_the_partners_own_file_takes_its_place() {
+        let logo = [("/local/logo.svg", EntryKind::Layout)];
+        assert_eq!(plan(NEVER, &logo, &[]).unwrap(), [("/local/logo.svg".to_owned(), Owner::Main)]);
+        assert_eq!(plan(NEVER, &logo, &["/local/logo.svg"]).unwrap(), [("/local/logo.svg".to_owned(), Owner::Partner)]);
+        assert!(plan(NEVER, &[("/logo.svg", EntryKind::Layout)], &["/logo.svg"]).is_err());
+    }
+
+    #[test]
+    fn a_contract_may_let_the_partner_override() {
+        let merged = plan("rights: {override: always}", &[("/about/", EntryKind::Page)], &["/about/"]).unwrap();
+        assert_eq!(merged, [("/about/".to_owned(), Owner::Partner)]);
+        assert!(plan("rights: {override: emergency}", &[("/about/", EntryKind::Page)], &["/about/"]).is_err());
     }
 }

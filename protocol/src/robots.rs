@@ -12,6 +12,11 @@ pub fn list_digest() -> Digest {
     Digest::of(LIST.as_bytes())
 }
 
+/// Whether this version has the list that a contract pins, and so can count under that contract.
+pub fn has_list(digest: Digest) -> bool {
+    digest == list_digest()
+}
+
 /// The number of the first rule that matches a user agent, counted from 1; `None` for what seems to be a person.
 ///
 /// A request without a user agent is matched by no rule.

@@ -3,6 +3,7 @@
 //! A blob lies at `ab/cdef…`, the digest's hexadecimal digits with a slash after the second. What has its name is
 //! whole: content is checked and synced before a file gets its name.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
@@ -17,6 +18,9 @@ use crate::durable::{self, Access, DiskError, Step, UnfinishedFile};
 /// How much of a stream is in memory at a time.
 const CHUNK: usize = 64 << 10;
 
+/// How many files of a batch wait for their sync, each of them open.
+const PENDING: usize = 128;
+
 /// A folder of blobs.
 #[derive(Debug)]
 pub struct BlobStore {
@@ -25,12 +29,16 @@ pub struct BlobStore {
     unsynced: Mutex<BTreeSet<PathBuf>>,
 }
 
-/// Blobs that become durable together: each file is synced as it arrives, each folder once, by [`BlobBatch::sync`].
+/// Blobs that become durable together, for the thousands of a first release.
 ///
-/// Dropped without that, what it holds is kept and becomes durable with the store's next batch.
+/// Files are synced some time after they are written, since the disk is then mostly done with them, and each folder
+/// once. A blob can be read when [`BlobBatch::sync`] has returned. A batch that is dropped without that keeps what it
+/// holds, which becomes durable with the next [`BlobStore::sync`].
 #[derive(Debug)]
 pub struct BlobBatch<'a> {
     store: &'a BlobStore,
+    /// Written and checked, but not synced: at most [`PENDING`].
+    pending: RefCell<Vec<(UnfinishedFile, BlobRef)>>,
 }
 
 /// Why a blob could not be kept.
@@ -126,7 +134,7 @@ impl BlobStore {
 
     /// Begins a batch.
     pub fn batch(&self) -> BlobBatch<'_> {
-        BlobBatch { store: self }
+        BlobBatch { store: self, pending: RefCell::default() }
     }
 
     /// The blob's bytes, checked against its digest.
@@ -146,9 +154,17 @@ impl BlobStore {
         Ok(())
     }
 
-    /// Gives a finished file its blob's name. The folder is synced with the batch.
-    fn keep(&self, file: UnfinishedFile, blob: &BlobRef) -> Result<(), DiskError> {
-        file.sync()?;
+    /// Syncs finished files and gives them their blobs' names.
+    fn name_all(&self, files: &mut Vec<(UnfinishedFile, BlobRef)>) -> Result<(), DiskError> {
+        for (file, blob) in files.drain(..) {
+            file.sync()?;
+            self.name(file, &blob)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a synced file its blob's name. The folder is synced with the batch.
+    fn name(&self, file: UnfinishedFile, blob: &BlobRef) -> Result<(), DiskError> {
         let path = self.path(blob);
         let folder = durable::parent(&path);
         // Held until the folder is noted, so that whoever sees the file finds its folder in the list.
@@ -169,7 +185,7 @@ impl BlobBatch<'_> {
         if !self.store.contains(&blob) {
             let mut file = UnfinishedFile::create_in(&self.store.dir, Access::Usual)?;
             file.write(bytes)?;
-            self.store.keep(file, &blob)?;
+            self.add(file, blob)?;
         }
         Ok(blob)
     }
@@ -177,19 +193,34 @@ impl BlobBatch<'_> {
     /// Keeps the blob that `source` yields next, if it is the one expected.
     ///
     /// Takes exactly the expected number of bytes from `source`, a piece at a time. A blob that is here already is
-    /// replaced, which mends one that is damaged. After an error nothing is left behind.
+    /// replaced, which mends one that is damaged. After an error nothing of this blob is left behind, and the batch can
+    /// go on or be synced.
     pub fn put_expected(&self, expected: &BlobRef, source: impl Read) -> Result<(), PutBlobError> {
         let mut file = UnfinishedFile::create_in(&self.store.dir, Access::Usual)?;
         let received = copy_hashing(expected, source, &mut file)?;
         if received != expected.digest {
             return Err(PutBlobError::Mismatch { expected: expected.digest, received });
         }
-        Ok(self.store.keep(file, expected)?)
+        Ok(self.add(file, *expected)?)
     }
 
     /// Makes the batch durable.
     pub fn sync(self) -> Result<(), DiskError> {
+        self.store.name_all(&mut self.pending.borrow_mut())?;
         self.store.sync()
+    }
+
+    fn add(&self, file: UnfinishedFile, blob: BlobRef) -> Result<(), DiskError> {
+        let mut pending = self.pending.borrow_mut();
+        pending.push((file, blob));
+        if pending.len() < PENDING { Ok(()) } else { self.store.name_all(&mut pending) }
+    }
+}
+
+impl Drop for BlobBatch<'_> {
+    fn drop(&mut self) {
+        // What cannot be kept is fetched again: nobody has been told that it is here.
+        let _ = self.store.name_all(self.pending.get_mut());
     }
 }
 
@@ -321,12 +352,26 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_can_be_read_when_it_is_synced() {
+        let dir = tempdir().unwrap();
+        let store = store(&dir);
+        let batch = store.batch();
+        let blob = batch.put(b"tie-up").unwrap();
+        batch.put_expected(&blob, Cursor::new(b"tie-up")).unwrap();
+        assert!(!store.contains(&blob));
+        batch.sync().unwrap();
+        assert_eq!(store.read(&blob).unwrap(), b"tie-up");
+        assert_eq!(files_below(dir.path()), [store.path(&blob)]);
+    }
+
+    #[test]
     fn a_dropped_batch_becomes_durable_with_the_next_or_after_a_restart() {
         let dir = tempdir().unwrap();
         let first = store(&dir);
         first.sync().unwrap();
-        first.batch().put(b"tie-up").unwrap();
-        assert_eq!(steps_of(|| first.sync().unwrap()), [Step::SyncDir, Step::SyncDir]);
+        let blob = first.batch().put(b"tie-up").unwrap();
+        assert!(first.contains(&blob));
+        assert_eq!(steps_of(|| first.sync().unwrap()), [Step::SyncDir; 2]);
         first.batch().put(b"tie-up, too").unwrap();
         let again = store(&dir);
         assert_eq!(steps_of(|| again.sync().unwrap()), [Step::SyncDir; 3]);

@@ -42,6 +42,8 @@ pub enum Step {
     Rename,
     /// Removing a file or folder.
     Remove,
+    /// Locking a file.
+    Lock,
 }
 
 /// A step that failed.
@@ -68,6 +70,7 @@ impl fmt::Display for Step {
             Self::SyncDir => "sync the folder",
             Self::Rename => "rename to",
             Self::Remove => "remove",
+            Self::Lock => "lock",
         })
     }
 }
@@ -161,6 +164,7 @@ pub fn settle(dir: &Path) -> Result<(), DiskError> {
 }
 
 /// A file under a temporary name, removed unless it is kept.
+#[derive(Debug)]
 pub(crate) struct UnfinishedFile {
     path: PathBuf,
     file: File,

@@ -2,8 +2,7 @@
 //!
 //! Everything here is synchronous: callers on an async runtime wrap it in a blocking task. A function that says
 //! "durable on return" has synced the bytes and the folder that names them; after a crash at any step the old state or
-//! the new one is there, never a mixture. The crate draws no randomness and reads no clock: keys and times come in as
-//! arguments.
+//! the new one is there, never a mixture. The crate reads no clock and makes no keys: both come in as arguments.
 
 pub mod blobs;
 pub mod document;

@@ -33,7 +33,7 @@ impl StateLock {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Taken(dir.to_owned())),
-            Err(TryLockError::Error(source)) => Err(DiskError { step: Step::Create, path, source }.into()),
+            Err(TryLockError::Error(source)) => Err(DiskError { step: Step::Lock, path, source }.into()),
         }
     }
 }

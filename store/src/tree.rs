@@ -19,10 +19,7 @@ const LIST: &str = ".tieup-files";
 ///
 /// # Errors
 /// When the disk fails; some files may have been written then.
-pub fn write<'a>(
-    dir: &Path,
-    files: impl Iterator<Item = (SourcePath, &'a [u8])>,
-) -> Result<u64, DiskError> {
+pub fn write<'a>(dir: &Path, files: impl Iterator<Item = (SourcePath, &'a [u8])>) -> Result<u64, DiskError> {
     let list = dir.join(LIST);
     durable::step(Step::CreateDir, dir, || fs::create_dir_all(dir))?;
     let mut stale = earlier(&list)?;

@@ -89,10 +89,11 @@ enum Message {
     Append(AccessEntry, oneshot::Sender<Result<(), NotLogged>>),
     Checkpoint(Month, oneshot::Sender<Result<String, JournalError>>),
     Cosigned(Month, String, oneshot::Sender<Result<(), JournalError>>),
+    Close,
 }
 
 impl Journal {
-    /// Starts the thread that owns the journal. It ends, with a last checkpoint, when the journal is dropped.
+    /// Starts the thread that owns the journal. It ends, with a last checkpoint, at [`Journal::close`].
     ///
     /// # Errors
     /// When the folder cannot be made.
@@ -100,7 +101,7 @@ impl Journal {
         durable::create_dir_all(&setup.dir)?;
         let (sender, receiver) = channel();
         let dir = setup.dir.clone();
-        let thread = thread::spawn(move || Keeper { setup, open: None, dirty_since: None }.run(&receiver));
+        let thread = thread::spawn(move || Keeper { setup, open: None, dirty_since: None, closed: false }.run(&receiver));
         let key = Mutex::new(DailyKey::new(Timestamp::now().as_second(), &SystemRandomness));
         Ok((Self { sender: Mutex::new(sender), key, dir }, thread))
     }
@@ -145,6 +146,11 @@ impl Journal {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Cosigned(month, note, reply));
         answer.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// Ends the journal's thread after what has been sent to it. Visits after that are not logged, so not served.
+    pub fn close(&self) {
+        self.send(Message::Close);
     }
 
     fn send(&self, message: Message) {
@@ -199,18 +205,20 @@ struct Keeper {
     setup: JournalSetup,
     open: Option<(Month, JournalWriter)>,
     dirty_since: Option<Instant>,
+    closed: bool,
 }
 
 impl Keeper {
     fn run(mut self, receiver: &Receiver<Message>) {
-        loop {
+        while !self.closed {
             let left = self.dirty_since.map(|since| CHECKPOINT_INTERVAL.saturating_sub(since.elapsed()));
             match receiver.recv_timeout(left.unwrap_or(Duration::MAX)) {
                 Ok(message) => self.handle(message, receiver),
                 Err(RecvTimeoutError::Timeout) => self.sign(),
-                Err(RecvTimeoutError::Disconnected) => return self.sign(),
+                Err(RecvTimeoutError::Disconnected) => self.closed = true,
             }
         }
+        self.sign();
     }
 
     /// Handles a message and those that have piled up behind it; visits are written together.
@@ -227,6 +235,7 @@ impl Keeper {
                 Message::Cosigned(month, note, reply) => {
                     let _ = reply.send(self.keep_cosigned(month, &note));
                 }
+                Message::Close => self.closed = true,
             }
             next = if visits.len() < BATCH { receiver.try_recv().ok() } else { None };
         }

@@ -124,7 +124,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
-    let config = Config::load(&cli.config).map_err(tieup_protocol::diagnostic::Report::from)?;
+    let config = Config::load(&cli.config)?;
     match &cli.action {
         Action::Join { token } => join(&config, token),
         Action::Run => serve(&config),

@@ -116,6 +116,11 @@ impl Partner {
         self.intake.lock().await
     }
 
+    /// The intake, waited for by blocking the thread.
+    pub fn intake_blocking(&self) -> tokio::sync::MutexGuard<'_, Intake> {
+        self.intake.blocking_lock()
+    }
+
     /// The journal.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
@@ -212,8 +217,7 @@ impl Daemon {
             // A task that panicked has been reported by the runtime; there is nothing left to stop.
             let _ = task.await;
         }
-        drop(self.partner);
-        // The thread ends when the last handle on the journal has gone; connections that linger may hold one.
+        self.partner.journal.close();
         let _ = tokio::task::spawn_blocking(move || self.journal_thread.join()).await;
     }
 }

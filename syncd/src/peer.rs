@@ -56,12 +56,14 @@ async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Jso
 async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Staged>, Refusal> {
     let stream = body.into_data_stream().map_err(io::Error::other);
     let reader = SyncIoBridge::new(StreamReader::new(stream));
-    let mut intake = partner.intake().await;
-    let staged = tokio::task::block_in_place(|| {
+    // On a thread of its own: the body arrives through the task that runs this handler.
+    let taken = tokio::task::spawn_blocking(move || {
+        let mut intake = partner.intake_blocking();
         let unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
         intake.receive(unpacked)?;
         intake.stage(&mut partner.publisher(), Timestamp::now())
     });
+    let staged = taken.await.map_err(|error| internal(&error))?;
     staged.map(|release| Json(Staged { release })).map_err(|error| refuse_intake(&error))
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
-use tieup_protocol::diagnostic::Report;
+use tieup_protocol::diagnostic::{Diagnostic, Report};
 
 use crate::client::CallError;
 
@@ -27,7 +27,7 @@ pub fn render(error: &(dyn StdError + 'static)) -> String {
             continue;
         }
         let lead = match number {
-            0 if cause.is::<Report>() => "",
+            0 if cause.is::<Report>() || cause.is::<Diagnostic>() => "",
             0 => "error: ",
             _ => "caused by: ",
         };

@@ -158,6 +158,11 @@ mod tests {
         for bad in ["", "\n", "\n\n", &note[..note.len() - 1], &note.replace('—', "-"), &"x\n".repeat(1 << 20)] {
             assert!(matches!(open(bad), Err(CheckpointError::Malformed)), "{bad:.60}");
         }
+        let extended = Checkpoint::new("nationwide/harbor-shop/2026-11", 3, record_hash(b"x"), "more\n").unwrap();
+        let mut signed = Note::new(&extended.to_bytes(), &[]).unwrap();
+        signed.add_sigs(&[&key(1)]).unwrap();
+        let refused = open(std::str::from_utf8(&signed.to_bytes()).unwrap());
+        assert!(matches!(refused, Err(CheckpointError::Malformed)));
         let other = SignedCheckpoint::sign(&origin("2026-11"), 3, record_hash(b"x"), &key(2)).unwrap();
         assert!(matches!(open(other.note()), Err(CheckpointError::Signature(_))));
     }

@@ -7,8 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tlog_tiles::{HASH_SIZE, record_hash};
 
-use super::bundle::{EntryStream, Found, InvalidEntryLength, push_entry};
+use super::bundle::{EntryStream, Found, InvalidEntryLength, PREFIX, push_entry};
 use super::checkpoint::{CheckpointError, SignedCheckpoint};
+use super::reader::EntrySource;
 use super::tile_path::TileWidth;
 use super::tree::{Frontier, HashFiles, hashes_at, size_covered};
 use crate::durable::{self, DiskError, Step};
@@ -122,17 +123,18 @@ impl Extent {
             let mut stream = EntryStream::new(file, 0);
             let mut extent = Self::default();
             while extent.size < limit && stream.skip(end)? == Found::Entry {
-                extent.grow(1, extent.bytes, stream.position());
+                extent.grow(stream.position());
             }
             Ok(extent)
         })
     }
 
-    fn grow(&mut self, entries: u64, begin: u64, end: u64) {
+    /// Takes in one entry, which ends at byte `end`.
+    fn grow(&mut self, end: u64) {
         if self.size.is_multiple_of(TileWidth::FULL.get()) {
-            self.offsets.push(begin);
+            self.offsets.push(self.bytes);
         }
-        self.size += entries;
+        self.size += 1;
         self.bytes = end;
     }
 }
@@ -151,10 +153,9 @@ impl LogFiles {
         if extent.size < signed_size {
             return Err(OpenError::Lost { dir: dir.to_owned(), signed: signed_size, found: extent.size });
         }
-        cut(&entries_path(dir), &entries, extent.bytes)?;
         let (dir, extent) = (dir.to_owned(), Arc::new(RwLock::new(extent)));
         let mut log = Self { dir, entries, hashes: Vec::new(), frontier: Frontier::default(), extent, unsure: false };
-        log.recover_hashes(signed)?;
+        log.recover(signed)?;
         Ok(log)
     }
 
@@ -174,11 +175,11 @@ impl LogFiles {
     }
 
     /// Hashes `entries`, without writing anything.
-    pub(super) fn prepare(&self, entries: &[&[u8]]) -> Result<Addition, InvalidEntryLength> {
-        let bytes = entries.iter().map(|entry| entry.len() + super::bundle::PREFIX).sum();
+    pub(super) fn prepare(&self, entries: &[impl AsRef<[u8]>]) -> Result<Addition, InvalidEntryLength> {
+        let bytes = entries.iter().map(|entry| entry.as_ref().len() + PREFIX).sum();
         let mut addition = Addition::after(self.frontier.clone(), bytes);
         let begin = self.extent.read().unwrap_or_else(PoisonError::into_inner).bytes;
-        for entry in entries {
+        for entry in entries.iter().map(AsRef::as_ref) {
             if addition.frontier.size().is_multiple_of(TileWidth::FULL.get()) {
                 addition.offsets.push(begin + addition.entries.len() as u64);
             }
@@ -256,7 +257,8 @@ impl LogFiles {
         Ok(())
     }
 
-    fn recover_hashes(&mut self, signed: Option<&SignedCheckpoint>) -> Result<(), OpenError> {
+    /// Cuts off what follows the whole entries, and computes the hashes that are missing or not signed for.
+    fn recover(&mut self, signed: Option<&SignedCheckpoint>) -> Result<(), OpenError> {
         let signed_size = signed.map_or(0, SignedCheckpoint::size);
         self.open_hashes()?;
         let trusted = self.hashes_reach(signed_size)?;
@@ -293,7 +295,7 @@ impl LogFiles {
 
     /// Computes the hashes of the entries that are stored after the frontier, up to `size`.
     fn rebuild(&mut self, size: u64) -> Result<(), DiskError> {
-        let mut source = super::reader::EntrySource::open(&self.dir, &self.extent, self.frontier.size())?;
+        let mut source = EntrySource::open(&self.dir, &self.extent, self.frontier.size())?;
         let mut entry = Vec::new();
         while self.frontier.size() < size {
             let from = self.frontier.size();

@@ -275,6 +275,17 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_of_any_other_length_is_false() {
+        let cosigner = Cosigner::from_seed("a", &[1; 32]).unwrap();
+        let good = CosignerAt::new(&cosigner, Timestamp::UNIX_EPOCH).sign(b"x").unwrap();
+        assert!(cosigner.verifier().verify(b"x", &good));
+        for length in (0..good.len()).chain([73]) {
+            let bad: Vec<u8> = good.iter().copied().cycle().take(length).collect();
+            assert!(!cosigner.verifier().verify(b"x", &bad), "{length}");
+        }
+    }
+
+    #[test]
     fn hostile_keys_are_refused() {
         for name in ["", "a b", "a+b", "a\n", "a\0", "a\u{2003}b"] {
             assert!(matches!(LogSigner::from_seed(name, &[1; 32]), Err(InvalidKey::Name(_))), "{name:?}");

@@ -120,7 +120,7 @@ impl Mirror {
     /// [`Mirror::size`] again: the entries may be in while their checkpoint is not.
     pub fn extend(
         &mut self,
-        entries: &[&[u8]],
+        entries: &[impl AsRef<[u8]>],
         note: &[u8],
         origin: &Origin,
         key: &LogVerifier,

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tlog_tiles::{Hash, prove_record, prove_tree, tree_hash};
 
-use super::bundle::{EntryStream, Found, split_bundle};
+use super::bundle::{EntryStream, Found, PREFIX, split_bundle};
 use super::files::{CHECKPOINT, COSIGNED, Extent, SharedExtent, entries_path};
 use super::tile_path::{TilePath, TileWidth};
 use super::tree::{HashFiles, hashes_at};
@@ -249,5 +249,5 @@ fn width_of(width: TileWidth) -> usize {
 fn length_of_first(bundle: &[u8], count: usize) -> Option<usize> {
     let entries = split_bundle(bundle).ok()?;
     let taken = entries.get(..count)?;
-    Some(taken.iter().map(|entry| entry.len() + super::bundle::PREFIX).sum())
+    Some(taken.iter().map(|entry| entry.len() + PREFIX).sum())
 }

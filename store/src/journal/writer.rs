@@ -74,8 +74,9 @@ impl JournalWriter {
     /// Opens the log `origin` in `dir` for appending, or begins it.
     ///
     /// What a crash left is put right: a last entry that is cut off is removed, missing hashes are computed. A log that
-    /// holds less than its checkpoint was signed for, or something else, is an error and is left as it is. One process
-    /// opens a log for appending at a time.
+    /// holds less than its checkpoint was signed for, or something else, is an error, and no whole entry is touched. One
+    /// process opens a log for appending at a time. Hash files hold nothing that the entries do not: where only they are
+    /// damaged, removing them mends the log.
     pub fn open(dir: &Path, origin: Origin, key: LogSigner) -> Result<Self, OpenError> {
         let invalid = |source| OpenError::Checkpoint { dir: dir.to_owned(), source };
         let note = durable::read_file(&dir.join(CHECKPOINT))?;
@@ -99,7 +100,7 @@ impl JournalWriter {
     ///
     /// On return they have been handed to the operating system: the end of this process loses none of them. They are
     /// durable with the next checkpoint. After an error none of them is in the log.
-    pub fn append(&mut self, entries: &[&[u8]]) -> Result<Range<u64>, AppendError> {
+    pub fn append(&mut self, entries: &[impl AsRef<[u8]>]) -> Result<Range<u64>, AppendError> {
         let from = self.size();
         let addition = self.log.prepare(entries)?;
         self.log.commit(addition)?;

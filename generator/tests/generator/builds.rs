@@ -1,17 +1,15 @@
 //! What is made of a site that is right: paths, order, languages, slots, releases and originals.
 
-#![cfg(test)]
-
-mod support;
-
 use std::collections::BTreeMap;
 
-use support::{Small, html};
 use tieup_generator::fill_slots;
 use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::{SitePath, SourcePath};
+
+use crate::small::{Small, html};
 
 fn paths(output: &tieup_generator::Output) -> Vec<&str> {
-    output.files.keys().map(|path| path.as_str()).collect()
+    output.files.keys().map(SitePath::as_str).collect()
 }
 
 fn titled(small: &Small, path: &str, front: &str) {
@@ -158,7 +156,7 @@ fn a_release_holds_mains_pages_with_the_partners_variations() {
     assert!(html(&release.output, "/about/").contains("About here"));
     assert!(html(&release.output, "/about/").contains("href=\"/help/\""));
     assert!(release.output.index.iter().all(|page| page.path.as_str() != "/local/map/"));
-    let files: Vec<&str> = release.framework.files().keys().map(|path| path.as_str()).collect();
+    let files: Vec<&str> = release.framework.files().keys().map(SourcePath::as_str).collect();
     assert!(files.contains(&"data/d.yaml") && files.contains(&"plain/templates/base.html"), "{files:?}");
     let broken = small.main().unwrap_err();
     assert!(broken.contains("nothing stands at `/local/more/`"), "on the main site itself, nobody else can publish it");
@@ -191,7 +189,7 @@ fn originals_see_what_they_inherit_and_hide_what_they_replace() {
         .write("partner/slots/banner.html", "<b>Sale</b>")
         .write(
             "themes/plain/templates/page.html",
-            "{{ site.title }}: {{ get_page(path=\"/help/\").title }}, {% for p in get_section(path=\"/news/\").pages %}{{ p.title }} {% endfor %}{{ page.permalink }} {{ page.section }}",
+            "{% set help = get_page(path=\"/help/\") %}{% set news = get_section(path=\"/news/\") %}{{ site.title }}: {{ help.title }}, {% for p in news.pages %}{{ p.title }} {% endfor %}{{ page.permalink }} {{ page.section }}",
         );
     let originals = small.originals(&inherited).unwrap();
     assert_eq!(paths(&originals.output), ["/404.html", "/help/", "/news/ours/"]);
@@ -202,7 +200,7 @@ fn originals_see_what_they_inherit_and_hide_what_they_replace() {
     assert_eq!(originals.slots["nav"], b"<p><a href=\"/help/\">us</a></p>\n");
     assert_eq!(originals.slots["banner"], b"<b>Sale</b>");
     let index: Vec<&str> = originals.output.index.iter().map(|page| page.path.as_str()).collect();
-    assert_eq!(index, ["/news/ours/", "/help/"]);
+    assert_eq!(index, ["/help/", "/news/ours/"]);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Builds the sites of this repository: the main site, a release for each partner, and the partners' originals.
 
-#![cfg(test)]
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -9,7 +9,7 @@ use tieup_protocol::diagnostic::Report;
 use tieup_protocol::index::IndexedPage;
 
 /// A folder with `site/`, `themes/` and, once written, `partner/`.
-pub struct Small {
+pub(crate) struct Small {
     dir: TempDir,
 }
 
@@ -26,7 +26,7 @@ close: {grace: 5d, late: next_period_correction}
 "#;
 
 impl Small {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let small = Self { dir: TempDir::new().unwrap() };
         small
             .write("site/site.yaml", "title: Main\nbase_url: https://main.example\ntheme: plain\n")
@@ -44,7 +44,7 @@ impl Small {
         small
     }
 
-    pub fn write(&self, path: &str, text: impl AsRef<[u8]>) -> &Self {
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) -> &Self {
         let file = self.dir.path().join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
@@ -52,35 +52,35 @@ impl Small {
     }
 
     /// A page with only a title in its front matter.
-    pub fn page(&self, path: &str, body: &str) -> &Self {
+    pub(crate) fn page(&self, path: &str, body: &str) -> &Self {
         self.write(&format!("site/content/{path}"), format!("---\ntitle: A page\n---\n{body}"))
     }
 
     /// The contract with `shop`, of this kind.
-    pub fn contract(&self, partnership: &str) -> &Self {
+    pub(crate) fn contract(&self, partnership: &str) -> &Self {
         let text = format!("contract: main/shop@1\npartnership: {partnership}\n{CONTRACT}");
         self.write("site/partners/shop/contract.yaml", text)
     }
 
-    pub fn load(&self) -> Result<Site, String> {
+    pub(crate) fn load(&self) -> Result<Site, String> {
         Site::load(&self.path("site"), &self.path("themes")).map_err(|report| self.told(&report))
     }
 
-    pub fn main(&self) -> Result<Output, String> {
+    pub(crate) fn main(&self) -> Result<Output, String> {
         self.load()?.build_main().map_err(|report| self.told(&report))
     }
 
-    pub fn release(&self) -> Result<ReleaseOutput, String> {
+    pub(crate) fn release(&self) -> Result<ReleaseOutput, String> {
         self.load()?.build_release(&"shop".parse().unwrap()).map_err(|report| self.told(&report))
     }
 
-    pub fn originals(&self, inherited: &[IndexedPage]) -> Result<Originals, String> {
+    pub(crate) fn originals(&self, inherited: &[IndexedPage]) -> Result<Originals, String> {
         let framework = Framework::load(&self.path("themes"), "plain").map_err(|report| self.told(&report))?;
         build_originals(&self.path("partner"), &framework, inherited).map_err(|report| self.told(&report))
     }
 
     /// Where `below` is on this machine.
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }
 
@@ -91,6 +91,6 @@ impl Small {
 }
 
 /// The page at `path` as text.
-pub fn html(output: &Output, path: &str) -> String {
+pub(crate) fn html(output: &Output, path: &str) -> String {
     String::from_utf8(output.files[&path.parse().unwrap()].bytes.to_vec()).unwrap()
 }

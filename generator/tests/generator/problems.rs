@@ -1,10 +1,6 @@
 //! What people are told about a site that is wrong, word for word.
 
-#![cfg(test)]
-
-mod support;
-
-use support::Small;
+use crate::small::Small;
 
 #[track_caller]
 fn told<T>(result: Result<T, String>, expected: &str) {
@@ -176,22 +172,22 @@ fn a_template_that_stumbles_is_told_once_with_the_first_page_that_shows_it() {
         .page("a.md", "")
         .page("b.md", "")
         .write("themes/plain/templates/page.html", "<p>\n{{ page.titel }}\n")
-        .write("themes/plain/templates/index.html", "{{ get_section(path=\"/nws/\").title }}");
+        .write("themes/plain/templates/index.html", "{% set news = get_section(path=\"/nws/\") %}");
     told(
         small.main(),
         "
 error[template-render]: there is no section `/nws/`
- --> themes/plain/templates/index.html:1:4
-1 | {{ get_section(path=\"/nws/\").title }}
-  |    ^^^^^^^^^^^^^^^^^^^^^^^^^
+ --> themes/plain/templates/index.html:1:15
+1 | {% set news = get_section(path=\"/nws/\") %}
+  |               ^^^^^^^^^^^^^^^^^^^^^^^^^
   = note: site/content/_index.md: while making /
 
 error[template-render]: Field `titel` is not defined
- --> themes/plain/templates/page.html:2:4
+ --> themes/plain/templates/page.html:2:9
 2 | {{ page.titel }}
-  |    ^^^^^^^^^^
+  |         ^^^^^
   = note: site/content/a.md: while making /a/
-  = help: these fields exist: ancestors, content, data, date, description, extra, lang, next, path, permalink, prev, reading_time, section, title, translations, updated, weight, word_count
+  = help: did you mean `title`?
 
 2 errors",
     );
@@ -201,8 +197,13 @@ error[template-render]: Field `titel` is not defined
 fn a_template_that_does_not_parse_is_told_at_its_place() {
     let small = Small::new();
     small.write("themes/plain/templates/page.html", "<p>\n{% if page.title %}\n");
+    small.page("a.md", "[home](/) [nowhere](/nowhere/)");
     let shown = small.main().unwrap_err();
     assert!(shown.contains("error[template-syntax]: "), "{shown}");
+    assert!(
+        shown.contains("error[broken-link]: nothing stands at `/nowhere/`") && shown.ends_with("2 errors"),
+        "{shown}"
+    );
     assert!(shown.contains("--> themes/plain/templates/page.html:"), "{shown}");
 }
 
@@ -246,10 +247,9 @@ error[unknown-slot]: theme `plain` has no slot `nav`
 
 1 error",
     );
-    let shown = Small::new()
-        .write("themes/plain/templates/index.html", "{% filter slot(name=\"nva\") %}{% endfilter %}")
-        .main();
-    assert!(shown.unwrap_err().contains("the theme has no slot `nva`; did you mean `nav`?"));
+    let shown =
+        Small::new().write("themes/plain/templates/index.html", "{% filter slot(name=\"nv\") %}{% endfilter %}").main();
+    assert!(shown.unwrap_err().contains("the theme has no slot `nv`; did you mean `nav`?"));
 }
 
 #[test]

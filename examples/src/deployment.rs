@@ -1,0 +1,169 @@
+//! A hub and any number of partners in one folder, on free loopback ports.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use tieup_generator::Site;
+use tieup_hub::config::Config as HubConfig;
+use tieup_hub::partners::Hub;
+use tieup_hub::server::Server;
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::joining::Invitation;
+use tieup_syncd::config::Config as PartnerConfig;
+use tieup_syncd::daemon::{Daemon, Listeners};
+use tieup_syncd::identity::Identity;
+use tokio::net::TcpListener;
+
+/// A port that the operating system chooses, reachable from this machine alone.
+const LOOPBACK: &str = "127.0.0.1:0";
+
+/// A main site with its hub, listening, and the partners that have joined it.
+pub struct Deployment {
+    /// The folder that everything lies in.
+    pub root: PathBuf,
+    /// The hub.
+    pub hub: Arc<Hub>,
+    /// The hub's listeners.
+    pub server: Server,
+    /// Where the main site's own pages are.
+    pub public: SocketAddr,
+    /// The partners.
+    pub partners: BTreeMap<SiteId, RunningPartner>,
+}
+
+/// A partner whose daemon is running.
+pub struct RunningPartner {
+    /// The file that `syncd --config` takes.
+    pub config_file: PathBuf,
+    /// The daemon's configuration.
+    pub config: PartnerConfig,
+    /// The daemon.
+    pub daemon: Daemon,
+    /// Where visitors are served.
+    pub public: SocketAddr,
+    /// Where main calls.
+    pub peer: SocketAddr,
+    /// The code that both ends showed after the join.
+    pub compare_code: String,
+}
+
+impl Deployment {
+    /// Makes the hub of `main` in `root` with copies of `site` and `themes`, and starts it.
+    ///
+    /// # Errors
+    /// When a folder cannot be copied, a key not be made or a port not be bound.
+    pub async fn start(root: &Path, main: &SiteId, site: &Path, themes: &Path) -> Result<Self> {
+        let folder = root.join(main.as_str());
+        copy(site, &folder.join("site"))?;
+        copy(themes, &folder.join("themes"))?;
+        let (join, public) = (TcpListener::bind(LOOPBACK).await?, TcpListener::bind(LOOPBACK).await?);
+        let (join_address, public_address) = (join.local_addr()?, public.local_addr()?);
+        let file = folder.join("tieup.yaml");
+        fs::write(&file, hub_document(main, join_address, public_address))?;
+        let hub = Arc::new(Hub::create(HubConfig::load(&file)?).await?);
+        let server = Server::start(&hub, join, public)?;
+        Ok(Self { root: root.to_owned(), hub, server, public: public_address, partners: BTreeMap::new() })
+    }
+
+    /// Invites `partner`, lets it join with a copy of `site`, and starts its daemon.
+    ///
+    /// # Errors
+    /// When the join is refused or the daemon cannot start.
+    pub async fn add_partner(&mut self, partner: &SiteId, site: &Path) -> Result<()> {
+        let invitation = self.hub.invite(partner, Timestamp::now()).await?;
+        self.join(&invitation, site).await
+    }
+
+    /// Lets the invited partner join with a copy of `site`, and starts its daemon.
+    ///
+    /// # Errors
+    /// When the join is refused or the daemon cannot start.
+    pub async fn join(&mut self, invitation: &Invitation, site: &Path) -> Result<()> {
+        let folder = self.root.join(invitation.partner.as_str());
+        copy(site, &folder.join("site"))?;
+        let (public, peer) = (TcpListener::bind(LOOPBACK).await?, TcpListener::bind(LOOPBACK).await?);
+        let (public_address, peer_address) = (public.local_addr()?, peer.local_addr()?);
+        let config_file = folder.join("syncd.yaml");
+        fs::write(&config_file, partner_document(public_address, peer_address))?;
+        let config = PartnerConfig::load(&config_file)?;
+        let joined = Identity::join(&config.state, invitation, &config.address).await?;
+        let daemon = Daemon::start(&config, Listeners { public, peer })?;
+        let running = RunningPartner {
+            config_file,
+            config,
+            daemon,
+            public: public_address,
+            peer: peer_address,
+            compare_code: joined.compare_code,
+        };
+        self.partners.insert(invitation.partner.clone(), running);
+        Ok(())
+    }
+
+    /// The main site as it stands on disk now.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn site(&self) -> Result<Site> {
+        Ok(Site::load(&self.hub.config.site, &self.hub.config.themes)?)
+    }
+
+    /// A partner that has been added.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn partner(&self, id: &SiteId) -> Result<&RunningPartner> {
+        self.partners.get(id).with_context(|| format!("`{id}` is not part of this deployment"))
+    }
+
+    /// Stops a partner's daemon and starts it again on the same ports and the same state.
+    ///
+    /// # Errors
+    /// When it cannot start again.
+    pub async fn restart(&mut self, id: &SiteId) -> Result<()> {
+        let running = self.partners.remove(id).with_context(|| format!("`{id}` is not part of this deployment"))?;
+        running.daemon.stop().await;
+        let listeners = Listeners {
+            public: TcpListener::bind(running.public).await?,
+            peer: TcpListener::bind(running.peer).await?,
+        };
+        let daemon = Daemon::start(&running.config, listeners)?;
+        self.partners.insert(id.clone(), RunningPartner { daemon, ..running });
+        Ok(())
+    }
+
+    /// Stops everything.
+    pub async fn stop(self) {
+        for (_, partner) in self.partners {
+            partner.daemon.stop().await;
+        }
+        self.server.stop().await;
+    }
+}
+
+fn hub_document(main: &SiteId, join: SocketAddr, public: SocketAddr) -> String {
+    format!("main: {main}\nsite: site\nthemes: themes\nstate: state\njoin: {join}\npublic: {public}\n")
+}
+
+fn partner_document(public: SocketAddr, peer: SocketAddr) -> String {
+    format!("site: site\nstate: state\npublic: {public}\npeer: {peer}\n")
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.with_context(|| format!("{} cannot be read", from.display()))?;
+        let target = to.join(entry.path().strip_prefix(from)?);
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(&target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}

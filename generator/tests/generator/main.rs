@@ -1,0 +1,8 @@
+//! The generator seen from outside: small sites written for each test, and the sites of this repository.
+
+#![cfg(test)]
+
+mod builds;
+mod problems;
+mod sites;
+mod small;

@@ -1,0 +1,200 @@
+//! Appending and signing, and what is left when a step fails.
+
+use super::*;
+
+#[test]
+fn entries_are_synced_before_they_are_signed_for() {
+    let (_dir, mut writer) = log(3);
+    let steps = crate::fault::steps_of(|| append(&mut writer, 3..5));
+    assert_eq!(steps, [Step::Write, Step::Write]);
+    let steps = crate::fault::steps_of(|| drop(writer.checkpoint().unwrap()));
+    assert_eq!(steps[..2], [Step::Sync, Step::Sync]);
+    assert_eq!(steps[2..], [Step::Create, Step::Write, Step::Sync, Step::Rename, Step::SyncDir]);
+}
+
+#[test]
+fn an_entry_that_cannot_be_held_spoils_no_other() {
+    let (_dir, mut writer) = log(3);
+    let long = vec![0; MAX_ENTRY + 1];
+    for bad in [b"".as_slice(), &long] {
+        assert!(matches!(writer.append(&[b"good", bad]), Err(AppendError::Entry(_))));
+        assert_eq!(writer.size(), 3);
+    }
+    assert_eq!(writer.append(&entries(0..0)).unwrap(), 3..3);
+    writer.append(&[&long[1..]]).unwrap();
+    assert_eq!(read_all(&writer.reader())[3], long[1..]);
+}
+
+#[test]
+fn a_log_torn_at_any_byte_of_its_last_entry_continues() {
+    let (dir, mut writer) = log(290);
+    append(&mut writer, 290..300);
+    let whole = fs::read(dir.path().join("entries")).unwrap();
+    drop(writer);
+    for cut in 1..=entry(299).len() + 2 {
+        for tail in [Vec::new(), vec![0; 2], vec![0; 5000]] {
+            let torn = [&whole[..whole.len() - cut], &tail].concat();
+            if torn.len() > whole.len() - entry(299).len() && !tail.is_empty() && cut != entry(299).len() + 2 {
+                continue; // Zeros within an entry cannot be told from its bytes.
+            }
+            fs::write(dir.path().join("entries"), torn).unwrap();
+            let mut writer = open(dir.path());
+            assert_eq!(read_all(&writer.reader()), entries(0..299), "{cut} {}", tail.len());
+            append(&mut writer, 299..300);
+            assert_eq!(fs::read(dir.path().join("entries")).unwrap(), whole);
+            let root = Reference::of(&entries(0..300));
+            assert_eq!(writer.reader().root_at(300).unwrap(), tree_hash(300, &root).unwrap());
+        }
+    }
+}
+
+#[test]
+fn missing_hashes_are_computed() {
+    let (dir, mut writer) = log(66_000);
+    append(&mut writer, 66_000..66_700);
+    drop(writer);
+    let before = snapshot(dir.path());
+    let shorten = |name: &str, length: u64| {
+        fs::OpenOptions::new().write(true).open(dir.path().join(name)).unwrap().set_len(length).unwrap();
+    };
+    let damages: [&dyn Fn(); 6] = [
+        &|| shorten("hashes-0", 66_400 * 32 + 5),
+        &|| shorten("hashes-0", 65_999 * 32),
+        &|| shorten("hashes-1", 3 * 32),
+        &|| fs::remove_file(dir.path().join("hashes-2")).unwrap(),
+        &|| fs::remove_file(dir.path().join("hashes-0")).unwrap(),
+        &|| edit(&dir.path().join("hashes-0"), |bytes| bytes.extend([7; 320])),
+    ];
+    for damage in damages {
+        damage();
+        assert_eq!(open(dir.path()).size(), 66_700);
+        assert_eq!(snapshot(dir.path()), before);
+    }
+}
+
+#[test]
+fn a_log_that_lost_what_it_signed_for_is_not_continued() {
+    let (dir, writer) = log(300);
+    drop(writer);
+    edit(&dir.path().join("entries"), |bytes| bytes.truncate(bytes.len() - 1));
+    let before = snapshot(dir.path());
+    let error = JournalWriter::open(dir.path(), origin(), key()).unwrap_err();
+    assert!(matches!(error, OpenError::Lost { signed: 300, found: 299, .. }), "{error}");
+    assert_eq!(snapshot(dir.path()), before);
+    assert!(matches!(verify(dir.path()), Err(VerifyError::Short { signed: 300, found: 299 })));
+}
+
+#[test]
+fn a_log_that_is_not_what_it_signed_for_is_not_continued() {
+    let (dir, writer) = log(300);
+    drop(writer);
+    edit(&dir.path().join("hashes-0"), |bytes| bytes[299 * 32] ^= 1);
+    let damaged = JournalWriter::open(dir.path(), origin(), key());
+    assert!(matches!(damaged, Err(OpenError::Damaged { signed: 300, .. })));
+    fs::remove_file(dir.path().join("hashes-0")).unwrap();
+    assert_eq!(open(dir.path()).size(), 300);
+    edit(&dir.path().join("entries"), |bytes| bytes[4] ^= 1);
+    fs::remove_file(dir.path().join("hashes-0")).unwrap();
+    let damaged = JournalWriter::open(dir.path(), origin(), key());
+    assert!(matches!(damaged, Err(OpenError::Damaged { signed: 300, .. })));
+}
+
+#[test]
+fn a_log_of_another_key_or_month_is_not_continued() {
+    let (dir, writer) = log(3);
+    drop(writer);
+    let other = LogSigner::from_seed("harbor-shop", &[9; 32]).unwrap();
+    let opened = JournalWriter::open(dir.path(), origin(), other);
+    assert!(matches!(opened, Err(OpenError::Checkpoint { source: CheckpointError::Signature(_), .. })));
+    let december =
+        Origin::new(&"nationwide".parse().unwrap(), &"harbor-shop".parse().unwrap(), "2026-12".parse().unwrap());
+    let opened = JournalWriter::open(dir.path(), december, key());
+    assert!(matches!(opened, Err(OpenError::Checkpoint { source: CheckpointError::Origin { .. }, .. })));
+}
+
+#[test]
+fn an_append_is_whole_or_not_at_all_whatever_fails() {
+    at_every_step(|fault| {
+        let (dir, mut writer) = log(250);
+        let result = fault.during(|| writer.append(&refs(&entries(250..300))));
+        if result.is_err() {
+            assert_eq!(writer.size(), 250);
+            assert_eq!(read_all(&writer.reader()), entries(0..250));
+        }
+        drop(writer);
+        let mut writer = open(dir.path());
+        let size = writer.size();
+        assert!(size == 300 || (size == 250 && result.is_err()), "{fault:?}: {size}");
+        append(&mut writer, size..301);
+        writer.checkpoint().unwrap();
+        assert_eq!(read_all(&writer.reader()), entries(0..301));
+        verify(dir.path()).unwrap();
+    });
+}
+
+#[test]
+fn a_writer_goes_on_after_a_write_that_failed() {
+    for when in [When::NotDone, When::DoneYetFailed] {
+        for at in 0..4 {
+            let (dir, mut writer) = log(250);
+            let fault = Fault::new(at, when, Then::Recovers);
+            fault.during(|| writer.append(&refs(&entries(250..300)))).unwrap_err();
+            append(&mut writer, 250..251);
+            writer.checkpoint().unwrap();
+            assert_eq!(JournalReader::open(dir.path()).unwrap().size(), 251, "{fault:?}");
+            verify(dir.path()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_writer_that_cannot_know_what_is_on_disk_stops() {
+    let (dir, mut writer) = log(3);
+    append(&mut writer, 3..5);
+    let sync_fails = Fault::new(0, When::NotDone, Then::Recovers);
+    assert!(matches!(sync_fails.during(|| writer.checkpoint()), Err(SignError::Disk(_))));
+    assert!(matches!(writer.append(&[b"more"]), Err(AppendError::Unsure(_))));
+    assert!(matches!(writer.checkpoint(), Err(SignError::Unsure(_))));
+    let mut writer = open(dir.path());
+    assert_eq!(writer.checkpoint().unwrap().size(), 5);
+    // The write fails, and so does taking it back.
+    let full = Fault::new(0, When::DoneYetFailed, Then::Dies);
+    full.during(|| writer.append(&[b"more"])).unwrap_err();
+    assert!(matches!(writer.append(&[b"more"]), Err(AppendError::Unsure(_))));
+}
+
+#[test]
+fn a_checkpoint_is_the_old_one_or_the_new_one_whatever_fails() {
+    at_every_step(|fault| {
+        let (dir, mut writer) = log(250);
+        append(&mut writer, 250..300);
+        let result = fault.during(|| writer.checkpoint());
+        drop(writer);
+        let signed = verify(dir.path()).unwrap();
+        let size = signed.checkpoint.size();
+        assert_eq!(size + signed.unsigned, 300, "{fault:?}");
+        assert!(size == 300 || (size == 250 && result.is_err()), "{fault:?}");
+        assert_eq!(open(dir.path()).checkpoint().unwrap().size(), 300);
+    });
+}
+
+#[test]
+fn a_new_log_can_begin_whatever_failed_before() {
+    at_every_step(|fault| {
+        let dir = tempdir().unwrap();
+        let month = month_dir(&dir.path().join("journal"), "2026-11".parse().unwrap());
+        let result = fault.during(|| -> Result<(), Box<dyn std::error::Error>> {
+            let mut writer = JournalWriter::open(&month, origin(), key())?;
+            writer.append(&[&entry(0)])?;
+            writer.checkpoint()?;
+            Ok(())
+        });
+        let mut writer = open(&month);
+        let size = writer.size();
+        assert!(size == 1 || (size == 0 && result.is_err()), "{fault:?}");
+        append(&mut writer, size..2);
+        writer.checkpoint().unwrap();
+        verify(&month).unwrap();
+        assert_eq!(months(&dir.path().join("journal")).unwrap(), ["2026-11".parse().unwrap()]);
+    });
+}
