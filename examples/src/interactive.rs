@@ -164,7 +164,7 @@ fn explain(deployment: &Deployment, cast: &Cast) -> Result<()> {
     println!("  a, Enter                    approve what waits at {}", cast.shop);
     println!("  edit {}", site.join("content/company/repair.md").display());
     println!("                              and watch it arrive, then approve it (a) or roll it back (b)");
-    println!("  edit words in {}", deployment.hub.config.themes.join("region/templates/base.html").display());
+    println!("  edit words in {}", deployment.hub.config.themes.join("storefront/templates/base.html").display());
     println!("                              and watch it go live at {} by rule", cast.region);
     println!("  s, Enter                    fetch the journals and make both statements");
     println!("  the operator's own command, in another terminal:");

@@ -235,10 +235,10 @@ impl Loop {
     }
 
     async fn change_text(&mut self) -> Result<String> {
-        let file = self.deployment.hub.config.themes.join("region/templates/base.html");
+        let file = self.deployment.hub.config.themes.join("storefront/templates/base.html");
         let template = fs::read_to_string(&file)?;
         let edited = template.replacen("</footer>", "<p>Snow is cleared before seven.</p></footer>", 1);
-        ensure!(edited != template, "the region's theme has no footer to edit");
+        ensure!(edited != template, "the theme has no footer to edit");
         fs::write(&file, edited)?;
         let release = self.publish_to(&self.cast.region).await?;
         let release = delivered(release)?;
