@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use tieup_generator::Watch;
 use tieup_hub::cli::describe;
-use tieup_hub::publish::Rejected;
+use tieup_hub::publish::{Outcome, Rejected};
 use tieup_web::complaint;
+use tieup_web::listener::told_to_end;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Stdin};
 use tokio::sync::mpsc;
 
@@ -50,7 +51,7 @@ async fn attend(deployment: &Deployment, cast: &Cast) -> Result<()> {
     let mut collecting = tokio::time::interval(COLLECT_INTERVAL);
     loop {
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+            ended = told_to_end() => return Ok(ended?),
             Some(()) = saves.recv() => publish(deployment).await,
             line = next_line(&mut keys) => match line {
                 Some(line) => press(deployment, cast, line.trim()).await,
@@ -80,10 +81,13 @@ async fn try_publish(deployment: &Deployment) -> Result<()> {
     tokio::task::block_in_place(|| deployment.server.show(&site))?;
     for (partner, outcome) in deployment.hub.publish(&site, &[], Rejected::Skip).await? {
         match outcome {
-            Ok(outcome) => println!("  published to {partner}: {}", describe(&outcome)),
+            Ok(Outcome::Unchanged(_)) => {}
+            Ok(outcome) => {
+                println!("  published to {partner}: {}", describe(&outcome));
+                show_waiting(deployment.partner(&partner)?);
+            }
             Err(error) => print!("{}", complaint::render(&error)),
         }
-        show_waiting(deployment.partner(&partner)?);
     }
     Ok(())
 }

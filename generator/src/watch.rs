@@ -4,14 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode};
-use notify_debouncer_mini::{DebounceEventResult, Debouncer, new_debouncer};
+use notify_debouncer_full::{DebounceEventResult, DebouncedEvent, Debouncer, RecommendedCache, new_debouncer};
 
 /// How long the folders must be quiet before a change is told: an editor writes a file in several steps.
 const QUIET: Duration = Duration::from_millis(150);
 
 /// A watch on folders. It ends when it is dropped.
 pub struct Watch {
-    _debouncer: Debouncer<RecommendedWatcher>,
+    _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
 }
 
 impl Watch {
@@ -26,15 +26,42 @@ impl Watch {
         mut changed: impl FnMut() + Send + 'static,
     ) -> Result<Self, notify::Error> {
         let except = except.canonicalize()?;
-        let mut debouncer = new_debouncer(QUIET, move |result: DebounceEventResult| {
+        // Reading a file is an event too; taken for a change, it would make its own reader read for ever.
+        let counts = move |event: &DebouncedEvent| {
+            !event.kind.is_access() && event.paths.iter().any(|path| !path.starts_with(&except))
+        };
+        let mut debouncer = new_debouncer(QUIET, None, move |result: DebounceEventResult| {
             // After an error of the watch nobody knows what changed, so it counts as a change.
-            if result.map_or(true, |events| events.iter().any(|event| !event.path.starts_with(&except))) {
+            if result.map_or(true, |events| events.iter().any(&counts)) {
                 changed();
             }
         })?;
         for folder in folders {
-            debouncer.watcher().watch(&folder.canonicalize()?, RecursiveMode::Recursive)?;
+            debouncer.watch(folder.canonicalize()?, RecursiveMode::Recursive)?;
         }
         Ok(Self { _debouncer: debouncer })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_save_is_told_and_reading_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (site, state) = (folder.path().join("site"), folder.path().join("site/state"));
+        fs::create_dir_all(&state).unwrap();
+        fs::write(site.join("page.md"), "one").unwrap();
+        let (sender, changes) = channel();
+        let _watch = Watch::start(&[&site], &state, move || sender.send(()).unwrap()).unwrap();
+        fs::read(site.join("page.md")).unwrap();
+        fs::write(state.join("own.json"), "own").unwrap();
+        assert!(changes.recv_timeout(QUIET * 4).is_err(), "reading, or the state folder, was taken for a change");
+        fs::write(site.join("page.md"), "two").unwrap();
+        assert!(changes.recv_timeout(Duration::from_secs(10)).is_ok());
     }
 }

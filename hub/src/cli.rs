@@ -16,6 +16,7 @@ use tieup_store::durable;
 use tieup_store::journal::{LogVerifier, Origin, month_dir, months, verify_log};
 use tieup_store::tree;
 use tieup_web::complaint;
+use tieup_web::listener::told_to_end;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -278,8 +279,8 @@ async fn serve(hub: Hub) -> anyhow::Result<()> {
             Err(error) => eprint!("{}", complaint::render(error.as_ref())),
         }
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
+            ended = told_to_end() => {
+                ended?;
                 break;
             }
             Some(()) = changes.recv() => {}
@@ -297,8 +298,8 @@ async fn publish(hub: &Hub, only: &[SiteId], rejected: Rejected, watch: bool) ->
             eprint!("{}", complaint::render(error.as_ref()));
         }
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
+            ended = told_to_end() => {
+                ended?;
                 return Ok(());
             }
             Some(()) = changes.recv() => result = publish_once(hub, only, rejected).await,

@@ -1,12 +1,12 @@
-//! The releases that a partner holds, and which of them is live.
+//! The releases that a partner holds.
 //!
 //! ```text
-//! releases/live               the live release's number
 //! releases/42/record.json     where release 42 stands
 //! releases/42/manifest.json   and the other files it was staged with
 //! ```
 //!
-//! A release's folder appears whole or not at all. The file `live` is the one thing that decides what is served.
+//! A release's folder appears whole or not at all. Which release is live is not
+//! decided here: that is the daemon's one document `live.json`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,6 @@ pub const CONTRACT: &str = "contract.yaml";
 pub const METADATA: &str = "metadata";
 
 const RECORD: &str = "record.json";
-const LIVE: &str = "live";
 
 /// A folder of releases.
 ///
@@ -54,14 +53,6 @@ pub enum ReleasesError {
     /// A file of a release has the name that its record has.
     #[error("a release may not bring a file named `{RECORD}`")]
     ReservedName,
-    /// The file `live` does not hold a release's number.
-    #[error("`{text}` in {} is not a release's number", path.display())]
-    Live {
-        /// The file.
-        path: PathBuf,
-        /// What it holds.
-        text: String,
-    },
 }
 
 impl Releases {
@@ -116,24 +107,6 @@ impl Releases {
         versions.sort_unstable_by(|a, b| b.cmp(a));
         let record = |version| self.document(version).read()?.ok_or(ReleasesError::Missing(version));
         versions.into_iter().map(record).collect()
-    }
-
-    /// The live release, or `None` before the first.
-    pub fn live(&self) -> Result<Option<ReleaseVersion>, ReleasesError> {
-        let path = self.dir.join(LIVE);
-        let Some(bytes) = durable::read_file(&path)? else { return Ok(None) };
-        let text = String::from_utf8_lossy(&bytes);
-        let text = text.trim_end();
-        text.parse().map(Some).map_err(|_| ReleasesError::Live { path, text: text.to_owned() })
-    }
-
-    /// Makes a release that is here the live one.
-    ///
-    /// Durable on return. After a crash the one before or this one is live. Records are left as they are.
-    pub fn switch_live(&self, version: ReleaseVersion) -> Result<(), ReleasesError> {
-        let _guard = self.write();
-        self.check_present(version)?;
-        Ok(durable::write_file(&self.dir.join(LIVE), format!("{version}\n").as_bytes())?)
     }
 
     fn check_present(&self, version: ReleaseVersion) -> Result<(), ReleasesError> {
@@ -237,25 +210,18 @@ mod tests {
         for number in [2, 10, 9] {
             releases.stage(&record(number, "x"), &files("x")).unwrap();
         }
-        releases.switch_live(version(9)).unwrap();
         fs::create_dir(dir.path().join("releases/007")).unwrap();
         let listed: Vec<u64> = releases.list().unwrap().iter().map(|record| record.version.get()).collect();
         assert_eq!(listed, [10, 9, 2]);
     }
 
     #[test]
-    fn what_is_not_here_is_not_changed_or_switched_to() {
+    fn what_is_not_here_is_not_changed() {
         let dir = tempdir().unwrap();
         let releases = releases(&dir);
-        assert!(matches!(releases.switch_live(version(1)), Err(ReleasesError::Missing(_))));
         assert!(matches!(releases.set_record(&record(1, "x")), Err(ReleasesError::Missing(_))));
-        assert_eq!(releases.live().unwrap(), None);
         let reserved = BTreeMap::from([(name(RECORD), Vec::new())]);
         assert!(matches!(releases.stage(&record(1, "x"), &reserved), Err(ReleasesError::ReservedName)));
-        for bad in ["", "0", "-1", "one", "18446744073709551616"] {
-            fs::write(dir.path().join("releases/live"), bad).unwrap();
-            assert!(matches!(releases.live(), Err(ReleasesError::Live { .. })), "{bad}");
-        }
     }
 
     #[test]
@@ -273,20 +239,6 @@ mod tests {
                 assert_eq!(String::from_utf8(found).unwrap(), sentence, "{fault:?} {file}");
             }
             assert_eq!(again.list().unwrap().len(), 1);
-        });
-    }
-
-    #[test]
-    fn the_live_release_is_the_old_or_the_new_whatever_fails() {
-        at_every_step(|fault| {
-            let dir = tempdir().unwrap();
-            let first = releases(&dir);
-            first.stage(&record(1, "one"), &files("one")).unwrap();
-            first.stage(&record(2, "two"), &files("two")).unwrap();
-            first.switch_live(version(1)).unwrap();
-            let result = fault.during(|| first.switch_live(version(2)));
-            let live = releases(&dir).live().unwrap().unwrap().get();
-            assert!(live == 2 || (live == 1 && result.is_err()), "{fault:?}");
         });
     }
 

@@ -42,8 +42,10 @@ pub struct MergedFile {
 
 /// A merged site, its blobs stored durably.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(deny_unknown_fields)]
 pub struct Candidate {
+    /// The partner's own address, as its `site.yaml` gives it.
+    pub base_url: String,
     /// What would stand at each path.
     pub files: BTreeMap<SitePath, MergedFile>,
 }
@@ -106,7 +108,7 @@ impl Candidate {
             files.entry(path).or_insert(file);
         }
         merge.batch.sync()?;
-        Ok(Self { files })
+        Ok(Self { base_url: originals.base_url, files })
     }
 
     /// The candidate as the public server takes it.

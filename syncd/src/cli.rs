@@ -12,6 +12,7 @@ use tieup_protocol::period::Month;
 use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
 use tieup_store::journal::{LogSigner, Origin, month_dir, months, verify_log};
 use tieup_web::complaint;
+use tieup_web::listener::told_to_end;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -154,8 +155,8 @@ fn serve(config: &Config) -> anyhow::Result<()> {
         loop {
             prompt(&releases.borrow_and_update());
             tokio::select! {
-                interrupted = tokio::signal::ctrl_c() => {
-                    interrupted?;
+                ended = told_to_end() => {
+                    ended?;
                     break;
                 }
                 changed = releases.changed() => changed?,

@@ -41,6 +41,8 @@ pub fn compare(
         };
         paths.insert(path.clone(), changed);
     }
+    // Pages name their own site by its full address; that is no external host.
+    risks.hosts.retain(|host| !is_host_of(&candidate.base_url, host));
     Ok(Change { first: live.files.is_empty(), contract: None, paths, new_risks: risks.beyond(accepted) })
 }
 
@@ -75,6 +77,11 @@ pub fn diff(live: &Candidate, candidate: &Candidate, blobs: &BlobStore) -> Resul
         let _ = writeln!(text, "changed  {first}{alike}\n{hunks}");
     }
     Ok(text)
+}
+
+fn is_host_of(base_url: &str, host: &str) -> bool {
+    let own = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    own.split('/').next() == Some(host)
 }
 
 fn differing<'a>(live: &'a Candidate, candidate: &'a Candidate) -> Vec<&'a SitePath> {

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
@@ -59,6 +61,18 @@ impl Shutdown {
 impl Default for Shutdown {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Waits until this process is told to end: Ctrl-C, or SIGTERM as a service manager sends it.
+///
+/// # Errors
+/// When the operating system does not let the process listen for signals.
+pub async fn told_to_end() -> io::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminated.recv() => Ok(()),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::ids::SiteId;
 use crate::period::Zone;
+use crate::robots;
 use crate::yaml;
 
 /// Who made a contract and which version of it: `nationwide/harbor-shop@3`.
@@ -235,6 +236,10 @@ impl Contract {
     /// What does not parse, an unknown key included; two mounts for one path; a fee term that names an unknown meter.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostic> {
         let document: Document = yaml::parse(file, text)?;
+        check_robots(document.count.robots).map_err(|problem| {
+            let digest = document.count.robots.to_string();
+            Diagnostic { file: file.to_owned(), ..problem }.at_text(text, &digest)
+        })?;
         let not_acted_on = document.not_acted_on();
         let terms = Terms {
             count: document.count,
@@ -272,6 +277,15 @@ impl Contract {
     pub fn not_acted_on(&self) -> &[&'static str] {
         &self.not_acted_on
     }
+}
+
+/// A contract whose list of robots this version does not have cannot be counted under.
+fn check_robots(pinned: Digest) -> Result<(), Diagnostic> {
+    if robots::has_list(pinned) {
+        return Ok(());
+    }
+    let problem = Diagnostic::new("unknown-robots", "", "no list of robots here has this digest");
+    Err(problem.help(format!("pin the list of this version: \"{}\"", robots::list_digest())))
 }
 
 impl Document {
