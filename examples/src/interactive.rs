@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use tieup_generator::Watch;
 use tieup_hub::cli::describe;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Stdin};
 use tokio::sync::mpsc;
 
 use crate::deployment::{Deployment, RunningPartner};
-use crate::smoke::{Cast, Sources, approve_waiting};
+use crate::smoke::{Cast, Sources, approve_waiting, current_month};
 
 /// How often journals are fetched and statements made while the demo is up.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(10);
@@ -105,7 +105,8 @@ async fn press(deployment: &Deployment, cast: &Cast, key: &str) {
         Err(error) => return println!("{error}"),
     };
     let result = match key {
-        "a" => tokio::task::block_in_place(|| approve_waiting(shop)).map(|release| format!("release {} is live", release.version)),
+        "a" => tokio::task::block_in_place(|| approve_waiting(shop))
+            .map(|release| format!("release {} is live", release.version)),
         "r" => refuse(shop),
         "d" => tokio::task::block_in_place(|| Ok(shop.daemon.partner().publisher().diff(None)?)),
         "b" => tokio::task::block_in_place(|| {
@@ -134,7 +135,10 @@ async fn collect(deployment: &Deployment) {
         match collected.await {
             Ok(months) => {
                 for month in months.iter().filter(|month| month.added > 0) {
-                    println!("  journal of {id}: {} new entries verified and cosigned, {} in all", month.added, month.size);
+                    println!(
+                        "  journal of {id}: {} new entries verified and cosigned, {} in all",
+                        month.added, month.size
+                    );
                 }
             }
             Err(error) => print!("{}", complaint::render(error.as_ref())),
@@ -147,9 +151,7 @@ async fn statements(deployment: &Deployment) -> Result<String> {
     for (id, partner) in &deployment.partners {
         let row = deployment.hub.partner(id).await?;
         deployment.hub.collect(&row).await?;
-        let months = partner.daemon.partner().journal().months()?;
-        let month = months.last().copied().context("nothing has been logged yet: visit a page first")?;
-        let delivered = deployment.hub.statement(&row, month, Timestamp::now()).await?;
+        let delivered = deployment.hub.statement(&row, current_month(partner)?, Timestamp::now()).await?;
         text.push_str(&delivered.statement.text);
         text.push_str(&tieup_syncd::cli::describe(&delivered.verdict));
         text.push_str("\n\n");

@@ -122,11 +122,8 @@ impl Loop {
         for partner in [&cast.shop, &cast.region] {
             let invitation = deployment.hub.invite(partner, Timestamp::now()).await?;
             deployment.join(&invitation, &sources.site(partner)).await?;
-            let again = deployment.hub.database.redeem_invitation(
-                partner,
-                invitation.secret.fingerprint(),
-                Timestamp::now(),
-            );
+            let again =
+                deployment.hub.database.redeem_invitation(partner, invitation.secret.fingerprint(), Timestamp::now());
             ensure!(again.await? == tieup_hub::database::Redeemed::Used, "the token of `{partner}` is still good");
             let shown = deployment.hub.partner(partner).await?.compare_code;
             ensure!(shown == deployment.partner(partner)?.compare_code, "the two ends show different codes");
@@ -210,11 +207,10 @@ impl Loop {
         let shop = self.deployment.partner(&self.cast.shop)?;
         let waiting = shop.daemon.partner().publisher().staged()?;
         let reason = "there is no such day";
-        let mut publisher = shop.daemon.partner().publisher();
-        publisher.reject(waiting.version, waiting.manifest, reason.to_owned(), Timestamp::now())?;
-        drop(publisher);
+        let (version, manifest) = (waiting.version, waiting.manifest);
+        shop.daemon.partner().publisher().reject(version, manifest, reason.to_owned(), Timestamp::now())?;
         self.expect_without(shop.public, EDITED_PAGE, "thirty-first").await?;
-        match self.publish_to_shop_again().await? {
+        match self.publish_to(&self.cast.shop).await? {
             Outcome::RejectedBefore { reason: heard, .. } if heard == reason => {}
             other => bail!("main did not hear of the refusal: {other:?}"),
         }
@@ -297,7 +293,7 @@ impl Loop {
         let mut told = Vec::new();
         for (id, partner) in &self.deployment.partners {
             let row = self.deployment.hub.partner(id).await?;
-            let month = self.current_month(partner)?;
+            let month = current_month(partner)?;
             let delivered = self.deployment.hub.statement(&row, month, Timestamp::now()).await?;
             println!("{}", delivered.statement.text);
             ensure!(delivered.verdict == StatementVerdict::Identical, "{id}: {:?}", delivered.verdict);
@@ -306,11 +302,6 @@ impl Loop {
             told.push(format!("{id} {} identical", delivered.statement.total));
         }
         Ok(told.join(", "))
-    }
-
-    fn current_month(&self, partner: &RunningPartner) -> Result<Month> {
-        let months = partner.daemon.partner().journal().months()?;
-        months.last().copied().context("nothing has been logged")
     }
 
     async fn publish(&self) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>> {
@@ -326,10 +317,6 @@ impl Loop {
 
     async fn publish_to_shop(&self) -> Result<ReleaseRecord> {
         delivered(self.publish_to(&self.cast.shop).await?)
-    }
-
-    async fn publish_to_shop_again(&self) -> Result<Outcome> {
-        self.publish_to(&self.cast.shop).await
     }
 
     /// Replaces the last paragraph of a tie-up page.
@@ -362,6 +349,15 @@ pub fn approve_waiting(partner: &RunningPartner) -> Result<ReleaseRecord> {
     let mut publisher = partner.daemon.partner().publisher();
     let waiting = publisher.staged()?;
     Ok(publisher.approve(waiting.version, waiting.manifest, DecidedBy::Operator, Timestamp::now())?)
+}
+
+/// The month that a partner's journal is being written for.
+///
+/// # Errors
+/// When nothing has been logged.
+pub fn current_month(partner: &RunningPartner) -> Result<Month> {
+    let months = partner.daemon.partner().journal().months()?;
+    months.last().copied().context("nothing has been logged yet: visit a page first")
 }
 
 fn delivered(outcome: Outcome) -> Result<ReleaseRecord> {

@@ -186,7 +186,8 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn partner(&self, id: &SiteId) -> Result<Option<PartnerRow>, DatabaseError> {
-        let row = sqlx::query("SELECT * FROM partners WHERE id = ?").bind(id.as_str()).fetch_optional(&self.pool).await?;
+        let row =
+            sqlx::query("SELECT * FROM partners WHERE id = ?").bind(id.as_str()).fetch_optional(&self.pool).await?;
         row.as_ref().map(partner_from).transpose()
     }
 

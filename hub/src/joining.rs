@@ -67,7 +67,8 @@ fn read_contract(hub: &Hub, request: &JoinRequest) -> Result<String, Refusal> {
 
 async fn redeem(hub: &Hub, request: &JoinRequest) -> Result<(), Refusal> {
     let secret = request.secret.fingerprint();
-    let redeemed = hub.database.redeem_invitation(&request.partner, secret, Timestamp::now()).await.map_err(internal)?;
+    let redeemed =
+        hub.database.redeem_invitation(&request.partner, secret, Timestamp::now()).await.map_err(internal)?;
     let title = match redeemed {
         Redeemed::Accepted => return Ok(()),
         Redeemed::Used => "this token has been used already",

@@ -10,7 +10,7 @@ use tieup_generator::Site;
 use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{Manifest, TARGET};
-use tieup_protocol::wire::{BLOBS, BlobHeader, OFFER, Offer, STATUS, PartnerStatus, Staged, Wanted};
+use tieup_protocol::wire::{BLOBS, BlobHeader, OFFER, Offer, PartnerStatus, STATUS, Staged, Wanted};
 use tieup_web::client::{CallError, PeerClient};
 
 use crate::database::{PartnerRow, ReleaseRow};
@@ -124,12 +124,7 @@ impl Hub {
         Ok(status)
     }
 
-    async fn publish_to(
-        &self,
-        site: &Site,
-        partner: &PartnerRow,
-        rejected: Rejected,
-    ) -> Result<Outcome, PublishError> {
+    async fn publish_to(&self, site: &Site, partner: &PartnerRow, rejected: Rejected) -> Result<Outcome, PublishError> {
         let built = BuiltRelease::build(site, &partner.id).map_err(PublishError::Site)?;
         let before = self.database.newest_release(&partner.id).await.map_err(HubError::from)?;
         // A status that cannot be had shows again, with its cause, when the release is offered.
@@ -178,8 +173,8 @@ impl Hub {
                 Ok(Outcome::Delivered { release: outcome.0.release, blobs: outcome.1, sent: outcome.2 })
             }
             Err(source) => {
-                row.state = if source.problem().is_some() { "refused" } else { "unreachable" }.to_owned();
-                row.detail = source.to_string();
+                let state = if source.problem().is_some() { "refused" } else { "unreachable" };
+                row = ReleaseRow { state: state.to_owned(), detail: source.to_string(), ..row };
                 Err(PublishError::Push { partner: partner.id.clone(), version, source })
             }
         };
@@ -194,9 +189,8 @@ impl Hub {
     pub async fn sign(&self, manifest: &Manifest, contract: &str) -> Result<Offer, PublishError> {
         let signer = self.keys.release_signer().map_err(HubError::from)?;
         let signatures = signer.sign(manifest, Timestamp::now()).await?;
-        let text = String::from_utf8(manifest.to_bytes()).map_err(|_| {
-            HubError::Keys(KeyError::Damaged(TARGET.into(), "a manifest is UTF-8".to_owned()))
-        })?;
+        let text = String::from_utf8(manifest.to_bytes())
+            .map_err(|_| HubError::Keys(KeyError::Damaged(TARGET.into(), "a manifest is UTF-8".to_owned())))?;
         Ok(Offer {
             roots: Vec::new(),
             timestamp: signatures.timestamp,

@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tieup_fees::{JournalHead, Statement, StatementError, compute};
+use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::period::Month;
-use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::wire::{STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{JournalReader, Origin, ReadError, month_dir};
 use tieup_web::client::CallError;

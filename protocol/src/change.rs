@@ -70,7 +70,7 @@ pub struct Risks {
     pub hosts: BTreeSet<String>,
 }
 
-/// What [`compare_pages`] found.
+/// A page without its words: what must be equal for two pages to differ in text alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageShape {
     skeleton: Vec<String>,

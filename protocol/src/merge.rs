@@ -117,7 +117,8 @@ mod tests {
     }
 
     fn release(contract: &Contract, entries: &[(&str, EntryKind)]) -> Manifest {
-        let entry = |kind| Entry { blob: BlobRef::of(b"x"), kind, media_type: "text/html".to_owned(), slots: Vec::new() };
+        let entry =
+            |kind| Entry { blob: BlobRef::of(b"x"), kind, media_type: "text/html".to_owned(), slots: Vec::new() };
         Manifest {
             format: FORMAT,
             main: contract.id.main.clone(),

@@ -1,6 +1,6 @@
 //! Durable changes to the file system: each is there after a crash or never happened.
 //!
-//! Every change that this crate makes to a disk goes through [`step`], which names it in errors. The tests let each
+//! Every change that this crate makes to a disk goes through `step`, which names it in errors. The tests let each
 //! step fail there, before it takes effect and after.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -101,7 +101,8 @@ impl Journal {
         durable::create_dir_all(&setup.dir)?;
         let (sender, receiver) = channel();
         let dir = setup.dir.clone();
-        let thread = thread::spawn(move || Keeper { setup, open: None, dirty_since: None, closed: false }.run(&receiver));
+        let thread =
+            thread::spawn(move || Keeper { setup, open: None, dirty_since: None, closed: false }.run(&receiver));
         let key = Mutex::new(DailyKey::new(Timestamp::now().as_second(), &SystemRandomness));
         Ok((Self { sender: Mutex::new(sender), key, dir }, thread))
     }

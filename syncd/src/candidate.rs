@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{Framework, OutputFile, Originals, build_originals, fill_slots, sitemap};
+use tieup_generator::{Framework, Originals, OutputFile, build_originals, fill_slots, sitemap};
 use tieup_protocol::contract::{Contract, MeterClass, Owner};
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::index::IndexedPage;

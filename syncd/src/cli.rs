@@ -22,13 +22,18 @@ use crate::identity::Identity;
 
 /// The partner's daemon: takes in what the main site publishes, asks you, and serves your site.
 #[derive(Parser)]
-#[command(name = "syncd", version, arg_required_else_help = true, after_help = "\
+#[command(
+    name = "syncd",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
 Begin with the token that the main site gave you:
   syncd join TOKEN
   syncd run
 and when a release is waiting:
   syncd diff
-  syncd approve      (or: syncd reject --reason \"the price of the kettle is wrong\")")]
+  syncd approve      (or: syncd reject --reason \"the price of the kettle is wrong\")"
+)]
 struct Cli {
     /// The daemon's configuration.
     #[arg(long, global = true, default_value = "syncd.yaml")]
@@ -147,7 +152,9 @@ fn join(config: &Config, token: &str) -> anyhow::Result<()> {
 fn serve(config: &Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let bind = async |address: &str| TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"));
+        let bind = async |address: &str| {
+            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+        };
         let listeners = Listeners { public: bind(&config.public).await?, peer: bind(&config.peer).await? };
         let daemon = Daemon::start(config, listeners)?;
         println!("Serving visitors on http://{}/ and waiting for the main site on {}.", config.public, config.peer);
@@ -186,7 +193,8 @@ fn verify_logs(config: &Config, only: Option<Month>) -> anyhow::Result<()> {
     };
     for month in months {
         let origin = Origin::new(&identity.main, &identity.partner, month);
-        let log = verify_log(&month_dir(&journals, month), &origin, &key).with_context(|| format!("the journal of {month} does not verify"))?;
+        let log = verify_log(&month_dir(&journals, month), &origin, &key)
+            .with_context(|| format!("the journal of {month} does not verify"))?;
         println!("{month}: {} entries match the signed checkpoint, {} are newer", log.checkpoint.size(), log.unsigned);
     }
     Ok(())

@@ -53,7 +53,7 @@ pub fn compare(
 /// # Errors
 /// When a page of either site cannot be read.
 pub fn diff(live: &Candidate, candidate: &Candidate, blobs: &BlobStore) -> Result<String, ReadBlobError> {
-    let mut text = String::new();
+    let mut names = Vec::new();
     let mut groups: Vec<(String, Vec<&SitePath>)> = Vec::new();
     for path in differing(live, candidate) {
         let (old, new) = (live.files.get(path), candidate.files.get(path));
@@ -65,10 +65,14 @@ pub fn diff(live: &Candidate, candidate: &Candidate, blobs: &BlobStore) -> Resul
                     None => groups.push((hunks, vec![path])),
                 }
             }
-            (Some(_), Some(_)) => text.push_str(&format!("changed  {path}\n")),
-            (None, Some(new)) => text.push_str(&format!("new      {path} ({} bytes)\n", new.blob.length)),
-            _ => text.push_str(&format!("removed  {path}\n")),
+            (Some(_), Some(_)) => names.push(format!("changed  {path}")),
+            (None, Some(new)) => names.push(format!("new      {path} ({} bytes)", new.blob.length)),
+            _ => names.push(format!("removed  {path}")),
         }
+    }
+    let mut text = String::new();
+    for name in names {
+        let _ = writeln!(text, "{name}");
     }
     for (hunks, paths) in groups {
         let others = paths.len() - 1;

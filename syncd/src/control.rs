@@ -163,7 +163,7 @@ async fn converse(stream: UnixStream, partner: &Arc<Partner>) -> io::Result<()> 
     let mut line = String::new();
     tokio::io::BufReader::new(reader.take(MAX_COMMAND)).read_line(&mut line).await?;
     let answer = match serde_json::from_str(&line) {
-        Ok(command) => perform(command, partner).await,
+        Ok(command) => tokio::task::block_in_place(|| perform(command, partner)),
         Err(error) => Answer::Refused { causes: vec![format!("the command cannot be read: {error}")] },
     };
     let mut bytes = serde_json::to_vec(&answer).map_err(io::Error::other)?;
@@ -171,24 +171,17 @@ async fn converse(stream: UnixStream, partner: &Arc<Partner>) -> io::Result<()> 
     writer.write_all(&bytes).await
 }
 
-async fn perform(command: Command, partner: &Arc<Partner>) -> Answer {
-    if command == Command::Status {
-        return match partner.status().await {
-            Ok(status) => Answer::Status { status },
-            Err(error) => refused(&error),
-        };
-    }
-    tokio::task::block_in_place(|| decide(command, partner))
-}
-
-fn decide(command: Command, partner: &Partner) -> Answer {
+fn perform(command: Command, partner: &Partner) -> Answer {
     let now = Timestamp::now();
     let release = |result: Result<ReleaseRecord, PublishError>| match result {
         Ok(release) => Answer::Release { release },
         Err(error) => refused(&error),
     };
     match command {
-        Command::Status => Answer::Refused { causes: vec!["status is answered elsewhere".to_owned()] },
+        Command::Status => match partner.status() {
+            Ok(status) => Answer::Status { status },
+            Err(error) => refused(&error),
+        },
         Command::Diff { version } => match partner.publisher().diff(version) {
             Ok(text) => Answer::Diff { text },
             Err(error) => refused(&error),

@@ -135,8 +135,8 @@ impl Partner {
     ///
     /// # Errors
     /// When the state folder cannot be read.
-    pub async fn status(&self) -> Result<PartnerStatus, StatusError> {
-        let releases = tokio::task::block_in_place(|| self.publisher().releases())?;
+    pub fn status(&self) -> Result<PartnerStatus, StatusError> {
+        let releases = self.publisher().releases()?;
         Ok(PartnerStatus { partner: self.identity.partner.clone(), releases, journals: self.journal.months()? })
     }
 
@@ -259,7 +259,7 @@ async fn follow_originals(partner: Arc<Partner>, mut changes: mpsc::Receiver<()>
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
-            changed = changes.recv() => if changed.is_none() { return },
+            change = changes.recv() => if change.is_none() { return },
         }
         let refreshed = tokio::task::block_in_place(|| partner.publisher().refresh_originals());
         match refreshed {

@@ -181,7 +181,8 @@ impl Identity {
     ) -> Result<JoinGrant, JoinError> {
         let refused = |source| JoinError::Call { main: invitation.main.clone(), source };
         let config = joining_client(invitation.authority)?;
-        let client = PeerClient::new(config, main_tls_name(&invitation.main), &invitation.hub).await.map_err(refused)?;
+        let client =
+            PeerClient::new(config, main_tls_name(&invitation.main), &invitation.hub).await.map_err(refused)?;
         let message = JoinRequest {
             partner: invitation.partner.clone(),
             secret: invitation.secret.clone(),

@@ -42,13 +42,12 @@ pub fn router(partner: Arc<Partner>) -> Router {
 }
 
 async fn status(State(partner): State<Arc<Partner>>) -> Result<Json<PartnerStatus>, Refusal> {
-    partner.status().await.map(Json).map_err(|error| internal(&error))
+    tokio::task::block_in_place(|| partner.status()).map(Json).map_err(|error| internal(&error))
 }
 
 async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Json<Wanted>, Refusal> {
-    let offer: Offer = unpack(&packed).map_err(|error| {
-        Refusal::caused_by(StatusCode::BAD_REQUEST, "unreadable-offer", &error)
-    })?;
+    let offer: Offer =
+        unpack(&packed).map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "unreadable-offer", &error))?;
     let wanted = partner.intake().await.offer(offer).await;
     wanted.map(Json).map_err(|error| refuse_intake(&error))
 }
@@ -75,9 +74,8 @@ async fn tile(
     State(partner): State<Arc<Partner>>,
     Path((month, tile)): Path<(String, String)>,
 ) -> Result<Vec<u8>, Refusal> {
-    let not_found = |error: &(dyn std::error::Error + 'static)| {
-        Refusal::caused_by(StatusCode::NOT_FOUND, "no-such-tile", error)
-    };
+    let not_found =
+        |error: &(dyn std::error::Error + 'static)| Refusal::caused_by(StatusCode::NOT_FOUND, "no-such-tile", error);
     let path: TilePath = format!("tile/{tile}").parse().map_err(|error| not_found(&error))?;
     let reader = partner.journal().reader(parse_month(&month)?).map_err(|error| refuse_journal(&error))?;
     match tokio::task::block_in_place(|| reader.resource(path)) {
@@ -96,9 +94,9 @@ async fn statement(
     Json(notice): Json<StatementNotice>,
 ) -> Result<Json<StatementVerdict>, Refusal> {
     let verified = tokio::task::block_in_place(|| partner.take_statement(&notice));
-    verified.map(|(_, verdict)| Json(verdict)).map_err(|error| {
-        Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "statement-not-verified", &error)
-    })
+    verified
+        .map(|(_, verdict)| Json(verdict))
+        .map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "statement-not-verified", &error))
 }
 
 fn unpack(packed: &[u8]) -> io::Result<Offer> {

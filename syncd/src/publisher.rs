@@ -167,7 +167,8 @@ impl Publisher {
                 Decision::Auto => None,
             },
         };
-        for earlier in self.releases.list()?.iter().filter(|r| r.state == ReleaseState::Staged && r.version != version) {
+        for earlier in self.releases.list()?.iter().filter(|r| r.state == ReleaseState::Staged && r.version != version)
+        {
             self.releases.set_record(&earlier.supersede(now)?)?;
         }
         self.releases.stage(&record, &release.files)?;

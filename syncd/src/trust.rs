@@ -264,9 +264,7 @@ impl OfferedFiles {
 impl Transport for OfferedFiles {
     async fn fetch(&self, url: Url) -> Result<TransportStream, TransportError> {
         match self.0.get(url.path().trim_start_matches('/')) {
-            Some(bytes) if bytes.len() as u64 <= MAX_MANIFEST => {
-                Ok(Box::pin(stream::iter([Ok(bytes.clone())])))
-            }
+            Some(bytes) if bytes.len() as u64 <= MAX_MANIFEST => Ok(Box::pin(stream::iter([Ok(bytes.clone())]))),
             Some(_) => Err(TransportError::new(TransportErrorKind::Other, url)),
             None => Err(TransportError::new(TransportErrorKind::FileNotFound, url)),
         }

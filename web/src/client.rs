@@ -13,7 +13,7 @@ use tieup_protocol::wire::Problem;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the other end may stay silent during an answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The most bytes of a JSON answer.
 const MAX_ANSWER: usize = 64 << 20;
@@ -77,9 +77,9 @@ impl PeerClient {
     /// # Errors
     /// When the address does not resolve or the configuration is unusable.
     pub async fn new(config: ClientConfig, peer: String, address: &str) -> Result<Self, CallError> {
-        let resolved = tokio::net::lookup_host(address).await.and_then(|mut found| {
-            found.next().ok_or_else(|| std::io::Error::other("the name has no address"))
-        });
+        let resolved = tokio::net::lookup_host(address)
+            .await
+            .and_then(|mut found| found.next().ok_or_else(|| std::io::Error::other("the name has no address")));
         let address = resolved.map_err(|error| CallError::Address(address.to_owned(), error))?;
         let client = Client::builder()
             .tls_backend_preconfigured(config)

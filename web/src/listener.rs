@@ -108,11 +108,8 @@ pub async fn serve_plain<S, B>(
     accept(listener, shutdown.clone(), move |stream, peer| answer(stream, peer, service(peer), shutdown.clone())).await;
 }
 
-async fn accept<F>(
-    listener: TcpListener,
-    shutdown: Shutdown,
-    connection: impl Fn(TcpStream, SocketAddr) -> F,
-) where
+async fn accept<F>(listener: TcpListener, shutdown: Shutdown, connection: impl Fn(TcpStream, SocketAddr) -> F)
+where
     F: Future<Output = ()> + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -30,13 +30,7 @@ impl DailyKey {
     }
 
     /// The token of a visitor at `unix_seconds`; draws a new key when the (UTC) day is another.
-    pub fn token(
-        &mut self,
-        unix_seconds: i64,
-        address: IpAddr,
-        agent: &str,
-        random: &dyn Randomness,
-    ) -> VisitorToken {
+    pub fn token(&mut self, unix_seconds: i64, address: IpAddr, agent: &str, random: &dyn Randomness) -> VisitorToken {
         if self.day != unix_seconds.div_euclid(DAY) {
             *self = Self::new(unix_seconds, random);
         }

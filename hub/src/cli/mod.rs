@@ -1,0 +1,191 @@
+//! The command line: what an editor and a fee manager type, and what they read.
+
+mod partners;
+mod site;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::Month;
+use tieup_web::complaint;
+
+pub use self::site::describe;
+use crate::config::Config;
+use crate::partners::Hub;
+use crate::publish::Rejected;
+
+/// The main site: builds pages, publishes them to partners, collects their logs and computes their fees.
+#[derive(Parser)]
+#[command(
+    name = "tieup",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Begin in the folder of your site:
+  tieup init nationwide
+  tieup hub                       (and leave it running)
+  tieup partner invite harbor-shop
+  tieup publish
+and at the end of the month:
+  tieup log fetch
+  tieup fee statement harbor-shop 2026-11"
+)]
+struct Cli {
+    /// The hub's configuration.
+    #[arg(long, global = true, default_value = "tieup.yaml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON document.
+    Json,
+}
+
+#[derive(Args)]
+struct SiteArguments {
+    /// The folder with `site.yaml`.
+    #[arg(long, default_value = ".")]
+    site: PathBuf,
+    /// The folder with the themes; looked for beside the site and above it if left out.
+    #[arg(long)]
+    themes: Option<PathBuf>,
+    /// How errors are written.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make `tieup.yaml`, the keys and the database of a new main site.
+    Init {
+        /// The main site's name: lower-case letters, digits and hyphens.
+        main: SiteId,
+    },
+    /// Build the main site into a folder.
+    Build {
+        #[command(flatten)]
+        site: SiteArguments,
+        /// Where to.
+        #[arg(long, default_value = "public")]
+        out: PathBuf,
+        /// Use nothing from an earlier build. (Nothing is cached yet, so this changes nothing.)
+        #[arg(long)]
+        no_cache: bool,
+    },
+    /// Look for mistakes in the site and every partner's release, and build nothing.
+    Check {
+        #[command(flatten)]
+        site: SiteArguments,
+    },
+    /// Run the hub until Ctrl-C: partners join here, and the main site is served.
+    Hub,
+    /// Build and push to every partner what has changed for it.
+    Publish {
+        /// Only to these partners.
+        partners: Vec<SiteId>,
+        /// Send content that an operator rejected once more.
+        #[arg(long)]
+        again: bool,
+        /// Stay, and publish again whenever the site changes.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Show for every partner what is offered, staged, live or refused, and why.
+    Status,
+    /// Partners.
+    #[command(subcommand)]
+    Partner(PartnerAction),
+    /// The partners' access logs.
+    #[command(subcommand)]
+    Log(LogAction),
+    /// Fees.
+    #[command(subcommand)]
+    Fee(FeeAction),
+}
+
+#[derive(Subcommand)]
+enum PartnerAction {
+    /// Print a one-time token with which the partner joins.
+    Invite {
+        /// The partner's name, as in its contract.
+        partner: SiteId,
+    },
+    /// List the partners that have joined, with the code to compare.
+    List,
+}
+
+#[derive(Subcommand)]
+enum LogAction {
+    /// Fetch what is new from every partner, verify it and cosign it.
+    Fetch,
+    /// Hash every fetched entry again and compare with the signed checkpoints.
+    Verify,
+}
+
+#[derive(Subcommand)]
+enum FeeAction {
+    /// Compute a month's statement, hand it to the partner and show its verdict.
+    Statement {
+        /// The partner.
+        partner: SiteId,
+        /// The month, such as 2026-11.
+        month: Month,
+    },
+}
+
+/// Runs the command line of this process. Exit status 0: done, 1: failed, 2: wrong usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("{}", complaint::render(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    match &cli.action {
+        Action::Build { site: arguments, out, no_cache: _ } => return site::build(arguments, out),
+        Action::Check { site: arguments } => return site::check(arguments),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        match &cli.action {
+            Action::Init { main } => site::init(&cli.config, main).await,
+            Action::Hub => site::serve(open(cli).await?).await,
+            Action::Publish { partners, again, watch } => {
+                let rejected = if *again { Rejected::SendAgain } else { Rejected::Skip };
+                let hub = open(cli).await?;
+                if *watch {
+                    site::publish_on_change(&hub, partners, rejected).await
+                } else {
+                    site::publish(&hub, partners, rejected).await
+                }
+            }
+            Action::Status => partners::status(&open(cli).await?).await,
+            Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
+            Action::Log(LogAction::Fetch) => partners::fetch(&open(cli).await?).await,
+            Action::Log(LogAction::Verify) => partners::verify(&open(cli).await?).await,
+            Action::Fee(FeeAction::Statement { partner, month }) => {
+                partners::statement(&open(cli).await?, partner, *month).await
+            }
+            Action::Build { .. } | Action::Check { .. } => Ok(()),
+        }
+    })
+}
+
+async fn open(cli: &Cli) -> anyhow::Result<Hub> {
+    let config = Config::load(&cli.config)?;
+    Ok(Hub::open(config).await?)
+}

@@ -1,0 +1,102 @@
+//! What a fee manager does, and whoever looks after partners: invite, status, logs, statements.
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::Month;
+use tieup_protocol::wire::StatementVerdict;
+use tieup_store::journal::{LogVerifier, Origin, month_dir, months, verify_log};
+use tieup_web::complaint;
+
+use super::PartnerAction;
+use crate::partners::Hub;
+
+pub(super) async fn status(hub: &Hub) -> anyhow::Result<()> {
+    let partners = hub.database.partners().await?;
+    if partners.is_empty() {
+        println!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
+    }
+    for partner in partners {
+        let answer = hub.status(&partner).await;
+        let reached = if answer.is_ok() { "reached now" } else { "NOT reached" };
+        println!("{} at {} ({reached})", partner.id, partner.address);
+        for release in hub.database.releases(&partner.id).await? {
+            let since = release.since.strftime("%Y-%m-%d %H:%M UTC");
+            let detail = if release.detail.is_empty() { String::new() } else { format!(": {}", release.detail) };
+            println!("  release {:<4} {:<11} since {since}{detail}", release.version, release.state);
+        }
+        if let Err(error) = answer {
+            print!("{}", complaint::render(&error));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result<()> {
+    match action {
+        PartnerAction::Invite { partner } => {
+            let token = hub.invite(partner, Timestamp::now()).await?;
+            eprintln!("Give this token to `{partner}`. It is good once, within a week, while `tieup hub` is running:");
+            println!("{token}");
+        }
+        PartnerAction::List => {
+            for partner in hub.database.partners().await? {
+                let joined = partner.joined.strftime("%Y-%m-%d");
+                println!("{}  {}  joined {joined}  compare code {}", partner.id, partner.address, partner.compare_code);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn fetch(hub: &Hub) -> anyhow::Result<()> {
+    let mut failed = 0;
+    for partner in hub.database.partners().await? {
+        match hub.collect(&partner).await {
+            Ok(months) => {
+                for month in months {
+                    println!(
+                        "{} {}: {} new entries, {} in all, cosigned",
+                        partner.id, month.month, month.added, month.size
+                    );
+                }
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("{}:", partner.id);
+                eprint!("{}", complaint::render(&error));
+            }
+        }
+    }
+    if failed > 0 {
+        bail!("the journals of {failed} partners were not taken");
+    }
+    Ok(())
+}
+
+pub(super) async fn verify(hub: &Hub) -> anyhow::Result<()> {
+    for partner in hub.database.partners().await? {
+        let key: LogVerifier = partner.journal_key.parse().context("a partner's journal key cannot be used")?;
+        let folder = hub.mirrors(&partner);
+        for month in months(&folder)? {
+            let origin = Origin::new(&hub.config.main, &partner.id, month);
+            let log = verify_log(&month_dir(&folder, month), &origin, &key)
+                .with_context(|| format!("the journal {origin} does not verify"))?;
+            println!("{origin}: {} entries match the signed checkpoint", log.checkpoint.size());
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn statement(hub: &Hub, partner: &SiteId, month: Month) -> anyhow::Result<()> {
+    let partner = hub.partner(partner).await?;
+    let delivered = hub.statement(&partner, month, Timestamp::now()).await?;
+    print!("{}", delivered.statement.text);
+    match delivered.verdict {
+        StatementVerdict::Identical => println!("{}: identical", partner.id),
+        StatementVerdict::Different { line, main, partner: theirs } => {
+            bail!("`{}` computes another statement: line {line} is {main:?} here and {theirs:?} there", partner.id)
+        }
+    }
+    Ok(())
+}
