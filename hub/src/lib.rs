@@ -12,4 +12,5 @@ pub mod publish;
 pub mod release;
 pub mod server;
 pub mod signing;
+pub mod starter;
 pub mod statements;

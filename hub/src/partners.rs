@@ -50,7 +50,7 @@ pub enum HubError {
     #[error("`{0}` has not joined")]
     NotJoined(SiteId),
     /// No contract for it.
-    #[error("there is no contract for `{partner}`: write {}", file.display())]
+    #[error("there is no contract with `{partner}`: `tieup partner add {partner}` writes {}", file.display())]
     NoContract {
         /// The partner.
         partner: SiteId,

@@ -55,16 +55,20 @@ impl Server {
         Ok(Self { public: site, blobs, tasks, shutdown })
     }
 
-    /// Builds `site` and serves it in place of what was served before.
+    /// Builds `site` and serves it in place of what was served before. Returns how many files are served if that
+    /// changed anything.
     ///
     /// # Errors
     /// See [`ShowError`].
-    pub fn show(&self, site: &Site) -> Result<usize, ShowError> {
+    pub fn show(&self, site: &Site) -> Result<Option<usize>, ShowError> {
         let output = site.build_main().map_err(ShowError::Site)?;
         let live = store(&output, &self.blobs)?;
+        if *self.public.live() == live {
+            return Ok(None);
+        }
         let count = live.files.len();
         self.public.switch(live);
-        Ok(count)
+        Ok(Some(count))
     }
 
     /// Stops listening and waits until what was begun is done.

@@ -1,6 +1,7 @@
 //! The command line: what an operator types, and what they read.
 
-use std::path::PathBuf;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -10,6 +11,7 @@ use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::joining::Invitation;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
+use tieup_store::durable;
 use tieup_store::journal::{LogSigner, Origin, month_dir, months, verify_log};
 use tieup_web::complaint;
 use tieup_web::listener::told_to_end;
@@ -20,6 +22,22 @@ use crate::control::{Answer, Command, ask};
 use crate::daemon::{Daemon, Listeners};
 use crate::identity::Identity;
 
+/// The configuration that `syncd init` writes.
+const CONFIGURATION: &str = "\
+site: .                      # your own site: site.yaml, content/, static/, data/, slots/
+state: .syncd                # what the daemon keeps; nobody else writes there
+public: 127.0.0.1:8080       # where visitors are served
+peer: 127.0.0.1:7450         # where the main site calls; it must be reachable for it
+# address: shop.example:7450 # how the main site reaches `peer`, if that differs
+";
+
+/// The site that `syncd init` writes. Its pages go below `content/`, in the paths that the contract gives you.
+const SITE: &str = "\
+title: My shop
+base_url: https://www.example.com/
+language: en
+";
+
 /// The partner's daemon: takes in what the main site publishes, asks you, and serves your site.
 #[derive(Parser)]
 #[command(
@@ -27,7 +45,8 @@ use crate::identity::Identity;
     version,
     arg_required_else_help = true,
     after_help = "\
-Begin with the token that the main site gave you:
+Begin in an empty folder, with the token that the main site gave you:
+  syncd init
   syncd join TOKEN
   syncd run
 and when a release is waiting:
@@ -55,6 +74,8 @@ enum Format {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Write `syncd.yaml` and a `site.yaml` for your own pages, for you to change.
+    Init,
     /// Join a main site with the one-time token it gave you.
     Join {
         /// The token; it begins with `tieup1-`.
@@ -119,7 +140,11 @@ struct MonthArgument {
 /// Runs the command line of this process. Exit status 0: done, 1: failed, 2: wrong usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -130,6 +155,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
+    if let Action::Init = cli.action {
+        return init(&cli.config);
+    }
     let config = Config::load(&cli.config)?;
     match &cli.action {
         Action::Join { token } => join(&config, token),
@@ -137,6 +165,21 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Action::Log(LogAction::Verify(argument)) => verify_logs(&config, argument.month),
         other => operate(&config, cli.format, other),
     }
+}
+
+fn init(file: &Path) -> anyhow::Result<()> {
+    if file.exists() {
+        bail!("{} is there already; it is not replaced", file.display());
+    }
+    durable::write_file(file, CONFIGURATION.as_bytes())?;
+    println!("Wrote {}: read it, and put in the address at which the main site reaches you.", file.display());
+    let site = file.with_file_name("site.yaml");
+    if !site.exists() {
+        durable::write_file(&site, SITE.as_bytes())?;
+        println!("Wrote {}: put in your site's title and address.", site.display());
+    }
+    println!("Then: syncd join TOKEN");
+    Ok(())
 }
 
 fn join(config: &Config, token: &str) -> anyhow::Result<()> {

@@ -45,7 +45,7 @@ impl Config {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).map_err(|error| {
             Diagnostic::new("unreadable", &name, format!("the configuration cannot be read: {error}"))
-                .help("write one after the example in README.md, or name it with --config")
+                .help("make one with `syncd init`, or name it with --config")
         })?;
         let document: Document = yaml::parse(&name, &text)?;
         let folder = file.parent().unwrap_or(Path::new("."));

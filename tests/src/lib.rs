@@ -1,1 +1,37 @@
-//! tests
+//! The harness of every end-to-end test: a [`World`] is a main site and its partners in a temporary folder, each with
+//! its own keys, state and loopback ports, speaking real mutual TLS.
+//!
+//! It plays the people (editor, operators, visitors) and, with [`parcel`] and [`stranger`], those who mean harm. What
+//! should work and does not is a failed test, so the methods here panic and say what they were doing; those whose
+//! name begins with `try_` give the error instead. Tests need the runtime of several threads:
+//! `#[tokio::test(flavor = "multi_thread")]`.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a world that cannot be set up is a failed test")]
+
+pub mod contract;
+pub mod face;
+pub mod journal;
+pub mod parcel;
+pub mod raw;
+pub mod stranger;
+pub mod world;
+
+mod sources;
+
+pub use contract::Contract;
+pub use face::{Face, Kept};
+pub use sources::Plan;
+pub use world::World;
+
+/// An error as the person at the terminal reads it: with its causes and its hint.
+pub fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    tieup_web::complaint::render(error)
+}
+
+/// Fails unless `text` holds each of `parts`, and shows the whole text.
+#[track_caller]
+pub fn assert_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not said here:\n{text}");
+    }
+}

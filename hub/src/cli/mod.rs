@@ -3,6 +3,7 @@
 mod partners;
 mod site;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ use crate::publish::Rejected;
     after_help = "\
 Begin in the folder of your site:
   tieup init nationwide
+  tieup partner add harbor-shop   (and read the contract it writes)
   tieup hub                       (and leave it running)
   tieup partner invite harbor-shop
   tieup publish
@@ -112,6 +114,11 @@ enum Action {
 
 #[derive(Subcommand)]
 enum PartnerAction {
+    /// Write a contract with a new partner, for you to read and change.
+    Add {
+        /// The partner's name: lower-case letters, digits and hyphens.
+        partner: SiteId,
+    },
     /// Print a one-time token with which the partner joins.
     Invite {
         /// The partner's name, as in its contract.
@@ -143,7 +150,11 @@ enum FeeAction {
 /// Runs the command line of this process. Exit status 0: done, 1: failed, 2: wrong usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementVerdict;
@@ -10,6 +11,7 @@ use tieup_web::complaint;
 
 use super::PartnerAction;
 use crate::partners::Hub;
+use crate::starter;
 
 pub(super) async fn status(hub: &Hub) -> anyhow::Result<()> {
     let partners = hub.database.partners().await?;
@@ -34,6 +36,16 @@ pub(super) async fn status(hub: &Hub) -> anyhow::Result<()> {
 
 pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result<()> {
     match action {
+        PartnerAction::Add { partner } => {
+            let file = hub.contract_file(partner);
+            if file.exists() {
+                bail!("{} is there already; it is not replaced", file.display());
+            }
+            let month = Timestamp::now().to_zoned(TimeZone::UTC).date().first_of_month();
+            starter::write_contract(&file, &hub.config.main, partner, month)?;
+            println!("Wrote {}: read it, change what you have agreed on, then `tieup check`.", file.display());
+            println!("When both sides agree: tieup partner invite {partner}");
+        }
         PartnerAction::Invite { partner } => {
             let token = hub.invite(partner, Timestamp::now()).await?;
             eprintln!("Give this token to `{partner}`. It is good once, within a week, while `tieup hub` is running:");

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::partners::Hub;
 use crate::publish::{Outcome, PublishError, Rejected};
 use crate::server::Server;
+use crate::starter;
 
 pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
     if file.exists() {
@@ -31,10 +32,16 @@ pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
     );
     durable::write_file(file, text.as_bytes())?;
     let config = Config::load(file)?;
-    let keys = config.state.join("keys");
+    let (keys, site) = (config.state.join("keys"), config.site.clone());
     Hub::create(config).await?;
+    if !site.join("site.yaml").exists() {
+        starter::write_site(&site, main)?;
+        println!("Wrote a small site to begin with: site.yaml, content/, themes/plain/.");
+    }
     println!("Wrote {}, and keys in {}.", file.display(), keys.display());
-    println!("Keep a copy of that folder in a safe place: whoever has it can publish in your name.");
+    println!(
+        "Keep a copy of the keys in a safe place, and show them to nobody: whoever has them can publish in your name."
+    );
     Ok(())
 }
 
@@ -113,7 +120,8 @@ pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
     println!("Serving the main site on http://{}/; partners join on {}.", hub.config.public, hub.config.join);
     loop {
         match tokio::task::block_in_place(|| anyhow::Ok(server.show(&load_site(&hub)?)?)) {
-            Ok(files) => println!("{files} files are served."),
+            Ok(Some(files)) => println!("{files} files are served."),
+            Ok(None) => {}
             Err(error) => eprint!("{}", complaint::render(error.as_ref())),
         }
         tokio::select! {

@@ -1,0 +1,285 @@
+//! The world: a deployment in a temporary folder, and what people do in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+use tieup_examples::deployment::{Deployment, RunningPartner};
+use tieup_examples::smoke::{Cast, Sources, approve_waiting};
+use tieup_examples::visitor::{BROWSER, Page, Visitor};
+use tieup_generator::Site;
+use tieup_hub::collect::{CollectError, Collected};
+use tieup_hub::partners::Hub;
+use tieup_hub::publish::{Outcome, PublishError, Rejected};
+use tieup_hub::statements::Delivered;
+use tieup_protocol::approval::ReleaseRecord;
+use tieup_protocol::change::Change;
+use tieup_protocol::ids::SiteId;
+use tieup_syncd::daemon::{Daemon, Listeners, Partner};
+use tieup_syncd::publisher::PublishError as Refusal;
+use tokio::net::TcpListener;
+
+use crate::sources::{Plan, content_file, page, write};
+
+/// The name of the fixture's main site.
+pub const MAIN: &str = "lampworks";
+
+/// A main site and its partners, running.
+pub struct World {
+    deployment: Deployment,
+    browser: Visitor,
+    // Last, so that the folder outlives those who write to it.
+    folder: TempDir,
+}
+
+impl World {
+    /// A plan without pages and partners; [`Plan::start`] makes a world of it.
+    #[expect(clippy::new_ret_no_self, reason = "a world begins as a plan, and reads best so: World::new()...start()")]
+    pub fn new() -> Plan {
+        Plan::default()
+    }
+
+    /// The main site and the partners of this repository, joined; nothing is published yet.
+    pub async fn of_repository() -> Self {
+        let (sources, cast) = (Sources::of_repository(), Cast::new().unwrap_or_else(|error| panic!("{error:#}")));
+        let folder = new_folder();
+        let deployment = Deployment::start(folder.path(), &cast.main, &sources.site(&cast.main), &sources.themes).await;
+        let mut world = Self::begin(folder, deployment);
+        for partner in [&cast.shop, &cast.region] {
+            world.add(partner, &sources.site(partner)).await;
+        }
+        world
+    }
+
+    pub(crate) async fn start(plan: Plan) -> Self {
+        let folder = new_folder();
+        let sources = folder.path().join("sources");
+        plan.write(&sources);
+        let deployment =
+            Deployment::start(folder.path(), &site_id(MAIN), &sources.join("main"), &sources.join("themes")).await;
+        let mut world = Self::begin(folder, deployment);
+        for partner in plan.joining() {
+            world.add(&site_id(partner), &sources.join("partners").join(partner)).await;
+        }
+        world
+    }
+
+    fn begin(folder: TempDir, deployment: anyhow::Result<Deployment>) -> Self {
+        let deployment = deployment.unwrap_or_else(|error| panic!("the main site does not start: {error:#}"));
+        Self { deployment, browser: Visitor::new(BROWSER), folder }
+    }
+
+    async fn add(&mut self, partner: &SiteId, site: &Path) {
+        let added = self.deployment.add_partner(partner, site).await;
+        added.unwrap_or_else(|error| panic!("`{partner}` does not join: {error:#}"));
+    }
+
+    /// The temporary folder that everything lies in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The main site's hub.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.deployment.hub
+    }
+
+    /// A partner that has joined.
+    pub fn partner(&self, partner: &str) -> &RunningPartner {
+        self.deployment.partner(&site_id(partner)).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// The parts of a partner's running daemon.
+    pub fn daemon(&self, partner: &str) -> &Arc<Partner> {
+        self.partner(partner).daemon.partner()
+    }
+
+    /// A partner's state folder.
+    pub fn state(&self, partner: &str) -> PathBuf {
+        self.partner(partner).config.state.clone()
+    }
+
+    /// The main site as it stands on disk now.
+    pub fn site(&self) -> Site {
+        self.deployment.site().unwrap_or_else(|error| panic!("the main site cannot be read:\n{error:#}"))
+    }
+
+    /// Stops everything, in order.
+    pub async fn stop(self) {
+        self.deployment.stop().await;
+    }
+}
+
+/// What an editor of the main site does.
+impl World {
+    /// Replaces the words of a page of the main site, or adds the page.
+    pub fn edit(&self, path: &str, words: &str) {
+        self.write_main(&content_file(path), &page(path, words));
+    }
+
+    /// Writes a file below the main site's folder.
+    pub fn write_main(&self, file: &str, text: &str) {
+        write(&self.hub().config.site.join(file), text);
+    }
+
+    /// Writes a file below the folder of themes.
+    pub fn write_theme(&self, file: &str, text: &str) {
+        write(&self.hub().config.themes.join(file), text);
+    }
+
+    /// Replaces `old` by `new` in a file below the folder of themes.
+    pub fn restyle(&self, file: &str, old: &str, new: &str) {
+        let path = self.hub().config.themes.join(file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(text.contains(old), "{} does not hold {old:?}:\n{text}", path.display());
+        write(&path, &text.replace(old, new));
+    }
+
+    /// Publishes the main site as it stands to one partner, which takes the release in.
+    pub async fn publish(&self, partner: &str) -> ReleaseRecord {
+        match self.try_publish(partner).await {
+            Ok(Outcome::Delivered { release, .. }) => release,
+            Ok(other) => panic!("nothing was delivered to `{partner}`: {other:?}"),
+            Err(error) => panic!("publishing to `{partner}`:\n{}", crate::told(&error)),
+        }
+    }
+
+    /// Publishes the main site as it stands to one partner.
+    pub async fn try_publish(&self, partner: &str) -> Result<Outcome, PublishError> {
+        self.publish_with(partner, Rejected::Skip).await
+    }
+
+    /// Publishes to one partner, with a word on content that was rejected before.
+    pub async fn publish_with(&self, partner: &str, rejected: Rejected) -> Result<Outcome, PublishError> {
+        let outcomes = self.hub().publish(&self.site(), &[site_id(partner)], rejected).await;
+        let outcomes = outcomes.unwrap_or_else(|error| panic!("publishing to `{partner}`:\n{}", crate::told(&error)));
+        let (_, outcome) = outcomes.into_iter().next().unwrap_or_else(|| panic!("`{partner}` was left out"));
+        outcome
+    }
+
+    /// Publishes the main site as it stands to every partner, which all take their releases in.
+    pub async fn publish_to_all(&self) {
+        let outcomes = self.hub().publish(&self.site(), &[], Rejected::Skip).await;
+        for (partner, outcome) in outcomes.unwrap_or_else(|error| panic!("publishing:\n{}", crate::told(&error))) {
+            outcome.unwrap_or_else(|error| panic!("publishing to `{partner}`:\n{}", crate::told(&error)));
+        }
+    }
+
+    /// Fetches, verifies and cosigns what `partner` has logged.
+    pub async fn collect(&self, partner: &str) -> Vec<Collected> {
+        let collected = self.try_collect(partner).await;
+        collected.unwrap_or_else(|error| panic!("collecting from `{partner}`:\n{}", crate::told(&error)))
+    }
+
+    /// Fetches, verifies and cosigns what `partner` has logged.
+    pub async fn try_collect(&self, partner: &str) -> Result<Vec<Collected>, CollectError> {
+        let row = self.hub().partner(&site_id(partner)).await;
+        self.hub().collect(&row.unwrap_or_else(|error| panic!("`{partner}` at the hub: {error}"))).await
+    }
+
+    /// Makes the statement of the month that `partner` logs now, and hands it over.
+    pub async fn statement(&self, partner: &str) -> Delivered {
+        let row = self.hub().partner(&site_id(partner)).await;
+        let row = row.unwrap_or_else(|error| panic!("`{partner}` at the hub: {error}"));
+        let delivered = self.hub().statement(&row, self.month(partner), Timestamp::now()).await;
+        delivered.unwrap_or_else(|error| panic!("the statement of `{partner}`:\n{}", crate::told(&error)))
+    }
+}
+
+/// What a partner's operator does.
+impl World {
+    /// Every release at `partner`, newest first.
+    pub fn releases(&self, partner: &str) -> Vec<ReleaseRecord> {
+        let releases = self.daemon(partner).publisher().releases();
+        releases.unwrap_or_else(|error| panic!("the releases of `{partner}`: {error}"))
+    }
+
+    /// Approves the release that waits.
+    pub fn approve(&self, partner: &str) -> ReleaseRecord {
+        approve_waiting(self.partner(partner)).unwrap_or_else(|error| panic!("approving at `{partner}`: {error:#}"))
+    }
+
+    /// Refuses the release that waits.
+    pub fn reject(&self, partner: &str, reason: &str) -> ReleaseRecord {
+        let mut publisher = self.daemon(partner).publisher();
+        let waiting = publisher.staged().unwrap_or_else(|error| panic!("rejecting at `{partner}`: {error}"));
+        let rejected = publisher.reject(waiting.version, waiting.manifest, reason.to_owned(), Timestamp::now());
+        rejected.unwrap_or_else(|error| panic!("rejecting at `{partner}`: {error}"))
+    }
+
+    /// Publishes to `partner` and approves there.
+    pub async fn go_live(&self, partner: &str) -> ReleaseRecord {
+        self.publish(partner).await;
+        self.approve(partner)
+    }
+
+    /// Goes back to the release that was live before.
+    pub fn roll_back(&self, partner: &str) -> ReleaseRecord {
+        let restored = self.daemon(partner).publisher().roll_back(None, Timestamp::now());
+        restored.unwrap_or_else(|error| panic!("rolling back at `{partner}`: {error}"))
+    }
+
+    /// Replaces the words of an original, or adds it, and merges; the daemon would do so by itself a moment later.
+    pub fn edit_original(&self, partner: &str, path: &str, words: &str) -> Result<Change, Refusal> {
+        write(&self.partner(partner).config.site.join(content_file(path)), &page(path, words));
+        self.daemon(partner).publisher().refresh_originals()
+    }
+
+    /// Stops a daemon and starts it again.
+    pub async fn restart(&mut self, partner: &str) {
+        self.restart_after(partner, |_| {}).await;
+    }
+
+    /// Stops a daemon, lets `meanwhile` at its state folder, and starts it again on the same ports.
+    pub async fn restart_after(&mut self, partner: &str, meanwhile: impl FnOnce(&Path)) {
+        let id = site_id(partner);
+        let running = self.deployment.partners.remove(&id).unwrap_or_else(|| panic!("`{partner}` is not running"));
+        running.daemon.stop().await;
+        meanwhile(&running.config.state);
+        let listeners = Listeners { public: bind(running.public).await, peer: bind(running.peer).await };
+        let daemon = Daemon::start(&running.config, listeners);
+        let daemon =
+            daemon.unwrap_or_else(|error| panic!("`{partner}` does not start again:\n{}", crate::told(&error)));
+        self.deployment.partners.insert(id, RunningPartner { daemon, ..running });
+    }
+}
+
+/// What visitors do.
+impl World {
+    /// Asks `partner` for a page as a desktop browser.
+    pub async fn get(&self, partner: &str, path: &str) -> Page {
+        self.visit(partner, path, &self.browser).await
+    }
+
+    /// Asks `partner` for a page as `visitor`.
+    pub async fn visit(&self, partner: &str, path: &str, visitor: &Visitor) -> Page {
+        let page = visitor.get(self.partner(partner).public, path).await;
+        page.unwrap_or_else(|error| panic!("GET {path} at `{partner}`: {error:#}"))
+    }
+
+    /// Fails unless the page at `path` is there and says `words`.
+    pub async fn assert_shows(&self, partner: &str, path: &str, words: &str) {
+        let page = self.get(partner, path).await;
+        assert!(
+            page.status == 200 && page.text.contains(words),
+            "{path} at `{partner}` does not say {words:?} but {}: {}",
+            page.status,
+            page.text
+        );
+    }
+}
+
+/// The name as the product's type.
+pub fn site_id(name: &str) -> SiteId {
+    name.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn bind(address: std::net::SocketAddr) -> TcpListener {
+    TcpListener::bind(address).await.unwrap_or_else(|error| panic!("the port of {address} is not free again: {error}"))
+}
+
+fn new_folder() -> TempDir {
+    tempfile::Builder::new().prefix("tieup-test-").tempdir().unwrap_or_else(|error| panic!("no folder: {error}"))
+}
