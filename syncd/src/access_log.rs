@@ -3,9 +3,10 @@
 //! Visits that arrive together are written together. A checkpoint is signed, and everything before it made durable,
 //! at most a second after a visit.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -80,7 +81,11 @@ pub struct Journal {
     sender: Mutex<Sender<Message>>,
     key: Mutex<DailyKey>,
     dir: PathBuf,
+    readers: Readers,
 }
+
+/// A reader of each month that has been asked for or written; opening one reads the whole log.
+type Readers = Arc<Mutex<BTreeMap<Month, JournalReader>>>;
 
 /// An entry, and whom to tell that it has been written.
 type PendingVisit = (AccessEntry, oneshot::Sender<Result<(), NotLogged>>);
@@ -100,11 +105,13 @@ impl Journal {
     pub fn start(setup: JournalSetup) -> Result<(Self, thread::JoinHandle<()>), DiskError> {
         durable::create_dir_all(&setup.dir)?;
         let (sender, receiver) = channel();
-        let dir = setup.dir.clone();
-        let thread =
-            thread::spawn(move || Keeper { setup, open: None, dirty_since: None, closed: false }.run(&receiver));
+        let (dir, readers) = (setup.dir.clone(), Readers::default());
+        let shared = readers.clone();
+        let thread = thread::spawn(move || {
+            Keeper { setup, readers: shared, open: None, dirty_since: None, closed: false }.run(&receiver)
+        });
         let key = Mutex::new(DailyKey::new(Timestamp::now().as_second(), &SystemRandomness));
-        Ok((Self { sender: Mutex::new(sender), key, dir }, thread))
+        Ok((Self { sender: Mutex::new(sender), key, dir, readers }, thread))
     }
 
     /// The months of which there is a journal, oldest first.
@@ -115,7 +122,7 @@ impl Journal {
         months(&self.dir)
     }
 
-    /// A reader of one month.
+    /// A reader of one month, which sees what is appended later too.
     ///
     /// # Errors
     /// When there is no journal of that month or it cannot be read.
@@ -123,7 +130,14 @@ impl Journal {
         if !self.months()?.contains(&month) {
             return Err(JournalError::NoMonth(month));
         }
-        Ok(JournalReader::open(month_dir(&self.dir, month))?)
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        match readers.get(&month) {
+            Some(reader) => Ok(reader.clone()),
+            None => {
+                let reader = JournalReader::open(month_dir(&self.dir, month))?;
+                Ok(readers.entry(month).or_insert(reader).clone())
+            }
+        }
     }
 
     /// A signed checkpoint over everything that has been logged in `month` so far.
@@ -204,6 +218,7 @@ impl Randomness for SystemRandomness {
 /// The thread's state: the month that is being written, and since when it has entries without a checkpoint.
 struct Keeper {
     setup: JournalSetup,
+    readers: Readers,
     open: Option<(Month, JournalWriter)>,
     dirty_since: Option<Instant>,
     closed: bool,
@@ -301,6 +316,7 @@ impl Keeper {
             durable::create_dir_all(&dir)?;
             let origin = Origin::new(&self.setup.main, &self.setup.partner, month);
             let writer = JournalWriter::open(&dir, origin, self.setup.signer.clone())?;
+            self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(month, writer.reader());
             self.open = Some((month, writer));
         }
         self.open.as_mut().map(|(_, writer)| writer).ok_or(JournalError::Closed)

@@ -48,7 +48,10 @@ pub struct Identity {
 /// Why a join failed. Nothing was kept.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// The partner has joined before.
+    /// The identity that is there cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The folder is another partner's, or another main's.
     #[error("this folder already belongs to `{partner}`, a partner of `{main}`")]
     AlreadyJoined {
         /// The main site it joined.
@@ -114,16 +117,20 @@ pub struct Joined {
 impl Identity {
     /// Joins main by a one-time token: makes the keys, pins main's root and gets a certificate.
     ///
+    /// A partner that has joined this main before keeps its keys, so that its journal goes on, and gets a new
+    /// certificate. The root that it pinned then stays pinned.
+    ///
     /// `address` is where main will reach this daemon. Durable on return.
     ///
     /// # Errors
     /// See [`JoinError`]. The token is used up only if main accepted it.
     pub async fn join(state: &Path, invitation: &Invitation, address: &str) -> Result<Joined, JoinError> {
-        if let Ok(existing) = Self::load(state) {
-            return Err(JoinError::AlreadyJoined { main: existing.main, partner: existing.partner });
-        }
-        let request = KeyRequest::create(&invitation.partner)?;
-        let journal_key = LogSigner::from_seed(&journal_name(invitation), &random()?)?;
+        let before = match Self::load(state) {
+            Ok(before) => Some(before),
+            Err(LoadError::NotJoined) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let (request, journal_key) = keys(before.as_ref(), invitation)?;
         let grant = Self::ask(invitation, &request, address, journal_key.verifier().to_string()).await?;
         if certificate_digest(&grant.authority)? != invitation.authority {
             return Err(JoinError::WrongGrant);
@@ -140,7 +147,7 @@ impl Identity {
             key: request.key,
             certificate: grant.certificate,
             authority: grant.authority,
-            root: grant.root,
+            root: before.map_or(grant.root, |before| before.root),
             contract: grant.contract,
             cosigner_key: grant.cosigner_key,
             journal_key: journal_key.to_private_text(),
@@ -198,6 +205,20 @@ impl Identity {
         let bytes = serde_json::to_vec_pretty(self).expect("an identity is text and a time, so it always serializes");
         durable::create_dir_all(state)?;
         Ok(durable::write_private_file(&file, &bytes)?)
+    }
+}
+
+/// The keys to join with: those of the earlier join to the same main, or new ones.
+fn keys(before: Option<&Identity>, invitation: &Invitation) -> Result<(KeyRequest, LogSigner), JoinError> {
+    match before {
+        Some(before) if before.main == invitation.main && before.partner == invitation.partner => {
+            Ok((KeyRequest::again(&before.partner, &before.key)?, before.journal_key.parse()?))
+        }
+        Some(other) => Err(JoinError::AlreadyJoined { main: other.main.clone(), partner: other.partner.clone() }),
+        None => {
+            let journal_key = LogSigner::from_seed(&journal_name(invitation), &random()?)?;
+            Ok((KeyRequest::create(&invitation.partner)?, journal_key))
+        }
     }
 }
 

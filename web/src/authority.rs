@@ -143,10 +143,21 @@ impl KeyRequest {
     /// # Errors
     /// Only if the cryptographic library fails.
     pub fn create(partner: &SiteId) -> Result<Self, AuthorityError> {
-        let key = KeyPair::generate().map_err(AuthorityError::Authority)?;
+        Self::for_key(partner, &KeyPair::generate().map_err(AuthorityError::Authority)?)
+    }
+
+    /// The request for a key that was made before, so that a new certificate replaces an old one.
+    ///
+    /// # Errors
+    /// When `key` is no PKCS #8 PEM of a key that the library supports.
+    pub fn again(partner: &SiteId, key: &str) -> Result<Self, AuthorityError> {
+        Self::for_key(partner, &KeyPair::from_pem(key).map_err(AuthorityError::Authority)?)
+    }
+
+    fn for_key(partner: &SiteId, key: &KeyPair) -> Result<Self, AuthorityError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = named(partner.as_str());
-        let csr = params.serialize_request(&key).map_err(AuthorityError::Authority)?;
+        let csr = params.serialize_request(key).map_err(AuthorityError::Authority)?;
         Ok(Self {
             key: key.serialize_pem(),
             csr: csr.pem().map_err(AuthorityError::Authority)?,

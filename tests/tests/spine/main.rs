@@ -2,4 +2,20 @@
 
 #![cfg(test)]
 
+mod hostile;
 mod the_loop;
+
+use tieup_tests::{Contract, World};
+
+/// Two partners that inherit pages; at `north` release 1 is live beside an original, and nothing waits.
+async fn settled() -> World {
+    let world = World::new()
+        .main_page("/about/", "We mend lamps.")
+        .contract("north", Contract::inherited())
+        .original("north", "/local/", "Our own shelf.")
+        .contract("south", Contract::inherited())
+        .start()
+        .await;
+    world.go_live("north").await;
+    world
+}

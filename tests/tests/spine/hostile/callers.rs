@@ -1,0 +1,117 @@
+//! Callers without the right certificate, at both ends.
+
+use std::time::{Duration, SystemTime};
+
+use tieup_protocol::wire::{
+    BLOBS, COSIGNATURE, Cosigned, JOURNAL, OFFER, PartnerStatus, STATEMENT, STATUS, Staged, StatementNotice,
+    StatementStatus, StatementVerdict, Wanted,
+};
+use tieup_syncd::identity::Identity;
+use tieup_tests::parcel::{BlobStream, pack};
+use tieup_tests::{Kept, World, assert_says, raw, told};
+use tieup_web::authority::PemPair;
+use tieup_web::client::{CallError, PeerClient};
+
+use crate::settled;
+
+/// What both ends say when a handshake fails.
+const NOT_ACCEPTED: &str = "cannot be reached, or one end did not accept the other's certificate";
+
+/// Every call that main may make, each with content that would be taken from main.
+async fn try_everything(world: &World, client: &PeerClient) -> Vec<(&'static str, CallError)> {
+    let offer = serde_json::to_vec(&world.offer("north", 2).await).unwrap();
+    let month = world.month("north");
+    let notice = StatementNotice { month, size: 0, status: StatementStatus::Draft, statement: String::new() };
+    let cosigned = Cosigned { month, note: String::new() };
+    vec![
+        (STATUS, client.get::<PartnerStatus>(STATUS).await.unwrap_err()),
+        (OFFER, client.post_body::<Wanted>(OFFER, pack(&offer)).await.unwrap_err()),
+        (BLOBS, client.put_body::<Staged>(BLOBS, BlobStream::default().packed()).await.unwrap_err()),
+        (STATEMENT, client.post::<StatementVerdict>(STATEMENT, &notice).await.unwrap_err()),
+        (COSIGNATURE, client.post::<()>(COSIGNATURE, &cosigned).await.unwrap_err()),
+        (JOURNAL, client.get_bytes(&format!("{JOURNAL}/{month}/checkpoint")).await.unwrap_err()),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_13_failed_authentication_changes_nothing() {
+    let world = settled().await;
+    world.edit("/about/", "Visit the stranger's shop.");
+    let before = world.face("north").await;
+    let tomorrow = SystemTime::now() + Duration::from_hours(24);
+    let strangers = [
+        ("main's certificate, expired", world.call_as(&world.expired_main(), "north").await),
+        ("main's certificate, not valid yet", world.call_as(&world.main_issued_at(tomorrow), "north").await),
+        ("a certificate in main's name by another authority", world.call_as(&world.foreign_main(), "north").await),
+        ("another partner's certificate", world.call_as(&world.partner_identity("south"), "north").await),
+        ("the partner's own certificate", world.call_as(&world.partner_identity("north"), "north").await),
+        ("no certificate", world.call_as_nobody("north").await),
+    ];
+    for (who, client) in strangers {
+        for (path, error) in try_everything(&world, &client).await {
+            assert!(error.problem().is_none(), "{who} got as far as an answer to {path}: {}", told(&error));
+            assert_says(&told(&error), &["north.partner.lampworks.tieup.internal", NOT_ACCEPTED]);
+        }
+    }
+    world.assert_unchanged("north", &before, Kept::All).await;
+    world.go_live("north").await;
+    world.assert_shows("north", "/about/", "Visit the stranger's shop.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_13_the_reason_for_a_refused_certificate_is_told() {
+    let world = settled().await;
+    let expired = world.call_as(&world.expired_main(), "north").await.get::<PartnerStatus>(STATUS).await.unwrap_err();
+    assert_says(&told(&expired), &[NOT_ACCEPTED, "caused by: received fatal alert: CertificateExpired"]);
+    let nobody = world.call_as_nobody("north").await.get::<PartnerStatus>(STATUS).await.unwrap_err();
+    assert_says(&told(&nobody), &[NOT_ACCEPTED, "caused by: received fatal alert: CertificateRequired"]);
+    let foreign = world.call_as(&world.foreign_main(), "north").await.get::<PartnerStatus>(STATUS).await.unwrap_err();
+    assert_says(&told(&foreign), &[NOT_ACCEPTED, "caused by: received fatal alert: "]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_13_main_refuses_a_partner_without_its_certificate() {
+    let mut world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    let before = world.face("north").await;
+    let cases: [(&str, fn(&World) -> PemPair, &str); 3] = [
+        ("expired", |world| world.expired_partner("north"), "certificate expired"),
+        ("by another authority", |world| world.foreign_partner("north"), "invalid peer certificate"),
+        ("of another partner", own_pair_of_south, "not valid for name"),
+    ];
+    for (which, pair, cause) in cases {
+        let pair = pair(&world);
+        let kept = std::fs::read(world.state("north").join("identity.json")).unwrap();
+        world.restart_after("north", |state| put_certificate(state, &pair)).await;
+        let error = world.try_publish("north").await.unwrap_err();
+        assert_says(&told(&error), &["was not published to `north`", NOT_ACCEPTED, cause]);
+        world.restart_after("north", |state| std::fs::write(state.join("identity.json"), kept).unwrap()).await;
+        let row = world.hub().database.newest_release(&"north".parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!(row.state, "unreachable", "what main keeps of a partner whose certificate is {which}");
+        world.assert_unchanged("north", &before, Kept::All).await;
+    }
+}
+
+fn own_pair_of_south(world: &World) -> PemPair {
+    let identity = world.daemon("south").identity();
+    PemPair { certificate: identity.certificate.clone(), key: identity.key.clone() }
+}
+
+/// Replaces the certificate that a partner shows.
+fn put_certificate(state: &std::path::Path, pair: &PemPair) {
+    let identity = Identity::load(state).unwrap();
+    let changed = Identity { certificate: pair.certificate.clone(), key: pair.key.clone(), ..identity };
+    std::fs::write(state.join("identity.json"), serde_json::to_vec(&changed).unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_speaks_no_tls_hears_no_http() {
+    let world = settled().await;
+    let before = world.face("north").await;
+    let hub = world.hub().config.join.parse().unwrap();
+    for port in [world.partner("north").peer, hub] {
+        let answer = raw::request(port, "GET", STATUS, &[]).await;
+        assert_eq!((answer.status, answer.body.as_str()), (0, ""), "{answer:?}");
+    }
+    world.assert_unchanged("north", &before, Kept::All).await;
+}

@@ -1,0 +1,7 @@
+//! Those who mean harm, and things gone wrong: each is refused in words a person understands, and nothing changes.
+
+mod blobs;
+mod callers;
+mod journals;
+mod offers;
+mod tokens;

@@ -1,0 +1,340 @@
+//! Offers over main's own line that are not what main's release keys signed, or not for this partner, or too old.
+
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, Timestamp};
+use tieup_hub::keys::KeyFolder;
+use tieup_hub::signing::ReleaseSigner;
+use tieup_protocol::manifest::{Manifest, SlotRange};
+use tieup_protocol::wire::{OFFER, Offer, Wanted};
+use tieup_tests::parcel::{self, bomb, pack, release, send_blobs};
+use tieup_tests::world::site_id;
+use tieup_tests::{Contract, Kept, World, assert_says, told};
+
+use crate::settled;
+
+/// Fails unless `north` refuses the offer as a problem of this kind in these words, and stays as it is.
+async fn assert_refused(world: &World, offer: &Offer, kind: &str, says: &[&str]) {
+    let before = world.face("north").await;
+    let error = parcel::offer(&world.call("north").await, offer).await.unwrap_err();
+    let problem = error.problem().unwrap_or_else(|| panic!("no problem response: {}", told(&error)));
+    assert_eq!(problem.kind, format!("tieup:{kind}"), "{}", told(&error));
+    assert_says(&told(&error), says);
+    world.assert_unchanged("north", &before, Kept::All).await;
+}
+
+/// The text with the character at `at` replaced by another of the same kind.
+fn with_one_changed(text: &str, at: usize) -> String {
+    let old = char::from(text.as_bytes()[at]);
+    let new = match old {
+        'a' => 'b',
+        'A' => 'B',
+        '0' => '1',
+        c if c.is_ascii_lowercase() => 'a',
+        c if c.is_ascii_uppercase() => 'A',
+        c if c.is_ascii_digit() => '0',
+        _ => 'x',
+    };
+    format!("{}{new}{}", &text[..at], &text[at + 1..])
+}
+
+/// Where `needle` stands in `text`.
+fn position(text: &str, needle: &str) -> usize {
+    text.find(needle).unwrap_or_else(|| panic!("{needle:?} is not in {text}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_with_one_byte_changed_is_refused() {
+    let world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    let genuine = world.offer("north", 2).await;
+    let text = &genuine.manifest;
+    let places = [
+        ("the first byte", 0),
+        ("the last byte", text.len() - 1),
+        ("the middle", text.len() / 2),
+        ("a digest", position(text, "blake3:") + 20),
+        ("a length", position(text, "\"length\":") + 9),
+        ("a path", position(text, "/about/") + 1),
+        ("the version", position(text, "\"version\":2") + 10),
+        ("the partner", position(text, "north")),
+        ("the contract", position(text, "@1") + 1),
+        ("a media type", position(text, "text/html")),
+        ("a kind", position(text, "\"page\"") + 1),
+    ];
+    for (place, at) in places {
+        let altered = Offer { manifest: with_one_changed(text, at), ..genuine.clone() };
+        println!("{place}: {}", &altered.manifest[at.saturating_sub(10)..(at + 10).min(text.len())]);
+        assert_refused(&world, &altered, "altered-manifest", &["the manifest is not the one that main signed"]).await;
+    }
+    for manifest in [format!("{text} "), text[..text.len() - 1].to_owned(), String::new()] {
+        let altered = Offer { manifest, ..genuine.clone() };
+        assert_refused(&world, &altered, "altered-manifest", &["the manifest is not the one that main signed"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_with_one_byte_changed_is_refused() {
+    let world = settled().await;
+    let genuine = world.offer("north", 2).await;
+    let before = world.face("north").await;
+    let client = world.call("north").await;
+    let fields: [(&str, fn(&mut Offer) -> &mut String); 3] = [
+        ("timestamp", |offer| &mut offer.timestamp),
+        ("snapshot", |offer| &mut offer.snapshot),
+        ("targets", |offer| &mut offer.targets),
+    ];
+    for (name, field) in fields {
+        let length = field(&mut genuine.clone()).len();
+        for at in (0..length).step_by(length / 20) {
+            let mut altered = genuine.clone();
+            let text = field(&mut altered);
+            // A change of a blank or a bracket is one of the text alone, which the hash over it still tells.
+            *text = with_one_changed(text, at);
+            let error = parcel::offer(&client, &altered).await.map(|_| (name, at)).unwrap_err();
+            let problem = error.problem().unwrap_or_else(|| panic!("no problem response: {}", told(&error)));
+            assert_eq!(problem.kind, "tieup:bad-signature", "byte {at} of {name}: {}", told(&error));
+            assert_says(&told(&error), &["signatures do not verify against the pinned root of `lampworks`"]);
+        }
+    }
+    world.assert_unchanged("north", &before, Kept::All).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_tls_key_publishes_nothing() {
+    let world = settled().await;
+    world.edit("/about/", "Visit the thief's shop.");
+    let thief = KeyFolder::new(&world.folder().join("thief"), &site_id("lampworks"));
+    thief.create().await.unwrap();
+    let manifest = world.manifest("north", 2);
+    let forged = sign_with(&thief.release_signer().unwrap(), &world, &manifest, Timestamp::now()).await;
+    let says = ["signatures do not verify against the pinned root of `lampworks`"];
+    assert_refused(&world, &forged, "bad-signature", &says).await;
+    let with_root = Offer { roots: vec![thief.root().unwrap()], ..forged };
+    assert_refused(&world, &with_root, "bad-signature", &says).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_out_of_date_is_refused() {
+    let world = settled().await;
+    let signer = world.hub().keys.release_signer().unwrap();
+    let manifest = world.manifest("north", 2);
+    let a_month_ago = Timestamp::now() - SignedDuration::from_hours(24 * 31);
+    let stale = sign_with(&signer, &world, &manifest, a_month_ago).await;
+    let says = ["the release's timestamp metadata has expired: main must publish again"];
+    assert_refused(&world, &stale, "expired-metadata", &says).await;
+}
+
+async fn sign_with(signer: &ReleaseSigner, world: &World, manifest: &Manifest, now: Timestamp) -> Offer {
+    let signatures = signer.sign(manifest, now).await.unwrap();
+    Offer {
+        roots: Vec::new(),
+        timestamp: signatures.timestamp,
+        snapshot: signatures.snapshot,
+        targets: signatures.targets,
+        manifest: String::from_utf8(manifest.to_bytes()).unwrap(),
+        contract: world.built("north").contract().to_owned(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_older_than_the_live_one_is_refused() {
+    let world = settled().await;
+    let first = world.offer("north", 1).await;
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    let says = ["release 1 is older than release 2, which this partner already has"];
+    assert_refused(&world, &first, "older-release", &says).await;
+    let second = world.offer("north", 2).await;
+    let old_content = Offer { manifest: first.manifest.clone(), ..second.clone() };
+    assert_refused(&world, &old_content, "altered-manifest", &["the manifest is not the one that main signed"]).await;
+    let mixed = Offer { targets: first.targets, ..second };
+    assert_refused(&world, &mixed, "bad-signature", &["do not verify"]).await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_older_than_one_that_was_only_seen_is_refused() {
+    let world = settled().await;
+    let second = world.offer("north", 2).await;
+    let third = world.offer("north", 3).await;
+    parcel::offer(&world.call("north").await, &third).await.unwrap();
+    let says = ["release 2 is older than release 3, which this partner already has"];
+    assert_refused(&world, &second, "older-release", &says).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_live_release_offered_again_stays_live() {
+    let world = settled().await;
+    let again = world.offer("north", 1).await;
+    let before = world.face("north").await;
+    let client = world.call("north").await;
+    parcel::offer(&client, &again).await.unwrap();
+    let staged = send_blobs(&client, pack(b"")).await.unwrap();
+    assert_eq!(staged.release, before.releases[0], "what main hears of a release that is live");
+    world.assert_unchanged("north", &before, Kept::AllButTrust).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_release_offered_again_stays_rejected() {
+    let world = settled().await;
+    world.edit("/about/", "We mend nothing.");
+    let rejected = world.offer("north", 2).await;
+    world.publish("north").await;
+    world.reject("north", "we do mend");
+    let before = world.face("north").await;
+    let client = world.call("north").await;
+    parcel::offer(&client, &rejected).await.unwrap();
+    let staged = send_blobs(&client, pack(b"")).await.unwrap();
+    assert_eq!(staged.release, before.releases[0], "what main hears of a release that was rejected");
+    world.assert_unchanged("north", &before, Kept::AllButTrust).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_content_under_the_live_number_is_refused() {
+    let world = settled().await;
+    world.edit("/about/", "We mend nothing.");
+    let other = world.offer("north", 1).await;
+    let before = world.face("north").await;
+    let client = world.call("north").await;
+    let wanted = parcel::offer(&client, &other).await.unwrap();
+    let built = world.built("north");
+    let stream = wanted
+        .blobs
+        .iter()
+        .fold(parcel::BlobStream::default(), |stream, blob| stream.blob(blob, built.blob(&blob.digest).unwrap()));
+    let error = send_blobs(&client, stream.packed()).await.unwrap_err();
+    assert_says(&told(&error), &["release 1 is live here with other content"]);
+    world.assert_unchanged("north", &before, Kept::AllButTrust).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_for_another_partner_is_refused() {
+    let world = settled().await;
+    let for_south = world.offer("south", 2).await;
+    let says = ["the release is from `lampworks` for `south`, not for this partner"];
+    assert_refused(&world, &for_south, "misdirected-release", &says).await;
+    let of_another_main = Manifest { main: site_id("candleworks"), ..world.manifest("north", 2) };
+    let offer = world.sign(&of_another_main, world.built("north").contract()).await;
+    assert_refused(&world, &offer, "misdirected-release", &["the release is from `candleworks` for `north`"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_that_the_manifest_does_not_name_is_refused() {
+    let world = settled().await;
+    let genuine = world.offer("north", 2).await;
+    let other_terms = genuine.contract.replace("inherited: 50000", "inherited: 90000");
+    let blank_more = format!("{}\n", genuine.contract);
+    let of_south = world.built("south").contract().to_owned();
+    for contract in [other_terms, blank_more, of_south] {
+        let altered = Offer { contract, ..genuine.clone() };
+        let says = ["the release names contract lampworks/north@1, but another document came with it"];
+        assert_refused(&world, &altered, "unusable-contract", &says).await;
+    }
+    let unreadable = Offer { contract: genuine.contract.replace("slots:", "slot:"), ..genuine.clone() };
+    let says =
+        ["the contract that came with the release cannot be used", "unknown key `slot`", "did you mean `slots`?"];
+    assert_refused(&world, &unreadable, "unusable-contract", &says).await;
+    let under_south = Manifest { contract: world.manifest("south", 2).contract, ..world.manifest("north", 2) };
+    let offer = world.sign(&under_south, world.built("south").contract()).await;
+    assert_refused(&world, &offer, "unusable-contract", &["lampworks/south@1", "another document"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_changed_under_its_number_is_refused() {
+    let world = settled().await;
+    let greedy = Contract::inherited().auto(r#"[{paths: "/**", only: any}]"#);
+    world.write_main("partners/north/contract.yaml", &greedy.text("north"));
+    world.edit("/about/", "Nobody was asked.");
+    let before = world.face("north").await;
+    let error = world.try_publish("north").await.unwrap_err();
+    assert_says(
+        &told(&error),
+        &["release 2 was not published to `north`", "contract lampworks/north@1", "higher version"],
+    );
+    world.assert_unchanged("north", &before, Kept::AllButTrust).await;
+    world.write_main("partners/north/contract.yaml", &greedy.version(2).text("north"));
+    let staged = world.publish("north").await;
+    assert_says(staged.waits_for.as_deref().unwrap_or_default(), &["the contract changes from version 1 to 2"]);
+    world.assert_shows("north", "/about/", "We mend lamps.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_manifest_that_makes_no_sense_is_refused() {
+    let world = settled().await;
+    let contract = world.built("north").contract().to_owned();
+    let mut slot_outside = world.manifest("north", 2);
+    let page = slot_outside.entries.get_mut(&"/about/".parse().unwrap()).unwrap();
+    page.slots = vec![SlotRange { name: "nav".to_owned(), at: page.blob.length, length: 1 }];
+    let offer = world.sign(&slot_outside, &contract).await;
+    assert_refused(&world, &offer, "invalid-manifest", &["/about/: slot `nav` lies outside its page"]).await;
+    let later = Manifest { format: 2, ..world.manifest("north", 2) };
+    let offer = world.sign(&later, &contract).await;
+    assert_refused(&world, &offer, "invalid-manifest", &["the manifest has format 2; this version reads format 1"])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_53_main_cannot_publish_into_the_partners_mount() {
+    let world = settled().await;
+    let before = world.face("north").await;
+    let mut manifest = world.manifest("north", 2);
+    let about = manifest.entries[&"/about/".parse().unwrap()].clone();
+    manifest.entries.insert("/local/".parse().unwrap(), about.clone());
+    manifest.entries.insert("/local/offers/".parse().unwrap(), about);
+    let offer = world.sign(&manifest, world.built("north").contract()).await;
+    let client = world.call("north").await;
+    parcel::offer(&client, &offer).await.unwrap();
+    let error = send_blobs(&client, pack(b"")).await.unwrap_err();
+    let says = [
+        "/local/ is claimed by main site `lampworks` (release 2) and by partner `north`",
+        "content/local.md",
+        "/local/offers/ is claimed by main site `lampworks` (release 2)",
+        "contract lampworks/north@1 gives `/local/` to partner `north`",
+        "hint: move the page, or change the mounts in a new version of the contract",
+    ];
+    assert_says(&told(&error), &says);
+    assert_eq!(error.problem().map(|problem| problem.status), Some(409));
+    world.assert_unchanged("north", &before, Kept::AllButTrust).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_offer_is_refused() {
+    let world = settled().await;
+    let before = world.face("north").await;
+    let client = world.call("north").await;
+    let genuine = serde_json::to_string(&world.offer("north", 2).await).unwrap();
+    let cases = [
+        ("not compressed", genuine.clone().into_bytes()),
+        ("nothing", Vec::new()),
+        ("cut off", pack(genuine.as_bytes())[..200].to_vec()),
+        ("no JSON", pack(b"an offer you cannot refuse")),
+        ("a further key", pack(genuine.replacen('{', "{\"hurry\":true,", 1).as_bytes())),
+        ("more after it", pack(format!("{genuine}{genuine}").as_bytes())),
+    ];
+    for (what, body) in cases {
+        let error = client.post_body::<Wanted>(OFFER, body).await.map(|_| what).unwrap_err();
+        let kind = error.problem().map(|problem| problem.kind.clone());
+        assert_eq!(kind.as_deref(), Some("tieup:unreadable-offer"), "{what}: {}", told(&error));
+    }
+    world.assert_unchanged("north", &before, Kept::All).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_unpacks_to_gigabytes_is_given_up_in_time() {
+    let world = settled().await;
+    let before = world.face("north").await;
+    let client = world.call("north").await;
+    for (what, start, filler) in [("a text without end", "{\"contract\":\"", b'a'), ("blanks without end", "", b' ')] {
+        let packed = bomb(start.as_bytes(), filler, 1024);
+        let mut told_of = String::new();
+        let began = std::time::Instant::now();
+        let error = client.post_body::<Wanted>(OFFER, packed).await.map(|_| what).unwrap_err();
+        let _ = write!(told_of, "{what}: {:?}: {}", began.elapsed(), told(&error));
+        println!("{told_of}");
+        let kind = error.problem().map(|problem| problem.kind.clone());
+        assert_eq!(kind.as_deref(), Some("tieup:unreadable-offer"), "{told_of}");
+    }
+    world.assert_unchanged("north", &before, Kept::All).await;
+    assert_eq!(release(1), world.releases("north")[0].version);
+}
