@@ -106,10 +106,8 @@ impl Journal {
         durable::create_dir_all(&setup.dir)?;
         let (sender, receiver) = channel();
         let (dir, readers) = (setup.dir.clone(), Readers::default());
-        let shared = readers.clone();
-        let thread = thread::spawn(move || {
-            Keeper { setup, readers: shared, open: None, dirty_since: None, closed: false }.run(&receiver)
-        });
+        let keeper = Keeper { setup, readers: readers.clone(), open: None, dirty_since: None, closed: false };
+        let thread = thread::spawn(move || keeper.run(&receiver));
         let key = Mutex::new(DailyKey::new(Timestamp::now().as_second(), &SystemRandomness));
         Ok((Self { sender: Mutex::new(sender), key, dir, readers }, thread))
     }
@@ -131,13 +129,12 @@ impl Journal {
             return Err(JournalError::NoMonth(month));
         }
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        match readers.get(&month) {
-            Some(reader) => Ok(reader.clone()),
-            None => {
-                let reader = JournalReader::open(month_dir(&self.dir, month))?;
-                Ok(readers.entry(month).or_insert(reader).clone())
-            }
+        if let Some(reader) = readers.get(&month) {
+            return Ok(reader.clone());
         }
+        let reader = JournalReader::open(month_dir(&self.dir, month))?;
+        readers.insert(month, reader.clone());
+        Ok(reader)
     }
 
     /// A signed checkpoint over everything that has been logged in `month` so far.

@@ -91,7 +91,9 @@ async fn metadata_with_one_byte_changed_is_refused() {
             let text = field(&mut altered);
             // A change of a blank or a bracket is one of the text alone, which the hash over it still tells.
             *text = with_one_changed(text, at);
-            let error = parcel::offer(&client, &altered).await.map(|_| (name, at)).unwrap_err();
+            let context = field(&mut altered).clone();
+            let context = &context[at.saturating_sub(30)..(at + 30).min(length)];
+            let error = parcel::offer(&client, &altered).await.map(|_| (name, at, context)).unwrap_err();
             let problem = error.problem().unwrap_or_else(|| panic!("no problem response: {}", told(&error)));
             assert_eq!(problem.kind, "tieup:bad-signature", "byte {at} of {name}: {}", told(&error));
             assert_says(&told(&error), &["signatures do not verify against the pinned root of `lampworks`"]);
