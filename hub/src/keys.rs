@@ -46,7 +46,7 @@ pub enum KeyError {
     #[error("{0} already holds keys; they are not replaced")]
     Exists(PathBuf),
     /// There are no keys yet.
-    #[error("{0} holds no keys")]
+    #[error("{0} holds no keys: make them with `tieup init`, or put back your copy of them")]
     Missing(PathBuf),
     /// A key is unusable.
     #[error("{0} cannot be used: {1}")]

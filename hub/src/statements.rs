@@ -7,7 +7,8 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
-use tieup_store::journal::{JournalReader, Origin, ReadError, month_dir};
+use tieup_store::durable::DiskError;
+use tieup_store::journal::{JournalReader, Origin, ReadError, month_dir, months};
 use tieup_web::client::CallError;
 
 use crate::database::{DatabaseError, PartnerRow, StatementRow};
@@ -34,6 +35,9 @@ pub enum StatementFailure {
     /// Main's copy of the journal cannot be read.
     #[error("main's copy of the journal cannot be read")]
     Read(#[from] ReadError),
+    /// Main's copies of the journals cannot be listed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// Nothing has been collected.
     #[error("no journal of {0} has been collected: run `tieup log fetch` first")]
     NotCollected(Month),
@@ -64,7 +68,11 @@ impl Hub {
         now: Timestamp,
     ) -> Result<Delivered, StatementFailure> {
         let contract = self.contract_in_force(partner).await?;
-        let reader = JournalReader::open(month_dir(&self.mirrors(partner), month))?;
+        let mirrors = self.mirrors(partner);
+        if !months(&mirrors)?.contains(&month) {
+            return Err(StatementFailure::NotCollected(month));
+        }
+        let reader = JournalReader::open(month_dir(&mirrors, month))?;
         if reader.cosigned()?.is_none() {
             return Err(StatementFailure::NotCollected(month));
         }

@@ -234,6 +234,9 @@ fn verify_logs(config: &Config, only: Option<Month>) -> anyhow::Result<()> {
         Some(month) => vec![month],
         None => months(&journals)?,
     };
+    if months.is_empty() {
+        println!("No visit has been logged yet.");
+    }
     for month in months {
         let origin = Origin::new(&identity.main, &identity.partner, month);
         let log = verify_log(&month_dir(&journals, month), &origin, &key)

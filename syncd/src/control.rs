@@ -100,7 +100,7 @@ pub enum Answer {
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Nobody listens.
-    #[error("no daemon is running in {0}")]
+    #[error("no daemon is running behind {0}: start it with `syncd run`")]
     NotRunning(String, #[source] io::Error),
     /// The line broke.
     #[error("the daemon did not answer")]

@@ -95,13 +95,13 @@ pub enum JoinError {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// No join yet.
-    #[error("this partner has not joined a main site yet")]
+    #[error("this partner has not joined a main site yet: ask it for a token, then `syncd join TOKEN`")]
     NotJoined,
     /// The file is unreadable.
     #[error("{0} cannot be read")]
     Read(PathBuf, #[source] std::io::Error),
     /// The file is damaged.
-    #[error("{0} is damaged: join again with a new token")]
+    #[error("{0} is damaged: put back a copy of it, or move it away and join again with a new token")]
     Damaged(PathBuf, #[source] serde_json::Error),
 }
 

@@ -1,6 +1,6 @@
 //! What main may ask of the daemon, over mutual TLS. The listener has verified that it is main who asks.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -28,6 +28,17 @@ use crate::publisher::PublishError;
 /// The most bytes of a compressed offer.
 const MAX_PACKED_OFFER: usize = 64 << 20;
 
+/// Why a body is not an offer.
+#[derive(Debug, thiserror::Error)]
+enum UnreadableOffer {
+    #[error("the offer cannot be unpacked")]
+    Zstd(#[from] io::Error),
+    #[error("the offer unpacks to more than {MAX_OFFER} bytes")]
+    TooLong,
+    #[error("the offer cannot be read")]
+    Json(#[from] serde_json::Error),
+}
+
 /// The daemon's answers to main.
 pub fn router(partner: Arc<Partner>) -> Router {
     Router::new()
@@ -46,8 +57,8 @@ async fn status(State(partner): State<Arc<Partner>>) -> Result<Json<PartnerStatu
 }
 
 async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Json<Wanted>, Refusal> {
-    let offer: Offer =
-        unpack(&packed).map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "unreadable-offer", &error))?;
+    let unpacked = tokio::task::block_in_place(|| unpack(&packed));
+    let offer = unpacked.map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "unreadable-offer", &error))?;
     let wanted = partner.intake().await.offer(offer).await;
     wanted.map(Json).map_err(|error| refuse_intake(&error))
 }
@@ -99,9 +110,14 @@ async fn statement(
         .map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "statement-not-verified", &error))
 }
 
-fn unpack(packed: &[u8]) -> io::Result<Offer> {
-    let stream = zstd::Decoder::new(packed)?;
-    Ok(serde_json::from_reader(io::Read::take(stream, MAX_OFFER))?)
+/// Unpacked whole before it is parsed: reading byte by byte from the decoder would take many times as long.
+fn unpack(packed: &[u8]) -> Result<Offer, UnreadableOffer> {
+    let mut text = Vec::new();
+    zstd::Decoder::new(packed)?.take(MAX_OFFER + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_OFFER {
+        return Err(UnreadableOffer::TooLong);
+    }
+    Ok(serde_json::from_slice(&text)?)
 }
 
 fn parse_month(text: &str) -> Result<Month, Refusal> {

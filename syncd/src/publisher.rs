@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, IllegalStep, ReleaseRecord, ReleaseState};
 use tieup_protocol::change::{Change, Risks};
-use tieup_protocol::contract::{Contract, Decision};
+use tieup_protocol::contract::{Contract, ContractId, Decision};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_store::blobs::{BlobStore, ReadBlobError};
@@ -93,6 +93,12 @@ pub enum PublishError {
     /// A kept release is damaged.
     #[error("release {0} cannot be read back")]
     Damaged(ReleaseVersion, #[source] Box<OfferRefused>),
+    /// A number that has been decided on came again with other content.
+    #[error("release {0} is {1} here with other content: changed content needs a higher number")]
+    Decided(ReleaseVersion, &'static str),
+    /// The contract is neither the one in force nor a later one.
+    #[error("contract {0} is not the one in force here: changed terms need a higher version than {live}", live = .1.version)]
+    ContractNotLater(ContractId, ContractId),
 }
 
 impl Publisher {
@@ -146,14 +152,20 @@ impl Publisher {
 
     /// Stages a release whose blobs are all here: says what it would change, and makes it live if a rule says so.
     ///
-    /// Durable on return. A release that waited before is superseded.
+    /// Durable on return. A release that waited before is superseded. One that was decided on stays as it is, so that
+    /// an offer sent twice revives nothing.
     ///
     /// # Errors
-    /// When release and originals conflict; then nothing is staged.
+    /// When release and originals conflict, or the contract was changed under its number; then nothing is staged.
     pub fn stage(&mut self, release: &Verified<Release>, now: Timestamp) -> Result<ReleaseRecord, PublishError> {
+        let version = release.manifest.version;
+        if let Some(decided) = self.releases.record(version)?.filter(|record| record.state != ReleaseState::Staged) {
+            let same = decided.manifest == release.digest;
+            return if same { Ok(decided) } else { Err(PublishError::Decided(version, decided.state.word())) };
+        }
+        self.check_contract(&release.contract)?;
         let candidate = Candidate::build(release, &self.site, &self.blobs)?;
         let change = self.change(release, &candidate)?;
-        let version = release.manifest.version;
         let decision = release.contract.approval.decide(&change);
         let record = ReleaseRecord {
             version,
@@ -278,6 +290,16 @@ impl Publisher {
         let after = release.contract.id.version;
         let contract = before.filter(|before| *before != after).map(|before| (before, after));
         Ok(Change { contract, first: self.live.version.is_none(), ..change })
+    }
+
+    /// Terms change only under a higher version, which the operator is then asked about.
+    fn check_contract(&self, offered: &Contract) -> Result<(), PublishError> {
+        match self.contract()? {
+            Some(live) if live.digest() != offered.digest() && offered.id.version <= live.id.version => {
+                Err(PublishError::ContractNotLater(offered.id.clone(), live.id))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The one step: builds the site of `version` and replaces the live document by it.

@@ -57,10 +57,9 @@ impl World {
 impl Face {
     /// What is otherwise in `now`, a line for each.
     fn differences(&self, now: &Self, kept: Kept) -> Vec<String> {
-        let paths = self.pages.keys().chain(now.pages.keys());
-        let changed = paths.filter(|path| self.pages.get(*path) != now.pages.get(*path));
+        let paths: BTreeSet<&String> = self.pages.keys().chain(now.pages.keys()).collect();
+        let changed = paths.into_iter().filter(|path| self.pages.get(*path) != now.pages.get(*path));
         let mut found: Vec<String> = changed.map(|path| format!("the public page {path}")).collect();
-        found.dedup();
         if self.releases != now.releases {
             found.push(format!("the releases, from {:?}\nto {:?}", self.releases, now.releases));
         }

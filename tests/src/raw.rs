@@ -34,8 +34,12 @@ impl RawAnswer {
 /// Asks for `target`, which is sent as it is, by `method` with these further header lines; the connection is closed
 /// after the answer.
 pub async fn request(site: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> RawAnswer {
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    send(site, &format!("{method} {target} HTTP/1.1\r\nhost: {site}\r\nconnection: close\r\n{lines}\r\n")).await
+    let mut text = format!("{method} {target} HTTP/1.1\r\nhost: {site}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    text.push_str("\r\n");
+    send(site, &text).await
 }
 
 /// Sends these bytes and reads the answer to its end.

@@ -1,6 +1,7 @@
 //! The world: a deployment in a temporary folder, and what people do in it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ use tieup_hub::statements::Delivered;
 use tieup_protocol::approval::ReleaseRecord;
 use tieup_protocol::change::Change;
 use tieup_protocol::ids::SiteId;
-use tieup_syncd::daemon::{Daemon, Listeners, Partner};
+use tieup_syncd::config::Config;
+use tieup_syncd::daemon::{Daemon, Listeners, Partner, StartError};
 use tieup_syncd::publisher::PublishError as Refusal;
 use tokio::net::TcpListener;
 
@@ -32,6 +34,18 @@ pub struct World {
     browser: Visitor,
     // Last, so that the folder outlives those who write to it.
     folder: TempDir,
+}
+
+/// A partner whose daemon is stopped: all that is needed to start it again.
+pub struct Halted {
+    id: SiteId,
+    config_file: PathBuf,
+    /// The daemon's configuration.
+    pub config: Config,
+    public: SocketAddr,
+    peer: SocketAddr,
+    /// The code that both ends showed after the join.
+    pub compare_code: String,
 }
 
 impl World {
@@ -137,6 +151,12 @@ impl World {
         write(&path, &text.replace(old, new));
     }
 
+    /// Replaces what the main site itself serves by the site as it stands.
+    pub fn show_main(&self) {
+        let shown = self.deployment.server.show(&self.site());
+        shown.unwrap_or_else(|error| panic!("the main site is not served:\n{}", crate::told(&error)));
+    }
+
     /// Publishes the main site as it stands to one partner, which takes the release in.
     pub async fn publish(&self, partner: &str) -> ReleaseRecord {
         match self.try_publish(partner).await {
@@ -234,15 +254,39 @@ impl World {
 
     /// Stops a daemon, lets `meanwhile` at its state folder, and starts it again on the same ports.
     pub async fn restart_after(&mut self, partner: &str, meanwhile: impl FnOnce(&Path)) {
-        let id = site_id(partner);
-        let running = self.deployment.partners.remove(&id).unwrap_or_else(|| panic!("`{partner}` is not running"));
-        running.daemon.stop().await;
-        meanwhile(&running.config.state);
-        let listeners = Listeners { public: bind(running.public).await, peer: bind(running.peer).await };
-        let daemon = Daemon::start(&running.config, listeners);
-        let daemon =
-            daemon.unwrap_or_else(|error| panic!("`{partner}` does not start again:\n{}", crate::told(&error)));
-        self.deployment.partners.insert(id, RunningPartner { daemon, ..running });
+        let halted = self.halt(partner).await;
+        meanwhile(&halted.config.state);
+        self.resume(halted).await;
+    }
+
+    /// Stops a daemon. It is no partner of this world until [`World::resume`].
+    pub async fn halt(&mut self, partner: &str) -> Halted {
+        let running = self.deployment.partners.remove(&site_id(partner));
+        let RunningPartner { config_file, config, daemon, public, peer, compare_code } =
+            running.unwrap_or_else(|| panic!("`{partner}` is not running"));
+        daemon.stop().await;
+        Halted { id: site_id(partner), config_file, config, public, peer, compare_code }
+    }
+
+    /// Starts a daemon again on the same ports.
+    pub async fn resume(&mut self, halted: Halted) {
+        if let Err((error, halted)) = self.try_resume(halted).await {
+            panic!("`{}` does not start again:\n{}", halted.id, crate::told(&error));
+        }
+    }
+
+    /// Starts a daemon again on the same ports, if its state lets it.
+    pub async fn try_resume(&mut self, halted: Halted) -> Result<(), (StartError, Halted)> {
+        let listeners = Listeners { public: bind(halted.public).await, peer: bind(halted.peer).await };
+        match Daemon::start(&halted.config, listeners) {
+            Err(error) => Err((error, halted)),
+            Ok(daemon) => {
+                let Halted { id, config_file, config, public, peer, compare_code } = halted;
+                let running = RunningPartner { config_file, config, daemon, public, peer, compare_code };
+                self.deployment.partners.insert(id, running);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -257,6 +301,12 @@ impl World {
     pub async fn visit(&self, partner: &str, path: &str, visitor: &Visitor) -> Page {
         let page = visitor.get(self.partner(partner).public, path).await;
         page.unwrap_or_else(|error| panic!("GET {path} at `{partner}`: {error:#}"))
+    }
+
+    /// Asks the main site itself for a page as a desktop browser.
+    pub async fn get_main(&self, path: &str) -> Page {
+        let page = self.browser.get(self.deployment.public, path).await;
+        page.unwrap_or_else(|error| panic!("GET {path} at the main site: {error:#}"))
     }
 
     /// Fails unless the page at `path` is there and says `words`.
@@ -276,7 +326,7 @@ pub fn site_id(name: &str) -> SiteId {
     name.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
-async fn bind(address: std::net::SocketAddr) -> TcpListener {
+async fn bind(address: SocketAddr) -> TcpListener {
     TcpListener::bind(address).await.unwrap_or_else(|error| panic!("the port of {address} is not free again: {error}"))
 }
 

@@ -10,15 +10,12 @@ use tieup_store::journal::{LogVerifier, Origin, month_dir, months, verify_log};
 use tieup_web::complaint;
 
 use super::PartnerAction;
+use crate::database::PartnerRow;
 use crate::partners::Hub;
 use crate::starter;
 
 pub(super) async fn status(hub: &Hub) -> anyhow::Result<()> {
-    let partners = hub.database.partners().await?;
-    if partners.is_empty() {
-        println!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
-    }
-    for partner in partners {
+    for partner in joined(hub).await? {
         let answer = hub.status(&partner).await;
         let reached = if answer.is_ok() { "reached now" } else { "NOT reached" };
         println!("{} at {} ({reached})", partner.id, partner.address);
@@ -32,6 +29,15 @@ pub(super) async fn status(hub: &Hub) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The partners that have joined. Says so where there are none, so that no command is silent.
+async fn joined(hub: &Hub) -> anyhow::Result<Vec<PartnerRow>> {
+    let partners = hub.database.partners().await?;
+    if partners.is_empty() {
+        println!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
+    }
+    Ok(partners)
 }
 
 pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result<()> {
@@ -52,7 +58,7 @@ pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result
             println!("{token}");
         }
         PartnerAction::List => {
-            for partner in hub.database.partners().await? {
+            for partner in joined(hub).await? {
                 let joined = partner.joined.strftime("%Y-%m-%d");
                 println!("{}  {}  joined {joined}  compare code {}", partner.id, partner.address, partner.compare_code);
             }
@@ -63,7 +69,7 @@ pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result
 
 pub(super) async fn fetch(hub: &Hub) -> anyhow::Result<()> {
     let mut failed = 0;
-    for partner in hub.database.partners().await? {
+    for partner in joined(hub).await? {
         match hub.collect(&partner).await {
             Ok(months) => {
                 for month in months {
@@ -87,7 +93,7 @@ pub(super) async fn fetch(hub: &Hub) -> anyhow::Result<()> {
 }
 
 pub(super) async fn verify(hub: &Hub) -> anyhow::Result<()> {
-    for partner in hub.database.partners().await? {
+    for partner in joined(hub).await? {
         let key: LogVerifier = partner.journal_key.parse().context("a partner's journal key cannot be used")?;
         let folder = hub.mirrors(&partner);
         for month in months(&folder)? {

@@ -16,17 +16,26 @@ use tokio::sync::mpsc;
 
 use super::{Format, SiteArguments};
 use crate::config::Config;
+use crate::keys::{KeyError, KeyFolder};
 use crate::partners::Hub;
 use crate::publish::{Outcome, PublishError, Rejected};
 use crate::server::Server;
 use crate::starter;
 
+/// Where a new hub keeps its state.
+const STATE: &str = ".tieup";
+
 pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
     if file.exists() {
         bail!("{} is there already; it is not replaced", file.display());
     }
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let keys = KeyFolder::new(&folder.join(STATE), main);
+    if keys.exists() {
+        return Err(KeyError::Exists(folder.join(STATE).join("keys")).into());
+    }
     let text = format!(
-        "main: {main}\nsite: .\nthemes: themes\nstate: .tieup\n\
+        "main: {main}\nsite: .\nthemes: themes\nstate: {STATE}\n\
          join: 127.0.0.1:7440      # where partners join; put a public address here\n\
          public: 127.0.0.1:8000    # where your own pages are served\n"
     );

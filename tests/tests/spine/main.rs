@@ -3,7 +3,11 @@
 #![cfg(test)]
 
 mod hostile;
+mod imports;
+mod recovery;
+mod statements;
 mod the_loop;
+mod visitors;
 
 use tieup_tests::{Contract, World};
 

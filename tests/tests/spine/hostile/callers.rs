@@ -74,13 +74,12 @@ async fn row_003_13_main_refuses_a_partner_without_its_certificate() {
     let mut world = settled().await;
     world.edit("/about/", "We mend everything.");
     let before = world.face("north").await;
-    let cases: [(&str, fn(&World) -> PemPair, &str); 3] = [
-        ("expired", |world| world.expired_partner("north"), "certificate expired"),
-        ("by another authority", |world| world.foreign_partner("north"), "invalid peer certificate"),
-        ("of another partner", own_pair_of_south, "not valid for name"),
+    let cases = [
+        ("expired", world.expired_partner("north"), "certificate expired"),
+        ("by another authority", world.foreign_partner("north"), "invalid peer certificate"),
+        ("of another partner", own_pair_of_south(&world), "not valid for name"),
     ];
     for (which, pair, cause) in cases {
-        let pair = pair(&world);
         let kept = std::fs::read(world.state("north").join("identity.json")).unwrap();
         world.restart_after("north", |state| put_certificate(state, &pair)).await;
         let error = world.try_publish("north").await.unwrap_err();

@@ -1,13 +1,11 @@
 //! Offers over main's own line that are not what main's release keys signed, or not for this partner, or too old.
 
-use std::fmt::Write as _;
-
 use jiff::{SignedDuration, Timestamp};
 use tieup_hub::keys::KeyFolder;
 use tieup_hub::signing::ReleaseSigner;
 use tieup_protocol::manifest::{Manifest, SlotRange};
-use tieup_protocol::wire::{OFFER, Offer, Wanted};
-use tieup_tests::parcel::{self, bomb, pack, release, send_blobs};
+use tieup_protocol::wire::{MAX_OFFER, OFFER, Offer, Wanted};
+use tieup_tests::parcel::{self, bomb, pack, send_blobs};
 use tieup_tests::world::site_id;
 use tieup_tests::{Contract, Kept, World, assert_says, told};
 
@@ -77,29 +75,19 @@ async fn a_manifest_with_one_byte_changed_is_refused() {
 async fn metadata_with_one_byte_changed_is_refused() {
     let world = settled().await;
     let genuine = world.offer("north", 2).await;
-    let before = world.face("north").await;
-    let client = world.call("north").await;
-    let fields: [(&str, fn(&mut Offer) -> &mut String); 3] = [
-        ("timestamp", |offer| &mut offer.timestamp),
-        ("snapshot", |offer| &mut offer.snapshot),
-        ("targets", |offer| &mut offer.targets),
-    ];
-    for (name, field) in fields {
-        let length = field(&mut genuine.clone()).len();
-        for at in (0..length).step_by(length / 20) {
-            let mut altered = genuine.clone();
-            let text = field(&mut altered);
-            // A change of a blank or a bracket is one of the text alone, which the hash over it still tells.
-            *text = with_one_changed(text, at);
-            let context = field(&mut altered).clone();
-            let context = &context[at.saturating_sub(30)..(at + 30).min(length)];
-            let error = parcel::offer(&client, &altered).await.map(|_| (name, at, context)).unwrap_err();
-            let problem = error.problem().unwrap_or_else(|| panic!("no problem response: {}", told(&error)));
-            assert_eq!(problem.kind, "tieup:bad-signature", "byte {at} of {name}: {}", told(&error));
-            assert_says(&told(&error), &["signatures do not verify against the pinned root of `lampworks`"]);
+    let places = ["keyid\": \"", "sig\": \"", "version\": ", "expires\": \"", "length\": ", "sha256\": \""];
+    for place in places {
+        let bend = |text: &str| with_one_changed(text, position(text, place) + place.len());
+        let altered = [
+            Offer { timestamp: bend(&genuine.timestamp), ..genuine.clone() },
+            Offer { snapshot: bend(&genuine.snapshot), ..genuine.clone() },
+            Offer { targets: bend(&genuine.targets), ..genuine.clone() },
+        ];
+        for offer in altered {
+            let says = ["the release's signatures do not verify against the pinned root of `lampworks`"];
+            assert_refused(&world, &offer, "bad-signature", &says).await;
         }
     }
-    world.assert_unchanged("north", &before, Kept::All).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,36 +295,29 @@ async fn what_is_no_offer_is_refused() {
     let client = world.call("north").await;
     let genuine = serde_json::to_string(&world.offer("north", 2).await).unwrap();
     let cases = [
-        ("not compressed", genuine.clone().into_bytes()),
-        ("nothing", Vec::new()),
-        ("cut off", pack(genuine.as_bytes())[..200].to_vec()),
-        ("no JSON", pack(b"an offer you cannot refuse")),
-        ("a further key", pack(genuine.replacen('{', "{\"hurry\":true,", 1).as_bytes())),
-        ("more after it", pack(format!("{genuine}{genuine}").as_bytes())),
+        ("cannot be unpacked", Vec::new()),
+        ("cannot be unpacked", genuine.clone().into_bytes()),
+        ("cannot be unpacked", pack(genuine.as_bytes())[..200].to_vec()),
+        ("cannot be read", pack(b"an offer you cannot refuse")),
+        ("cannot be read", pack(genuine.replacen('{', "{\"hurry\":true,", 1).as_bytes())),
+        ("cannot be read", pack(format!("{genuine}{genuine}").as_bytes())),
     ];
-    for (what, body) in cases {
-        let error = client.post_body::<Wanted>(OFFER, body).await.map(|_| what).unwrap_err();
+    for (number, (what, body)) in cases.into_iter().enumerate() {
+        let error = client.post_body::<Wanted>(OFFER, body).await.map(|_| number).unwrap_err();
         let kind = error.problem().map(|problem| problem.kind.clone());
-        assert_eq!(kind.as_deref(), Some("tieup:unreadable-offer"), "{what}: {}", told(&error));
+        assert_eq!(kind.as_deref(), Some("tieup:unreadable-offer"), "case {number}: {}", told(&error));
+        assert_says(&told(&error), &[&format!("error: the offer {what}\ncaused by: ")]);
     }
     world.assert_unchanged("north", &before, Kept::All).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_offer_that_unpacks_to_gigabytes_is_given_up_in_time() {
+async fn an_offer_that_unpacks_to_a_gigabyte_is_given_up_at_the_limit() {
     let world = settled().await;
     let before = world.face("north").await;
     let client = world.call("north").await;
-    for (what, start, filler) in [("a text without end", "{\"contract\":\"", b'a'), ("blanks without end", "", b' ')] {
-        let packed = bomb(start.as_bytes(), filler, 1024);
-        let mut told_of = String::new();
-        let began = std::time::Instant::now();
-        let error = client.post_body::<Wanted>(OFFER, packed).await.map(|_| what).unwrap_err();
-        let _ = write!(told_of, "{what}: {:?}: {}", began.elapsed(), told(&error));
-        println!("{told_of}");
-        let kind = error.problem().map(|problem| problem.kind.clone());
-        assert_eq!(kind.as_deref(), Some("tieup:unreadable-offer"), "{told_of}");
-    }
+    let packed = bomb(b"{\"contract\":\"", b'a', 1024);
+    let error = client.post_body::<Wanted>(OFFER, packed).await.unwrap_err();
+    assert_says(&told(&error), &[&format!("error: the offer unpacks to more than {MAX_OFFER} bytes")]);
     world.assert_unchanged("north", &before, Kept::All).await;
-    assert_eq!(release(1), world.releases("north")[0].version);
 }

@@ -1,0 +1,253 @@
+//! The command `syncd` as an operator types it: what it says, what it leaves behind, and its exit status.
+
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+use tieup_protocol::digest::Digest;
+use tieup_protocol::joining::{Invitation, Secret};
+
+/// A folder that commands run in.
+struct Folder(TempDir);
+
+/// What a command left on the screen, and its exit status.
+#[derive(Debug)]
+struct Ran {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Folder {
+    fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A folder in which `syncd init` has run, listening nowhere in particular.
+    fn begun() -> Self {
+        let folder = Self::empty();
+        folder.run(&["init"]).done();
+        let config = fs::read_to_string(folder.path("syncd.yaml")).unwrap();
+        let config = config.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:7450", "127.0.0.1:0");
+        fs::write(folder.path("syncd.yaml"), config).unwrap();
+        folder
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_syncd"));
+        let output = command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
+    /// Every file with its bytes.
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        collect(self.0.path(), &mut found);
+        found
+    }
+
+    /// Fails unless the command fails in these words and changes no file.
+    #[track_caller]
+    fn assert_fails(&self, arguments: &[&str], says: &str) {
+        let before = self.files();
+        let ran = self.run(arguments);
+        assert_eq!((ran.status, ran.err.as_str()), (Some(1), says), "syncd {arguments:?}: {ran:?}");
+        assert_eq!(ran.out, "", "syncd {arguments:?} fails and yet says something on standard output");
+        assert!(self.files() == before, "syncd {arguments:?} failed and changed files");
+    }
+}
+
+impl Ran {
+    /// Standard output of a command that succeeded.
+    #[track_caller]
+    fn done(self) -> String {
+        assert_eq!(self.status, Some(0), "{self:?}");
+        self.out
+    }
+}
+
+fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+}
+
+/// An invitation by a hub that nobody runs.
+fn invitation() -> Invitation {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    Invitation {
+        hub: nobody.to_string(),
+        main: "lampworks".parse().unwrap(),
+        partner: "north".parse().unwrap(),
+        authority: Digest::of(b"an authority"),
+        secret: Secret([7; 32]),
+    }
+}
+
+#[test]
+fn wrong_usage_is_status_2_and_changes_nothing() {
+    let folder = Folder::begun();
+    let before = folder.files();
+    let cases: [(&[&str], &str); 8] = [
+        (&[], "Usage: syncd"),
+        (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
+        (&["aprove"], "a similar subcommand exists: 'approve'"),
+        (&["join"], "<TOKEN>"),
+        (&["reject"], "--reason <REASON>"),
+        (&["approve", "first"], "invalid value 'first'"),
+        (&["approve", "0"], "invalid value '0'"),
+        (&["fee", "verify", "November"], "`November` is not a month: write it like 2026-11"),
+    ];
+    for (arguments, says) in cases {
+        let ran = folder.run(arguments);
+        assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""), "syncd {arguments:?}: {ran:?}");
+        assert!(ran.err.contains(says), "syncd {arguments:?} does not say {says:?}:\n{}", ran.err);
+    }
+    assert!(folder.files() == before, "wrong usage changed files");
+}
+
+#[test]
+fn help_teaches() {
+    let folder = Folder::empty();
+    let help = folder.run(&["--help"]).done();
+    for line in ["syncd join TOKEN", "syncd run", "syncd diff", "syncd reject --reason"] {
+        assert!(help.contains(line), "{line:?} is not taught:\n{help}");
+    }
+    assert!(folder.run(&["--version"]).done().starts_with("syncd "));
+    assert!(folder.files().is_empty());
+}
+
+#[test]
+fn init_does_not_replace_what_is_there() {
+    let folder = Folder::empty();
+    fs::write(folder.path("site.yaml"), "title: Mine\nbase_url: https://mine.example/\n").unwrap();
+    folder.run(&["init"]).done();
+    let site = fs::read_to_string(folder.path("site.yaml")).unwrap();
+    assert!(site.starts_with("title: Mine\n"), "{site}");
+    folder.assert_fails(&["init"], "error: syncd.yaml is there already; it is not replaced\n");
+}
+
+#[test]
+fn a_configuration_that_is_missing_or_wrong_is_named() {
+    let folder = Folder::empty();
+    let says = "error[unreadable]: the configuration cannot be read: No such file or directory (os error 2)
+ --> syncd.yaml
+  = help: make one with `syncd init`, or name it with --config
+
+";
+    folder.assert_fails(&["status"], says);
+    let cases = [
+        (
+            "state: s\npublic: 127.0.0.1:0\npeers: 127.0.0.1:0\n",
+            "error[unknown-key]: unknown key `peers`
+ --> syncd.yaml:3:1
+3 | peers: 127.0.0.1:0
+  | ^^^^^
+  = help: did you mean `peer`?
+
+",
+        ),
+        (
+            "state: s\npublic: 127.0.0.1:0\n",
+            "error[missing-key]: missing key `peer`
+ --> syncd.yaml:1:1
+1 | state: s
+  | ^^^^^
+
+",
+        ),
+    ];
+    for (text, says) in cases {
+        fs::write(folder.path("syncd.yaml"), text).unwrap();
+        for command in ["run", "status", "approve"] {
+            folder.assert_fails(&[command], says);
+        }
+        folder.assert_fails(&["join", &invitation().to_string()], says);
+    }
+}
+
+#[test]
+fn a_token_that_was_altered_is_told_from_something_else() {
+    let folder = Folder::begun();
+    let token = invitation().to_string();
+    let damaged = "error: the token was damaged in copying: a character is missing or different\n";
+    let middle = token.len() / 2;
+    let other = if token.as_bytes()[middle] == b'A' { "B" } else { "A" };
+    folder.assert_fails(&["join", &format!("{}{other}{}", &token[..middle], &token[middle + 1..])], damaged);
+    folder.assert_fails(&["join", &token[..token.len() - 1]], damaged);
+    folder.assert_fails(&["join", &format!("{token}A")], damaged);
+    folder.assert_fails(&["join", "kittens"], "error: this is not a join token: one begins with `tieup1-`\n");
+    assert!(!folder.path(".syncd").exists());
+}
+
+#[test]
+fn a_main_site_that_cannot_be_reached_leaves_no_keys_behind() {
+    let folder = Folder::begun();
+    let before = folder.files();
+    let ran = folder.run(&["join", &invitation().to_string()]);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    for says in
+        ["main site `lampworks` did not accept the join", "main.lampworks.tieup.internal at 127.0.0.1:", "refused"]
+    {
+        assert!(ran.err.contains(says), "{says:?} is not said:\n{}", ran.err);
+    }
+    assert!(folder.files() == before, "a join that failed left files");
+}
+
+#[test]
+fn before_joining_the_next_step_is_told() {
+    let folder = Folder::begun();
+    let says = "error: this partner has not joined a main site yet: ask it for a token, then `syncd join TOKEN`\n";
+    let commands: [&[&str]; 3] = [&["run"], &["log", "verify"], &["log", "verify", "2026-11"]];
+    for command in commands {
+        folder.assert_fails(command, says);
+    }
+    assert!(!folder.path(".syncd").exists());
+}
+
+#[test]
+fn without_a_running_daemon_the_next_step_is_told() {
+    let folder = Folder::begun();
+    let says = "error: no daemon is running behind .syncd/control.sock: start it with `syncd run`
+caused by: No such file or directory (os error 2)
+";
+    let commands: [&[&str]; 7] = [
+        &["status"],
+        &["diff"],
+        &["approve"],
+        &["reject", "--reason", "the price is wrong"],
+        &["rollback"],
+        &["fee", "verify", "2026-11"],
+        &["--format", "json", "status"],
+    ];
+    for command in commands {
+        folder.assert_fails(command, says);
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let folder = Folder::begun();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let config = format!("state: .syncd\npublic: {address}\npeer: 127.0.0.1:0\n");
+    fs::write(folder.path("syncd.yaml"), config).unwrap();
+    let ran = folder.run(&["run"]);
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains(&format!("error: cannot listen on {address}\n")), "{}", ran.err);
+}

@@ -1,0 +1,182 @@
+//! What survives: restarts, crashes between two writes, half a release, a torn log, and broken files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use tieup_protocol::approval::DecidedBy;
+use tieup_syncd::daemon::{Daemon, Listeners};
+use tieup_syncd::identity::Identity;
+use tieup_tests::journal::files_below;
+use tieup_tests::parcel::{self, BlobStream, send_blobs};
+use tieup_tests::world::site_id;
+use tieup_tests::{Kept, assert_says, told};
+use tokio::net::TcpListener;
+
+use crate::settled;
+
+/// The files of which each says where one release stands.
+fn records(state: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = files_below(&state.join("releases")).into_iter();
+    files.filter(|(path, _)| path.ends_with("record.json")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_serves_what_was_live_and_keeps_what_waits() {
+    let mut world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    let waiting = world.publish("north").await;
+    let before = world.face("north").await;
+    world.restart("north").await;
+    world.assert_unchanged("north", &before, Kept::All).await;
+    assert_eq!(world.approve("north").version, waiting.version);
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_follow_the_live_document_after_a_crash_between_the_two() {
+    let mut world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    world.publish("north").await;
+    let old_records = records(&world.state("north"));
+    assert_eq!(old_records.len(), 2);
+    world.approve("north");
+    let live = fs::read(world.state("north").join("live.json")).unwrap();
+    world
+        .restart_after("north", |_| {
+            for (path, bytes) in &old_records {
+                fs::write(path, bytes).unwrap();
+            }
+        })
+        .await;
+    let words: Vec<_> = world.releases("north").iter().map(|r| (r.version.get(), r.state.word())).collect();
+    assert_eq!(words, [(2, "live"), (1, "retired")]);
+    assert_eq!(fs::read(world.state("north").join("live.json")).unwrap(), live);
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+    assert_eq!(world.roll_back("north").version.get(), 1);
+    world.assert_shows("north", "/about/", "We mend lamps.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_survives_a_restart() {
+    let mut world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    assert_eq!(world.roll_back("north").version.get(), 1);
+    let before = world.face("north").await;
+    world.restart("north").await;
+    world.assert_unchanged("north", &before, Kept::All).await;
+    world.assert_shows("north", "/about/", "We mend lamps.").await;
+    assert_eq!(world.roll_back("north").version.get(), 2, "forward again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_arrived_by_half_is_completed_after_a_restart() {
+    let mut world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    world.edit("/prices/", "Nothing is free.");
+    let before = world.face("north").await;
+    let client = world.call("north").await;
+    let wanted = parcel::offer(&client, &world.offer("north", 2).await).await.unwrap();
+    let first = wanted.blobs[0];
+    let part = BlobStream::default().blob(&first, world.built("north").blob(&first.digest).unwrap()).packed();
+    send_blobs(&client, part).await.unwrap_err();
+    world.restart("north").await;
+    world.assert_unchanged("north", &before, Kept::AllButTrust).await;
+    world.go_live("north").await;
+    world.assert_shows("north", "/prices/", "Nothing is free.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_on_the_same_state_is_refused() {
+    let world = settled().await;
+    let before = world.face("north").await;
+    let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listeners = Listeners { public: bind().await, peer: bind().await };
+    let config = &world.partner("north").config;
+    let Err(error) = Daemon::start(config, listeners) else { panic!("two daemons work in one folder") };
+    assert_says(&told(&error), &["error: another process is using ", &config.state.display().to_string()]);
+    world.assert_unchanged("north", &before, Kept::All).await;
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn originals_that_broke_while_the_daemon_was_down_take_nothing_offline() {
+    let mut world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    world.publish("north").await;
+    let before = world.face("north").await;
+    let halted = world.halt("north").await;
+    let file = halted.config.site.join("content/local.md");
+    fs::write(&file, "---\ntitel: Local\n---\n").unwrap();
+    world.resume(halted).await;
+    world.assert_unchanged("north", &before, Kept::All).await;
+    let waiting = world.daemon("north").publisher().staged().unwrap();
+    let decide = world.daemon("north").publisher().approve(
+        waiting.version,
+        waiting.manifest,
+        DecidedBy::Operator,
+        Timestamp::now(),
+    );
+    let says = ["the originals cannot be built", "local.md:2:1", "unknown key `titel`", "did you mean `title`?"];
+    assert_says(&told(&decide.unwrap_err()), &says);
+    world.assert_unchanged("north", &before, Kept::All).await;
+    world.edit_original("north", "/local/", "Our own shelf.").unwrap();
+    world.approve("north");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_document_is_named_and_left_alone() {
+    for (name, says) in
+        [("live.json", "live.json is not a valid document"), ("identity.json", "identity.json is damaged")]
+    {
+        let mut world = settled().await;
+        let halted = world.halt("north").await;
+        let file = halted.config.state.join(name);
+        let damaged = b"{\"version\": 1, \"si".to_vec();
+        fs::write(&file, &damaged).unwrap();
+        let Err((error, _)) = world.try_resume(halted).await else { panic!("the daemon started without {name}") };
+        assert_says(&told(&error), &[says]);
+        assert_eq!(fs::read(&file).unwrap(), damaged, "{name} was replaced");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_on_disk_before_its_answer_ends_and_a_torn_one_is_cut_off() {
+    let mut world = settled().await;
+    world.get("north", "/about/").await;
+    let entries = world.state("north").join(format!("journal/{}/entries", world.month("north")));
+    let logged = fs::read(&entries).unwrap();
+    assert!(logged.ends_with(b"/about/"), "the visit was answered before it was written");
+    world
+        .restart_after("north", |_| {
+            let mut torn = logged.clone();
+            torn.extend_from_slice(&[0, 60, 1, 2, 3]);
+            fs::write(&entries, torn).unwrap();
+        })
+        .await;
+    world.get("north", "/local/").await;
+    assert_eq!(world.collect("north").await[0].size, 2);
+    assert!(fs::read(&entries).unwrap().starts_with(&logged));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_that_joins_again_keeps_its_keys_and_goes_on() {
+    let mut world = settled().await;
+    world.get("north", "/about/").await;
+    world.collect("north").await;
+    let (before, key) = (world.face("north").await, world.journal_key("north"));
+    let halted = world.halt("north").await;
+    let invitation = world.hub().invite(&site_id("north"), Timestamp::now()).await.unwrap();
+    let again = Identity::join(&halted.config.state, &invitation, &halted.config.address).await.unwrap();
+    assert_eq!(again.compare_code, halted.compare_code, "the code that both ends compared");
+    world.resume(halted).await;
+    world.assert_unchanged("north", &before, Kept::All).await;
+    assert_eq!(world.journal_key("north"), key);
+    let collected = world.collect("north").await;
+    assert!(collected[0].added > 0 && collected[0].size > collected[0].added, "the journal begins anew: {collected:?}");
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+}

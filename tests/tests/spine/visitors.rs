@@ -1,0 +1,187 @@
+//! The public server, as browsers, robots and those who pry see it.
+
+use tieup_examples::visitor::BROWSER;
+use tieup_tests::journal::files_below;
+use tieup_tests::raw::{self, RawAnswer};
+use tieup_tests::{Contract, World};
+
+use crate::settled;
+
+async fn ask(world: &World, method: &str, target: &str, headers: &[(&str, &str)]) -> RawAnswer {
+    raw::request(world.partner("north").public, method, target, headers).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_comes_with_its_type_its_tag_and_a_strict_policy() {
+    let world = settled().await;
+    let page = ask(&world, "GET", "/about/", &[]).await;
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("We mend lamps."), "{}", page.body);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(page.header("content-length"), Some(&*page.body.len().to_string()));
+    let style = ask(&world, "GET", "/style.css", &[]).await;
+    assert_eq!((style.status, style.header("content-type")), (200, Some("text/css; charset=utf-8")));
+    let nothing = ask(&world, "GET", "/nothing/", &[]).await;
+    let not_allowed = ask(&world, "POST", "/about/", &[("content-length", "0")]).await;
+    let redirect = ask(&world, "GET", "/about", &[]).await;
+    for answer in [&page, &style, &nothing, &not_allowed, &redirect] {
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'self'") && policy.contains("object-src 'none'"), "{}", answer.head);
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{}", answer.head);
+        assert_eq!(answer.header("referrer-policy"), Some("strict-origin-when-cross-origin"), "{}", answer.head);
+        assert_eq!(answer.header("server"), None, "{}", answer.head);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_get_without_the_body() {
+    let world = settled().await;
+    for target in ["/about/", "/style.css", "/nothing/", "/about"] {
+        let (get, head) = (ask(&world, "GET", target, &[]).await, ask(&world, "HEAD", target, &[]).await);
+        let lines = |answer: &RawAnswer| -> Vec<String> {
+            let mut lines: Vec<_> = answer.head.lines().map(str::to_owned).collect();
+            // The server names the length of an empty body to GET alone; both are right.
+            lines.retain(|line| !line.starts_with("date:") && line != "content-length: 0");
+            lines
+        };
+        assert_eq!(lines(&head), lines(&get), "{target}");
+        assert_eq!(head.body, "", "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_the_browser_has_is_not_sent_again() {
+    let world = settled().await;
+    let tag = ask(&world, "GET", "/about/", &[]).await.header("etag").unwrap().to_owned();
+    let (weak, listed) = (format!("W/{tag}"), format!("\"x\", {tag}"));
+    for known in [&*tag, &*weak, &*listed, "*"] {
+        let answer = ask(&world, "GET", "/about/", &[("if-none-match", known)]).await;
+        assert_eq!((answer.status, answer.body.as_str()), (304, ""), "{known}");
+        assert_eq!(answer.header("etag"), Some(&*tag), "{known}");
+    }
+    assert_eq!(ask(&world, "GET", "/about/", &[("if-none-match", "\"x\"")]).await.status, 200);
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    let changed = ask(&world, "GET", "/about/", &[("if-none-match", &tag)]).await;
+    assert_eq!(changed.status, 200);
+    assert!(changed.body.contains("We mend everything."));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_without_its_last_slash_leads_on() {
+    let world = settled().await;
+    for (target, location) in [("/about", "/about/"), ("/about?from=mail", "/about/"), ("/%61bout", "/about/")] {
+        let answer = ask(&world, "GET", target, &[]).await;
+        assert_eq!((answer.status, answer.header("location")), (308, Some(location)), "{target}");
+    }
+    assert_eq!(ask(&world, "GET", "/nothing", &[]).await.status, 404);
+    assert_eq!(ask(&world, "GET", "/style.css/", &[]).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_stands_at_a_wrong_address_and_the_page_says_so() {
+    let world = World::new().contract("north", Contract::inherited()).start().await;
+    let before = ask(&world, "GET", "/", &[]).await;
+    assert_eq!((before.status, before.body.as_str()), (404, "There is no page at this address.\n"));
+    world.go_live("north").await;
+    let after = ask(&world, "GET", "/nothing/", &[]).await;
+    assert_eq!(after.status, 404);
+    assert!(after.body.contains("<footer>plain footer</footer>"), "{}", after.body);
+    assert_eq!(ask(&world, "GET", "/nothing/", &[("if-none-match", "*")]).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_get_and_head_are_answered() {
+    let world = settled().await;
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let answer = ask(&world, method, "/about/", &[("content-length", "0"), ("x-secret", "s3cr3t")]).await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
+        assert!(!answer.body.contains("s3cr3t"), "{method} echoes its request");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_address_leads_out_of_the_site() {
+    let world = settled().await;
+    let targets = [
+        "/../identity.json",
+        "/../../../../../../etc/passwd",
+        "/local/../../state/identity.json",
+        "/%2e%2e/identity.json",
+        "/%2E%2E/%2E%2E/state/identity.json",
+        "/..%2fidentity.json",
+        "/..%5cidentity.json",
+        "/..\\identity.json",
+        "/%252e%252e/identity.json",
+        "//etc/passwd",
+        "/./identity.json",
+        "/about/%00/",
+        "/identity.json",
+        "/live.json",
+        "/state/trust.json",
+        "/%ff%fe/",
+        "/%",
+        "*",
+        "identity.json",
+        "http://elsewhere.example/../identity.json",
+    ];
+    for target in targets {
+        let answer = ask(&world, "GET", target, &[]).await;
+        assert!([400, 404].contains(&answer.status), "{target} answers {}: {}", answer.status, answer.body);
+        for secret in ["PRIVATE KEY", "root:", "journal_key", "\"signed\""] {
+            assert!(!answer.body.contains(secret), "{target} gives away {secret:?}");
+        }
+    }
+    let long = format!("/{}/", "a".repeat(100_000));
+    let answer = ask(&world, "GET", &long, &[]).await;
+    assert!([400, 404, 414, 431].contains(&answer.status), "a long address answers {}", answer.status);
+    world.assert_shows("north", "/about/", "We mend lamps.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_on_disk_names_a_visitor() {
+    let mut world = settled().await;
+    let secrets = [
+        ("user-agent", "Mozilla/5.0 (Zanzibar; rv:140.0) PeculiarBrowser/7"),
+        ("referer", "https://diary.example/entry-of-a-visitor"),
+        ("cookie", "session=5e55102c"),
+        ("x-forwarded-for", "203.0.113.77"),
+    ];
+    for target in ["/about/?name=Wilhelmina", "/nothing/?name=Wilhelmina", "/about?name=Wilhelmina", "/local/"] {
+        ask(&world, "GET", target, &secrets).await;
+        ask(&world, "POST", target, &[secrets.as_slice(), &[("content-length", "0")]].concat()).await;
+    }
+    world.collect("north").await;
+    world.statement("north").await;
+    let halted = world.halt("north").await;
+    let words = ["Zanzibar", "PeculiarBrowser", "diary.example", "5e55102c", "203.0.113.77", "Wilhelmina", "127.0.0.1"];
+    let mains = files_below(&world.hub().config.state.join("journals"));
+    let partners = files_below(&halted.config.state);
+    assert!(partners.len() > 10 && mains.len() >= 3, "the folders were not read");
+    for (path, bytes) in partners.iter().chain(&mains) {
+        for word in words {
+            let found = bytes.windows(word.len()).any(|window| window == word.as_bytes());
+            assert!(!found, "{} holds {word:?}", path.display());
+        }
+    }
+    let entries = partners.iter().find(|(path, _)| path.ends_with("entries")).unwrap().1;
+    assert!(entries.windows(7).any(|window| window == b"/about/"), "the visits were not logged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_visitors_at_once_are_all_logged() {
+    const VISITORS: usize = 64;
+    let world = settled().await;
+    let public = world.partner("north").public;
+    let visits: Vec<_> = (0..VISITORS)
+        .map(|number| {
+            let agent = format!("{BROWSER} {number}");
+            tokio::spawn(async move { raw::request(public, "GET", "/about/", &[("user-agent", &agent)]).await.status })
+        })
+        .collect();
+    for visit in visits {
+        assert_eq!(visit.await.unwrap(), 200);
+    }
+    assert_eq!(world.collect("north").await[0].size, VISITORS as u64);
+}
