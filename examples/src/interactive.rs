@@ -1,6 +1,7 @@
 //! The loop with a person in it: the demo stays up, publishes every save, and asks about each release.
 
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -49,9 +50,11 @@ async fn attend(deployment: &Deployment, cast: &Cast) -> Result<()> {
     })?;
     let mut keys = Some(BufReader::new(tokio::io::stdin()).lines());
     let mut collecting = tokio::time::interval(COLLECT_INTERVAL);
+    // One future for all rounds: a signal that comes while something is published is not lost.
+    let mut ended = pin!(told_to_end());
     loop {
         tokio::select! {
-            ended = told_to_end() => return Ok(ended?),
+            ended = ended.as_mut() => return Ok(ended?),
             Some(()) = saves.recv() => publish(deployment).await,
             line = next_line(&mut keys) => match line {
                 Some(line) => press(deployment, cast, line.trim()).await,

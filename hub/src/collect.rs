@@ -1,6 +1,7 @@
 //! Collecting journals: what a partner logged is fetched, verified against its signed checkpoint, and cosigned.
 
 use jiff::Timestamp;
+use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{COSIGNATURE, Cosigned, JOURNAL};
 use tieup_store::durable::{self, DiskError};
@@ -8,6 +9,7 @@ use tieup_store::journal::{
     CheckpointError, InvalidBundle, InvalidKey, LogVerifier, Mirror, MirrorError, OpenError, Origin, SignedCheckpoint,
     TilePath, TileWidth, month_dir, split_bundle,
 };
+use tieup_store::lock::{LockError, StateLock};
 use tieup_web::client::{CallError, PeerClient};
 
 use crate::database::PartnerRow;
@@ -54,6 +56,12 @@ pub enum CollectError {
     /// Main's own copy cannot be opened.
     #[error("main's copy of the journal cannot be opened")]
     Open(#[from] OpenError),
+    /// Another command is collecting from this partner.
+    #[error("another command is collecting from `{0}` at this moment")]
+    Busy(SiteId, #[source] LockError),
+    /// A bundle with more entries than it may have.
+    #[error("the journal's bundle {0} has too many entries")]
+    Overfull(TilePath),
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -65,15 +73,23 @@ impl Hub {
     /// Durable on return, and the partner holds the cosignatures.
     ///
     /// # Errors
-    /// See [`CollectError`]; months before the one that failed have been taken.
+    /// See [`CollectError`]; the months that did not fail have been taken.
     pub async fn collect(&self, partner: &PartnerRow) -> Result<Vec<Collected>, CollectError> {
         let status = self.status(partner).await?;
         let client = self.call(partner).await?;
+        let mirrors = self.mirrors(partner);
+        let busy = |error| CollectError::Busy(partner.id.clone(), error);
+        let _lock = StateLock::take(&mirrors).map_err(busy)?;
         let mut collected = Vec::new();
+        let mut failed = None;
         for month in status.journals {
-            collected.extend(self.collect_month(partner, &client, month).await?);
+            match self.collect_month(partner, &client, month).await {
+                Ok(month) => collected.push(month),
+                // The months after a damaged one are taken all the same.
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(collected)
+        failed.map_or(Ok(collected), Err)
     }
 
     /// The folder with main's copies of a partner's journals.
@@ -86,7 +102,7 @@ impl Hub {
         partner: &PartnerRow,
         client: &PeerClient,
         month: Month,
-    ) -> Result<Option<Collected>, CollectError> {
+    ) -> Result<Collected, CollectError> {
         let key: LogVerifier = partner.journal_key.parse()?;
         let origin = Origin::new(&self.config.main, &partner.id, month);
         let note = client.get_bytes(&format!("{JOURNAL}/{month}/checkpoint")).await?;
@@ -101,7 +117,7 @@ impl Hub {
         let cosigner = self.keys.cosigner().map_err(HubError::from)?;
         let note = mirror.cosign(&cosigner, Timestamp::now()).map_err(refused)?;
         let () = client.post(COSIGNATURE, &Cosigned { month, note }).await?;
-        Ok(Some(Collected { month, added: extended.added, size: extended.size }))
+        Ok(Collected { month, added: extended.added, size: extended.size })
     }
 }
 
@@ -112,7 +128,11 @@ async fn fetch(client: &PeerClient, month: Month, from: u64, to: u64) -> Result<
     let mut held = usize::try_from(from % TileWidth::FULL.get()).unwrap_or_default();
     for path in TilePath::bundles(from, to) {
         let bundle = client.get_bytes(&format!("{JOURNAL}/{month}/{path}")).await?;
-        entries.extend(split_bundle(&bundle)?.into_iter().skip(held).map(<[u8]>::to_vec));
+        let split = split_bundle(&bundle)?;
+        if split.len() as u64 > TileWidth::FULL.get() {
+            return Err(CollectError::Overfull(path));
+        }
+        entries.extend(split.into_iter().skip(held).map(<[u8]>::to_vec));
         held = 0;
     }
     Ok(entries)

@@ -8,6 +8,7 @@ use sqlx::{Row, SqlitePool};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::period::Month;
+use tieup_protocol::wire::StatementStatus;
 
 /// The tables, made where they are missing.
 const SCHEMA: &str = include_str!("schema.sql");
@@ -79,6 +80,8 @@ pub enum Redeemed {
 pub struct StatementRow {
     /// The statement's text.
     pub statement: String,
+    /// Whether it may still change.
+    pub status: StatementStatus,
     /// The partner's verdict, where it has given one.
     pub verdict: Option<String>,
 }
@@ -119,6 +122,31 @@ impl Database {
         Ok(())
     }
 
+    /// What would become of an invitation if it were used now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn look_up_invitation(
+        &self,
+        partner: &SiteId,
+        fingerprint: Digest,
+        now: Timestamp,
+    ) -> Result<Redeemed, DatabaseError> {
+        let row = sqlx::query("SELECT used, expires FROM invitations WHERE fingerprint = ? AND partner = ?")
+            .bind(fingerprint.to_string())
+            .bind(partner.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else { return Ok(Redeemed::Unknown) };
+        let used: Option<i64> = row.try_get("used")?;
+        let expired = timestamp(&row, "expires")? <= now;
+        Ok(match used {
+            Some(_) => Redeemed::Used,
+            None if expired => Redeemed::Expired,
+            None => Redeemed::Accepted,
+        })
+    }
+
     /// Uses up an invitation. Of two calls with one secret at the same time, one is accepted.
     ///
     /// # Errors
@@ -140,16 +168,7 @@ impl Database {
         if taken.rows_affected() == 1 {
             return Ok(Redeemed::Accepted);
         }
-        let row = sqlx::query("SELECT used FROM invitations WHERE fingerprint = ? AND partner = ?")
-            .bind(fingerprint.to_string())
-            .bind(partner.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(match row {
-            None => Redeemed::Unknown,
-            Some(row) if row.try_get::<Option<i64>, _>("used")?.is_some() => Redeemed::Used,
-            Some(_) => Redeemed::Expired,
-        })
+        self.look_up_invitation(partner, fingerprint, now).await
     }
 
     /// Keeps a partner that has joined; one that joins again takes its own place.
@@ -191,15 +210,14 @@ impl Database {
         row.as_ref().map(partner_from).transpose()
     }
 
-    /// Keeps a release, or what has become of it.
+    /// Keeps a new release. Its number is taken from then on.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn put_release(&self, partner: &SiteId, release: &ReleaseRow) -> Result<(), DatabaseError> {
+    /// When the database fails, or the number is taken.
+    pub async fn add_release(&self, partner: &SiteId, release: &ReleaseRow) -> Result<(), DatabaseError> {
         sqlx::query(
             "INSERT INTO releases (partner, version, manifest, contract, state, detail, since) \
-             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partner, version) DO UPDATE SET \
-             state = excluded.state, detail = excluded.detail, since = excluded.since",
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(partner.as_str())
         .bind(to_sql(release.version))
@@ -210,6 +228,22 @@ impl Database {
         .bind(release.since.as_second())
         .execute(&self.pool)
         .await?;
+        Ok(())
+    }
+
+    /// Keeps what has become of a release.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_release_state(&self, partner: &SiteId, release: &ReleaseRow) -> Result<(), DatabaseError> {
+        sqlx::query("UPDATE releases SET state = ?, detail = ?, since = ? WHERE partner = ? AND version = ?")
+            .bind(&release.state)
+            .bind(&release.detail)
+            .bind(release.since.as_second())
+            .bind(partner.as_str())
+            .bind(to_sql(release.version))
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -254,7 +288,8 @@ impl Database {
         row.as_ref().map(release_from).transpose()
     }
 
-    /// Keeps a statement, in place of an earlier draft for the same month.
+    /// Keeps a statement, in place of an earlier draft for the same month. A final one stays as it is but for the
+    /// partner's verdict. Returns whether the statement is the one that is kept now.
     ///
     /// # Errors
     /// When the database fails.
@@ -263,18 +298,21 @@ impl Database {
         partner: &SiteId,
         month: Month,
         statement: &StatementRow,
-    ) -> Result<(), DatabaseError> {
-        sqlx::query(
-            "INSERT INTO statements (partner, month, statement, verdict) VALUES (?, ?, ?, ?) \
-             ON CONFLICT (partner, month) DO UPDATE SET statement = excluded.statement, verdict = excluded.verdict",
+    ) -> Result<bool, DatabaseError> {
+        let kept = sqlx::query(
+            "INSERT INTO statements (partner, month, statement, is_final, verdict) VALUES (?, ?, ?, ?, ?) \
+             ON CONFLICT (partner, month) DO UPDATE SET statement = excluded.statement, \
+             is_final = excluded.is_final, verdict = excluded.verdict \
+             WHERE NOT statements.is_final OR statements.statement = excluded.statement",
         )
         .bind(partner.as_str())
         .bind(month.to_string())
         .bind(&statement.statement)
+        .bind(statement.status == StatementStatus::Final)
         .bind(&statement.verdict)
         .execute(&self.pool)
         .await?;
-        Ok(())
+        Ok(kept.rows_affected() == 1)
     }
 }
 

@@ -27,6 +27,7 @@ pub fn router(hub: Arc<Hub>) -> Router {
 }
 
 async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> Result<Json<JoinGrant>, Refusal> {
+    check_token(&hub, &request).await?;
     let contract = read_contract(&hub, &request)?;
     let journal_key = request.journal_key.parse::<LogVerifier>();
     journal_key.map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-journal-key", &error))?;
@@ -65,10 +66,21 @@ fn read_contract(hub: &Hub, request: &JoinRequest) -> Result<String, Refusal> {
     Ok(text)
 }
 
+/// Turns away whoever has no good token, before anything else is looked at.
+async fn check_token(hub: &Hub, request: &JoinRequest) -> Result<(), Refusal> {
+    let secret = request.secret.fingerprint();
+    let found = hub.database.look_up_invitation(&request.partner, secret, Timestamp::now()).await;
+    judge(found.map_err(internal)?, request)
+}
+
+/// Uses the token up; of two at the same time one gets through.
 async fn redeem(hub: &Hub, request: &JoinRequest) -> Result<(), Refusal> {
     let secret = request.secret.fingerprint();
-    let redeemed =
-        hub.database.redeem_invitation(&request.partner, secret, Timestamp::now()).await.map_err(internal)?;
+    let redeemed = hub.database.redeem_invitation(&request.partner, secret, Timestamp::now()).await;
+    judge(redeemed.map_err(internal)?, request)
+}
+
+fn judge(redeemed: Redeemed, request: &JoinRequest) -> Result<(), Refusal> {
     let title = match redeemed {
         Redeemed::Accepted => return Ok(()),
         Redeemed::Used => "this token has been used already",

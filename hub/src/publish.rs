@@ -8,9 +8,11 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use tieup_generator::Site;
 use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
+use tieup_protocol::contract::Partnership;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{Manifest, TARGET};
 use tieup_protocol::wire::{BLOBS, BlobHeader, OFFER, Offer, PartnerStatus, STATUS, Staged, Wanted};
+use tieup_store::lock::{LockError, StateLock};
 use tieup_web::client::{CallError, PeerClient};
 
 use crate::database::{PartnerRow, ReleaseRow};
@@ -46,6 +48,10 @@ pub enum Outcome {
         /// The operator's reason.
         reason: String,
     },
+    /// The operator rolled back from this very content; nothing was sent.
+    RolledBack(ReleaseVersion),
+    /// The contract is for a link alone: there is nothing to publish.
+    LinkAlone,
 }
 
 /// Why publishing to one partner failed. The partner's public site is as it was.
@@ -71,6 +77,9 @@ pub enum PublishError {
         #[source]
         source: CallError,
     },
+    /// Another command is publishing to this partner.
+    #[error("another command is publishing to `{0}` at this moment")]
+    Busy(SiteId, #[source] LockError),
     /// The release could not be packed.
     #[error("the release could not be compressed")]
     Pack(#[from] std::io::Error),
@@ -118,14 +127,21 @@ impl Hub {
         let status: PartnerStatus = self.call(partner).await?.get(STATUS).await?;
         for record in &status.releases {
             if let Some(row) = self.database.release(&partner.id, record.version).await? {
-                self.database.put_release(&partner.id, &told(row, record)).await?;
+                self.database.set_release_state(&partner.id, &told(row, record)).await?;
             }
         }
         Ok(status)
     }
 
     async fn publish_to(&self, site: &Site, partner: &PartnerRow, rejected: Rejected) -> Result<Outcome, PublishError> {
-        let built = BuiltRelease::build(site, &partner.id).map_err(PublishError::Site)?;
+        let folder = self.config.state.join("publishing").join(partner.id.as_str());
+        let busy = |error| PublishError::Busy(partner.id.clone(), error);
+        let _lock = StateLock::take(&folder).map_err(busy)?;
+        if site.partners().any(|c| c.id.partner == partner.id && c.partnership == Partnership::Link) {
+            return Ok(Outcome::LinkAlone);
+        }
+        let release = tokio::task::block_in_place(|| BuiltRelease::build(site, &partner.id));
+        let built = release.map_err(PublishError::Site)?;
         let before = self.database.newest_release(&partner.id).await.map_err(HubError::from)?;
         // A status that cannot be had shows again, with its cause, when the release is offered.
         let status = self.status(partner).await.ok();
@@ -137,6 +153,9 @@ impl Hub {
             match &record.state {
                 ReleaseState::Rejected { reason } if same && rejected == Rejected::Skip => {
                     return Ok(Outcome::RejectedBefore { version: row.version, reason: reason.clone() });
+                }
+                ReleaseState::Retired if same && rejected == Rejected::Skip => {
+                    return Ok(Outcome::RolledBack(row.version));
                 }
                 ReleaseState::Staged | ReleaseState::Live if same => return Ok(Outcome::Unchanged(row.version)),
                 _ => {}
@@ -163,9 +182,12 @@ impl Hub {
             since: Timestamp::now(),
         };
         // Kept before it is sent, so that its number is never given to another release.
-        self.database.put_release(&partner.id, &row).await.map_err(HubError::from)?;
-        let client = self.call(partner).await?;
-        let pushed = push(&client, &offer, built).await?;
+        self.database.add_release(&partner.id, &row).await.map_err(HubError::from)?;
+        let pushed = match self.call(partner).await {
+            Ok(client) => push(&client, &offer, built).await?,
+            Err(HubError::Call(error)) => Err(error),
+            Err(error) => return Err(error.into()),
+        };
         row.since = Timestamp::now();
         let outcome = match pushed {
             Ok(outcome) => {
@@ -178,7 +200,7 @@ impl Hub {
                 Err(PublishError::Push { partner: partner.id.clone(), version, source })
             }
         };
-        self.database.put_release(&partner.id, &row).await.map_err(HubError::from)?;
+        self.database.set_release_state(&partner.id, &row).await.map_err(HubError::from)?;
         outcome
     }
 

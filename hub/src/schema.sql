@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS statements (
     partner   TEXT NOT NULL REFERENCES partners (id),
     month     TEXT NOT NULL,
     statement TEXT NOT NULL,
+    is_final  INTEGER NOT NULL,     -- 1: it is what is owed, and does not change
     verdict   TEXT,
     PRIMARY KEY (partner, month)
 );

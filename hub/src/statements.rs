@@ -3,12 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use tieup_fees::{JournalHead, Statement, StatementError, compute};
 use tieup_protocol::approval::ReleaseState;
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, charged_under};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::durable::DiskError;
-use tieup_store::journal::{JournalReader, Origin, ReadError, month_dir, months};
+use tieup_store::journal::{
+    CheckpointError, InvalidKey, JournalReader, Origin, ReadError, SignedCheckpoint, month_dir, months,
+};
 use tieup_web::client::CallError;
 
 use crate::database::{DatabaseError, PartnerRow, StatementRow};
@@ -44,9 +46,18 @@ pub enum StatementFailure {
     /// The contract cannot be used.
     #[error("the contract cannot be used:\n{0}")]
     Contract(Diagnostic),
-    /// Nothing was ever published, so there is no contract in force.
-    #[error("no release is live at the partner, so no contract is in force there")]
+    /// Nothing was ever approved, so there is no contract in force.
+    #[error("the partner has approved no release yet, so no contract is in force")]
     NoContract,
+    /// The cosigned checkpoint in main's copy is damaged.
+    #[error("main's copy of the journal has a damaged checkpoint")]
+    Checkpoint(#[from] CheckpointError),
+    /// The partner's key is damaged in the database.
+    #[error("the partner's journal key cannot be used")]
+    Key(#[from] InvalidKey),
+    /// A final statement does not change.
+    #[error("the statement for {0} has been issued and is final; corrections belong in the next month")]
+    Issued(Month),
     /// The fee cannot be computed.
     #[error("the statement cannot be computed")]
     Fees(#[from] StatementError<ReadError>),
@@ -67,39 +78,40 @@ impl Hub {
         month: Month,
         now: Timestamp,
     ) -> Result<Delivered, StatementFailure> {
-        let contract = self.contract_in_force(partner).await?;
+        let contract = self.charged_under(partner, month).await?;
         let mirrors = self.mirrors(partner);
         if !months(&mirrors)?.contains(&month) {
             return Err(StatementFailure::NotCollected(month));
         }
         let reader = JournalReader::open(month_dir(&mirrors, month))?;
-        if reader.cosigned()?.is_none() {
-            return Err(StatementFailure::NotCollected(month));
-        }
-        let size = reader.size();
-        let head = JournalHead {
-            origin: Origin::new(&self.config.main, &partner.id, month).to_string(),
-            size,
-            root: reader.root_at(size)?.to_string(),
-        };
+        let cosigned = reader.cosigned()?.ok_or(StatementFailure::NotCollected(month))?;
+        let origin = Origin::new(&self.config.main, &partner.id, month);
+        let checkpoint = SignedCheckpoint::open(cosigned.as_bytes(), &origin, &partner.journal_key.parse()?)?;
+        let size = checkpoint.size();
+        let head = JournalHead { origin: origin.to_string(), size, root: reader.root_at(size)?.to_string() };
         let status = status(&contract, month, now);
         let statement = compute(&contract, month, &head, reader.entries(0..size)?, status)?;
         let notice = StatementNotice { month, size, status, statement: statement.text.clone() };
-        let mut row = StatementRow { statement: statement.text.clone(), verdict: None };
-        self.database.put_statement(&partner.id, month, &row).await?;
+        let mut row = StatementRow { statement: statement.text.clone(), status, verdict: None };
+        if !self.database.put_statement(&partner.id, month, &row).await? {
+            return Err(StatementFailure::Issued(month));
+        }
         let verdict: StatementVerdict = self.call(partner).await?.post(STATEMENT, &notice).await?;
         row.verdict = serde_json::to_string(&verdict).ok();
         self.database.put_statement(&partner.id, month, &row).await?;
         Ok(Delivered { statement, verdict })
     }
 
-    /// The contract of the release that is live at the partner.
-    async fn contract_in_force(&self, partner: &PartnerRow) -> Result<Contract, StatementFailure> {
-        let status = self.status(partner).await?;
-        let live = status.releases.iter().find(|record| record.state == ReleaseState::Live);
-        let live = live.ok_or(StatementFailure::NoContract)?;
-        let row = self.database.release(&partner.id, live.version).await?.ok_or(StatementFailure::NoContract)?;
-        Contract::parse("contract.yaml", &row.contract).map_err(StatementFailure::Contract)
+    /// The contract that `month` is charged under, of all that the partner has approved by main's own record.
+    async fn charged_under(&self, partner: &PartnerRow, month: Month) -> Result<Contract, StatementFailure> {
+        self.status(partner).await?;
+        let mut approved = Vec::new();
+        for row in self.database.releases(&partner.id).await? {
+            if row.state == ReleaseState::Live.word() || row.state == ReleaseState::Retired.word() {
+                approved.push(Contract::parse("contract.yaml", &row.contract).map_err(StatementFailure::Contract)?);
+            }
+        }
+        charged_under(approved, month).ok_or(StatementFailure::NoContract)
     }
 }
 

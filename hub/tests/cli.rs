@@ -2,12 +2,13 @@
 
 #![cfg(test)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tieup_protocol::joining::Invitation;
@@ -95,7 +96,7 @@ impl Folder {
         let ran = self.run(arguments);
         assert_eq!((ran.status, ran.err.as_str()), (Some(1), says), "tieup {arguments:?}: {ran:?}");
         assert_eq!(ran.out, "", "tieup {arguments:?} fails and yet says something on standard output");
-        assert!(self.files() == before, "tieup {arguments:?} failed and changed files");
+        assert_eq!(changed(&before, &self.files()), [""; 0], "tieup {arguments:?} failed and changed these files");
     }
 }
 
@@ -106,6 +107,12 @@ impl Ran {
         assert_eq!(self.status, Some(0), "{self:?}");
         self.out
     }
+}
+
+/// The names of files that are otherwise in `after`, or in one of the two alone.
+fn changed(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    names.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
 }
 
 fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
@@ -140,7 +147,7 @@ fn wrong_usage_is_status_2_and_changes_nothing() {
         assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""), "tieup {arguments:?}: {ran:?}");
         assert!(ran.err.contains(says), "tieup {arguments:?} does not say {says:?}:\n{}", ran.err);
     }
-    assert!(folder.files() == before, "wrong usage changed files");
+    assert_eq!(changed(&before, &folder.files()), [""; 0], "wrong usage changed these files");
 }
 
 #[test]
@@ -466,6 +473,34 @@ fn a_port_that_is_taken_is_named() {
     assert!(ran.err.starts_with(&format!("error: cannot listen on {address}\ncaused by: ")), "{}", ran.err);
 }
 
+/// Waits until the process has handlers for SIGINT and SIGTERM. It has them a moment after it said that it serves.
+#[cfg(target_os = "linux")]
+fn wait_until_signals_are_heard(id: u32) {
+    const WANTED: u64 = 1 << (2 - 1) | 1 << (15 - 1);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let caught = || {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    };
+    while caught() & WANTED != WANTED {
+        assert!(Instant::now() < deadline, "the hub hears no signal: {:x}", caught());
+        std::thread::yield_now();
+    }
+}
+
+/// A process that does not outlive its test.
+#[cfg(target_os = "linux")]
+struct Running(std::process::Child);
+
+#[cfg(target_os = "linux")]
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already where the test went well.
+        let _ = self.0.kill();
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_hub_serves_until_it_is_told_to_end() {
@@ -474,17 +509,12 @@ fn a_hub_serves_until_it_is_told_to_end() {
     folder.replace("tieup.yaml", "127.0.0.1:8000", "127.0.0.1:0");
     for signal in ["INT", "TERM"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tieup"));
-        let mut hub = command
-            .arg("hub")
-            .current_dir(folder.0.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(hub.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let serving = lines.by_ref().any(|line| line.ends_with(" files are served."));
-        Command::new("kill").args(["-s", signal, &hub.id().to_string()]).status().unwrap();
-        assert_eq!(hub.wait().unwrap().code(), Some(0), "after {signal}");
-        assert!(serving, "the hub ended before it served anything");
+        command.arg("hub").current_dir(folder.0.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut hub = Running(command.spawn().unwrap());
+        let mut lines = BufReader::new(hub.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.ends_with(" files are served.")), "the hub ended before it served anything");
+        wait_until_signals_are_heard(hub.0.id());
+        Command::new("kill").args(["-s", signal, &hub.0.id().to_string()]).status().unwrap();
+        assert_eq!(hub.0.wait().unwrap().code(), Some(0), "after {signal}");
     }
 }

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
+use html5gum::emitters::default::DefaultEmitter;
 use html5gum::{Token, Tokenizer};
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::ids::{ReleaseVersion, SiteId};
 use crate::path::SitePath;
 
@@ -76,6 +78,10 @@ pub struct PageShape {
     skeleton: Vec<String>,
     /// Scripts, forms and external hosts of the page.
     pub risks: Risks,
+    /// The element that is open and whose text is not read as markup.
+    raw: Option<String>,
+    /// Whether there is SVG or MathML in the page.
+    foreign: bool,
 }
 
 /// Elements that are marks around words. Without attributes of their own they count as text.
@@ -113,6 +119,10 @@ const TEXT_ELEMENTS: [&str; 32] = [
     "sub",
     "sup",
 ];
+
+/// Elements whose text is not read as markup, or not by every browser.
+const RAW_TEXT: [&str; 9] =
+    ["title", "textarea", "script", "style", "xmp", "iframe", "noembed", "noframes", "noscript"];
 
 /// Attributes whose address may take a visitor or their data somewhere.
 const ADDRESSES: [&str; 8] = ["href", "src", "srcset", "action", "formaction", "data", "poster", "ping"];
@@ -166,6 +176,11 @@ impl Risks {
         }
     }
 
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.scripts.is_empty() && self.forms.is_empty() && self.hosts.is_empty()
+    }
+
     /// Adds all of `other`.
     pub fn extend(&mut self, other: Self) {
         self.scripts.extend(other.scripts);
@@ -177,7 +192,7 @@ impl Risks {
 impl fmt::Display for Risks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds = [("script", &self.scripts), ("form", &self.forms), ("external host", &self.hosts)];
-        if kinds.iter().all(|(_, found)| found.is_empty()) {
+        if self.is_empty() {
             return f.write_str("no new scripts, forms or external hosts");
         }
         let named: Vec<String> = kinds
@@ -193,39 +208,69 @@ impl fmt::Display for Risks {
 
 impl PageShape {
     /// Reads the shape of an HTML page by the tokenizer rules of the HTML standard.
+    ///
+    /// Where a browser might see something else than the tokenizer does, the shape keeps everything, so that such a
+    /// page is never taken for a change of words.
     pub fn of(html: &str) -> Self {
-        let mut shape = Self { skeleton: Vec::new(), risks: Risks::default() };
-        let mut in_raw_text = false;
-        for Ok(token) in Tokenizer::new(html) {
-            match token {
-                Token::StartTag(tag) => {
-                    let name = lossy(&tag.name);
-                    let attributes: Vec<(String, String)> =
-                        tag.attributes.iter().map(|(key, value)| (lossy(key), lossy(value))).collect();
-                    in_raw_text = matches!(name.as_str(), "script" | "style");
-                    shape.start_tag(&name, &attributes);
-                }
-                Token::EndTag(tag) => {
-                    let name = lossy(&tag.name);
-                    in_raw_text = false;
-                    if !is_text_element(&name) {
-                        shape.skeleton.push(format!("/{name}"));
-                    }
-                }
-                Token::String(text) if in_raw_text => shape.skeleton.push(lossy(&text)),
-                _ => {}
-            }
+        let mut emitter = DefaultEmitter::default();
+        emitter.naively_switch_states(true);
+        let mut shape = Self { skeleton: Vec::new(), risks: Risks::default(), raw: None, foreign: false };
+        for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
+            shape.take(token);
         }
         shape
     }
 
     /// Whether a page of this shape differs from one of `other` in words alone.
     pub fn differs_in_text_alone(&self, other: &Self) -> bool {
-        self.skeleton == other.skeleton
+        // Within SVG and MathML the same characters can be words or markup, so nothing is said of such pages.
+        !self.foreign && !other.foreign && self.skeleton == other.skeleton
+    }
+
+    fn take(&mut self, token: Token) {
+        match token {
+            Token::StartTag(tag) => {
+                let attributes: Vec<(String, String)> =
+                    tag.attributes.iter().map(|(key, value)| (lossy(key), lossy(value))).collect();
+                self.start_tag(&lossy(&tag.name), &attributes);
+            }
+            Token::EndTag(tag) => {
+                self.raw = None;
+                let name = lossy(&tag.name);
+                if !is_text_element(&name) {
+                    self.skeleton.push(format!("/{name}"));
+                }
+            }
+            Token::String(text) => self.text(&lossy(&text)),
+            Token::Comment(text) => self.skeleton.push(format!("!{}", lossy(&text))),
+            Token::Doctype(doctype) => self.skeleton.push(format!("{doctype:?}")),
+            Token::Error(error) => self.skeleton.push(format!("{error:?}")),
+        }
+    }
+
+    /// Words count for nothing, but within elements whose text is not read as markup it is kept; of these a title's
+    /// is free as long as no browser could take it for markup.
+    fn text(&mut self, text: &str) {
+        match self.raw.as_deref() {
+            None => {}
+            Some("title") if !text.contains('<') => {}
+            Some(name) => {
+                if name == "script" {
+                    let digest = Digest::of(text.as_bytes()).hex();
+                    self.risks.scripts.insert(format!("inline ({})", &digest[..8]));
+                }
+                if name == "style" {
+                    self.risks.hosts.extend(hosts_in_css(text));
+                }
+                self.skeleton.push(text.to_owned());
+            }
+        }
     }
 
     fn start_tag(&mut self, name: &str, attributes: &[(String, String)]) {
         self.note_risks(name, attributes);
+        self.raw = RAW_TEXT.contains(&name).then(|| name.to_owned());
+        self.foreign |= matches!(name, "svg" | "math");
         let described = name == "meta" && attributes.iter().any(|(key, value)| key == "name" && value == "description");
         let kept: Vec<String> = attributes
             .iter()
@@ -238,13 +283,14 @@ impl PageShape {
     }
 
     fn note_risks(&mut self, name: &str, attributes: &[(String, String)]) {
-        let attribute = |wanted: &str| attributes.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone());
+        let attribute =
+            |wanted: &str| attributes.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
         match name {
             "script" => {
-                self.risks.scripts.insert(attribute("src").unwrap_or_else(|| "inline".to_owned()));
+                self.risks.scripts.extend(attribute("src").map(visible));
             }
             "form" => {
-                self.risks.forms.insert(attribute("action").unwrap_or_else(|| "the page itself".to_owned()));
+                self.risks.forms.insert(attribute("action").map_or_else(|| "the page itself".to_owned(), visible));
             }
             "iframe" | "object" | "embed" => {
                 self.risks.scripts.insert(format!("<{name}>"));
@@ -253,16 +299,37 @@ impl PageShape {
         }
         for (key, value) in attributes {
             if key.starts_with("on") {
-                self.risks.scripts.insert(format!("{key} on <{name}>"));
+                let digest = Digest::of(value.as_bytes()).hex();
+                self.risks.scripts.insert(format!("{} on <{}> ({})", visible(key), visible(name), &digest[..8]));
             }
             if ADDRESSES.contains(&key.as_str()) {
                 self.risks.hosts.extend(external_host(value));
             }
+            if key == "style" {
+                self.risks.hosts.extend(hosts_in_css(value));
+            }
         }
         if name == "meta" && attribute("http-equiv").is_some_and(|v| v.eq_ignore_ascii_case("refresh")) {
-            self.risks.scripts.insert("meta refresh".to_owned());
+            let to = attribute("content").map(visible).unwrap_or_default();
+            self.risks.scripts.insert(format!("meta refresh to {to}"));
         }
     }
+}
+
+/// A text out of a page as it may stand in a sentence: nothing in it moves a terminal's cursor.
+fn visible(text: &str) -> String {
+    text.escape_debug().to_string()
+}
+
+/// The hosts that a style sheet names, in `url(...)` and `@import`.
+pub fn hosts_in_css(css: &str) -> impl Iterator<Item = String> {
+    let address = |part: &str| {
+        let rest = part.trim_start_matches([' ', '"', '\'', '(']);
+        external_host(rest.split(['"', '\'', ')', ';', ' ']).next().unwrap_or_default())
+    };
+    let css = css.to_ascii_lowercase();
+    let parts = css.split("url(").skip(1).chain(css.split("@import").skip(1));
+    parts.filter_map(address).collect::<Vec<_>>().into_iter()
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -283,13 +350,13 @@ fn external_host(address: &str) -> Option<String> {
     let address: String = address.trim().chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
     let address = address.replace('\\', "/");
     if let Some(rest) = address.strip_prefix("//") {
-        return Some(rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned());
+        return Some(visible(rest.split(['/', '?', '#']).next().unwrap_or_default()));
     }
     let (scheme, rest) = address.split_once(':')?;
     let is_scheme = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     match rest.strip_prefix("//") {
         _ if !is_scheme => None,
-        Some(rest) => Some(rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned()),
+        Some(rest) => Some(visible(rest.split(['/', '?', '#']).next().unwrap_or_default())),
         None => Some(format!("{}:", scheme.to_ascii_lowercase())),
     }
 }
@@ -326,6 +393,35 @@ mod tests {
         }
         assert!(!text_only("<script>a</script>", "<script>b</script>"));
         assert!(!text_only("<style>a</style>", "<style>b</style>"));
+    }
+
+    #[test]
+    fn markup_hidden_from_one_reader_is_never_text() {
+        let meta = "<meta http-equiv=refresh content=\"0;url=https://evil.example\">";
+        for (old, new) in [
+            ("<title>about</title>", format!("<title><!--</title>{meta}-->about</title>")),
+            ("<title>about</title>", format!("<title>x</p a=\"</title>{meta}\"></title>")),
+            ("<p>a</p>", "<p>a<!-- b --></p>".to_owned()),
+            ("<p>a</p>", "<p>a</p b=\"c\">".to_owned()),
+            ("<script>a='<p>one</p>'</script>", "<script>a='<p>one</p>'; steal()</script>".to_owned()),
+            ("<textarea>a</textarea>", "<textarea>b</textarea>".to_owned()),
+            ("<noscript>a</noscript>", "<noscript>b</noscript>".to_owned()),
+            ("<svg><title>a</title></svg>", "<svg><title>b</title></svg>".to_owned()),
+        ] {
+            assert!(!text_only(old, &new), "{old} -> {new}");
+        }
+        assert!(text_only("<title>a</title>", "<title>b</title>"));
+    }
+
+    #[test]
+    fn inline_scripts_are_told_apart_and_addresses_cannot_move_the_cursor() {
+        let scripts = |html: &str| PageShape::of(html).risks.scripts;
+        assert_ne!(scripts("<script>a()</script>"), scripts("<script>steal()</script>"));
+        assert!(!scripts("<script>a()</script>").is_empty());
+        let forged = scripts("<script src=\"x\r\n\u{1b}[2K\"></script>");
+        assert!(forged.iter().all(|script| !script.contains(char::is_control)), "{forged:?}");
+        let hosts = PageShape::of("<style>a{background:url( 'https://evil.example/x')}</style>").risks.hosts;
+        assert_eq!(hosts, BTreeSet::from(["evil.example".to_owned()]));
     }
 
     #[test]

@@ -20,6 +20,12 @@ pub const TARGET: &str = "manifest.json";
 /// The largest manifest a partner accepts, in bytes.
 pub const MAX_MANIFEST: u64 = 64 << 20;
 
+/// The largest single file of a release, in bytes.
+pub const MAX_BLOB: u64 = 64 << 20;
+
+/// The largest release, in bytes of distinct content.
+pub const MAX_RELEASE: u64 = 8 << 30;
+
 /// A blob by content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +133,12 @@ pub enum InvalidManifest {
         /// The slot.
         slot: String,
     },
+    /// A theme file that browsers would show as a page.
+    #[error("{0}: a theme's file may not be a page ({1})")]
+    LayoutPage(SitePath, String),
+    /// A file or the whole is too large.
+    #[error("the release has a file of {0} bytes, or {1} bytes in all; the limits are {MAX_BLOB} and {MAX_RELEASE}")]
+    TooLarge(u64, u64),
     /// A directory path with an entry that is no page.
     #[error("{0}: only a page may stand at a path that ends with `/`")]
     NotAPage(SitePath),
@@ -146,7 +158,16 @@ impl Manifest {
             if path.is_page() && entry.kind != EntryKind::Page {
                 return Err(InvalidManifest::NotAPage(path.clone()));
             }
+            if entry.kind == EntryKind::Layout && is_shown_as_page(&entry.media_type) {
+                return Err(InvalidManifest::LayoutPage(path.clone(), entry.media_type.clone()));
+            }
             entry.check_slots(path)?;
+        }
+        let blobs = manifest.blobs();
+        let largest = blobs.iter().map(|blob| blob.length).max().unwrap_or(0);
+        let total = blobs.iter().fold(0_u64, |total, blob| total.saturating_add(blob.length));
+        if largest > MAX_BLOB || total > MAX_RELEASE {
+            return Err(InvalidManifest::TooLarge(largest, total));
         }
         Ok(manifest)
     }
@@ -166,6 +187,12 @@ impl Manifest {
     pub fn same_content(&self, other: &Self) -> bool {
         Self { version: other.version, ..self.clone() } == *other
     }
+}
+
+/// Whether browsers show a file of this media type as a document of its own that can hold scripts.
+fn is_shown_as_page(media_type: &str) -> bool {
+    let media_type = media_type.to_ascii_lowercase();
+    media_type.contains("html") || (media_type.contains("xml") && !media_type.starts_with("image/svg"))
 }
 
 impl Entry {

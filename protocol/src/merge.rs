@@ -49,7 +49,10 @@ impl MergePlan {
         for path in paths {
             let (entry, original) = (release.entries.get(path), originals.get(path));
             let (owner, mount) = contract.mounts.owner(path);
-            let main_may = owner == Owner::Main || entry.is_none_or(|entry| entry.kind == EntryKind::Layout);
+            // `/map` would stand before `/map/`, to which it otherwise leads, so the two are one claim.
+            let shadows = entry.is_some() && originals.contains_key(&path.with_slash()) && !path.is_page();
+            let layout = entry.is_none_or(|entry| entry.kind == EntryKind::Layout) && !shadows;
+            let main_may = owner == Owner::Main || layout;
             let partner_may = owner == Owner::Partner || original.is_none() || may_override;
             if main_may && partner_may {
                 owners.insert(path.clone(), if original.is_some() { Owner::Partner } else { Owner::Main });

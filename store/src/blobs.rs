@@ -138,9 +138,17 @@ impl BlobStore {
     }
 
     /// The blob's bytes, checked against its digest.
+    ///
+    /// A damaged blob loses its name, so that [`BlobStore::contains`] says no and it can be got again.
     pub fn read(&self, blob: &BlobRef) -> Result<Vec<u8>, ReadBlobError> {
-        let bytes = durable::read_file(&self.path(blob))?.ok_or(ReadBlobError::Missing(blob.digest))?;
-        if BlobRef::of(&bytes) == *blob { Ok(bytes) } else { Err(ReadBlobError::Damaged(blob.digest)) }
+        let path = self.path(blob);
+        let bytes = durable::read_file(&path)?.ok_or(ReadBlobError::Missing(blob.digest))?;
+        if BlobRef::of(&bytes) == *blob {
+            return Ok(bytes);
+        }
+        let aside = path.with_extension("damaged");
+        durable::step(Step::Rename, &path, || fs::rename(&path, &aside))?;
+        Err(ReadBlobError::Damaged(blob.digest))
     }
 
     /// Makes every blob that is here durable. Needed before relying on what [`BlobStore::contains`] says across a crash.

@@ -4,6 +4,7 @@
 //! at most a second after a visit.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -106,7 +107,8 @@ impl Journal {
         durable::create_dir_all(&setup.dir)?;
         let (sender, receiver) = channel();
         let (dir, readers) = (setup.dir.clone(), Readers::default());
-        let keeper = Keeper { setup, readers: readers.clone(), open: None, dirty_since: None, closed: false };
+        let keeper =
+            Keeper { setup, readers: readers.clone(), open: BTreeMap::new(), dirty_since: None, closed: false };
         let thread = thread::spawn(move || keeper.run(&receiver));
         let key = Mutex::new(DailyKey::new(Timestamp::now().as_second(), &SystemRandomness));
         Ok((Self { sender: Mutex::new(sender), key, dir, readers }, thread))
@@ -212,11 +214,12 @@ impl Randomness for SystemRandomness {
     }
 }
 
-/// The thread's state: the month that is being written, and since when it has entries without a checkpoint.
+/// The thread's state: the months that have been written or asked for, and since when there are entries without a
+/// checkpoint.
 struct Keeper {
     setup: JournalSetup,
     readers: Readers,
-    open: Option<(Month, JournalWriter)>,
+    open: BTreeMap<Month, JournalWriter>,
     dirty_since: Option<Instant>,
     closed: bool,
 }
@@ -225,6 +228,11 @@ impl Keeper {
     fn run(mut self, receiver: &Receiver<Message>) {
         while !self.closed {
             let left = self.dirty_since.map(|since| CHECKPOINT_INTERVAL.saturating_sub(since.elapsed()));
+            if left == Some(Duration::ZERO) {
+                // Due now, however many visits are waiting.
+                self.sign();
+                continue;
+            }
             match receiver.recv_timeout(left.unwrap_or(Duration::MAX)) {
                 Ok(message) => self.handle(message, receiver),
                 Err(RecvTimeoutError::Timeout) => self.sign(),
@@ -280,19 +288,22 @@ impl Keeper {
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "visits could not be logged");
-                self.open = None;
+                self.open.remove(&month);
                 false
             }
         }
     }
 
+    /// Signs every month that has entries without a checkpoint; the others have nothing to sign.
     fn sign(&mut self) {
         self.dirty_since = None;
-        let Some((_, writer)) = &mut self.open else { return };
-        if let Err(error) = writer.checkpoint() {
-            tracing::error!(error = &error as &dyn std::error::Error, "the journal could not be signed");
-            self.open = None;
-        }
+        self.open.retain(|month, writer| match writer.checkpoint() {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(%month, error = &error as &dyn std::error::Error, "the journal could not be signed");
+                false
+            }
+        });
     }
 
     fn checkpoint(&mut self, month: Month) -> Result<String, JournalError> {
@@ -305,17 +316,18 @@ impl Keeper {
         Ok(())
     }
 
-    /// The writer of `month`; the month that was written before is signed and closed.
+    /// The writer of `month`, which stays open: opening one reads the month's whole log.
     fn writer(&mut self, month: Month) -> Result<&mut JournalWriter, JournalError> {
-        if self.open.as_ref().is_none_or(|(open, _)| *open != month) {
-            self.sign();
-            let dir = month_dir(&self.setup.dir, month);
-            durable::create_dir_all(&dir)?;
-            let origin = Origin::new(&self.setup.main, &self.setup.partner, month);
-            let writer = JournalWriter::open(&dir, origin, self.setup.signer.clone())?;
-            self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(month, writer.reader());
-            self.open = Some((month, writer));
+        match self.open.entry(month) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(vacant) => {
+                let dir = month_dir(&self.setup.dir, month);
+                durable::create_dir_all(&dir)?;
+                let origin = Origin::new(&self.setup.main, &self.setup.partner, month);
+                let writer = JournalWriter::open(&dir, origin, self.setup.signer.clone())?;
+                self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(month, writer.reader());
+                Ok(vacant.insert(writer))
+            }
         }
-        self.open.as_mut().map(|(_, writer)| writer).ok_or(JournalError::Closed)
     }
 }

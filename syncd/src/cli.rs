@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -202,10 +203,11 @@ fn serve(config: &Config) -> anyhow::Result<()> {
         let daemon = Daemon::start(config, listeners)?;
         println!("Serving visitors on http://{}/ and waiting for the main site on {}.", config.public, config.peer);
         let mut releases = daemon.watch();
+        let mut ended = pin!(told_to_end());
         loop {
             prompt(&releases.borrow_and_update());
             tokio::select! {
-                ended = told_to_end() => {
+                ended = ended.as_mut() => {
                     ended?;
                     break;
                 }

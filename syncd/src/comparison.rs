@@ -34,7 +34,7 @@ pub fn compare(
             (_, None) => ChangedPath { nature: Nature::Removed, bytes: 0 },
             (old, Some(new)) => {
                 let shape = shape(new, blobs)?;
-                let nature = nature(old, shape.as_ref(), blobs)?;
+                let nature = nature(old, shape.as_ref(), blobs);
                 risks.extend(shape.map(|shape| shape.risks).unwrap_or_default());
                 ChangedPath { nature, bytes: new.blob.length }
             }
@@ -94,18 +94,19 @@ fn differing<'a>(live: &'a Candidate, candidate: &'a Candidate) -> Vec<&'a SiteP
     all.into_iter().filter(|path| content(live, path) != content(candidate, path)).collect()
 }
 
-fn nature(old: Option<&MergedFile>, new: Option<&PageShape>, blobs: &BlobStore) -> Result<Nature, ReadBlobError> {
-    let Some(old) = old else { return Ok(Nature::New) };
-    let text_alone = match (shape(old, blobs)?, new) {
-        (Some(old), Some(new)) => old.differs_in_text_alone(new),
+fn nature(old: Option<&MergedFile>, new: Option<&PageShape>, blobs: &BlobStore) -> Nature {
+    let Some(old) = old else { return Nature::New };
+    // An old page that cannot be read, since its blob is damaged, must not keep its replacement out.
+    let text_alone = match (shape(old, blobs), new) {
+        (Ok(Some(old)), Some(new)) => old.differs_in_text_alone(new),
         _ => false,
     };
-    Ok(if text_alone { Nature::Text } else { Nature::Content })
+    if text_alone { Nature::Text } else { Nature::Content }
 }
 
 fn shape(file: &MergedFile, blobs: &BlobStore) -> Result<Option<PageShape>, ReadBlobError> {
-    let is_page = file.kind == EntryKind::Page || file.media_type.starts_with("text/html");
-    if is_page { Ok(Some(PageShape::of(&read_text(file, blobs)?))) } else { Ok(None) }
+    let is_markup = ["html", "svg", "xml"].iter().any(|kind| file.media_type.to_ascii_lowercase().contains(kind));
+    if file.kind == EntryKind::Page || is_markup { Ok(Some(PageShape::of(&read_text(file, blobs)?))) } else { Ok(None) }
 }
 
 fn is_text(file: &MergedFile) -> bool {
@@ -116,6 +117,7 @@ fn read_text(file: &MergedFile, blobs: &BlobStore) -> Result<String, ReadBlobErr
     Ok(String::from_utf8_lossy(&blobs.read(&file.blob)?).into_owned())
 }
 
-fn hunks(old: &str, new: &str) -> String {
+/// A unified diff of two texts.
+pub fn hunks(old: &str, new: &str) -> String {
     TextDiff::from_lines(old, new).unified_diff().context_radius(CONTEXT).to_string()
 }

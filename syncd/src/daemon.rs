@@ -11,7 +11,7 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::period::Month;
-use tieup_protocol::wire::{PartnerStatus, StatementNotice, StatementVerdict};
+use tieup_protocol::wire::{PartnerStatus, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::blobs::BlobStore;
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::InvalidKey;
@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::access_log::{Journal, JournalError, JournalSetup};
+use crate::access_log::{Journal, JournalSetup};
 use crate::config::Config;
 use crate::control;
 use crate::identity::{Identity, LoadError};
@@ -149,6 +149,10 @@ impl Partner {
         if let Some(folder) = document.path().parent() {
             durable::create_dir_all(folder).map_err(tieup_store::document::DocumentError::from)?;
         }
+        let before = document.read()?.filter(|before| before.status == StatementStatus::Final);
+        if before.is_some_and(|before| before != *notice) {
+            return Err(StatementFailure::Issued(notice.month));
+        }
         document.write(notice)?;
         self.verify_statement(notice.month)
     }
@@ -159,11 +163,9 @@ impl Partner {
     /// When main has sent none, or the partner's own cannot be computed.
     pub fn verify_statement(&self, month: Month) -> Result<(Statement, StatementVerdict), StatementFailure> {
         let notice = notice_document(&self.state, month).read()?.ok_or(StatementFailure::NoNotice(month))?;
-        let contract = self.publisher().contract().ok().flatten().ok_or(StatementFailure::NoContract)?;
-        let reader = self.journal.reader(month).map_err(|error| match error {
-            JournalError::Read(error) => StatementFailure::Read(error),
-            _ => StatementFailure::NoNotice(month),
-        })?;
+        let contract = self.publisher().charged_under(month).map_err(Box::new)?;
+        let contract = contract.ok_or(StatementFailure::NoContract)?;
+        let reader = self.journal.reader(month)?;
         verify(&contract, &reader, &notice)
     }
 }
@@ -183,6 +185,8 @@ impl Daemon {
         let public = Arc::new(PublicSite::new(blobs.clone(), journal.clone()));
         let partner = Arc::new(open(config, identity, journal, blobs, public.clone())?);
         let (sender, changes) = mpsc::channel(1);
+        // What was edited while no daemon ran is a change too.
+        let _ = sender.try_send(());
         let watch = Watch::start(&[&config.site], &config.state, move || {
             // A full channel already holds a message that will cover this change too.
             let _ = sender.try_send(());

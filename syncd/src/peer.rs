@@ -2,13 +2,14 @@
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
@@ -39,6 +40,9 @@ enum UnreadableOffer {
     Json(#[from] serde_json::Error),
 }
 
+/// How long main may send nothing within a stream of blobs.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// The daemon's answers to main.
 pub fn router(partner: Arc<Partner>) -> Router {
     Router::new()
@@ -64,8 +68,14 @@ async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Jso
 }
 
 async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Staged>, Refusal> {
-    let stream = body.into_data_stream().map_err(io::Error::other);
-    let reader = SyncIoBridge::new(StreamReader::new(stream));
+    let chunks = body.into_data_stream().map_err(io::Error::other);
+    // A line that falls silent ends the intake, so that the next one is not held up by it.
+    let stream = stream::unfold(Box::pin(chunks), |mut chunks| async {
+        let next = tokio::time::timeout(SILENCE, chunks.try_next()).await;
+        let next = next.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "main fell silent")));
+        next.transpose().map(|chunk| (chunk, chunks))
+    });
+    let reader = SyncIoBridge::new(StreamReader::new(Box::pin(stream)));
     // On a thread of its own: the body arrives through the task that runs this handler.
     let taken = tokio::task::spawn_blocking(move || {
         let mut intake = partner.intake_blocking();
@@ -88,7 +98,9 @@ async fn tile(
     let not_found =
         |error: &(dyn std::error::Error + 'static)| Refusal::caused_by(StatusCode::NOT_FOUND, "no-such-tile", error);
     let path: TilePath = format!("tile/{tile}").parse().map_err(|error| not_found(&error))?;
-    let reader = partner.journal().reader(parse_month(&month)?).map_err(|error| refuse_journal(&error))?;
+    let month = parse_month(&month)?;
+    let reader = tokio::task::block_in_place(|| partner.journal().reader(month));
+    let reader = reader.map_err(|error| refuse_journal(&error))?;
     match tokio::task::block_in_place(|| reader.resource(path)) {
         Err(error @ ReadError::Beyond { .. }) => Err(not_found(&error)),
         other => other.map_err(|error| internal(&error)),

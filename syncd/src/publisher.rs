@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, IllegalStep, ReleaseRecord, ReleaseState};
 use tieup_protocol::change::{Change, Risks};
-use tieup_protocol::contract::{Contract, ContractId, Decision};
+use tieup_protocol::contract::{Contract, ContractId, Decision, charged_under};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_protocol::period::Month;
 use tieup_store::blobs::{BlobStore, ReadBlobError};
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
@@ -35,6 +36,9 @@ struct Live {
     site: Candidate,
     /// Scripts, forms and hosts that have been let through.
     accepted: Risks,
+    /// The release that the operator rolled back from. Until they approve one again, no rule makes one live.
+    #[serde(default)]
+    rolled_back: Option<ReleaseVersion>,
 }
 
 /// The partner's releases and its public site.
@@ -122,6 +126,7 @@ impl Publisher {
             records: watch::Sender::new(Vec::new()),
         };
         publisher.follow_live(Timestamp::now())?;
+        publisher.supersede_all_but_newest(Timestamp::now())?;
         publisher.announce()?;
         Ok(publisher)
     }
@@ -139,11 +144,25 @@ impl Publisher {
         Ok(self.releases.list()?)
     }
 
+    /// The contract that `month` is charged under, of all that were ever approved here.
+    ///
+    /// # Errors
+    /// When a kept release cannot be read.
+    pub fn charged_under(&self, month: Month) -> Result<Option<Contract>, PublishError> {
+        let mut approved = Vec::new();
+        for record in self.releases.list()? {
+            if matches!(record.state, ReleaseState::Live | ReleaseState::Retired) {
+                approved.push(self.reread(record.version)?.contract.clone());
+            }
+        }
+        Ok(charged_under(approved, month))
+    }
+
     /// The contract of the live release.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn contract(&self) -> Result<Option<Contract>, PublishError> {
+    fn contract(&self) -> Result<Option<Contract>, PublishError> {
         match self.live.version {
             Some(version) => Ok(Some(self.reread(version)?.contract.clone())),
             None => Ok(None),
@@ -166,7 +185,10 @@ impl Publisher {
         self.check_contract(&release.contract)?;
         let candidate = Candidate::build(release, &self.site, &self.blobs)?;
         let change = self.change(release, &candidate)?;
-        let decision = release.contract.approval.decide(&change);
+        let decision = match self.live.rolled_back {
+            Some(from) => Decision::Ask(format!("the operator rolled back from release {from}")),
+            None => release.contract.approval.decide(&change),
+        };
         let record = ReleaseRecord {
             version,
             manifest: release.digest,
@@ -179,11 +201,8 @@ impl Publisher {
                 Decision::Auto => None,
             },
         };
-        for earlier in self.releases.list()?.iter().filter(|r| r.state == ReleaseState::Staged && r.version != version)
-        {
-            self.releases.set_record(&earlier.supersede(now)?)?;
-        }
         self.releases.stage(&record, &release.files)?;
+        self.supersede_all_but_newest(now)?;
         self.announce()?;
         match decision {
             Decision::Auto => self.approve(version, record.manifest, DecidedBy::Rule, now),
@@ -205,7 +224,7 @@ impl Publisher {
         now: Timestamp,
     ) -> Result<ReleaseRecord, PublishError> {
         let record = self.record(version)?.approve(manifest, by.clone(), now)?;
-        self.switch(version, by)?;
+        self.switch(version, by, None)?;
         self.follow_live(now)?;
         self.announce()?;
         Ok(record)
@@ -242,7 +261,9 @@ impl Publisher {
             None => self.last_retired()?,
         };
         let record = target.restore(now)?;
-        self.switch(record.version, DecidedBy::Operator)?;
+        // Going forward again to a later release ends the rollback.
+        let from = self.live.version.filter(|live| *live > record.version);
+        self.switch(record.version, DecidedBy::Operator, from)?;
         self.follow_live(now)?;
         self.announce()?;
         Ok(record)
@@ -257,12 +278,14 @@ impl Publisher {
         let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs)?;
         let change = comparison::compare(&self.live.site, &candidate, &self.live.accepted, &self.blobs)?;
         if !change.is_empty() {
-            self.put_live(Live { site: candidate, ..self.live.clone() })?;
+            let mut accepted = self.live.accepted.clone();
+            accepted.extend(change.new_risks.clone());
+            self.put_live(Live { site: candidate, accepted, ..self.live.clone() })?;
         }
         Ok(change)
     }
 
-    /// What the release `version` would change now, or the staged one, as text.
+    /// What the release `version` would change now, or the staged one, as text: the contract first, then the pages.
     ///
     /// # Errors
     /// When there is no such release or it does not fit the originals.
@@ -272,7 +295,19 @@ impl Publisher {
             None => self.staged()?.version,
         };
         let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs)?;
-        Ok(comparison::diff(&self.live.site, &candidate, &self.blobs)?)
+        let pages = comparison::diff(&self.live.site, &candidate, &self.blobs)?;
+        Ok(self.contract_diff(version)? + &pages)
+    }
+
+    /// The difference between the contract in force and that of `version`, as text.
+    fn contract_diff(&self, version: ReleaseVersion) -> Result<String, PublishError> {
+        let Some(live) = self.live.version else { return Ok(String::new()) };
+        let (before, after) = (self.kept(live, CONTRACT)?, self.kept(version, CONTRACT)?);
+        if before == after {
+            return Ok(String::new());
+        }
+        let hunks = comparison::hunks(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after));
+        Ok(format!("changed  the contract\n{hunks}\n"))
     }
 
     /// The release that waits for a decision.
@@ -303,16 +338,26 @@ impl Publisher {
     }
 
     /// The one step: builds the site of `version` and replaces the live document by it.
-    fn switch(&mut self, version: ReleaseVersion, by: DecidedBy) -> Result<(), PublishError> {
+    fn switch(
+        &mut self,
+        version: ReleaseVersion,
+        by: DecidedBy,
+        rolled_back: Option<ReleaseVersion>,
+    ) -> Result<(), PublishError> {
         let release = self.reread(version)?;
         let candidate = Candidate::build(&release, &self.site, &self.blobs)?;
         let mut accepted = self.live.accepted.clone();
         accepted.extend(self.change(&release, &candidate)?.new_risks);
-        self.put_live(Live { version: Some(version), by: Some(by), site: candidate, accepted })
+        self.put_live(Live { version: Some(version), by: Some(by), site: candidate, accepted, rolled_back })
     }
 
     fn put_live(&mut self, live: Live) -> Result<(), PublishError> {
-        self.document.write(&live)?;
+        // A write can fail after the new document has its name; then it is what the next start would serve.
+        if let Err(error) = self.document.write(&live)
+            && self.document.read().ok().flatten().as_ref() != Some(&live)
+        {
+            return Err(error.into());
+        }
         self.public.switch(live.site.to_live());
         self.live = live;
         Ok(())
@@ -334,6 +379,15 @@ impl Publisher {
         Ok(())
     }
 
+    /// Of several staged releases only the newest waits. A crash can leave two.
+    fn supersede_all_but_newest(&self, now: Timestamp) -> Result<(), PublishError> {
+        let staged = self.releases.list()?.into_iter().filter(|record| record.state == ReleaseState::Staged);
+        for earlier in staged.skip(1) {
+            self.releases.set_record(&earlier.supersede(now)?)?;
+        }
+        Ok(())
+    }
+
     fn announce(&self) -> Result<(), PublishError> {
         self.records.send_replace(self.releases.list()?);
         Ok(())
@@ -351,7 +405,8 @@ impl Publisher {
     fn reread(&self, version: ReleaseVersion) -> Result<Verified<Release>, PublishError> {
         let manifest = self.kept(version, MANIFEST)?;
         let contract = self.kept(version, CONTRACT)?;
-        let release = trust::reread(&manifest, &String::from_utf8_lossy(&contract));
+        let verified = self.record(version)?.manifest;
+        let release = trust::reread(&manifest, &String::from_utf8_lossy(&contract), verified);
         release.map_err(|refused| PublishError::Damaged(version, Box::new(refused)))
     }
 

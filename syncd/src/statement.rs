@@ -4,9 +4,12 @@ use tieup_fees::{Difference, JournalHead, Statement, StatementError, compute, fi
 use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
-use tieup_protocol::wire::{StatementNotice, StatementVerdict};
+use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::journal::{JournalReader, Origin, ReadError};
+
+use crate::access_log::JournalError;
+use crate::publisher::PublishError;
 
 /// Why a statement could not be computed.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +17,23 @@ pub enum StatementFailure {
     /// The journal cannot be read.
     #[error("the journal cannot be read")]
     Read(#[from] ReadError),
+    /// There is no journal, or it cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The kept releases cannot be read.
+    #[error("the releases cannot be read")]
+    Releases(#[from] Box<PublishError>),
+    /// A final statement does not change.
+    #[error("the statement for {0} is final; corrections belong in the next month")]
+    Issued(Month),
+    /// A final statement must count all that main has cosigned.
+    #[error("main's final statement counts {counted} entries, but main has cosigned {cosigned}")]
+    LeavesOut {
+        /// What it counts.
+        counted: u64,
+        /// What it should count.
+        cosigned: u64,
+    },
     /// The fee cannot be computed.
     #[error("the statement cannot be computed")]
     Fees(#[from] StatementError<ReadError>),
@@ -42,6 +62,7 @@ pub fn verify(
     reader: &JournalReader,
     notice: &StatementNotice,
 ) -> Result<(Statement, StatementVerdict), StatementFailure> {
+    check_complete(reader, notice)?;
     let head = head(&contract.id.main, &contract.id.partner, reader, notice)?;
     let entries = reader.entries(0..notice.size)?;
     let own = compute(contract, notice.month, &head, entries, notice.status)?;
@@ -54,6 +75,17 @@ pub fn verify(
         },
     };
     Ok((own, verdict))
+}
+
+/// Main may not leave out the end of a month that it has cosigned.
+fn check_complete(reader: &JournalReader, notice: &StatementNotice) -> Result<(), StatementFailure> {
+    let note = reader.cosigned()?.unwrap_or_default();
+    // The daemon verified the note before it kept it; its second line is the size (c2sp.org/tlog-checkpoint).
+    let cosigned = note.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0);
+    if notice.status == StatementStatus::Final && notice.size < cosigned {
+        return Err(StatementFailure::LeavesOut { counted: notice.size, cosigned });
+    }
+    Ok(())
 }
 
 fn head(

@@ -110,6 +110,17 @@ pub enum OfferRefused {
     /// The contract's text is another than the manifest names.
     #[error("the release names contract {0}, but another document came with it")]
     OtherContract(ContractId),
+    /// What lies on the disk is not what was verified.
+    #[error("the manifest on disk is not the one that was verified")]
+    Altered,
+    /// The number in the manifest is not the signed one.
+    #[error("the manifest says release {manifest}, the signatures say {signed}")]
+    OtherVersion {
+        /// What the manifest says.
+        manifest: u64,
+        /// What was signed.
+        signed: u64,
+    },
     /// The TUF client could not keep its files.
     #[error("the metadata could not be checked")]
     Io(#[from] io::Error),
@@ -125,7 +136,7 @@ impl OfferRefused {
             Self::Signature { .. } => "bad-signature",
             Self::Older { .. } => "older-release",
             Self::Expired { .. } => "expired-metadata",
-            Self::Manifest(_) => "altered-manifest",
+            Self::Manifest(_) | Self::Altered | Self::OtherVersion { .. } => "altered-manifest",
             Self::InvalidManifest(_) => "invalid-manifest",
             Self::Misdirected { .. } => "misdirected-release",
             Self::Contract(_) | Self::OtherContract(_) => "unusable-contract",
@@ -165,7 +176,7 @@ pub async fn verify(
     let contract = check_meant_for(&manifest, &offer, main, partner)?;
     let signed = repository.targets().signed.version.get();
     if manifest.version.get() != signed {
-        return Err(OfferRefused::Older { offered: manifest.version.get(), known: signed });
+        return Err(OfferRefused::OtherVersion { manifest: manifest.version.get(), signed });
     }
     let root = serde_json::to_string(repository.root()).map_err(io::Error::other)?;
     let state = TrustState { root, seen: collect(datastore.path())? };
@@ -175,12 +186,20 @@ pub async fn verify(
 
 /// Reads a release that was verified when it was staged and has been in the partner's own store since.
 ///
+/// `verified` is the digest of the manifest that was verified then.
+///
 /// # Errors
-/// When the kept files are damaged.
-pub fn reread(manifest: &[u8], contract: &str) -> Result<Verified<Release>, OfferRefused> {
+/// When the kept files are damaged or are not those that were verified.
+pub fn reread(manifest: &[u8], contract: &str, verified: Digest) -> Result<Verified<Release>, OfferRefused> {
     let digest = Digest::of(manifest);
+    if digest != verified {
+        return Err(OfferRefused::Altered);
+    }
     let manifest = Manifest::parse(manifest)?;
     let contract = Contract::parse(CONTRACT, contract).map_err(OfferRefused::Contract)?;
+    if contract.digest() != manifest.contract.digest {
+        return Err(OfferRefused::OtherContract(manifest.contract.id));
+    }
     Ok(Verified(Release { manifest, digest, contract, files: BTreeMap::new() }))
 }
 

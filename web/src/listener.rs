@@ -10,15 +10,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{Request, Response};
 use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 /// How long a handshake may take.
@@ -26,6 +27,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may take to send a request's headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long connections may take to finish what they have begun when the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// How many connections are served at once; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 256;
@@ -64,15 +68,18 @@ impl Default for Shutdown {
     }
 }
 
-/// Waits until this process is told to end: Ctrl-C, or SIGTERM as a service manager sends it.
+/// Waits until this process is told to end: Ctrl-C, SIGTERM as a service manager sends it, or SIGHUP when its
+/// terminal is closed.
 ///
 /// # Errors
 /// When the operating system does not let the process listen for signals.
 pub async fn told_to_end() -> io::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted,
         _ = terminated.recv() => Ok(()),
+        _ = hung_up.recv() => Ok(()),
     }
 }
 
@@ -113,27 +120,43 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
     loop {
-        let (stream, peer) = tokio::select! {
-            () = shutdown.wait() => return,
-            accepted = listener.accept() => match accepted {
-                Ok(connection) => connection,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
+        let accepted = tokio::select! {
+            () = shutdown.wait() => break,
+            accepted = accept_one(&listener, slots.clone()) => accepted,
         };
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        let served = connection(stream, peer);
-        tokio::spawn(async move {
-            served.await;
-            drop(slot);
-        });
+        match accepted {
+            Ok((slot, stream, peer)) => {
+                let served = connection(stream, peer);
+                connections.spawn(async move {
+                    served.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
     }
+    let finished = async { while connections.join_next().await.is_some() {} };
+    // Those that take longer are cut off when the set is dropped.
+    let _ = tokio::time::timeout(DRAIN, finished).await;
 }
 
+/// Waits for a free slot, then for a connection to put into it.
+async fn accept_one(
+    listener: &TcpListener,
+    slots: Arc<Semaphore>,
+) -> io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+    let slot = slots.acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((slot, stream, peer))
+}
+
+/// Answers the requests of one connection by HTTP/1.1. Headers, the first byte included, have a time limit.
 async fn answer<I, S, B>(stream: I, peer: SocketAddr, service: S, shutdown: Shutdown)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -144,8 +167,8 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {

@@ -1,6 +1,7 @@
 //! The public site: one index in memory, swapped whole, over content-addressed blobs.
 //!
-//! What is served is looked up in the index and never in the file system. Each answer is logged before it ends.
+//! What is served is looked up in the index and never in the file system. Each answer to a path is logged before it
+//! ends; what is no path at all is turned away.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,12 +22,16 @@ use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::BlobStore;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::listener::{Shutdown, serve_plain};
 
 /// The policy for every page: everything from the site itself, nothing inline.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+     form-action 'self'";
+
+/// How many blobs are read at once.
+const CONCURRENT_READS: usize = 64;
 
 /// What must be escaped in a `Location`.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'%').add(b'?').add(b'#');
@@ -102,12 +107,13 @@ pub struct PublicSite {
     live: RwLock<Arc<LiveSite>>,
     blobs: Arc<BlobStore>,
     log: Arc<dyn AccessLog>,
+    reads: Semaphore,
 }
 
 impl PublicSite {
     /// A site that serves nothing yet.
     pub fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> Self {
-        Self { live: RwLock::default(), blobs, log }
+        Self { live: RwLock::default(), blobs, log, reads: Semaphore::new(CONCURRENT_READS) }
     }
 
     /// Replaces everything that is served, in one step.
@@ -190,7 +196,14 @@ impl PublicSite {
             let response = with_headers(StatusCode::NOT_MODIFIED, file, &tag, Bytes::new());
             return Answer { response, class, bytes: 0, purpose };
         }
+        if method == Method::Head {
+            let mut response = with_headers(status, file, &tag, Bytes::new());
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(file.blob.length));
+            return Answer { response, class, bytes: 0, purpose };
+        }
         let (blobs, blob) = (self.blobs.clone(), file.blob);
+        // Each answer is a whole blob in memory, so only so many are read at once.
+        let _reading = self.reads.acquire().await;
         let content = match tokio::task::spawn_blocking(move || blobs.read(&blob)).await {
             Ok(Ok(content)) => Bytes::from(content),
             Ok(Err(error)) => {
@@ -199,11 +212,8 @@ impl PublicSite {
             }
             Err(_) => return Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "Please try again.\n")),
         };
-        let bytes = if method == Method::Head { 0 } else { content.len() as u64 };
-        let body = if method == Method::Head { Bytes::new() } else { content };
-        let mut response = with_headers(status, file, &tag, body);
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(file.blob.length));
-        Answer { response, class, bytes, purpose }
+        let bytes = content.len() as u64;
+        Answer { response: with_headers(status, file, &tag, content), class, bytes, purpose }
     }
 }
 

@@ -20,8 +20,8 @@ use tieup_protocol::digest::Digest;
 
 use crate::authority::PemPair;
 
-/// Application protocols, most wanted first.
-const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// The application protocol.
+const ALPN: [&[u8]; 1] = [b"http/1.1"];
 
 /// Why a TLS configuration could not be made.
 #[derive(Debug, thiserror::Error)]

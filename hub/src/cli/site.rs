@@ -1,6 +1,7 @@
 //! What an editor does: set up, build, check, serve, publish.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -59,12 +60,8 @@ pub(super) fn build(arguments: &SiteArguments, out: &Path) -> anyhow::Result<()>
     let site = load(arguments)?;
     let output = report(site.build_main(), arguments.format)?;
     let bytes = tree::write(out, output.tree())?;
-    let (files, seconds) = (output.files.len(), start.elapsed().as_secs_f64());
-    println!(
-        "Built {} pages, {files} files, {bytes} bytes in {seconds:.2} s into {}",
-        output.index.len(),
-        out.display()
-    );
+    let (pages, files, seconds) = (output.index.len(), output.files.len(), start.elapsed().as_secs_f64());
+    println!("Built {pages} pages, {files} files, {bytes} bytes in {seconds:.2} s into {}", out.display());
     Ok(())
 }
 
@@ -127,6 +124,8 @@ pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
     let server = Server::start(&hub, join, public)?;
     let (_watch, mut changes) = watch_site(&hub.config)?;
     println!("Serving the main site on http://{}/; partners join on {}.", hub.config.public, hub.config.join);
+    // One future for all rounds: a signal that comes while pages are built is not lost.
+    let mut ended = pin!(told_to_end());
     loop {
         match tokio::task::block_in_place(|| anyhow::Ok(server.show(&load_site(&hub)?)?)) {
             Ok(Some(files)) => println!("{files} files are served."),
@@ -134,7 +133,7 @@ pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
             Err(error) => eprint!("{}", complaint::render(error.as_ref())),
         }
         tokio::select! {
-            ended = told_to_end() => {
+            ended = ended.as_mut() => {
                 ended?;
                 break;
             }
@@ -148,12 +147,13 @@ pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
 /// Publishes now, and again after each change, until the process is told to end.
 pub(super) async fn publish_on_change(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<()> {
     let (_watch, mut changes) = watch_site(&hub.config)?;
+    let mut ended = pin!(told_to_end());
     loop {
         if let Err(error) = publish(hub, only, rejected).await {
             eprint!("{}", complaint::render(error.as_ref()));
         }
         tokio::select! {
-            ended = told_to_end() => return Ok(ended?),
+            ended = ended.as_mut() => return Ok(ended?),
             Some(()) = changes.recv() => {}
         }
     }
@@ -194,6 +194,12 @@ pub fn describe(outcome: &Outcome) -> String {
                 release.version,
                 release.state.word(),
                 waits.unwrap_or_default()
+            )
+        }
+        Outcome::LinkAlone => "nothing to publish; the contract is for a link alone".to_owned(),
+        Outcome::RolledBack(version) => {
+            format!(
+                "not sent: the operator rolled back from this content, release {version}; change it, or use --again"
             )
         }
         Outcome::RejectedBefore { version, reason } => {

@@ -369,7 +369,7 @@ partnership: inherited
 mounts: {"/": main}
 approval: {policy: ask}
 journal: {writer: partner, verifier: both}
-count: {rules: page-view/1, robots: "blake3:0000000000000000000000000000000000000000000000000000000000000000", double_click: 30s, session: hour}
+count: {rules: page-view/1, robots: "blake3:e104e885ce23e0ff78e43c5a5cf705dd325dfc95b1878f166b54919a3b3f959a", double_click: 30s, session: hour}
 money: {currency: JPY, round: half_up, at: line}
 meters: {tie: {views: {class: tieup}}, own: {views: {class: original}}, attract: {ratio: [own, tie], if_zero: none}}
 charges: {base: {by: partnership, link: 0, framework: 20000, inherited: 50000},

@@ -25,7 +25,7 @@ pub use terms::{
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::ids::SiteId;
-use crate::period::Zone;
+use crate::period::{Month, Zone};
 use crate::robots;
 use crate::yaml;
 
@@ -277,6 +277,16 @@ impl Contract {
     pub fn not_acted_on(&self) -> &[&'static str] {
         &self.not_acted_on
     }
+}
+
+/// The contract that `month` is charged under: of those that were ever in force, the highest version that was
+/// effective when the month began; before any was, the lowest version.
+pub fn charged_under(contracts: impl IntoIterator<Item = Contract>, month: Month) -> Option<Contract> {
+    let mut contracts: Vec<Contract> = contracts.into_iter().collect();
+    contracts.sort_by_key(|contract| contract.id.version);
+    let effective = contracts.iter().rposition(|contract| contract.effective.from <= month.first_day());
+    let chosen = effective.unwrap_or(0);
+    (chosen < contracts.len()).then(|| contracts.swap_remove(chosen))
 }
 
 /// A contract whose list of robots this version does not have cannot be counted under.

@@ -90,6 +90,9 @@ impl Approval {
         if change.first {
             return Decision::Ask("it is the first release".to_owned());
         }
+        if !change.new_risks.is_empty() {
+            return Decision::Ask(change.new_risks.to_string());
+        }
         let uncovered = change.paths().find(|(path, nature, bytes)| {
             let allows = |rule: &AutoRule| rule.allows(path, *nature, *bytes);
             !self.auto.iter().any(allows)

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod hardening;
 mod hostile;
 mod imports;
 mod recovery;

@@ -9,6 +9,7 @@ use tieup_protocol::digest::Digest;
 use tieup_store::journal::{CosignerVerifier, Origin, verify_cosignature, verify_log};
 use tieup_syncd::control::{Answer, Command, ask};
 use tieup_tests::journal::files_below;
+use tieup_tests::parcel::release;
 use tieup_tests::world::site_id;
 use tieup_tests::{Contract, Kept, World, assert_says, told};
 
@@ -198,8 +199,9 @@ async fn a_rule_lets_text_through_and_asks_about_everything_else() {
     assert_eq!((text.state, text.by), (ReleaseState::Live, Some(DecidedBy::Rule)));
     world.assert_shows("north", "/about/", "We mend everything.").await;
     let more = [
-        ("[a link](https://elsewhere.example/)", "no rule covers /about/ (more than text changed)"),
-        ("<script src=\"/a.js\"></script>", "no rule covers /about/ (more than text changed)"),
+        ("[a link](/)", "no rule covers /about/ (more than text changed)"),
+        ("[a link](https://elsewhere.example/)", "NEW external host: elsewhere.example"),
+        ("<script src=\"/a.js\"></script>", "NEW script: /a.js"),
         (&*"long ".repeat(1_000), "no rule covers /about/ (text changed)"),
     ];
     for (words, reason) in more {
@@ -207,6 +209,39 @@ async fn a_rule_lets_text_through_and_asks_about_everything_else() {
         let waiting = world.publish("north").await;
         assert_eq!((waiting.state, waiting.waits_for.as_deref()), (ReleaseState::Staged, Some(reason)));
         world.assert_shows("north", "/about/", "We mend everything.").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_is_not_undone_by_a_rule() {
+    let world = World::new()
+        .main_page("/about/", "We mend lamps.")
+        .contract("north", Contract::inherited().auto(r#"[{paths: "/**", only: text}]"#))
+        .start()
+        .await;
+    world.go_live("north").await;
+    world.edit("/about/", "We mend nothing.");
+    assert_eq!(world.publish("north").await.by, Some(DecidedBy::Rule));
+    world.roll_back("north");
+    let same = world.try_publish("north").await.unwrap();
+    assert_eq!(same, Outcome::RolledBack(release(2)), "content that was rolled back from was sent again");
+    world.edit("/about/", "We mend nothing at all.");
+    let waiting = world.publish("north").await;
+    assert_eq!(waiting.waits_for.as_deref(), Some("the operator rolled back from release 2"));
+    world.assert_shows("north", "/about/", "We mend lamps.").await;
+    world.approve("north");
+    world.edit("/about/", "We mend lamps.");
+    assert_eq!(world.publish("north").await.by, Some(DecidedBy::Rule), "the rule holds again");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_socket_and_the_partners_keys_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = settled().await;
+    for name in ["control.sock", "identity.json"] {
+        let mode = fs::metadata(world.state("north").join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name} is open to others");
     }
 }
 
