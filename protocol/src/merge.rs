@@ -146,7 +146,7 @@ mod tests {
     const NEVER: &str = "rights: {override: never}";
 
     #[test]
-    fn row_003_2_tie_up_and_original_pages_stand_side_by_side() {
+    fn row_003_02_tie_up_and_original_pages_stand_side_by_side() {
         let merged = plan(NEVER, &[("/", EntryKind::Page)], &["/local/"]).unwrap();
         assert_eq!(merged, [("/".to_owned(), Owner::Main), ("/local/".to_owned(), Owner::Partner)]);
         assert_eq!(plan(NEVER, &[("/", EntryKind::Page)], &[]).unwrap().len(), 1);

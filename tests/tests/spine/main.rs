@@ -5,6 +5,7 @@
 mod hardening;
 mod hostile;
 mod imports;
+mod parties;
 mod recovery;
 mod statements;
 mod the_loop;
