@@ -23,6 +23,9 @@ use crate::trust::{Release, Verified};
 /// The page for paths where nothing stands. Main's takes its place where the release has one.
 const NOT_FOUND: &str = "/404.html";
 
+/// The template it is made from.
+const NOT_FOUND_TEMPLATE: &str = "templates/404.html";
+
 /// The sitemap, derived from both indexes.
 const SITEMAP: &str = "/sitemap.xml";
 
@@ -87,9 +90,7 @@ impl Candidate {
             serde_json::from_slice(&blobs.read(&manifest.index)?).map_err(CandidateError::Index)?;
         let framework = framework(manifest, blobs)?;
         let mut originals = build_originals(site, &framework, &inherited).map_err(CandidateError::Originals)?;
-        if let Some(page) = static_path(NOT_FOUND).filter(|page| manifest.entries.contains_key(page)) {
-            originals.output.files.remove(&page);
-        }
+        leave_out_not_found(&mut originals, release);
         let plan = plan(manifest, &originals, &release.contract)?;
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = BTreeMap::new();
@@ -152,6 +153,17 @@ impl Merge<'_> {
     fn derived(&self, bytes: &[u8], media_type: &str) -> Result<MergedFile, CandidateError> {
         let blob = self.batch.put(bytes)?;
         Ok(MergedFile { blob, media_type: media_type.to_owned(), kind: EntryKind::Asset, owner: Owner::Partner })
+    }
+}
+
+/// The page that the theme makes for paths where nothing stands is left out where main publishes one, or owns its
+/// path. One that the partner wrote itself stays, and conflicts as any page would.
+fn leave_out_not_found(originals: &mut Originals, release: &Release) {
+    let Some(path) = static_path(NOT_FOUND) else { return };
+    let made_by_theme = |file: &OutputFile| file.source.ends_with(NOT_FOUND_TEMPLATE);
+    let mains = release.contract.mounts.owner(&path).0 == Owner::Main || release.manifest.entries.contains_key(&path);
+    if mains && originals.output.files.get(&path).is_some_and(made_by_theme) {
+        originals.output.files.remove(&path);
     }
 }
 

@@ -26,14 +26,11 @@ use tokio::task::JoinHandle;
 use crate::access_log::{Journal, JournalSetup};
 use crate::config::Config;
 use crate::control;
-use crate::identity::{Identity, LoadError};
+use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::Intake;
 use crate::peer;
 use crate::publisher::{Places, PublishError, Publisher};
 use crate::statement::{StatementFailure, notice_document, verify};
-
-/// The folder of journals in the state folder.
-const JOURNALS: &str = "journal";
 
 /// Everything that the daemon's tasks share.
 pub struct Partner {

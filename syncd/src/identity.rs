@@ -11,13 +11,16 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::{Invitation, compare_code, main_tls_name};
 use tieup_protocol::wire::{JOIN, JoinGrant, JoinRequest};
 use tieup_store::durable::{self, DiskError};
-use tieup_store::journal::{InvalidKey, LogSigner};
+use tieup_store::journal::{InvalidKey, LogSigner, months};
 use tieup_web::authority::{AuthorityError, KeyRequest, PemPair, certificate_digest};
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::tls::{TlsError, TlsIdentity, joining_client};
 
 /// The file in the state folder. It holds private keys and is readable by its owner alone.
 const FILE: &str = "identity.json";
+
+/// The folder of journals in the state folder.
+pub const JOURNALS: &str = "journal";
 
 /// What makes a daemon this partner. Kept as one file, so that a join is either whole or has not happened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +54,9 @@ pub enum JoinError {
     /// The identity that is there cannot be read.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// There are journals here whose key is gone. Under a new key they could not go on, and no visit could be logged.
+    #[error("{0} holds journals that were signed by a key which is gone: put `identity.json` back, or move them away")]
+    OrphanedJournals(PathBuf),
     /// The folder is another partner's, or another main's.
     #[error("this folder already belongs to `{partner}`, a partner of `{main}`")]
     AlreadyJoined {
@@ -101,7 +107,7 @@ pub enum LoadError {
     #[error("{0} cannot be read")]
     Read(PathBuf, #[source] std::io::Error),
     /// The file is damaged.
-    #[error("{0} is damaged: put back a copy of it, or move it away and join again with a new token")]
+    #[error("{0} is damaged: put back a copy of it")]
     Damaged(PathBuf, #[source] serde_json::Error),
 }
 
@@ -130,6 +136,10 @@ impl Identity {
             Err(LoadError::NotJoined) => None,
             Err(error) => return Err(error.into()),
         };
+        let journals = state.join(JOURNALS);
+        if before.is_none() && !months(&journals)?.is_empty() {
+            return Err(JoinError::OrphanedJournals(journals));
+        }
         let (request, journal_key) = keys(before.as_ref(), invitation)?;
         let grant = Self::ask(invitation, &request, address, journal_key.verifier().to_string()).await?;
         if certificate_digest(&grant.authority)? != invitation.authority {

@@ -5,6 +5,7 @@ use std::fs;
 use jiff::Timestamp;
 use tieup_hub::publish::PublishError;
 use tieup_protocol::approval::DecidedBy;
+use tieup_syncd::identity::Identity;
 use tieup_tests::world::site_id;
 use tieup_tests::{Contract, World, assert_says, told};
 use tokio::io::AsyncReadExt as _;
@@ -103,4 +104,28 @@ async fn a_connection_that_says_nothing_is_ended() {
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(std::time::Duration::from_secs(30), idle.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "an idle connection was kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journals_whose_key_is_gone_are_not_written_on_under_another() {
+    let mut world = settled().await;
+    world.get("north", "/about/").await;
+    let halted = world.halt("north").await;
+    fs::remove_file(halted.config.state.join("identity.json")).unwrap();
+    let invitation = world.hub().invite(&site_id("north"), Timestamp::now()).await.unwrap();
+    let refused = Identity::join(&halted.config.state, &invitation, &halted.config.address).await.unwrap_err();
+    assert_says(&told(&refused), &["signed by a key which is gone", "put `identity.json` back"]);
+    assert!(!halted.config.state.join("identity.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_themes_page_for_missing_paths_is_no_claim_of_the_partners() {
+    let mounts = r#"{"/": main, "/local/**": partner}"#;
+    let world = World::new()
+        .contract("north", Contract::framework().mounts(mounts))
+        .original("north", "/local/", "Our own shelf.")
+        .start()
+        .await;
+    world.go_live("north").await;
+    world.assert_shows("north", "/local/", "Our own shelf.").await;
 }
