@@ -8,9 +8,11 @@ use anyhow::Result;
 use jiff::Timestamp;
 use tieup_generator::Watch;
 use tieup_hub::cli::describe;
-use tieup_hub::publish::{Outcome, Rejected};
+use tieup_hub::publish::{Outcome, PublishError, Rejected};
+use tieup_protocol::ids::SiteId;
 use tieup_web::complaint;
 use tieup_web::listener::told_to_end;
+use tieup_web::terminal::{Unheard, try_say};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Stdin};
 use tokio::sync::mpsc;
 
@@ -19,6 +21,9 @@ use crate::smoke::{Cast, Sources, approve_waiting, current_month};
 
 /// How often journals are fetched and statements made while the demo is up.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The most lines of a difference that are shown.
+const MOST_LINES: usize = 40;
 
 /// Sets everything up in `root`, and stays until Ctrl-C.
 ///
@@ -29,15 +34,22 @@ pub async fn run(root: &Path) -> Result<()> {
     let mut deployment = Deployment::start(root, &cast.main, &sources.site(&cast.main), &sources.themes).await?;
     for partner in [&cast.shop, &cast.region] {
         deployment.add_partner(partner, &sources.site(partner)).await?;
-        println!("{partner} joined; both ends show the code {}", deployment.partner(partner)?.compare_code);
     }
-    publish(&deployment).await;
-    // The region's operator lets the first release through here, so that its rule can show itself afterwards.
-    approve_waiting(deployment.partner(&cast.region)?)?;
-    explain(&deployment, &cast)?;
-    let result = attend(&deployment, &cast).await;
+    let result = play(&deployment, &cast).await;
     deployment.stop().await;
     result
+}
+
+/// The first release of each partner, then whatever the person does.
+async fn play(deployment: &Deployment, cast: &Cast) -> Result<()> {
+    for (partner, running) in &deployment.partners {
+        line(&format!("{partner} joined; both ends show the code {}", running.compare_code))?;
+    }
+    publish(deployment, cast).await?;
+    // The region's operator lets the first release through here, so that its rule can show itself afterwards.
+    approve_waiting(deployment.partner(&cast.region)?)?;
+    explain(deployment, cast)?;
+    attend(deployment, cast).await
 }
 
 /// Publishes saves, answers keys, and collects journals, until Ctrl-C.
@@ -55,12 +67,12 @@ async fn attend(deployment: &Deployment, cast: &Cast) -> Result<()> {
     loop {
         tokio::select! {
             ended = ended.as_mut() => return Ok(ended?),
-            Some(()) = saves.recv() => publish(deployment).await,
+            Some(()) = saves.recv() => publish(deployment, cast).await?,
             line = next_line(&mut keys) => match line {
-                Some(line) => press(deployment, cast, line.trim()).await,
+                Some(line) => press(deployment, cast, line.trim()).await?,
                 None => keys = None,
             },
-            _ = collecting.tick() => collect(deployment).await,
+            _ = collecting.tick() => collect(deployment).await?,
         }
     }
 }
@@ -73,56 +85,91 @@ async fn next_line(keys: &mut Option<tokio::io::Lines<BufReader<Stdin>>>) -> Opt
     }
 }
 
-async fn publish(deployment: &Deployment) {
-    if let Err(error) = try_publish(deployment).await {
-        print!("{}", complaint::render(error.as_ref()));
-    }
+/// Says a line; the demo ends where nobody hears it.
+fn line(text: &str) -> Result<(), Unheard> {
+    try_say(&format!("{text}\n"))
 }
 
-async fn try_publish(deployment: &Deployment) -> Result<()> {
-    let site = tokio::task::block_in_place(|| deployment.site())?;
-    tokio::task::block_in_place(|| deployment.server.show(&site))?;
-    for (partner, outcome) in deployment.hub.publish(&site, &[], Rejected::Skip).await? {
+fn complain(error: &anyhow::Error) -> Result<(), Unheard> {
+    try_say(&complaint::render(error.as_ref()))
+}
+
+async fn publish(deployment: &Deployment, cast: &Cast) -> Result<(), Unheard> {
+    let outcomes = match try_publish(deployment).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => return complain(&error),
+    };
+    for (partner, outcome) in outcomes {
         match outcome {
             Ok(Outcome::Unchanged(_)) => {}
-            Ok(outcome) => {
-                println!("  published to {partner}: {}", describe(&outcome));
-                show_waiting(deployment.partner(&partner)?);
+            Ok(outcome) => line(&format!("  published to {partner}: {}", describe(&outcome)))?,
+            Err(error) => try_say(&complaint::render(&error))?,
+        }
+    }
+    show_waiting(deployment, cast)
+}
+
+/// What became of publishing to each partner. A mistake in the site is an error once, not once a partner.
+async fn try_publish(deployment: &Deployment) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>> {
+    let site = tokio::task::block_in_place(|| deployment.site())?;
+    tokio::task::block_in_place(|| deployment.server.show(&site))?;
+    let mut outcomes = deployment.hub.publish(&site, &[], Rejected::Skip).await?;
+    let mistake = outcomes.iter().position(|(_, outcome)| matches!(outcome, Err(PublishError::Site(_))));
+    if let Some((_, Err(error))) = mistake.map(|at| outcomes.swap_remove(at)) {
+        return Err(error.into());
+    }
+    Ok(outcomes)
+}
+
+/// Shows what waits at each partner, and the keys where they decide.
+fn show_waiting(deployment: &Deployment, cast: &Cast) -> Result<(), Unheard> {
+    for (id, partner) in &deployment.partners {
+        if let Ok(waiting) = partner.daemon.partner().publisher().staged() {
+            line(&format!("\n  {id}: {}.", waiting.sentence))?;
+            if *id == cast.shop {
+                line("  Press a to approve, r to refuse, d to see the difference; then Enter.")?;
             }
-            Err(error) => print!("{}", complaint::render(&error)),
         }
     }
     Ok(())
 }
 
-fn show_waiting(partner: &RunningPartner) {
-    if let Ok(waiting) = partner.daemon.partner().publisher().staged() {
-        println!("\n  {}.", waiting.sentence);
-        println!("  Press a to approve, r to refuse, d to see the difference; then Enter.");
+async fn press(deployment: &Deployment, cast: &Cast, key: &str) -> Result<(), Unheard> {
+    match act(deployment, cast, key).await {
+        Ok(told) => line(&format!("  {told}")),
+        Err(error) => complain(&error),
     }
 }
 
-async fn press(deployment: &Deployment, cast: &Cast, key: &str) {
-    let shop = match deployment.partner(&cast.shop) {
-        Ok(shop) => shop,
-        Err(error) => return println!("{error}"),
-    };
-    let result = match key {
+async fn act(deployment: &Deployment, cast: &Cast, key: &str) -> Result<String> {
+    let shop = deployment.partner(&cast.shop)?;
+    match key {
         "a" => tokio::task::block_in_place(|| approve_waiting(shop))
-            .map(|release| format!("release {} is live", release.version)),
-        "r" => refuse(shop),
-        "d" => tokio::task::block_in_place(|| Ok(shop.daemon.partner().publisher().diff(None)?)),
+            .map(|release| format!("{}: release {} is live", cast.shop, release.version)),
+        "r" => tokio::task::block_in_place(|| refuse(shop)),
+        "d" => tokio::task::block_in_place(|| difference(shop)),
         "b" => tokio::task::block_in_place(|| {
             let release = shop.daemon.partner().publisher().roll_back(None, Timestamp::now())?;
-            Ok(format!("release {} is live again", release.version))
+            Ok(format!("{}: release {} is live again", cast.shop, release.version))
         }),
         "s" => statements(deployment).await,
-        _ => Ok("keys: a approve, r refuse, d difference, b roll back, s statements; Ctrl-C ends".to_owned()),
-    };
-    match result {
-        Ok(told) => println!("  {told}"),
-        Err(error) => print!("{}", complaint::render(error.as_ref())),
+        _ => Ok(format!(
+            "keys, for {}: a approve, r refuse, d difference, b roll back; s statements of all; Ctrl-C ends",
+            cast.shop
+        )),
     }
+}
+
+/// The beginning of what the waiting release would change, and how to see the rest.
+fn difference(partner: &RunningPartner) -> Result<String> {
+    let text = partner.daemon.partner().publisher().diff(None)?;
+    let all = text.lines().count();
+    if all <= MOST_LINES {
+        return Ok(text);
+    }
+    let shown: Vec<&str> = text.lines().take(MOST_LINES).collect();
+    let command = format!("cargo syncd --config {} diff", partner.config_file.display());
+    Ok(format!("{}\n  ... {MOST_LINES} of {all} lines; all of them: {command}", shown.join("\n")))
 }
 
 fn refuse(partner: &RunningPartner) -> Result<String> {
@@ -132,21 +179,20 @@ fn refuse(partner: &RunningPartner) -> Result<String> {
     Ok(format!("release {} is refused; the public site is as it was", waiting.version))
 }
 
-async fn collect(deployment: &Deployment) {
+async fn collect(deployment: &Deployment) -> Result<(), Unheard> {
     for id in deployment.partners.keys() {
         let collected = async { anyhow::Ok(deployment.hub.collect(&deployment.hub.partner(id).await?).await?) };
         match collected.await {
             Ok(months) => {
                 for month in months.iter().filter(|month| month.added > 0) {
-                    println!(
-                        "  journal of {id}: {} new entries verified and cosigned, {} in all",
-                        month.added, month.size
-                    );
+                    let (added, size) = (month.added, month.size);
+                    line(&format!("  journal of {id}: {added} new entries verified and cosigned, {size} in all"))?;
                 }
             }
-            Err(error) => print!("{}", complaint::render(error.as_ref())),
+            Err(error) => complain(&error)?,
         }
     }
+    Ok(())
 }
 
 async fn statements(deployment: &Deployment) -> Result<String> {
@@ -164,20 +210,28 @@ async fn statements(deployment: &Deployment) -> Result<String> {
 
 fn explain(deployment: &Deployment, cast: &Cast) -> Result<()> {
     let (shop, region) = (deployment.partner(&cast.shop)?, deployment.partner(&cast.region)?);
-    let site = &deployment.hub.config.site;
-    println!("\nOpen");
-    println!("  http://{}/   {}, the main site", deployment.public, cast.main);
-    println!("  http://{}/   {}, once you have approved its first release", shop.public, cast.shop);
-    println!("  http://{}/   {}, live", region.public, cast.region);
-    println!("Try");
-    println!("  a, Enter                    approve what waits at {}", cast.shop);
-    println!("  edit {}", site.join("content/company/repair.md").display());
-    println!("                              and watch it arrive, then approve it (a) or roll it back (b)");
-    println!("  edit words in {}", deployment.hub.config.themes.join("storefront/templates/base.html").display());
-    println!("                              and watch it go live at {} by rule", cast.region);
-    println!("  s, Enter                    fetch the journals and make both statements");
-    println!("  the operator's own command, in another terminal:");
-    println!("  cargo syncd --config {} status", shop.config_file.display());
-    println!("Ctrl-C ends the demo and removes its folder.");
+    let config = &deployment.hub.config;
+    let (main_at, shop_at, region_at) = (deployment.public, shop.public, region.public);
+    let (main, shop_name, region_name) = (&cast.main, &cast.shop, &cast.region);
+    let page = config.site.join("content/company/repair.md").display().to_string();
+    let template = config.themes.join("storefront/templates/base.html").display().to_string();
+    let daemon = shop.config_file.display();
+    line(&format!(
+        "
+Open
+  http://{main_at}/   {main}, the main site
+  http://{shop_at}/   {shop_name}, once you have approved its first release
+  http://{region_at}/   {region_name}, live
+Try
+  a, Enter                    approve what waits at {shop_name}
+  edit {page}
+                              and watch it arrive, then approve it (a) or roll it back (b)
+  edit words in {template}
+                              and watch it go live at {region_name} by rule
+  s, Enter                    fetch the journals and make both statements
+  the operator's own command, in another terminal:
+  cargo syncd --config {daemon} status
+Ctrl-C ends the demo and removes its folder."
+    ))?;
     Ok(())
 }

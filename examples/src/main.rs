@@ -1,11 +1,11 @@
 //! `cargo demo`: a main site, two partners, and the whole loop between them, on this machine alone.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tieup_examples::{interactive, smoke};
-use tieup_web::complaint;
+use tieup_web::terminal::{self, Unheard};
+use tracing_subscriber::filter::LevelFilter;
 
 /// A main site and two partners on this machine: publish, approve, visit, and see the fee.
 #[derive(Parser)]
@@ -18,25 +18,21 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_max_level(level(&arguments))
-        .init();
+    terminal::log(level(&arguments));
     match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        // Everything has been put away by now.
+        Err(error) if matches!(error.downcast_ref(), Some(Unheard::Closed)) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", complaint::render(error.as_ref()));
+            terminal::complain(error.as_ref());
             ExitCode::FAILURE
         }
     }
 }
 
 /// The smoke run provokes refusals, whose warnings would only clutter its table.
-fn level(arguments: &Arguments) -> tracing_subscriber::filter::LevelFilter {
-    use tracing_subscriber::filter::LevelFilter;
+fn level(arguments: &Arguments) -> LevelFilter {
     if arguments.smoke { LevelFilter::ERROR } else { LevelFilter::WARN }
 }
 
@@ -44,9 +40,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let folder = tempfile::Builder::new().prefix("tieup-demo-").tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
     if arguments.smoke {
-        runtime.block_on(smoke::run(folder.path()))
-    } else {
-        runtime.block_on(interactive::run(folder.path()))?;
-        Ok(true)
+        return runtime.block_on(smoke::run(folder.path()));
     }
+    let result = runtime.block_on(interactive::run(folder.path()));
+    // The keyboard is read by a thread that only Enter would wake; it is not waited for.
+    runtime.shutdown_background();
+    result?;
+    folder.close()?;
+    terminal::try_say("The demo has ended, and its folder is removed.\n")?;
+    Ok(true)
 }

@@ -1,5 +1,6 @@
 //! The whole loop unattended: every step is done for real and checked, and a table says how it went.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementVerdict;
 use tieup_store::journal::{CosignerVerifier, verify_cosignature};
+use tieup_web::terminal::{Unheard, try_say};
 
 use crate::deployment::{Deployment, RunningPartner};
 use crate::visitor::{BROWSER, ROBOT, Visitor};
@@ -91,21 +93,23 @@ pub async fn run(root: &Path) -> Result<bool> {
             course.deployment.stop().await;
         }
     }
-    print(&rows);
+    print(&rows)?;
     Ok(rows.len() == STEPS && rows.iter().all(|row| row.result.is_ok()))
 }
 
-fn print(rows: &[Row]) {
-    println!("\n{:<52} {:>9}  result", "step", "time");
+fn print(rows: &[Row]) -> Result<(), Unheard> {
+    let mut table = format!("\n{:<52} {:>9}  result\n", "step", "time");
     for Row { step, time, result } in rows {
         let time = format!("{:.0} ms", time.as_secs_f64() * 1_000.0);
-        match result {
-            Ok(told) => println!("{step:<52} {time:>9}  ok: {told}"),
-            Err(error) => println!("{step:<52} {time:>9}  FAILED: {error:#}"),
-        }
+        let told = match result {
+            Ok(told) => format!("ok: {told}"),
+            Err(error) => format!("FAILED: {error:#}"),
+        };
+        let _ = writeln!(table, "{step:<52} {time:>9}  {told}");
     }
     let failed = rows.iter().filter(|row| row.result.is_err()).count();
-    println!("\nsmoke: {} passed, {} failed", rows.len() - failed, failed + STEPS - rows.len());
+    let _ = writeln!(table, "\nsmoke: {} passed, {} failed", rows.len() - failed, failed + STEPS - rows.len());
+    try_say(&table)
 }
 
 /// The loop in progress.
@@ -295,7 +299,7 @@ impl Loop {
             let row = self.deployment.hub.partner(id).await?;
             let month = current_month(partner)?;
             let delivered = self.deployment.hub.statement(&row, month, Timestamp::now()).await?;
-            println!("{}", delivered.statement.text);
+            try_say(&format!("{}\n", delivered.statement.text))?;
             ensure!(delivered.verdict == StatementVerdict::Identical, "{id}: {:?}", delivered.verdict);
             let (own, verdict) = partner.daemon.partner().verify_statement(month)?;
             ensure!(verdict == StatementVerdict::Identical && own.text == delivered.statement.text, "{id} differs");

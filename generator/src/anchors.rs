@@ -8,12 +8,26 @@ use pulldown_cmark::{CowStr, Event, Tag, TagEnd};
 #[derive(Default)]
 pub(crate) struct Anchors {
     taken: BTreeSet<String>,
-    open: Option<Heading>,
+    open: Option<Open>,
     done: Option<(usize, String)>,
+    /// The headings that have ended, in their order.
+    pub(crate) headings: Vec<Heading>,
 }
 
-struct Heading {
+/// A heading of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heading {
+    /// 1 to 6.
+    pub(crate) level: u8,
+    /// Its id.
+    pub(crate) id: String,
+    /// Its words, without markup.
+    pub(crate) title: String,
+}
+
+struct Open {
     at: usize,
+    level: u8,
     id: Option<String>,
     words: String,
 }
@@ -22,14 +36,16 @@ impl Anchors {
     /// Hears the next event of the text, which will stand at `at` in the list of events.
     pub(crate) fn visit(&mut self, event: &Event<'_>, at: usize) {
         match (event, &mut self.open) {
-            (Event::Start(Tag::Heading { id, .. }), _) => {
-                self.open = Some(Heading { at, id: id.as_ref().map(ToString::to_string), words: String::new() });
+            (Event::Start(Tag::Heading { id, level, .. }), _) => {
+                let (id, level) = (id.as_ref().map(ToString::to_string), *level as u8);
+                self.open = Some(Open { at, level, id, words: String::new() });
             }
             (Event::Text(words) | Event::Code(words), Some(heading)) => heading.words.push_str(words),
             (Event::SoftBreak | Event::HardBreak, Some(heading)) => heading.words.push(' '),
             (Event::End(TagEnd::Heading(_)), open) => {
                 if let Some(heading) = open.take() {
                     let id = self.unique(&heading.id.unwrap_or_else(|| anchor(&heading.words)));
+                    self.headings.push(Heading { level: heading.level, id: id.clone(), title: heading.words });
                     self.done = Some((heading.at, id));
                 }
             }
@@ -59,6 +75,12 @@ impl Anchors {
 
 /// The id that a heading's words give: letters and digits of any script, hyphens for what lies between.
 fn anchor(words: &str) -> String {
+    let id = slug(words);
+    if id.is_empty() { "section".to_owned() } else { id }
+}
+
+/// `words` as part of an address: letters and digits of any script in lower case, hyphens for what lies between.
+pub(crate) fn slug(words: &str) -> String {
     let mut id = String::new();
     for c in words.chars().flat_map(char::to_lowercase) {
         if c.is_alphanumeric() {
@@ -67,8 +89,8 @@ fn anchor(words: &str) -> String {
             id.push('-');
         }
     }
-    let id = id.trim_end_matches('-');
-    if id.is_empty() { "section".to_owned() } else { id.to_owned() }
+    id.truncate(id.trim_end_matches('-').len());
+    id
 }
 
 #[cfg(test)]

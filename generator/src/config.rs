@@ -1,13 +1,21 @@
 //! `site.yaml`: a main site's and a partner's. Reads it and checks it; knows nothing of content.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
-use serde::Deserialize;
+use jiff::tz::TimeZone;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::path::SitePath;
 use tieup_protocol::yaml;
 
+use crate::anchors::slug;
+use crate::permalink::{BadPattern, Pattern, TOKENS};
 use crate::source::{read_text, scrub, scrub_text, shown};
 use crate::url;
 
@@ -22,8 +30,16 @@ pub(crate) struct SiteConfig {
     pub(crate) language: String,
     /// The other languages.
     pub(crate) languages: Vec<Language>,
-    /// Whether sections by date get an Atom feed.
-    pub(crate) feeds: bool,
+    /// The ways in which pages are grouped by terms.
+    pub(crate) taxonomies: Vec<Taxonomy>,
+    /// Which feeds are made.
+    pub(crate) feeds: Feeds,
+    /// Where the pages of a folder stand.
+    permalinks: Vec<(String, Pattern)>,
+    /// Links of menus that are no page's own.
+    pub(crate) menus: BTreeMap<String, Vec<MenuLink>>,
+    /// The time zone in which days begin.
+    pub(crate) zone: TimeZone,
     /// Free keys.
     pub(crate) extra: Map<String, Value>,
     /// The file, as a person knows it.
@@ -42,34 +58,101 @@ pub(crate) struct Language {
     pub(crate) name: String,
 }
 
-#[derive(Deserialize)]
+/// A taxonomy: a way to group pages by terms.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MainDocument {
-    title: String,
-    base_url: String,
-    #[serde(default = "english")]
-    language: String,
+pub(crate) struct Taxonomy {
+    /// Its name, which is also its path.
+    pub(crate) name: String,
+    /// How many pages a term shows at once.
+    pub(crate) paginate_by: Option<NonZeroUsize>,
+    /// Whether each term has feeds.
     #[serde(default)]
-    languages: Vec<Language>,
-    theme: String,
-    #[serde(default)]
-    feeds: bool,
-    #[serde(default)]
-    extra: Map<String, Value>,
+    pub(crate) feed: bool,
 }
 
-/// A partner's document has no `theme`: the theme comes with the release.
+/// A menu's link that is no page's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MenuLink {
+    /// What it says.
+    pub(crate) title: String,
+    /// The path of this site that it leads to.
+    pub(crate) path: Option<String>,
+    /// The address outside the site that it leads to.
+    pub(crate) url: Option<String>,
+    /// Its place; lower comes first.
+    #[serde(default)]
+    pub(crate) weight: i64,
+    /// The language it is for; every language, where nothing is said.
+    pub(crate) lang: Option<String>,
+}
+
+/// Which feeds are made. `true` stands for Atom feeds of the sections by date.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Feeds {
+    /// The feeds of the whole site.
+    #[serde(default)]
+    pub(crate) site: Vec<FeedKind>,
+    /// The feeds of each section by date.
+    #[serde(default)]
+    pub(crate) sections: Vec<FeedKind>,
+    /// The most entries a feed has.
+    pub(crate) limit: Option<NonZeroUsize>,
+}
+
+/// The format of a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FeedKind {
+    /// Atom, `atom.xml`.
+    Atom,
+    /// RSS 2.0, `rss.xml`.
+    Rss,
+}
+
+struct FeedsVisitor;
+
+impl<'de> Visitor<'de> for FeedsVisitor {
+    type Value = Feeds;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false, or feeds such as {site: [rss], sections: [atom], limit: 20}")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<Feeds, E> {
+        Ok(Feeds { sections: if on { vec![FeedKind::Atom] } else { Vec::new() }, ..Feeds::default() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Feeds, A::Error> {
+        Feeds::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+fn feeds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Feeds, D::Error> {
+    deserializer.deserialize_any(FeedsVisitor)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PartnerDocument {
+struct Document {
     title: String,
     base_url: String,
     #[serde(default = "english")]
     language: String,
     #[serde(default)]
     languages: Vec<Language>,
+    theme: Option<String>,
     #[serde(default)]
-    feeds: bool,
+    taxonomies: Vec<Taxonomy>,
+    #[serde(default, deserialize_with = "feeds")]
+    feeds: Feeds,
+    #[serde(default)]
+    permalinks: BTreeMap<String, String>,
+    #[serde(default)]
+    menus: BTreeMap<String, Vec<MenuLink>>,
+    timezone: Option<String>,
     #[serde(default)]
     extra: Map<String, Value>,
 }
@@ -82,35 +165,112 @@ impl SiteConfig {
     /// Reads a main site's `site.yaml`, and the name of its theme.
     pub(crate) fn load_main(dir: &Path) -> Result<(Self, String), Diagnostic> {
         let (file, text) = read_document(dir)?;
-        let document: MainDocument = yaml::parse(&file, &text)?;
-        let config = Self {
-            title: document.title,
-            base_url: document.base_url,
-            language: document.language,
-            languages: document.languages,
-            feeds: document.feeds,
-            extra: document.extra,
-            file,
-            text,
-        };
-        Ok((config.checked()?, document.theme))
+        let mut document: Document = yaml::parse(&file, &text)?;
+        let theme = document.theme.take().ok_or_else(|| {
+            Diagnostic::new("missing-key", file.as_str(), "missing key `theme`").help("name a folder of themes/")
+        })?;
+        Ok((Self::new(document, file, text)?, theme))
     }
 
-    /// Reads a partner's `site.yaml`.
+    /// Reads a partner's `site.yaml`, which has no `theme`: the theme comes with the release.
     pub(crate) fn load_partner(dir: &Path) -> Result<Self, Diagnostic> {
         let (file, text) = read_document(dir)?;
-        let document: PartnerDocument = yaml::parse(&file, &text)?;
-        let config = Self {
+        let document: Document = yaml::parse(&file, &text)?;
+        if document.theme.is_some() {
+            let problem = Diagnostic::new("unknown-key", file, "unknown key `theme`").at_text(&text, "theme");
+            return Err(problem.help("the theme comes with the release"));
+        }
+        Self::new(document, file, text)
+    }
+
+    fn new(document: Document, file: String, text: String) -> Result<Self, Diagnostic> {
+        let mut config = Self {
             title: document.title,
             base_url: document.base_url,
             language: document.language,
             languages: document.languages,
+            taxonomies: document.taxonomies,
             feeds: document.feeds,
+            permalinks: Vec::new(),
+            menus: document.menus,
+            zone: TimeZone::UTC,
             extra: document.extra,
             file,
             text,
         };
+        for (section, pattern) in document.permalinks {
+            let parsed = Pattern::parse(&pattern).map_err(|bad| config.bad_pattern(&pattern, &bad))?;
+            config.permalinks.push((section, parsed));
+        }
+        if let Some(name) = document.timezone {
+            config.zone = TimeZone::get(&name).map_err(|_| {
+                config.wrong(format!("`{name}` is not a time zone"), &name).help("write it like Asia/Tokyo")
+            })?;
+        }
+        config.check_taxonomies()?;
+        config.check_menus()?;
         config.checked()
+    }
+
+    fn bad_pattern(&self, pattern: &str, bad: &BadPattern) -> Diagnostic {
+        match bad {
+            BadPattern::Shape => self
+                .wrong(format!("`{pattern}` is not a pattern of paths"), pattern)
+                .help("write it like /:section/:year/:slug/ or /:section/:slug.html"),
+            BadPattern::NoSlug => self
+                .wrong(format!("`{pattern}` gives every page of a day the same path"), pattern)
+                .help("write `:slug` into it"),
+            BadPattern::Unknown(word) => {
+                let problem = self.wrong(format!("`:{word}` stands for nothing"), &format!(":{word}"));
+                match nearest(word, TOKENS) {
+                    Some(near) => problem.help(format!("did you mean `:{near}`?")),
+                    None => problem.help(format!("these exist: :{}", TOKENS.join(", :"))),
+                }
+            }
+        }
+    }
+
+    fn check_taxonomies(&self) -> Result<(), Diagnostic> {
+        for (place, taxonomy) in self.taxonomies.iter().enumerate() {
+            let name = &taxonomy.name;
+            if slug(name) != *name {
+                let message = format!("`{name}` cannot be a taxonomy's name, since it becomes a path");
+                return Err(self.wrong_under("taxonomies:", message, name).help(format!("write `{}`", slug(name))));
+            }
+            if self.taxonomies[..place].iter().any(|other| other.name == *name) {
+                return Err(self.wrong_under("taxonomies:", format!("the taxonomy `{name}` is named twice"), name));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_menus(&self) -> Result<(), Diagnostic> {
+        for link in self.menus.values().flatten() {
+            if link.path.is_some() == link.url.is_some() {
+                let message = format!("the menu's link `{}` needs either a `path` or a `url`", link.title);
+                return Err(self.wrong_under("menus:", message, &link.title));
+            }
+            if let Some(path) = link.path.as_ref().filter(|path| path.parse::<SitePath>().is_err()) {
+                return Err(self.wrong_under("menus:", format!("`{path}` is not a path of this site"), path));
+            }
+            if let Some(lang) = link.lang.as_ref().filter(|lang| self.codes().all(|code| code != *lang)) {
+                return Err(self.wrong_under("menus:", format!("`{lang}` is not a language of this site"), lang));
+            }
+        }
+        Ok(())
+    }
+
+    /// The pattern of the pages in `folder`: that of the nearest folder around it, or the one for `*`.
+    pub(crate) fn pattern(&self, folder: &str) -> Option<&Pattern> {
+        let named = |name: &str| self.permalinks.iter().find(|(section, _)| section == name).map(|(_, found)| found);
+        let mut around = Some(folder);
+        while let Some(name) = around.filter(|name| !name.is_empty()) {
+            if let Some(pattern) = named(name) {
+                return Some(pattern);
+            }
+            around = name.rsplit_once('/').map(|(around, _)| around);
+        }
+        named("*")
     }
 
     fn checked(mut self) -> Result<Self, Diagnostic> {
@@ -127,12 +287,29 @@ impl SiteConfig {
             return Err(self.wrong(message, &bad).help("write it like en, ja or pt-BR"));
         }
         scrub_text(&mut self.title);
+        self.menus.values_mut().flatten().for_each(|link| scrub_text(&mut link.title));
         self.extra.values_mut().for_each(scrub);
         Ok(self)
     }
 
     fn wrong(&self, message: String, word: &str) -> Diagnostic {
         Diagnostic::new("wrong-value", self.file.as_str(), message).at_text(&self.text, word)
+    }
+
+    /// The same for a `word` that stands after the key `key`.
+    fn wrong_under(&self, key: &str, message: String, word: &str) -> Diagnostic {
+        let problem = Diagnostic::new("wrong-value", self.file.as_str(), message);
+        let start = self.text.find(key).map_or(0, |at| at + key.len());
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_');
+        let whole = |at: &usize| {
+            let (before, after) = (self.text[..*at].chars().next_back(), self.text[at + word.len()..].chars().next());
+            ![before, after].into_iter().flatten().any(is_part)
+        };
+        let found = self.text[start..].match_indices(word).map(|(at, _)| start + at).find(whole);
+        match found {
+            Some(at) => problem.at_offset(&self.text, at, word.chars().count()),
+            None => problem,
+        }
     }
 
     /// Every language's tag, the default language first.

@@ -1,20 +1,24 @@
 //! The pages of a content folder: which file becomes which page. Renders Markdown, but no template.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
+use crate::anchors::slug;
 use crate::config::SiteConfig;
 use crate::data::Data;
-use crate::front_matter::{self, FrontMatter, Of, PagesFrom};
+use crate::front_matter::{self, Cascade, FrontMatter, Menus, Of, PagesFrom};
 use crate::markdown::{self, Base, Body};
 use crate::page::{Choice, Page, PageKind, Place, Section, Source};
 use crate::parallel;
+use crate::permalink::NoPath;
+use crate::schedule::{Life, Moment};
 use crate::source::{Found, files_below, read_text, shown};
 
 /// The pages of one content folder.
@@ -26,15 +30,27 @@ pub(crate) struct Content {
     folders: BTreeMap<Place, SitePath>,
     /// The page that each Markdown file becomes, by its path below `content/`.
     files: BTreeMap<String, SitePath>,
+    /// What each section gives to everything below it.
+    cascades: BTreeMap<Place, Arc<Given>>,
+}
+
+/// A section's cascade and the file that says it.
+#[derive(Debug)]
+struct Given {
+    cascade: Cascade,
+    source: Arc<Source>,
 }
 
 /// A Markdown file whose front matter has been read.
 struct Draft {
     found: Found,
     source: Arc<Source>,
+    /// What it holds, until its page is made.
+    text: Mutex<String>,
     front: FrontMatter,
     body_at: usize,
     name: Name,
+    template: Option<Choice>,
 }
 
 /// What a file's name says.
@@ -61,20 +77,53 @@ impl Content {
         let mut drafts = Vec::new();
         for draft in read {
             match draft {
-                Ok(draft) if draft.front.draft => {}
                 Ok(draft) => drafts.push(draft),
                 Err(problem) => problems.push(problem),
             }
         }
-        let mut content = Self { folders: beneath.folders.clone(), ..Self::default() };
+        let (folders, cascades) = (beneath.folders.clone(), beneath.cascades.clone());
+        let mut content = Self { folders, cascades, ..Self::default() };
+        content.cascade(&mut drafts);
+        drafts.retain(|draft| draft.front.draft != Some(true));
+        for draft in &drafts {
+            draft.check_terms(config, problems);
+        }
         let paths = content.place(&drafts, config, problems);
-        let mut pages = parallel::map(&paths, |(draft, path)| content.page(&drafts[*draft], path, beneath));
+        let mut pages = parallel::map(&paths, |(draft, path)| content.page(&drafts[*draft], path, config, beneath));
         for (draft, path) in &paths {
-            pages.extend(drafts[*draft].records(path, data, problems));
+            pages.extend(drafts[*draft].records(path, data, config, problems));
         }
         pages.sort_by(|a, b| a.order.cmp(&b.order));
         content.pages = pages.into_iter().map(Arc::new).collect();
         content
+    }
+
+    /// Gives each file what the sections around it say, the nearest first.
+    fn cascade(&mut self, drafts: &mut [Draft]) {
+        for draft in drafts.iter().filter(|draft| draft.name.leaf.is_none()) {
+            if let Some(cascade) = &draft.front.cascade {
+                let given = Given { cascade: cascade.clone(), source: draft.source.clone() };
+                self.cascades.insert(draft.name.place.clone(), Arc::new(given));
+            }
+        }
+        if self.cascades.is_empty() {
+            return;
+        }
+        for draft in drafts {
+            let place = &draft.name.place;
+            let mut around = match &draft.name.leaf {
+                Some(_) => Some(place.clone()),
+                None => place.parent().map(|(parent, _)| parent),
+            };
+            while let Some(place) = around {
+                if let Some(given) = self.cascades.get(&place) {
+                    draft.front.inherit(&given.cascade);
+                    let choice = || Choice::new("template", given.cascade.template.as_ref(), &given.source);
+                    draft.template = draft.template.take().or_else(choice);
+                }
+                around = place.parent().map(|(parent, _)| parent);
+            }
+        }
     }
 
     /// Gives each file its path, sections before what lies in them.
@@ -118,9 +167,22 @@ impl Content {
             }
         };
         if let Some(path) = &front.path {
-            return Ok(path.with_slash());
+            return Ok(path.clone());
         }
         let segment = front.slug.as_deref().unwrap_or(segment);
+        if let Some(pattern) = leaf.as_ref().and_then(|_| config.pattern(&place.folder)) {
+            let path = pattern.path(&config.home(&place.lang), &place.folder, segment, front.date);
+            return path.map_err(|no_path| match no_path {
+                NoPath::NoDate => Diagnostic::new(
+                    "missing-key",
+                    draft.source.file.as_str(),
+                    "the page has no `date`, which its path is made of",
+                )
+                .related(config.file.as_str(), None, "`permalinks` asks for it")
+                .help("write a `date`, or a `path` of its own"),
+                NoPath::Invalid => draft.wrong("slug", format!("`{segment}` cannot be part of a path")),
+            });
+        }
         let path: Result<SitePath, _> = parent.and_then(|parent| format!("{parent}{segment}/").parse());
         path.ok().filter(|_| !segment.contains('/')).ok_or_else(|| {
             let key = moved.map_or("", |moved| moved.0);
@@ -139,7 +201,7 @@ impl Content {
         }
     }
 
-    fn page(&self, draft: &Draft, path: &SitePath, beneath: &Self) -> Page {
+    fn page(&self, draft: &Draft, path: &SitePath, config: &SiteConfig, beneath: &Self) -> Page {
         let page_of = |file: &str| self.files.get(file).or_else(|| beneath.files.get(file)).cloned();
         let folder = draft.found.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
         let base = Base { page: path, folder, page_of: &page_of };
@@ -150,8 +212,12 @@ impl Content {
             place: draft.name.place.clone(),
             stem: draft.name.stem.clone(),
             order: (draft.found.path.clone(), 0),
-            template: Choice::new("template", front.template.as_ref()),
-            body: markdown::render(&draft.source.text, draft.body_at, &base),
+            template: draft.template.clone(),
+            aliases: front.aliases.iter().map(|alias| alias.0.clone()).collect(),
+            terms: front.taxonomies.clone(),
+            menus: front.menus.clone(),
+            life: draft.life(config),
+            body: markdown::render(&draft.take_text(), draft.body_at, &base),
             source: draft.source.clone(),
         }
     }
@@ -169,7 +235,51 @@ impl Draft {
         let text = read_text(&found.file)?;
         let of = if name.leaf.is_none() { Of::Section } else { Of::Page };
         let (front, body_at) = front_matter::parse(&file, &text, of)?;
-        Ok(Self { found: found.clone(), source: Arc::new(Source { file, text }), front, body_at, name })
+        let source = Arc::new(Source { file });
+        let template = Choice::new("template", front.template.as_ref(), &source);
+        let text = Mutex::new(text);
+        Ok(Self { found: found.clone(), source, text, front, body_at, name, template })
+    }
+
+    /// What the file holds. It is given away, so that texts do not pile up beside the pages made of them.
+    fn take_text(&self) -> String {
+        mem::take(&mut *self.text.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn life(&self, config: &SiteConfig) -> Life {
+        let instant = |moment: Option<Moment>| moment.and_then(|moment| moment.instant(&config.zone));
+        Life { publish: instant(self.front.publish), expires: instant(self.front.expires) }
+    }
+
+    /// Every taxonomy that is named must be one of the site's, and every term must give a path.
+    fn check_terms(&self, config: &SiteConfig, problems: &mut Vec<Diagnostic>) {
+        let cascade = self.front.cascade.iter().flat_map(|cascade| &cascade.taxonomies);
+        for (name, terms) in self.front.taxonomies.iter().chain(cascade) {
+            if config.taxonomies.iter().all(|taxonomy| taxonomy.name != *name) {
+                problems.push(self.unknown_taxonomy(name, config));
+            }
+            for term in terms.iter().filter(|term| slug(term).is_empty()) {
+                let message = format!("the term `{term}` has no letter or digit to make a path of");
+                problems.push(self.wrong("taxonomies", message));
+            }
+        }
+    }
+
+    fn unknown_taxonomy(&self, name: &str, config: &SiteConfig) -> Diagnostic {
+        let message = format!("`{name}` is not a taxonomy of this site");
+        let problem = Diagnostic::new("unknown-taxonomy", self.source.file.as_str(), message);
+        let text = &self.source.text();
+        let key = text.find("taxonomies:").unwrap_or(0);
+        let problem = match text[key..].find(&format!("{name}:")) {
+            Some(at) => problem.at_offset(text, key + at, name.chars().count()),
+            None => problem,
+        };
+        let known: Vec<&str> = config.taxonomies.iter().map(|taxonomy| taxonomy.name.as_str()).collect();
+        match nearest(name, known.iter().copied()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None if known.is_empty() => problem.help(format!("write `taxonomies: [{{name: {name}}}]` in site.yaml")),
+            None => problem.help(format!("site.yaml has these taxonomies: {}", known.join(", "))),
+        }
     }
 
     fn kind(&self) -> PageKind {
@@ -178,7 +288,8 @@ impl Draft {
         }
         let section = Section {
             sort_by: self.front.sort_by.unwrap_or_default(),
-            page_template: Choice::new("page_template", self.front.page_template.as_ref()),
+            paginate_by: self.front.paginate_by,
+            page_template: Choice::new("page_template", self.front.page_template.as_ref(), &self.source),
         };
         if self.name.place.folder.is_empty() { PageKind::Home(section) } else { PageKind::Section(section) }
     }
@@ -192,9 +303,10 @@ impl Draft {
             lang: self.name.place.lang.clone(),
             date: front.date,
             updated: front.updated,
-            weight: front.weight,
+            weight: front.weight.unwrap_or_default(),
             section: None,
             is_section: self.name.leaf.is_none(),
+            is_derived: false,
             extra: if front.extra.is_empty() { Value::Null } else { Value::Object(front.extra.clone()) },
             data: Value::Null,
         }
@@ -203,22 +315,22 @@ impl Draft {
     fn wrong(&self, key: &str, message: String) -> Diagnostic {
         let key = if key.is_empty() { String::new() } else { format!("{key}:") };
         let problem = Diagnostic::new("wrong-value", self.source.file.as_str(), message);
-        if key.is_empty() { problem } else { problem.at_text(&self.source.text, &key) }
+        if key.is_empty() { problem } else { problem.at_text(&self.source.text(), &key) }
     }
 
     /// The pages that the section makes from data.
-    fn records(&self, path: &SitePath, data: &Data, problems: &mut Vec<Diagnostic>) -> Vec<Page> {
+    fn records(&self, path: &SitePath, data: &Data, config: &SiteConfig, problems: &mut Vec<Diagnostic>) -> Vec<Page> {
         let Some(from) = &self.front.pages_from else { return Vec::new() };
         let list = data.get(&from.data).map(|set| (set, set.value.as_array()));
         let Some((set, Some(list))) = list else {
             problems.push(self.no_list(from, data));
             return Vec::new();
         };
-        let choice = Choice::new("pages_from", from.template.as_ref());
+        let choice = Choice::new("pages_from", from.template.as_ref(), &self.source);
         let mut pages = Vec::with_capacity(list.len());
         for (number, entry) in list.iter().enumerate() {
             match self.record(path, number, entry, choice.clone()) {
-                Ok(page) => pages.push(page),
+                Ok(page) => pages.push(Page { life: self.life(config), ..page }),
                 Err(message) => problems.push(
                     Diagnostic::new("bad-entry", set.file.as_str(), format!("entry {} {message}", number + 1))
                         .related(self.source.file.as_str(), None, "makes a page of each entry")
@@ -233,8 +345,8 @@ impl Draft {
 
     fn no_list(&self, from: &PagesFrom, data: &Data) -> Diagnostic {
         let message = format!("there is no list `data.{}`", from.data);
-        let problem =
-            Diagnostic::new("missing-data", self.source.file.as_str(), message).at_text(&self.source.text, &from.data);
+        let problem = Diagnostic::new("missing-data", self.source.file.as_str(), message)
+            .at_text(&self.source.text(), &from.data);
         match nearest(&from.data, data.names()) {
             Some(near) if near != from.data => problem.help(format!("did you mean `{near}`?")),
             _ => problem.help(format!("write data/{}.yaml as a list", from.data)),
@@ -259,12 +371,26 @@ impl Draft {
             weight: 0,
             section: None,
             is_section: false,
+            is_derived: false,
             extra: Value::Null,
             data: entry.clone(),
         };
         let order = (self.found.path.clone(), number + 1);
         let (kind, template, source) = (PageKind::Single, choice, self.source.clone());
-        Ok(Page { entry, kind, place, stem, order, template, body: Body::default(), source })
+        Ok(Page {
+            entry,
+            kind,
+            place,
+            stem,
+            order,
+            template,
+            aliases: Vec::new(),
+            terms: BTreeMap::new(),
+            menus: Menus::default(),
+            life: Life::default(),
+            body: Body::default(),
+            source,
+        })
     }
 }
 

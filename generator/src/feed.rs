@@ -1,50 +1,107 @@
-//! The Atom feed (RFC 4287) of a section by date.
+//! The feeds of a site, a section or a term: Atom (RFC 4287) and RSS 2.0.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 
+use jiff::civil::Date;
 use tieup_protocol::path::SitePath;
 
-use crate::config::SiteConfig;
+use crate::config::{FeedKind, SiteConfig};
 use crate::url;
-use crate::view::{Listing, Node, View};
+use crate::view::{Node, View};
 use crate::xml::escape;
 
-/// The most entries a feed has.
+/// The most entries a feed has, where `site.yaml` does not say.
 const MAX_ENTRIES: usize = 50;
 
-/// Where the feed of the section at `section` stands.
-pub(crate) fn path(section: &SitePath) -> SitePath {
-    format!("{section}atom.xml").parse().expect("a section's path and one more segment is a path")
+impl FeedKind {
+    /// Its media type.
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::Atom => "application/atom+xml",
+            Self::Rss => "application/rss+xml",
+        }
+    }
 }
 
-/// The feed of the section `node`, which lists `listing`. Pages without a date have no place in it.
+/// Where a feed of what stands at `page` stands.
+pub(crate) fn path(page: &SitePath, kind: FeedKind) -> SitePath {
+    let name = match kind {
+        FeedKind::Atom => "atom.xml",
+        FeedKind::Rss => "rss.xml",
+    };
+    format!("{}{name}", page.with_slash()).parse().expect("a page's path and one more segment is a path")
+}
+
+/// The feed of what node `at` lists, newest first. Pages without a date have no place in it.
 ///
-/// `updated` is the newest date of an entry, never the time of the build, so that equal content makes equal bytes.
-pub(crate) fn atom(view: &View, node: &Node, listing: &Listing) -> Vec<u8> {
-    let config = view.config();
-    let entries: Vec<&Node> =
-        listing.pages.iter().map(|at| view.node(*at)).filter(|node| node.entry.date.is_some()).collect();
+/// Its time is the newest date of an entry, never the time of the build, so that equal content makes equal bytes.
+pub(crate) fn feed(view: &View, at: usize, kind: FeedKind) -> Vec<u8> {
+    let limit = view.config().feeds.limit.map_or(MAX_ENTRIES, NonZeroUsize::get);
+    let (node, entries) = (view.node(at), view.newest(at, limit));
+    let written = match kind {
+        FeedKind::Atom => atom(view.config(), node, &entries),
+        FeedKind::Rss => rss(view.config(), node, &entries),
+    };
+    written.expect("writing into a String cannot fail").into_bytes()
+}
+
+/// What a feed is called: the site's title, with the section's in front where it is of a section.
+fn title(config: &SiteConfig, node: &Node) -> String {
+    if config.home(&node.entry.lang) == node.entry.path {
+        return escape(&config.title);
+    }
+    format!("{} | {}", escape(&node.entry.title), escape(&config.title))
+}
+
+fn rss(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, std::fmt::Error> {
+    let own = escape(&config.permalink(&path(&node.entry.path, FeedKind::Rss)));
+    let description = node.entry.description.as_deref().unwrap_or(&config.title);
+    let mut feed = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <rss version=\"2.0\" xmlns:atom=\"http://www.w3.org/2005/Atom\"><channel>\n\
+         <title>{title}</title>\n<link>{page}</link>\n<description>{description}</description>\n\
+         <language>{lang}</language>\n<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{own}\"/>\n",
+        title = title(config, node),
+        page = escape(&config.permalink(&node.entry.path)),
+        description = escape(description),
+        lang = escape(&node.entry.lang),
+    );
+    for node in entries {
+        let entry = &node.entry;
+        let address = escape(&config.permalink(&entry.path));
+        let published = entry.date.unwrap_or(Date::ZERO).strftime("%a, %d %b %Y 00:00:00 +0000");
+        let content = node.own.as_ref().map(|page| page.body.html.as_str());
+        let content = content.or(entry.description.as_deref()).unwrap_or_default();
+        writeln!(feed, "<item><title>{}</title><link>{address}</link><guid>{address}</guid>", escape(&entry.title))?;
+        writeln!(feed, "<pubDate>{published}</pubDate><description>{}</description></item>", escape(content))?;
+    }
+    feed.push_str("</channel></rss>\n");
+    Ok(feed)
+}
+
+fn atom(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, std::fmt::Error> {
     let newest = entries.iter().filter_map(|node| node.entry.updated.max(node.entry.date)).max();
     let newest = newest.map_or_else(|| "1970-01-01".to_owned(), |date| date.to_string());
-    let own = escape(&config.permalink(&path(&node.entry.path)));
+    let own = escape(&config.permalink(&path(&node.entry.path, FeedKind::Atom)));
     let mut feed = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <feed xmlns=\"http://www.w3.org/2005/Atom\" xml:lang=\"{lang}\" xml:base=\"{base}\">\n\
-         <title>{title} | {site}</title>\n<id>{own}</id>\n<updated>{newest}T00:00:00Z</updated>\n\
+         <title>{title}</title>\n<id>{own}</id>\n<updated>{newest}T00:00:00Z</updated>\n\
          <author><name>{site}</name></author>\n\
          <link rel=\"self\" type=\"application/atom+xml\" href=\"{own}\"/>\n\
          <link rel=\"alternate\" type=\"text/html\" href=\"{page}\"/>\n",
         lang = escape(&node.entry.lang),
         base = escape(&config.base_url),
-        title = escape(&node.entry.title),
+        title = title(config, node),
         site = escape(&config.title),
         page = escape(&config.permalink(&node.entry.path)),
     );
-    for node in entries.into_iter().take(MAX_ENTRIES) {
-        write_entry(&mut feed, node, config).expect("writing into a String cannot fail");
+    for node in entries {
+        write_entry(&mut feed, node, config)?;
     }
     feed.push_str("</feed>\n");
-    feed.into_bytes()
+    Ok(feed)
 }
 
 fn write_entry(feed: &mut String, node: &Node, config: &SiteConfig) -> std::fmt::Result {

@@ -1,15 +1,19 @@
 //! The front matter of a Markdown file: YAML between two lines of `---`.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use jiff::civil::Date;
-use serde::de::{Unexpected, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::SitePath;
 use tieup_protocol::yaml;
 
+use crate::schedule::Moment;
 use crate::source::{scrub, scrub_text};
 
 /// The keys of a page; those of a section are refused on other pages.
@@ -26,28 +30,121 @@ pub(crate) struct FrontMatter {
     /// The day it was last changed.
     #[serde(default, deserialize_with = "day")]
     pub(crate) updated: Option<Date>,
+    /// When it goes live; at once, where nothing is said.
+    #[serde(default, deserialize_with = "moment")]
+    pub(crate) publish: Option<Moment>,
+    /// When it ends.
+    #[serde(default, deserialize_with = "moment")]
+    pub(crate) expires: Option<Moment>,
     /// Whether the page is left out.
-    #[serde(default)]
-    pub(crate) draft: bool,
+    pub(crate) draft: Option<bool>,
     /// What replaces the last segment of the path.
     pub(crate) slug: Option<String>,
     /// What replaces the whole path.
     #[serde(default, deserialize_with = "site_path")]
     pub(crate) path: Option<SitePath>,
+    /// Old addresses that lead here.
+    #[serde(default)]
+    pub(crate) aliases: Vec<Address>,
     /// The template, where it is not the usual one.
     pub(crate) template: Option<String>,
     /// The place among siblings; lower comes first.
+    pub(crate) weight: Option<i64>,
+    /// Its terms, by taxonomy.
     #[serde(default)]
-    pub(crate) weight: i64,
+    pub(crate) taxonomies: BTreeMap<String, Vec<String>>,
+    /// The menus that it stands in.
+    #[serde(default)]
+    pub(crate) menus: Menus,
     /// Free keys.
     #[serde(default)]
     pub(crate) extra: Map<String, Value>,
     /// A section's order.
     pub(crate) sort_by: Option<SortBy>,
+    /// How many pages a section shows at once.
+    pub(crate) paginate_by: Option<NonZeroUsize>,
+    /// What pages and sections below a section have where they say nothing.
+    pub(crate) cascade: Option<Cascade>,
     /// The template of a section's pages.
     pub(crate) page_template: Option<String>,
     /// The list from which a section's pages are made.
     pub(crate) pages_from: Option<PagesFrom>,
+}
+
+/// What a section gives to everything below it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cascade {
+    /// The template.
+    pub(crate) template: Option<String>,
+    #[serde(default, deserialize_with = "moment")]
+    publish: Option<Moment>,
+    #[serde(default, deserialize_with = "moment")]
+    expires: Option<Moment>,
+    draft: Option<bool>,
+    weight: Option<i64>,
+    /// Terms for pages that name none of that taxonomy.
+    #[serde(default)]
+    pub(crate) taxonomies: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    extra: Map<String, Value>,
+}
+
+/// A path of the site that a person wrote: of a page, unless its last segment has an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address(pub(crate) SitePath);
+
+impl Address {
+    fn parse(text: &str) -> Option<Self> {
+        let path: SitePath = text.parse().ok()?;
+        let is_file = text.rsplit('/').next().is_some_and(|last| last.contains('.'));
+        Some(Self(if is_file { path } else { path.with_slash() }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text { read: Self::parse, expected: PATH })
+    }
+}
+
+/// The menus of a page: `[main]`, or `{main: {weight: 1, title: Shop}}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Menus(pub(crate) BTreeMap<String, MenuPlace>);
+
+/// How a page stands in a menu.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MenuPlace {
+    /// What the menu says instead of the page's title.
+    pub(crate) title: Option<String>,
+    /// Its place; the page's weight where nothing is said.
+    pub(crate) weight: Option<i64>,
+}
+
+impl<'de> Deserialize<'de> for Menus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MenusVisitor)
+    }
+}
+
+struct MenusVisitor;
+
+impl<'de> Visitor<'de> for MenusVisitor {
+    type Value = Menus;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("names of menus such as [main], or menus with places such as {main: {weight: 1}}")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<Menus, A::Error> {
+        let names = Vec::<String>::deserialize(SeqAccessDeserializer::new(names))?;
+        Ok(Menus(names.into_iter().map(|name| (name, MenuPlace::default())).collect()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, places: A) -> Result<Menus, A::Error> {
+        BTreeMap::deserialize(MapAccessDeserializer::new(places)).map(Menus)
+    }
 }
 
 /// The order of a section's pages.
@@ -83,8 +180,14 @@ fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Er
 }
 
 fn site_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SitePath>, D::Error> {
-    let read = |text: &str| text.parse().ok();
-    deserializer.deserialize_str(Text { read, expected: "a path of this site such as /news/opening/" }).map(Some)
+    Address::deserialize(deserializer).map(|address| Some(address.0))
+}
+
+const PATH: &str = "a path of this site such as /news/opening/";
+
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Moment>, D::Error> {
+    let expected = "a day like 2026-11-01, or a time with its offset like 2026-11-01T09:00:00+09:00";
+    deserializer.deserialize_str(Text { read: Moment::parse, expected }).map(Some)
 }
 
 /// Reads a value while the parser still knows its line, which it forgets once the value is a `String`.
@@ -146,6 +249,8 @@ impl FrontMatter {
     fn refuse_section_keys(&self, file: &str, text: &str) -> Result<(), Diagnostic> {
         let keys = [
             ("sort_by", self.sort_by.is_some()),
+            ("paginate_by", self.paginate_by.is_some()),
+            ("cascade", self.cascade.is_some()),
             ("page_template", self.page_template.is_some()),
             ("pages_from", self.pages_from.is_some()),
         ];
@@ -157,10 +262,32 @@ impl FrontMatter {
         }
     }
 
+    /// Takes from `cascade` what the page does not say itself.
+    pub(crate) fn inherit(&mut self, cascade: &Cascade) {
+        self.publish = self.publish.or(cascade.publish);
+        self.expires = self.expires.or(cascade.expires);
+        self.draft = self.draft.or(cascade.draft);
+        self.weight = self.weight.or(cascade.weight);
+        for (taxonomy, terms) in &cascade.taxonomies {
+            self.taxonomies.entry(taxonomy.clone()).or_insert_with(|| terms.clone());
+        }
+        for (key, value) in &cascade.extra {
+            if !self.extra.contains_key(key) {
+                self.extra.insert(key.clone(), value.clone());
+            }
+        }
+    }
+
     fn scrub(&mut self) {
         scrub_text(&mut self.title);
         self.description.iter_mut().for_each(scrub_text);
         self.extra.values_mut().for_each(scrub);
+        self.taxonomies.values_mut().flatten().for_each(scrub_text);
+        self.menus.0.values_mut().filter_map(|place| place.title.as_mut()).for_each(scrub_text);
+        if let Some(cascade) = &mut self.cascade {
+            cascade.extra.values_mut().for_each(scrub);
+            cascade.taxonomies.values_mut().flatten().for_each(scrub_text);
+        }
     }
 }
 

@@ -1,13 +1,16 @@
-//! Checks where links lead, once every path and every page's HTML is known.
+//! Checks where links lead, once every path is known, and their anchors, once every page's HTML is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
+use jiff::Timestamp;
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::path::SitePath;
 
+use crate::config::SiteConfig;
 use crate::markdown::{Link, LinkKind, Target};
-use crate::output::OutputFile;
+use crate::menu;
 use crate::page::Source;
+use crate::plan::Plan;
 use crate::view::View;
 
 /// What is known of a path.
@@ -15,45 +18,61 @@ use crate::view::View;
 pub(crate) enum Known {
     /// It exists, but its HTML is not at hand.
     Exists,
-    /// It may exist: another party publishes there.
+    /// It may exist: another party publishes there, or it has expired.
     Perhaps,
+    /// It will exist from this instant on.
+    From(Timestamp),
     /// It does not exist.
     No,
 }
 
+/// The links of a text, and the file that holds them.
+pub(crate) type Text<'a> = (&'a [Link], &'a Source);
+
+/// The ids of pages that links with an anchor lead to.
+pub(crate) type Ids = HashMap<SitePath, BTreeSet<String>>;
+
 /// What links are checked against.
 pub(crate) struct Checker<'a> {
-    /// The files of this build.
-    pub(crate) files: &'a BTreeMap<SitePath, OutputFile>,
+    /// What the build will make.
+    pub(crate) plan: &'a Plan,
     /// The pages of this build.
     pub(crate) view: &'a View,
-    /// What is known of paths that are not among the files.
+    /// The site, whose menus lead somewhere too.
+    pub(crate) config: &'a SiteConfig,
+    /// What is known of paths that the build does not make.
     pub(crate) elsewhere: &'a dyn Fn(&SitePath) -> Known,
 }
 
-impl Checker<'_> {
-    /// Checks the links of every page of the view.
-    pub(crate) fn check_pages(&self, problems: &mut Vec<Diagnostic>) {
-        let mut anchors = HashMap::new();
-        for (_, page) in self.view.own() {
-            for link in &page.body.links {
-                problems.extend(self.check(link, &page.source, &mut anchors));
+/// The links whose anchors are still to be checked, by the page that they lead to.
+#[derive(Default)]
+pub(crate) struct Asked<'a>(HashMap<&'a SitePath, Vec<(&'a Link, &'a Source)>>);
+
+impl<'a> Checker<'a> {
+    /// Checks where the links of every page, of `texts` and of menus lead; anchors are left for later.
+    pub(crate) fn check(&self, texts: &'a [Text<'a>], problems: &mut Vec<Diagnostic>) -> Asked<'a> {
+        let mut asked = Asked::default();
+        let pages = self.view.own().map(|(_, page)| (page.body.links.as_slice(), &*page.source));
+        for (links, source) in pages.chain(texts.iter().copied()) {
+            for link in links {
+                problems.extend(self.check_link(link, source, &mut asked));
             }
         }
+        for (written, path) in menu::paths(self.config) {
+            if !self.plan.has(&path) && !self.view.contains(&path) && (self.elsewhere)(&path) == Known::No {
+                let message = format!("nothing stands at `{path}`, where the menu leads");
+                let problem = Diagnostic::new("broken-link", self.config.file.as_str(), message);
+                let problem = problem.at_text(&self.config.text, written);
+                problems.push(match self.view.suggest(path.as_str()) {
+                    Some(near) => problem.help(format!("did you mean `{near}`?")),
+                    None => problem,
+                });
+            }
+        }
+        asked
     }
 
-    /// Checks the links of a text that is not a page, such as a slot's.
-    pub(crate) fn check_text(&self, links: &[Link], source: &Source, problems: &mut Vec<Diagnostic>) {
-        let mut anchors = HashMap::new();
-        problems.extend(links.iter().filter_map(|link| self.check(link, source, &mut anchors)));
-    }
-
-    fn check<'f>(
-        &'f self,
-        link: &Link,
-        source: &Source,
-        anchors: &mut HashMap<&'f SitePath, BTreeSet<&'f str>>,
-    ) -> Option<Diagnostic> {
+    fn check_link(&self, link: &'a Link, source: &'a Source, asked: &mut Asked<'a>) -> Option<Diagnostic> {
         let problem = match &link.target {
             Target::NoFile(file) => {
                 let message = format!("the link leads to `{file}`, and there is no such page in the content");
@@ -64,22 +83,21 @@ impl Checker<'_> {
                 let message = format!("`{}` is not a path of this site", link.written);
                 Diagnostic::new("broken-link", source.file.as_str(), message)
             }
-            Target::Path { path, fragment } => match self.files.get_key_value(path) {
-                None => self.missing(path, link, source)?,
-                Some((path, file)) => {
-                    let fragment = fragment.as_deref().filter(|_| file.media_type.starts_with("text/html"))?;
-                    let ids = anchors.entry(path).or_insert_with(|| ids(&file.bytes));
-                    no_anchor(path, fragment, ids, source)?
+            Target::Path { path, .. } if !self.plan.has(path) => self.missing(path, link, source)?,
+            Target::Path { path, fragment } => {
+                if fragment.is_some() && self.plan.is_html(path) {
+                    asked.0.entry(path).or_default().push((link, source));
                 }
-            },
+                return None;
+            }
         };
-        let length = source.text[link.span.clone()].chars().count();
-        Some(problem.at_offset(&source.text, link.span.start, length))
+        Some(underlined(problem, link, source))
     }
 
     fn missing(&self, path: &SitePath, link: &Link, source: &Source) -> Option<Diagnostic> {
-        // A page of the view that is not among the files came with a release, or its template stumbled.
-        if self.view.contains(path) || (self.elsewhere)(path) != Known::No {
+        // A page of the view that the plan does not have came with a release, or lacks its template.
+        let known = (self.elsewhere)(path);
+        if self.view.contains(path) || matches!(known, Known::Exists | Known::Perhaps) {
             return None;
         }
         let (code, message) = match link.kind {
@@ -87,6 +105,9 @@ impl Checker<'_> {
             LinkKind::Link => ("broken-link", format!("nothing stands at `{path}`")),
         };
         let problem = Diagnostic::new(code, source.file.as_str(), message);
+        if let Known::From(start) = known {
+            return Some(problem.help(format!("that page goes live at {start}; give this one the same `publish`")));
+        }
         let slashed = path.with_slash();
         if self.view.contains(&slashed) {
             return Some(problem.help(format!("did you mean `{slashed}`?")));
@@ -94,7 +115,8 @@ impl Checker<'_> {
         let near = match link.kind {
             LinkKind::Link => self.view.suggest(path.as_str()),
             LinkKind::Picture => {
-                let assets = self.files.keys().filter(|path| !path.is_page()).map(SitePath::as_str);
+                let assets = self.plan.items().map(|(path, _)| path);
+                let assets = assets.filter(|path| !path.is_page()).map(SitePath::as_str);
                 nearest(path.as_str(), assets.take(2_000))
             }
         };
@@ -106,25 +128,51 @@ impl Checker<'_> {
     }
 }
 
-fn no_anchor(path: &SitePath, fragment: &str, ids: &BTreeSet<&str>, source: &Source) -> Option<Diagnostic> {
+impl Asked<'_> {
+    /// Whether the ids of the page at `path` will be asked for.
+    pub(crate) fn about(&self, path: &SitePath) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// Checks the anchors against the ids of the pages. A page without ids here was not made, and is told of elsewhere.
+    pub(crate) fn check(&self, ids: &Ids, problems: &mut Vec<Diagnostic>) {
+        for (path, links) in &self.0 {
+            let Some(ids) = ids.get(*path) else { continue };
+            for (link, source) in links {
+                let Target::Path { fragment: Some(fragment), .. } = &link.target else { continue };
+                let problem = no_anchor(path, fragment, ids, source);
+                problems.extend(problem.map(|problem| underlined(problem, link, source)));
+            }
+        }
+    }
+}
+
+fn underlined(problem: Diagnostic, link: &Link, source: &Source) -> Diagnostic {
+    let text = source.text();
+    let length = text.get(link.span.clone()).map_or(1, |link| link.chars().count());
+    problem.at_offset(&text, link.span.start, length)
+}
+
+fn no_anchor(path: &SitePath, fragment: &str, ids: &BTreeSet<String>, source: &Source) -> Option<Diagnostic> {
     // `#top` leads to the top of any page (HTML, "select the indicated part").
     if ids.contains(fragment) || fragment == "top" {
         return None;
     }
     let message = format!("`{path}` has no anchor `#{fragment}`");
     let problem = Diagnostic::new("broken-anchor", source.file.as_str(), message);
-    Some(match nearest(fragment, ids.iter().copied()) {
+    Some(match nearest(fragment, ids.iter().map(String::as_str)) {
         Some(near) => problem.help(format!("did you mean `#{near}`?")),
         None => problem,
     })
 }
 
 /// The ids in a page's HTML. What looks like an id inside a script or a comment counts too: this only forgives.
-fn ids(html: &[u8]) -> BTreeSet<&str> {
+pub(crate) fn ids(html: &[u8]) -> BTreeSet<String> {
     let html = std::str::from_utf8(html).unwrap_or_default();
     let mut ids = BTreeSet::new();
     for (quote, attribute) in [('"', " id=\""), ('\'', " id='"), ('"', " name=\"")] {
-        ids.extend(html.split(attribute).skip(1).filter_map(|rest| rest.split(quote).next()));
+        let found = html.split(attribute).skip(1).filter_map(|rest| rest.split(quote).next());
+        ids.extend(found.map(str::to_owned));
     }
     ids
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, html};
 use tieup_protocol::path::SitePath;
 
-use crate::anchors::Anchors;
+use crate::anchors::{Anchors, Heading};
 use crate::source::scrub_text;
 use crate::url;
 
@@ -20,6 +20,10 @@ pub(crate) struct Body {
     pub(crate) links: Vec<Link>,
     /// How long it is.
     pub(crate) length: Length,
+    /// Its headings.
+    pub(crate) headings: Vec<Heading>,
+    /// How many bytes of the HTML stand before `<!-- more -->`, where that is written.
+    pub(crate) summary: Option<usize>,
 }
 
 /// How long a text is. Scripts without spaces between words are counted by characters.
@@ -34,7 +38,7 @@ pub(crate) struct Length {
 pub(crate) struct Link {
     /// What it is.
     pub(crate) kind: LinkKind,
-    /// The destination as written.
+    /// The destination as written, where it leads nowhere.
     pub(crate) written: String,
     /// Where it leads.
     pub(crate) target: Target,
@@ -77,6 +81,12 @@ pub(crate) struct Base<'a> {
     pub(crate) page_of: &'a dyn Fn(&str) -> Option<SitePath>,
 }
 
+/// What ends a summary, as a line of its own.
+const MORE: &str = "<!-- more -->";
+
+/// Stands for [`MORE`] until the HTML is done. No text holds it: see [`crate::source::is_forbidden`].
+const CUT: &str = "\u{4}";
+
 /// Renders the Markdown that begins at byte `start` of `text`.
 pub(crate) fn render(text: &str, start: usize, base: &Base<'_>) -> Body {
     let options = Options::ENABLE_TABLES
@@ -87,15 +97,31 @@ pub(crate) fn render(text: &str, start: usize, base: &Base<'_>) -> Body {
         | Options::ENABLE_GFM;
     let mut body = Body::default();
     let mut anchors = Anchors::default();
-    let mut events = Vec::new();
+    let mut events = Vec::with_capacity((text.len() - start) / 12);
+    let (mut depth, mut cut) = (0, false);
+    body.html.reserve((text.len() - start) * 3 / 2);
     for (mut event, range) in Parser::new_ext(&text[start..], options).into_offset_iter() {
         let range = range.start + start..range.end + start;
+        match &event {
+            Event::Start(_) => depth += 1,
+            Event::End(_) => depth -= 1,
+            // An HTML block is itself an element, so at the top of the text its lines are one deep.
+            Event::Html(html) if depth == 1 && html.trim() == MORE => {
+                event = Event::Html(CowStr::Borrowed(CUT));
+                cut = true;
+            }
+            _ => {}
+        }
         body.visit(&mut event, text, range, base);
         anchors.visit(&event, events.len());
         events.push(event);
         anchors.settle(&mut events);
     }
     html::push_html(&mut body.html, events.into_iter());
+    body.html.shrink_to_fit();
+    body.links.shrink_to_fit();
+    body.headings = anchors.headings;
+    body.summary = if cut { body.html.find(CUT) } else { None };
     scrub_text(&mut body.html);
     body
 }
@@ -117,6 +143,8 @@ impl Body {
             *destination = CowStr::from(address);
         }
         let span = destination_span(text, range, &written);
+        // Kept only for the complaint: a large site has many links.
+        let written = if target == Target::Invalid { written } else { String::new() };
         self.links.push(Link { kind, written, target, span });
     }
 }
@@ -190,6 +218,9 @@ fn join(folder: &str, relative: &str) -> Option<String> {
 
 impl Length {
     fn add(&mut self, words: &str) {
+        if words.is_ascii() {
+            return self.add_ascii(words.as_bytes());
+        }
         let mut inside = false;
         for c in words.chars() {
             if is_ideograph(c) {
@@ -204,6 +235,16 @@ impl Length {
         }
     }
 
+    fn add_ascii(&mut self, words: &[u8]) {
+        let mut inside = 0;
+        for byte in words {
+            let class = CLASSES[usize::from(*byte)];
+            let letter = class >> 1;
+            self.words += usize::from(letter & (inside ^ 1));
+            inside = letter | (inside & (class ^ SPACE));
+        }
+    }
+
     /// Words, each ideograph counted as one.
     pub(crate) fn words(self) -> usize {
         self.words + self.ideographs
@@ -214,6 +255,24 @@ impl Length {
         (self.words * 500 + self.ideographs * 220).div_ceil(220 * 500).max(1)
     }
 }
+
+const LETTER: u8 = 2;
+const SPACE: u8 = 1;
+
+/// What each ASCII byte is to the counting of words, as bits, so that counting needs no branches.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b if b.is_ascii_alphanumeric() => LETTER,
+            b if b.is_ascii_whitespace() => SPACE,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 /// Whether `c` is of a script that is written without spaces: kana and Han.
 fn is_ideograph(c: char) -> bool {
@@ -276,6 +335,16 @@ mod tests {
         let length = body("It's a *well-made* cup, 12 cm.\n\n使いやすい器 abc").length;
         assert_eq!((length.words(), length.minutes()), (7 + 6, 1));
         assert_eq!(Length { words: 440, ideographs: 501 }.minutes(), 4);
+    }
+
+    #[test]
+    fn a_summary_ends_at_its_line_and_nowhere_else() {
+        let cut = body("One *two*.\n\n<!-- more -->\n\nThree.\n");
+        assert_eq!(&cut.html[..cut.summary.unwrap()], "<p>One <em>two</em>.</p>\n");
+        assert!(!cut.html.contains("more"));
+        for other in ["> <!-- more -->\n", "    <!-- more -->\n", "a `<!-- more -->`", "a\n"] {
+            assert_eq!(body(other).summary, None, "{other}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::build::Build;
 use crate::config::SiteConfig;
 use crate::content::Content;
 use crate::data::Data;
-use crate::links::{Checker, Known};
+use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body};
 use crate::output::Output;
 use crate::page::Source;
@@ -56,24 +56,19 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
         _ if !path.is_page() && !inherited.is_empty() => Known::Perhaps,
         _ => Known::No,
     };
+    let texts: Vec<Text<'_>> = fills.values().map(|fill| (fill.body.links.as_slice(), &fill.source)).collect();
     let build = Build {
         config: &config,
         framework,
         pages: &content.pages,
         inherited,
+        texts: &texts,
         statics: &statics,
         data: given.value_under(&data),
         partner: None,
         elsewhere: &elsewhere,
     };
-    let done = build.run().map_err(report)?;
-    let mut problems = Vec::new();
-    let checker = Checker { files: &done.output.files, view: &done.view, elsewhere: &elsewhere };
-    for fill in fills.values() {
-        checker.check_text(&fill.body.links, &fill.source, &mut problems);
-    }
-    Report::check(problems)?;
-    let mut output = done.output;
+    let mut output = build.run().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
     let slots = fills.into_iter().map(|(slot, fill)| (slot, fill.body.html.into_bytes())).collect();
     Ok(Originals { output, slots, base_url: config.base_url })
@@ -114,7 +109,7 @@ fn load_fills(
             }
         };
         let body = if extension == "md" { markdown_fill(&text, content) } else { raw_fill(&text) };
-        let source = Source { file: file.clone(), text };
+        let source = Source { file: file.clone() };
         if let Some(first) = fills.insert(slot.to_owned(), Fill { source, body }) {
             let message = format!("slot `{slot}` is filled by two files");
             problems.push(Diagnostic::new("duplicate-slot", file, message).related(

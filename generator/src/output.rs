@@ -1,7 +1,7 @@
 //! What a build makes: bytes by path, with kind, media type and slots. Nothing here reads or writes files.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{EntryKind, SlotRange};
@@ -31,7 +31,18 @@ pub struct OutputFile {
     pub source: String,
 }
 
+/// Takes each file as it is made, from several threads, in no order.
+pub type Sink<'a> = &'a (dyn Fn(SitePath, OutputFile) + Sync);
+
 impl Output {
+    /// Keeps every file that `make` hands over, with the index that it returns.
+    pub(crate) fn gather<E>(make: impl FnOnce(Sink<'_>) -> Result<Vec<IndexedPage>, E>) -> Result<Self, E> {
+        let files = Mutex::new(BTreeMap::new());
+        let keep = |path, file| drop(files.lock().unwrap_or_else(PoisonError::into_inner).insert(path, file));
+        let index = make(&keep)?;
+        Ok(Self { files: files.into_inner().unwrap_or_else(PoisonError::into_inner), index })
+    }
+
     /// The files as a browsable folder holds them: a page is `index.html` in a folder of its own.
     pub fn tree(&self) -> impl Iterator<Item = (SourcePath, &[u8])> {
         self.files.iter().map(|(path, file)| (path.to_file(), &*file.bytes))

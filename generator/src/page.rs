@@ -1,13 +1,17 @@
 //! A page before any template, and what it says of itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::{SitePath, SourcePath};
 
-use crate::front_matter::SortBy;
+use crate::front_matter::{Menus, SortBy};
 use crate::markdown::Body;
+use crate::schedule::Life;
+use crate::source::read_text;
 
 /// A page before any template.
 #[derive(Clone, Debug)]
@@ -24,6 +28,14 @@ pub(crate) struct Page {
     pub(crate) order: (SourcePath, usize),
     /// The template that its front matter (or its section's list) names.
     pub(crate) template: Option<Choice>,
+    /// Old addresses that lead to it.
+    pub(crate) aliases: Vec<SitePath>,
+    /// Its terms, by taxonomy.
+    pub(crate) terms: BTreeMap<String, Vec<String>>,
+    /// The menus that it stands in.
+    pub(crate) menus: Menus,
+    /// When it is live.
+    pub(crate) life: Life,
     /// The body.
     pub(crate) body: Body,
     /// The file it is made from.
@@ -35,8 +47,13 @@ pub(crate) struct Page {
 pub(crate) struct Source {
     /// The file, as a person knows it.
     pub(crate) file: String,
-    /// What it holds.
-    pub(crate) text: String,
+}
+
+impl Source {
+    /// What the file holds. It is read again: only mistakes need it, and the texts of a large site fill the memory.
+    pub(crate) fn text(&self) -> String {
+        read_text(Path::new(&self.file)).unwrap_or_default()
+    }
 }
 
 /// A folder of content in one language.
@@ -49,7 +66,7 @@ pub(crate) struct Place {
 }
 
 /// What a page is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum PageKind {
     /// The first page of a language; also a section.
     Home(Section),
@@ -57,22 +74,30 @@ pub(crate) enum PageKind {
     Section(Section),
     /// Any other page, from a file or from data.
     Single,
+    /// The list of a taxonomy's terms.
+    Taxonomy,
+    /// The pages of one term.
+    Term,
 }
 
 /// What a section says about its pages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     /// Their order.
     pub(crate) sort_by: SortBy,
+    /// How many are shown at once.
+    pub(crate) paginate_by: Option<NonZeroUsize>,
     /// Their template.
     pub(crate) page_template: Option<Choice>,
 }
 
 /// A template and the file that chose it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Choice {
     /// The template.
     pub(crate) template: String,
+    /// The file that names it.
+    pub(crate) source: Arc<Source>,
     /// The key that names it.
     pub(crate) key: &'static str,
 }
@@ -95,8 +120,8 @@ impl Place {
 
 impl Choice {
     /// The template that `key` names, if it does.
-    pub(crate) fn new(key: &'static str, template: Option<&String>) -> Option<Self> {
-        template.map(|template| Self { template: template.clone(), key })
+    pub(crate) fn new(key: &'static str, template: Option<&String>, source: &Arc<Source>) -> Option<Self> {
+        template.map(|template| Self { template: template.clone(), source: source.clone(), key })
     }
 }
 
@@ -105,7 +130,7 @@ impl PageKind {
     pub(crate) fn section(&self) -> Option<&Section> {
         match self {
             Self::Home(section) | Self::Section(section) => Some(section),
-            Self::Single => None,
+            Self::Single | Self::Taxonomy | Self::Term => None,
         }
     }
 }

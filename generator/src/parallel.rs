@@ -2,25 +2,53 @@
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Below this many items, threads cost more than they bring.
 const WORTHWHILE: usize = 32;
 
+/// How many items a thread takes at once: many enough to be cheap, few enough that no thread waits long for another.
+const SHARE: usize = 64;
+
 /// What `work` makes of each item, in order.
 pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let make = |items: &[T], (): &mut ()| items.iter().map(&work).collect::<Vec<R>>();
+    shares(items, || (), make).into_iter().flatten().collect()
+}
+
+/// Does `work` on each item; each thread has a state of its own, which `state` makes.
+pub(crate) fn each<T: Sync, S>(items: &[T], state: impl Fn() -> S + Sync, work: impl Fn(&T, &mut S) + Sync) {
+    let make = |items: &[T], state: &mut S| items.iter().for_each(|item| work(item, state));
+    shares(items, state, make);
+}
+
+/// Cuts `items` into shares, which the threads take as they get free; the results are in order.
+fn shares<T: Sync, S, R: Send>(
+    items: &[T],
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&[T], &mut S) -> R + Sync,
+) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     if items.len() < WORTHWHILE || threads == 1 {
-        return items.iter().map(work).collect();
+        return vec![work(items, &mut state())];
     }
-    let work = &work;
-    thread::scope(|scope| {
-        let shares = items.chunks(items.len().div_ceil(threads));
-        let running: Vec<_> =
-            shares.map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>())).collect();
-        let joined = running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        joined.flatten().collect()
-    })
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut state = state();
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(share) = items.chunks(SHARE).nth(number) else { return done };
+            done.push((number, work(share, &mut state)));
+        }
+    };
+    let mut done: Vec<(usize, R)> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        running.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use tieup_protocol::contract::{Contract, Owner, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
 use tieup_protocol::ids::SiteId;
+use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
@@ -15,8 +18,9 @@ use crate::config::SiteConfig;
 use crate::content::Content;
 use crate::data::Data;
 use crate::links::Known;
-use crate::output::{Output, OutputFile, media_type};
-use crate::page::overlay;
+use crate::output::{Output, OutputFile, Sink, media_type};
+use crate::page::{Page, overlay};
+use crate::schedule::Stage;
 use crate::sitemap::sitemap;
 use crate::source::{read_text, shown};
 use crate::statics;
@@ -32,6 +36,7 @@ pub struct Site {
     data: Data,
     statics: BTreeMap<SitePath, OutputFile>,
     partners: BTreeMap<SiteId, Partner>,
+    now: Timestamp,
 }
 
 /// One partner's folder.
@@ -67,8 +72,8 @@ impl Site {
         let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &mut problems);
         let statics = statics::load(&dir.join("static"), &mut problems);
         statics::check_paths(&content.pages, &statics, &mut problems);
-        let mut site =
-            Self { config, theme, themes: BTreeMap::new(), content, data, statics, partners: BTreeMap::new() };
+        let (themes_read, partners, now) = (BTreeMap::new(), BTreeMap::new(), Timestamp::MIN);
+        let mut site = Self { config, theme, themes: themes_read, content, data, statics, partners, now };
         for id in partner_folders(&dir.join("partners"), &mut problems) {
             match site.read_partner(&dir.join("partners").join(id.as_str()), &id, &mut problems) {
                 Ok(partner) => drop(site.partners.insert(id, partner)),
@@ -80,6 +85,20 @@ impl Site {
         site.check_slots(&mut problems);
         Report::check(problems)?;
         Ok(site)
+    }
+
+    /// The same site as it stands at `now`: what is not yet published then, or has expired, is left out.
+    ///
+    /// A site that was told no time stands before all times, so that nothing is published early.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        Self { now, ..self }
+    }
+
+    /// The next instant at which a page goes live or expires; what is built holds until then.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        let variations = self.partners.values().flat_map(|partner| &partner.variations.pages);
+        self.content.pages.iter().chain(variations).filter_map(|page| page.life.next(self.now)).min()
     }
 
     /// The contracts, in order of the partners' names.
@@ -107,22 +126,54 @@ impl Site {
     /// # Errors
     /// Everything that is wrong with templates and links.
     pub fn build_main(&self) -> Result<Output, Report> {
+        Output::gather(|sink| self.build_main_into(sink))
+    }
+
+    /// Builds the main site's own tree, hands each file to `sink` as it is made, and returns the index of its pages.
+    ///
+    /// The files come from several threads, in no order, each path once.
+    ///
+    /// # Errors
+    /// As [`Site::build_main`]. When a template is wrong, other files have been handed over already.
+    pub fn build_main_into(&self, sink: Sink<'_>) -> Result<Vec<IndexedPage>, Report> {
+        let pages = self.live(&self.content);
         let build = Build {
             config: &self.config,
             framework: self.framework(&self.theme),
-            pages: &self.content.pages,
+            pages: &pages,
             inherited: &[],
+            texts: &[],
             statics: &self.statics,
             data: self.data.value_under(&Data::default()),
             partner: None,
-            elsewhere: &|path| if path == &sitemap_path() { Known::Exists } else { Known::No },
+            elsewhere: &|path| {
+                if path == &sitemap_path() { Known::Exists } else { self.scheduled(&[&self.content], path) }
+            },
         };
-        let mut output = build.run().map_err(report)?.output;
-        let bytes = sitemap(self.base_url(), output.index.iter()).into();
-        let (media_type, source) = (media_type(&sitemap_path()), self.config.file.clone());
-        let file = OutputFile { bytes, kind: EntryKind::Asset, media_type, slots: Vec::new(), source };
-        output.files.entry(sitemap_path()).or_insert(file);
-        Ok(output)
+        let index = build.run_into(sink).map_err(report)?;
+        if !self.statics.contains_key(&sitemap_path()) {
+            let bytes = sitemap(self.base_url(), index.iter()).into();
+            let (media_type, source) = (media_type(&sitemap_path()), self.config.file.clone());
+            let file = OutputFile { bytes, kind: EntryKind::Asset, media_type, slots: Vec::new(), source };
+            sink(sitemap_path(), file);
+        }
+        Ok(index)
+    }
+
+    /// The pages of `content` that are live now.
+    fn live(&self, content: &Content) -> Vec<Arc<Page>> {
+        let live = content.pages.iter().filter(|page| page.life.stage(self.now) == Stage::Live);
+        live.cloned().collect()
+    }
+
+    /// What is known of a path that no live page has. People link to what expires, and may not be stopped by it.
+    fn scheduled(&self, contents: &[&Content], path: &SitePath) -> Known {
+        let mut pages = contents.iter().flat_map(|content| &content.pages);
+        match pages.find(|page| page.entry.path == *path).map(|page| page.life.stage(self.now)) {
+            Some(Stage::Over) => Known::Perhaps,
+            Some(Stage::Waits(start)) => Known::From(start),
+            Some(Stage::Live) | None => Known::No,
+        }
     }
 
     /// Builds what `partner` gets under its contract.
@@ -158,14 +209,14 @@ impl Site {
     fn build_inherited(&self, partner: &Partner) -> Result<ReleaseOutput, Report> {
         let theme = self.theme_of(&partner.contract);
         let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
-        let mut pages = overlay(&self.content.pages, &partner.variations.pages);
+        let mut pages = overlay(&self.live(&self.content), &self.live(&partner.variations));
         pages.retain(|page| mains(&page.entry.path));
         let mut statics = self.statics.clone();
         statics.retain(|path, _| mains(path));
         let elsewhere = |path: &SitePath| match path {
             path if !mains(path) => Known::Perhaps,
             path if *path == sitemap_path() => Known::Exists,
-            _ => Known::No,
+            _ => self.scheduled(&[&partner.variations, &self.content], path),
         };
         let framework = self.framework(theme);
         let build = Build {
@@ -173,13 +224,15 @@ impl Site {
             framework,
             pages: &pages,
             inherited: &[],
+            texts: &[],
             statics: &statics,
             data: self.data.value_under(&Data::default()),
             partner: Some(&partner.contract),
             elsewhere: &elsewhere,
         };
-        let mut output = build.run().map_err(report)?.output;
+        let mut output = build.run().map_err(report)?;
         output.files.retain(|path, file| file.kind == EntryKind::Layout || mains(path));
+        output.index.retain(|page| mains(&page.path));
         output.files.remove(&sitemap_path());
         Ok(ReleaseOutput { output, theme: theme.to_owned(), framework: framework.with_data(&self.data) })
     }

@@ -37,6 +37,7 @@ mod tests {
             weight: 0,
             section: None,
             is_section: false,
+            is_derived: false,
             extra: serde_json::Value::Null,
             data: serde_json::Value::Null,
         };

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use memchr::{memchr, memchr3};
 use tieup_protocol::manifest::SlotRange;
 
 const OPEN: u8 = 1;
@@ -37,15 +38,15 @@ fn bounds(slot: &SlotRange) -> Option<(usize, usize)> {
 
 /// Marks `body` as what stands in slot `number`; none where it holds a slot already.
 pub(crate) fn mark(number: usize, body: &str) -> Option<String> {
-    let marked = body.bytes().any(|byte| matches!(byte, OPEN | NAMED | CLOSE));
+    let marked = memchr3(OPEN, NAMED, CLOSE, body.as_bytes()).is_some();
     (!marked).then(|| format!("{}{number}{}{body}{}", char::from(OPEN), char::from(NAMED), char::from(CLOSE)))
 }
 
 /// Takes the marks out of a rendered page, and says where the slots are; none where marks do not match, which a
 /// template can bring about by cutting or changing what it captured.
-pub(crate) fn extract(marked: Vec<u8>, names: &[String]) -> Option<(Vec<u8>, Vec<SlotRange>)> {
-    if !marked.iter().any(|byte| matches!(*byte, OPEN | NAMED | CLOSE)) {
-        return Some((marked, Vec::new()));
+pub(crate) fn extract(marked: &mut Vec<u8>, names: &[String]) -> Option<Vec<SlotRange>> {
+    if memchr3(OPEN, NAMED, CLOSE, marked).is_none() {
+        return Some(Vec::new());
     }
     let mut page = Vec::with_capacity(marked.len());
     let mut slots = Vec::new();
@@ -62,12 +63,13 @@ pub(crate) fn extract(marked: Vec<u8>, names: &[String]) -> Option<(Vec<u8>, Vec
         rest = &rest[close + 1..];
     }
     page.extend_from_slice(rest);
-    let clean = !page.iter().any(|byte| matches!(*byte, OPEN | NAMED | CLOSE));
-    clean.then_some((page, slots))
+    let clean = memchr3(OPEN, NAMED, CLOSE, &page).is_none();
+    *marked = page;
+    clean.then_some(slots)
 }
 
 fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == wanted)
+    memchr(wanted, bytes)
 }
 
 #[cfg(test)]
@@ -83,7 +85,8 @@ mod tests {
     #[test]
     fn slots_are_found_and_filled() {
         let page = format!("<nav>{}</nav><p>{}</p>", mark(1, "home").unwrap(), mark(0, "").unwrap());
-        let (bytes, slots) = extract(page.into_bytes(), &names()).unwrap();
+        let mut bytes = page.into_bytes();
+        let slots = extract(&mut bytes, &names()).unwrap();
         assert_eq!(bytes, b"<nav>home</nav><p></p>");
         let found: Vec<_> = slots.iter().map(|slot| (slot.name.as_str(), slot.at, slot.length)).collect();
         assert_eq!(found, [("nav", 5, 4), ("banner", 18, 0)]);
@@ -98,7 +101,7 @@ mod tests {
         for broken in
             [&b"a\x010\x02b"[..], b"a\x03", b"\x01x\x02b\x03", b"\x019\x02b\x03", b"\x010\x02a\x010\x02b\x03\x03"]
         {
-            assert_eq!(extract(broken.to_vec(), &names()), None, "{broken:?}");
+            assert_eq!(extract(&mut broken.to_vec(), &names()), None, "{broken:?}");
         }
     }
 

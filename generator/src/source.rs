@@ -82,7 +82,7 @@ pub(crate) fn text(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
-    match text.find(is_forbidden) {
+    match forbidden(&text) {
         None => Ok(text),
         Some(at) => {
             let code = text[at..].chars().next().map_or(0, u32::from);
@@ -97,9 +97,19 @@ pub(crate) fn is_forbidden(c: char) -> bool {
     c < ' ' && !matches!(c, '\t' | '\n' | '\r' | '\u{c}')
 }
 
+/// Where the first forbidden character of a text is.
+fn forbidden(text: &str) -> Option<usize> {
+    let is_bad = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0xc);
+    // Without a way out in the middle of a block, the compiler looks at many bytes at once.
+    let blocks = text.as_bytes().chunks(256);
+    let mut bad = blocks.enumerate().filter(|(_, block)| block.iter().fold(false, |bad, byte| bad | is_bad(*byte)));
+    let (number, block) = bad.next()?;
+    Some(number * 256 + block.iter().position(|byte| is_bad(*byte))?)
+}
+
 /// Takes forbidden characters, which YAML and JSON can write as escapes, out of a text.
 pub(crate) fn scrub_text(text: &mut String) {
-    if text.contains(is_forbidden) {
+    if forbidden(text).is_some() {
         text.retain(|c| !is_forbidden(c));
     }
 }

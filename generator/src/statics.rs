@@ -74,7 +74,7 @@ fn duplicate(page: &Page, first: &str) -> Diagnostic {
     let problem = Diagnostic::new("duplicate-path", page.source.file.as_str(), message)
         .related(first, None, "claimed here first")
         .help("give one of them another `slug` or `path`");
-    let text = &page.source.text;
+    let text = &page.source.text();
     match ["\npath:", "\nslug:"].into_iter().find_map(|key| text.find(key)) {
         Some(at) => {
             problem.at_offset(text, at + 1, text[at + 1..].lines().next().map_or(1, |line| line.chars().count()))

@@ -70,13 +70,17 @@ impl<'a> Templates<'a> {
         self.sources.iter().filter_map(|(name, _)| name.split_once('/').map(|(_, name)| name))
     }
 
-    /// Renders one page, and says where its slots are.
+    /// Renders one page into `page`, which is empty, and says where its slots are.
     ///
     /// # Errors
     /// What the template stumbled over, at its place in the template.
-    pub(crate) fn render(&self, template: &str, context: &Context) -> Result<(Vec<u8>, Vec<SlotRange>), Diagnostic> {
-        let mut page = Vec::with_capacity(16 << 10);
-        let rendered = self.tera.render_to(template, context, &mut page);
+    pub(crate) fn render(
+        &self,
+        template: &str,
+        context: &Context,
+        page: &mut Vec<u8>,
+    ) -> Result<Vec<SlotRange>, Diagnostic> {
+        let rendered = self.tera.render_to(template, context, &mut *page);
         rendered.map_err(|error| template_error::rendering(&error, template, &self.sources))?;
         slots::extract(page, self.framework.slots()).ok_or_else(|| {
             let message = "the template cuts or changes what it captured from a slot";

@@ -1,6 +1,8 @@
 //! A site as its templates see it: every page's summary, the sections and their order. Made once, then only read.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tera::{Map, Value};
@@ -11,7 +13,10 @@ use tieup_protocol::path::SitePath;
 use crate::config::SiteConfig;
 use crate::front_matter::SortBy;
 use crate::page::{Page, PageKind, Place};
+use crate::pager::Pager;
 use crate::source::{scrub, scrub_text};
+use crate::taxonomy::Grouping;
+use crate::{menu, parallel, toc};
 
 /// With more pages than this, a path that does not exist is not compared with all of them.
 const MAX_SUGGESTIONS: usize = 2_000;
@@ -23,7 +28,21 @@ pub(crate) struct View {
     nodes: Vec<Node>,
     by_path: HashMap<SitePath, usize>,
     translations: HashMap<String, Vec<usize>>,
+    /// The menus, by language.
+    menus: HashMap<String, Value>,
+    groups: Vec<Group>,
 }
+
+/// The nodes of one taxonomy in one language.
+#[derive(Debug)]
+struct Group {
+    list: usize,
+    terms: Range<usize>,
+    taxonomy: usize,
+}
+
+/// The terms of every taxonomy as templates see them, by language, number of the taxonomy and name.
+type Terms<'a> = HashMap<(&'a str, usize), HashMap<&'a str, Value>>;
 
 /// One page among the others.
 #[derive(Debug)]
@@ -47,20 +66,38 @@ pub(crate) struct Listing {
     pub(crate) pages: Vec<usize>,
     /// The sections directly in it.
     pub(crate) subsections: Vec<usize>,
+    /// How many pages are shown at once.
+    per_page: Option<NonZeroUsize>,
     value: Value,
 }
 
 impl View {
-    /// The view of `pages`, and of those `inherited` pages whose path is free.
-    pub(crate) fn new(config: &SiteConfig, pages: &[Arc<Page>], inherited: &[IndexedPage]) -> Self {
-        let taken: BTreeSet<&SitePath> = pages.iter().map(|page| &page.entry.path).collect();
+    /// The view of `pages` and of what they are grouped by, and of those `inherited` pages whose path is free.
+    pub(crate) fn new(
+        config: &SiteConfig,
+        pages: &[Arc<Page>],
+        inherited: &[IndexedPage],
+        groupings: &[Grouping],
+    ) -> Self {
+        let taken: HashSet<&SitePath> = pages.iter().map(|page| &page.entry.path).collect();
         let inherited = inherited.iter().filter(|entry| !taken.contains(&entry.path));
         let mut nodes: Vec<Node> = inherited.map(|entry| Node::inherited(entry, config)).collect();
-        nodes.extend(pages.iter().map(|page| Node::own(page, config)));
+        let terms = terms(config, groupings);
+        let own = nodes.len();
+        nodes.extend(parallel::map(pages, |page| Node::own(page, config, &terms)));
+        let mut groups = Vec::with_capacity(groupings.len());
+        for grouping in groupings {
+            let list = nodes.len();
+            nodes.push(Node::own(&grouping.list, config, &terms));
+            nodes.extend(grouping.terms.iter().map(|term| Node::own(&term.page, config, &terms)));
+            groups.push(Group { list, terms: list + 1..nodes.len(), taxonomy: grouping.taxonomy });
+        }
         let by_path = nodes.iter().enumerate().map(|(at, node)| (node.entry.path.clone(), at)).collect();
-        let mut view = Self { config: config.clone(), nodes, by_path, translations: HashMap::new() };
+        let (translations, menus) = (HashMap::new(), menu::all(config, pages));
+        let mut view = Self { config: config.clone(), nodes, by_path, translations, menus, groups };
         view.find_parents();
         view.list();
+        view.list_terms(own, groupings);
         view.relate_translations();
         view
     }
@@ -128,8 +165,8 @@ impl View {
         let content = own.map_or("", |page| &page.body.html);
         let parent = node.parent.map(|parent| self.nodes[parent].entry.path.as_str());
         let [prev, next] = node.neighbours.map(|at| at.map_or_else(Value::none, |at| self.step(at)));
-        map.insert("updated".into(), text(node.entry.updated.map(|date| date.to_string())));
         map.insert("content".into(), Value::safe_string(content));
+        map.insert("toc".into(), toc::value(own.map_or(&[], |page| &page.body.headings)));
         map.insert("reading_time".into(), Value::from(own.map_or(0, |page| page.body.length.minutes())));
         map.insert("section".into(), text(parent));
         map.insert("ancestors".into(), Value::from(self.ancestors(at)));
@@ -139,14 +176,102 @@ impl View {
         Value::from(map)
     }
 
+    /// The same for a later page of a listing, which has an address of its own.
+    pub(crate) fn paged_value(&self, at: usize, path: &SitePath) -> Value {
+        let mut map = self.page_value(at).into_map().unwrap_or_default();
+        map.insert("path".into(), Value::from(path.as_str()));
+        map.insert("permalink".into(), Value::from(self.config.permalink(path)));
+        Value::from(map)
+    }
+
+    /// How the listing of node `at` is cut into pages; none where it is shown whole.
+    pub(crate) fn pager(&self, at: usize) -> Option<Pager<'_>> {
+        let node = &self.nodes[at];
+        let listing = node.listing.as_ref()?;
+        Some(Pager { path: &node.entry.path, pages: &listing.pages, per_page: listing.per_page? })
+    }
+
+    /// What page `number` of the listing of node `at` shows.
+    pub(crate) fn paginator_value(&self, at: usize, number: usize) -> Value {
+        let Some(pager) = self.pager(at) else { return Value::none() };
+        pager.value(number, |page| self.nodes[page].summary.clone())
+    }
+
+    /// The menus in the language `lang`.
+    pub(crate) fn menus(&self, lang: &str) -> Value {
+        self.menus.get(lang).cloned().unwrap_or_else(|| Value::from(Map::new()))
+    }
+
+    /// The newest pages in the language of node `at`, or of what it lists where it is no first page of a language.
+    pub(crate) fn newest(&self, at: usize, limit: usize) -> Vec<&Node> {
+        let node = &self.nodes[at];
+        let is_home = node.own.as_ref().is_some_and(|page| matches!(page.kind, PageKind::Home(_)));
+        let listed: Vec<usize> = match &node.listing {
+            Some(listing) if !is_home => listing.pages.clone(),
+            _ => (0..self.nodes.len()).filter(|at| !self.nodes[*at].entry.is_section).collect(),
+        };
+        let nodes = listed.into_iter().map(|at| &self.nodes[at]);
+        let mut nodes: Vec<&Node> =
+            nodes.filter(|other| other.entry.date.is_some() && other.entry.lang == node.entry.lang).collect();
+        nodes.sort_by(|a, b| SortBy::Date.order(&a.entry, &b.entry));
+        nodes.truncate(limit);
+        nodes
+    }
+
+    /// What the template of a term sees as `term` and `taxonomy`.
+    pub(crate) fn term_value(&self, at: usize) -> [Value; 2] {
+        let Some(group) = self.group(at) else { return [Value::none(), Value::none()] };
+        let mut map = self.counted(at).into_map().unwrap_or_default();
+        let pages = self.nodes[at].listing.as_ref().and_then(|listing| listing.value.get_from_path("pages").cloned());
+        map.insert("pages".into(), pages.unwrap_or_else(Value::none));
+        [Value::from(map), self.taxonomy_head(group)]
+    }
+
+    /// Whether the term at node `at` has feeds.
+    pub(crate) fn has_feed(&self, at: usize) -> bool {
+        self.group(at).is_some_and(|group| self.config.taxonomies[group.taxonomy].feed)
+    }
+
+    fn group(&self, at: usize) -> Option<&Group> {
+        self.groups.iter().find(|group| group.terms.contains(&at))
+    }
+
+    /// What the template of a taxonomy's list sees as `taxonomy`.
+    pub(crate) fn taxonomy_value(&self, at: usize) -> Value {
+        let Some(group) = self.groups.iter().find(|group| group.list == at) else { return Value::none() };
+        let mut map = self.taxonomy_head(group).into_map().unwrap_or_default();
+        let mut terms: Vec<usize> = group.terms.clone().collect();
+        terms.sort_by_cached_key(|term| {
+            let title = &self.nodes[*term].entry.title;
+            (title.to_lowercase(), title.clone())
+        });
+        map.insert("terms".into(), Value::from(terms.into_iter().map(|at| self.counted(at)).collect::<Vec<_>>()));
+        Value::from(map)
+    }
+
+    fn taxonomy_head(&self, group: &Group) -> Value {
+        let entry = &self.nodes[group.list].entry;
+        let mut map = Map::new();
+        map.insert("name".into(), Value::from(self.config.taxonomies[group.taxonomy].name.as_str()));
+        map.insert("path".into(), Value::from(entry.path.as_str()));
+        map.insert("permalink".into(), Value::from(self.config.permalink(&entry.path)));
+        Value::from(map)
+    }
+
+    fn counted(&self, at: usize) -> Value {
+        let node = &self.nodes[at];
+        let count = node.listing.as_ref().map_or(0, |listing| listing.pages.len());
+        term_value(&self.config, &node.entry, count)
+    }
+
     /// The page that is shown where there is none.
     pub(crate) fn not_found_value(&self) -> Value {
         let mut map = Map::new();
-        let none = ["description", "permalink", "date", "updated", "data", "section", "prev", "next"];
+        let none = ["description", "permalink", "date", "updated", "data", "section", "prev", "next", "summary"];
         for key in none {
             map.insert(key.into(), Value::none());
         }
-        for key in ["ancestors", "translations"] {
+        for key in ["ancestors", "translations", "toc"] {
             map.insert(key.into(), Value::from(Vec::<Value>::new()));
         }
         for key in ["weight", "word_count", "reading_time"] {
@@ -156,6 +281,7 @@ impl View {
         map.insert("path".into(), Value::from("/404.html"));
         map.insert("lang".into(), Value::from(self.config.language.as_str()));
         map.insert("extra".into(), Value::from(Map::new()));
+        map.insert("taxonomies".into(), Value::from(Map::new()));
         map.insert("content".into(), Value::safe_string(""));
         Value::from(map)
     }
@@ -167,14 +293,18 @@ impl View {
 
     /// The index of the own pages: sections by path, each followed by its pages in its order.
     pub(crate) fn index(&self) -> Vec<IndexedPage> {
-        let mut sections: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].listing.is_some()).collect();
+        let is_section = |at: &usize| self.nodes[*at].entry.is_section;
+        let mut sections: Vec<usize> = (0..self.nodes.len()).filter(is_section).collect();
         sections.sort_by(|a, b| self.nodes[*a].entry.path.cmp(&self.nodes[*b].entry.path));
         let mut order = Vec::with_capacity(self.nodes.len());
         for at in sections {
             order.push(at);
             order.extend(self.nodes[at].listing.iter().flat_map(|listing| &listing.pages));
         }
-        let loose = |at: &usize| self.nodes[*at].parent.is_none() && self.nodes[*at].listing.is_none();
+        let loose = |at: &usize| {
+            let node = &self.nodes[*at];
+            node.entry.is_derived || (node.parent.is_none() && !node.entry.is_section)
+        };
         order.extend((0..self.nodes.len()).filter(loose));
         let own = order.into_iter().map(|at| &self.nodes[at]).filter(|node| node.own.is_some());
         own.map(|node| node.entry.clone()).collect()
@@ -203,6 +333,9 @@ impl View {
             PageKind::Home(_) => return None,
             PageKind::Section(_) => page.place.parent().map(|(parent, _)| parent),
             PageKind::Single => Some(page.place.clone()),
+            PageKind::Taxonomy | PageKind::Term => {
+                return page.entry.section.as_ref().and_then(|section| self.by_path.get(section).copied());
+            }
         };
         while let Some(here) = place {
             match places.get(&here) {
@@ -236,13 +369,13 @@ impl View {
     fn list(&mut self) {
         let mut listings: BTreeMap<usize, Listing> = BTreeMap::new();
         for (at, node) in self.nodes.iter().enumerate() {
-            let Some(parent) = node.parent else { continue };
+            let Some(parent) = node.parent.filter(|_| !node.entry.is_derived) else { continue };
             let listing = listings.entry(parent).or_insert_with(Listing::empty);
             let list = if node.listing.is_some() { &mut listing.subsections } else { &mut listing.pages };
             list.push(at);
         }
         for at in 0..self.nodes.len() {
-            if self.nodes[at].listing.is_none() {
+            if !self.nodes[at].entry.is_section {
                 continue;
             }
             let mut listing = listings.remove(&at).unwrap_or_else(Listing::empty);
@@ -252,7 +385,25 @@ impl View {
                 self.nodes[*page].neighbours = [before, listing.pages.get(place + 1).copied()];
             }
             listing.value = self.listed(&listing);
+            let kind = self.nodes[at].own.as_ref().and_then(|page| page.kind.section());
+            listing.per_page = kind.and_then(|section| section.paginate_by);
             self.nodes[at].listing = Some(listing);
+        }
+    }
+
+    /// Gives each term its pages, newest first; the own pages begin at node `own`.
+    fn list_terms(&mut self, own: usize, groupings: &[Grouping]) {
+        for (place, grouping) in groupings.iter().enumerate() {
+            let first = self.groups[place].terms.start;
+            for (at, term) in (first..).zip(&grouping.terms) {
+                let mut listing = Listing::empty();
+                listing.pages = term.members.iter().map(|at| own + at).collect();
+                let entry = |at: &usize| &self.nodes[*at].entry;
+                listing.pages.sort_by(|a, b| SortBy::Date.order(entry(a), entry(b)));
+                listing.per_page = self.config.taxonomies[grouping.taxonomy].paginate_by;
+                listing.value = self.listed(&listing);
+                self.nodes[at].listing = Some(listing);
+            }
         }
     }
 
@@ -321,14 +472,20 @@ impl View {
 
 impl Listing {
     fn empty() -> Self {
-        Self { pages: Vec::new(), subsections: Vec::new(), value: Value::none() }
+        Self { pages: Vec::new(), subsections: Vec::new(), per_page: None, value: Value::none() }
     }
 }
 
 impl Node {
-    fn own(page: &Arc<Page>, config: &SiteConfig) -> Self {
-        let words = Value::from(page.body.length.words());
-        Self::new(page.entry.clone(), Some(page.clone()), words, config)
+    fn own(page: &Arc<Page>, config: &SiteConfig, terms: &Terms<'_>) -> Self {
+        let mut map = summary(&page.entry, config);
+        let body = &page.body;
+        map.insert("word_count".into(), Value::from(body.length.words()));
+        if let Some(end) = body.summary {
+            map.insert("summary".into(), Value::safe_string(&body.html[..end]));
+        }
+        map.insert("taxonomies".into(), terms_of(page, config, terms));
+        Self::new(page.entry.clone(), Some(page.clone()), Value::from(map))
     }
 
     /// What a partner did not write is scrubbed like what it did.
@@ -338,29 +495,67 @@ impl Node {
         entry.description.iter_mut().for_each(scrub_text);
         scrub(&mut entry.extra);
         scrub(&mut entry.data);
-        Self::new(entry, None, Value::none(), config)
+        let summary = Value::from(summary(&entry, config));
+        Self::new(entry, None, summary)
     }
 
-    fn new(entry: IndexedPage, own: Option<Arc<Page>>, word_count: Value, config: &SiteConfig) -> Self {
-        let summary = summary(&entry, word_count, config);
+    fn new(entry: IndexedPage, own: Option<Arc<Page>>, summary: Value) -> Self {
         let listing = entry.is_section.then(Listing::empty);
         Self { entry, own, parent: None, listing, summary, neighbours: [None, None] }
     }
 }
 
-fn summary(entry: &IndexedPage, word_count: Value, config: &SiteConfig) -> Value {
+/// What listings show of a page.
+fn summary(entry: &IndexedPage, config: &SiteConfig) -> Map {
     let extra = if entry.extra.is_null() { Value::from(Map::new()) } else { Value::from_serializable(&entry.extra) };
     let mut map = Map::new();
+    map.reserve(24);
     map.insert("title".into(), Value::from(entry.title.as_str()));
     map.insert("description".into(), text(entry.description.as_deref()));
     map.insert("path".into(), Value::from(entry.path.as_str()));
     map.insert("permalink".into(), Value::from(config.permalink(&entry.path)));
     map.insert("lang".into(), Value::from(entry.lang.as_str()));
     map.insert("date".into(), text(entry.date.map(|date| date.to_string())));
+    map.insert("updated".into(), text(entry.updated.map(|date| date.to_string())));
     map.insert("weight".into(), Value::from(entry.weight));
     map.insert("extra".into(), extra);
-    map.insert("data".into(), Value::from_serializable(&entry.data));
-    map.insert("word_count".into(), word_count);
+    map.insert("data".into(), if entry.data.is_null() { Value::none() } else { Value::from_serializable(&entry.data) });
+    map.insert("word_count".into(), Value::none());
+    map.insert("summary".into(), Value::none());
+    map.insert("taxonomies".into(), Value::from(Map::new()));
+    map
+}
+
+fn term_value(config: &SiteConfig, entry: &IndexedPage, count: usize) -> Value {
+    let mut map = Map::new();
+    map.insert("name".into(), Value::from(entry.title.as_str()));
+    map.insert("path".into(), Value::from(entry.path.as_str()));
+    map.insert("permalink".into(), Value::from(config.permalink(&entry.path)));
+    map.insert("count".into(), Value::from(count));
+    Value::from(map)
+}
+
+fn terms<'a>(config: &SiteConfig, groupings: &'a [Grouping]) -> Terms<'a> {
+    let named = |grouping: &'a Grouping| {
+        let terms = grouping.terms.iter();
+        let values = terms.map(|term| {
+            let entry = &term.page.entry;
+            (entry.title.as_str(), term_value(config, entry, term.members.len()))
+        });
+        ((grouping.list.entry.lang.as_str(), grouping.taxonomy), values.collect())
+    };
+    groupings.iter().map(named).collect()
+}
+
+/// The terms of a page by taxonomy; every taxonomy of the site is there, so that templates need not ask.
+fn terms_of(page: &Page, config: &SiteConfig, terms: &Terms<'_>) -> Value {
+    let mut map = Map::new();
+    for (number, taxonomy) in config.taxonomies.iter().enumerate() {
+        let known = terms.get(&(page.entry.lang.as_str(), number));
+        let named = page.terms.get(&taxonomy.name).into_iter().flatten();
+        let values: Vec<Value> = named.filter_map(|name| known?.get(name.as_str()).cloned()).collect();
+        map.insert(taxonomy.name.clone().into(), Value::from(values));
+    }
     Value::from(map)
 }
 

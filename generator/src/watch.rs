@@ -26,9 +26,15 @@ impl Watch {
         mut changed: impl FnMut() + Send + 'static,
     ) -> Result<Self, notify::Error> {
         let except = except.canonicalize()?;
+        let roots = folders.iter().map(|folder| folder.canonicalize()).collect::<Result<Vec<_>, _>>()?;
+        // A file directly in a watched folder is a source only if it is YAML; a log that somebody writes there is not.
+        let beside = move |path: &Path| {
+            let other = path.extension().is_some_and(|extension| extension != "yaml");
+            other && roots.iter().any(|root| path.parent() == Some(root))
+        };
         // Reading a file is an event too; taken for a change, it would make its own reader read for ever.
         let counts = move |event: &DebouncedEvent| {
-            !event.kind.is_access() && event.paths.iter().any(|path| !path.starts_with(&except))
+            !event.kind.is_access() && event.paths.iter().any(|path| !path.starts_with(&except) && !beside(path))
         };
         let mut debouncer = new_debouncer(QUIET, None, move |result: DebounceEventResult| {
             // After an error of the watch nobody knows what changed, so it counts as a change.
@@ -55,13 +61,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (site, state) = (folder.path().join("site"), folder.path().join("site/state"));
         fs::create_dir_all(&state).unwrap();
-        fs::write(site.join("page.md"), "one").unwrap();
+        fs::create_dir(site.join("content")).unwrap();
+        fs::write(site.join("content/page.md"), "one").unwrap();
         let (sender, changes) = channel();
         let _watch = Watch::start(&[&site], &state, move || sender.send(()).unwrap()).unwrap();
-        fs::read(site.join("page.md")).unwrap();
+        fs::read(site.join("content/page.md")).unwrap();
         fs::write(state.join("own.json"), "own").unwrap();
-        assert!(changes.recv_timeout(QUIET * 4).is_err(), "reading, or the state folder, was taken for a change");
-        fs::write(site.join("page.md"), "two").unwrap();
+        fs::write(site.join("watch.log"), "told").unwrap();
+        assert!(changes.recv_timeout(QUIET * 4).is_err(), "reading, the state folder or a log was taken for a change");
+        fs::write(site.join("content/page.md"), "two").unwrap();
         assert!(changes.recv_timeout(Duration::from_secs(10)).is_ok());
     }
 }

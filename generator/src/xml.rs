@@ -2,8 +2,6 @@
 
 use std::io::{self, Write};
 
-use crate::source::is_forbidden;
-
 /// `text` as it stands inside an element or a quoted attribute.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = Vec::with_capacity(text.len());
@@ -13,23 +11,38 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// Writes `text` as it stands inside an element or a quoted attribute. Forbidden characters are dropped.
 pub(crate) fn escape_to(text: &str, out: &mut dyn Write) -> io::Result<()> {
-    let special = |c: char| matches!(c, '&' | '<' | '>' | '"' | '\'') || is_forbidden(c);
-    let mut rest = text;
-    while let Some(at) = rest.find(special) {
-        out.write_all(&rest.as_bytes()[..at])?;
-        let entity: &[u8] = match rest.as_bytes()[at] {
+    let bytes = text.as_bytes();
+    let mut done = 0;
+    for (at, byte) in bytes.iter().enumerate().filter(|(_, byte)| SPECIAL[usize::from(**byte)]) {
+        out.write_all(&bytes[done..at])?;
+        out.write_all(match byte {
             b'&' => b"&amp;",
             b'<' => b"&lt;",
             b'>' => b"&gt;",
             b'"' => b"&quot;",
             b'\'' => b"&#39;",
             _ => b"",
-        };
-        out.write_all(entity)?;
-        rest = &rest[at + 1..];
+        })?;
+        done = at + 1;
     }
-    out.write_all(rest.as_bytes())
+    out.write_all(&bytes[done..])
 }
+
+/// Which bytes do not stand for themselves. All are ASCII, so none is part of a longer character.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        special[byte] = byte < 0x20 && byte != 0x9 && byte != 0xa && byte != 0xc && byte != 0xd;
+        byte += 1;
+    }
+    special[b'&' as usize] = true;
+    special[b'<' as usize] = true;
+    special[b'>' as usize] = true;
+    special[b'"' as usize] = true;
+    special[b'\'' as usize] = true;
+    special
+};
 
 #[cfg(test)]
 mod tests {

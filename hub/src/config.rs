@@ -54,7 +54,15 @@ impl Config {
             Diagnostic::new("unreadable", &name, format!("the configuration cannot be read: {error}"))
                 .help("make one with `tieup init`, or name it with --config")
         })?;
-        let document: Document = yaml::parse(&name, &text)?;
+        Self::parse(file, &text)
+    }
+
+    /// Reads `text` as the content of `file`, which need not be there yet.
+    ///
+    /// # Errors
+    /// When a key is missing, unknown or wrong.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Diagnostic> {
+        let document: Document = yaml::parse(&file.display().to_string(), text)?;
         let folder = file.parent().unwrap_or(Path::new("."));
         Ok(Self {
             main: document.main,

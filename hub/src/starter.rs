@@ -63,6 +63,7 @@ fn write_new(file: &Path, text: &str) -> Result<(), DiskError> {
 #[cfg(test)]
 mod tests {
     use tieup_generator::Site;
+    use tieup_protocol::contract::{Contract, Owner, Partnership};
 
     use super::*;
 
@@ -76,6 +77,29 @@ mod tests {
         let site = Site::load(folder.path(), &folder.path().join("themes")).unwrap();
         assert!(site.build_main().unwrap().index.len() >= 3);
         assert!(!site.build_release(&partner).unwrap().output.files.is_empty());
+    }
+
+    /// The starter contract with the commented lines that begin with `keys` in place of those that say otherwise.
+    fn with_alternatives(keys: &[&str]) -> String {
+        let text = CONTRACT.replace("FROM", "2026-11-01").replace("ROBOTS", &robots::list_digest().to_string());
+        let text = text.replace("MAIN", "brand").replace("PARTNER", "shop");
+        let replaced = |line: &&str| !keys.iter().any(|key| line.starts_with(key));
+        let kept: Vec<&str> = text.lines().filter(replaced).collect();
+        let uncomment = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if keys.iter().any(|key| rest.starts_with(key)) => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        kept.into_iter().map(|line| uncomment(line) + "\n").collect()
+    }
+
+    #[test]
+    fn every_alternative_of_the_contract_works_in_its_place() {
+        let ruled = Contract::parse("contract.yaml", &with_alternatives(&["approval: "])).unwrap();
+        assert_eq!(ruled.approval.auto.len(), 1);
+        let framework = with_alternatives(&["partnership: ", "mounts: "]);
+        let framework = Contract::parse("contract.yaml", &framework).unwrap();
+        assert_eq!(framework.partnership, Partnership::Framework);
+        assert_eq!(framework.mounts.owner(&"/any/".parse().unwrap()).0, Owner::Partner);
     }
 
     #[test]

@@ -222,6 +222,77 @@ fn build_writes_a_tree_and_takes_away_what_it_no_longer_makes() {
 }
 
 #[test]
+fn a_build_does_not_go_into_what_it_is_made_from() {
+    let folder = Folder::begun();
+    fs::create_dir_all(folder.path("data")).unwrap();
+    for out in ["content", "data", "static/built", "themes/plain", "partners", ".tieup", "public/../content/news"] {
+        let before = folder.files();
+        let ran = folder.run(&["build", "--out", out]);
+        assert_eq!((ran.status, ran.out.as_str()), (Some(1), ""), "{out}: {ran:?}");
+        assert!(ran.err.contains("name another folder with --out"), "{out}: {}", ran.err);
+        assert!(folder.files() == before, "{out} was written to");
+    }
+    let says = "error: . is the site itself: name a folder of its own with --out, such as --out public\n";
+    folder.assert_fails(&["build", "--out", "."], says);
+}
+
+#[test]
+fn a_contract_of_another_main_site_is_told() {
+    let folder = Folder::begun();
+    folder.run(&["partner", "add", "north"]).done();
+    let checked = folder.run(&["check"]).done();
+    assert!(!checked.contains("left out"), "{checked}");
+    folder.write("content/local/map.md", "---\ntitle: Map\n---\n");
+    let checked = folder.run(&["check"]).done();
+    assert!(
+        checked.contains("  note: 1 page of main is left out, since its path is the partner's: /local/map/\n"),
+        "{checked}"
+    );
+    folder.replace("partners/north/contract.yaml", "partnership: inherited", "partnership: link");
+    assert!(folder.run(&["check"]).done().contains("  note: `partnership: link` publishes nothing"));
+    folder.replace("partners/north/contract.yaml", "contract: brand/north@1", "contract: brant/north@1");
+    let says = "error[other-main]: the contract is made by `brant`, and tieup.yaml says that this is `brand`
+ --> ./partners/north/contract.yaml:2:11
+2 | contract: brant/north@1
+  |           ^^^^^^^^^^^^^
+  = help: write `brand/north@1`, or `main: brant` in tieup.yaml
+
+1 error
+";
+    folder.assert_fails(&["check"], says);
+}
+
+/// A reader of standard output that has gone away before anything was said, as `head` does.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_has_gone_ends_the_command_quietly() {
+    let folder = Folder::begun();
+    for command in ["status", "check", "build"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut ran = Command::new(env!("CARGO_BIN_EXE_tieup"));
+        let output = ran.arg(command).current_dir(folder.0.path()).stdout(writer).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), err.as_str()), (Some(0), ""), "tieup {command}");
+    }
+}
+
+#[test]
+fn an_init_that_failed_can_be_run_again() {
+    let folder = Folder::empty();
+    // A file where the folder of keys should be.
+    folder.write(".tieup/keys", "");
+    assert_eq!(folder.run(&["init", "brand"]).status, Some(1));
+    assert!(!folder.path("tieup.yaml").exists());
+    fs::remove_file(folder.path(".tieup/keys")).unwrap();
+    let told = folder.run(&["init", "brand"]).done();
+    for next in ["tieup check", "tieup hub", "tieup partner add NAME"] {
+        assert!(told.contains(next), "{next:?} is not told:\n{told}");
+    }
+    folder.run(&["check"]).done();
+}
+
+#[test]
 fn a_mistake_stops_the_build_before_anything_is_written() {
     let folder = Folder::with_site();
     folder.run(&["build"]).done();

@@ -35,6 +35,9 @@ pub struct IndexedPage {
     /// Whether it is itself a section.
     #[serde(default)]
     pub is_section: bool,
+    /// Whether it is made from other pages alone, as the page of a term is; such a page stands in no listing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_derived: bool,
     /// The free keys of its front matter.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub extra: serde_json::Value,

@@ -1,27 +1,30 @@
 //! The command line: what an operator types, and what they read.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
+use tieup_protocol::approval::{IllegalStep, ReleaseRecord, ReleaseState};
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::joining::Invitation;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
 use tieup_store::durable;
 use tieup_store::journal::{LogSigner, Origin, month_dir, months, verify_log};
-use tieup_web::complaint;
 use tieup_web::listener::told_to_end;
+use tieup_web::{complaint, say, terminal};
 use tokio::net::TcpListener;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::Config;
 use crate::control::{Answer, Command, ask};
 use crate::daemon::{Daemon, Listeners};
 use crate::identity::Identity;
+
+/// The most characters of a reason; it is shown in a line of main's status.
+const MAX_REASON: usize = 500;
 
 /// The configuration that `syncd init` writes.
 const CONFIGURATION: &str = "\
@@ -52,7 +55,8 @@ Begin in an empty folder, with the token that the main site gave you:
   syncd run
 and when a release is waiting:
   syncd diff
-  syncd approve      (or: syncd reject --reason \"the price of the kettle is wrong\")"
+  syncd approve 5      (or: syncd reject 5 --reason \"the price of the kettle is wrong\")
+where 5 is the release that you have read about"
 )]
 struct Cli {
     /// The daemon's configuration.
@@ -93,15 +97,15 @@ enum Action {
     },
     /// Make a waiting release live.
     Approve {
-        /// The release; the waiting one if left out.
-        version: Option<ReleaseVersion>,
+        /// The release that you have read about, such as 5.
+        version: ReleaseVersion,
     },
     /// Refuse a waiting release. Your site stays as it is, and the main site reads your reason.
     Reject {
-        /// The release; the waiting one if left out.
-        version: Option<ReleaseVersion>,
-        /// Why.
-        #[arg(long)]
+        /// The release that you have read about, such as 5.
+        version: ReleaseVersion,
+        /// Why, in at most 500 characters.
+        #[arg(long, value_parser = parse_reason)]
         reason: String,
     },
     /// Go back to the release that was live before.
@@ -141,15 +145,11 @@ struct MonthArgument {
 /// Runs the command line of this process. Exit status 0: done, 1: failed, 2: wrong usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    terminal::log(LevelFilter::INFO);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", complaint::render(error.as_ref()));
+            terminal::complain(error.as_ref());
             ExitCode::FAILURE
         }
     }
@@ -173,13 +173,16 @@ fn init(file: &Path) -> anyhow::Result<()> {
         bail!("{} is there already; it is not replaced", file.display());
     }
     durable::write_file(file, CONFIGURATION.as_bytes())?;
-    println!("Wrote {}: read it, and put in the address at which the main site reaches you.", file.display());
     let site = file.with_file_name("site.yaml");
-    if !site.exists() {
+    let site_is_new = !site.exists();
+    if site_is_new {
         durable::write_file(&site, SITE.as_bytes())?;
-        println!("Wrote {}: put in your site's title and address.", site.display());
     }
-    println!("Then: syncd join TOKEN");
+    say!("Wrote {}: read it, and put in the address at which the main site reaches you.", file.display());
+    if site_is_new {
+        say!("Wrote {}: put in your site's title and address.", site.display());
+    }
+    say!("Then: syncd join TOKEN");
     Ok(())
 }
 
@@ -187,9 +190,9 @@ fn join(config: &Config, token: &str) -> anyhow::Result<()> {
     let invitation: Invitation = token.parse()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let joined = runtime.block_on(Identity::join(&config.state, &invitation, &config.address))?;
-    println!("Joined `{}` as `{}`.", joined.identity.main, joined.identity.partner);
-    println!("Compare this code with the main site, by telephone say: {}", joined.compare_code);
-    println!("Then start the daemon: syncd run");
+    say!("Joined `{}` as `{}`.", joined.identity.main, joined.identity.partner);
+    say!("Compare this code with the main site, by telephone say: {}", joined.compare_code);
+    say!("Then start the daemon: syncd run");
     Ok(())
 }
 
@@ -201,7 +204,7 @@ fn serve(config: &Config) -> anyhow::Result<()> {
         };
         let listeners = Listeners { public: bind(&config.public).await?, peer: bind(&config.peer).await? };
         let daemon = Daemon::start(config, listeners)?;
-        println!("Serving visitors on http://{}/ and waiting for the main site on {}.", config.public, config.peer);
+        say!("Serving visitors on http://{}/ and waiting for the main site on {}.", config.public, config.peer);
         let mut releases = daemon.watch();
         let mut ended = pin!(told_to_end());
         loop {
@@ -222,10 +225,15 @@ fn serve(config: &Config) -> anyhow::Result<()> {
 /// Says what waits for the operator, if anything does.
 fn prompt(releases: &[ReleaseRecord]) {
     for release in releases.iter().filter(|release| release.state == ReleaseState::Staged) {
-        println!("\n{}.", release.sentence);
-        println!("  It waits for you: {}.", release.waits_for.as_deref().unwrap_or("your word"));
-        println!("  syncd diff | syncd approve | syncd reject --reason \"...\"");
+        say!("\n{}.", release.sentence);
+        say!("  It waits for you: {}.", release.waits_for.as_deref().unwrap_or("your word"));
+        say!("  {}", choices(release.version));
     }
+}
+
+/// What the operator can do about a release that waits.
+fn choices(version: ReleaseVersion) -> String {
+    format!("syncd diff {version} | syncd approve {version} | syncd reject {version} --reason \"...\"")
 }
 
 fn verify_logs(config: &Config, only: Option<Month>) -> anyhow::Result<()> {
@@ -237,25 +245,30 @@ fn verify_logs(config: &Config, only: Option<Month>) -> anyhow::Result<()> {
         None => months(&journals)?,
     };
     if months.is_empty() {
-        println!("No visit has been logged yet.");
+        say!("No visit has been logged yet.");
     }
     for month in months {
         let origin = Origin::new(&identity.main, &identity.partner, month);
         let log = verify_log(&month_dir(&journals, month), &origin, &key)
             .with_context(|| format!("the journal of {month} does not verify"))?;
-        println!("{month}: {} entries match the signed checkpoint, {} are newer", log.checkpoint.size(), log.unsigned);
+        say!("{month}: {} entries match the signed checkpoint, {} are newer", log.checkpoint.size(), log.unsigned);
     }
     Ok(())
 }
 
 /// Commands that the running daemon carries out.
 fn operate(config: &Config, format: Format, action: &Action) -> anyhow::Result<()> {
+    let mut about = None;
     let command = match action {
-        Action::Diff { version } => Command::Diff { version: *version },
+        Action::Diff { version } => {
+            about = known(config, *version)?;
+            Command::Diff { version: about.as_ref().map(|release| release.version).or(*version) }
+        }
         Action::Approve { version } => {
             let release = waiting(config, *version)?;
-            println!("{}.", release.sentence);
-            Command::Approve { version: release.version, manifest: release.manifest }
+            let command = Command::Approve { version: release.version, manifest: release.manifest };
+            about = Some(release);
+            command
         }
         Action::Reject { version, reason } => {
             let release = waiting(config, *version)?;
@@ -265,10 +278,11 @@ fn operate(config: &Config, format: Format, action: &Action) -> anyhow::Result<(
         Action::Fee(FeeAction::Verify { month }) => Command::VerifyFee { month: *month },
         _ => Command::Status,
     };
+    // Nothing is said before the daemon has done it.
     let answer = answer(config, &command)?;
     match format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&answer)?),
-        Format::Text => show(&answer),
+        Format::Json => say!("{}", serde_json::to_string_pretty(&answer)?),
+        Format::Text => show(about.as_ref(), &answer),
     }
     match answer {
         Answer::Fee { verdict: StatementVerdict::Different { .. }, .. } => bail!("the statements differ"),
@@ -283,31 +297,54 @@ fn answer(config: &Config, command: &Command) -> anyhow::Result<Answer> {
     }
 }
 
-/// The release that is meant: the named one, or the one that waits.
-fn waiting(config: &Config, version: Option<ReleaseVersion>) -> anyhow::Result<ReleaseRecord> {
+/// The named release as it stands; the one that waits, if any, where none is named.
+fn known(config: &Config, version: Option<ReleaseVersion>) -> anyhow::Result<Option<ReleaseRecord>> {
     let Answer::Status { status } = answer(config, &Command::Status)? else { bail!("the daemon gave another answer") };
     let meant = |release: &ReleaseRecord| match version {
         Some(version) => release.version == version,
         None => release.state == ReleaseState::Staged,
     };
-    let release = status.releases.into_iter().find(meant);
-    release.context(match version {
-        Some(version) => format!("there is no release {version} here"),
-        None => "no release is waiting for a decision".to_owned(),
-    })
+    Ok(status.releases.into_iter().find(meant))
 }
 
-fn show(answer: &Answer) {
+/// The named release, which must be waiting for a decision.
+fn waiting(config: &Config, version: ReleaseVersion) -> anyhow::Result<ReleaseRecord> {
+    let release = known(config, Some(version))?.with_context(|| format!("there is no release {version} here"))?;
+    if release.state != ReleaseState::Staged {
+        return Err(IllegalStep::NotStaged(version, release.state.word()).into());
+    }
+    Ok(release)
+}
+
+/// An operator's reason: something to read, and not too much of it.
+fn parse_reason(text: &str) -> Result<String, String> {
+    let reason = text.trim();
+    match reason.chars().count() {
+        0 => Err("say why: the main site reads it".to_owned()),
+        1..=MAX_REASON => Ok(reason.to_owned()),
+        more => Err(format!("it has {more} characters, and may have {MAX_REASON}")),
+    }
+}
+
+/// Shows an answer, after the sentence of the release that it is about.
+fn show(about: Option<&ReleaseRecord>, answer: &Answer) {
+    if let Some(release) = about {
+        say!("{}.", release.sentence);
+    }
     match answer {
         Answer::Status { status } => show_status(status),
-        Answer::Diff { text } if text.is_empty() => println!("Visitors would notice nothing."),
-        Answer::Diff { text } => print!("{text}"),
-        Answer::Release { release } => println!("Release {} is {}.", release.version, release.state.word()),
-        Answer::Fee { statement, verdict } => {
-            print!("{statement}");
-            println!("{}", describe(verdict));
+        Answer::Diff { text } => {
+            terminal::say(if text.is_empty() { "Visitors would notice nothing.\n" } else { text });
+            if let Some(release) = about.filter(|release| release.state == ReleaseState::Staged) {
+                say!("{}", choices(release.version));
+            }
         }
-        Answer::Refused { causes } => println!("{}", causes.join("\n")),
+        Answer::Release { release } => say!("Release {} is {}.", release.version, release.state.word()),
+        Answer::Fee { statement, verdict } => {
+            terminal::say(statement);
+            say!("{}", describe(verdict));
+        }
+        Answer::Refused { causes } => say!("{}", causes.join("\n")),
     }
 }
 
@@ -323,17 +360,39 @@ pub fn describe(verdict: &StatementVerdict) -> String {
 
 fn show_status(status: &PartnerStatus) {
     if status.releases.is_empty() {
-        println!("No release has arrived yet.");
+        say!("No release has arrived yet.");
     }
     for release in &status.releases {
         let since = release.since.strftime("%Y-%m-%d %H:%M UTC");
-        println!("release {:<4} {:<10} since {since}", release.version, release.state.word());
-        println!("    {}", release.sentence);
+        say!("release {:<4} {:<10} since {since}", release.version, release.state.word());
+        say!("    {}", release.sentence);
         if let ReleaseState::Rejected { reason } = &release.state {
-            println!("    reason: {reason}");
+            say!("    reason: {reason}");
         }
         if let Some(reason) = &release.waits_for {
-            println!("    waits for you: {reason}");
+            say!("    waits for you: {reason}");
+            say!("    {}", choices(release.version));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_something_and_not_too_much() {
+        assert_eq!(parse_reason(" the price is wrong "), Ok("the price is wrong".to_owned()));
+        let longest = "値".repeat(MAX_REASON);
+        assert_eq!(parse_reason(&longest), Ok(longest.clone()));
+        for wrong in ["", " \t\n", &format!("{longest}。")] {
+            assert!(parse_reason(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn choices_name_the_release() {
+        let version = "5".parse().unwrap();
+        assert_eq!(choices(version), "syncd diff 5 | syncd approve 5 | syncd reject 5 --reason \"...\"");
     }
 }

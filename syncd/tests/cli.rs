@@ -103,12 +103,17 @@ fn invitation() -> Invitation {
 fn wrong_usage_is_status_2_and_changes_nothing() {
     let folder = Folder::begun();
     let before = folder.files();
-    let cases: [(&[&str], &str); 8] = [
+    let long = "x".repeat(501);
+    let cases: [(&[&str], &str); 12] = [
         (&[], "Usage: syncd"),
         (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
         (&["aprove"], "a similar subcommand exists: 'approve'"),
         (&["join"], "<TOKEN>"),
-        (&["reject"], "--reason <REASON>"),
+        (&["approve"], "<VERSION>"),
+        (&["reject", "--reason", "the price is wrong"], "<VERSION>"),
+        (&["reject", "5"], "--reason <REASON>"),
+        (&["reject", "5", "--reason", " "], "say why"),
+        (&["reject", "5", "--reason", &long], "it has 501 characters, and may have 500"),
         (&["approve", "first"], "invalid value 'first'"),
         (&["approve", "0"], "invalid value '0'"),
         (&["fee", "verify", "November"], "`November` is not a month: write it like 2026-11"),
@@ -125,11 +130,23 @@ fn wrong_usage_is_status_2_and_changes_nothing() {
 fn help_teaches() {
     let folder = Folder::empty();
     let help = folder.run(&["--help"]).done();
-    for line in ["syncd join TOKEN", "syncd run", "syncd diff", "syncd reject --reason"] {
+    for line in ["syncd join TOKEN", "syncd run", "syncd diff", "syncd approve 5", "syncd reject 5 --reason"] {
         assert!(help.contains(line), "{line:?} is not taught:\n{help}");
     }
     assert!(folder.run(&["--version"]).done().starts_with("syncd "));
     assert!(folder.files().is_empty());
+}
+
+/// A reader of standard output that has gone away before anything was said, as `head` does.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_has_gone_ends_the_command_quietly() {
+    let folder = Folder::empty();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncd"));
+    let output = command.arg("init").current_dir(folder.0.path()).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -174,8 +191,9 @@ fn a_configuration_that_is_missing_or_wrong_is_named() {
     ];
     for (text, says) in cases {
         fs::write(folder.path("syncd.yaml"), text).unwrap();
-        for command in ["run", "status", "approve"] {
-            folder.assert_fails(&[command], says);
+        let commands: [&[&str]; 3] = [&["run"], &["status"], &["approve", "5"]];
+        for command in commands {
+            folder.assert_fails(command, says);
         }
         folder.assert_fails(&["join", &invitation().to_string()], says);
     }
@@ -201,11 +219,15 @@ fn a_main_site_that_cannot_be_reached_leaves_no_keys_behind() {
     let before = folder.files();
     let ran = folder.run(&["join", &invitation().to_string()]);
     assert_eq!((ran.status, ran.out.as_str()), (Some(1), ""), "{ran:?}");
-    for says in
-        ["main site `lampworks` did not accept the join", "main.lampworks.tieup.internal at 127.0.0.1:", "refused"]
-    {
+    for says in [
+        "main site `lampworks` did not accept the join",
+        "nobody answers at 127.0.0.1:",
+        "refused",
+        "hint: is `tieup hub` running there?",
+    ] {
         assert!(ran.err.contains(says), "{says:?} is not said:\n{}", ran.err);
     }
+    assert_eq!(ran.err.lines().count(), 4, "{}", ran.err);
     assert!(folder.files() == before, "a join that failed left files");
 }
 
@@ -229,8 +251,8 @@ caused by: No such file or directory (os error 2)
     let commands: [&[&str]; 7] = [
         &["status"],
         &["diff"],
-        &["approve"],
-        &["reject", "--reason", "the price is wrong"],
+        &["approve", "5"],
+        &["reject", "5", "--reason", "the price is wrong"],
         &["rollback"],
         &["fee", "verify", "2026-11"],
         &["--format", "json", "status"],

@@ -3,9 +3,12 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
-use tieup_protocol::diagnostic::{Diagnostic, Report};
-
 use crate::client::CallError;
+use crate::terminal::printable;
+
+/// With what the text of a diagnostic begins, `error[unknown-key]: ...`, also where it came over a wire or is the
+/// whole text of an error of another type.
+const DIAGNOSTIC: &str = "error[";
 
 /// The text for an error with its causes:
 ///
@@ -15,7 +18,7 @@ use crate::client::CallError;
 /// hint: move the page, or ...
 /// ```
 ///
-/// A report on files stands as it is, since it has its own form.
+/// A report on files stands as it is, since it has its own form. Control characters are shown, not obeyed.
 pub fn render(error: &(dyn StdError + 'static)) -> String {
     let mut text = String::new();
     let mut hint = None;
@@ -27,23 +30,23 @@ pub fn render(error: &(dyn StdError + 'static)) -> String {
             continue;
         }
         let lead = match number {
-            0 if cause.is::<Report>() || cause.is::<Diagnostic>() => "",
+            _ if message.starts_with(DIAGNOSTIC) => "",
             0 => "error: ",
             _ => "caused by: ",
         };
         let _ = writeln!(text, "{lead}{message}");
-        if let Some(problem) = cause.downcast_ref::<CallError>().and_then(CallError::problem) {
-            for line in problem.detail.iter().flat_map(|detail| detail.lines()) {
+        if let Some(call) = cause.downcast_ref::<CallError>() {
+            for line in call.problem().and_then(|problem| problem.detail.as_deref()).unwrap_or_default().lines() {
                 let _ = writeln!(text, "caused by: {line}");
             }
-            hint.clone_from(&problem.hint);
+            hint = call.hint();
         }
         last = message;
     }
     if let Some(hint) = hint {
         let _ = writeln!(text, "hint: {hint}");
     }
-    text
+    printable(&text)
 }
 
 /// An error made of messages that came over a wire, outermost first.
@@ -75,7 +78,8 @@ impl StdError for Told {
     }
 }
 
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+/// An error and what caused it, outermost first.
+pub(crate) fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     let mut next = Some(error);
     std::iter::from_fn(move || {
         let error = next?;
@@ -86,11 +90,40 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use tieup_protocol::diagnostic::{Diagnostic, Report};
+    use tieup_protocol::wire::Problem;
+
     use super::*;
 
     #[test]
     fn errors_are_told_with_their_causes() {
         let error = chain(vec!["outer".to_owned(), "middle".to_owned(), "inner".to_owned()]);
         assert_eq!(render(&error), "error: outer\ncaused by: middle\ncaused by: inner\n");
+    }
+
+    #[test]
+    fn what_stands_in_its_own_form_is_not_led_in() {
+        let report = Report::from(Diagnostic::new("unknown-key", "site.yaml", "unknown key `titel`"));
+        let shown = "error[unknown-key]: unknown key `titel`\n --> site.yaml\n\n1 error\n";
+        assert_eq!(render(&report), shown);
+        assert_eq!(render(&chain(vec![report.to_string()])), shown);
+        let wrapped = chain(vec!["the site was not built".to_owned(), report.to_string()]);
+        assert_eq!(render(&wrapped), format!("error: the site was not built\n{shown}"));
+    }
+
+    #[test]
+    fn what_came_over_a_wire_cannot_move_the_cursor() {
+        let problem = Problem {
+            kind: "tieup:x".to_owned(),
+            status: 409,
+            title: "no\u{1b}[2Jthing".to_owned(),
+            detail: Some("first\r\nse\u{202e}cond".to_owned()),
+            hint: Some("\u{9b}1A".to_owned()),
+            time: Timestamp::UNIX_EPOCH,
+        };
+        let told = render(&CallError::Refused(Box::new(problem)));
+        let shown = "error: no\\u001b[2Jthing\ncaused by: first\ncaused by: se\\u202econd\nhint: \\u009b1A\n";
+        assert_eq!(told, shown);
     }
 }

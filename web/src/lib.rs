@@ -1,5 +1,5 @@
 //! What both ends need to speak HTTP: TLS identities, the mutual-TLS listener and client, the public site server and
-//! problem responses.
+//! problem responses; and how a command speaks to a person.
 //!
 //! It decides who is speaking. What they may say is decided by `syncd` and `hub`.
 
@@ -9,5 +9,6 @@ pub mod complaint;
 pub mod listener;
 pub mod problem;
 pub mod site;
+pub mod terminal;
 pub mod tls;
 pub mod visitors;

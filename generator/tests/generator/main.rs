@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod builds;
+mod content;
 mod problems;
 mod sites;
 mod small;

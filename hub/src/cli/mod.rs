@@ -1,17 +1,19 @@
 //! The command line: what an editor and a fee manager type, and what they read.
 
+mod check;
 mod partners;
 mod site;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
-use tieup_web::complaint;
+use tieup_web::terminal;
+use tracing_subscriber::filter::LevelFilter;
 
+use self::partners::Shown;
 pub use self::site::describe;
 use crate::config::Config;
 use crate::partners::Hub;
@@ -95,12 +97,16 @@ enum Action {
         /// Send content that an operator rejected once more.
         #[arg(long)]
         again: bool,
-        /// Stay, and publish again whenever the site changes.
+        /// Stay, publish again whenever the site changes, and try again where a partner could not be reached.
         #[arg(long)]
         watch: bool,
     },
     /// Show for every partner what is offered, staged, live or refused, and why.
-    Status,
+    Status {
+        /// Show every release, not only the newest of each partner.
+        #[arg(long)]
+        all: bool,
+    },
     /// Partners.
     #[command(subcommand)]
     Partner(PartnerAction),
@@ -150,15 +156,11 @@ enum FeeAction {
 /// Runs the command line of this process. Exit status 0: done, 1: failed, 2: wrong usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    terminal::log(LevelFilter::INFO);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", complaint::render(error.as_ref()));
+            terminal::complain(error.as_ref());
             ExitCode::FAILURE
         }
     }
@@ -166,8 +168,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.action {
-        Action::Build { site: arguments, out, no_cache: _ } => return site::build(arguments, out),
-        Action::Check { site: arguments } => return site::check(arguments),
+        Action::Build { site: arguments, out, no_cache: _ } => return site::build(&cli.config, arguments, out),
+        Action::Check { site: arguments } => return check::check(&cli.config, arguments),
         _ => {}
     }
     let runtime = tokio::runtime::Runtime::new()?;
@@ -184,7 +186,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
                     site::publish(&hub, partners, rejected).await
                 }
             }
-            Action::Status => partners::status(&open(cli).await?).await,
+            Action::Status { all } => {
+                let shown = if *all { Shown::All } else { Shown::Newest };
+                partners::status(&open(cli).await?, shown).await
+            }
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
             Action::Log(LogAction::Fetch) => partners::fetch(&open(cli).await?).await,
             Action::Log(LogAction::Verify) => partners::verify(&open(cli).await?).await,

@@ -7,35 +7,54 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementVerdict;
 use tieup_store::journal::{LogVerifier, Origin, month_dir, months, verify_log};
-use tieup_web::complaint;
+use tieup_web::{complaint, say, terminal};
 
 use super::PartnerAction;
-use crate::database::PartnerRow;
+use crate::database::{PartnerRow, ReleaseRow};
 use crate::partners::Hub;
 use crate::starter;
 
-pub(super) async fn status(hub: &Hub) -> anyhow::Result<()> {
+/// How many releases of each partner `tieup status` shows unless it is asked for all.
+const NEWEST: usize = 5;
+
+/// How many releases of each partner are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Newest,
+    All,
+}
+
+pub(super) async fn status(hub: &Hub, shown: Shown) -> anyhow::Result<()> {
     for partner in joined(hub).await? {
         let answer = hub.status(&partner).await;
         let reached = if answer.is_ok() { "reached now" } else { "NOT reached" };
-        println!("{} at {} ({reached})", partner.id, partner.address);
-        for release in hub.database.releases(&partner.id).await? {
-            let since = release.since.strftime("%Y-%m-%d %H:%M UTC");
-            let detail = if release.detail.is_empty() { String::new() } else { format!(": {}", release.detail) };
-            println!("  release {:<4} {:<11} since {since}{detail}", release.version, release.state);
-        }
+        say!("{} at {} ({reached})", partner.id, partner.address);
+        show_releases(&hub.database.releases(&partner.id).await?, shown);
         if let Err(error) = answer {
-            print!("{}", complaint::render(&error));
+            terminal::say(&complaint::render(&error));
         }
     }
     Ok(())
+}
+
+/// Shows releases, of which the newest comes first.
+fn show_releases(releases: &[ReleaseRow], shown: Shown) {
+    let limit = if shown == Shown::All { releases.len() } else { NEWEST };
+    for release in releases.iter().take(limit) {
+        let since = release.since.strftime("%Y-%m-%d %H:%M UTC");
+        let detail = if release.detail.is_empty() { String::new() } else { format!(": {}", release.detail) };
+        say!("  release {:<4} {:<11} since {since}{detail}", release.version, release.state);
+    }
+    if releases.len() > limit {
+        say!("  and {} before them: tieup status --all", releases.len() - limit);
+    }
 }
 
 /// The partners that have joined. Says so where there are none, so that no command is silent.
 async fn joined(hub: &Hub) -> anyhow::Result<Vec<PartnerRow>> {
     let partners = hub.database.partners().await?;
     if partners.is_empty() {
-        println!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
+        say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
     }
     Ok(partners)
 }
@@ -49,18 +68,18 @@ pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result
             }
             let month = Timestamp::now().to_zoned(TimeZone::UTC).date().first_of_month();
             starter::write_contract(&file, &hub.config.main, partner, month)?;
-            println!("Wrote {}: read it, change what you have agreed on, then `tieup check`.", file.display());
-            println!("When both sides agree: tieup partner invite {partner}");
+            say!("Wrote {}: read it, change what you have agreed on, then `tieup check`.", file.display());
+            say!("When both sides agree: tieup partner invite {partner}");
         }
         PartnerAction::Invite { partner } => {
             let token = hub.invite(partner, Timestamp::now()).await?;
             eprintln!("Give this token to `{partner}`. It is good once, within a week, while `tieup hub` is running:");
-            println!("{token}");
+            say!("{token}");
         }
         PartnerAction::List => {
             for partner in joined(hub).await? {
                 let joined = partner.joined.strftime("%Y-%m-%d");
-                println!("{}  {}  joined {joined}  compare code {}", partner.id, partner.address, partner.compare_code);
+                say!("{}  {}  joined {joined}  compare code {}", partner.id, partner.address, partner.compare_code);
             }
         }
     }
@@ -73,16 +92,19 @@ pub(super) async fn fetch(hub: &Hub) -> anyhow::Result<()> {
         match hub.collect(&partner).await {
             Ok(months) => {
                 for month in months {
-                    println!(
+                    say!(
                         "{} {}: {} new entries, {} in all, cosigned",
-                        partner.id, month.month, month.added, month.size
+                        partner.id,
+                        month.month,
+                        month.added,
+                        month.size
                     );
                 }
             }
             Err(error) => {
                 failed += 1;
                 eprintln!("{}:", partner.id);
-                eprint!("{}", complaint::render(&error));
+                terminal::complain(&error);
             }
         }
     }
@@ -100,7 +122,7 @@ pub(super) async fn verify(hub: &Hub) -> anyhow::Result<()> {
             let origin = Origin::new(&hub.config.main, &partner.id, month);
             let log = verify_log(&month_dir(&folder, month), &origin, &key)
                 .with_context(|| format!("the journal {origin} does not verify"))?;
-            println!("{origin}: {} entries match the signed checkpoint", log.checkpoint.size());
+            say!("{origin}: {} entries match the signed checkpoint", log.checkpoint.size());
         }
     }
     Ok(())
@@ -109,9 +131,9 @@ pub(super) async fn verify(hub: &Hub) -> anyhow::Result<()> {
 pub(super) async fn statement(hub: &Hub, partner: &SiteId, month: Month) -> anyhow::Result<()> {
     let partner = hub.partner(partner).await?;
     let delivered = hub.statement(&partner, month, Timestamp::now()).await?;
-    print!("{}", delivered.statement.text);
+    terminal::say(&delivered.statement.text);
     match delivered.verdict {
-        StatementVerdict::Identical => println!("{}: identical", partner.id),
+        StatementVerdict::Identical => say!("{}: identical", partner.id),
         StatementVerdict::Different { line, main, partner: theirs } => {
             bail!("`{}` computes another statement: line {line} is {main:?} here and {theirs:?} there", partner.id)
         }

@@ -1,30 +1,37 @@
 //! What an editor does: set up, build, check, serve, publish.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use tieup_generator::{Site, Watch};
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::ids::SiteId;
 use tieup_store::{durable, tree};
-use tieup_web::complaint;
 use tieup_web::listener::told_to_end;
+use tieup_web::{say, terminal};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::{Format, SiteArguments};
 use crate::config::Config;
 use crate::keys::{KeyError, KeyFolder};
-use crate::partners::Hub;
+use crate::partners::{Hub, HubError};
 use crate::publish::{Outcome, PublishError, Rejected};
 use crate::server::Server;
 use crate::starter;
 
 /// Where a new hub keeps its state.
 const STATE: &str = ".tieup";
+
+/// The folders of a site that people write, beside the themes.
+const SOURCES: [&str; 5] = ["content", "data", "static", "themes", "partners"];
+
+/// How long a partner that could not be reached is left alone.
+const RETRY: Duration = Duration::from_secs(30);
 
 pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
     if file.exists() {
@@ -40,49 +47,105 @@ pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
          join: 127.0.0.1:7440      # where partners join; put a public address here\n\
          public: 127.0.0.1:8000    # where your own pages are served\n"
     );
-    durable::write_file(file, text.as_bytes())?;
-    let config = Config::load(file)?;
+    let config = Config::parse(file, &text)?;
     let (keys, site) = (config.state.join("keys"), config.site.clone());
-    Hub::create(config).await?;
-    if !site.join("site.yaml").exists() {
+    let site_is_new = !site.join("site.yaml").exists();
+    if site_is_new {
         starter::write_site(&site, main)?;
-        println!("Wrote a small site to begin with: site.yaml, content/, themes/plain/.");
     }
-    println!("Wrote {}, and keys in {}.", file.display(), keys.display());
-    println!(
+    Hub::create(config).await?;
+    // Last, so that a folder with this file is complete, and one without it can be begun again.
+    durable::write_file(file, text.as_bytes())?;
+    if site_is_new {
+        say!("Wrote a small site to begin with: site.yaml, content/, themes/plain/.");
+    }
+    say!("Wrote {}, and keys in {}.", file.display(), keys.display());
+    say!(
         "Keep a copy of the keys in a safe place, and show them to nobody: whoever has them can publish in your name."
     );
+    say!("Next:");
+    say!("  tieup check                every mistake at once");
+    say!("  tieup hub                  leave it running: it serves your site, and partners join it");
+    say!("  tieup partner add NAME     a contract with your first partner");
     Ok(())
 }
 
-pub(super) fn build(arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
+pub(super) fn build(config: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
     let start = Instant::now();
+    refuse_sources(config, arguments, out)?;
     let site = load(arguments)?;
-    let output = report(site.build_main(), arguments.format)?;
-    let bytes = tree::write(out, output.tree())?;
-    let (pages, files, seconds) = (output.index.len(), output.files.len(), start.elapsed().as_secs_f64());
-    println!("Built {pages} pages, {files} files, {bytes} bytes in {seconds:.2} s into {}", out.display());
+    let writer = tree::Writer::begin(out)?;
+    let built = site.build_main_into(&|path, file| writer.write(path.to_file(), &file.bytes));
+    let index = report(built, arguments.format)?;
+    let (files, bytes) = writer.finish()?;
+    let (pages, seconds) = (index.len(), start.elapsed().as_secs_f64());
+    say!("Built {pages} pages, {files} files, {bytes} bytes in {seconds:.2} s into {}", out.display());
+    if let Some(change) = site.next_change() {
+        say!("The next page goes live or expires at {change}; build again then.");
+    }
+    // The process ends here, and giving back the memory of many pages piece by piece takes its time.
+    std::mem::forget(site);
     Ok(())
 }
 
-pub(super) fn check(arguments: &SiteArguments) -> anyhow::Result<()> {
-    let site = load(arguments)?;
-    let pages = report(site.build_main(), arguments.format)?.index.len();
-    for contract in site.partners() {
-        let partner = &contract.id.partner;
-        let release = report(site.build_release(partner), arguments.format)?;
-        println!("{partner}: {} paths under {}", release.output.files.len(), contract.id);
-        if !contract.not_acted_on().is_empty() {
-            println!("  note: nothing acts on these keys of the contract yet: {}", contract.not_acted_on().join(", "));
+/// Refuses to build over what the site is made from, or into the hub's state.
+fn refuse_sources(config: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
+    let site = &arguments.site;
+    let state = configuration(config, site)?.map_or_else(|| site.join(STATE), |config| config.state);
+    let mut sources: Vec<PathBuf> = SOURCES.iter().map(|folder| site.join(folder)).collect();
+    sources.extend([themes(arguments), state]);
+    let resolved = resolve(out)?;
+    for source in sources {
+        if resolved.starts_with(resolve(&source)?) {
+            bail!(
+                "{} is in {}, which is not for what is built: name another folder with --out",
+                out.display(),
+                source.display()
+            );
         }
     }
-    println!("No mistakes in {pages} pages.");
+    if resolved == resolve(site)? {
+        bail!("{} is the site itself: name a folder of its own with --out, such as --out public", out.display());
+    }
     Ok(())
 }
 
-fn load(arguments: &SiteArguments) -> anyhow::Result<Site> {
-    let themes = arguments.themes.clone().unwrap_or_else(|| find_themes(&arguments.site));
-    report(Site::load(&arguments.site, &themes), arguments.format)
+/// The path without links and dots, also where its end is not there yet.
+fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
+    let path = std::path::absolute(path).with_context(|| format!("{} is not a path", path.display()))?;
+    let mut resolved = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            part => resolved.push(part),
+        }
+        resolved = resolved.canonicalize().unwrap_or(resolved);
+    }
+    Ok(resolved)
+}
+
+/// The hub's configuration: the named one where it is for this site, or the one in the site's folder.
+pub(super) fn configuration(named: &Path, site: &Path) -> anyhow::Result<Option<Config>> {
+    let beside = site.join("tieup.yaml");
+    for file in [named, &beside] {
+        if file.is_file() {
+            let config = Config::load(file)?;
+            if resolve(&config.site)? == resolve(site)? {
+                return Ok(Some(config));
+            }
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn load(arguments: &SiteArguments) -> anyhow::Result<Site> {
+    Ok(report(Site::load(&arguments.site, &themes(arguments)), arguments.format)?.at(Timestamp::now()))
+}
+
+fn themes(arguments: &SiteArguments) -> PathBuf {
+    arguments.themes.clone().unwrap_or_else(|| find_themes(&arguments.site))
 }
 
 /// The nearest folder `themes`: in the site, beside it, or beside the folder it is in.
@@ -91,18 +154,18 @@ fn find_themes(site: &Path) -> PathBuf {
     near.iter().find(|folder| folder.is_dir()).unwrap_or(&near[0]).clone()
 }
 
-fn report<T>(result: Result<T, Report>, format: Format) -> anyhow::Result<T> {
+pub(super) fn report<T>(result: Result<T, Report>, format: Format) -> anyhow::Result<T> {
     result.map_err(|report| match format {
         Format::Text => report.into(),
         Format::Json => {
-            println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+            say!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
             anyhow::anyhow!("the site has mistakes; they stand on standard output")
         }
     })
 }
 
 fn load_site(hub: &Hub) -> anyhow::Result<Site> {
-    Ok(Site::load(&hub.config.site, &hub.config.themes)?)
+    Ok(Site::load(&hub.config.site, &hub.config.themes)?.at(Timestamp::now()))
 }
 
 /// Watches the site and its themes; a message comes after each change.
@@ -123,14 +186,14 @@ pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
     let hub = Arc::new(hub);
     let server = Server::start(&hub, join, public)?;
     let (_watch, mut changes) = watch_site(&hub.config)?;
-    println!("Serving the main site on http://{}/; partners join on {}.", hub.config.public, hub.config.join);
+    say!("Serving the main site on http://{}/; partners join on {}.", hub.config.public, hub.config.join);
     // One future for all rounds: a signal that comes while pages are built is not lost.
     let mut ended = pin!(told_to_end());
     loop {
         match tokio::task::block_in_place(|| anyhow::Ok(server.show(&load_site(&hub)?)?)) {
-            Ok(Some(files)) => println!("{files} files are served."),
+            Ok(Some(files)) => say!("{files} files are served."),
             Ok(None) => {}
-            Err(error) => eprint!("{}", complaint::render(error.as_ref())),
+            Err(error) => terminal::complain(error.as_ref()),
         }
         tokio::select! {
             ended = ended.as_mut() => {
@@ -144,43 +207,102 @@ pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Publishes now, and again after each change, until the process is told to end.
+/// Publishes now, again after each change, and again to partners that could not be reached, until the process is told
+/// to end.
 pub(super) async fn publish_on_change(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<()> {
     let (_watch, mut changes) = watch_site(&hub.config)?;
     let mut ended = pin!(told_to_end());
+    let mut unreached = publish_and_tell(hub, only, rejected).await;
     loop {
-        if let Err(error) = publish(hub, only, rejected).await {
-            eprint!("{}", complaint::render(error.as_ref()));
-        }
         tokio::select! {
             ended = ended.as_mut() => return Ok(ended?),
-            Some(()) = changes.recv() => {}
+            Some(()) = changes.recv() => unreached = publish_and_tell(hub, only, rejected).await,
+            () = tokio::time::sleep(RETRY), if !unreached.is_empty() => {
+                unreached = publish_again(hub, unreached, rejected).await;
+            }
+        }
+    }
+}
+
+/// Publishes to those of `waiting` that answer again; the others are given back.
+///
+/// Each is asked for its status first, since an attempt to publish takes a number for the release.
+async fn publish_again(hub: &Hub, waiting: Vec<SiteId>, rejected: Rejected) -> Vec<SiteId> {
+    let (mut answering, mut silent) = (Vec::new(), Vec::new());
+    for id in waiting {
+        let answers = match hub.partner(&id).await {
+            Ok(partner) => hub.status(&partner).await.is_ok(),
+            Err(_) => false,
+        };
+        if answers { answering.push(id) } else { silent.push(id) }
+    }
+    if !answering.is_empty() {
+        silent.extend(publish_and_tell(hub, &answering, rejected).await);
+    }
+    silent
+}
+
+/// Publishes, tells how it went, and gives the partners that could not be reached.
+async fn publish_and_tell(hub: &Hub, only: &[SiteId], rejected: Rejected) -> Vec<SiteId> {
+    match publish_once(hub, only, rejected).await {
+        Ok(round) => {
+            for partner in &round.unreached {
+                say!("{partner}: could not be reached; trying again every {} s until it is.", RETRY.as_secs());
+            }
+            round.unreached
+        }
+        Err(error) => {
+            terminal::complain(error.as_ref());
+            Vec::new()
         }
     }
 }
 
 /// Publishes to the partners in `only`, or to all.
 pub(super) async fn publish(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<()> {
-    let site = tokio::task::block_in_place(|| load_site(hub))?;
-    let outcomes = hub.publish(&site, only, rejected).await?;
-    if outcomes.is_empty() {
-        println!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
-    }
-    let mut failed = 0;
-    for (partner, outcome) in outcomes {
-        match outcome {
-            Ok(outcome) => println!("{partner}: {}", describe(&outcome)),
-            Err(PublishError::Site(report)) => return Err(report.into()),
-            Err(error) => {
-                failed += 1;
-                eprint!("{}", complaint::render(&error));
-            }
-        }
-    }
+    let failed = publish_once(hub, only, rejected).await?.failed;
     if failed > 0 {
         bail!("{failed} of the partners did not get the release; their sites are as they were");
     }
     Ok(())
+}
+
+/// How one round of publishing went, beyond what was said about it.
+#[derive(Default)]
+struct Round {
+    failed: usize,
+    unreached: Vec<SiteId>,
+}
+
+async fn publish_once(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<Round> {
+    let site = tokio::task::block_in_place(|| load_site(hub))?;
+    let outcomes = hub.publish(&site, only, rejected).await?;
+    if outcomes.is_empty() {
+        say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
+    }
+    let mut round = Round::default();
+    for (partner, outcome) in outcomes {
+        match outcome {
+            Ok(outcome) => say!("{partner}: {}", describe(&outcome)),
+            Err(PublishError::Site(report)) => return Err(report.into()),
+            Err(error) => {
+                terminal::complain(&error);
+                round.failed += 1;
+                if may_pass(&error) {
+                    round.unreached.push(partner);
+                }
+            }
+        }
+    }
+    Ok(round)
+}
+
+/// Whether publishing failed for no other reason than that the partner could not be reached.
+fn may_pass(error: &PublishError) -> bool {
+    match error {
+        PublishError::Push { source: call, .. } | PublishError::Hub(HubError::Call(call)) => call.may_pass(),
+        _ => false,
+    }
 }
 
 /// An outcome as people read it.

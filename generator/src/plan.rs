@@ -1,0 +1,107 @@
+//! What a build will make, path by path, before anything is made.
+
+use std::collections::HashMap;
+
+use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::path::SitePath;
+
+use crate::config::FeedKind;
+use crate::output::media_type;
+use crate::page::Source;
+
+/// Everything that a build makes, by path.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    items: HashMap<SitePath, Item>,
+}
+
+/// One file to be made.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// What it is.
+    pub(crate) what: What,
+    /// The file it is made from, as a person knows it.
+    pub(crate) source: String,
+}
+
+/// What is made.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// Node `at` by a template; `number` is that of the page of its listing, from 1.
+    Page {
+        /// The node.
+        at: usize,
+        /// The page of its listing.
+        number: usize,
+        /// The template.
+        template: String,
+    },
+    /// The page that is shown where there is none.
+    NotFound {
+        /// The template.
+        template: String,
+    },
+    /// A page that leads on to another.
+    Redirect {
+        /// Where it leads.
+        to: SitePath,
+        /// The language of that page.
+        lang: String,
+    },
+    /// A feed of what node `at` lists; of the whole language where it is a first page.
+    Feed {
+        /// The node.
+        at: usize,
+        /// The format.
+        kind: FeedKind,
+    },
+    /// A file that is there already.
+    Given,
+}
+
+impl Plan {
+    /// Claims `path`; fails where another file of the plan has it. `word` is what names the path in `source`.
+    pub(crate) fn claim(
+        &mut self,
+        path: SitePath,
+        what: What,
+        source: &Source,
+        word: Option<&str>,
+    ) -> Result<(), Diagnostic> {
+        let file = source.file.clone();
+        match self.items.get(&path) {
+            None => drop(self.items.insert(path, Item { what, source: file })),
+            Some(first) => {
+                let message = format!("`{path}` is claimed twice");
+                let problem = Diagnostic::new("duplicate-path", file, message)
+                    .related(first.source.as_str(), None, "claimed here first")
+                    .help("give one of them another path");
+                return Err(match word {
+                    Some(word) => problem.at_text(&source.text(), word),
+                    None => problem,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a file that is there already at `path`, in the place of what would be made.
+    pub(crate) fn give(&mut self, path: &SitePath, source: &str) {
+        self.items.insert(path.clone(), Item { what: What::Given, source: source.to_owned() });
+    }
+
+    /// Whether something will stand at `path`.
+    pub(crate) fn has(&self, path: &SitePath) -> bool {
+        self.items.contains_key(path)
+    }
+
+    /// Whether what stands at `path` is HTML.
+    pub(crate) fn is_html(&self, path: &SitePath) -> bool {
+        self.has(path) && media_type(path).starts_with("text/html")
+    }
+
+    /// Everything, in no order.
+    pub(crate) fn items(&self) -> impl Iterator<Item = (&SitePath, &Item)> {
+        self.items.iter()
+    }
+}

@@ -1,0 +1,162 @@
+//! Taxonomies: the pages that terms make of the pages they group. Renders nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::index::IndexedPage;
+use tieup_protocol::path::SitePath;
+
+use crate::anchors::slug;
+use crate::config::{SiteConfig, Taxonomy};
+use crate::front_matter::Menus;
+use crate::markdown::Body;
+use crate::page::{Page, PageKind, Place, Source};
+use crate::schedule::Life;
+
+/// The pages of one taxonomy in one language.
+#[derive(Debug)]
+pub(crate) struct Grouping {
+    /// The page that lists the terms.
+    pub(crate) list: Arc<Page>,
+    /// The terms, by their names.
+    pub(crate) terms: Vec<Term>,
+    /// The taxonomy's number in `site.yaml`.
+    pub(crate) taxonomy: usize,
+}
+
+/// One term of a taxonomy in one language.
+#[derive(Debug)]
+pub(crate) struct Term {
+    /// Its page.
+    pub(crate) page: Arc<Page>,
+    /// The pages that have it, by their numbers in the list of pages.
+    pub(crate) members: Vec<usize>,
+}
+
+/// What a derived page has of the taxonomy that it comes from.
+struct Origin<'a> {
+    lang: &'a str,
+    source: &'a Arc<Source>,
+    /// What its translations share.
+    stem: String,
+}
+
+/// Where the list of a taxonomy's terms stands in the language that begins at `home`.
+fn list_path(home: &SitePath, taxonomy: &str) -> SitePath {
+    format!("{home}{taxonomy}/").parse().expect("a checked taxonomy's name is one segment of a path")
+}
+
+/// Where the page of the term with this slug stands, below the list of its taxonomy's terms.
+fn term_path(list: &SitePath, slug: &str) -> Option<SitePath> {
+    format!("{list}{slug}/").parse().ok()
+}
+
+/// Groups `pages` by the taxonomies of the site, each language by itself.
+pub(crate) fn group(config: &SiteConfig, pages: &[Arc<Page>], problems: &mut Vec<Diagnostic>) -> Vec<Grouping> {
+    if config.taxonomies.is_empty() {
+        return Vec::new();
+    }
+    let source = Arc::new(Source { file: config.file.clone() });
+    let mut groupings = Vec::new();
+    for (number, taxonomy) in config.taxonomies.iter().enumerate() {
+        for lang in config.codes() {
+            let terms = members(taxonomy, lang, pages, problems);
+            if terms.is_empty() && lang != config.language {
+                continue;
+            }
+            let home = config.home(lang);
+            let path = list_path(&home, &taxonomy.name);
+            let title = capitalised(&taxonomy.name);
+            let origin = Origin { lang, source: &source, stem: taxonomy.name.clone() };
+            let list = derived(&path, &home, title, PageKind::Taxonomy, &origin);
+            let terms = terms.into_iter().filter_map(|(slug, (name, members))| {
+                let origin = Origin { lang, source: &source, stem: format!("{}/{slug}", taxonomy.name) };
+                let own = term_path(&path, &slug)?;
+                let page = derived(&own, &path, name.to_owned(), PageKind::Term, &origin);
+                Some(Term { page, members })
+            });
+            groupings.push(Grouping { list, terms: terms.collect(), taxonomy: number });
+        }
+    }
+    groupings
+}
+
+/// The terms of one taxonomy in one language by what they add to a path, and who has them.
+fn members<'a>(
+    taxonomy: &Taxonomy,
+    lang: &str,
+    pages: &'a [Arc<Page>],
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, (&'a str, Vec<usize>)> {
+    let mut slugs: BTreeMap<&str, String> = BTreeMap::new();
+    let mut terms: BTreeMap<String, (&str, Vec<usize>)> = BTreeMap::new();
+    for (at, page) in pages.iter().enumerate().filter(|(_, page)| page.entry.lang == lang) {
+        for term in page.terms.get(&taxonomy.name).into_iter().flatten() {
+            let slug = slugs.entry(term).or_insert_with(|| slug(term));
+            let (name, members) = match terms.get_mut(slug.as_str()) {
+                Some(known) => known,
+                None => terms.entry(slug.clone()).or_insert((term, Vec::new())),
+            };
+            if *name != term.as_str() {
+                let other = members.first().map_or(page.source.file.as_str(), |at| pages[*at].source.file.as_str());
+                problems.push(two_names(page, term, name, other));
+            } else if members.last() != Some(&at) {
+                members.push(at);
+            }
+        }
+    }
+    terms
+}
+
+fn two_names(page: &Page, term: &str, name: &str, other: &str) -> Diagnostic {
+    let message = format!("the terms `{term}` and `{name}` would have the same path");
+    let text = &page.source.text();
+    let key = text.find("taxonomies:").unwrap_or(0);
+    let problem = Diagnostic::new("duplicate-term", page.source.file.as_str(), message)
+        .related(other, None, format!("says `{name}`"))
+        .help("write the term the same way everywhere");
+    match text[key..].find(term) {
+        Some(at) => problem.at_offset(text, key + at, term.chars().count()),
+        None => problem,
+    }
+}
+
+/// A page made of others, which stands at `path` below `section`.
+fn derived(path: &SitePath, section: &SitePath, title: String, kind: PageKind, origin: &Origin<'_>) -> Arc<Page> {
+    let Origin { lang, source, stem } = origin;
+    let entry = IndexedPage {
+        path: path.clone(),
+        title,
+        description: None,
+        lang: (*lang).to_owned(),
+        date: None,
+        updated: None,
+        weight: 0,
+        section: Some(section.clone()),
+        is_section: false,
+        is_derived: true,
+        extra: Value::Null,
+        data: Value::Null,
+    };
+    Arc::new(Page {
+        entry,
+        kind,
+        place: Place { lang: (*lang).to_owned(), folder: String::new() },
+        stem: stem.clone(),
+        order: ("site.yaml".parse().expect("a plain name is a path"), 0),
+        template: None,
+        aliases: Vec::new(),
+        terms: BTreeMap::new(),
+        menus: Menus::default(),
+        life: Life::default(),
+        body: Body::default(),
+        source: (*source).clone(),
+    })
+}
+
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
