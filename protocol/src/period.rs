@@ -68,11 +68,6 @@ impl Zone {
         &self.name
     }
 
-    /// The zone for conversions.
-    pub fn time_zone(&self) -> &TimeZone {
-        &self.zone
-    }
-
     /// The day and hour of `time` in this zone, as a sortable number: days since 1970-01-01 times 24, plus the hour.
     pub fn hour_number(&self, time: Timestamp) -> i64 {
         let local = self.zone.to_datetime(time);

@@ -1,6 +1,7 @@
 //! Messages between main and partner, as JSON over HTTP over mutual TLS, and the paths they go to.
 //!
-//! hub calls syncd on all paths but [`JOIN`], which a new partner calls at hub.
+//! hub calls syncd on all paths but [`JOIN`], which a new partner calls at hub. The first segment of every path is the
+//! version of the protocol.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,6 @@ use crate::digest::Digest;
 use crate::ids::{ReleaseVersion, SiteId};
 use crate::manifest::BlobRef;
 use crate::period::Month;
-
-/// The version of this protocol; the first segment of every path.
-pub const PROTOCOL: u32 = 1;
 
 /// POST a [`JoinRequest`] to hub, get a [`JoinGrant`].
 pub const JOIN: &str = "/v1/join";

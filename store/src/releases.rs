@@ -23,8 +23,6 @@ use crate::durable::{self, DiskError};
 pub const MANIFEST: &str = "manifest.json";
 /// The contract it was made under.
 pub const CONTRACT: &str = "contract.yaml";
-/// The folder of its TUF metadata.
-pub const METADATA: &str = "metadata";
 
 const RECORD: &str = "record.json";
 
