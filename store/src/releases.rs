@@ -97,14 +97,26 @@ impl Releases {
         Ok(durable::read_file(&self.folder(version).join(name.as_str()))?)
     }
 
-    /// The records of all releases that are here, newest first.
+    /// The records of all releases that are here, newest first. One that is damaged is left out and left alone; see
+    /// [`Releases::damaged`].
     pub fn list(&self) -> Result<Vec<ReleaseRecord>, ReleasesError> {
+        let undamaged =
+            |record: &Result<_, _>| !matches!(record, Err(ReleasesError::Record(DocumentError::Json { .. })));
+        self.read_all()?.into_iter().filter(undamaged).collect()
+    }
+
+    /// What is wrong with each record that [`Releases::list`] leaves out.
+    pub fn damaged(&self) -> Result<Vec<ReleasesError>, ReleasesError> {
+        Ok(self.read_all()?.into_iter().filter_map(Result::err).collect())
+    }
+
+    fn read_all(&self) -> Result<Vec<Result<ReleaseRecord, ReleasesError>>, ReleasesError> {
         let _guard = self.read();
         let mut versions: Vec<ReleaseVersion> =
             durable::list_dir(&self.dir)?.iter().filter_map(|path| version_of(path)).collect();
         versions.sort_unstable_by(|a, b| b.cmp(a));
         let record = |version| self.document(version).read()?.ok_or(ReleasesError::Missing(version));
-        versions.into_iter().map(record).collect()
+        Ok(versions.into_iter().map(record).collect())
     }
 
     fn check_present(&self, version: ReleaseVersion) -> Result<(), ReleasesError> {

@@ -114,6 +114,9 @@ impl Publisher {
         let releases = Releases::open(places.state.join("releases"))?;
         let document = Document::at(places.state.join("live.json"));
         let live: Live = document.read()?.unwrap_or_default();
+        for damaged in releases.damaged()? {
+            tracing::error!(error = &damaged as &dyn std::error::Error, "a release is left out");
+        }
         places.public.switch(live.site.to_live());
         let publisher = Self {
             main: places.main,

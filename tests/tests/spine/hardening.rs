@@ -129,3 +129,16 @@ async fn the_themes_page_for_missing_paths_is_no_claim_of_the_partners() {
     world.go_live("north").await;
     world.assert_shows("north", "/local/", "Our own shelf.").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_of_an_old_release_takes_nothing_offline() {
+    let mut world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    let record = world.state("north").join("releases/1/record.json");
+    world.restart_after("north", |_| fs::write(&record, "{").unwrap()).await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+    let versions: Vec<u64> = world.releases("north").iter().map(|record| record.version.get()).collect();
+    assert_eq!(versions, [2]);
+    assert_eq!(fs::read(&record).unwrap(), b"{", "the damaged record was replaced");
+}
