@@ -81,16 +81,11 @@ impl Writer {
         let earlier = earlier(&self.dir.join(LIST))?;
         // Listed before they are there, so that a tree which ends half-way is known to the next.
         list(&self.dir, written.names.union(&earlier))?;
-        for name in &written.names {
-            let path = self.dir.join(name.as_str());
-            durable::step(Step::Rename, &path, || {
-                make_folder_of(&path)?;
-                fs::rename(self.dir.join(NEW).join(name.as_str()), &path)
-            })?;
-        }
+        // First, so that a file of the earlier tree does not stand where this one has a folder.
         for name in earlier.difference(&written.names) {
             durable::remove_file(&self.dir.join(name.as_str()))?;
         }
+        move_into(&self.dir.join(NEW), &self.dir)?;
         list(&self.dir, written.names.iter())?;
         Ok((written.names.len(), written.bytes))
     }
@@ -104,6 +99,20 @@ impl Drop for Writer {
             let _ = fs::remove_dir(&self.dir);
         }
     }
+}
+
+/// Moves what is in `from` into `to`: whole folders where there is none yet, file by file where there is.
+fn move_into(from: &Path, to: &Path) -> Result<(), DiskError> {
+    for source in durable::list_dir(from)? {
+        let Some(name) = source.file_name() else { continue };
+        let target = to.join(name);
+        if source.is_dir() && target.is_dir() {
+            move_into(&source, &target)?;
+        } else {
+            durable::step(Step::Rename, &target, || fs::rename(&source, &target))?;
+        }
+    }
+    Ok(())
 }
 
 fn remove_all(dir: &Path) -> Result<(), DiskError> {
@@ -161,6 +170,9 @@ mod tests {
         assert_eq!(fs::read(dir.join("index.html")).unwrap(), b"new");
         assert!(!dir.join("old/index.html").exists());
         assert!(dir.join("notes.txt").exists());
+        write(&dir, &[("index.html/page.html", "a folder where a file was")]);
+        assert!(dir.join("index.html/page.html").exists());
+        fs::remove_dir_all(dir.join("index.html")).unwrap();
         fs::remove_dir_all(&dir).unwrap();
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join(LIST), "a/b/index.html\n").unwrap();
