@@ -162,8 +162,9 @@ impl Loop {
 
     async fn build(&mut self) -> Result<String> {
         let site = self.deployment.site()?;
-        let pages = site.build_main()?.index.len();
-        let products = site.build_main()?.index.iter().filter(|page| !page.data.is_null()).count();
+        let index = site.build_main()?.index;
+        let pages = index.len();
+        let products = index.iter().filter(|page| !page.data.is_null()).count();
         ensure!(products >= 36, "only {products} products");
         self.deployment.server.show(&site)?;
         let home = self.browser.get(self.deployment.public, "/").await?;

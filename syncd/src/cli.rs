@@ -146,13 +146,7 @@ struct MonthArgument {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     terminal::log(LevelFilter::INFO);
-    match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            terminal::complain(error.as_ref());
-            ExitCode::FAILURE
-        }
-    }
+    terminal::conclude(run(&cli))
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {

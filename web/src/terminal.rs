@@ -6,6 +6,7 @@
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
 
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -63,6 +64,17 @@ pub fn try_say(text: &str) -> Result<(), Unheard> {
     let mut out = io::stdout().lock();
     out.write_all(printable(text).as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// The exit status of a command that ended so: 0, or 1 after the failure has been told.
+pub fn conclude<E: AsRef<dyn StdError + 'static>>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Tells an error with its causes on standard error. Where that is closed too, there is nobody to tell.
