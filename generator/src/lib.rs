@@ -19,6 +19,7 @@ mod menu;
 mod order;
 mod originals;
 mod output;
+mod overrides;
 mod page;
 mod pager;
 mod parallel;

@@ -15,6 +15,7 @@ use crate::data::Data;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body};
 use crate::output::Output;
+use crate::overrides::Overrides;
 use crate::page::Source;
 use crate::site::{report, unknown_slot};
 use crate::source::{files_below, read_text, shown};
@@ -34,6 +35,8 @@ pub struct Originals {
 
 /// Renders the partner site in the folder `dir` inside `framework`; templates also see the pages in `inherited`.
 ///
+/// The templates in `dir/templates` come before those of the framework.
+///
 /// Links to pages are checked against the originals and `inherited`. Links to files are checked only where nothing
 /// is inherited, since the release's files are not known here.
 ///
@@ -48,6 +51,8 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &mut problems);
     let statics = statics::load(&dir.join("static"), &mut problems);
     statics::check_paths(&content.pages, &statics, &mut problems);
+    let overrides = Overrides::load(&dir.join("templates"), &mut problems);
+    let framework = &framework.clone().with_partner_templates(&overrides);
     let fills = load_fills(&dir.join("slots"), framework, &content, &mut problems);
     Report::check(problems)?;
 

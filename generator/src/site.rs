@@ -19,6 +19,7 @@ use crate::content::Content;
 use crate::data::Data;
 use crate::links::Known;
 use crate::output::{Output, OutputFile, Sink, media_type};
+use crate::overrides::Overrides;
 use crate::page::{Page, overlay};
 use crate::schedule::Stage;
 use crate::sitemap::sitemap;
@@ -81,7 +82,8 @@ impl Site {
             }
         }
         site.check_parties(&mut problems);
-        site.read_themes(themes, &mut problems);
+        let overrides = Overrides::load(&dir.join("templates"), &mut problems);
+        site.read_themes(themes, &overrides, &mut problems);
         site.check_slots(&mut problems);
         Report::check(problems)?;
         Ok(site)
@@ -276,7 +278,7 @@ impl Site {
         }
     }
 
-    fn read_themes(&mut self, themes: &Path, problems: &mut Vec<Diagnostic>) {
+    fn read_themes(&mut self, themes: &Path, overrides: &Overrides, problems: &mut Vec<Diagnostic>) {
         let named = self.partners.values().filter_map(|partner| {
             let theme = partner.contract.theme.as_deref()?;
             Some((theme, partner.file.as_str(), partner.text.as_str()))
@@ -290,7 +292,9 @@ impl Site {
                 continue;
             }
             match Framework::load(themes, theme) {
-                Ok(framework) => drop(read.insert(theme.to_owned(), framework)),
+                Ok(framework) => {
+                    drop(read.insert(theme.to_owned(), framework.with_site_templates(&self.theme, overrides)));
+                }
                 Err(report) => problems.extend(report.diagnostics().iter().map(|problem| {
                     let of_the_site = problem.code == "missing-theme" && problem.file == shown(themes);
                     if of_the_site { asked_for(problem, file, text, theme) } else { problem.clone() }

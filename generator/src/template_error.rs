@@ -11,6 +11,8 @@ pub(crate) struct Sources(BTreeMap<String, Template>);
 
 #[derive(Debug)]
 struct Template {
+    /// Its place among those that were added: of two with one name, the first is meant.
+    number: usize,
     file: String,
     text: String,
 }
@@ -18,12 +20,18 @@ struct Template {
 impl Sources {
     /// Adds the template `name`, which `file` holds.
     pub(crate) fn add(&mut self, name: String, file: String, text: String) {
-        self.0.insert(name, Template { file, text });
+        let number = self.0.len();
+        self.0.insert(name, Template { number, file, text });
     }
 
     /// The templates' names and texts.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, template)| (name.as_str(), template.text.as_str()))
+    }
+
+    /// Every name by which a template can be called: `storefront/page.html` and `page.html`.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().flat_map(|name| [Some(name.as_str()), name.split_once('/').map(|(_, end)| end)]).flatten()
     }
 
     /// The file of the template `name`, as a person knows it.
@@ -32,10 +40,9 @@ impl Sources {
     }
 
     fn find(&self, name: &str) -> Option<&Template> {
-        let suffix = format!("/{name}");
         self.0.get(name).or_else(|| {
-            let mut named = self.0.iter().filter(|(known, _)| known.ends_with(&suffix));
-            named.next().map(|(_, template)| template)
+            let named = self.0.iter().filter(|(known, _)| known.split_once('/').is_some_and(|(_, end)| end == name));
+            named.map(|(_, template)| template).min_by_key(|template| template.number)
         })
     }
 
@@ -114,7 +121,11 @@ fn other(code: &'static str, error: &Error, name: &str, sources: &Sources) -> Di
     match error.kind() {
         ErrorKind::MissingParent { current, parent } => {
             let message = format!("the template extends `{parent}`, which does not exist");
-            sources.word("missing-template", current, parent, message)
+            let problem = sources.word("missing-template", current, parent, message);
+            match nearest(parent, sources.names()) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem,
+            }
         }
         ErrorKind::CircularExtend { tpl, .. } => {
             sources.word(code, tpl, "extends", format!("the template extends itself by way of others: `{tpl}`"))

@@ -43,8 +43,7 @@ impl<'a> Templates<'a> {
         tera.set_escape_fn(xml::escape_to);
         filters::register(&mut tera, framework.slots());
         register_functions(&mut tera, view);
-        let prefixes = framework.chain().iter().map(|theme| format!("{theme}/"));
-        tera.set_fallback_prefixes(prefixes).expect("prefixes are set before the first template is added");
+        tera.set_fallback_prefixes(framework.prefixes()).expect("prefixes are set before the first template is added");
         let context = tera.global_context();
         context.insert_value("site", site_value(view.config()));
         context.insert_value("data", globals.data);

@@ -12,6 +12,7 @@ use tieup_protocol::yaml;
 
 use crate::data::Data;
 use crate::output::{OutputFile, media_type};
+use crate::overrides::{Overrides, PARTNER, SITE};
 use crate::source::{self, files_below, read_bytes, shown};
 
 /// The version of the interface between generator and themes.
@@ -19,7 +20,9 @@ pub const THEME_API: u32 = 1;
 
 /// A theme and those it extends, as source files in memory.
 ///
-/// For a partner who inherits pages, the files also hold the main site's data below `data/`, since templates read it.
+/// The files also hold the templates that the main site has of its own, below `<theme>/site/templates/`, where
+/// `<theme>` is the site's. For a partner who inherits pages they hold the site's data below `data/`, since templates
+/// read it.
 #[derive(Clone, Debug)]
 pub struct Framework {
     name: String,
@@ -28,8 +31,21 @@ pub struct Framework {
     files: BTreeMap<SourcePath, Vec<u8>>,
     /// The theme, then the one it extends, and so on.
     chain: Vec<String>,
+    /// Where templates are looked for, in this order.
+    layers: Vec<Layer>,
     slots: Vec<String>,
     layout: BTreeMap<SitePath, OutputFile>,
+}
+
+/// A folder of templates that hides those of the same name in the folders after it.
+#[derive(Clone, Debug)]
+struct Layer {
+    /// What stands before its templates' names: a theme's name, or that of a site's own templates.
+    name: String,
+    /// Where it is among the files.
+    folder: String,
+    /// The same, as a person knows it.
+    shown: String,
 }
 
 /// A template of a theme.
@@ -87,8 +103,7 @@ impl Framework {
     }
 
     fn assemble(name: &str, root: String, files: BTreeMap<SourcePath, Vec<u8>>) -> Result<Self, Report> {
-        let mut framework =
-            Self { name: name.to_owned(), root, files, chain: Vec::new(), slots: Vec::new(), layout: BTreeMap::new() };
+        let mut framework = Self { root, files, ..Self::none(name) };
         let mut next = Some(name.to_owned());
         while let Some(theme) = next.take() {
             let (file, document) = document(&framework.root, &theme, &framework.files)?;
@@ -104,13 +119,62 @@ impl Framework {
         framework.slots.sort();
         framework.slots.dedup();
         framework.layout = framework.read_layout()?;
+        framework.layers = framework.layers();
         Ok(framework)
+    }
+
+    /// The themes' folders of templates, and before that of a site's theme the site's own.
+    fn layers(&self) -> Vec<Layer> {
+        let mut layers = Vec::new();
+        for theme in &self.chain {
+            let overrides = format!("{theme}/{SITE}/templates/");
+            if self.files.keys().any(|path| path.as_str().starts_with(&overrides)) {
+                layers.push(Layer::new(SITE, overrides, &self.root));
+            }
+            layers.push(Layer::new(theme, format!("{theme}/templates/"), &self.root));
+        }
+        layers
     }
 
     /// The framework of a partnership that takes over no theme.
     pub(crate) fn none(name: &str) -> Self {
-        let (name, root, files) = (name.to_owned(), String::new(), BTreeMap::new());
-        Self { name, root, files, chain: Vec::new(), slots: Vec::new(), layout: BTreeMap::new() }
+        Self {
+            name: name.to_owned(),
+            root: String::new(),
+            files: BTreeMap::new(),
+            chain: Vec::new(),
+            layers: Vec::new(),
+            slots: Vec::new(),
+            layout: BTreeMap::new(),
+        }
+    }
+
+    /// The same, with a main site's own templates before those of its theme `of`, if that is in the chain.
+    pub(crate) fn with_site_templates(mut self, of: &str, overrides: &Overrides) -> Self {
+        if self.chain.iter().any(|theme| theme == of) {
+            self.add(&format!("{of}/{SITE}/templates/"), overrides);
+            self.layers = self.layers();
+            if let Some(own) = self.layers.iter_mut().find(|layer| layer.name == SITE) {
+                own.shown.clone_from(&overrides.shown);
+            }
+        }
+        self
+    }
+
+    /// The same, with a partner's own templates before all others.
+    pub(crate) fn with_partner_templates(mut self, overrides: &Overrides) -> Self {
+        let folder = format!("{PARTNER}/templates/");
+        self.add(&folder, overrides);
+        self.layers.insert(0, Layer { name: PARTNER.to_owned(), folder, shown: overrides.shown.clone() });
+        self
+    }
+
+    fn add(&mut self, folder: &str, overrides: &Overrides) {
+        let named = overrides.files.iter().filter_map(|(path, bytes)| {
+            let path = format!("{folder}{path}").parse().ok()?;
+            Some((path, bytes.clone()))
+        });
+        self.files.extend(named);
     }
 
     /// The same, with a site's data among its files.
@@ -135,9 +199,9 @@ impl Framework {
         &self.slots
     }
 
-    /// The names of the themes, the theme itself first.
-    pub(crate) fn chain(&self) -> &[String] {
-        &self.chain
+    /// What stands before a template's name: of two templates with one name, the first of these has it.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = String> {
+        self.layers.iter().map(|layer| format!("{}/", layer.name))
     }
 
     /// The files that every site with this theme serves; a theme's hide those of the theme it extends.
@@ -145,13 +209,12 @@ impl Framework {
         &self.layout
     }
 
-    /// The templates of all themes in the chain.
+    /// The templates of all themes in the chain and those of the site itself, in the order in which they are looked for.
     pub(crate) fn templates(&self) -> impl Iterator<Item = ThemeFile<'_>> {
-        self.chain.iter().flat_map(move |theme| {
-            let folder = format!("{theme}/templates/");
+        self.layers.iter().flat_map(move |Layer { name, folder, shown }| {
             self.files.iter().filter_map(move |(path, bytes)| {
-                let below = path.as_str().strip_prefix(&folder)?;
-                Some(ThemeFile { name: format!("{theme}/{below}"), file: format!("{}{path}", self.root), bytes })
+                let below = path.as_str().strip_prefix(folder)?;
+                Some(ThemeFile { name: format!("{name}/{below}"), file: format!("{shown}{below}"), bytes })
             })
         })
     }
@@ -179,11 +242,17 @@ impl Framework {
     }
 }
 
-/// Names of themes are segments of paths; `data` is where a framework keeps a site's data.
+impl Layer {
+    fn new(name: &str, folder: String, root: &str) -> Self {
+        Self { name: name.to_owned(), shown: format!("{root}{folder}"), folder }
+    }
+}
+
+/// Names of themes are segments of paths; three are for a site's data and own templates.
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-        && name != "data"
+        && !["data", SITE, PARTNER].contains(&name)
 }
 
 fn shown_root(themes: &Path) -> String {

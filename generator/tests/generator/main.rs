@@ -4,6 +4,7 @@
 
 mod builds;
 mod content;
+mod overrides;
 mod problems;
 mod sites;
 mod small;

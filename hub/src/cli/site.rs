@@ -28,7 +28,7 @@ use crate::starter;
 const STATE: &str = ".tieup";
 
 /// The folders of a site that people write, beside the themes.
-const SOURCES: [&str; 5] = ["content", "data", "static", "themes", "partners"];
+const SOURCES: [&str; 6] = ["content", "data", "static", "templates", "themes", "partners"];
 
 /// How long a partner that could not be reached is left alone.
 const RETRY: Duration = Duration::from_secs(30);
