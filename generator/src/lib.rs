@@ -24,6 +24,7 @@ mod page;
 mod pager;
 mod parallel;
 mod permalink;
+mod picture;
 mod plan;
 mod redirect;
 mod schedule;

@@ -79,8 +79,8 @@ impl<'a> Checker<'a> {
                 Diagnostic::new("broken-link", source.file.as_str(), message)
                     .help("a link to a `.md` file is relative to the file it stands in; a draft is no page")
             }
-            Target::Invalid => {
-                let message = format!("`{}` is not a path of this site", link.written);
+            Target::Invalid(written) => {
+                let message = format!("`{written}` is not a path of this site");
                 Diagnostic::new("broken-link", source.file.as_str(), message)
             }
             Target::Path { path, .. } if !self.plan.has(path) => self.missing(path, link, source)?,
@@ -149,8 +149,9 @@ impl Asked<'_> {
 
 fn underlined(problem: Diagnostic, link: &Link, source: &Source) -> Diagnostic {
     let text = source.text();
-    let length = text.get(link.span.clone()).map_or(1, |link| link.chars().count());
-    problem.at_offset(&text, link.span.start, length)
+    let span = link.span.range();
+    let length = text.get(span.clone()).map_or(1, |link| link.chars().count());
+    problem.at_offset(&text, span.start, length)
 }
 
 fn no_anchor(path: &SitePath, fragment: &str, ids: &BTreeSet<String>, source: &Source) -> Option<Diagnostic> {

@@ -130,7 +130,8 @@ fn load_fills(
 /// A slot stands on every page, so what it says is relative to the site's root.
 fn markdown_fill(text: &str, content: &Content) -> Body {
     let page_of = |file: &str| content.page_of(file);
-    markdown::render(text, 0, &Base { page: &SitePath::root(), folder: "", page_of: &page_of })
+    let base = Base { page: &SitePath::root(), folder: "", page_of: &page_of, picture_of: &|_| None };
+    markdown::render(text, 0, &base)
 }
 
 fn raw_fill(text: &str) -> Body {

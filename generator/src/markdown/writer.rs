@@ -1,0 +1,54 @@
+//! Writes events as HTML, and tells where in it marks stand.
+//!
+//! A mark is no character of the HTML, so that no text can hold one.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use pulldown_cmark::{Event, html};
+
+use crate::source::is_forbidden;
+
+/// A piece of a text.
+#[derive(Clone, Debug)]
+pub(super) enum Piece<'a> {
+    /// What stands in it.
+    Event(Event<'a>),
+    /// The place of mark so-and-so.
+    Mark(usize),
+}
+
+/// What has been written; the iterator of the events looks at how long it is.
+struct Page<'a>(&'a RefCell<&'a mut String>);
+
+impl fmt::Write for Page<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.borrow_mut().push_str(text);
+        Ok(())
+    }
+}
+
+/// Writes `pieces` after what `html` holds, without control characters; `places` are those of the marks, in bytes.
+pub(super) fn write(html: &mut String, pieces: Vec<Piece<'_>>, places: &mut [usize]) {
+    let page = RefCell::new(&mut *html);
+    let events = pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Event(event) => Some(event),
+        Piece::Mark(mark) => {
+            places[mark] = page.borrow().len();
+            None
+        }
+    });
+    html::write_html_fmt(Page(&page), events).expect("writing into a String cannot fail");
+    scrub(html, places);
+}
+
+/// Takes forbidden characters out, which come from character references alone.
+fn scrub(html: &mut String, places: &mut [usize]) {
+    if !html.contains(is_forbidden) {
+        return;
+    }
+    for place in places {
+        *place -= html[..*place].matches(is_forbidden).count();
+    }
+    html.retain(|c| !is_forbidden(c));
+}
