@@ -10,6 +10,7 @@ use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
+use crate::assets::{Assets, Others};
 use crate::config::{FeedKind, SiteConfig};
 use crate::feed;
 use crate::front_matter::SortBy;
@@ -72,7 +73,7 @@ impl Build<'_> {
         let mut problems = Vec::new();
         let groupings = taxonomy::group(self.config, self.pages, &mut problems);
         let view = Arc::new(View::new(self.config, self.pages, self.inherited, &groupings));
-        let globals = Globals { data: self.data.clone(), partner: self.partner };
+        let globals = Globals { data: self.data.clone(), partner: self.partner, assets: Arc::new(self.assets()) };
         let templates = match Templates::new(self.framework, &view, globals) {
             Ok(templates) => Some(templates),
             Err(wrong) => {
@@ -93,6 +94,13 @@ impl Build<'_> {
             asked.check(&ids, &mut problems);
         }
         if problems.is_empty() { Ok(view.index()) } else { Err(problems) }
+    }
+
+    fn assets(&self) -> Assets {
+        // A page of a release may show what the partner serves, and an original what the release brings.
+        let is_whole = self.partner.is_none() && self.inherited.is_empty();
+        let others = if is_whole { Others::Refused } else { Others::Perhaps };
+        Assets::new(self.config, self.framework.layout(), self.statics, others)
     }
 
     fn plan(&self, view: &View, templates: Option<&Templates<'_>>, problems: &mut Vec<Diagnostic>) -> Plan {

@@ -6,6 +6,7 @@
 //! sources make equal bytes.
 
 mod anchors;
+mod assets;
 mod build;
 mod config;
 mod content;

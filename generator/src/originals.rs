@@ -8,6 +8,7 @@ use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
+use crate::assets::fingerprint;
 use crate::build::Build;
 use crate::config::SiteConfig;
 use crate::content::Content;
@@ -49,7 +50,8 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     let given = Data::from_files(framework_files, &mut problems);
     let data = Data::load(&dir.join("data"), &mut problems);
     let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &mut problems);
-    let statics = statics::load(&dir.join("static"), &mut problems);
+    let mut statics = statics::load(&dir.join("static"), &mut problems);
+    fingerprint::add(&mut statics);
     statics::check_paths(&content.pages, &statics, &mut problems);
     let overrides = Overrides::load(&dir.join("templates"), &mut problems);
     let framework = &framework.clone().with_partner_templates(&overrides);

@@ -13,6 +13,7 @@ use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
+use crate::assets::fingerprint;
 use crate::build::Build;
 use crate::config::SiteConfig;
 use crate::content::Content;
@@ -71,7 +72,8 @@ impl Site {
         let mut problems = Vec::new();
         let data = Data::load(&dir.join("data"), &mut problems);
         let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &mut problems);
-        let statics = statics::load(&dir.join("static"), &mut problems);
+        let mut statics = statics::load(&dir.join("static"), &mut problems);
+        fingerprint::add(&mut statics);
         statics::check_paths(&content.pages, &statics, &mut problems);
         let (themes_read, partners, now) = (BTreeMap::new(), BTreeMap::new(), Timestamp::MIN);
         let mut site = Self { config, theme, themes: themes_read, content, data, statics, partners, now };

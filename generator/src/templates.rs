@@ -7,6 +7,7 @@ use tieup_protocol::contract::{Contract, Indexing};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::manifest::SlotRange;
 
+use crate::assets::Assets;
 use crate::config::SiteConfig;
 use crate::template_error::{self, Sources};
 use crate::theme::Framework;
@@ -26,6 +27,8 @@ pub(crate) struct Globals<'a> {
     pub(crate) data: Value,
     /// The partner whose release is made; none for the main site and for originals.
     pub(crate) partner: Option<&'a Contract>,
+    /// The files that templates can ask for.
+    pub(crate) assets: Arc<Assets>,
 }
 
 impl<'a> Templates<'a> {
@@ -42,7 +45,7 @@ impl<'a> Templates<'a> {
         let mut tera = Tera::new();
         tera.set_escape_fn(xml::escape_to);
         filters::register(&mut tera, framework.slots());
-        register_functions(&mut tera, view);
+        register_functions(&mut tera, view, &globals.assets);
         tera.set_fallback_prefixes(framework.prefixes()).expect("prefixes are set before the first template is added");
         let context = tera.global_context();
         context.insert_value("site", site_value(view.config()));
@@ -101,7 +104,11 @@ fn read(framework: &Framework) -> Result<Sources, Vec<Diagnostic>> {
     if problems.is_empty() { Ok(sources) } else { Err(problems) }
 }
 
-fn register_functions(tera: &mut Tera, view: &Arc<View>) {
+fn register_functions(tera: &mut Tera, view: &Arc<View>, assets: &Arc<Assets>) {
+    let files = assets.clone();
+    tera.register_function("asset", move |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
+        files.asset(options.must_get::<&str>("path")?).map_err(Error::message)
+    });
     let pages = view.clone();
     tera.register_function("get_page", move |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
         pages.page(options.must_get::<&str>("path")?).map_err(Error::message)

@@ -10,6 +10,7 @@ use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::{SitePath, SourcePath};
 use tieup_protocol::yaml;
 
+use crate::assets::fingerprint;
 use crate::data::Data;
 use crate::output::{OutputFile, media_type};
 use crate::overrides::{Overrides, PARTNER, SITE};
@@ -238,6 +239,7 @@ impl Framework {
                 layout.insert(served, OutputFile { bytes, kind: EntryKind::Layout, media_type, slots, source });
             }
         }
+        fingerprint::add(&mut layout);
         Ok(layout)
     }
 }

@@ -8,8 +8,10 @@ use tieup_protocol::path::{SitePath, SourcePath};
 
 use crate::small::{Small, html};
 
+/// Every path, without those under a fingerprint.
 fn paths(output: &tieup_generator::Output) -> Vec<&str> {
-    output.files.keys().map(SitePath::as_str).collect()
+    let plain = |path: &&str| !path.starts_with("/style.") || *path == "/style.css";
+    output.files.keys().map(SitePath::as_str).filter(plain).collect()
 }
 
 fn titled(small: &Small, path: &str, front: &str) {

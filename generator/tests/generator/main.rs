@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod assets;
 mod builds;
 mod content;
 mod overrides;
