@@ -15,6 +15,7 @@ use tieup_protocol::path::SitePath;
 use tieup_protocol::yaml;
 
 use crate::anchors::slug;
+use crate::markdown;
 use crate::permalink::{BadPattern, Pattern, TOKENS};
 use crate::source::{read_text, scrub, scrub_text, shown};
 use crate::url;
@@ -40,6 +41,8 @@ pub(crate) struct SiteConfig {
     pub(crate) menus: BTreeMap<String, Vec<MenuLink>>,
     /// The time zone in which days begin.
     pub(crate) zone: TimeZone,
+    /// How Markdown is read.
+    pub(crate) markdown: markdown::Settings,
     /// Free keys.
     pub(crate) extra: Map<String, Value>,
     /// The file, as a person knows it.
@@ -154,6 +157,8 @@ struct Document {
     menus: BTreeMap<String, Vec<MenuLink>>,
     timezone: Option<String>,
     #[serde(default)]
+    markdown: markdown::Settings,
+    #[serde(default)]
     extra: Map<String, Value>,
 }
 
@@ -194,6 +199,7 @@ impl SiteConfig {
             permalinks: Vec::new(),
             menus: document.menus,
             zone: TimeZone::UTC,
+            markdown: document.markdown,
             extra: document.extra,
             file,
             text,

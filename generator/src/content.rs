@@ -204,7 +204,8 @@ impl Content {
     fn page(&self, draft: &Draft, path: &SitePath, config: &SiteConfig, beneath: &Self) -> Page {
         let page_of = |file: &str| self.files.get(file).or_else(|| beneath.files.get(file)).cloned();
         let folder = draft.found.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
-        let base = Base { page: path, folder, page_of: &page_of, picture_of: &|_| None };
+        let (lang, settings) = (draft.name.place.lang.as_str(), &config.markdown);
+        let base = Base { page: path, lang, settings, folder, page_of: &page_of, picture_of: &|_| None };
         let front = &draft.front;
         Page {
             entry: draft.entry(path),

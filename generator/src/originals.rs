@@ -55,7 +55,7 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     statics::check_paths(&content.pages, &statics, &mut problems);
     let overrides = Overrides::load(&dir.join("templates"), &mut problems);
     let framework = &framework.clone().with_partner_templates(&overrides);
-    let fills = load_fills(&dir.join("slots"), framework, &content, &mut problems);
+    let fills = load_fills(&dir.join("slots"), framework, &content, &config, &mut problems);
     Report::check(problems)?;
 
     let elsewhere = |path: &SitePath| match path.as_str() {
@@ -92,6 +92,7 @@ fn load_fills(
     folder: &Path,
     framework: &Framework,
     content: &Content,
+    config: &SiteConfig,
     problems: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, Fill> {
     let mut fills: BTreeMap<String, Fill> = BTreeMap::new();
@@ -115,7 +116,7 @@ fn load_fills(
                 continue;
             }
         };
-        let body = if extension == "md" { markdown_fill(&text, content) } else { raw_fill(&text) };
+        let body = if extension == "md" { markdown_fill(&text, content, config) } else { raw_fill(&text) };
         let source = Source { file: file.clone() };
         if let Some(first) = fills.insert(slot.to_owned(), Fill { source, body }) {
             let message = format!("slot `{slot}` is filled by two files");
@@ -130,9 +131,11 @@ fn load_fills(
 }
 
 /// A slot stands on every page, so what it says is relative to the site's root.
-fn markdown_fill(text: &str, content: &Content) -> Body {
+fn markdown_fill(text: &str, content: &Content, config: &SiteConfig) -> Body {
     let page_of = |file: &str| content.page_of(file);
-    let base = Base { page: &SitePath::root(), folder: "", page_of: &page_of, picture_of: &|_| None };
+    let (lang, settings) = (config.language.as_str(), &config.markdown);
+    let page = &SitePath::root();
+    let base = Base { page, lang, settings, folder: "", page_of: &page_of, picture_of: &|_| None };
     markdown::render(text, 0, &base)
 }
 

@@ -481,8 +481,8 @@ impl Node {
         let mut map = summary(&page.entry, config);
         let body = &page.body;
         map.insert("word_count".into(), Value::from(body.length.words()));
-        if let Some(end) = body.summary {
-            map.insert("summary".into(), Value::safe_string(&body.html[..end]));
+        if let Some(summary) = body.summary() {
+            map.insert("summary".into(), Value::safe_string(&summary));
         }
         map.insert("taxonomies".into(), terms_of(page, config, terms));
         Self::new(page.entry.clone(), Some(page.clone()), Value::from(map))

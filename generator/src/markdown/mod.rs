@@ -2,20 +2,28 @@
 //!
 //! Raw HTML passes through, since whoever edits a site may write what its pages say.
 
+mod footnotes;
 mod image;
 mod length;
 mod link;
+mod math;
+mod settings;
+mod words;
 mod writer;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use pulldown_cmark::{CowStr, Event, Options, Parser, Tag};
+use pulldown_cmark::{BlockQuoteKind, CowStr, Event, Options, Parser, Tag, TagEnd};
 use tieup_protocol::path::SitePath;
 
+use self::footnotes::Footnotes;
 use self::image::Image;
 pub(crate) use self::length::Length;
 pub(crate) use self::link::{Link, LinkKind, Target};
 use self::link::{destination_span, resolve};
+pub(crate) use self::settings::Settings;
+use self::words::Words;
 use self::writer::Piece;
 use crate::anchors::{Anchors, Heading};
 use crate::picture::Picture;
@@ -33,13 +41,24 @@ pub(crate) struct Body {
     /// Its headings.
     pub(crate) headings: Vec<Heading>,
     /// How many bytes of the HTML stand before `<!-- more -->`, where that is written.
-    pub(crate) summary: Option<usize>,
+    pub(crate) cut: Option<usize>,
+}
+
+impl Body {
+    /// The HTML that stands before `<!-- more -->`, where that is written.
+    pub(crate) fn summary(&self) -> Option<Cow<'_, str>> {
+        self.cut.map(|cut| footnotes::without_references(&self.html[..cut]))
+    }
 }
 
 /// What the links of one text are relative to.
 pub(crate) struct Base<'a> {
     /// The page the text becomes.
     pub(crate) page: &'a SitePath,
+    /// The language of the text.
+    pub(crate) lang: &'a str,
+    /// What the site says about Markdown.
+    pub(crate) settings: &'a Settings,
     /// The folder of the file below `content/`, without slashes around it.
     pub(crate) folder: &'a str,
     /// The page that a Markdown file becomes, by its path below `content/`.
@@ -51,14 +70,18 @@ pub(crate) struct Base<'a> {
 /// What ends a summary, as a line of its own.
 const MORE: &str = "<!-- more -->";
 
+/// What of Markdown is understood everywhere: that of GitHub, and definition lists and attributes of headings.
+const ALWAYS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_FOOTNOTES)
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_HEADING_ATTRIBUTES)
+    .union(Options::ENABLE_DEFINITION_LIST)
+    .union(Options::ENABLE_GFM);
+
 /// Renders the Markdown that begins at byte `start` of `text`.
 pub(crate) fn render(text: &str, start: usize, base: &Base<'_>) -> Body {
-    let options = Options::ENABLE_TABLES
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_HEADING_ATTRIBUTES
-        | Options::ENABLE_GFM;
+    let options = if base.settings.math { ALWAYS | Options::ENABLE_MATH } else { ALWAYS };
     let mut reading = Reading::new(text, start, base);
     for (event, range) in Parser::new_ext(&text[start..], options).into_offset_iter() {
         reading.hear(event, range.start + start..range.end + start);
@@ -74,9 +97,11 @@ struct Reading<'a> {
     marks: usize,
     depth: usize,
     anchors: Anchors,
+    footnotes: Footnotes<'a>,
     /// The picture whose words are being read.
     image: Option<Image<'a>>,
-    summary: Option<usize>,
+    /// The mark where the summary ends.
+    cut: Option<usize>,
     body: Body,
 }
 
@@ -85,8 +110,8 @@ impl<'a> Reading<'a> {
         let length = text.len() - start;
         let mut body = Body::default();
         body.html.reserve(length * 3 / 2);
-        let (pieces, anchors) = (Vec::with_capacity(length / 12), Anchors::default());
-        Self { text, base, pieces, marks: 0, depth: 0, anchors, image: None, summary: None, body }
+        let (pieces, anchors, footnotes) = (Vec::with_capacity(length / 12), Anchors::default(), Footnotes::default());
+        Self { text, base, pieces, marks: 0, depth: 0, anchors, footnotes, image: None, cut: None, body }
     }
 
     fn hear(&mut self, mut event: Event<'a>, range: Range<usize>) {
@@ -96,7 +121,7 @@ impl<'a> Reading<'a> {
             // An HTML block is itself an element, so at the top of the text its lines are one deep.
             Event::Html(html) if self.depth == 1 && html.trim() == MORE => {
                 let cut = self.mark();
-                self.summary.get_or_insert(cut);
+                self.cut.get_or_insert(cut);
                 return;
             }
             _ => {}
@@ -115,7 +140,28 @@ impl<'a> Reading<'a> {
             (Event::Start(Tag::Image { dest_url, title, .. }), Some(picture)) => {
                 self.image = Some(Image::new(dest_url, title, picture));
             }
-            (event, _) => self.push(event),
+            (event, _) => self.take(event),
+        }
+    }
+
+    /// Takes what pulldown-cmark would show in another way than pages do.
+    fn take(&mut self, event: Event<'a>) {
+        match event {
+            Event::FootnoteReference(name) => {
+                let reference = self.footnotes.reference(name);
+                self.push(reference);
+            }
+            Event::Start(Tag::FootnoteDefinition(name)) => self.footnotes.begin(name, &mut self.pieces),
+            Event::End(TagEnd::FootnoteDefinition) => self.footnotes.end(&mut self.pieces),
+            Event::Start(Tag::BlockQuote(Some(kind))) => {
+                let title = Words::of(self.base.lang).alert(kind);
+                self.push(Event::Html(alert(kind, title).into()));
+            }
+            Event::End(TagEnd::BlockQuote(Some(_))) => self.push(Event::Html("</div>\n".into())),
+            Event::InlineMath(tex) => self.push(math::inline(&tex)),
+            Event::DisplayMath(tex) => self.push(math::display(&tex)),
+            event if math::settle(&event, &mut self.pieces) => {}
+            event => self.push(event),
         }
     }
 
@@ -162,16 +208,30 @@ impl<'a> Reading<'a> {
         picture
     }
 
-    fn finish(self) -> Body {
+    fn finish(mut self) -> Body {
         let mut body = self.body;
+        self.footnotes.finish(&mut self.pieces, Words::of(self.base.lang).back);
         let mut places = vec![0; self.marks];
         writer::write(&mut body.html, self.pieces, &mut places);
         body.html.shrink_to_fit();
         body.links.shrink_to_fit();
         body.headings = self.anchors.headings;
-        body.summary = self.summary.map(|mark| places[mark]);
+        body.cut = self.cut.map(|mark| places[mark]);
         body
     }
+}
+
+/// What begins an alert, as GitHub writes it.
+fn alert(kind: BlockQuoteKind, title: &str) -> String {
+    let class = match kind {
+        BlockQuoteKind::Note => "note",
+        BlockQuoteKind::Tip => "tip",
+        BlockQuoteKind::Important => "important",
+        BlockQuoteKind::Warning => "warning",
+        BlockQuoteKind::Caution => "caution",
+    };
+    let classes = format!("markdown-alert markdown-alert-{class}");
+    format!("<div class=\"{classes}\">\n<p class=\"markdown-alert-title\">{title}</p>\n")
 }
 
 #[cfg(test)]
@@ -180,6 +240,10 @@ mod tests {
     use crate::picture::Variant;
 
     pub(super) fn body(text: &str) -> Body {
+        body_with(text, &Settings::default())
+    }
+
+    pub(super) fn body_with(text: &str, settings: &Settings) -> Body {
         let page: SitePath = "/help/ordering/".parse().unwrap();
         let page_of = |file: &str| (file == "help/delivery.md").then(|| "/help/post/".parse().unwrap());
         let picture_of = |path: &SitePath| {
@@ -187,16 +251,40 @@ mod tests {
             let variants = vec![variant("/器-450.webp", 450), variant("/cup-900.webp", 900)];
             (path.as_str() == "/cup.jpg").then_some(Picture { width: 900, height: 600, variants })
         };
-        render(text, 0, &Base { page: &page, folder: "help", page_of: &page_of, picture_of: &picture_of })
+        let (folder, lang) = ("help", "en");
+        render(text, 0, &Base { page: &page, lang, settings, folder, page_of: &page_of, picture_of: &picture_of })
+    }
+
+    #[test]
+    fn what_goes_beyond_plain_markdown_is_understood() {
+        let table = [
+            ("- [x] a\n- [ ] b\n", "type=\"checkbox\" checked=\"\""),
+            ("a ~~b~~", "<del>b</del>"),
+            ("|a|b|\n|-|-:|\n|1|2|\n", "<td style=\"text-align: right\">2</td>"),
+            (
+                "Cup\n: To drink *from*.\n: Of tin.\n",
+                "<dl>\n<dt>Cup</dt>\n<dd>To drink <em>from</em>.</dd>\n<dd>Of tin.</dd>\n</dl>",
+            ),
+            ("## Cups {#cups .wide data-n=1}\n", "<h2 id=\"cups\" class=\"wide\" data-n=\"1\">Cups</h2>"),
+            (
+                "> [!WARNING]\n> Hot.\n",
+                "<div class=\"markdown-alert markdown-alert-warning\">\n\
+                 <p class=\"markdown-alert-title\">Warning</p>\n<p>Hot.</p>\n</div>\n",
+            ),
+            ("> Said.\n", "<blockquote>\n<p>Said.</p>\n</blockquote>"),
+        ];
+        for (text, html) in table {
+            assert!(body(text).html.contains(html), "{text}\n{}", body(text).html);
+        }
     }
 
     #[test]
     fn a_summary_ends_at_its_line_and_nowhere_else() {
         let cut = body("One *two*&#4;.\n\n<!-- more -->\n\nThree.\n\n<!-- more -->\n");
-        assert_eq!(&cut.html[..cut.summary.unwrap()], "<p>One <em>two</em>.</p>\n");
+        assert_eq!(cut.summary().as_deref(), Some("<p>One <em>two</em>.</p>\n"));
         assert!(!cut.html.contains("more"));
         for other in ["> <!-- more -->\n", "    <!-- more -->\n", "a `<!-- more -->`", "a\n"] {
-            assert_eq!(body(other).summary, None, "{other}");
+            assert_eq!(body(other).summary(), None, "{other}");
         }
     }
 
@@ -207,7 +295,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_renders(text in "[\\[\\]()#./a会 \n!<>&\"-]{0,60}") {
+        fn any_text_renders(text in "[\\[\\]()#./a会 \n!<>&\"^:$*|{}%-]{0,60}") {
             let body = body(&text);
             for link in &body.links {
                 proptest::prop_assert!(text.get(link.span.range()).is_some());
