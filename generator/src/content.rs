@@ -1,8 +1,8 @@
 //! The pages of a content folder: which file becomes which page. Renders Markdown, but no template.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -13,13 +13,14 @@ use tieup_protocol::path::SitePath;
 use crate::anchors::slug;
 use crate::config::SiteConfig;
 use crate::data::Data;
-use crate::front_matter::{self, Cascade, FrontMatter, Menus, Of, PagesFrom};
+use crate::front_matter::{Cascade, FrontMatter, Menus, Of, PagesFrom};
 use crate::markdown::{self, Base, Body};
 use crate::page::{Choice, Page, PageKind, Place, Section, Source};
 use crate::parallel;
 use crate::permalink::NoPath;
 use crate::schedule::{Life, Moment};
-use crate::source::{Found, files_below, read_text, shown};
+use crate::source::{Found, files_below, shown};
+use crate::variation::{self, Beneath, Order, Origin, Written};
 
 /// The pages of one content folder.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,10 @@ pub(crate) struct Content {
     files: BTreeMap<String, SitePath>,
     /// What each section gives to everything below it.
     cascades: BTreeMap<Place, Arc<Given>>,
+    /// The folder.
+    folder: Option<PathBuf>,
+    /// Pages of the content beneath that are taken away.
+    pub(crate) hidden: BTreeSet<Order>,
 }
 
 /// A section's cascade and the file that says it.
@@ -44,8 +49,10 @@ struct Given {
 /// A Markdown file whose front matter has been read.
 struct Draft {
     found: Found,
-    source: Arc<Source>,
-    /// What it holds, until its page is made.
+    origin: Origin,
+    /// The page from data that it varies.
+    record: Option<Arc<Page>>,
+    /// What holds its body, until its page is made.
     text: Mutex<String>,
     front: FrontMatter,
     body_at: usize,
@@ -73,7 +80,7 @@ impl Content {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let found = files_below(folder, problems);
-        let read = parallel::map(&found, |found| Draft::read(found, config));
+        let read = parallel::map(&found, |found| Draft::read(found, config, beneath.as_beneath()));
         let mut drafts = Vec::new();
         for draft in read {
             match draft {
@@ -82,8 +89,9 @@ impl Content {
             }
         }
         let (folders, cascades) = (beneath.folders.clone(), beneath.cascades.clone());
-        let mut content = Self { folders, cascades, ..Self::default() };
+        let mut content = Self { folders, cascades, folder: Some(folder.to_owned()), ..Self::default() };
         content.cascade(&mut drafts);
+        content.hide(&drafts, beneath);
         drafts.retain(|draft| draft.front.draft != Some(true));
         for draft in &drafts {
             draft.check_terms(config, problems);
@@ -98,11 +106,24 @@ impl Content {
         content
     }
 
+    /// This content as one that variations lie over.
+    fn as_beneath(&self) -> Option<Beneath<'_>> {
+        Some(Beneath { folder: self.folder.as_deref()?, pages: &self.pages })
+    }
+
+    /// Takes away the pages beneath whose place a draft has, and those from data that are made anew.
+    fn hide(&mut self, drafts: &[Draft], beneath: &Self) {
+        let gone = drafts.iter().filter(|draft| draft.front.draft == Some(true) || draft.front.pages_from.is_some());
+        for draft in gone.filter(|_| beneath.folder.is_some()) {
+            self.hidden.extend(variation::hide(&draft.found.path, draft.record.as_deref(), &beneath.pages));
+        }
+    }
+
     /// Gives each file what the sections around it say, the nearest first.
     fn cascade(&mut self, drafts: &mut [Draft]) {
         for draft in drafts.iter().filter(|draft| draft.name.leaf.is_none()) {
             if let Some(cascade) = &draft.front.cascade {
-                let given = Given { cascade: cascade.clone(), source: draft.source.clone() };
+                let given = Given { cascade: cascade.clone(), source: draft.origin.of("cascade").clone() };
                 self.cascades.insert(draft.name.place.clone(), Arc::new(given));
             }
         }
@@ -175,7 +196,7 @@ impl Content {
             return path.map_err(|no_path| match no_path {
                 NoPath::NoDate => Diagnostic::new(
                     "missing-key",
-                    draft.source.file.as_str(),
+                    draft.origin.own.file.as_str(),
                     "the page has no `date`, which its path is made of",
                 )
                 .related(config.file.as_str(), None, "`permalinks` asks for it")
@@ -212,14 +233,15 @@ impl Content {
             kind: draft.kind(),
             place: draft.name.place.clone(),
             stem: draft.name.stem.clone(),
-            order: (draft.found.path.clone(), 0),
+            order: draft.record.as_ref().map_or_else(|| (draft.found.path.clone(), 0), |record| record.order.clone()),
             template: draft.template.clone(),
             aliases: front.aliases.iter().map(|alias| alias.0.clone()).collect(),
             terms: front.taxonomies.clone(),
             menus: front.menus.clone(),
             life: draft.life(config),
             body: markdown::render(&draft.take_text(), draft.body_at, &base),
-            source: draft.source.clone(),
+            source: draft.origin.own.clone(),
+            body_source: draft.origin.body.clone(),
         }
     }
 
@@ -230,16 +252,15 @@ impl Content {
 }
 
 impl Draft {
-    fn read(found: &Found, config: &SiteConfig) -> Result<Self, Diagnostic> {
+    fn read(found: &Found, config: &SiteConfig, beneath: Option<Beneath<'_>>) -> Result<Self, Diagnostic> {
         let file = shown(&found.file);
         let name = Name::parse(found.path.as_str(), &file, config)?;
-        let text = read_text(&found.file)?;
         let of = if name.leaf.is_none() { Of::Section } else { Of::Page };
-        let (front, body_at) = front_matter::parse(&file, &text, of)?;
-        let source = Arc::new(Source { file });
-        let template = Choice::new("template", front.template.as_ref(), &source);
-        let text = Mutex::new(text);
-        Ok(Self { found: found.clone(), source, text, front, body_at, name, template })
+        let written = variation::read(found, of, (&name.place.lang, &name.stem), beneath)?;
+        let Written { front, text, body_at, origin, record } = written;
+        let named = Choice::new("template", front.template.as_ref(), origin.of("template"));
+        let template = named.or_else(|| record.as_ref()?.template.clone());
+        Ok(Self { found: found.clone(), origin, record, text: Mutex::new(text), front, body_at, name, template })
     }
 
     /// What the file holds. It is given away, so that texts do not pile up beside the pages made of them.
@@ -268,8 +289,9 @@ impl Draft {
 
     fn unknown_taxonomy(&self, name: &str, config: &SiteConfig) -> Diagnostic {
         let message = format!("`{name}` is not a taxonomy of this site");
-        let problem = Diagnostic::new("unknown-taxonomy", self.source.file.as_str(), message);
-        let text = &self.source.text();
+        let source = self.origin.of("taxonomies");
+        let problem = Diagnostic::new("unknown-taxonomy", source.file.as_str(), message);
+        let text = &source.text();
         let key = text.find("taxonomies:").unwrap_or(0);
         let problem = match text[key..].find(&format!("{name}:")) {
             Some(at) => problem.at_offset(text, key + at, name.chars().count()),
@@ -290,7 +312,11 @@ impl Draft {
         let section = Section {
             sort_by: self.front.sort_by.unwrap_or_default(),
             paginate_by: self.front.paginate_by,
-            page_template: Choice::new("page_template", self.front.page_template.as_ref(), &self.source),
+            page_template: Choice::new(
+                "page_template",
+                self.front.page_template.as_ref(),
+                self.origin.of("page_template"),
+            ),
         };
         if self.name.place.folder.is_empty() { PageKind::Home(section) } else { PageKind::Section(section) }
     }
@@ -309,14 +335,14 @@ impl Draft {
             is_section: self.name.leaf.is_none(),
             is_derived: false,
             extra: if front.extra.is_empty() { Value::Null } else { Value::Object(front.extra.clone()) },
-            data: Value::Null,
+            data: self.record.as_ref().map_or(Value::Null, |record| record.entry.data.clone()),
         }
     }
 
     fn wrong(&self, key: &str, message: String) -> Diagnostic {
-        let key = if key.is_empty() { String::new() } else { format!("{key}:") };
-        let problem = Diagnostic::new("wrong-value", self.source.file.as_str(), message);
-        if key.is_empty() { problem } else { problem.at_text(&self.source.text(), &key) }
+        let source = self.origin.of(key);
+        let problem = Diagnostic::new("wrong-value", source.file.as_str(), message);
+        if key.is_empty() { problem } else { problem.at_text(&source.text(), &format!("{key}:")) }
     }
 
     /// The pages that the section makes from data.
@@ -327,14 +353,14 @@ impl Draft {
             problems.push(self.no_list(from, data));
             return Vec::new();
         };
-        let choice = Choice::new("pages_from", from.template.as_ref(), &self.source);
+        let choice = Choice::new("pages_from", from.template.as_ref(), &self.origin.own);
         let mut pages = Vec::with_capacity(list.len());
         for (number, entry) in list.iter().enumerate() {
             match self.record(path, number, entry, choice.clone()) {
                 Ok(page) => pages.push(Page { life: self.life(config), ..page }),
                 Err(message) => problems.push(
                     Diagnostic::new("bad-entry", set.file.as_str(), format!("entry {} {message}", number + 1))
-                        .related(self.source.file.as_str(), None, "makes a page of each entry")
+                        .related(self.origin.own.file.as_str(), None, "makes a page of each entry")
                         .help(
                             "give every entry an `id`, which becomes the path, and a `name`, which becomes the title",
                         ),
@@ -346,8 +372,8 @@ impl Draft {
 
     fn no_list(&self, from: &PagesFrom, data: &Data) -> Diagnostic {
         let message = format!("there is no list `data.{}`", from.data);
-        let problem = Diagnostic::new("missing-data", self.source.file.as_str(), message)
-            .at_text(&self.source.text(), &from.data);
+        let problem = Diagnostic::new("missing-data", self.origin.own.file.as_str(), message)
+            .at_text(&self.origin.own.text(), &from.data);
         match nearest(&from.data, data.names()) {
             Some(near) if near != from.data => problem.help(format!("did you mean `{near}`?")),
             _ => problem.help(format!("write data/{}.yaml as a list", from.data)),
@@ -377,7 +403,7 @@ impl Draft {
             data: entry.clone(),
         };
         let order = (self.found.path.clone(), number + 1);
-        let (kind, template, source) = (PageKind::Single, choice, self.source.clone());
+        let (kind, template, source) = (PageKind::Single, choice, self.origin.own.clone());
         Ok(Page {
             entry,
             kind,
@@ -390,6 +416,7 @@ impl Draft {
             menus: Menus::default(),
             life: Life::default(),
             body: Body::default(),
+            body_source: source.clone(),
             source,
         })
     }

@@ -20,7 +20,8 @@ use crate::source::{scrub, scrub_text};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FrontMatter {
-    /// The title.
+    /// The title; empty in a variation that leaves it to the page it varies.
+    #[serde(default)]
     pub(crate) title: String,
     /// One or two sentences about the page.
     pub(crate) description: Option<String>,
@@ -210,6 +211,15 @@ impl<T, F: Fn(&str) -> Option<T>> Visitor<'_> for Text<F> {
 
 /// Reads the front matter of `text`, the content of `file`, and where the body begins.
 pub(crate) fn parse(file: &str, text: &str, of: Of) -> Result<(FrontMatter, usize), Diagnostic> {
+    let (front, body_at) = parse_untitled(file, text, of)?;
+    if front.title.is_empty() {
+        return Err(Diagnostic::new("missing-key", file, "missing key `title`").at_line(text, 2, 1));
+    }
+    Ok((front, body_at))
+}
+
+/// The same, where the title may be left to another file.
+pub(crate) fn parse_untitled(file: &str, text: &str, of: Of) -> Result<(FrontMatter, usize), Diagnostic> {
     let Some((part, body_at)) = split(text) else {
         return Err(Diagnostic::new("missing-front-matter", file, "the file does not begin with front matter")
             .at_line(text, 1, 1)
@@ -223,6 +233,13 @@ pub(crate) fn parse(file: &str, text: &str, of: Of) -> Result<(FrontMatter, usiz
     Ok((front, body_at))
 }
 
+/// The front matter of keys that were each read before; none where they make no front matter together.
+pub(crate) fn from_keys(keys: Map<String, Value>) -> Option<FrontMatter> {
+    let mut front: FrontMatter = serde_json::from_value(Value::Object(keys)).ok()?;
+    front.scrub();
+    Some(front)
+}
+
 /// What a file's front matter describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
@@ -232,7 +249,8 @@ pub(crate) enum Of {
     Page,
 }
 
-fn split(text: &str) -> Option<(&str, usize)> {
+/// The front matter of `text`, and where the body begins; none where it begins otherwise.
+pub(crate) fn split(text: &str) -> Option<(&str, usize)> {
     let rest = text.strip_prefix("---\n").or_else(|| text.strip_prefix("---\r\n"))?;
     let start = text.len() - rest.len();
     let mut at = start;

@@ -40,6 +40,7 @@ mod templates;
 mod theme;
 mod toc;
 mod url;
+mod variation;
 mod view;
 mod watch;
 mod xml;

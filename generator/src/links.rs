@@ -52,7 +52,7 @@ impl<'a> Checker<'a> {
     /// Checks where the links of every page, of `texts` and of menus lead; anchors are left for later.
     pub(crate) fn check(&self, texts: &'a [Text<'a>], problems: &mut Vec<Diagnostic>) -> Asked<'a> {
         let mut asked = Asked::default();
-        let pages = self.view.own().map(|(_, page)| (page.body.links.as_slice(), &*page.source));
+        let pages = self.view.own().map(|(_, page)| (page.body.links.as_slice(), &*page.body_source));
         for (links, source) in pages.chain(texts.iter().copied()) {
             for link in links {
                 problems.extend(self.check_link(link, source, &mut asked));

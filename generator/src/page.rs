@@ -1,6 +1,6 @@
 //! A page before any template, and what it says of itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +40,15 @@ pub(crate) struct Page {
     pub(crate) body: Body,
     /// The file it is made from.
     pub(crate) source: Arc<Source>,
+    /// The file that holds its body: another one where a partner's file varies single keys.
+    pub(crate) body_source: Arc<Source>,
+}
+
+impl Page {
+    /// Whether it is made from data, in this language and with this stem.
+    pub(crate) fn is_record(&self, lang: &str, stem: &str) -> bool {
+        self.order.1 > 0 && self.stem == stem && self.place.lang == lang
+    }
 }
 
 /// A Markdown file.
@@ -133,13 +142,4 @@ impl PageKind {
             Self::Single | Self::Taxonomy | Self::Term => None,
         }
     }
-}
-
-/// The pages of `below` with those of `above` in their place, in the order of their files.
-pub(crate) fn overlay(below: &[Arc<Page>], above: &[Arc<Page>]) -> Vec<Arc<Page>> {
-    let replaced: BTreeSet<&SitePath> = above.iter().map(|page| &page.entry.path).collect();
-    let kept = below.iter().filter(|page| !replaced.contains(&page.entry.path));
-    let mut pages: Vec<Arc<Page>> = kept.chain(above).cloned().collect();
-    pages.sort_by(|a, b| a.order.cmp(&b.order));
-    pages
 }

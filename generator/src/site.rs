@@ -21,12 +21,13 @@ use crate::data::Data;
 use crate::links::Known;
 use crate::output::{Output, OutputFile, Sink, media_type};
 use crate::overrides::Overrides;
-use crate::page::{Page, overlay};
+use crate::page::Page;
 use crate::schedule::Stage;
 use crate::sitemap::sitemap;
 use crate::source::{read_text, shown};
 use crate::statics;
 use crate::theme::Framework;
+use crate::variation::overlay;
 
 /// Everything that was read for one main site: parsed, nothing rendered.
 #[derive(Clone, Debug)]
@@ -213,7 +214,7 @@ impl Site {
     fn build_inherited(&self, partner: &Partner) -> Result<ReleaseOutput, Report> {
         let theme = self.theme_of(&partner.contract);
         let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
-        let mut pages = overlay(&self.live(&self.content), &self.live(&partner.variations));
+        let mut pages = overlay(&self.live(&self.content), &self.live(&partner.variations), &partner.variations.hidden);
         pages.retain(|page| mains(&page.entry.path));
         let mut statics = self.statics.clone();
         statics.retain(|path, _| mains(path));

@@ -153,6 +153,7 @@ fn derived(path: &SitePath, section: &SitePath, title: String, kind: PageKind, o
         life: Life::default(),
         body: Body::default(),
         source: (*source).clone(),
+        body_source: (*source).clone(),
     })
 }
 

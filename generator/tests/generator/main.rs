@@ -9,3 +9,4 @@ mod overrides;
 mod problems;
 mod sites;
 mod small;
+mod variations;
