@@ -19,6 +19,7 @@ use crate::output::{Output, OutputFile, Sink, media_type};
 use crate::page::{Choice, Page, PageKind, Source};
 use crate::parallel;
 use crate::plan::{Item, Plan, What};
+use crate::progress::{Progress, Step};
 use crate::redirect;
 use crate::taxonomy;
 use crate::templates::{Globals, Templates};
@@ -43,6 +44,8 @@ pub(crate) struct Build<'a> {
     pub(crate) data: Value,
     /// The partner whose release is made.
     pub(crate) partner: Option<&'a Contract>,
+    /// What is told how far the build is.
+    pub(crate) progress: &'a Progress,
     /// What is known of paths outside this build.
     pub(crate) elsewhere: &'a dyn Fn(&SitePath) -> Known,
 }
@@ -53,6 +56,7 @@ struct Work<'a> {
     templates: &'a Templates<'a>,
     asked: &'a Asked<'a>,
     ids: Mutex<Ids>,
+    progress: &'a Progress,
     sink: Sink<'a>,
 }
 
@@ -85,7 +89,8 @@ impl Build<'_> {
         let checker = Checker { plan: &plan, view: &view, config: self.config, elsewhere: self.elsewhere };
         let asked = checker.check(self.texts, &mut problems);
         if let Some(templates) = &templates {
-            let work = Work { view: &view, templates, asked: &asked, ids: Mutex::default(), sink };
+            let work =
+                Work { view: &view, templates, asked: &asked, ids: Mutex::default(), progress: self.progress, sink };
             work.make_all(&plan, &mut problems);
             for (path, file) in self.framework.layout().iter().chain(self.statics) {
                 work.hand_over(path.clone(), file.clone());
@@ -180,8 +185,10 @@ impl Work<'_> {
     fn make_all(&self, plan: &Plan, problems: &mut Vec<Diagnostic>) {
         let items: Vec<(&SitePath, &Item)> = plan.items().collect();
         let failed = Mutex::new(BTreeMap::new());
+        self.progress.begin(Step::Pages, items.len());
         parallel::each(&items, Vec::new, |(path, item), page: &mut Vec<u8>| {
             page.clear();
+            self.progress.advance(1);
             if let Err(problem) = self.make(path, item, page) {
                 let at = if let What::Page { at, .. } = item.what { Some(at) } else { None };
                 let failed = &mut *failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -200,6 +207,7 @@ impl Work<'_> {
         let (kind, slots) = match &item.what {
             What::Given => return Ok(()),
             What::Page { at, number, template } => {
+                self.progress.add_rendered();
                 (EntryKind::Page, self.templates.render(template, &self.context(*at, *number, path), page)?)
             }
             What::NotFound { template } => {

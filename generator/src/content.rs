@@ -18,6 +18,7 @@ use crate::markdown::{self, Base, Body};
 use crate::page::{Choice, Page, PageKind, Place, Section, Source};
 use crate::parallel;
 use crate::permalink::NoPath;
+use crate::progress::{Progress, Step};
 use crate::schedule::{Life, Moment};
 use crate::source::{Found, files_below, shown};
 use crate::variation::{self, Beneath, Order, Origin, Written};
@@ -77,9 +78,11 @@ impl Content {
         config: &SiteConfig,
         data: &Data,
         beneath: &Self,
+        progress: &Progress,
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let found = files_below(folder, problems);
+        progress.begin(Step::Reading, found.len());
         let read = parallel::map(&found, |found| Draft::read(found, config, beneath.as_beneath()));
         let mut drafts = Vec::new();
         for draft in read {
@@ -97,7 +100,10 @@ impl Content {
             draft.check_terms(config, problems);
         }
         let paths = content.place(&drafts, config, problems);
-        let mut pages = parallel::map(&paths, |(draft, path)| content.page(&drafts[*draft], path, config, beneath));
+        let mut pages = parallel::map(&paths, |(draft, path)| {
+            progress.advance(1);
+            content.page(&drafts[*draft], path, config, beneath)
+        });
         for (draft, path) in &paths {
             pages.extend(drafts[*draft].records(path, data, config, problems));
         }

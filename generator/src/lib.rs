@@ -27,6 +27,7 @@ mod parallel;
 mod permalink;
 mod picture;
 mod plan;
+mod progress;
 mod redirect;
 mod schedule;
 mod site;
@@ -47,6 +48,7 @@ mod xml;
 
 pub use originals::{Originals, build_originals};
 pub use output::{Output, OutputFile, Sink, media_type};
+pub use progress::{Progress, Stand, Step};
 pub use site::{ReleaseOutput, Site};
 pub use sitemap::sitemap;
 pub use slots::fill_slots;

@@ -18,6 +18,7 @@ use crate::markdown::{self, Base, Body};
 use crate::output::Output;
 use crate::overrides::Overrides;
 use crate::page::Source;
+use crate::progress::Progress;
 use crate::site::{report, unknown_slot};
 use crate::source::{files_below, read_text, shown};
 use crate::statics;
@@ -49,7 +50,8 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     let framework_files = framework.files().iter();
     let given = Data::from_files(framework_files, &mut problems);
     let data = Data::load(&dir.join("data"), &mut problems);
-    let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &mut problems);
+    let progress = Progress::default();
+    let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &progress, &mut problems);
     let mut statics = statics::load(&dir.join("static"), &mut problems);
     fingerprint::add(&mut statics);
     statics::check_paths(&content.pages, &statics, &mut problems);
@@ -73,6 +75,7 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
         statics: &statics,
         data: given.value_under(&data),
         partner: None,
+        progress: &progress,
         elsewhere: &elsewhere,
     };
     let mut output = build.run().map_err(report)?;

@@ -22,6 +22,7 @@ use crate::links::Known;
 use crate::output::{Output, OutputFile, Sink, media_type};
 use crate::overrides::Overrides;
 use crate::page::Page;
+use crate::progress::Progress;
 use crate::schedule::Stage;
 use crate::sitemap::sitemap;
 use crate::source::{read_text, shown};
@@ -40,6 +41,7 @@ pub struct Site {
     statics: BTreeMap<SitePath, OutputFile>,
     partners: BTreeMap<SiteId, Partner>,
     now: Timestamp,
+    progress: Arc<Progress>,
 }
 
 /// One partner's folder.
@@ -69,15 +71,24 @@ impl Site {
     /// Everything that cannot be read or does not fit together. What only shows when pages are made, such as a link
     /// that leads nowhere, comes from [`Site::build_main`] and [`Site::build_release`].
     pub fn load(dir: &Path, themes: &Path) -> Result<Self, Report> {
+        Self::load_told(dir, themes, Arc::default())
+    }
+
+    /// The same, with counters that tell how far reading is and, later, everything that is built from the site.
+    ///
+    /// # Errors
+    /// As [`Site::load`].
+    pub fn load_told(dir: &Path, themes: &Path, progress: Arc<Progress>) -> Result<Self, Report> {
         let (config, theme) = SiteConfig::load_main(dir)?;
         let mut problems = Vec::new();
         let data = Data::load(&dir.join("data"), &mut problems);
-        let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &mut problems);
+        let content =
+            Content::load(&dir.join("content"), &config, &data, &Content::default(), &progress, &mut problems);
         let mut statics = statics::load(&dir.join("static"), &mut problems);
         fingerprint::add(&mut statics);
         statics::check_paths(&content.pages, &statics, &mut problems);
         let (themes_read, partners, now) = (BTreeMap::new(), BTreeMap::new(), Timestamp::MIN);
-        let mut site = Self { config, theme, themes: themes_read, content, data, statics, partners, now };
+        let mut site = Self { config, theme, themes: themes_read, content, data, statics, partners, now, progress };
         for id in partner_folders(&dir.join("partners"), &mut problems) {
             match site.read_partner(&dir.join("partners").join(id.as_str()), &id, &mut problems) {
                 Ok(partner) => drop(site.partners.insert(id, partner)),
@@ -151,6 +162,7 @@ impl Site {
             statics: &self.statics,
             data: self.data.value_under(&Data::default()),
             partner: None,
+            progress: &self.progress,
             elsewhere: &|path| {
                 if path == &sitemap_path() { Known::Exists } else { self.scheduled(&[&self.content], path) }
             },
@@ -233,6 +245,7 @@ impl Site {
             statics: &statics,
             data: self.data.value_under(&Data::default()),
             partner: Some(&partner.contract),
+            progress: &self.progress,
             elsewhere: &elsewhere,
         };
         let mut output = build.run().map_err(report)?;
@@ -265,7 +278,8 @@ impl Site {
                 .at_text(&text, &contract.id.to_string())
                 .help("give both the same name"));
         }
-        let variations = Content::load(&folder.join("content"), &self.config, &self.data, &self.content, problems);
+        let folder = folder.join("content");
+        let variations = Content::load(&folder, &self.config, &self.data, &self.content, &self.progress, problems);
         statics::check_paths(&variations.pages, &self.statics, problems);
         Ok(Partner { contract, file, text, variations })
     }

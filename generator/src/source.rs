@@ -19,7 +19,11 @@ pub(crate) struct Found {
 
 /// A path as messages show it, with forward slashes.
 pub(crate) fn shown(path: &Path) -> String {
-    path.display().to_string().replace('\\', "/")
+    let shown = path.display().to_string().replace('\\', "/");
+    match shown.strip_prefix("./") {
+        Some(below) if !below.is_empty() => below.to_owned(),
+        _ => shown,
+    }
 }
 
 /// Every file below `folder`, sorted by path; none where there is no such folder. Hidden files are passed over.

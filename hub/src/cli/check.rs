@@ -3,44 +3,86 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde::Serialize;
 use tieup_generator::Site;
-use tieup_protocol::contract::{Contract, Partnership};
+use tieup_protocol::contract::{Contract, ContractId, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 use tieup_web::say;
 
-use super::SiteArguments;
-use super::site::{configuration, load, report};
+use super::progress::{Running, Summary};
+use super::site::{configuration, load, report, say_json};
+use super::{Format, SiteArguments};
 
 pub(super) fn check(config: &Path, arguments: &SiteArguments) -> anyhow::Result<()> {
-    let site = load(arguments)?;
-    if let Some(config) = configuration(config, &arguments.site)? {
-        report(check_names(&site, &arguments.site, &config.main), arguments.format)?;
-    }
-    let pages = report(site.build_main(), arguments.format)?.index;
-    for contract in site.partners() {
-        let partner = &contract.id.partner;
-        let release = report(site.build_release(partner), arguments.format)?.output;
-        say!("{partner}: {} paths under {}", release.files.len(), contract.id);
-        for note in notes(contract, &pages, &release.index) {
-            say!("  note: {note}");
+    let running = Running::begin();
+    let configured = configuration(config, &arguments.site)?.map(|config| config.main);
+    let checked = load(arguments, &running).and_then(|site| check_all(&site, &arguments.site, configured.as_ref()));
+    let (pages, partners) = report(checked, arguments.format)?;
+    let summary = running.end(pages);
+    match arguments.format {
+        Format::Json => say_json(&Checked { diagnostics: [], summary, partners }),
+        Format::Text => {
+            for Release { partner, contract, files, notes } in partners {
+                say!("{partner}: {files} paths under {contract}");
+                for note in notes {
+                    say!("  note: {note}");
+                }
+            }
+            say!("No mistakes in {pages} pages: {}", summary.work());
         }
     }
-    say!("No mistakes in {} pages.", pages.len());
     Ok(())
 }
 
-/// Refuses contracts that name another main site than the hub is.
-fn check_names(site: &Site, folder: &Path, main: &SiteId) -> Result<(), Report> {
-    let foreign = site.partners().filter(|contract| contract.id.main != *main);
-    Report::check(foreign.map(|contract| other_main(site, folder, contract, main)).collect())
+/// What a program reads of a site without mistakes.
+#[derive(Serialize)]
+struct Checked {
+    diagnostics: [Diagnostic; 0],
+    summary: Summary,
+    partners: Vec<Release>,
+}
+
+/// What is said about one partner's release.
+#[derive(Serialize)]
+struct Release {
+    partner: SiteId,
+    contract: ContractId,
+    files: usize,
+    notes: Vec<String>,
+}
+
+/// Builds the site and every release. How many pages the site has, and the releases; or every mistake of all of them.
+fn check_all(site: &Site, folder: &Path, main: Option<&SiteId>) -> Result<(usize, Vec<Release>), Report> {
+    let mut problems = Vec::new();
+    if let Some(main) = main {
+        let foreign = site.partners().filter(|contract| contract.id.main != *main);
+        problems.extend(foreign.map(|contract| other_main(site, folder, contract, main)));
+    }
+    let mut note = |report: Report| problems.extend_from_slice(report.diagnostics());
+    let pages = site.build_main().map_or_else(|report| (note(report), Vec::new()).1, |output| output.index);
+    let mut releases = Vec::new();
+    for contract in site.partners() {
+        match site.build_release(&contract.id.partner) {
+            Err(report) => note(report),
+            Ok(release) => releases.push(Release {
+                partner: contract.id.partner.clone(),
+                contract: contract.id.clone(),
+                files: release.output.files.len(),
+                notes: notes(contract, &pages, &release.output.index),
+            }),
+        }
+    }
+    Report::check(problems)?;
+    Ok((pages.len(), releases))
 }
 
 fn other_main(site: &Site, folder: &Path, contract: &Contract, main: &SiteId) -> Diagnostic {
     let (id, partner) = (&contract.id, &contract.id.partner);
     let file = folder.join("partners").join(partner.as_str()).join("contract.yaml");
+    let file = file.strip_prefix(".").unwrap_or(&file);
     let message = format!("the contract is made by `{}`, and tieup.yaml says that this is `{main}`", id.main);
     Diagnostic::new("other-main", file.display().to_string(), message)
         .at_text(site.contract_text(partner).unwrap_or_default(), &id.to_string())

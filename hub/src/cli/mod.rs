@@ -2,6 +2,7 @@
 
 mod check;
 mod partners;
+mod progress;
 mod site;
 
 use std::path::PathBuf;

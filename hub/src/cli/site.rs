@@ -3,12 +3,13 @@
 use std::path::{Component, Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
-use tieup_generator::{Site, Watch};
-use tieup_protocol::diagnostic::Report;
+use serde::Serialize;
+use tieup_generator::{Site, Step, Watch};
+use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
 use tieup_store::{durable, tree};
 use tieup_web::listener::told_to_end;
@@ -16,6 +17,7 @@ use tieup_web::{say, terminal};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::progress::{Running, Summary};
 use super::{Format, SiteArguments};
 use crate::config::Config;
 use crate::keys::{KeyError, KeyFolder};
@@ -71,21 +73,44 @@ pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
 }
 
 pub(super) fn build(config: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
-    let start = Instant::now();
+    let running = Running::begin();
     refuse_sources(config, arguments, out)?;
-    let site = load(arguments)?;
+    let site = report(load(arguments, &running), arguments.format)?;
     let writer = tree::Writer::begin(out)?;
     let built = site.build_main_into(&|path, file| writer.write(path.to_file(), &file.bytes));
     let index = report(built, arguments.format)?;
+    running.progress().begin(Step::Writing, 0);
     let (files, bytes) = writer.finish()?;
-    let (pages, seconds) = (index.len(), start.elapsed().as_secs_f64());
-    say!("Built {pages} pages, {files} files, {bytes} bytes in {seconds:.2} s into {}", out.display());
-    if let Some(change) = site.next_change() {
-        say!("The next page goes live or expires at {change}; build again then.");
+    let summary = running.end(index.len());
+    match arguments.format {
+        Format::Json => say_json(&Built { diagnostics: [], summary, files, bytes, next_change: site.next_change() }),
+        Format::Text => {
+            let (pages, work) = (summary.pages, summary.work());
+            say!("Built {pages} pages, {files} files, {bytes} bytes into {}: {work}", out.display());
+            if let Some(change) = site.next_change() {
+                say!("The next page goes live or expires at {change}; build again then.");
+            }
+        }
     }
     // The process ends here, and giving back the memory of many pages piece by piece takes its time.
     std::mem::forget(site);
     Ok(())
+}
+
+/// What a program reads of a build without mistakes.
+#[derive(Serialize)]
+struct Built {
+    diagnostics: [Diagnostic; 0],
+    summary: Summary,
+    files: usize,
+    bytes: u64,
+    next_change: Option<Timestamp>,
+}
+
+/// Says a document on standard output.
+pub(super) fn say_json(document: &impl Serialize) {
+    let text = serde_json::to_string_pretty(document).expect("texts and numbers are written as JSON without fail");
+    say!("{text}");
 }
 
 /// Refuses to build over what the site is made from, or into the hub's state.
@@ -140,8 +165,8 @@ pub(super) fn configuration(named: &Path, site: &Path) -> anyhow::Result<Option<
     Ok(None)
 }
 
-pub(super) fn load(arguments: &SiteArguments) -> anyhow::Result<Site> {
-    Ok(report(Site::load(&arguments.site, &themes(arguments)), arguments.format)?.at(Timestamp::now()))
+pub(super) fn load(arguments: &SiteArguments, running: &Running) -> Result<Site, Report> {
+    Ok(Site::load_told(&arguments.site, &themes(arguments), running.progress())?.at(Timestamp::now()))
 }
 
 fn themes(arguments: &SiteArguments) -> PathBuf {
@@ -158,14 +183,15 @@ pub(super) fn report<T>(result: Result<T, Report>, format: Format) -> anyhow::Re
     result.map_err(|report| match format {
         Format::Text => report.into(),
         Format::Json => {
-            say!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+            say_json(&report);
             anyhow::anyhow!("the site has mistakes; they stand on standard output")
         }
     })
 }
 
-fn load_site(hub: &Hub) -> anyhow::Result<Site> {
-    Ok(Site::load(&hub.config.site, &hub.config.themes)?.at(Timestamp::now()))
+fn load_site(hub: &Hub, running: &Running) -> anyhow::Result<Site> {
+    let (site, themes) = (&hub.config.site, &hub.config.themes);
+    Ok(Site::load_told(site, themes, running.progress())?.at(Timestamp::now()))
 }
 
 /// Watches the site and its themes; a message comes after each change.
@@ -190,8 +216,8 @@ pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
     // One future for all rounds: a signal that comes while pages are built is not lost.
     let mut ended = pin!(told_to_end());
     loop {
-        match tokio::task::block_in_place(|| anyhow::Ok(server.show(&load_site(&hub)?)?)) {
-            Ok(Some(files)) => say!("{files} files are served."),
+        match tokio::task::block_in_place(|| show(&server, &hub)) {
+            Ok(Some((files, work))) => say!("{work}; {files} files are served."),
             Ok(None) => {}
             Err(error) => terminal::complain(error.as_ref()),
         }
@@ -205,6 +231,13 @@ pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
     }
     server.stop().await;
     Ok(())
+}
+
+/// Builds the site and serves it. How many files are served, and what it took, if that changed anything.
+fn show(server: &Server, hub: &Hub) -> anyhow::Result<Option<(usize, String)>> {
+    let running = Running::begin();
+    let files = server.show(&load_site(hub, &running)?)?;
+    Ok(files.map(|files| (files, running.end(files).work())))
 }
 
 /// Publishes now, again after each change, and again to partners that could not be reached, until the process is told
@@ -275,12 +308,14 @@ struct Round {
 }
 
 async fn publish_once(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<Round> {
-    let site = tokio::task::block_in_place(|| load_site(hub))?;
+    let running = Running::begin();
+    let site = tokio::task::block_in_place(|| load_site(hub, &running))?;
     let outcomes = hub.publish(&site, only, rejected).await?;
+    let work = running.end(0).work();
     if outcomes.is_empty() {
         say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
     }
-    let mut round = Round::default();
+    let (partners, mut round) = (outcomes.len(), Round::default());
     for (partner, outcome) in outcomes {
         match outcome {
             Ok(outcome) => say!("{partner}: {}", describe(&outcome)),
@@ -293,6 +328,9 @@ async fn publish_once(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow:
                 }
             }
         }
+    }
+    if partners > 0 {
+        say!("{partners} {}: {work}", if partners == 1 { "partner" } else { "partners" });
     }
     Ok(round)
 }
