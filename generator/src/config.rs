@@ -113,6 +113,8 @@ pub(crate) enum FeedKind {
     Atom,
     /// RSS 2.0, `rss.xml`.
     Rss,
+    /// JSON Feed 1.1, `feed.json`.
+    Json,
 }
 
 struct FeedsVisitor;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
-use tieup_protocol::index::IndexedPage;
+use tieup_protocol::index::{Discovery, IndexedPage};
 use tieup_protocol::path::SitePath;
 
 use crate::anchors::slug;
@@ -342,6 +342,7 @@ impl Draft {
             is_derived: false,
             extra: if front.extra.is_empty() { Value::Null } else { Value::Object(front.extra.clone()) },
             data: self.record.as_ref().map_or(Value::Null, |record| record.entry.data.clone()),
+            discovery: Discovery { noindex: front.noindex == Some(true), ..Discovery::default() },
         }
     }
 
@@ -407,6 +408,7 @@ impl Draft {
             is_derived: false,
             extra: Value::Null,
             data: entry.clone(),
+            discovery: Discovery { noindex: self.front.noindex == Some(true), ..Discovery::default() },
         };
         let order = (self.found.path.clone(), number + 1);
         let (kind, template, source) = (PageKind::Single, choice, self.origin.own.clone());

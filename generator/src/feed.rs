@@ -1,4 +1,4 @@
-//! The feeds of a site, a section or a term: Atom (RFC 4287) and RSS 2.0.
+//! The feeds of a site, a section or a term: Atom (RFC 4287) and RSS 2.0; JSON Feed has a file of its own.
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
@@ -7,6 +7,8 @@ use jiff::civil::Date;
 use tieup_protocol::path::SitePath;
 
 use crate::config::{FeedKind, SiteConfig};
+use crate::json_feed::json_feed;
+use crate::page::Page;
 use crate::url;
 use crate::view::{Node, View};
 use crate::xml::escape;
@@ -20,6 +22,7 @@ impl FeedKind {
         match self {
             Self::Atom => "application/atom+xml",
             Self::Rss => "application/rss+xml",
+            Self::Json => "application/feed+json",
         }
     }
 }
@@ -29,6 +32,7 @@ pub(crate) fn path(page: &SitePath, kind: FeedKind) -> SitePath {
     let name = match kind {
         FeedKind::Atom => "atom.xml",
         FeedKind::Rss => "rss.xml",
+        FeedKind::Json => "feed.json",
     };
     format!("{}{name}", page.with_slash()).parse().expect("a page's path and one more segment is a path")
 }
@@ -42,16 +46,59 @@ pub(crate) fn feed(view: &View, at: usize, kind: FeedKind) -> Vec<u8> {
     let written = match kind {
         FeedKind::Atom => atom(view.config(), node, &entries),
         FeedKind::Rss => rss(view.config(), node, &entries),
+        FeedKind::Json => Ok(json(view.config(), node, &entries)),
     };
     written.expect("writing into a String cannot fail").into_bytes()
 }
 
 /// What a feed is called: the site's title, with the section's in front where it is of a section.
-fn title(config: &SiteConfig, node: &Node) -> String {
+pub(crate) fn title(config: &SiteConfig, node: &Node) -> String {
     if config.home(&node.entry.lang) == node.entry.path {
-        return escape(&config.title);
+        return config.title.clone();
     }
-    format!("{} | {}", escape(&node.entry.title), escape(&config.title))
+    format!("{} | {}", node.entry.title, config.title)
+}
+
+/// The text of a page as a feed carries it: read far from the site, its addresses are whole.
+pub(crate) fn content(config: &SiteConfig, page: &Page) -> String {
+    let html = &page.body.html;
+    let base = config.base_url.trim_end_matches('/');
+    let mut whole = String::with_capacity(html.len());
+    let mut done = 0;
+    for (at, _) in html.match_indices("=\"/") {
+        let value = at + "=\"".len();
+        if value < done || !in_tag(&html[..at]) {
+            continue;
+        }
+        whole.push_str(&html[done..value]);
+        done = value;
+        if [" href", " src", " poster"].iter().any(|name| html[..at].ends_with(name)) {
+            whole.push_str(prefix(&html[value..], base));
+        } else if html[..at].ends_with(" srcset") {
+            let end = html[value..].find('"').map_or(html.len(), |length| value + length);
+            let candidates = html[value..end].split(',').map(str::trim);
+            let candidates = candidates.map(|candidate| format!("{}{candidate}", prefix(candidate, base)));
+            whole.push_str(&candidates.collect::<Vec<_>>().join(", "));
+            done = end;
+        }
+    }
+    whole.push_str(&html[done..]);
+    whole
+}
+
+/// What stands before an address to make it whole: `base`, where it begins at the site's root.
+fn prefix<'a>(address: &str, base: &'a str) -> &'a str {
+    if address.starts_with('/') && !address.starts_with("//") { base } else { "" }
+}
+
+/// Whether what follows `html` stands inside a tag. Text never holds a bare `<`.
+fn in_tag(html: &str) -> bool {
+    html.rfind(['<', '>']).is_some_and(|last| html[last..].starts_with('<'))
+}
+
+fn json(config: &SiteConfig, node: &Node, entries: &[&Node]) -> String {
+    let own = config.permalink(&path(&node.entry.path, FeedKind::Json));
+    json_feed(config, node, entries, &title(config, node), &own)
 }
 
 fn rss(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, std::fmt::Error> {
@@ -62,7 +109,7 @@ fn rss(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, st
          <rss version=\"2.0\" xmlns:atom=\"http://www.w3.org/2005/Atom\"><channel>\n\
          <title>{title}</title>\n<link>{page}</link>\n<description>{description}</description>\n\
          <language>{lang}</language>\n<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{own}\"/>\n",
-        title = title(config, node),
+        title = escape(&title(config, node)),
         page = escape(&config.permalink(&node.entry.path)),
         description = escape(description),
         lang = escape(&node.entry.lang),
@@ -71,10 +118,10 @@ fn rss(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, st
         let entry = &node.entry;
         let address = escape(&config.permalink(&entry.path));
         let published = entry.date.unwrap_or(Date::ZERO).strftime("%a, %d %b %Y 00:00:00 +0000");
-        let content = node.own.as_ref().map(|page| page.body.html.as_str());
-        let content = content.or(entry.description.as_deref()).unwrap_or_default();
+        let content = node.own.as_ref().map(|page| content(config, page));
+        let content = content.or_else(|| entry.description.clone()).unwrap_or_default();
         writeln!(feed, "<item><title>{}</title><link>{address}</link><guid>{address}</guid>", escape(&entry.title))?;
-        writeln!(feed, "<pubDate>{published}</pubDate><description>{}</description></item>", escape(content))?;
+        writeln!(feed, "<pubDate>{published}</pubDate><description>{}</description></item>", escape(&content))?;
     }
     feed.push_str("</channel></rss>\n");
     Ok(feed)
@@ -93,7 +140,7 @@ fn atom(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, s
          <link rel=\"alternate\" type=\"text/html\" href=\"{page}\"/>\n",
         lang = escape(&node.entry.lang),
         base = escape(&config.base_url),
-        title = title(config, node),
+        title = escape(&title(config, node)),
         site = escape(&config.title),
         page = escape(&config.permalink(&node.entry.path)),
     );
@@ -116,7 +163,7 @@ fn write_entry(feed: &mut String, node: &Node, config: &SiteConfig) -> std::fmt:
         writeln!(feed, "<summary>{}</summary>", escape(description))?;
     }
     if let Some(page) = &node.own {
-        writeln!(feed, "<content type=\"html\">{}</content>", escape(&page.body.html))?;
+        writeln!(feed, "<content type=\"html\">{}</content>", escape(&content(config, page)))?;
     }
     writeln!(feed, "</entry>")
 }

@@ -39,6 +39,8 @@ pub(crate) struct FrontMatter {
     pub(crate) expires: Option<Moment>,
     /// Whether the page is left out.
     pub(crate) draft: Option<bool>,
+    /// Whether search engines are asked to leave the page out.
+    pub(crate) noindex: Option<bool>,
     /// What replaces the last segment of the path.
     pub(crate) slug: Option<String>,
     /// What replaces the whole path.
@@ -83,6 +85,7 @@ pub(crate) struct Cascade {
     #[serde(default, deserialize_with = "moment")]
     expires: Option<Moment>,
     draft: Option<bool>,
+    noindex: Option<bool>,
     weight: Option<i64>,
     /// Terms for pages that name none of that taxonomy.
     #[serde(default)]
@@ -285,6 +288,7 @@ impl FrontMatter {
         self.publish = self.publish.or(cascade.publish);
         self.expires = self.expires.or(cascade.expires);
         self.draft = self.draft.or(cascade.draft);
+        self.noindex = self.noindex.or(cascade.noindex);
         self.weight = self.weight.or(cascade.weight);
         for (taxonomy, terms) in &cascade.taxonomies {
             self.taxonomies.entry(taxonomy.clone()).or_insert_with(|| terms.clone());

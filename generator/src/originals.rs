@@ -21,13 +21,14 @@ use crate::page::Source;
 use crate::progress::Progress;
 use crate::site::{report, unknown_slot};
 use crate::source::{files_below, read_text, shown};
+use crate::spanning::is_spanning;
 use crate::statics;
 use crate::theme::Framework;
 
 /// A partner's original pages and what fills its slots.
 #[derive(Clone, Debug, Default)]
 pub struct Originals {
-    /// The original pages and files, with `404.html`, but without a sitemap and without the theme's files.
+    /// The original pages and files, with `404.html`, but without the sitemap and `robots.txt`, and without the theme's files.
     pub output: Output,
     /// What fills each slot, as HTML.
     pub slots: BTreeMap<String, Vec<u8>>,
@@ -60,8 +61,8 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     let fills = load_fills(&dir.join("slots"), framework, &content, &config, &mut problems);
     Report::check(problems)?;
 
-    let elsewhere = |path: &SitePath| match path.as_str() {
-        "/sitemap.xml" => Known::Exists,
+    let elsewhere = |path: &SitePath| match path {
+        path if is_spanning(path) => Known::Exists,
         _ if !path.is_page() && !inherited.is_empty() => Known::Perhaps,
         _ => Known::No,
     };

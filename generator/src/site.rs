@@ -24,8 +24,8 @@ use crate::overrides::Overrides;
 use crate::page::Page;
 use crate::progress::Progress;
 use crate::schedule::Stage;
-use crate::sitemap::sitemap;
 use crate::source::{read_text, shown};
+use crate::spanning::{is_spanning, spanning};
 use crate::statics;
 use crate::theme::Framework;
 use crate::variation::overlay;
@@ -164,15 +164,15 @@ impl Site {
             partner: None,
             progress: &self.progress,
             elsewhere: &|path| {
-                if path == &sitemap_path() { Known::Exists } else { self.scheduled(&[&self.content], path) }
+                if is_spanning(path) { Known::Exists } else { self.scheduled(&[&self.content], path) }
             },
         };
         let index = build.run_into(sink).map_err(report)?;
-        if !self.statics.contains_key(&sitemap_path()) {
-            let bytes = sitemap(self.base_url(), index.iter()).into();
-            let (media_type, source) = (media_type(&sitemap_path()), self.config.file.clone());
-            let file = OutputFile { bytes, kind: EntryKind::Asset, media_type, slots: Vec::new(), source };
-            sink(sitemap_path(), file);
+        for (path, bytes) in spanning(self.base_url(), index.iter(), &|path| self.statics.contains_key(path)) {
+            let (media_type, source) = (media_type(&path), self.config.file.clone());
+            let file =
+                OutputFile { bytes: bytes.into(), kind: EntryKind::Asset, media_type, slots: Vec::new(), source };
+            sink(path, file);
         }
         Ok(index)
     }
@@ -232,7 +232,7 @@ impl Site {
         statics.retain(|path, _| mains(path));
         let elsewhere = |path: &SitePath| match path {
             path if !mains(path) => Known::Perhaps,
-            path if *path == sitemap_path() => Known::Exists,
+            path if is_spanning(path) => Known::Exists,
             _ => self.scheduled(&[&partner.variations, &self.content], path),
         };
         let framework = self.framework(theme);
@@ -251,7 +251,7 @@ impl Site {
         let mut output = build.run().map_err(report)?;
         output.files.retain(|path, file| file.kind == EntryKind::Layout || mains(path));
         output.index.retain(|page| mains(&page.path));
-        output.files.remove(&sitemap_path());
+        output.files.retain(|path, _| !is_spanning(path));
         Ok(ReleaseOutput { output, theme: theme.to_owned(), framework: framework.with_data(&self.data) })
     }
 
@@ -368,10 +368,6 @@ fn partner_folders(partners: &Path, problems: &mut Vec<Diagnostic>) -> Vec<SiteI
     }
     folders.sort();
     folders
-}
-
-fn sitemap_path() -> SitePath {
-    "/sitemap.xml".parse().expect("a constant path that a test holds")
 }
 
 /// The problems of a build as a report; a build that fails names at least one.

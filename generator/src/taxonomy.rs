@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tieup_protocol::diagnostic::Diagnostic;
-use tieup_protocol::index::IndexedPage;
+use tieup_protocol::index::{Discovery, IndexedPage};
 use tieup_protocol::path::SitePath;
 
 use crate::anchors::slug;
@@ -139,6 +139,7 @@ fn derived(path: &SitePath, section: &SitePath, title: String, kind: PageKind, o
         is_derived: true,
         extra: Value::Null,
         data: Value::Null,
+        discovery: Discovery::default(),
     };
     Arc::new(Page {
         entry,

@@ -16,7 +16,7 @@ use crate::page::{Page, PageKind, Place};
 use crate::pager::Pager;
 use crate::source::{scrub, scrub_text};
 use crate::taxonomy::Grouping;
-use crate::{menu, parallel, toc};
+use crate::{discovery, menu, parallel, toc};
 
 /// With more pages than this, a path that does not exist is not compared with all of them.
 const MAX_SUGGESTIONS: usize = 2_000;
@@ -306,8 +306,8 @@ impl View {
             node.entry.is_derived || (node.parent.is_none() && !node.entry.is_section)
         };
         order.extend((0..self.nodes.len()).filter(loose));
-        let own = order.into_iter().map(|at| &self.nodes[at]).filter(|node| node.own.is_some());
-        own.map(|node| node.entry.clone()).collect()
+        let own = order.into_iter().filter(|at| self.nodes[*at].own.is_some());
+        own.map(|at| discovery::indexed(self, at)).collect()
     }
 
     fn find_parents(&mut self) {
@@ -433,11 +433,16 @@ impl View {
     }
 
     fn translations_of(&self, at: usize) -> Vec<Value> {
+        self.translated(at).into_iter().map(|other| self.translation(other)).collect()
+    }
+
+    /// Page `at` in the other languages, in the order of the site's languages.
+    pub(crate) fn translated(&self, at: usize) -> Vec<usize> {
         let stem = self.nodes[at].own.as_ref().map(|page| &page.stem);
         let Some(group) = stem.and_then(|stem| self.translations.get(stem)) else { return Vec::new() };
         let in_language =
             |code: &str| group.iter().find(|other| **other != at && self.nodes[**other].entry.lang == code);
-        self.config.codes().filter_map(in_language).map(|other| self.translation(*other)).collect()
+        self.config.codes().filter_map(in_language).copied().collect()
     }
 
     fn translation(&self, at: usize) -> Value {

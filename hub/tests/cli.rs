@@ -207,18 +207,21 @@ fn init_leaves_a_site_that_is_there_alone() {
 fn build_writes_a_tree_and_takes_away_what_it_no_longer_makes() {
     let folder = Folder::with_site();
     let told = folder.run(&["build"]).done();
-    assert!(told.starts_with("Built 2 pages, 4 files, ") && told.ends_with(" s\n"), "{told}");
+    assert!(told.starts_with("Built 2 pages, 5 files, ") && told.ends_with(" s\n"), "{told}");
     assert!(told.contains(" bytes into public: 2 rendered, 0 cached, "), "{told}");
     let tree = |folder: &Folder| -> Vec<String> {
         folder.files().into_keys().filter_map(|file| Some(file.strip_prefix("public/")?.to_owned())).collect()
     };
-    assert_eq!(tree(&folder), [".tieup-files", "404.html", "about/index.html", "index.html", "sitemap.xml"]);
+    assert_eq!(
+        tree(&folder),
+        [".tieup-files", "404.html", "about/index.html", "index.html", "robots.txt", "sitemap.xml"]
+    );
     let home = fs::read_to_string(folder.path("public/index.html")).unwrap();
     assert_eq!(home, "<h1>Lamps</h1><p>Mended and new.</p>\n");
     folder.write("public/mine.txt", "not made by tieup");
     fs::remove_file(folder.path("content/about.md")).unwrap();
     folder.run(&["build"]).done();
-    assert_eq!(tree(&folder), [".tieup-files", "404.html", "index.html", "mine.txt", "sitemap.xml"]);
+    assert_eq!(tree(&folder), [".tieup-files", "404.html", "index.html", "mine.txt", "robots.txt", "sitemap.xml"]);
     folder.run(&["build", "--site", ".", "--themes", "themes", "--out", "else/where", "--no-cache"]).done();
     assert!(folder.path("else/where/index.html").is_file());
 }

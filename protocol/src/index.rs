@@ -44,4 +44,39 @@ pub struct IndexedPage {
     /// The record it was made from, for pages from data.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub data: serde_json::Value,
+    /// What search engines are told of it.
+    #[serde(default, skip_serializing_if = "Discovery::is_empty")]
+    pub discovery: Discovery,
+}
+
+/// What search engines are told of a page beyond its address and its days.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discovery {
+    /// Whether it asks not to be found by searching.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noindex: bool,
+    /// The pictures in its text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<SitePath>,
+    /// The page in each of its languages, its own included; empty where there is one alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternates: Vec<Alternate>,
+}
+
+/// A page in one language.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alternate {
+    /// The language, as a BCP 47 tag; `x-default` for readers of none of the site's languages.
+    pub lang: String,
+    /// Where the page stands.
+    pub path: SitePath,
+}
+
+impl Discovery {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{Framework, Originals, OutputFile, build_originals, fill_slots, sitemap};
+use tieup_generator::{Framework, Originals, OutputFile, build_originals, fill_slots, media_type, spanning};
 use tieup_protocol::contract::{Contract, MeterClass, Owner};
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::index::IndexedPage;
@@ -25,9 +25,6 @@ const NOT_FOUND: &str = "/404.html";
 
 /// The template it is made from.
 const NOT_FOUND_TEMPLATE: &str = "templates/404.html";
-
-/// The sitemap, derived from both indexes.
-const SITEMAP: &str = "/sitemap.xml";
 
 /// One path of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,10 +100,11 @@ impl Candidate {
                 files.insert(path.clone(), merged?);
             }
         }
-        let spanning = sitemap(&originals.base_url, joined(&files, &inherited, &originals.output.index));
-        if let Some(path) = static_path(SITEMAP) {
-            let file = merge.derived(&spanning, "application/xml")?;
-            files.entry(path).or_insert(file);
+        let pages = joined(&files, &inherited, &originals.output.index);
+        let spanning = spanning(&originals.base_url, pages, &|path| files.contains_key(path));
+        for (path, bytes) in spanning {
+            let file = merge.derived(&bytes, media_type(&path))?;
+            files.insert(path, file);
         }
         merge.batch.sync()?;
         Ok(Self { base_url: originals.base_url, files })

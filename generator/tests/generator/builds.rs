@@ -39,6 +39,7 @@ fn files_become_paths() {
             "/folder/",
             "/named/",
             "/no-section/page/",
+            "/robots.txt",
             "/sitemap.xml",
             "/somewhere/else/",
             "/stories/",

@@ -5,6 +5,8 @@
 mod assets;
 mod builds;
 mod content;
+mod feeds;
+mod metadata;
 mod overrides;
 mod problems;
 mod sites;
