@@ -14,3 +14,4 @@ pub mod server;
 pub mod signing;
 pub mod starter;
 pub mod statements;
+pub mod waking;

@@ -25,6 +25,7 @@ use crate::partners::{Hub, HubError};
 use crate::publish::{Outcome, PublishError, Rejected};
 use crate::server::Server;
 use crate::starter;
+use crate::waking;
 
 /// Where a new hub keeps its state.
 const STATE: &str = ".tieup";
@@ -209,52 +210,65 @@ pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
     let bind =
         async |address: &str| TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"));
     let (join, public) = (bind(&hub.config.join).await?, bind(&hub.config.public).await?);
+    let (joins, shown) = (join.local_addr()?, public.local_addr()?);
     let hub = Arc::new(hub);
     let server = Server::start(&hub, join, public)?;
     let (_watch, mut changes) = watch_site(&hub.config)?;
-    say!("Serving the main site on http://{}/; partners join on {}.", hub.config.public, hub.config.join);
+    say!("Serving the main site on http://{shown}/; partners join on {joins}.");
     // One future for all rounds: a signal that comes while pages are built is not lost.
     let mut ended = pin!(told_to_end());
     loop {
-        match tokio::task::block_in_place(|| show(&server, &hub)) {
-            Ok(Some((files, work))) => say!("{work}; {files} files are served."),
-            Ok(None) => {}
-            Err(error) => terminal::complain(error.as_ref()),
-        }
+        let next_change = tokio::task::block_in_place(|| show(&server, &hub));
         tokio::select! {
             ended = ended.as_mut() => {
                 ended?;
                 break;
             }
             Some(()) = changes.recv() => {}
+            () = waking::reached(next_change, Timestamp::now) => {}
         }
     }
     server.stop().await;
     Ok(())
 }
 
-/// Builds the site and serves it. How many files are served, and what it took, if that changed anything.
-fn show(server: &Server, hub: &Hub) -> anyhow::Result<Option<(usize, String)>> {
+/// Serves the site as it stands now, tells how it went, and gives the instant at which it changes by itself.
+fn show(server: &Server, hub: &Hub) -> Option<Timestamp> {
     let running = Running::begin();
-    let files = server.show(&load_site(hub, &running)?)?;
-    Ok(files.map(|files| (files, running.end(files).work())))
+    let site = load_site(hub, &running).inspect_err(|error| terminal::complain(error.as_ref())).ok()?;
+    match server.show(&site) {
+        Ok(Some(files)) => say!("{}; {files} files are served.", running.end(files).work()),
+        Ok(None) => {}
+        Err(error) => terminal::complain(&error),
+    }
+    site.next_change()
 }
 
-/// Publishes now, again after each change, and again to partners that could not be reached, until the process is told
-/// to end.
+/// Publishes now, again after each change and when a page goes live or expires, and again to partners that could not
+/// be reached, until the process is told to end.
 pub(super) async fn publish_on_change(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<()> {
     let (_watch, mut changes) = watch_site(&hub.config)?;
     let mut ended = pin!(told_to_end());
-    let mut unreached = publish_and_tell(hub, only, rejected).await;
+    let mut due = publish_and_tell(hub, only, rejected).await;
     loop {
         tokio::select! {
             ended = ended.as_mut() => return Ok(ended?),
-            Some(()) = changes.recv() => unreached = publish_and_tell(hub, only, rejected).await,
-            () = tokio::time::sleep(RETRY), if !unreached.is_empty() => {
-                unreached = publish_again(hub, unreached, rejected).await;
+            Some(()) = changes.recv() => due = publish_and_tell(hub, only, rejected).await,
+            () = waking::reached(due.next_change, Timestamp::now) => due = publish_and_tell(hub, only, rejected).await,
+            () = tokio::time::sleep(RETRY), if !due.unreached.is_empty() => {
+                due.unreached = publish_again(hub, due.unreached, rejected).await;
             }
         }
     }
+}
+
+/// Why to publish once more, though nobody changes the site.
+#[derive(Default)]
+struct Due {
+    /// Partners that could not be reached.
+    unreached: Vec<SiteId>,
+    /// When a page goes live or expires.
+    next_change: Option<Timestamp>,
 }
 
 /// Publishes to those of `waiting` that answer again; the others are given back.
@@ -270,30 +284,39 @@ async fn publish_again(hub: &Hub, waiting: Vec<SiteId>, rejected: Rejected) -> V
         if answers { answering.push(id) } else { silent.push(id) }
     }
     if !answering.is_empty() {
-        silent.extend(publish_and_tell(hub, &answering, rejected).await);
+        silent.extend(publish_and_tell(hub, &answering, rejected).await.unreached);
     }
     silent
 }
 
-/// Publishes, tells how it went, and gives the partners that could not be reached.
-async fn publish_and_tell(hub: &Hub, only: &[SiteId], rejected: Rejected) -> Vec<SiteId> {
-    match publish_once(hub, only, rejected).await {
-        Ok(round) => {
-            for partner in &round.unreached {
-                say!("{partner}: could not be reached; trying again every {} s until it is.", RETRY.as_secs());
-            }
-            round.unreached
+/// Publishes, tells how it went, and says why to publish again.
+async fn publish_and_tell(hub: &Hub, only: &[SiteId], rejected: Rejected) -> Due {
+    let running = Running::begin();
+    let site = match tokio::task::block_in_place(|| load_site(hub, &running)) {
+        Ok(site) => site,
+        Err(error) => {
+            terminal::complain(error.as_ref());
+            return Due::default();
         }
+    };
+    let unreached = match publish_once(hub, running, &site, only, rejected).await {
+        Ok(round) => round.unreached,
         Err(error) => {
             terminal::complain(error.as_ref());
             Vec::new()
         }
+    };
+    for partner in &unreached {
+        say!("{partner}: could not be reached; trying again every {} s until it is.", RETRY.as_secs());
     }
+    Due { unreached, next_change: site.next_change() }
 }
 
 /// Publishes to the partners in `only`, or to all.
 pub(super) async fn publish(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<()> {
-    let failed = publish_once(hub, only, rejected).await?.failed;
+    let running = Running::begin();
+    let site = tokio::task::block_in_place(|| load_site(hub, &running))?;
+    let failed = publish_once(hub, running, &site, only, rejected).await?.failed;
     if failed > 0 {
         bail!("{failed} of the partners did not get the release; their sites are as they were");
     }
@@ -307,10 +330,14 @@ struct Round {
     unreached: Vec<SiteId>,
 }
 
-async fn publish_once(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<Round> {
-    let running = Running::begin();
-    let site = tokio::task::block_in_place(|| load_site(hub, &running))?;
-    let outcomes = hub.publish(&site, only, rejected).await?;
+async fn publish_once(
+    hub: &Hub,
+    running: Running,
+    site: &Site,
+    only: &[SiteId],
+    rejected: Rejected,
+) -> anyhow::Result<Round> {
+    let outcomes = hub.publish(site, only, rejected).await?;
     let work = running.end(0).work();
     if outcomes.is_empty() {
         say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
