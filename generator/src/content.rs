@@ -20,6 +20,7 @@ use crate::parallel;
 use crate::permalink::NoPath;
 use crate::progress::{Progress, Step};
 use crate::schedule::{Life, Moment};
+use crate::shown::Drafts;
 use crate::source::{Found, files_below, shown};
 use crate::variation::{self, Beneath, Order, Origin, Written};
 
@@ -38,6 +39,21 @@ pub(crate) struct Content {
     folder: Option<PathBuf>,
     /// Pages of the content beneath that are taken away.
     pub(crate) hidden: BTreeSet<Order>,
+}
+
+/// What a content folder is read with.
+pub(crate) struct Reading<'a> {
+    /// The site.
+    pub(crate) config: &'a SiteConfig,
+    /// Its data, of which pages may be made.
+    pub(crate) data: &'a Data,
+    /// The content that this one lies over, if any: its folders give this one's their paths, and links may lead to its
+    /// files.
+    pub(crate) beneath: &'a Content,
+    /// Whether drafts are left out, or are pages whose life says so.
+    pub(crate) drafts: Drafts,
+    /// What is told how far it is.
+    pub(crate) progress: &'a Progress,
 }
 
 /// A section's cascade and the file that says it.
@@ -71,16 +87,9 @@ struct Name {
 }
 
 impl Content {
-    /// Reads a content folder. `beneath` is the content that this one lies over, if any: its folders give this one's
-    /// their paths, and links may lead to its files.
-    pub(crate) fn load(
-        folder: &Path,
-        config: &SiteConfig,
-        data: &Data,
-        beneath: &Self,
-        progress: &Progress,
-        problems: &mut Vec<Diagnostic>,
-    ) -> Self {
+    /// Reads a content folder.
+    pub(crate) fn load(folder: &Path, reading: &Reading<'_>, problems: &mut Vec<Diagnostic>) -> Self {
+        let Reading { config, data, beneath, drafts: drafts_shown, progress } = *reading;
         let found = files_below(folder, problems);
         progress.begin(Step::Reading, found.len());
         let read = parallel::map(&found, |found| Draft::read(found, config, beneath.as_beneath()));
@@ -94,8 +103,10 @@ impl Content {
         let (folders, cascades) = (beneath.folders.clone(), beneath.cascades.clone());
         let mut content = Self { folders, cascades, folder: Some(folder.to_owned()), ..Self::default() };
         content.cascade(&mut drafts);
-        content.hide(&drafts, beneath);
-        drafts.retain(|draft| draft.front.draft != Some(true));
+        if drafts_shown == Drafts::LeftOut {
+            content.hide(&drafts, beneath);
+            drafts.retain(|draft| draft.front.draft != Some(true));
+        }
         for draft in &drafts {
             draft.check_terms(config, problems);
         }
@@ -276,7 +287,8 @@ impl Draft {
 
     fn life(&self, config: &SiteConfig) -> Life {
         let instant = |moment: Option<Moment>| moment.and_then(|moment| moment.instant(&config.zone));
-        Life { publish: instant(self.front.publish), expires: instant(self.front.expires) }
+        let draft = self.front.draft == Some(true);
+        Life { draft, publish: instant(self.front.publish), expires: instant(self.front.expires) }
     }
 
     /// Every taxonomy that is named must be one of the site's, and every term must give a path.

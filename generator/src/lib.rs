@@ -1,8 +1,8 @@
 //! Content, theme and contract become a release.
 //!
 //! [`Site`] is a main site as it stands on disk; from it come the main site's own tree and each partner's release.
-//! [`build_originals`] renders a partner's own pages inside the framework that came with its release. The crate reads
-//! files and never writes one: what it makes are bytes by path, in an [`Output`]. It reads no clock, so that equal
+//! [`build_originals`] renders a partner's own pages inside the framework that came with its release. A [`Workbench`]
+//! holds a site for somebody who works on it. The crate reads files and never writes one: what it makes are bytes by path, in an [`Output`]. It reads no clock, so that equal
 //! sources make equal bytes.
 
 mod anchors;
@@ -31,7 +31,9 @@ mod picture;
 mod plan;
 mod progress;
 mod redirect;
+mod sample;
 mod schedule;
+mod shown;
 mod site;
 mod sitemap;
 mod slots;
@@ -47,13 +49,16 @@ mod url;
 mod variation;
 mod view;
 mod watch;
+mod workbench;
 mod xml;
 
 pub use originals::{Originals, build_originals};
 pub use output::{Output, OutputFile, Sink, media_type};
 pub use progress::{Progress, Stand, Step};
+pub use shown::{Drafts, Future, Shown};
 pub use site::{ReleaseOutput, Site};
 pub use slots::fill_slots;
 pub use spanning::spanning;
 pub use theme::{Framework, THEME_API};
 pub use watch::Watch;
+pub use workbench::{Audience, Effect, Mark, Refreshed, Workbench};

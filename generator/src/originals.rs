@@ -11,7 +11,7 @@ use tieup_protocol::path::SitePath;
 use crate::assets::fingerprint;
 use crate::build::Build;
 use crate::config::SiteConfig;
-use crate::content::Content;
+use crate::content::{Content, Reading};
 use crate::data::Data;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body};
@@ -19,6 +19,7 @@ use crate::output::Output;
 use crate::overrides::Overrides;
 use crate::page::Source;
 use crate::progress::Progress;
+use crate::shown::Drafts;
 use crate::site::{report, unknown_slot};
 use crate::source::{files_below, read_text, shown};
 use crate::spanning::is_spanning;
@@ -51,8 +52,10 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     let framework_files = framework.files().iter();
     let given = Data::from_files(framework_files, &mut problems);
     let data = Data::load(&dir.join("data"), &mut problems);
-    let progress = Progress::default();
-    let content = Content::load(&dir.join("content"), &config, &data, &Content::default(), &progress, &mut problems);
+    let (none, progress) = (Content::default(), Progress::default());
+    let reading =
+        Reading { config: &config, data: &data, beneath: &none, drafts: Drafts::LeftOut, progress: &progress };
+    let content = Content::load(&dir.join("content"), &reading, &mut problems);
     let mut statics = statics::load(&dir.join("static"), &mut problems);
     fingerprint::add(&mut statics);
     statics::check_paths(&content.pages, &statics, &mut problems);
@@ -81,8 +84,22 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     };
     let mut output = build.run().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
-    let slots = fills.into_iter().map(|(slot, fill)| (slot, fill.body.html.into_bytes())).collect();
-    Ok(Originals { output, slots, base_url: config.base_url })
+    Ok(Originals { output, slots: html(fills), base_url: config.base_url })
+}
+
+/// What fills each slot by the files in `folder`, as HTML. Links in them are not checked.
+pub(crate) fn read_fills(
+    folder: &Path,
+    framework: &Framework,
+    content: &Content,
+    config: &SiteConfig,
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Vec<u8>> {
+    html(load_fills(folder, framework, content, config, problems))
+}
+
+fn html(fills: BTreeMap<String, Fill>) -> BTreeMap<String, Vec<u8>> {
+    fills.into_iter().map(|(slot, fill)| (slot, fill.body.html.into_bytes())).collect()
 }
 
 /// What fills one slot.

@@ -16,6 +16,8 @@ pub(crate) enum Moment {
 /// From when to when a page is live; the end is the first instant at which it no longer is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Life {
+    /// Whether it is a draft, which no time makes live.
+    pub(crate) draft: bool,
     /// Its first instant.
     pub(crate) publish: Option<Timestamp>,
     /// The first instant after it.
@@ -25,6 +27,8 @@ pub(crate) struct Life {
 /// How a page stands at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// Not meant for visitors yet.
+    Draft,
     /// Not yet published, but at this instant.
     Waits(Timestamp),
     /// Published.
@@ -55,6 +59,7 @@ impl Life {
     /// How the page stands at `now`.
     pub(crate) fn stage(self, now: Timestamp) -> Stage {
         match self {
+            Self { draft: true, .. } => Stage::Draft,
             Self { expires: Some(end), .. } if end <= now => Stage::Over,
             Self { publish: Some(start), .. } if start > now => Stage::Waits(start),
             _ => Stage::Live,
@@ -78,13 +83,14 @@ mod tests {
         let publish = Moment::parse("2026-11-01").unwrap().instant(&zone);
         assert_eq!(publish, Some(at("2026-10-31T15:00:00Z")));
         let expires = Moment::parse("2026-11-02T09:00:00+09:00").unwrap().instant(&zone);
-        let life = Life { publish, expires };
+        let life = Life { publish, expires, draft: false };
         let start = publish.unwrap();
         assert_eq!(life.stage(at("2026-10-31T14:59:59Z")), Stage::Waits(start));
         assert_eq!(life.stage(start), Stage::Live);
         assert_eq!(life.stage(at("2026-11-02T00:00:00Z")), Stage::Over);
         assert_eq!((life.next(Timestamp::MIN), life.next(start)), (publish, expires));
         assert_eq!(life.next(at("2026-11-02T00:00:00Z")), None);
+        assert_eq!(Life { draft: true, ..life }.stage(start), Stage::Draft);
         for bad in ["2026-02-30", "tomorrow", "2026-11-01T09:00:00", ""] {
             assert_eq!(Moment::parse(bad), None, "{bad}");
         }

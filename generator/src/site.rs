@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use tieup_protocol::contract::{Contract, Owner, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
 use tieup_protocol::ids::SiteId;
@@ -16,19 +16,23 @@ use tieup_protocol::path::SitePath;
 use crate::assets::fingerprint;
 use crate::build::Build;
 use crate::config::SiteConfig;
-use crate::content::Content;
+use crate::content::{Content, Reading};
 use crate::data::Data;
 use crate::links::Known;
+use crate::originals::read_fills;
 use crate::output::{Output, OutputFile, Sink, media_type};
 use crate::overrides::Overrides;
 use crate::page::Page;
 use crate::progress::Progress;
+use crate::sample;
 use crate::schedule::Stage;
+use crate::shown::{Future, Shown};
 use crate::source::{read_text, shown};
 use crate::spanning::{is_spanning, spanning};
 use crate::statics;
 use crate::theme::Framework;
 use crate::variation::overlay;
+use crate::workbench::Audience;
 
 /// Everything that was read for one main site: parsed, nothing rendered.
 #[derive(Clone, Debug)]
@@ -42,6 +46,7 @@ pub struct Site {
     partners: BTreeMap<SiteId, Partner>,
     now: Timestamp,
     progress: Arc<Progress>,
+    shown: Shown,
 }
 
 /// One partner's folder.
@@ -79,16 +84,28 @@ impl Site {
     /// # Errors
     /// As [`Site::load`].
     pub fn load_told(dir: &Path, themes: &Path, progress: Arc<Progress>) -> Result<Self, Report> {
+        Self::load_showing(dir, themes, Shown::default(), progress)
+    }
+
+    /// The same with pages that visitors do not see, for somebody who works on them.
+    ///
+    /// # Errors
+    /// As [`Site::load`].
+    pub fn load_showing(dir: &Path, themes: &Path, shown: Shown, progress: Arc<Progress>) -> Result<Self, Report> {
         let (config, theme) = SiteConfig::load_main(dir)?;
         let mut problems = Vec::new();
         let data = Data::load(&dir.join("data"), &mut problems);
-        let content =
-            Content::load(&dir.join("content"), &config, &data, &Content::default(), &progress, &mut problems);
+        let none = Content::default();
+        let reading =
+            Reading { config: &config, data: &data, beneath: &none, drafts: shown.drafts, progress: &progress };
+        let content = Content::load(&dir.join("content"), &reading, &mut problems);
         let mut statics = statics::load(&dir.join("static"), &mut problems);
         fingerprint::add(&mut statics);
         statics::check_paths(&content.pages, &statics, &mut problems);
-        let (themes_read, partners, now) = (BTreeMap::new(), BTreeMap::new(), Timestamp::MIN);
-        let mut site = Self { config, theme, themes: themes_read, content, data, statics, partners, now, progress };
+        let (themes_read, now) = (BTreeMap::new(), Timestamp::MIN);
+        let partners = BTreeMap::new();
+        let mut site =
+            Self { config, theme, themes: themes_read, content, data, statics, partners, now, progress, shown };
         for id in partner_folders(&dir.join("partners"), &mut problems) {
             match site.read_partner(&dir.join("partners").join(id.as_str()), &id, &mut problems) {
                 Ok(partner) => drop(site.partners.insert(id, partner)),
@@ -179,7 +196,12 @@ impl Site {
 
     /// The pages of `content` that are live now.
     fn live(&self, content: &Content) -> Vec<Arc<Page>> {
-        let live = content.pages.iter().filter(|page| page.life.stage(self.now) == Stage::Live);
+        let live = content.pages.iter().filter(|page| match page.life.stage(self.now) {
+            // A draft is among the pages only where drafts are shown.
+            Stage::Live | Stage::Draft => true,
+            Stage::Waits(_) => self.shown.future == Future::Shown,
+            Stage::Over => false,
+        });
         live.cloned().collect()
     }
 
@@ -189,7 +211,7 @@ impl Site {
         match pages.find(|page| page.entry.path == *path).map(|page| page.life.stage(self.now)) {
             Some(Stage::Over) => Known::Perhaps,
             Some(Stage::Waits(start)) => Known::From(start),
-            Some(Stage::Live) | None => Known::No,
+            Some(Stage::Live | Stage::Draft) | None => Known::No,
         }
     }
 
@@ -255,6 +277,75 @@ impl Site {
         Ok(ReleaseOutput { output, theme: theme.to_owned(), framework: framework.with_data(&self.data) })
     }
 
+    /// The contract with `partner`.
+    pub(crate) fn contract(&self, partner: &SiteId) -> Option<&Contract> {
+        self.partners.get(partner).map(|partner| &partner.contract)
+    }
+
+    /// What the files in `folder` put into the slots of the partner with this contract.
+    pub(crate) fn read_fills(
+        &self,
+        folder: &Path,
+        contract: &Contract,
+        problems: &mut Vec<Diagnostic>,
+    ) -> BTreeMap<String, Vec<u8>> {
+        let framework = self.framework(self.theme_of(contract));
+        read_fills(folder, framework, &self.content, &self.config, problems)
+    }
+
+    /// The page of main's that stands at `path` for `audience`, whether it is live or not.
+    pub(crate) fn page(&self, audience: &Audience, path: &SitePath) -> Option<&Page> {
+        let variations = match audience {
+            Audience::Main => None,
+            Audience::Partner(id) => Some(self.partners.get(id)?),
+        };
+        if variations.is_some_and(|partner| partner.contract.mounts.owner(path).0 != Owner::Main) {
+            return None;
+        }
+        let pages = variations.into_iter().flat_map(|partner| &partner.variations.pages).chain(&self.content.pages);
+        pages.map(|page| &**page).find(|page| page.entry.path == *path)
+    }
+
+    /// How a page stands now.
+    pub(crate) fn stage(&self, page: &Page) -> Stage {
+        page.life.stage(self.now)
+    }
+
+    /// An instant in the site's time zone.
+    pub(crate) fn local(&self, instant: Timestamp) -> Zoned {
+        instant.to_zoned(self.config.zone.clone())
+    }
+
+    /// A made-up page of a partner's own at `path`, in the frame that it inherits, beside the pages in `inherited`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the theme's templates.
+    pub(crate) fn build_sample(
+        &self,
+        contract: &Contract,
+        path: &SitePath,
+        inherited: &[IndexedPage],
+    ) -> Result<Output, Report> {
+        let config = sample::config(&self.config, &contract.id.partner);
+        let data = match contract.partnership {
+            Partnership::Inherited => self.data.value_under(&Data::default()),
+            Partnership::Framework | Partnership::Link => Data::default().value_under(&Data::default()),
+        };
+        let build = Build {
+            config: &config,
+            framework: self.framework(self.theme_of(contract)),
+            pages: &[sample::page(&config, path)],
+            inherited,
+            texts: &[],
+            statics: &BTreeMap::new(),
+            data,
+            partner: None,
+            elsewhere: &|_| Known::Perhaps,
+            progress: &self.progress,
+        };
+        build.run().map_err(report)
+    }
+
     fn theme_of<'a>(&'a self, contract: &'a Contract) -> &'a str {
         contract.theme.as_deref().unwrap_or(&self.theme)
     }
@@ -278,8 +369,14 @@ impl Site {
                 .at_text(&text, &contract.id.to_string())
                 .help("give both the same name"));
         }
-        let folder = folder.join("content");
-        let variations = Content::load(&folder, &self.config, &self.data, &self.content, &self.progress, problems);
+        let reading = Reading {
+            config: &self.config,
+            data: &self.data,
+            beneath: &self.content,
+            drafts: self.shown.drafts,
+            progress: &self.progress,
+        };
+        let variations = Content::load(&folder.join("content"), &reading, problems);
         statics::check_paths(&variations.pages, &self.statics, problems);
         Ok(Partner { contract, file, text, variations })
     }

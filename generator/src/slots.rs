@@ -16,19 +16,30 @@ const CLOSE: u8 = 3;
 ///
 /// A range outside the page is left alone, so that no manifest can make this panic.
 pub fn fill_slots(bytes: &[u8], slots: &[SlotRange], fills: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    fill_and_find(bytes, slots, fills).0
+}
+
+/// The same, and where the slots are then.
+pub(crate) fn fill_and_find(
+    bytes: &[u8],
+    slots: &[SlotRange],
+    fills: &BTreeMap<String, Vec<u8>>,
+) -> (Vec<u8>, Vec<SlotRange>) {
     let mut filled = Vec::with_capacity(bytes.len());
+    let mut found = Vec::with_capacity(slots.len());
     let mut done = 0;
     for slot in slots {
-        let Some(fill) = fills.get(&slot.name) else { continue };
         let Some((start, end)) = bounds(slot).filter(|(start, end)| *start >= done && *end <= bytes.len()) else {
             continue;
         };
         filled.extend_from_slice(&bytes[done..start]);
+        let fill = fills.get(&slot.name).map_or(&bytes[start..end], Vec::as_slice);
+        found.push(SlotRange { name: slot.name.clone(), at: filled.len() as u64, length: fill.len() as u64 });
         filled.extend_from_slice(fill);
         done = end;
     }
     filled.extend_from_slice(&bytes[done..]);
-    filled
+    (filled, found)
 }
 
 fn bounds(slot: &SlotRange) -> Option<(usize, usize)> {
@@ -92,6 +103,9 @@ mod tests {
         assert_eq!(found, [("nav", 5, 4), ("banner", 18, 0)]);
         let fills = BTreeMap::from([("nav".to_owned(), b"shop".to_vec()), ("banner".to_owned(), b"sale".to_vec())]);
         assert_eq!(fill_slots(&bytes, &slots, &fills), b"<nav>shop</nav><p>sale</p>");
+        let (filled, found) = fill_and_find(&bytes, &slots, &fills);
+        let there = |slot: &SlotRange| bounds(slot).map(|(start, end)| &filled[start..end]).unwrap();
+        assert_eq!(found.iter().map(there).collect::<Vec<_>>(), [b"shop", b"sale"]);
         assert_eq!(fill_slots(&bytes, &slots, &BTreeMap::new()), bytes);
     }
 

@@ -12,3 +12,4 @@ mod problems;
 mod sites;
 mod small;
 mod variations;
+mod workbench;

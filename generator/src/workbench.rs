@@ -1,0 +1,326 @@
+//! A main site held in memory for somebody who works on it, page by page as each audience sees it. Holds mistakes
+//! beside the last good site, and writes nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use jiff::{Timestamp, Zoned};
+use tieup_protocol::contract::{Owner, Partnership};
+use tieup_protocol::diagnostic::Report;
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::index::IndexedPage;
+use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::SitePath;
+
+use crate::output::OutputFile;
+use crate::sample;
+use crate::schedule::Stage;
+use crate::shown::Shown;
+use crate::site::Site;
+use crate::slots::fill_and_find;
+
+/// The folders of a site, beside the themes, and the file that are its sources.
+const SOURCES: [&str; 6] = ["content", "data", "static", "templates", "partners", "site.yaml"];
+
+/// Whose view of the site is meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Audience {
+    /// Visitors of the main site.
+    Main,
+    /// Visitors of a partner's site, with samples in the slots.
+    Partner(SiteId),
+}
+
+/// What a page is besides being live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A draft.
+    Draft,
+    /// Visitors see it from this instant on, given in the site's time zone.
+    LiveFrom(Zoned),
+    /// The partner's own path: a sample stands for what the partner writes there.
+    Sample,
+}
+
+/// What a refresh changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// What whoever looks at a page must fetch again.
+    pub effect: Effect,
+    /// How many pages have other bytes, are new or are gone.
+    pub pages: usize,
+}
+
+/// What whoever looks at a page must fetch again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing, though there may be other mistakes than before.
+    Nothing,
+    /// Style sheets alone.
+    Styles,
+    /// The page.
+    Page,
+}
+
+/// A main site held in memory for somebody who works on it.
+pub struct Workbench {
+    site: PathBuf,
+    themes: PathBuf,
+    shown: Shown,
+    /// The last site that could be read.
+    loaded: Option<Loaded>,
+    /// What kept the newest sources from being read.
+    unread: Option<Report>,
+    racks: BTreeMap<Audience, Rack>,
+}
+
+/// What was read from disk.
+struct Loaded {
+    site: Site,
+    /// The samples in each partner's slots.
+    fills: BTreeMap<SiteId, BTreeMap<String, Vec<u8>>>,
+}
+
+/// The pages of one audience: those of the last build, made when first asked for, over earlier ones.
+#[derive(Default)]
+struct Rack {
+    made: OnceLock<Made>,
+    /// Pages of earlier builds, for as long as the last one has mistakes.
+    earlier: BTreeMap<SitePath, OutputFile>,
+}
+
+/// What one build made.
+#[derive(Default)]
+struct Made {
+    files: BTreeMap<SitePath, OutputFile>,
+    index: Vec<IndexedPage>,
+    mistakes: Option<Report>,
+}
+
+impl Workbench {
+    /// Opens the main site in the folder `site`, with its themes in the folder `themes`, as it stands at `now`.
+    ///
+    /// A site with mistakes is opened too; see [`Workbench::report`].
+    pub fn open(site: &Path, themes: &Path, shown: Shown, now: Timestamp) -> Self {
+        let (site, themes, racks) = (site.to_owned(), themes.to_owned(), BTreeMap::new());
+        let mut bench = Self { site, themes, shown, loaded: None, unread: None, racks };
+        bench.read(now);
+        bench
+    }
+
+    /// Takes up what changed on disk: files below the folders that were opened, named as those were. Without a file
+    /// it looks at everything.
+    ///
+    /// Where the new sources cannot be read, the last good site stays.
+    pub fn refresh(&mut self, changed: &[PathBuf], now: Timestamp) -> Refreshed {
+        let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.is_source(file)).collect();
+        if sources.is_empty() && !changed.is_empty() {
+            return Refreshed { effect: Effect::Nothing, pages: 0 };
+        }
+        let of_styles = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "css");
+        let styles_alone = !sources.is_empty() && sources.iter().all(of_styles);
+        let refreshed = self.read(now);
+        match refreshed.effect {
+            // Every page names its style sheets by their fingerprints; what it says is the same.
+            Effect::Page if styles_alone => Refreshed { effect: Effect::Styles, ..refreshed },
+            _ => refreshed,
+        }
+    }
+
+    /// Shows other pages than before.
+    pub fn show(&mut self, shown: Shown, now: Timestamp) -> Refreshed {
+        self.shown = shown;
+        self.read(now)
+    }
+
+    /// What is shown.
+    pub fn shown(&self) -> Shown {
+        self.shown
+    }
+
+    /// The site's title; none as long as the site could never be read.
+    pub fn title(&self) -> Option<&str> {
+        self.loaded.as_ref().map(|loaded| loaded.site.title())
+    }
+
+    /// The main site, then the partners by name.
+    pub fn audiences(&self) -> Vec<Audience> {
+        let partners = self.loaded.iter().flat_map(|loaded| loaded.site.partners());
+        let partners = partners.map(|contract| Audience::Partner(contract.id.partner.clone()));
+        std::iter::once(Audience::Main).chain(partners).collect()
+    }
+
+    /// What kind of partner this is; none for the main site and for strangers.
+    pub fn partnership(&self, audience: &Audience) -> Option<Partnership> {
+        let Audience::Partner(id) = audience else { return None };
+        Some(self.loaded.as_ref()?.site.contract(id)?.partnership)
+    }
+
+    /// The file at `path` for an audience, slots filled; none where nothing stands.
+    ///
+    /// # Errors
+    /// Everything that is wrong now, where a page stands there that could never be made.
+    pub fn get(&self, audience: &Audience, path: &SitePath) -> Result<Option<OutputFile>, Report> {
+        let Some(loaded) = &self.loaded else { return self.unread.clone().map_or(Ok(None), Err) };
+        let Some(rack) = self.racks.get(audience) else { return Ok(None) };
+        let made = rack.made(loaded, audience);
+        let earlier = || made.mistakes.as_ref().and_then(|_| rack.earlier.get(path));
+        if let Some(file) = made.files.get(path).or_else(earlier) {
+            return Ok(Some(loaded.filled(audience, file)));
+        }
+        if let Some(sample) = loaded.sample(audience, path, &made.index) {
+            return Ok(sample?.as_ref().map(|file| loaded.filled(audience, file)));
+        }
+        match &made.mistakes {
+            Some(mistakes) if loaded.site.page(audience, path).is_some() => Err(mistakes.clone()),
+            _ => Ok(None),
+        }
+    }
+
+    /// What the page at `path` is besides being live.
+    pub fn mark(&self, audience: &Audience, path: &SitePath) -> Option<Mark> {
+        let loaded = self.loaded.as_ref()?;
+        match loaded.site.page(audience, path).map(|page| loaded.site.stage(page)) {
+            Some(Stage::Draft) => Some(Mark::Draft),
+            Some(Stage::Waits(start)) => Some(Mark::LiveFrom(loaded.site.local(start))),
+            Some(Stage::Live | Stage::Over) => None,
+            None => loaded.is_sample(audience, path).then_some(Mark::Sample),
+        }
+    }
+
+    /// Everything that is known to be wrong now.
+    pub fn report(&self) -> Option<Report> {
+        if let Some(unread) = &self.unread {
+            return Some(unread.clone());
+        }
+        let made = self.racks.values().filter_map(|rack| rack.made.get()?.mistakes.as_ref());
+        Report::check(made.flat_map(Report::diagnostics).cloned().collect()).err()
+    }
+
+    fn is_source(&self, file: &Path) -> bool {
+        let visible =
+            |below: &Path| !below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
+        let of_site = |below: &Path| SOURCES.iter().any(|source| below.starts_with(source));
+        file.strip_prefix(&self.themes).is_ok_and(visible)
+            || file.strip_prefix(&self.site).is_ok_and(|below| of_site(below) && visible(below))
+    }
+
+    fn read(&mut self, now: Timestamp) -> Refreshed {
+        match Loaded::read(&self.site, &self.themes, self.shown, now) {
+            Err(report) => {
+                self.unread = Some(report);
+                Refreshed { effect: Effect::Nothing, pages: 0 }
+            }
+            Ok(loaded) => {
+                self.unread = None;
+                self.replace(loaded)
+            }
+        }
+    }
+
+    /// Makes anew what had been made before, and the main site in any case.
+    fn replace(&mut self, loaded: Loaded) -> Refreshed {
+        self.loaded = Some(loaded);
+        let audiences = self.audiences();
+        let mut before = std::mem::take(&mut self.racks);
+        let mut changed = BTreeMap::new();
+        for audience in audiences {
+            let last = before.remove(&audience).unwrap_or_default();
+            let looked_at = last.made.get().is_some() || audience == Audience::Main;
+            let (made, earlier) = last.retire();
+            let rack = Rack { earlier, ..Rack::default() };
+            if let Some(loaded) = self.loaded.as_ref().filter(|_| looked_at) {
+                changed.extend(differing(&made, &rack.made(loaded, &audience).files));
+            }
+            self.racks.insert(audience, rack);
+        }
+        let pages = changed.values().filter(|kind| **kind == EntryKind::Page).count();
+        let effect = if changed.is_empty() { Effect::Nothing } else { Effect::Page };
+        Refreshed { effect, pages }
+    }
+}
+
+impl Loaded {
+    fn read(dir: &Path, themes: &Path, shown: Shown, now: Timestamp) -> Result<Self, Report> {
+        let site = Site::load_showing(dir, themes, shown, Arc::default())?.at(now);
+        let mut problems = Vec::new();
+        let mut fills = BTreeMap::new();
+        for contract in site.partners() {
+            let id = &contract.id.partner;
+            let folder = dir.join("partners").join(id.as_str()).join("slots");
+            fills.insert(id.clone(), site.read_fills(&folder, contract, &mut problems));
+        }
+        Report::check(problems)?;
+        Ok(Self { site, fills })
+    }
+
+    fn make(&self, audience: &Audience) -> Made {
+        match audience {
+            Audience::Main => {
+                let files = Mutex::new(BTreeMap::new());
+                let keep = |path, file| drop(files.lock().unwrap_or_else(PoisonError::into_inner).insert(path, file));
+                let built = self.site.build_main_into(&keep);
+                let files = files.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let (index, mistakes) = built.map_or_else(|report| (Vec::new(), Some(report)), |index| (index, None));
+                Made { files, index, mistakes }
+            }
+            Audience::Partner(id) => match self.site.build_release(id) {
+                Ok(release) => Made { files: release.output.files, index: release.output.index, mistakes: None },
+                Err(report) => Made { mistakes: Some(report), ..Made::default() },
+            },
+        }
+    }
+
+    fn filled(&self, audience: &Audience, file: &OutputFile) -> OutputFile {
+        let Audience::Partner(id) = audience else { return file.clone() };
+        let Some(fills) = self.fills.get(id).filter(|_| !file.slots.is_empty()) else { return file.clone() };
+        let (bytes, slots) = fill_and_find(&file.bytes, &file.slots, fills);
+        OutputFile { bytes: bytes.into(), slots, ..file.clone() }
+    }
+
+    /// Whether a sample stands at `path` for what the partner writes there.
+    fn is_sample(&self, audience: &Audience, path: &SitePath) -> bool {
+        let Audience::Partner(id) = audience else { return false };
+        let contract = self.site.contract(id).filter(|contract| contract.partnership != Partnership::Link);
+        let owner = contract.map(|contract| contract.mounts.owner(path).0);
+        owner == Some(Owner::Partner) && (path.is_page() || path.as_str() == sample::NOT_FOUND)
+    }
+
+    fn sample(
+        &self,
+        audience: &Audience,
+        path: &SitePath,
+        inherited: &[IndexedPage],
+    ) -> Option<Result<Option<OutputFile>, Report>> {
+        let Audience::Partner(id) = audience else { return None };
+        let contract = self.site.contract(id).filter(|_| self.is_sample(audience, path))?;
+        let page = if path.is_page() { path } else { &SitePath::root() };
+        let made = self.site.build_sample(contract, page, inherited);
+        Some(made.map(|mut output| output.files.remove(path)))
+    }
+}
+
+impl Rack {
+    fn made(&self, loaded: &Loaded, audience: &Audience) -> &Made {
+        self.made.get_or_init(|| loaded.make(audience))
+    }
+
+    /// What was made last, and with it the earlier pages that stand in where the next build cannot make a page.
+    fn retire(self) -> (BTreeMap<SitePath, OutputFile>, BTreeMap<SitePath, OutputFile>) {
+        let Some(made) = self.made.into_inner() else { return (BTreeMap::new(), self.earlier) };
+        let mut earlier = if made.mistakes.is_some() { self.earlier } else { BTreeMap::new() };
+        earlier.extend(made.files.clone());
+        (made.files, earlier)
+    }
+}
+
+/// The paths that stand in one of the two with other bytes than in the other, or not at all, and what stands there.
+fn differing(
+    before: &BTreeMap<SitePath, OutputFile>,
+    after: &BTreeMap<SitePath, OutputFile>,
+) -> Vec<(SitePath, EntryKind)> {
+    let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
+    let other = after.iter().filter(|(path, file)| before.get(*path).is_none_or(|last| last.bytes != file.bytes));
+    gone.chain(other).map(|(path, file)| (path.clone(), file.kind)).collect()
+}
