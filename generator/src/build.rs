@@ -3,24 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tera::{Context, Value};
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, Indexing};
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::index::IndexedPage;
-use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
 use crate::assets::{Assets, Others};
 use crate::config::{FeedKind, SiteConfig};
+use crate::data::Sets;
 use crate::feed;
 use crate::front_matter::SortBy;
 use crate::links::{Asked, Checker, Ids, Known, Text, ids};
-use crate::output::{Output, OutputFile, Sink, media_type};
+use crate::maker::{Maker, Record, Shelf};
+use crate::output::{Output, OutputFile, Sink};
 use crate::page::{Choice, Page, PageKind, Source};
-use crate::parallel;
 use crate::plan::{Item, Plan, What};
-use crate::progress::{Progress, Step};
-use crate::redirect;
+use crate::print::{Print, Printer};
+use crate::progress::Progress;
 use crate::taxonomy;
 use crate::templates::{Globals, Templates};
 use crate::theme::Framework;
@@ -29,9 +28,9 @@ use crate::view::View;
 /// What goes into one build.
 pub(crate) struct Build<'a> {
     /// The site.
-    pub(crate) config: &'a SiteConfig,
+    pub(crate) config: &'a Arc<SiteConfig>,
     /// The theme.
-    pub(crate) framework: &'a Framework,
+    pub(crate) framework: &'a Arc<Framework>,
     /// The pages.
     pub(crate) pages: &'a [Arc<Page>],
     /// Pages that came with a release.
@@ -41,7 +40,7 @@ pub(crate) struct Build<'a> {
     /// The site's own files.
     pub(crate) statics: &'a BTreeMap<SitePath, OutputFile>,
     /// Everything under `data/`.
-    pub(crate) data: Value,
+    pub(crate) data: &'a Arc<Sets>,
     /// The partner whose release is made.
     pub(crate) partner: Option<&'a Contract>,
     /// What is told how far the build is.
@@ -50,14 +49,18 @@ pub(crate) struct Build<'a> {
     pub(crate) elsewhere: &'a dyn Fn(&SitePath) -> Known,
 }
 
-/// What the threads that make the files share.
-struct Work<'a> {
-    view: &'a View,
-    templates: &'a Templates<'a>,
-    asked: &'a Asked<'a>,
-    ids: Mutex<Ids>,
-    progress: &'a Progress,
-    sink: Sink<'a>,
+/// A build before anything is made: who stands where, what will be made, and which anchors are asked for.
+pub(crate) struct Prepared {
+    /// The pages.
+    pub(crate) view: Arc<View>,
+    /// What will be made.
+    pub(crate) plan: Plan,
+    /// The compiled templates; none where they are wrong.
+    pub(crate) templates: Option<Templates>,
+    /// The links whose anchors are checked against what is made.
+    pub(crate) asked: Asked,
+    /// Of what every file depends on.
+    surroundings: Print,
 }
 
 impl Build<'_> {
@@ -66,39 +69,33 @@ impl Build<'_> {
     /// # Errors
     /// Everything that is wrong with templates, and every link that leads nowhere.
     pub(crate) fn run(&self) -> Result<Output, Vec<Diagnostic>> {
-        Output::gather(|sink| self.run_into(sink))
+        Output::gather(|sink| {
+            let (prepared, problems) = self.prepare();
+            prepared.make(self, &Handing(sink), problems)?;
+            Ok(prepared.view.index())
+        })
     }
 
-    /// Makes everything, hands each file to `sink`, and returns the index of the pages.
-    ///
-    /// # Errors
-    /// As [`Build::run`]. What shows before a template runs is found before the first file is handed over.
-    pub(crate) fn run_into(&self, sink: Sink<'_>) -> Result<Vec<IndexedPage>, Vec<Diagnostic>> {
+    /// Finds out what will be made, and everything that is wrong before a template runs.
+    pub(crate) fn prepare(&self) -> (Prepared, Vec<Diagnostic>) {
         let mut problems = Vec::new();
         let groupings = taxonomy::group(self.config, self.pages, &mut problems);
-        let view = Arc::new(View::new(self.config, self.pages, self.inherited, &groupings));
-        let globals = Globals { data: self.data.clone(), partner: self.partner, assets: Arc::new(self.assets()) };
-        let templates = match Templates::new(self.framework, &view, globals) {
-            Ok(templates) => Some(templates),
-            Err(wrong) => {
-                problems.extend(wrong);
-                None
-            }
-        };
+        let view = Arc::new(View::new(self.config, self.pages, self.inherited, &groupings, self.assets()));
+        let globals = Globals::new(self.data, self.partner);
+        let templates = Templates::new(self.framework, self.config, globals);
+        let templates = templates.map_err(|wrong| problems.extend(wrong)).ok();
         let plan = self.plan(&view, templates.as_ref(), &mut problems);
         let checker = Checker { plan: &plan, view: &view, config: self.config, elsewhere: self.elsewhere };
         let asked = checker.check(self.texts, &mut problems);
-        if let Some(templates) = &templates {
-            let work =
-                Work { view: &view, templates, asked: &asked, ids: Mutex::default(), progress: self.progress, sink };
-            work.make_all(&plan, &mut problems);
-            for (path, file) in self.framework.layout().iter().chain(self.statics) {
-                work.hand_over(path.clone(), file.clone());
-            }
-            let ids = work.ids.into_inner().unwrap_or_else(PoisonError::into_inner);
-            asked.check(&ids, &mut problems);
-        }
-        if problems.is_empty() { Ok(view.index()) } else { Err(problems) }
+        (Prepared { view, plan, templates, asked, surroundings: self.surroundings() }, problems)
+    }
+
+    /// The fingerprint of the engine and of the settings that any page may depend on.
+    fn surroundings(&self) -> Print {
+        let mut printer = Printer::default();
+        printer.text(env!("TIEUP_ENGINE")).text(&self.config.text);
+        printer.option(self.partner.map(|contract| index_word(contract.index)));
+        printer.finish()
     }
 
     fn assets(&self) -> Assets {
@@ -108,7 +105,7 @@ impl Build<'_> {
         Assets::new(self.config, self.framework.layout(), self.statics, others)
     }
 
-    fn plan(&self, view: &View, templates: Option<&Templates<'_>>, problems: &mut Vec<Diagnostic>) -> Plan {
+    fn plan(&self, view: &View, templates: Option<&Templates>, problems: &mut Vec<Diagnostic>) -> Plan {
         let mut plan = Plan::default();
         for (at, page) in view.own() {
             let template =
@@ -140,10 +137,99 @@ impl Build<'_> {
                 problems.extend(plan.claim(path, What::Feed { at, kind }, &page.source, None).err());
             }
         }
-        for (path, file) in self.framework.layout().iter().chain(self.statics) {
+        for (path, file) in self.given() {
             plan.give(path, &file.source);
         }
         plan
+    }
+
+    /// The files that are there already.
+    fn given(&self) -> impl Iterator<Item = (&SitePath, &OutputFile)> {
+        self.framework.layout().iter().chain(self.statics)
+    }
+}
+
+impl Prepared {
+    /// Makes everything that is not on the shelf, and hands the given files over too.
+    ///
+    /// # Errors
+    /// `problems`, and everything that shows when templates run and anchors are known.
+    pub(crate) fn make(
+        &self,
+        build: &Build<'_>,
+        onto: &dyn Shelf,
+        mut problems: Vec<Diagnostic>,
+    ) -> Result<(), Vec<Diagnostic>> {
+        if let Some(maker) = self.maker(build.progress) {
+            let items: Vec<(&SitePath, &Item)> = self.plan.items().collect();
+            let reader = Reader { onto, asked: &self.asked, ids: Mutex::default() };
+            maker.make_all(&items, &reader, &mut problems);
+            for (path, file) in build.given() {
+                reader.give(path, file);
+            }
+            self.asked.check(&reader.ids.into_inner().unwrap_or_else(PoisonError::into_inner), &mut problems);
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// What makes the files; none where the templates are wrong.
+    pub(crate) fn maker<'a>(&'a self, progress: &'a Progress) -> Option<Maker<'a>> {
+        let templates = self.templates.as_ref()?;
+        Some(Maker { view: &self.view, templates, surroundings: self.surroundings, progress })
+    }
+}
+
+/// A shelf that hands everything on.
+pub(crate) struct Handing<'a>(pub(crate) Sink<'a>);
+
+impl Shelf for Handing<'_> {
+    fn put(&self, path: &SitePath, file: OutputFile, _: Record) {
+        (self.0)(path.clone(), file);
+    }
+
+    fn give(&self, path: &SitePath, file: &OutputFile) {
+        (self.0)(path.clone(), file.clone());
+    }
+}
+
+/// Reads the ids of the pages that links with anchors lead to, on their way to a shelf.
+struct Reader<'a> {
+    onto: &'a dyn Shelf,
+    asked: &'a Asked,
+    ids: Mutex<Ids>,
+}
+
+impl Reader<'_> {
+    fn read(&self, path: &SitePath, bytes: &[u8]) {
+        let found = ids(bytes);
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), found);
+    }
+}
+
+impl Shelf for Reader<'_> {
+    fn earlier(&self, path: &SitePath) -> Option<Record> {
+        self.onto.earlier(path)
+    }
+
+    fn keep(&self, path: &SitePath) {
+        if let Some(bytes) = self.onto.bytes(path).filter(|_| self.asked.about(path)) {
+            self.read(path, &bytes);
+        }
+        self.onto.keep(path);
+    }
+
+    fn put(&self, path: &SitePath, file: OutputFile, record: Record) {
+        if self.asked.about(path) {
+            self.read(path, &file.bytes);
+        }
+        self.onto.put(path, file, record);
+    }
+
+    fn give(&self, path: &SitePath, file: &OutputFile) {
+        if self.asked.about(path) {
+            self.read(path, &file.bytes);
+        }
+        self.onto.give(path, file);
     }
 }
 
@@ -163,8 +249,16 @@ fn claim_pages(plan: &mut Plan, at: usize, page: &Page, template: &str, view: &V
     first.err().or_else(|| rest.fold(None, |told, claimed| told.or(claimed.err())))
 }
 
+fn index_word(index: Indexing) -> &'static str {
+    match index {
+        Indexing::Canonical => "canonical",
+        Indexing::Noindex => "noindex",
+        Indexing::Unique => "unique",
+    }
+}
+
 fn feeds(config: &SiteConfig, view: &View, at: usize, page: &Page) -> Vec<FeedKind> {
-    let lists = view.node(at).listing.is_some();
+    let lists = view.listing(at).is_some();
     match &page.kind {
         PageKind::Home(section) => {
             let mut kinds = config.feeds.site.clone();
@@ -181,124 +275,14 @@ fn feeds(config: &SiteConfig, view: &View, at: usize, page: &Page) -> Vec<FeedKi
     }
 }
 
-impl Work<'_> {
-    fn make_all(&self, plan: &Plan, problems: &mut Vec<Diagnostic>) {
-        let items: Vec<(&SitePath, &Item)> = plan.items().collect();
-        let failed = Mutex::new(BTreeMap::new());
-        self.progress.begin(Step::Pages, items.len());
-        parallel::each(&items, Vec::new, |(path, item), page: &mut Vec<u8>| {
-            page.clear();
-            self.progress.advance(1);
-            if let Err(problem) = self.make(path, item, page) {
-                let at = if let What::Page { at, .. } = item.what { Some(at) } else { None };
-                let failed = &mut *failed.lock().unwrap_or_else(PoisonError::into_inner);
-                note_failure(failed, problem, at.and_then(|at| self.view.node(at).own.as_deref()));
-            }
-        });
-        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        problems.extend(failed.into_iter().map(|(problem, first)| match first {
-            Some((_, path, file)) => problem.related(file, None, format!("while making {path}")),
-            None => problem,
-        }));
-    }
-
-    /// Makes one file: a function of the templates, the item and the view alone.
-    fn make(&self, path: &SitePath, item: &Item, page: &mut Vec<u8>) -> Result<(), Diagnostic> {
-        let (kind, slots) = match &item.what {
-            What::Given => return Ok(()),
-            What::Page { at, number, template } => {
-                self.progress.add_rendered();
-                (EntryKind::Page, self.templates.render(template, &self.context(*at, *number, path), page)?)
-            }
-            What::NotFound { template } => {
-                let lang = &self.view.config().language;
-                let mut context = self.shared(lang);
-                context.insert_value("page", self.view.not_found_value());
-                (EntryKind::Page, self.templates.render(template, &context, page)?)
-            }
-            What::Redirect { to, lang } => {
-                *page = redirect::page(lang, to, &self.view.config().permalink(to));
-                (EntryKind::Page, Vec::new())
-            }
-            What::Feed { at, kind } => {
-                *page = feed::feed(self.view, *at, *kind);
-                (EntryKind::Asset, Vec::new())
-            }
-        };
-        let media_type = match &item.what {
-            What::Feed { kind, .. } => kind.media_type(),
-            _ => media_type(path),
-        };
-        let file = OutputFile { bytes: page.as_slice().into(), kind, media_type, slots, source: item.source.clone() };
-        self.hand_over(path.clone(), file);
-        Ok(())
-    }
-
-    fn hand_over(&self, path: SitePath, file: OutputFile) {
-        if self.asked.about(&path) {
-            let found = ids(&file.bytes);
-            self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), found);
-        }
-        (self.sink)(path, file);
-    }
-
-    fn shared(&self, lang: &str) -> Context {
-        let mut context = Context::new();
-        context.insert_value("lang", Value::from(lang));
-        context.insert_value("menus", self.view.menus(lang));
-        context
-    }
-
-    fn context(&self, at: usize, number: usize, path: &SitePath) -> Context {
-        let view = self.view;
-        let node = view.node(at);
-        let mut context = self.shared(&node.entry.lang);
-        let page = if number == 1 { view.page_value(at) } else { view.paged_value(at, path) };
-        context.insert_value("page", page);
-        match node.own.as_ref().map(|page| &page.kind) {
-            Some(PageKind::Term) => {
-                let [term, taxonomy] = view.term_value(at);
-                context.insert_value("term", term);
-                context.insert_value("taxonomy", taxonomy);
-            }
-            Some(PageKind::Taxonomy) => context.insert_value("taxonomy", view.taxonomy_value(at)),
-            _ => {
-                if let Some(section) = view.listing_value(at) {
-                    context.insert_value("section", section);
-                }
-            }
-        }
-        if node.listing.is_some() {
-            context.insert_value("paginator", view.paginator_value(at, number));
-        }
-        context
-    }
-}
-
-/// The first page, in the order of the files, that shows a mistake: its order, its path and its file.
-type First = (String, SitePath, String);
-
-/// One template's mistake is told once, with the first page that shows it, however many pages it spoils.
-fn note_failure(failed: &mut BTreeMap<Diagnostic, Option<First>>, problem: Diagnostic, page: Option<&Page>) {
-    let related = problem.related.is_none();
-    let first = page.filter(|_| related).map(|page| {
-        let file = page.source.file.clone();
-        (file.clone(), page.entry.path.clone(), file)
-    });
-    let told = failed.entry(problem).or_default();
-    if first.is_some() && (told.is_none() || first < *told) {
-        *told = first;
-    }
-}
-
 fn template(
     at: usize,
     page: &Page,
     view: &View,
-    templates: &Templates<'_>,
+    templates: &Templates,
     framework: &Framework,
 ) -> Result<String, Diagnostic> {
-    let parent = view.node(at).parent.and_then(|parent| view.node(parent).own.as_ref());
+    let parent = view.parent(at).and_then(|parent| view.node(parent).own());
     let of_section = || match page.kind {
         PageKind::Single => parent?.kind.section()?.page_template.as_ref(),
         _ => None,
@@ -314,7 +298,7 @@ fn template(
     }
 }
 
-fn usual(template: &str, templates: &Templates<'_>, framework: &Framework) -> Result<String, Diagnostic> {
+fn usual(template: &str, templates: &Templates, framework: &Framework) -> Result<String, Diagnostic> {
     if templates.has(template) {
         return Ok(template.to_owned());
     }
@@ -323,7 +307,7 @@ fn usual(template: &str, templates: &Templates<'_>, framework: &Framework) -> Re
         .help(format!("write templates/{template} in the theme or in one that it extends")))
 }
 
-fn no_template(choice: &Choice, templates: &Templates<'_>, framework: &Framework) -> Diagnostic {
+fn no_template(choice: &Choice, templates: &Templates, framework: &Framework) -> Diagnostic {
     let source = &choice.source;
     let message = format!("theme `{}` has no template `{}`", framework.name(), choice.template);
     let text = &source.text();

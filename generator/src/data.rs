@@ -8,6 +8,7 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::SourcePath;
 use tieup_protocol::yaml;
 
+use crate::print::Print;
 use crate::source::{self, files_below, read_bytes, scrub, shown};
 
 /// The data of a site, by name.
@@ -85,10 +86,31 @@ impl Data {
     }
 
     /// Everything, as templates see it; a set in `over` hides the one of the same name.
-    pub(crate) fn value_under(&self, over: &Self) -> tera::Value {
-        let sets: BTreeMap<&str, &Value> =
-            self.sets.iter().chain(&over.sets).map(|(name, set)| (name.as_str(), &set.value)).collect();
-        tera::Value::from_serializable(&sets)
+    pub(crate) fn under(&self, over: &Self) -> Sets {
+        let sets: BTreeMap<&str, &DataSet> =
+            self.sets.iter().chain(&over.sets).map(|(name, set)| (name.as_str(), set)).collect();
+        let values: BTreeMap<&str, &Value> = sets.iter().map(|(name, set)| (*name, &set.value)).collect();
+        let prints = sets.iter().map(|(name, set)| ((*name).to_owned(), Print::of(&set.bytes)));
+        Sets { value: tera::Value::from_serializable(&values), prints: prints.collect() }
+    }
+}
+
+/// The data of a site as templates see it.
+#[derive(Debug)]
+pub(crate) struct Sets {
+    value: tera::Value,
+    prints: Vec<(String, Print)>,
+}
+
+impl Sets {
+    /// Every set by its name.
+    pub(crate) fn value(&self) -> tera::Value {
+        self.value.clone()
+    }
+
+    /// The fingerprint of each set.
+    pub(crate) fn prints(&self) -> impl Iterator<Item = (&str, Print)> {
+        self.prints.iter().map(|(name, print)| (name.as_str(), *print))
     }
 }
 
@@ -135,7 +157,7 @@ mod tests {
     fn yaml_and_json_are_read_in_their_own_order() {
         let (data, problems) = load(&[("a.yaml", "[{z: 1, a: 2}]"), ("b.json", "{\"y\": 1, \"b\": 2}")]);
         assert_eq!(problems, []);
-        let text = data.value_under(&Data::default()).to_string();
+        let text = data.under(&Data::default()).value().to_string();
         assert!(text.find('z') < text.rfind('a') && text.find('y') < text.rfind('b'), "{text}");
     }
 

@@ -14,20 +14,21 @@ pub(crate) const X_DEFAULT: &str = "x-default";
 /// Page `at` as it stands in the index.
 pub(crate) fn indexed(view: &View, at: usize) -> IndexedPage {
     let node = view.node(at);
-    let pictures = node.own.as_ref().map(|page| in_text(&page.body)).unwrap_or_default();
-    let discovery = Discovery { pictures, alternates: alternates(view, at), ..node.entry.discovery.clone() };
-    IndexedPage { discovery, ..node.entry.clone() }
+    let pictures = node.own().map(|page| in_text(&page.body)).unwrap_or_default();
+    let discovery = Discovery { pictures, alternates: alternates(view, at), ..node.entry().discovery.clone() };
+    let section = view.parent(at).map(|parent| view.entry(parent).path.clone());
+    IndexedPage { section, discovery, ..node.entry().clone() }
 }
 
 /// Page `at` in each of its languages, its own first, and which of them is for everybody else.
 ///
 /// Empty where there is one language alone.
 pub(crate) fn alternates(view: &View, at: usize) -> Vec<Alternate> {
-    let others = view.translated(at);
+    let others: Vec<usize> = view.translated(at).collect();
     if others.is_empty() {
         return Vec::new();
     }
-    let entries = || std::iter::once(at).chain(others.iter().copied()).map(|at| &view.node(at).entry);
+    let entries = || std::iter::once(at).chain(others.iter().copied()).map(|at| view.entry(at));
     let alternate = |lang: &str, entry: &IndexedPage| Alternate { lang: lang.to_owned(), path: entry.path.clone() };
     let mut alternates: Vec<Alternate> = entries().map(|entry| alternate(&entry.lang, entry)).collect();
     let default = entries().find(|entry| entry.lang == view.config().language);

@@ -41,8 +41,8 @@ pub(crate) fn path(page: &SitePath, kind: FeedKind) -> SitePath {
 ///
 /// Its time is the newest date of an entry, never the time of the build, so that equal content makes equal bytes.
 pub(crate) fn feed(view: &View, at: usize, kind: FeedKind) -> Vec<u8> {
-    let limit = view.config().feeds.limit.map_or(MAX_ENTRIES, NonZeroUsize::get);
-    let (node, entries) = (view.node(at), view.newest(at, limit));
+    let newest = view.newest(at, limit(view.config()));
+    let (node, entries) = (view.node(at), newest.into_iter().map(|at| view.node(at)).collect::<Vec<_>>());
     let written = match kind {
         FeedKind::Atom => atom(view.config(), node, &entries),
         FeedKind::Rss => rss(view.config(), node, &entries),
@@ -51,12 +51,17 @@ pub(crate) fn feed(view: &View, at: usize, kind: FeedKind) -> Vec<u8> {
     written.expect("writing into a String cannot fail").into_bytes()
 }
 
+/// The most entries that a feed has.
+pub(crate) fn limit(config: &SiteConfig) -> usize {
+    config.feeds.limit.map_or(MAX_ENTRIES, NonZeroUsize::get)
+}
+
 /// What a feed is called: the site's title, with the section's in front where it is of a section.
 pub(crate) fn title(config: &SiteConfig, node: &Node) -> String {
-    if config.home(&node.entry.lang) == node.entry.path {
+    if config.home(&node.entry().lang) == node.entry().path {
         return config.title.clone();
     }
-    format!("{} | {}", node.entry.title, config.title)
+    format!("{} | {}", node.entry().title, config.title)
 }
 
 /// The text of a page as a feed carries it: read far from the site, its addresses are whole.
@@ -97,28 +102,28 @@ fn in_tag(html: &str) -> bool {
 }
 
 fn json(config: &SiteConfig, node: &Node, entries: &[&Node]) -> String {
-    let own = config.permalink(&path(&node.entry.path, FeedKind::Json));
+    let own = config.permalink(&path(&node.entry().path, FeedKind::Json));
     json_feed(config, node, entries, &title(config, node), &own)
 }
 
 fn rss(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, std::fmt::Error> {
-    let own = escape(&config.permalink(&path(&node.entry.path, FeedKind::Rss)));
-    let description = node.entry.description.as_deref().unwrap_or(&config.title);
+    let own = escape(&config.permalink(&path(&node.entry().path, FeedKind::Rss)));
+    let description = node.entry().description.as_deref().unwrap_or(&config.title);
     let mut feed = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <rss version=\"2.0\" xmlns:atom=\"http://www.w3.org/2005/Atom\"><channel>\n\
          <title>{title}</title>\n<link>{page}</link>\n<description>{description}</description>\n\
          <language>{lang}</language>\n<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{own}\"/>\n",
         title = escape(&title(config, node)),
-        page = escape(&config.permalink(&node.entry.path)),
+        page = escape(&config.permalink(&node.entry().path)),
         description = escape(description),
-        lang = escape(&node.entry.lang),
+        lang = escape(&node.entry().lang),
     );
     for node in entries {
-        let entry = &node.entry;
+        let entry = node.entry();
         let address = escape(&config.permalink(&entry.path));
         let published = entry.date.unwrap_or(Date::ZERO).strftime("%a, %d %b %Y 00:00:00 +0000");
-        let content = node.own.as_ref().map(|page| content(config, page));
+        let content = node.own().map(|page| content(config, page));
         let content = content.or_else(|| entry.description.clone()).unwrap_or_default();
         writeln!(feed, "<item><title>{}</title><link>{address}</link><guid>{address}</guid>", escape(&entry.title))?;
         writeln!(feed, "<pubDate>{published}</pubDate><description>{}</description></item>", escape(&content))?;
@@ -128,9 +133,9 @@ fn rss(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, st
 }
 
 fn atom(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, std::fmt::Error> {
-    let newest = entries.iter().filter_map(|node| node.entry.updated.max(node.entry.date)).max();
+    let newest = entries.iter().filter_map(|node| node.entry().updated.max(node.entry().date)).max();
     let newest = newest.map_or_else(|| "1970-01-01".to_owned(), |date| date.to_string());
-    let own = escape(&config.permalink(&path(&node.entry.path, FeedKind::Atom)));
+    let own = escape(&config.permalink(&path(&node.entry().path, FeedKind::Atom)));
     let mut feed = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <feed xmlns=\"http://www.w3.org/2005/Atom\" xml:lang=\"{lang}\" xml:base=\"{base}\">\n\
@@ -138,11 +143,11 @@ fn atom(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, s
          <author><name>{site}</name></author>\n\
          <link rel=\"self\" type=\"application/atom+xml\" href=\"{own}\"/>\n\
          <link rel=\"alternate\" type=\"text/html\" href=\"{page}\"/>\n",
-        lang = escape(&node.entry.lang),
+        lang = escape(&node.entry().lang),
         base = escape(&config.base_url),
         title = escape(&title(config, node)),
         site = escape(&config.title),
-        page = escape(&config.permalink(&node.entry.path)),
+        page = escape(&config.permalink(&node.entry().path)),
     );
     for node in entries {
         write_entry(&mut feed, node, config)?;
@@ -152,7 +157,7 @@ fn atom(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, s
 }
 
 fn write_entry(feed: &mut String, node: &Node, config: &SiteConfig) -> std::fmt::Result {
-    let entry = &node.entry;
+    let entry = node.entry();
     let address = escape(&url::absolute(&config.base_url, &entry.path));
     let Some(published) = entry.date else { return Ok(()) };
     let updated = entry.updated.map_or(published, |updated| updated.max(published));
@@ -162,7 +167,7 @@ fn write_entry(feed: &mut String, node: &Node, config: &SiteConfig) -> std::fmt:
     if let Some(description) = &entry.description {
         writeln!(feed, "<summary>{}</summary>", escape(description))?;
     }
-    if let Some(page) = &node.own {
+    if let Some(page) = node.own() {
         writeln!(feed, "<content type=\"html\">{}</content>", escape(&content(config, page)))?;
     }
     writeln!(feed, "</entry>")

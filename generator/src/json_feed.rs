@@ -13,36 +13,36 @@ pub(crate) fn json_feed(config: &SiteConfig, node: &Node, entries: &[&Node], tit
     let mut feed = Map::new();
     feed.insert("version".into(), json!("https://jsonfeed.org/version/1.1"));
     feed.insert("title".into(), json!(title));
-    feed.insert("home_page_url".into(), json!(config.permalink(&node.entry.path)));
+    feed.insert("home_page_url".into(), json!(config.permalink(&node.entry().path)));
     feed.insert("feed_url".into(), json!(own));
-    feed.extend(node.entry.description.as_ref().map(|text| ("description".to_owned(), json!(text))));
-    feed.insert("language".into(), json!(node.entry.lang));
+    feed.extend(node.entry().description.as_ref().map(|text| ("description".to_owned(), json!(text))));
+    feed.insert("language".into(), json!(node.entry().lang));
     feed.insert("authors".into(), json!([{"name": config.title, "url": config.base_url}]));
     feed.insert("items".into(), entries.iter().map(|entry| item(config, entry)).collect());
     format!("{:#}\n", Value::Object(feed))
 }
 
 fn item(config: &SiteConfig, node: &Node) -> Value {
-    let entry = &node.entry;
+    let entry = node.entry();
     let address = config.permalink(&entry.path);
     let mut item = Map::new();
     item.insert("id".into(), json!(address));
     item.insert("url".into(), json!(address));
     item.insert("title".into(), json!(entry.title));
-    let content = node.own.as_ref().map(|page| feed::content(config, page)).filter(|html| !html.is_empty());
+    let content = node.own().map(|page| feed::content(config, page)).filter(|html| !html.is_empty());
     match content {
         Some(html) => item.insert("content_html".into(), json!(html)),
         // An item has content of one kind or the other.
         None => item.insert("content_text".into(), json!(entry.description.as_deref().unwrap_or(&entry.title))),
     };
     item.extend(entry.description.as_ref().map(|text| ("summary".to_owned(), json!(text))));
-    let in_text = node.own.as_ref().map(|page| discovery::in_text(&page.body)).unwrap_or_default();
+    let in_text = node.own().map(|page| discovery::in_text(&page.body)).unwrap_or_default();
     let picture = discovery::pictures(&config.base_url, entry, &in_text).into_iter().next();
     item.extend(picture.map(|address| ("image".to_owned(), json!(address))));
     item.extend(entry.date.map(|day| ("date_published".to_owned(), json!(instant(day)))));
     let updated = entry.updated.filter(|updated| Some(*updated) > entry.date);
     item.extend(updated.map(|day| ("date_modified".to_owned(), json!(instant(day)))));
-    let tags: Vec<&String> = node.own.iter().flat_map(|page| page.terms.values().flatten()).collect();
+    let tags: Vec<&String> = node.own().into_iter().flat_map(|page| page.terms.values().flatten()).collect();
     if !tags.is_empty() {
         item.insert("tags".into(), json!(tags));
     }

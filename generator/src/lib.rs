@@ -6,6 +6,7 @@
 //! sources make equal bytes.
 
 mod anchors;
+mod asking;
 mod assets;
 mod build;
 mod config;
@@ -17,6 +18,7 @@ mod filters;
 mod front_matter;
 mod json_feed;
 mod links;
+mod maker;
 mod markdown;
 mod menu;
 mod order;
@@ -29,6 +31,7 @@ mod parallel;
 mod permalink;
 mod picture;
 mod plan;
+mod print;
 mod progress;
 mod redirect;
 mod sample;
@@ -46,6 +49,7 @@ mod templates;
 mod theme;
 mod toc;
 mod url;
+mod uses;
 mod variation;
 mod view;
 mod watch;

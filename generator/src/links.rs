@@ -7,7 +7,7 @@ use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::path::SitePath;
 
 use crate::config::SiteConfig;
-use crate::markdown::{Link, LinkKind, Target};
+use crate::markdown::{Link, LinkKind, Span, Target};
 use crate::menu;
 use crate::page::Source;
 use crate::plan::Plan;
@@ -45,19 +45,38 @@ pub(crate) struct Checker<'a> {
 }
 
 /// The links whose anchors are still to be checked, by the page that they lead to.
-#[derive(Default)]
-pub(crate) struct Asked<'a>(HashMap<&'a SitePath, Vec<(&'a Link, &'a Source)>>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked(HashMap<SitePath, Vec<Asks>>);
 
-impl<'a> Checker<'a> {
+/// A link with an anchor.
+#[derive(Clone, Debug)]
+pub(crate) struct Asks {
+    fragment: String,
+    /// Where the destination stands in the file.
+    span: Span,
+    source: Source,
+}
+
+impl Checker<'_> {
     /// Checks where the links of every page, of `texts` and of menus lead; anchors are left for later.
-    pub(crate) fn check(&self, texts: &'a [Text<'a>], problems: &mut Vec<Diagnostic>) -> Asked<'a> {
+    pub(crate) fn check(&self, texts: &[Text<'_>], problems: &mut Vec<Diagnostic>) -> Asked {
         let mut asked = Asked::default();
         let pages = self.view.own().map(|(_, page)| (page.body.links.as_slice(), &*page.body_source));
-        for (links, source) in pages.chain(texts.iter().copied()) {
-            for link in links {
-                problems.extend(self.check_link(link, source, &mut asked));
-            }
+        for text in pages.chain(texts.iter().copied()) {
+            self.check_text(text, &mut asked, problems);
         }
+        self.check_menus(problems);
+        asked
+    }
+
+    /// Checks where the links of one text lead; anchors are left for later.
+    pub(crate) fn check_text(&self, (links, source): Text<'_>, asked: &mut Asked, problems: &mut Vec<Diagnostic>) {
+        for link in links {
+            problems.extend(self.check_link(link, source, asked));
+        }
+    }
+
+    fn check_menus(&self, problems: &mut Vec<Diagnostic>) {
         for (written, path) in menu::paths(self.config) {
             if !self.plan.has(&path) && !self.view.contains(&path) && (self.elsewhere)(&path) == Known::No {
                 let message = format!("nothing stands at `{path}`, where the menu leads");
@@ -69,10 +88,9 @@ impl<'a> Checker<'a> {
                 });
             }
         }
-        asked
     }
 
-    fn check_link(&self, link: &'a Link, source: &'a Source, asked: &mut Asked<'a>) -> Option<Diagnostic> {
+    fn check_link(&self, link: &Link, source: &Source, asked: &mut Asked) -> Option<Diagnostic> {
         let problem = match &link.target {
             Target::NoFile(file) => {
                 let message = format!("the link leads to `{file}`, and there is no such page in the content");
@@ -85,13 +103,14 @@ impl<'a> Checker<'a> {
             }
             Target::Path { path, .. } if !self.plan.has(path) => self.missing(path, link, source)?,
             Target::Path { path, fragment } => {
-                if fragment.is_some() && self.plan.is_html(path) {
-                    asked.0.entry(path).or_default().push((link, source));
+                if let Some(fragment) = fragment.as_ref().filter(|_| self.plan.is_html(path)) {
+                    let asks = Asks { fragment: fragment.to_string(), span: link.span, source: source.clone() };
+                    asked.0.entry(path.clone()).or_default().push(asks);
                 }
                 return None;
             }
         };
-        Some(underlined(problem, link, source))
+        Some(underlined(problem, link.span, source))
     }
 
     fn missing(&self, path: &SitePath, link: &Link, source: &Source) -> Option<Diagnostic> {
@@ -128,28 +147,33 @@ impl<'a> Checker<'a> {
     }
 }
 
-impl Asked<'_> {
+impl Asked {
     /// Whether the ids of the page at `path` will be asked for.
     pub(crate) fn about(&self, path: &SitePath) -> bool {
         self.0.contains_key(path)
     }
 
+    /// Every page whose ids will be asked for.
+    #[expect(dead_code, reason = "partners that share a build come next")]
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &SitePath> {
+        self.0.keys()
+    }
+
     /// Checks the anchors against the ids of the pages. A page without ids here was not made, and is told of elsewhere.
     pub(crate) fn check(&self, ids: &Ids, problems: &mut Vec<Diagnostic>) {
         for (path, links) in &self.0 {
-            let Some(ids) = ids.get(*path) else { continue };
-            for (link, source) in links {
-                let Target::Path { fragment: Some(fragment), .. } = &link.target else { continue };
+            let Some(ids) = ids.get(path) else { continue };
+            for Asks { fragment, span, source } in links {
                 let problem = no_anchor(path, fragment, ids, source);
-                problems.extend(problem.map(|problem| underlined(problem, link, source)));
+                problems.extend(problem.map(|problem| underlined(problem, *span, source)));
             }
         }
     }
 }
 
-fn underlined(problem: Diagnostic, link: &Link, source: &Source) -> Diagnostic {
+fn underlined(problem: Diagnostic, span: Span, source: &Source) -> Diagnostic {
     let text = source.text();
-    let span = link.span.range();
+    let span = span.range();
     let length = text.get(span.clone()).map_or(1, |link| link.chars().count());
     problem.at_offset(&text, span.start, length)
 }

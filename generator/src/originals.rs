@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
@@ -60,10 +61,11 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     fingerprint::add(&mut statics);
     statics::check_paths(&content.pages, &statics, &mut problems);
     let overrides = Overrides::load(&dir.join("templates"), &mut problems);
-    let framework = &framework.clone().with_partner_templates(&overrides);
-    let fills = load_fills(&dir.join("slots"), framework, &content, &config, &mut problems);
+    let framework = Arc::new(framework.clone().with_partner_templates(&overrides));
+    let fills = load_fills(&dir.join("slots"), &framework, &content, &config, &mut problems);
     Report::check(problems)?;
 
+    let (config, sets) = (Arc::new(config), Arc::new(given.under(&data)));
     let elsewhere = |path: &SitePath| match path {
         path if is_spanning(path) => Known::Exists,
         _ if !path.is_page() && !inherited.is_empty() => Known::Perhaps,
@@ -72,19 +74,19 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     let texts: Vec<Text<'_>> = fills.values().map(|fill| (fill.body.links.as_slice(), &fill.source)).collect();
     let build = Build {
         config: &config,
-        framework,
+        framework: &framework,
         pages: &content.pages,
         inherited,
         texts: &texts,
         statics: &statics,
-        data: given.value_under(&data),
+        data: &sets,
         partner: None,
         progress: &progress,
         elsewhere: &elsewhere,
     };
     let mut output = build.run().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
-    Ok(Originals { output, slots: html(fills), base_url: config.base_url })
+    Ok(Originals { output, slots: html(fills), base_url: config.base_url.clone() })
 }
 
 /// What fills each slot by the files in `folder`, as HTML. Links in them are not checked.

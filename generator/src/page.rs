@@ -1,6 +1,7 @@
 //! A page before any template, and what it says of itself.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -134,7 +135,35 @@ impl Choice {
     }
 }
 
+impl Page {
+    /// Whether this page can take the other's place, and the other its, while every other page stays where it is.
+    pub(crate) fn stands_like(&self, other: &Self) -> bool {
+        let named = |page: &Self| page.template.as_ref().map(|choice| choice.template.clone());
+        let shown = |page: &Self| (page.entry.title.clone(), page.entry.weight);
+        self.entry.path == other.entry.path
+            && self.entry.lang == other.entry.lang
+            && self.kind.is_like(&other.kind)
+            && self.place == other.place
+            && self.stem == other.stem
+            && self.order == other.order
+            && self.aliases == other.aliases
+            && self.terms == other.terms
+            && self.menus == other.menus
+            && named(self) == named(other)
+            && (self.menus.0.is_empty() || shown(self) == shown(other))
+    }
+}
+
 impl PageKind {
+    fn is_like(&self, other: &Self) -> bool {
+        let settings = |section: &Section| {
+            let template = section.page_template.as_ref().map(|choice| choice.template.clone());
+            (section.sort_by, section.paginate_by, template)
+        };
+        mem::discriminant(self) == mem::discriminant(other)
+            && self.section().map(settings) == other.section().map(settings)
+    }
+
     /// What a section says about its pages; none for other pages.
     pub(crate) fn section(&self) -> Option<&Section> {
         match self {

@@ -32,9 +32,14 @@ impl Pager<'_> {
         format!("{}page/{number}/", self.path.with_slash()).parse().ok()
     }
 
+    /// What page `number`, counted from 1, lists.
+    pub(crate) fn shown(&self, number: usize) -> &[usize] {
+        self.pages.chunks(self.per_page.get()).nth(number - 1).unwrap_or_default()
+    }
+
     /// What page `number` shows, each listed page as `summary` gives it.
     pub(crate) fn value(&self, number: usize, summary: impl Fn(usize) -> Value) -> Value {
-        let shown = self.pages.chunks(self.per_page.get()).nth(number - 1).unwrap_or_default();
+        let shown = self.shown(number);
         let path = |number: usize| {
             let there = (1..=self.total()).contains(&number);
             self.path(number).filter(|_| there).map_or_else(Value::none, |path| Value::from(path.as_str()))

@@ -14,10 +14,10 @@ use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
 use crate::assets::fingerprint;
-use crate::build::Build;
+use crate::build::{Build, Handing};
 use crate::config::SiteConfig;
 use crate::content::{Content, Reading};
-use crate::data::Data;
+use crate::data::{Data, Sets};
 use crate::links::Known;
 use crate::originals::read_fills;
 use crate::output::{Output, OutputFile, Sink, media_type};
@@ -37,11 +37,12 @@ use crate::workbench::Audience;
 /// Everything that was read for one main site: parsed, nothing rendered.
 #[derive(Clone, Debug)]
 pub struct Site {
-    config: SiteConfig,
+    config: Arc<SiteConfig>,
     theme: String,
-    themes: BTreeMap<String, Framework>,
+    themes: BTreeMap<String, Arc<Framework>>,
     content: Content,
     data: Data,
+    sets: Arc<Sets>,
     statics: BTreeMap<SitePath, OutputFile>,
     partners: BTreeMap<SiteId, Partner>,
     now: Timestamp,
@@ -95,6 +96,7 @@ impl Site {
         let (config, theme) = SiteConfig::load_main(dir)?;
         let mut problems = Vec::new();
         let data = Data::load(&dir.join("data"), &mut problems);
+        let (config, sets) = (Arc::new(config), Arc::new(data.under(&Data::default())));
         let none = Content::default();
         let reading =
             Reading { config: &config, data: &data, beneath: &none, drafts: shown.drafts, progress: &progress };
@@ -105,7 +107,7 @@ impl Site {
         let (themes_read, now) = (BTreeMap::new(), Timestamp::MIN);
         let partners = BTreeMap::new();
         let mut site =
-            Self { config, theme, themes: themes_read, content, data, statics, partners, now, progress, shown };
+            Self { config, theme, themes: themes_read, content, data, sets, statics, partners, now, progress, shown };
         for id in partner_folders(&dir.join("partners"), &mut problems) {
             match site.read_partner(&dir.join("partners").join(id.as_str()), &id, &mut problems) {
                 Ok(partner) => drop(site.partners.insert(id, partner)),
@@ -177,14 +179,16 @@ impl Site {
             inherited: &[],
             texts: &[],
             statics: &self.statics,
-            data: self.data.value_under(&Data::default()),
+            data: &self.sets,
             partner: None,
             progress: &self.progress,
             elsewhere: &|path| {
                 if is_spanning(path) { Known::Exists } else { self.scheduled(&[&self.content], path) }
             },
         };
-        let index = build.run_into(sink).map_err(report)?;
+        let (prepared, problems) = build.prepare();
+        prepared.make(&build, &Handing(sink), problems).map_err(report)?;
+        let index = prepared.view.index();
         for (path, bytes) in spanning(self.base_url(), index.iter(), &|path| self.statics.contains_key(path)) {
             let (media_type, source) = (media_type(&path), self.config.file.clone());
             let file =
@@ -234,7 +238,7 @@ impl Site {
         match partner.contract.partnership {
             Partnership::Inherited => self.build_inherited(partner),
             Partnership::Framework => {
-                let framework = self.framework(theme).clone();
+                let framework = Framework::clone(self.framework(theme));
                 let output = Output { files: framework.layout().clone(), index: Vec::new() };
                 Ok(ReleaseOutput { output, theme: theme.to_owned(), framework })
             }
@@ -265,7 +269,7 @@ impl Site {
             inherited: &[],
             texts: &[],
             statics: &statics,
-            data: self.data.value_under(&Data::default()),
+            data: &self.sets,
             partner: Some(&partner.contract),
             progress: &self.progress,
             elsewhere: &elsewhere,
@@ -326,10 +330,10 @@ impl Site {
         path: &SitePath,
         inherited: &[IndexedPage],
     ) -> Result<Output, Report> {
-        let config = sample::config(&self.config, &contract.id.partner);
+        let config = Arc::new(sample::config(&self.config, &contract.id.partner));
         let data = match contract.partnership {
-            Partnership::Inherited => self.data.value_under(&Data::default()),
-            Partnership::Framework | Partnership::Link => Data::default().value_under(&Data::default()),
+            Partnership::Inherited => self.sets.clone(),
+            Partnership::Framework | Partnership::Link => Arc::new(Data::default().under(&Data::default())),
         };
         let build = Build {
             config: &config,
@@ -338,7 +342,7 @@ impl Site {
             inherited,
             texts: &[],
             statics: &BTreeMap::new(),
-            data,
+            data: &data,
             partner: None,
             elsewhere: &|_| Known::Perhaps,
             progress: &self.progress,
@@ -350,7 +354,7 @@ impl Site {
         contract.theme.as_deref().unwrap_or(&self.theme)
     }
 
-    fn framework(&self, theme: &str) -> &Framework {
+    fn framework(&self, theme: &str) -> &Arc<Framework> {
         self.themes.get(theme).expect("`load` reads the theme of the site and of every contract, or fails")
     }
 
@@ -407,7 +411,8 @@ impl Site {
             }
             match Framework::load(themes, theme) {
                 Ok(framework) => {
-                    drop(read.insert(theme.to_owned(), framework.with_site_templates(&self.theme, overrides)));
+                    let framework = framework.with_site_templates(&self.theme, overrides);
+                    read.insert(theme.to_owned(), Arc::new(framework));
                 }
                 Err(report) => problems.extend(report.diagnostics().iter().map(|problem| {
                     let of_the_site = problem.code == "missing-theme" && problem.file == shown(themes);

@@ -1,60 +1,102 @@
 //! The templates of a theme chain, ready to render the pages of one view.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tera::{Context, Error, Kwargs, Map, State, Tera, TeraResult, Value};
+use tera::{Context, Map, Tera, Value};
 use tieup_protocol::contract::{Contract, Indexing};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::manifest::SlotRange;
 
-use crate::assets::Assets;
 use crate::config::SiteConfig;
+use crate::data::Sets;
+use crate::print::{Print, Printer};
 use crate::template_error::{self, Sources};
 use crate::theme::Framework;
-use crate::view::View;
-use crate::{filters, slots, source, xml};
+use crate::uses::{self, Uses};
+use crate::{asking, filters, slots, source, xml};
 
-/// Compiled templates, bound to the view that their functions ask.
-pub(crate) struct Templates<'a> {
+/// Compiled templates, for any view of one site.
+#[derive(Clone)]
+pub(crate) struct Templates {
     tera: Tera,
-    framework: &'a Framework,
-    sources: Sources,
+    framework: Arc<Framework>,
+    sources: Arc<Sources>,
+    /// By the names that pages call them by.
+    uses: Arc<BTreeMap<String, Uses>>,
+    globals: Globals,
 }
 
 /// What every template sees, whatever the page.
-pub(crate) struct Globals<'a> {
-    /// Everything under `data/`.
-    pub(crate) data: Value,
-    /// The partner whose release is made; none for the main site and for originals.
-    pub(crate) partner: Option<&'a Contract>,
-    /// The files that templates can ask for.
-    pub(crate) assets: Arc<Assets>,
+#[derive(Clone)]
+pub(crate) struct Globals {
+    data: Arc<Sets>,
+    partner: Value,
 }
 
-impl<'a> Templates<'a> {
+impl Globals {
+    /// The site's data, and the partner whose release is made; none for the main site and for originals.
+    pub(crate) fn new(data: &Arc<Sets>, partner: Option<&Contract>) -> Self {
+        Self { data: data.clone(), partner: partner.map_or_else(Value::none, partner_value) }
+    }
+
+    /// The fingerprint of what a template can see of them.
+    pub(crate) fn print(&self, uses: &Uses) -> Print {
+        let mut printer = Printer::default();
+        for (name, print) in self.data.prints().filter(|(name, _)| uses.data(name)) {
+            printer.text(name).print(print);
+        }
+        if uses.names("partner") {
+            printer.value(&self.partner);
+        }
+        printer.finish()
+    }
+}
+
+impl Templates {
     /// Compiles the templates of `framework`.
     ///
     /// # Errors
     /// Everything that is wrong with the templates by themselves.
     pub(crate) fn new(
-        framework: &'a Framework,
-        view: &Arc<View>,
-        globals: Globals<'_>,
+        framework: &Arc<Framework>,
+        config: &SiteConfig,
+        globals: Globals,
     ) -> Result<Self, Vec<Diagnostic>> {
         let sources = read(framework)?;
         let mut tera = Tera::new();
         tera.set_escape_fn(xml::escape_to);
         filters::register(&mut tera, framework.slots());
-        register_functions(&mut tera, view, &globals.assets);
+        asking::register(&mut tera);
         tera.set_fallback_prefixes(framework.prefixes()).expect("prefixes are set before the first template is added");
-        let context = tera.global_context();
-        context.insert_value("site", site_value(view.config()));
-        context.insert_value("data", globals.data);
-        context.insert_value("partner", globals.partner.map_or_else(Value::none, partner_value));
-        match tera.add_raw_templates(sources.iter()) {
-            Ok(()) => Ok(Self { tera, framework, sources }),
-            Err(error) => Err(template_error::compiling(&error, &sources)),
+        tera.global_context().insert_value("site", site_value(config));
+        if let Err(error) = tera.add_raw_templates(sources.iter()) {
+            return Err(template_error::compiling(&error, &sources));
         }
+        let uses = Arc::new(find_uses(framework, &sources));
+        let unbound =
+            Self { tera, framework: framework.clone(), sources: Arc::new(sources), uses, globals: globals.clone() };
+        Ok(unbound.with(globals))
+    }
+
+    /// The same templates, which see other things whatever the page.
+    pub(crate) fn with(&self, globals: Globals) -> Self {
+        let mut templates = self.clone();
+        let context = templates.tera.global_context();
+        context.insert_value("data", globals.data.value());
+        context.insert_value("partner", globals.partner.clone());
+        templates.globals = globals;
+        templates
+    }
+
+    /// What every template sees.
+    pub(crate) fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    /// What the template, which the chain has, can depend on.
+    pub(crate) fn uses(&self, template: &str) -> &Uses {
+        self.uses.get(template).expect("a plan names templates that the chain has")
     }
 
     /// Whether the chain has this template.
@@ -104,19 +146,21 @@ fn read(framework: &Framework) -> Result<Sources, Vec<Diagnostic>> {
     if problems.is_empty() { Ok(sources) } else { Err(problems) }
 }
 
-fn register_functions(tera: &mut Tera, view: &Arc<View>, assets: &Arc<Assets>) {
-    let files = assets.clone();
-    tera.register_function("asset", move |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
-        files.asset(options.must_get::<&str>("path")?).map_err(Error::message)
-    });
-    let pages = view.clone();
-    tera.register_function("get_page", move |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
-        pages.page(options.must_get::<&str>("path")?).map_err(Error::message)
-    });
-    let sections = view.clone();
-    tera.register_function("get_section", move |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
-        sections.section(options.must_get::<&str>("path")?).map_err(Error::message)
-    });
+/// What each template can depend on, by its full name and by the one that pages call it by.
+fn find_uses(framework: &Framework, sources: &Sources) -> BTreeMap<String, Uses> {
+    let full: BTreeMap<&str, &str> = sources.iter().map(|(name, _)| (name, name)).collect();
+    let in_chain = |name: &str| {
+        let mut names = framework.prefixes().map(|prefix| format!("{prefix}{name}"));
+        names.find_map(|name| full.get(name.as_str()).copied())
+    };
+    let mut uses = uses::of(sources.iter(), |name| full.get(name).copied().or_else(|| in_chain(name)));
+    let short: Vec<&str> = full.keys().filter_map(|name| name.split_once('/').map(|(_, name)| name)).collect();
+    for name in short {
+        if let Some(known) = in_chain(name).and_then(|full| uses.get(full)).cloned() {
+            uses.entry(name.to_owned()).or_insert(known);
+        }
+    }
+    uses
 }
 
 fn site_value(config: &SiteConfig) -> Value {

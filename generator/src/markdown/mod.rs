@@ -20,13 +20,14 @@ use tieup_protocol::path::SitePath;
 use self::footnotes::Footnotes;
 use self::image::Image;
 pub(crate) use self::length::Length;
-pub(crate) use self::link::{Link, LinkKind, Target};
+pub(crate) use self::link::{Link, LinkKind, Span, Target};
 use self::link::{destination_span, resolve};
 pub(crate) use self::settings::Settings;
 use self::words::Words;
 use self::writer::Piece;
 use crate::anchors::{Anchors, Heading};
 use crate::picture::Picture;
+use crate::print::{Print, Printer};
 use crate::url;
 
 /// The body of a page as HTML.
@@ -42,12 +43,23 @@ pub(crate) struct Body {
     pub(crate) headings: Vec<Heading>,
     /// How many bytes of the HTML stand before `<!-- more -->`, where that is written.
     pub(crate) cut: Option<usize>,
+    /// The fingerprint of what a page shows of it.
+    pub(crate) print: Print,
 }
 
 impl Body {
     /// The HTML that stands before `<!-- more -->`, where that is written.
     pub(crate) fn summary(&self) -> Option<Cow<'_, str>> {
         self.cut.map(|cut| footnotes::without_references(&self.html[..cut]))
+    }
+
+    fn fingerprint(&self) -> Print {
+        let mut printer = Printer::default();
+        printer.print(Print::of(self.html.as_bytes())).number(self.length.minutes());
+        for heading in &self.headings {
+            printer.number(heading.level).text(&heading.id).text(&heading.title);
+        }
+        printer.finish()
     }
 }
 
@@ -217,6 +229,7 @@ impl<'a> Reading<'a> {
         body.links.shrink_to_fit();
         body.headings = self.anchors.headings;
         body.cut = self.cut.map(|mark| places[mark]);
+        body.print = body.fingerprint();
         body
     }
 }

@@ -1,0 +1,90 @@
+//! What templates ask of a site through functions, noted while they run: a page that was made stays good as long as
+//! the answers are the same.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
+use tieup_protocol::path::SitePath;
+
+use crate::print::{Print, Printer};
+use crate::uses::Fields;
+use crate::view::View;
+
+/// A question that a template asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) enum Question {
+    /// `get_page`: the page at a path.
+    Page(String),
+    /// `asset`: the file at a path.
+    Asset(String),
+    /// `get_section`: the section at a path, with its pages.
+    Section(String),
+}
+
+/// Who is asked, and what was asked of it, while one page is made.
+struct Asking {
+    view: Arc<View>,
+    asked: Vec<Question>,
+}
+
+thread_local! {
+    /// Templates are compiled once and used for many views, so their functions find here whom to ask.
+    static ASKING: RefCell<Option<Asking>> = const { RefCell::new(None) };
+}
+
+/// Does `work`, whose templates ask `view`, and returns what they asked, each question once.
+pub(crate) fn noted<R>(view: &Arc<View>, work: impl FnOnce() -> R) -> (R, Vec<Question>) {
+    let outer = ASKING.replace(Some(Asking { view: view.clone(), asked: Vec::new() }));
+    let result = work();
+    let mut asked = ASKING.replace(outer).map(|asking| asking.asked).unwrap_or_default();
+    asked.sort();
+    asked.dedup();
+    (result, asked)
+}
+
+/// Adds the functions with which templates ask.
+pub(crate) fn register(tera: &mut Tera) {
+    tera.register_function("get_page", |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
+        let path = options.must_get::<&str>("path")?;
+        ask(Question::Page(path.to_owned()), |view| view.page(path))
+    });
+    tera.register_function("asset", |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
+        let path = options.must_get::<&str>("path")?;
+        ask(Question::Asset(path.to_owned()), |view| view.assets().asset(path))
+    });
+    tera.register_function("get_section", |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
+        let path = options.must_get::<&str>("path")?;
+        ask(Question::Section(path.to_owned()), |view| view.section(path))
+    });
+}
+
+/// Notes a question before it is answered, so that what is missing is noted too.
+fn ask(question: Question, answer: impl FnOnce(&View) -> Result<Value, String>) -> TeraResult<Value> {
+    let view = ASKING.with_borrow_mut(|asking| {
+        let asking = asking.as_mut()?;
+        asking.asked.push(question);
+        Some(asking.view.clone())
+    });
+    let view = view.ok_or_else(|| Error::message("there is no site to ask here"))?;
+    answer(&view).map_err(Error::message)
+}
+
+impl Question {
+    /// The fingerprint of the answer that `view` gives, as far as the asking template can look at it; equal for all
+    /// questions that have no answer.
+    pub(crate) fn print(&self, view: &View, fields: Fields) -> Print {
+        let at = |path: &str| path.parse::<SitePath>().ok().and_then(|path| view.at(&path));
+        match self {
+            Self::Asset(path) => view
+                .assets()
+                .asset(path)
+                .map_or_else(|_| Print::default(), |file| Printer::default().value(&file).finish()),
+            Self::Page(path) => at(path).map_or_else(Print::default, |at| view.print_summary(at, fields)),
+            Self::Section(path) => at(path).map_or_else(Print::default, |at| {
+                Print::all([view.print_summary(at, fields), view.print_listing(at, fields)])
+            }),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Makes the files of a plan, one by one: a function of the view, the templates and the item alone. What an earlier
+//! build made of the same things is not made again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tera::{Context, Value};
+use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::SitePath;
+
+use crate::asking::{self, Question};
+use crate::feed;
+use crate::output::{OutputFile, media_type};
+use crate::page::{Page, PageKind};
+use crate::parallel;
+use crate::plan::{Item, What};
+use crate::print::{Print, Printer};
+use crate::progress::{Progress, Step};
+use crate::redirect;
+use crate::templates::Templates;
+use crate::uses::Uses;
+use crate::view::View;
+
+/// Why a file that was made is still good: as long as its print and the answers to what was asked stay the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Of everything that it was made from, but for the answers.
+    pub(crate) print: Print,
+    /// What its templates asked.
+    pub(crate) asked: Vec<Question>,
+    /// Of the answers.
+    pub(crate) answers: Print,
+}
+
+/// Takes what is made, from several threads, in no order, and knows what was made before.
+pub(crate) trait Shelf: Sync {
+    /// The record of what stands at `path` since an earlier build, if it is at hand.
+    fn earlier(&self, _: &SitePath) -> Option<Record> {
+        None
+    }
+
+    /// The bytes of what stands at `path` since an earlier build.
+    fn bytes(&self, _: &SitePath) -> Option<Arc<[u8]>> {
+        None
+    }
+
+    /// What an earlier build made is still good.
+    fn keep(&self, _: &SitePath) {}
+
+    /// A file was made.
+    fn put(&self, path: &SitePath, file: OutputFile, record: Record);
+
+    /// A file was there already.
+    fn give(&self, path: &SitePath, file: &OutputFile);
+}
+
+/// Makes files for one view.
+pub(crate) struct Maker<'a> {
+    /// The pages.
+    pub(crate) view: &'a Arc<View>,
+    /// What they are made with.
+    pub(crate) templates: &'a Templates,
+    /// Of the engine, the site's configuration and everything else that every file depends on.
+    pub(crate) surroundings: Print,
+    /// What is told how far the build is.
+    pub(crate) progress: &'a Progress,
+}
+
+impl Maker<'_> {
+    /// Makes those of `items` that are not on the shelf already.
+    pub(crate) fn make_all(&self, items: &[(&SitePath, &Item)], onto: &dyn Shelf, problems: &mut Vec<Diagnostic>) {
+        let failed = Mutex::new(BTreeMap::new());
+        self.progress.begin(Step::Pages, items.len());
+        parallel::each(items, Vec::new, |(path, item), page: &mut Vec<u8>| {
+            page.clear();
+            self.progress.advance(1);
+            if let Err(problem) = self.make(path, item, page, onto) {
+                let at = if let What::Page { at, .. } = item.what { Some(at) } else { None };
+                let failed = &mut *failed.lock().unwrap_or_else(PoisonError::into_inner);
+                note_failure(failed, problem, at.and_then(|at| self.view.node(at).own().map(|page| &**page)));
+            }
+        });
+        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        problems.extend(failed.into_iter().map(|(problem, first)| match first {
+            Some((_, path, file)) => problem.related(file, None, format!("while making {path}")),
+            None => problem,
+        }));
+    }
+
+    fn make(&self, path: &SitePath, item: &Item, page: &mut Vec<u8>, onto: &dyn Shelf) -> Result<(), Diagnostic> {
+        if matches!(item.what, What::Given) {
+            return Ok(());
+        }
+        let print = self.print(item);
+        let earlier = onto.earlier(path).filter(|earlier| earlier.print == print);
+        if earlier.is_some_and(|earlier| self.answers(item, &earlier.asked) == earlier.answers) {
+            onto.keep(path);
+            self.progress.add_cached(usize::from(matches!(item.what, What::Page { .. })));
+            return Ok(());
+        }
+        let (made, asked) = asking::noted(self.view, || self.render(path, item, page));
+        let file = made?;
+        let answers = self.answers(item, &asked);
+        onto.put(path, file, Record { print, asked, answers });
+        Ok(())
+    }
+
+    /// Makes one file, whatever was made before.
+    ///
+    /// # Errors
+    /// What is wrong with its template.
+    pub(crate) fn render(&self, path: &SitePath, item: &Item, page: &mut Vec<u8>) -> Result<OutputFile, Diagnostic> {
+        let (kind, slots) = match &item.what {
+            What::Given => (EntryKind::Asset, Vec::new()),
+            What::Page { at, number, template } => {
+                self.progress.add_rendered();
+                (EntryKind::Page, self.templates.render(template, &self.context(*at, *number, path), page)?)
+            }
+            What::NotFound { template } => {
+                let lang = &self.view.config().language;
+                let mut context = self.shared(lang);
+                context.insert_value("page", self.view.not_found_value());
+                (EntryKind::Page, self.templates.render(template, &context, page)?)
+            }
+            What::Redirect { to, lang } => {
+                *page = redirect::page(lang, to, &self.view.config().permalink(to));
+                (EntryKind::Page, Vec::new())
+            }
+            What::Feed { at, kind } => {
+                *page = feed::feed(self.view, *at, *kind);
+                (EntryKind::Asset, Vec::new())
+            }
+        };
+        let media_type = match &item.what {
+            What::Feed { kind, .. } => kind.media_type(),
+            _ => media_type(path),
+        };
+        Ok(OutputFile { bytes: page.as_slice().into(), kind, media_type, slots, source: item.source.clone() })
+    }
+
+    /// The fingerprint of everything that a file is made from, but for what its templates ask.
+    fn print(&self, item: &Item) -> Print {
+        let mut printer = Printer::default();
+        printer.print(self.surroundings).text(&item.source);
+        match &item.what {
+            What::Given => {}
+            What::Page { at, number, template } => self.add_page(*at, *number, template, &mut printer),
+            What::NotFound { template } => {
+                let lang = &self.view.config().language;
+                self.add_shared(self.templates.uses(template), lang, printer.number(2u8));
+            }
+            What::Redirect { to, lang } => drop(printer.number(3u8).text(to.as_str()).text(lang)),
+            What::Feed { at, kind } => {
+                let limit = feed::limit(self.view.config());
+                printer.number(4u8).number(*kind as u8).print(self.view.print_feed(*at, limit));
+            }
+        }
+        printer.finish()
+    }
+
+    fn add_page(&self, at: usize, number: usize, template: &str, printer: &mut Printer) {
+        let uses = self.templates.uses(template);
+        let view = self.view;
+        self.add_shared(uses, &view.entry(at).lang, printer.number(1u8).number(number));
+        printer.print(view.print_page(at, uses));
+        let fields = uses.fields();
+        match view.node(at).own().map(|page| &page.kind) {
+            Some(PageKind::Term) => {
+                if uses.names("term") {
+                    printer.print(view.print_listing(at, fields));
+                }
+            }
+            Some(PageKind::Taxonomy) => drop(printer.print(view.print_taxonomy(at))),
+            _ => {
+                if uses.names("section") {
+                    printer.print(view.print_listing(at, fields));
+                }
+            }
+        }
+        if uses.names("paginator") {
+            printer.print(view.print_paginator(at, number, fields));
+        }
+    }
+
+    /// What a template sees whatever the page.
+    fn add_shared(&self, uses: &Uses, lang: &str, printer: &mut Printer) {
+        printer.print(uses.print).text(lang).print(self.templates.globals().print(uses));
+        if uses.names("menus") {
+            printer.print(self.view.print_menus(lang));
+        }
+    }
+
+    fn answers(&self, item: &Item, asked: &[Question]) -> Print {
+        if asked.is_empty() {
+            return Print::default();
+        }
+        let fields = match &item.what {
+            What::Page { template, .. } | What::NotFound { template } => self.templates.uses(template).fields(),
+            _ => return Print::default(),
+        };
+        Print::all(asked.iter().map(|question| question.print(self.view, fields)))
+    }
+
+    fn shared(&self, lang: &str) -> Context {
+        let mut context = Context::new();
+        context.insert_value("lang", Value::from(lang));
+        context.insert_value("menus", self.view.menus(lang));
+        context
+    }
+
+    fn context(&self, at: usize, number: usize, path: &SitePath) -> Context {
+        let view = self.view;
+        let mut context = self.shared(&view.entry(at).lang);
+        let page = if number == 1 { view.page_value(at) } else { view.paged_value(at, path) };
+        context.insert_value("page", page);
+        match view.node(at).own().map(|page| &page.kind) {
+            Some(PageKind::Term) => {
+                let [term, taxonomy] = view.term_value(at);
+                context.insert_value("term", term);
+                context.insert_value("taxonomy", taxonomy);
+            }
+            Some(PageKind::Taxonomy) => context.insert_value("taxonomy", view.taxonomy_value(at)),
+            _ => {
+                if let Some(section) = view.listing_value(at) {
+                    context.insert_value("section", section);
+                }
+            }
+        }
+        if view.listing(at).is_some() {
+            context.insert_value("paginator", view.paginator_value(at, number));
+        }
+        context
+    }
+}
+
+/// The first page, in the order of the files, that shows a mistake: its order, its path and its file.
+type First = (String, SitePath, String);
+
+/// One template's mistake is told once, with the first page that shows it, however many pages it spoils.
+fn note_failure(failed: &mut BTreeMap<Diagnostic, Option<First>>, problem: Diagnostic, page: Option<&Page>) {
+    let related = problem.related.is_none();
+    let first = page.filter(|_| related).map(|page| {
+        let file = page.source.file.clone();
+        (file.clone(), page.entry.path.clone(), file)
+    });
+    let told = failed.entry(problem).or_default();
+    if first.is_some() && (told.is_none() || first < *told) {
+        *told = first;
+    }
+}
