@@ -11,6 +11,7 @@ use tieup_protocol::path::SitePath;
 use crate::print::{Print, Printer};
 use crate::uses::Fields;
 use crate::view::View;
+use crate::{head, related};
 
 /// A question that a template asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,6 +22,10 @@ pub(crate) enum Question {
     Asset(String),
     /// `get_section`: the section at a path, with its pages.
     Section(String),
+    /// `related`: the pages most related to the one at a path, at most so many.
+    Related(String, usize),
+    /// `head_meta`: the head of the page at a path, which may be a later page of the listing that begins at another.
+    Head(String, Option<String>),
 }
 
 /// Who is asked, and what was asked of it, while one page is made.
@@ -58,6 +63,27 @@ pub(crate) fn register(tera: &mut Tera) {
         let path = options.must_get::<&str>("path")?;
         ask(Question::Section(path.to_owned()), |view| view.section(path))
     });
+    tera.register_function("related", |options: Kwargs, state: &State<'_>| -> TeraResult<Value> {
+        let limit = options.get::<usize>("limit")?.unwrap_or(related::USUAL_LIMIT);
+        let path = options.get::<&str>("path")?.map_or_else(|| here(state, "related"), |path| Ok(path.to_owned()))?;
+        ask(Question::Related(path.clone(), limit), |view| related::related(view, &path, limit))
+    });
+    tera.register_function("head_meta", |_: Kwargs, state: &State<'_>| -> TeraResult<Value> {
+        let (path, listing) = (here(state, "head_meta")?, text_of(state, "paginator", "first")?);
+        let html = |view: &View| Ok(Value::safe_string(&head::head_meta(view, &path, listing.as_deref())));
+        ask(Question::Head(path.clone(), listing.clone()), html)
+    });
+}
+
+/// The path of the page that is made, which the function `name` is about where nothing else is said.
+fn here(state: &State<'_>, name: &str) -> TeraResult<String> {
+    let none = || Error::message(format!("`{name}` is called where there is no `page`"));
+    text_of(state, "page", "path")?.ok_or_else(none)
+}
+
+fn text_of(state: &State<'_>, name: &str, key: &str) -> TeraResult<Option<String>> {
+    let value = state.get::<Value>(name)?;
+    Ok(value.and_then(|value| Some(value.get_from_path(key)?.as_str()?.to_owned())))
 }
 
 /// Notes a question before it is answered, so that what is missing is noted too.
@@ -85,6 +111,10 @@ impl Question {
             Self::Section(path) => at(path).map_or_else(Print::default, |at| {
                 Print::all([view.print_summary(at, fields), view.print_listing(at, fields)])
             }),
+            Self::Related(path, limit) => at(path).map_or_else(Print::default, |at| {
+                Print::all(related::nearest(view, at, *limit).into_iter().map(|at| view.print_summary(at, fields)))
+            }),
+            Self::Head(path, listing) => head::print(view, path, listing.as_deref()),
         }
     }
 }

@@ -80,7 +80,8 @@ impl Build<'_> {
     pub(crate) fn prepare(&self) -> (Prepared, Vec<Diagnostic>) {
         let mut problems = Vec::new();
         let groupings = taxonomy::group(self.config, self.pages, &mut problems);
-        let view = Arc::new(View::new(self.config, self.pages, self.inherited, &groupings, self.assets()));
+        let view = View::new(self.config, self.pages, self.inherited, &groupings, self.assets());
+        let view = Arc::new(view.indexed_as(self.index()));
         let globals = Globals::new(self.data, self.partner);
         let templates = Templates::new(self.framework, self.config, globals);
         let templates = templates.map_err(|wrong| problems.extend(wrong)).ok();
@@ -94,8 +95,13 @@ impl Build<'_> {
     fn surroundings(&self) -> Print {
         let mut printer = Printer::default();
         printer.text(env!("TIEUP_ENGINE")).text(&self.config.text);
-        printer.option(self.partner.map(|contract| index_word(contract.index)));
+        printer.text(index_word(self.index()));
         printer.finish()
+    }
+
+    /// How search engines shall treat the pages. A copy that names its source is the source's own page.
+    fn index(&self) -> Indexing {
+        self.partner.map_or(Indexing::Canonical, |contract| contract.index)
     }
 
     fn assets(&self) -> Assets {
@@ -257,7 +263,8 @@ fn index_word(index: Indexing) -> &'static str {
     }
 }
 
-fn feeds(config: &SiteConfig, view: &View, at: usize, page: &Page) -> Vec<FeedKind> {
+/// The feeds of what node `at`, `page`, lists.
+pub(crate) fn feeds(config: &SiteConfig, view: &View, at: usize, page: &Page) -> Vec<FeedKind> {
     let lists = view.listing(at).is_some();
     match &page.kind {
         PageKind::Home(section) => {

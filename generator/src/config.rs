@@ -15,7 +15,10 @@ use tieup_protocol::path::SitePath;
 use tieup_protocol::yaml;
 
 use crate::anchors::slug;
+use crate::discovery::address;
 use crate::markdown;
+use crate::offer::Currency;
+use crate::organization::Organization;
 use crate::permalink::{BadPattern, Pattern, TOKENS};
 use crate::source::{read_text, scrub, scrub_text, shown};
 use crate::url;
@@ -43,6 +46,12 @@ pub(crate) struct SiteConfig {
     pub(crate) zone: TimeZone,
     /// How Markdown is read.
     pub(crate) markdown: markdown::Settings,
+    /// Who is behind the site.
+    pub(crate) organization: Organization,
+    /// The currency of prices that name none.
+    pub(crate) currency: Option<Currency>,
+    /// The picture of pages that have none, where they are shared.
+    pub(crate) picture: Option<String>,
     /// Free keys.
     pub(crate) extra: Map<String, Value>,
     /// The file, as a person knows it.
@@ -159,6 +168,10 @@ struct Document {
     menus: BTreeMap<String, Vec<MenuLink>>,
     timezone: Option<String>,
     #[serde(default)]
+    organization: Organization,
+    currency: Option<String>,
+    picture: Option<String>,
+    #[serde(default)]
     markdown: markdown::Settings,
     #[serde(default)]
     extra: Map<String, Value>,
@@ -201,6 +214,9 @@ impl SiteConfig {
             permalinks: Vec::new(),
             menus: document.menus,
             zone: TimeZone::UTC,
+            organization: document.organization,
+            currency: None,
+            picture: document.picture,
             markdown: document.markdown,
             extra: document.extra,
             file,
@@ -215,8 +231,13 @@ impl SiteConfig {
                 config.wrong(format!("`{name}` is not a time zone"), &name).help("write it like Asia/Tokyo")
             })?;
         }
+        if let Some(code) = document.currency {
+            let wrong = || config.wrong(format!("`{code}` is not a currency's three letters such as JPY"), &code);
+            config.currency = Some(Currency::parse(&code).ok_or_else(wrong)?);
+        }
         config.check_taxonomies()?;
         config.check_menus()?;
+        config.check_organization()?;
         config.checked()
     }
 
@@ -266,6 +287,19 @@ impl SiteConfig {
             }
         }
         Ok(())
+    }
+
+    fn check_organization(&self) -> Result<(), Diagnostic> {
+        let about = self.organization.problem().map(|(message, word)| ("organization:", message, word));
+        let picture = self.picture.as_deref().filter(|picture| address(&self.base_url, picture).is_none());
+        let picture = picture.map(|picture| {
+            let message = format!("`{picture}` is neither a path such as /pictures/front.png nor an address");
+            ("picture:", message, picture)
+        });
+        match about.or(picture) {
+            None => Ok(()),
+            Some((key, message, word)) => Err(self.wrong_under(key, message, word)),
+        }
     }
 
     /// The pattern of the pages in `folder`: that of the nearest folder around it, or the one for `*`.

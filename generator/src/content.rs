@@ -12,9 +12,10 @@ use tieup_protocol::path::SitePath;
 
 use crate::anchors::slug;
 use crate::config::SiteConfig;
-use crate::data::Data;
+use crate::data::{Data, DataSet};
 use crate::front_matter::{Cascade, FrontMatter, Menus, Of, PagesFrom};
 use crate::markdown::{self, Base, Body};
+use crate::offer::{BadOffer, Offer};
 use crate::page::{Choice, Page, PageKind, Place, Section, Source};
 use crate::parallel;
 use crate::permalink::NoPath;
@@ -330,6 +331,7 @@ impl Draft {
         let section = Section {
             sort_by: self.front.sort_by.unwrap_or_default(),
             paginate_by: self.front.paginate_by,
+            records: self.front.pages_from.as_ref().and_then(|from| from.kind),
             page_template: Choice::new(
                 "page_template",
                 self.front.page_template.as_ref(),
@@ -376,7 +378,11 @@ impl Draft {
         let mut pages = Vec::with_capacity(list.len());
         for (number, entry) in list.iter().enumerate() {
             match self.record(path, number, entry, choice.clone()) {
-                Ok(page) => pages.push(Page { life: self.life(config), ..page }),
+                Ok(page) => {
+                    let checked = Offer::read(entry, config.currency.as_ref());
+                    problems.extend(checked.err().map(|bad| self.bad_offer(&bad, number, &page, set)));
+                    pages.push(Page { life: self.life(config), ..page });
+                }
                 Err(message) => problems.push(
                     Diagnostic::new("bad-entry", set.file.as_str(), format!("entry {} {message}", number + 1))
                         .related(self.origin.own.file.as_str(), None, "makes a page of each entry")
@@ -387,6 +393,27 @@ impl Draft {
             }
         }
         pages
+    }
+
+    fn bad_offer(&self, bad: &BadOffer, number: usize, page: &Page, set: &DataSet) -> Diagnostic {
+        let id = page.entry.data.get("id").and_then(Value::as_str).unwrap_or_default();
+        let (code, help) = match bad {
+            BadOffer::NoCurrency => {
+                ("price-without-currency", "write `currency: JPY` beside it, or in site.yaml for all")
+            }
+            BadOffer::Price(_) | BadOffer::Currency(_) => {
+                ("wrong-value", "write it like `price: 1280` and `currency: JPY`")
+            }
+        };
+        let problem = Diagnostic::new(code, set.file.as_str(), format!("entry {} (`{id}`) {bad}", number + 1));
+        let text = Source { file: set.file.clone() }.text();
+        let written = [format!("id: {id}"), format!("\"id\": \"{id}\""), format!("id: \"{id}\"")];
+        let place = written.iter().find(|written| text.contains(*written));
+        let problem = match place {
+            Some(written) => problem.at_text(&text, written),
+            None => problem,
+        };
+        problem.related(self.origin.own.file.as_str(), None, "makes a page of each entry").help(help)
     }
 
     fn no_list(&self, from: &PagesFrom, data: &Data) -> Diagnostic {

@@ -1,6 +1,7 @@
 //! What search engines are told of a page: its pictures, and the same page in other languages.
 
 use serde_json::Value;
+use tieup_protocol::contract::Indexing;
 use tieup_protocol::index::{Alternate, Discovery, IndexedPage};
 use tieup_protocol::path::SitePath;
 
@@ -15,9 +16,14 @@ pub(crate) const X_DEFAULT: &str = "x-default";
 pub(crate) fn indexed(view: &View, at: usize) -> IndexedPage {
     let node = view.node(at);
     let pictures = node.own().map(|page| in_text(&page.body)).unwrap_or_default();
-    let discovery = Discovery { pictures, alternates: alternates(view, at), ..node.entry().discovery.clone() };
+    let discovery = Discovery { noindex: is_hidden(view, at), pictures, alternates: alternates(view, at) };
     let section = view.parent(at).map(|parent| view.entry(parent).path.clone());
     IndexedPage { section, discovery, ..node.entry().clone() }
+}
+
+/// Whether page `at` asks search engines to leave it out: by itself, or since the contract says so of every copy.
+pub(crate) fn is_hidden(view: &View, at: usize) -> bool {
+    view.entry(at).discovery.noindex || view.indexing() == Indexing::Noindex
 }
 
 /// Page `at` in each of its languages, its own first, and which of them is for everybody else.

@@ -176,6 +176,17 @@ pub(crate) struct PagesFrom {
     pub(crate) data: String,
     /// The template of its pages; by default that of the section's pages.
     pub(crate) template: Option<String>,
+    /// What its entries are.
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<RecordType>,
+}
+
+/// What the entries of a list are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RecordType {
+    /// Goods on offer.
+    Product,
 }
 
 fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::{SitePath, SourcePath};
 
-use crate::front_matter::{Menus, SortBy};
+use crate::front_matter::{Menus, RecordType, SortBy};
 use crate::markdown::Body;
 use crate::schedule::Life;
 use crate::source::read_text;
@@ -99,6 +99,8 @@ pub(crate) struct Section {
     pub(crate) paginate_by: Option<NonZeroUsize>,
     /// Their template.
     pub(crate) page_template: Option<Choice>,
+    /// What the entries are that its pages are made of.
+    pub(crate) records: Option<RecordType>,
 }
 
 /// A template and the file that chose it.

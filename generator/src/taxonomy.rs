@@ -44,12 +44,12 @@ struct Origin<'a> {
 }
 
 /// Where the list of a taxonomy's terms stands in the language that begins at `home`.
-fn list_path(home: &SitePath, taxonomy: &str) -> SitePath {
+pub(crate) fn list_path(home: &SitePath, taxonomy: &str) -> SitePath {
     format!("{home}{taxonomy}/").parse().expect("a checked taxonomy's name is one segment of a path")
 }
 
 /// Where the page of the term with this slug stands, below the list of its taxonomy's terms.
-fn term_path(list: &SitePath, slug: &str) -> Option<SitePath> {
+pub(crate) fn term_path(list: &SitePath, slug: &str) -> Option<SitePath> {
     format!("{list}{slug}/").parse().ok()
 }
 

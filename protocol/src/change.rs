@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use html5gum::emitters::default::DefaultEmitter;
 use html5gum::{Token, Tokenizer};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::ids::{ReleaseVersion, SiteId};
@@ -123,6 +124,12 @@ const TEXT_ELEMENTS: [&str; 32] = [
 /// Elements whose text is not read as markup, or not by every browser.
 const RAW_TEXT: [&str; 9] =
     ["title", "textarea", "script", "style", "xmp", "iframe", "noembed", "noframes", "noscript"];
+
+/// What stands for the name of a script element that holds JSON-LD, which browsers never run.
+const JSON_LD: &str = "script of JSON-LD";
+
+/// The keys of JSON-LD whose texts are words.
+const JSON_LD_WORDS: [&str; 3] = ["name", "headline", "description"];
 
 /// Attributes whose address may take a visitor or their data somewhere.
 const ADDRESSES: [&str; 8] = ["href", "src", "srcset", "action", "formaction", "data", "poster", "ping"];
@@ -254,8 +261,9 @@ impl PageShape {
         match self.raw.as_deref() {
             None => {}
             Some("title") if !text.contains('<') => {}
+            Some(JSON_LD) if let Some(data) = json_ld_without_words(text) => self.skeleton.push(data),
             Some(name) => {
-                if name == "script" {
+                if name == "script" || name == JSON_LD {
                     let digest = Digest::of(text.as_bytes()).hex();
                     self.risks.scripts.insert(format!("inline ({})", &digest[..8]));
                 }
@@ -269,9 +277,10 @@ impl PageShape {
 
     fn start_tag(&mut self, name: &str, attributes: &[(String, String)]) {
         self.note_risks(name, attributes);
-        self.raw = RAW_TEXT.contains(&name).then(|| name.to_owned());
+        let raw = if is_json_ld(name, attributes) { JSON_LD } else { name };
+        self.raw = RAW_TEXT.contains(&name).then(|| raw.to_owned());
         self.foreign |= matches!(name, "svg" | "math");
-        let described = name == "meta" && attributes.iter().any(|(key, value)| key == "name" && value == "description");
+        let described = name == "meta" && is_description(attributes);
         let kept: Vec<String> = attributes
             .iter()
             .filter(|(key, _)| !(described && key == "content" || is_heading(name) && key == "id"))
@@ -336,6 +345,42 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Whether a `meta` holds words alone: a description, or a title that other sites show.
+fn is_description(attributes: &[(String, String)]) -> bool {
+    let named = |(key, value): &(String, String)| match key.as_str() {
+        "name" => value == "description",
+        "property" => value == "og:title" || value == "og:description",
+        _ => false,
+    };
+    attributes.iter().any(named) && attributes.iter().all(|(key, _)| key != "http-equiv")
+}
+
+fn is_json_ld(name: &str, attributes: &[(String, String)]) -> bool {
+    name == "script" && matches!(attributes, [(key, value)] if key == "type" && value == "application/ld+json")
+}
+
+/// JSON-LD with its words taken out; none where it is not JSON, or might be read as markup.
+fn json_ld_without_words(text: &str) -> Option<String> {
+    let mut data: Value = serde_json::from_str(text).ok().filter(|_| !text.contains('<'))?;
+    take_words(&mut data);
+    Some(data.to_string())
+}
+
+fn take_words(data: &mut Value) {
+    match data {
+        Value::Object(map) => {
+            for (key, value) in map {
+                if value.is_string() && JSON_LD_WORDS.contains(&key.as_str()) {
+                    *value = Value::Null;
+                }
+                take_words(value);
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(take_words),
+        _ => {}
+    }
+}
+
 fn is_text_element(name: &str) -> bool {
     TEXT_ELEMENTS.contains(&name)
 }
@@ -393,6 +438,23 @@ mod tests {
         }
         assert!(!text_only("<script>a</script>", "<script>b</script>"));
         assert!(!text_only("<style>a</style>", "<style>b</style>"));
+    }
+
+    #[test]
+    fn words_in_metadata_are_text_and_what_they_are_about_is_not() {
+        let page = |graph: &str| format!("<script type=\"application/ld+json\">{graph}</script>");
+        let product = r#"{"@type":"Product","name":"Pan","offers":{"price":"5280","url":"/pan/"}}"#;
+        let changed = |from: &str, to: &str| text_only(&page(product), &page(&product.replace(from, to)));
+        assert!(changed("Pan", "Pot") && !changed("5280", "1") && !changed("/pan/", "//evil.example/"));
+        assert!(!changed("\"Pan\"", "{\"@id\": 1}") && !changed("Pan", "<!--<script>") && !changed("}}", "}"));
+        assert!(PageShape::of(&page(product)).risks.is_empty() && !PageShape::of(&page("steal()")).risks.is_empty());
+        let scripted = page(product).replace("ld+json\"", "ld+json\" src=\"//evil.example/x.js\"");
+        assert!(!PageShape::of(&scripted).risks.is_empty());
+        let shared = "<meta property=\"og:title\" content=\"Pan\"><meta property=\"og:url\" content=\"/pan/\">";
+        assert!(text_only(shared, &shared.replace("Pan", "Pot")));
+        assert!(!text_only(shared, &shared.replace("/pan/", "/pot/")));
+        let refresh = "<meta http-equiv=refresh name=description content=\"0;url=/a/\">";
+        assert!(!text_only(refresh, &refresh.replace("/a/", "//evil.example/")));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tera::Value;
+use tieup_protocol::contract::Indexing;
 use tieup_protocol::diagnostic::nearest;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
@@ -35,6 +36,8 @@ const MAX_SUGGESTIONS: usize = 2_000;
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     config: Arc<SiteConfig>,
+    /// How search engines shall treat the pages.
+    indexing: Indexing,
     nodes: Vec<Arc<Node>>,
     by_path: Arc<HashMap<SitePath, usize>>,
     /// The section around each page.
@@ -92,6 +95,16 @@ pub(crate) struct Listing {
 }
 
 impl View {
+    /// The same pages as copies stand that a contract says so of.
+    pub(crate) fn indexed_as(self, indexing: Indexing) -> Self {
+        Self { indexing, ..self }
+    }
+
+    /// How search engines shall treat the pages.
+    pub(crate) fn indexing(&self) -> Indexing {
+        self.indexing
+    }
+
     /// The site's configuration.
     pub(crate) fn config(&self) -> &SiteConfig {
         &self.config
@@ -191,7 +204,7 @@ impl View {
     }
 
     /// The sections around node `at`, the outermost first.
-    fn ancestors(&self, at: usize) -> Vec<usize> {
+    pub(crate) fn ancestors(&self, at: usize) -> Vec<usize> {
         let mut steps = Vec::new();
         let mut next = self.parents[at];
         while let Some(parent) = next.filter(|_| steps.len() < self.nodes.len()) {

@@ -5,6 +5,7 @@
 use std::sync::PoisonError;
 
 use super::View;
+use crate::discovery;
 use crate::page::Page;
 use crate::print::{Print, Printer};
 use crate::uses::{Field, Fields, Uses};
@@ -83,7 +84,12 @@ impl View {
         if uses.field("ancestors") {
             self.add_steps(&self.ancestors(at), &mut printer);
         }
-        self.add_steps(&self.translated(at).collect::<Vec<_>>(), &mut printer);
+        let translations: Vec<usize> = self.translated(at).collect();
+        self.add_steps(&translations, &mut printer);
+        for other in translations {
+            printer.text(&self.entry(other).lang);
+        }
+        printer.number(u8::from(discovery::is_hidden(self, at)));
         printer.finish()
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use tieup_protocol::contract::Indexing;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
@@ -50,6 +51,7 @@ impl View {
         let neighbours = neighbours(nodes.len(), listings.iter().filter(|(at, _)| nodes[**at].entry().is_section));
         Self {
             config: config.clone(),
+            indexing: Indexing::Canonical,
             translations: Arc::new(translations(&nodes)),
             menus: Arc::new(menu::all(config, pages)),
             by_path: Arc::new(by_path),

@@ -9,6 +9,7 @@ use tieup_protocol::path::SitePath;
 
 use super::{Group, View};
 use crate::config::SiteConfig;
+use crate::head;
 use crate::page::Page;
 use crate::taxonomy::Grouping;
 use crate::toc;
@@ -78,6 +79,7 @@ impl View {
         map.insert("translations".into(), Value::from(translations));
         map.insert("prev".into(), prev);
         map.insert("next".into(), next);
+        head::add_values(self, at, &self.entry(at).path, &mut map);
         Value::from(map)
     }
 
@@ -86,6 +88,7 @@ impl View {
         let mut map = self.page_value(at).into_map().unwrap_or_default();
         map.insert("path".into(), Value::from(path.as_str()));
         map.insert("permalink".into(), Value::from(self.config.permalink(path)));
+        head::add_values(self, at, path, &mut map);
         Value::from(map)
     }
 
@@ -139,11 +142,13 @@ impl View {
     /// The page that is shown where there is none.
     pub(crate) fn not_found_value(&self) -> Value {
         let mut map = Map::new();
-        let none = ["description", "permalink", "date", "updated", "data", "section", "prev", "next", "summary"];
+        let none =
+            ["description", "permalink", "canonical", "date", "updated", "data", "section", "prev", "next", "summary"];
         for key in none {
             map.insert(key.into(), Value::none());
         }
-        for key in ["ancestors", "translations", "toc"] {
+        map.insert("noindex".into(), Value::from(true));
+        for key in ["ancestors", "translations", "toc", "alternates"] {
             map.insert(key.into(), Value::from(Vec::<Value>::new()));
         }
         for key in ["weight", "word_count", "reading_time"] {

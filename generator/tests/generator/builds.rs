@@ -80,7 +80,7 @@ fn sections_keep_their_order_and_pages_know_their_neighbours() {
 fn pages_come_from_data_in_every_language() {
     let small = Small::new();
     small
-        .write("site/site.yaml", "title: M\nbase_url: https://m.example\ntheme: plain\nlanguages: [{code: ja, name: 日本語}]\n")
+        .write("site/site.yaml", "title: M\nbase_url: https://m.example\ntheme: plain\ncurrency: JPY\nlanguages: [{code: ja, name: 日本語}]\n")
         .write("site/data/products.yaml", "- {id: pan, name: Pan, price: 1234, z: 1, a: 2}\n- {id: pot, name: Pot, price: 5}\n")
         .write("themes/plain/templates/product.html", "{{ page.data.price | yen }} {{ page.lang }}{% for t in page.translations %} {{ t.lang }} {{ t.name }} {{ t.permalink }}{% endfor %}{% for key in page.data | keys %} {{ key }}{% endfor %}");
     let section = "title: All\npages_from: {data: products, template: product.html}";

@@ -98,7 +98,7 @@ fn a_page_from_data_is_varied_by_a_file_of_its_name() {
     small
         .write(
             "site/data/goods.yaml",
-            "- {id: pan, name: Pan, price: 5}\n- {id: pot, name: Pot, price: 7}\n- {id: cup, name: Cup}\n",
+            "- {id: pan, name: Pan, price: 5, currency: JPY}\n- {id: pot, name: Pot, price: 7, currency: JPY}\n- {id: cup, name: Cup}\n",
         )
         .write("themes/plain/templates/good.html", "{{ page.title }} {{ page.data.price }} {{ page.content }}");
     let section = "title: Goods\npages_from: {data: goods, template: good.html}";
