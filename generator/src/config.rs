@@ -1,6 +1,6 @@
 //! `site.yaml`: a main site's and a partner's. Reads it and checks it; knows nothing of content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -222,35 +222,48 @@ impl SiteConfig {
             file,
             text,
         };
+        let mut problems = Vec::new();
         for (section, pattern) in document.permalinks {
-            let parsed = Pattern::parse(&pattern).map_err(|bad| config.bad_pattern(&pattern, &bad))?;
-            config.permalinks.push((section, parsed));
+            match Pattern::parse(&pattern) {
+                Ok(parsed) => config.permalinks.push((section, parsed)),
+                Err(bad) => problems.push(config.bad_pattern(&pattern, &bad)),
+            }
         }
         if let Some(name) = document.timezone {
-            config.zone = TimeZone::get(&name).map_err(|_| {
-                config.wrong(format!("`{name}` is not a time zone"), &name).help("write it like Asia/Tokyo")
-            })?;
+            match TimeZone::get(&name) {
+                Ok(zone) => config.zone = zone,
+                Err(_) => problems.push(
+                    config
+                        .wrong("timezone:", format!("`{name}` is not a time zone"), &name)
+                        .help("write it like Asia/Tokyo"),
+                ),
+            }
         }
         if let Some(code) = document.currency {
-            let wrong = || config.wrong(format!("`{code}` is not a currency's three letters such as JPY"), &code);
-            config.currency = Some(Currency::parse(&code).ok_or_else(wrong)?);
+            config.currency = Currency::parse(&code);
+            if config.currency.is_none() {
+                let message = format!("`{code}` is not a currency's three letters such as JPY");
+                problems.push(config.wrong("currency:", message, &code));
+            }
         }
-        config.check_taxonomies()?;
-        config.check_menus()?;
-        config.check_organization()?;
-        config.checked()
+        config.check_taxonomies(&mut problems);
+        config.check_menus(&mut problems);
+        config.check_organization(&mut problems);
+        config.check_addresses(&mut problems);
+        Diagnostic::gather(problems)?;
+        Ok(config.completed())
     }
 
     fn bad_pattern(&self, pattern: &str, bad: &BadPattern) -> Diagnostic {
         match bad {
             BadPattern::Shape => self
-                .wrong(format!("`{pattern}` is not a pattern of paths"), pattern)
+                .wrong("permalinks:", format!("`{pattern}` is not a pattern of paths"), pattern)
                 .help("write it like /:section/:year/:slug/ or /:section/:slug.html"),
             BadPattern::NoSlug => self
-                .wrong(format!("`{pattern}` gives every page of a day the same path"), pattern)
+                .wrong("permalinks:", format!("`{pattern}` gives every page of a day the same path"), pattern)
                 .help("write `:slug` into it"),
             BadPattern::Unknown(word) => {
-                let problem = self.wrong(format!("`:{word}` stands for nothing"), &format!(":{word}"));
+                let problem = self.wrong("permalinks:", format!("`:{word}` stands for nothing"), &format!(":{word}"));
                 match nearest(word, TOKENS) {
                     Some(near) => problem.help(format!("did you mean `:{near}`?")),
                     None => problem.help(format!("these exist: :{}", TOKENS.join(", :"))),
@@ -259,47 +272,60 @@ impl SiteConfig {
         }
     }
 
-    fn check_taxonomies(&self) -> Result<(), Diagnostic> {
+    fn check_taxonomies(&self, problems: &mut Vec<Diagnostic>) {
         for (place, taxonomy) in self.taxonomies.iter().enumerate() {
             let name = &taxonomy.name;
             if slug(name) != *name {
                 let message = format!("`{name}` cannot be a taxonomy's name, since it becomes a path");
-                return Err(self.wrong_under("taxonomies:", message, name).help(format!("write `{}`", slug(name))));
+                problems.push(self.wrong("taxonomies:", message, name).help(format!("write `{}`", slug(name))));
             }
             if self.taxonomies[..place].iter().any(|other| other.name == *name) {
-                return Err(self.wrong_under("taxonomies:", format!("the taxonomy `{name}` is named twice"), name));
+                problems.push(self.wrong("taxonomies:", format!("the taxonomy `{name}` is named twice"), name));
             }
         }
-        Ok(())
     }
 
-    fn check_menus(&self) -> Result<(), Diagnostic> {
+    fn check_menus(&self, problems: &mut Vec<Diagnostic>) {
         for link in self.menus.values().flatten() {
             if link.path.is_some() == link.url.is_some() {
                 let message = format!("the menu's link `{}` needs either a `path` or a `url`", link.title);
-                return Err(self.wrong_under("menus:", message, &link.title));
+                problems.push(self.wrong("menus:", message, &link.title));
             }
             if let Some(path) = link.path.as_ref().filter(|path| path.parse::<SitePath>().is_err()) {
-                return Err(self.wrong_under("menus:", format!("`{path}` is not a path of this site"), path));
+                problems.push(self.wrong("menus:", format!("`{path}` is not a path of this site"), path));
             }
             if let Some(lang) = link.lang.as_ref().filter(|lang| self.codes().all(|code| code != *lang)) {
-                return Err(self.wrong_under("menus:", format!("`{lang}` is not a language of this site"), lang));
+                problems.push(self.wrong("menus:", format!("`{lang}` is not a language of this site"), lang));
             }
         }
-        Ok(())
     }
 
-    fn check_organization(&self) -> Result<(), Diagnostic> {
+    fn check_addresses(&self, problems: &mut Vec<Diagnostic>) {
+        let base = &self.base_url;
+        if !url::is_base(base) {
+            let message = format!("`{base}` is not the address of a site");
+            problems.push(self.wrong("base_url:", message, base).help("write it like https://www.example.com/"));
+        }
+        let mut known = BTreeSet::new();
+        for code in self.codes() {
+            if !is_language(code) {
+                let message = format!("`{code}` is not a language tag");
+                problems.push(self.wrong("language", message, code).help("write it like en, ja or pt-BR"));
+            } else if !known.insert(code) {
+                problems.push(self.wrong("languages:", format!("the language `{code}` is named twice"), code));
+            }
+        }
+    }
+
+    fn check_organization(&self, problems: &mut Vec<Diagnostic>) {
         let about = self.organization.problem().map(|(message, word)| ("organization:", message, word));
         let picture = self.picture.as_deref().filter(|picture| address(&self.base_url, picture).is_none());
         let picture = picture.map(|picture| {
             let message = format!("`{picture}` is neither a path such as /pictures/front.png nor an address");
             ("picture:", message, picture)
         });
-        match about.or(picture) {
-            None => Ok(()),
-            Some((key, message, word)) => Err(self.wrong_under(key, message, word)),
-        }
+        problems
+            .extend([about, picture].into_iter().flatten().map(|(key, message, word)| self.wrong(key, message, word)));
     }
 
     /// The pattern of the pages in `folder`: that of the nearest folder around it, or the one for `*`.
@@ -315,43 +341,19 @@ impl SiteConfig {
         named("*")
     }
 
-    fn checked(mut self) -> Result<Self, Diagnostic> {
-        let base = self.base_url.clone();
-        if !url::is_base(&base) {
-            let message = format!("`{base}` is not the address of a site");
-            return Err(self.wrong(message, &base).help("write it like https://www.example.com/"));
-        }
+    fn completed(mut self) -> Self {
         if !self.base_url.ends_with('/') {
             self.base_url.push('/');
-        }
-        if let Some(bad) = self.codes().find(|code| !is_language(code)).map(str::to_owned) {
-            let message = format!("`{bad}` is not a language tag");
-            return Err(self.wrong(message, &bad).help("write it like en, ja or pt-BR"));
         }
         scrub_text(&mut self.title);
         self.menus.values_mut().flatten().for_each(|link| scrub_text(&mut link.title));
         self.extra.values_mut().for_each(scrub);
-        Ok(self)
+        self
     }
 
-    fn wrong(&self, message: String, word: &str) -> Diagnostic {
-        Diagnostic::new("wrong-value", self.file.as_str(), message).at_text(&self.text, word)
-    }
-
-    /// The same for a `word` that stands after the key `key`.
-    fn wrong_under(&self, key: &str, message: String, word: &str) -> Diagnostic {
-        let problem = Diagnostic::new("wrong-value", self.file.as_str(), message);
-        let start = self.text.find(key).map_or(0, |at| at + key.len());
-        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_');
-        let whole = |at: &usize| {
-            let (before, after) = (self.text[..*at].chars().next_back(), self.text[at + word.len()..].chars().next());
-            ![before, after].into_iter().flatten().any(is_part)
-        };
-        let found = self.text[start..].match_indices(word).map(|(at, _)| start + at).find(whole);
-        match found {
-            Some(at) => problem.at_offset(&self.text, at, word.chars().count()),
-            None => problem,
-        }
+    /// A `word` that is wrong and stands after `key`.
+    fn wrong(&self, key: &str, message: String, word: &str) -> Diagnostic {
+        Diagnostic::new("wrong-value", self.file.as_str(), message).at_word(&self.text, key, word)
     }
 
     /// Every language's tag, the default language first.

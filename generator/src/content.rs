@@ -383,13 +383,7 @@ impl Draft {
                     problems.extend(checked.err().map(|bad| self.bad_offer(&bad, number, &page, set)));
                     pages.push(Page { life: self.life(config), ..page });
                 }
-                Err(message) => problems.push(
-                    Diagnostic::new("bad-entry", set.file.as_str(), format!("entry {} {message}", number + 1))
-                        .related(self.origin.own.file.as_str(), None, "makes a page of each entry")
-                        .help(
-                            "give every entry an `id`, which becomes the path, and a `name`, which becomes the title",
-                        ),
-                ),
+                Err(message) => problems.push(self.bad_entry(set, number, &message)),
             }
         }
         pages
@@ -416,10 +410,20 @@ impl Draft {
         problem.related(self.origin.own.file.as_str(), None, "makes a page of each entry").help(help)
     }
 
+    fn bad_entry(&self, set: &DataSet, number: usize, message: &str) -> Diagnostic {
+        let problem = Diagnostic::new("bad-entry", set.file.as_str(), format!("entry {} {message}", number + 1))
+            .related(self.origin.own.file.as_str(), None, "makes a page of each entry")
+            .help("give every entry an `id`, which becomes the path, and a `name`, which becomes the title");
+        set.at_entry(problem, number)
+    }
+
     fn no_list(&self, from: &PagesFrom, data: &Data) -> Diagnostic {
         let message = format!("there is no list `data.{}`", from.data);
-        let problem = Diagnostic::new("missing-data", self.origin.own.file.as_str(), message)
-            .at_text(&self.origin.own.text(), &from.data);
+        let problem = Diagnostic::new("missing-data", self.origin.own.file.as_str(), message).at_word(
+            &self.origin.own.text(),
+            "pages_from:",
+            &from.data,
+        );
         match nearest(&from.data, data.names()) {
             Some(near) if near != from.data => problem.help(format!("did you mean `{near}`?")),
             _ => problem.help(format!("write data/{}.yaml as a list", from.data)),
@@ -473,8 +477,7 @@ impl Name {
     /// Reads the path of a file below `content/`.
     fn parse(path: &str, file: &str, config: &SiteConfig) -> Result<Self, Diagnostic> {
         let Some(name) = path.strip_suffix(".md") else {
-            return Err(Diagnostic::new("misplaced-file", file, "only Markdown files (.md) stand in a content folder")
-                .help("pictures and other files go into static/"));
+            return Err(misplaced(path, file));
         };
         let (folder, base) = name.rsplit_once('/').unwrap_or(("", name));
         let (leaf, lang) = match base.rsplit_once('.') {
@@ -494,5 +497,16 @@ impl Name {
         let stem = if folder.is_empty() { leaf.to_owned() } else { format!("{folder}/{leaf}") };
         let leaf = (leaf != "_index").then(|| leaf.to_owned());
         Ok(Self { place, leaf, stem })
+    }
+}
+
+fn misplaced(path: &str, file: &str) -> Diagnostic {
+    let problem = Diagnostic::new("misplaced-file", file, "only Markdown files (.md) stand in a content folder");
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match name.rsplit_once('.').map(|(stem, extension)| (stem, extension.to_ascii_lowercase())) {
+        Some((stem, end)) if ["md", "markdown", "mdown", "mkd"].contains(&end.as_str()) => {
+            problem.help(format!("name it `{stem}.md`"))
+        }
+        _ => problem.help("pictures and other files go into static/"),
     }
 }

@@ -10,6 +10,7 @@ use tieup_protocol::yaml;
 
 use crate::print::Print;
 use crate::source::{self, files_below, read_bytes, scrub, shown};
+use crate::unique::Unique;
 
 /// The data of a site, by name.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,20 @@ pub(crate) struct DataSet {
     bytes: Vec<u8>,
     /// What it holds.
     pub(crate) value: Value,
+}
+
+impl DataSet {
+    /// Points `problem` at entry `number`, counted from 0, of a list whose entries each begin a line with `- `.
+    pub(crate) fn at_entry(&self, problem: Diagnostic, number: usize) -> Diagnostic {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let begins: Vec<usize> =
+            text.lines().zip(1..).filter(|(line, _)| line.starts_with("- ")).map(|at| at.1).collect();
+        let entries = self.value.as_array().map_or(0, Vec::len);
+        match begins.get(number).filter(|_| begins.len() == entries) {
+            Some(line) => problem.at_line(&text, *line, 3),
+            None => problem,
+        }
+    }
 }
 
 impl Data {
@@ -118,12 +133,8 @@ fn read_set(file: &str, path: &SourcePath, bytes: &[u8]) -> Result<(String, Valu
     let text = source::text(file, bytes.to_vec())?;
     let (name, extension) = path.as_str().rsplit_once('.').unwrap_or((path.as_str(), ""));
     let mut value = match extension {
-        "yaml" | "yml" => yaml::parse(file, &text)?,
-        "json" => serde_json::from_str(&text).map_err(|error| {
-            let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-            Diagnostic::new("bad-json", file, message).at_line(&text, error.line().max(1), error.column().max(1))
-        })?,
+        "yaml" | "yml" => yaml::parse::<Unique>(file, &text)?.0,
+        "json" => serde_json::from_str::<Unique>(&text).map_err(|error| bad_json(file, &text, &error))?.0,
         _ => return Err(misplaced(file)),
     };
     if name.contains('/') {
@@ -131,6 +142,17 @@ fn read_set(file: &str, path: &SourcePath, bytes: &[u8]) -> Result<(String, Valu
     }
     scrub(&mut value);
     Ok((name.to_owned(), value))
+}
+
+fn bad_json(file: &str, text: &str, error: &serde_json::Error) -> Diagnostic {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let problem = match message.strip_prefix("duplicate field ") {
+        Some(key) => Diagnostic::new("duplicate-key", file, format!("the key {key} stands twice")),
+        None if text.trim().is_empty() => return Diagnostic::new("bad-json", file, "the file is empty"),
+        None => Diagnostic::new("bad-json", file, message),
+    };
+    problem.at_line(text, error.line().max(1), error.column().max(1))
 }
 
 fn misplaced(file: &str) -> Diagnostic {

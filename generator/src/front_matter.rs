@@ -227,7 +227,9 @@ impl<T, F: Fn(&str) -> Option<T>> Visitor<'_> for Text<F> {
 pub(crate) fn parse(file: &str, text: &str, of: Of) -> Result<(FrontMatter, usize), Diagnostic> {
     let (front, body_at) = parse_untitled(file, text, of)?;
     if front.title.is_empty() {
-        return Err(Diagnostic::new("missing-key", file, "missing key `title`").at_line(text, 2, 1));
+        return Err(Diagnostic::new("missing-key", file, "missing key `title`")
+            .at_line(text, 1, 1)
+            .help("write `title: ...`"));
     }
     Ok((front, body_at))
 }
@@ -235,9 +237,7 @@ pub(crate) fn parse(file: &str, text: &str, of: Of) -> Result<(FrontMatter, usiz
 /// The same, where the title may be left to another file.
 pub(crate) fn parse_untitled(file: &str, text: &str, of: Of) -> Result<(FrontMatter, usize), Diagnostic> {
     let Some((part, body_at)) = split(text) else {
-        return Err(Diagnostic::new("missing-front-matter", file, "the file does not begin with front matter")
-            .at_line(text, 1, 1)
-            .help("begin with a line `---`, then `title: ...`, then another line `---`"));
+        return Err(no_front_matter(file, text));
     };
     let mut front: FrontMatter = yaml::parse_part(file, part, 1, text)?;
     if of == Of::Page {
@@ -245,6 +245,19 @@ pub(crate) fn parse_untitled(file: &str, text: &str, of: Of) -> Result<(FrontMat
     }
     front.scrub();
     Ok((front, body_at))
+}
+
+fn no_front_matter(file: &str, text: &str) -> Diagnostic {
+    let begin = "begin with a line `---`, then `title: ...`, then another line `---`";
+    let (message, help) = match text.lines().next().map_or("", str::trim_end) {
+        "" if text.trim().is_empty() => {
+            return Diagnostic::new("missing-front-matter", file, "the file is empty").help(begin);
+        }
+        "---" => ("the front matter that begins here does not end", "write another line `---` after its last key"),
+        "+++" => ("the front matter is TOML, and must be YAML", "write `title: ...` between two lines `---`"),
+        _ => ("the file does not begin with front matter", begin),
+    };
+    Diagnostic::new("missing-front-matter", file, message).at_line(text, 1, 1).help(help)
 }
 
 /// The front matter of keys that were each read before; none where they make no front matter together.
@@ -286,12 +299,12 @@ impl FrontMatter {
             ("page_template", self.page_template.is_some()),
             ("pages_from", self.pages_from.is_some()),
         ];
-        match keys.into_iter().find(|(_, there)| *there) {
-            None => Ok(()),
-            Some((key, _)) => Err(Diagnostic::new("unknown-key", file, format!("`{key}` belongs to a section"))
+        let problems = keys.into_iter().filter(|(_, there)| *there).map(|(key, _)| {
+            Diagnostic::new("unknown-key", file, format!("`{key}` belongs to a section"))
                 .at_text(text, key)
-                .help("write it in the folder's `_index.md`")),
-        }
+                .help("write it in the folder's `_index.md`")
+        });
+        Diagnostic::gather(problems.collect())
     }
 
     /// Takes from `cascade` what the page does not say itself.

@@ -240,7 +240,7 @@ type First = (String, SitePath, String);
 
 /// One template's mistake is told once, with the first page that shows it, however many pages it spoils.
 fn note_failure(failed: &mut BTreeMap<Diagnostic, Option<First>>, problem: Diagnostic, page: Option<&Page>) {
-    let related = problem.related.is_none();
+    let related = problem.related.is_empty();
     let first = page.filter(|_| related).map(|page| {
         let file = page.source.file.clone();
         (file.clone(), page.entry.path.clone(), file)

@@ -437,20 +437,15 @@ impl Site {
 fn asked_for(problem: &Diagnostic, file: &str, text: &str, theme: &str) -> Diagnostic {
     let mut problem = problem.clone();
     file.clone_into(&mut problem.file);
-    let key = text.find("theme:").unwrap_or(0);
-    match text[key..].find(theme) {
-        Some(at) => problem.at_offset(text, key + at, theme.chars().count()),
-        None => problem,
-    }
+    problem.at_word(text, "theme:", theme)
 }
 
 /// A slot that no theme of the chain has, named in `file`.
 pub(crate) fn unknown_slot(file: &str, text: Option<&str>, slot: &str, framework: &Framework) -> Diagnostic {
     let message = format!("theme `{}` has no slot `{slot}`", framework.name());
     let mut problem = Diagnostic::new("unknown-slot", file, message);
-    if let Some((text, key)) = text.and_then(|text| Some((text, text.find("slots:")?))) {
-        let at = text[key..].find(slot).map_or(key, |at| key + at);
-        problem = problem.at_offset(text, at, slot.chars().count());
+    if let Some(text) = text {
+        problem = problem.at_word(text, "slots:", slot);
     }
     match nearest(slot, framework.slots().iter().map(String::as_str)) {
         Some(near) => problem.help(format!("did you mean `{near}`?")),

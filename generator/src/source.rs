@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use serde_json::Value;
 use tieup_protocol::diagnostic::Diagnostic;
@@ -16,6 +17,9 @@ pub(crate) struct Found {
     /// Where it is on this machine.
     pub(crate) file: PathBuf,
 }
+
+/// The most bytes that a text may have: far more than a person writes, and less than what stops a machine.
+const MAX_TEXT: usize = 32 << 20;
 
 /// A path as messages show it, with forward slashes.
 pub(crate) fn shown(path: &Path) -> String {
@@ -77,12 +81,11 @@ pub(crate) fn read_text(file: &Path) -> Result<String, Diagnostic> {
 
 /// `bytes` as text: UTF-8, without byte order mark and without the control characters that slots are marked with.
 pub(crate) fn text(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
-    let mut text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..good].split(|byte| *byte == b'\n').count();
-        Diagnostic::new("not-utf-8", name, format!("the file is not UTF-8 text: line {line} has other bytes"))
-            .help("save the file as UTF-8")
-    })?;
+    if bytes.len() > MAX_TEXT {
+        let message = format!("the file has {} bytes, and a text may have {MAX_TEXT}", bytes.len());
+        return Err(Diagnostic::new("too-large", name, message).help("cut it into several files"));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| not_utf_8(name, &error))?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
@@ -94,6 +97,17 @@ pub(crate) fn text(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
             Err(Diagnostic::new("bad-character", name, message).at_offset(&text, at, 1))
         }
     }
+}
+
+fn not_utf_8(name: &str, error: &FromUtf8Error) -> Diagnostic {
+    let (bytes, good) = (error.as_bytes(), error.utf8_error().valid_up_to());
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Diagnostic::new("not-utf-8", name, "the file is UTF-16, and must be UTF-8").help("save it as UTF-8");
+    }
+    let message = format!("the byte 0x{:02X} is not UTF-8", bytes[good]);
+    Diagnostic::new("not-utf-8", name, message)
+        .at_offset(&String::from_utf8_lossy(bytes), good, 1)
+        .help("save the file as UTF-8; it has another encoding, such as Windows-1252 or Shift_JIS")
 }
 
 /// Control characters that HTML text may not hold; some of them mark slots while a page is being made.
@@ -140,7 +154,12 @@ mod tests {
     #[test]
     fn text_that_is_not_utf_8_names_its_line() {
         let problem = text("a.md", b"one\ntwo \xff\n".to_vec()).unwrap_err();
-        assert_eq!(problem.message, "the file is not UTF-8 text: line 2 has other bytes");
+        assert_eq!(problem.span.map(|span| (span.line, span.column)), Some((2, 5)));
+    }
+
+    #[test]
+    fn a_text_has_an_end() {
+        assert_eq!(text("a.md", vec![b' '; MAX_TEXT + 1]).unwrap_err().code, "too-large");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
+use crate::lookalike;
 use crate::output::{OutputFile, media_type};
 use crate::page::Page;
 use crate::source::{Found, files_below, read_bytes, shown};
@@ -52,6 +53,7 @@ pub(crate) fn check_paths(
             problems.push(duplicate(page, first));
         }
     }
+    lookalike::check(&claimed, problems);
     for (path, file) in &claimed {
         let below = path.with_slash();
         let inside = claimed

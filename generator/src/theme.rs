@@ -82,14 +82,14 @@ impl Framework {
         let mut next = Some((name.to_owned(), None));
         while let Some((theme, wanted_by)) = next.take() {
             if !is_name(&theme) || !themes.join(&theme).join("theme.yaml").is_file() {
-                return Err(missing(themes, &theme, wanted_by).into());
+                return Err(missing(themes, &theme, wanted_by.as_deref(), &files).into());
             }
             if !read.insert(theme.clone()) {
                 break;
             }
             read_theme(themes, &theme, &mut files, &mut problems);
-            let (file, document) = document(&shown_root(themes), &theme, &files)?;
-            next = document.extends.map(|parent| (parent, Some(file)));
+            let (_, document) = document(&shown_root(themes), &theme, &files)?;
+            next = document.extends.map(|parent| (parent, Some(theme)));
         }
         Report::check(problems)?;
         Self::assemble(name, shown_root(themes), files)
@@ -111,7 +111,9 @@ impl Framework {
             if framework.chain.contains(&theme) {
                 let circle = framework.chain.join(" extends ");
                 let message = format!("themes extend each other in a circle: {circle} extends {theme}");
-                return Err(Diagnostic::new("theme-cycle", file, message).into());
+                let last = framework.chain.last().unwrap_or(&theme);
+                let problem = Diagnostic::new("theme-cycle", file, message);
+                return Err(at_extends(problem, &framework.root, last, &framework.files).into());
             }
             framework.slots.extend(document.slots);
             framework.chain.push(theme);
@@ -261,13 +263,25 @@ fn shown_root(themes: &Path) -> String {
     format!("{}/", shown(themes).trim_end_matches('/'))
 }
 
-fn missing(themes: &Path, theme: &str, wanted_by: Option<String>) -> Diagnostic {
+/// Points `problem` at what the theme `theme` says that it extends.
+fn at_extends(problem: Diagnostic, root: &str, theme: &str, files: &BTreeMap<SourcePath, Vec<u8>>) -> Diagnostic {
+    let bytes = format!("{theme}/theme.yaml").parse().ok().and_then(|path: SourcePath| files.get(&path));
+    let text = String::from_utf8_lossy(bytes.map_or(&[], Vec::as_slice));
+    let name = text.lines().find_map(|line| line.strip_prefix("extends:")).map_or("", str::trim);
+    let problem = Diagnostic { file: format!("{root}{theme}/theme.yaml"), ..problem };
+    problem.at_word(&text, "extends:", name)
+}
+
+fn missing(themes: &Path, theme: &str, wanted_by: Option<&str>, files: &BTreeMap<SourcePath, Vec<u8>>) -> Diagnostic {
     let entries = fs::read_dir(themes).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.path().join("theme.yaml").is_file());
     let mut names: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
-    let file = wanted_by.unwrap_or_else(|| shown(themes));
-    let problem = Diagnostic::new("missing-theme", file, format!("there is no theme `{theme}` in {}", shown(themes)));
+    let message = format!("there is no theme `{theme}` in {}", shown(themes));
+    let mut problem = Diagnostic::new("missing-theme", shown(themes), message);
+    if let Some(child) = wanted_by {
+        problem = at_extends(problem, &shown_root(themes), child, files);
+    }
     match nearest(theme, names.iter().map(String::as_str)) {
         Some(near) => problem.help(format!("did you mean `{near}`?")),
         None if names.is_empty() => problem.help(format!("a theme is a folder in {} with theme.yaml", shown(themes))),

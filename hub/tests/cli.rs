@@ -373,13 +373,17 @@ const UNKNOWN_KEYS: [Mistake; 5] = [
     Mistake {
         file: "partners/north/contract.yaml",
         text: "contract: lampworks/north@1\npartnershp: inherited\n",
-        says: "error[unknown-key]: unknown key `partnershp`
+        says: "error[missing-key]: missing key `effective`
+ --> partners/north/contract.yaml
+  = help: write `effective: ...`
+
+error[unknown-key]: unknown key `partnershp`
  --> partners/north/contract.yaml:2:1
 2 | partnershp: inherited
   | ^^^^^^^^^^
   = help: did you mean `partnership`?
 
-1 error
+2 errors
 ",
     },
 ];
@@ -427,7 +431,9 @@ fn pages_from_data_that_is_not_there_are_told_at_the_section() {
     folder.assert_fails(&["check"], says);
     folder.replace("content/goods/_index.md", "godos", "goods");
     let says = "error[bad-entry]: entry 2 (`wick`) has no `name`
- --> data/goods.yaml
+ --> data/goods.yaml:2:3
+2 | - {id: wick}
+  |   ^^^
   = note: content/goods/_index.md: makes a page of each entry
   = help: give every entry an `id`, which becomes the path, and a `name`, which becomes the title
 

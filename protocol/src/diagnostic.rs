@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthChar as _;
 
 /// One thing that is wrong in one file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -15,10 +16,13 @@ pub struct Diagnostic {
     pub code: &'static str,
     /// What is wrong, in one sentence without a full stop.
     pub message: String,
-    /// The other place that takes part, such as where a path was claimed first.
-    pub related: Option<Related>,
+    /// Other places that take part, such as where a path was claimed first.
+    pub related: Vec<Related>,
     /// What to do about it.
     pub help: Option<String>,
+    /// What else is wrong in the same document. A [`Report`] tells it beside this one.
+    #[serde(skip)]
+    pub also: Vec<Diagnostic>,
 }
 
 /// A stretch of one line.
@@ -48,7 +52,15 @@ pub struct Related {
 impl Diagnostic {
     /// A diagnostic about the whole of `file`.
     pub fn new(code: &'static str, file: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { file: file.into(), span: None, code, message: message.into(), related: None, help: None }
+        Self {
+            file: file.into(),
+            span: None,
+            code,
+            message: message.into(),
+            related: Vec::new(),
+            help: None,
+            also: Vec::new(),
+        }
     }
 
     /// The same, pointing at `length` characters of `text` from a byte offset.
@@ -77,6 +89,37 @@ impl Diagnostic {
         }
     }
 
+    /// The same, pointing at the first place after `key` where `word` stands by itself, or else as part of another.
+    #[must_use]
+    pub fn at_word(self, text: &str, key: &str, word: &str) -> Self {
+        let start = text.find(key).map_or(0, |at| at + key.len());
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+        let stands_alone = |at: &usize| {
+            let (before, after) = (text[..*at].chars().next_back(), text[at + word.len()..].chars().next());
+            ![before, after].into_iter().flatten().any(is_part)
+        };
+        let places = || text[start..].match_indices(word).map(|(at, _)| start + at);
+        match places().find(stands_alone).or_else(|| places().next()) {
+            Some(at) => self.at_offset(text, at, word.chars().count()),
+            None => self,
+        }
+    }
+
+    /// One diagnostic for all of `problems`: the first, with the others as what is wrong besides.
+    ///
+    /// # Errors
+    /// That diagnostic, when there is at least one.
+    pub fn gather(problems: Vec<Self>) -> Result<(), Self> {
+        let mut problems = problems.into_iter();
+        match problems.next() {
+            None => Ok(()),
+            Some(mut first) => {
+                first.also.extend(problems);
+                Err(first)
+            }
+        }
+    }
+
     /// The same with advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -84,10 +127,10 @@ impl Diagnostic {
         self
     }
 
-    /// The same with a second place.
+    /// The same with one more place.
     #[must_use]
     pub fn related(mut self, file: impl Into<String>, line: Option<usize>, message: impl Into<String>) -> Self {
-        self.related = Some(Related { file: file.into(), line, message: message.into() });
+        self.related.push(Related { file: file.into(), line, message: message.into() });
         self
     }
 }
@@ -109,33 +152,75 @@ impl Span {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error[{}]: {}", self.code, self.message)?;
+        let margin = self.span.as_ref().map_or_else(String::new, |span| span.line.to_string());
+        let blank = " ".repeat(margin.len().max(1));
         match &self.span {
             Some(span) => {
-                let margin = span.line.to_string();
-                let blank = " ".repeat(margin.len());
+                let (text, underline) = span.shown();
                 writeln!(f, "{blank}--> {}:{}:{}", self.file, span.line, span.column)?;
-                writeln!(f, "{margin} | {}", span.text)?;
-                let pad = padding(&span.text, span.column);
-                writeln!(f, "{blank} | {pad}{}", "^".repeat(span.length))?;
+                writeln!(f, "{}", format!("{margin} | {text}").trim_end())?;
+                writeln!(f, "{blank} | {underline}")?;
             }
-            None => writeln!(f, " --> {}", self.file)?,
+            None => writeln!(f, "{blank}--> {}", self.file)?,
         }
-        if let Some(related) = &self.related {
-            let line = related.line.map(|line| format!(":{line}")).unwrap_or_default();
-            writeln!(f, "  = note: {}{line}: {}", related.file, related.message)?;
+        for Related { file, line, message } in &self.related {
+            let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+            writeln!(f, "{blank} = note: {file}{line}: {message}")?;
         }
         if let Some(help) = &self.help {
-            writeln!(f, "  = help: {help}")?;
+            writeln!(f, "{blank} = help: {help}")?;
         }
-        Ok(())
+        self.also.iter().try_for_each(|other| write!(f, "\n{other}"))
     }
 }
 
 impl std::error::Error for Diagnostic {}
 
-/// Blanks up to `column`, keeping tabs so that the underline stays below its word.
-fn padding(text: &str, column: usize) -> String {
-    text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect()
+/// The most columns of a line that are shown. In Markdown a line is often a whole paragraph.
+const SHOWN: usize = 100;
+
+/// How many of these columns stand before the underlined word at most.
+const BEFORE: usize = 40;
+
+impl Span {
+    /// The part of the line around the span, and the line with the underline below it.
+    fn shown(&self) -> (String, String) {
+        let chars: Vec<char> = self.text.chars().collect();
+        let start = (self.column - 1).min(chars.len());
+        let first = if width(&chars) <= SHOWN { 0 } else { cut(&chars[..start], BEFORE) };
+        let mut columns = 0;
+        let fits = |c: &&char| {
+            columns += c.width().unwrap_or(1);
+            columns <= SHOWN
+        };
+        let last = first + chars[first..].iter().take_while(fits).count();
+        let ellipsis = |hidden: bool| if hidden { "…" } else { "" };
+        let text: String = chars[first..last].iter().collect();
+        let text = format!("{}{text}{}", ellipsis(first > 0), ellipsis(last < chars.len()));
+        // A tab stays a tab, so that the underline stays below its word whatever a tab's width.
+        let pad =
+            chars[first..start].iter().map(|c| if *c == '\t' { "\t".to_owned() } else { " ".repeat(width(&[*c])) });
+        let end = (start + self.length).min(last);
+        let underline = "^".repeat(width(&chars[start.min(end)..end]).max(1));
+        let lead = if first > 0 { " " } else { "" };
+        (text, format!("{lead}{}{underline}", pad.collect::<String>()))
+    }
+}
+
+/// How many columns a terminal gives these characters.
+fn width(chars: &[char]) -> usize {
+    chars.iter().map(|c| c.width().unwrap_or(1)).sum()
+}
+
+/// How many of `chars` to leave out at the front so that the rest takes at most `columns`.
+fn cut(chars: &[char], columns: usize) -> usize {
+    let mut left = columns;
+    let kept = chars.iter().rev().take_while(|c| {
+        let fits = left.checked_sub(c.width().unwrap_or(1));
+        left = fits.unwrap_or(left);
+        fits.is_some()
+    });
+    chars.len() - kept.count()
 }
 
 /// Everything that is wrong, sorted by file and line; never empty.
@@ -149,13 +234,19 @@ impl Report {
     ///
     /// # Errors
     /// The report, when there is at least one diagnostic.
-    pub fn check(mut diagnostics: Vec<Diagnostic>) -> Result<(), Self> {
-        if diagnostics.is_empty() {
+    pub fn check(diagnostics: Vec<Diagnostic>) -> Result<(), Self> {
+        let mut each = Vec::new();
+        for mut diagnostic in diagnostics {
+            let also = std::mem::take(&mut diagnostic.also);
+            each.push(diagnostic);
+            each.extend(also);
+        }
+        if each.is_empty() {
             return Ok(());
         }
-        diagnostics.sort();
-        diagnostics.dedup();
-        Err(Self { diagnostics })
+        each.sort();
+        each.dedup();
+        Err(Self { diagnostics: each })
     }
 
     /// The diagnostics in the order they are printed.
@@ -166,7 +257,7 @@ impl Report {
 
 impl From<Diagnostic> for Report {
     fn from(diagnostic: Diagnostic) -> Self {
-        Self { diagnostics: vec![diagnostic] }
+        Self::check(vec![diagnostic]).expect_err("a report on a diagnostic is not empty")
     }
 }
 
@@ -225,6 +316,28 @@ mod tests {
             shown,
             "error[unknown-key]: unknown key `theem`\n --> site.yaml:2:1\n2 | theem: storefront\n  | ^^^^^\n  = help: did you mean `theme`?\n"
         );
+    }
+
+    #[test]
+    fn an_underline_stands_below_its_word_in_every_script() {
+        let underline = |text: &str, word: &str| {
+            let shown = Diagnostic::new("x", "a.md", "m").at_text(text, word).to_string();
+            shown.lines().skip(2).map(|line| line[4..].to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(underline("会社の[案内](/会/)", "/会/"), ["会社の[案内](/会/)", "             ^^^^"]);
+        assert_eq!(underline("\ta: b", "b"), ["\ta: b", "\t   ^"]);
+        let long = format!("{}word{}", "x".repeat(300), "y".repeat(300));
+        let shown = underline(&long, "word");
+        assert_eq!(shown[0], format!("…{}word{}…", "x".repeat(40), "y".repeat(56)));
+        assert_eq!(shown[1], format!("{}^^^^", " ".repeat(41)));
+    }
+
+    #[test]
+    fn a_report_tells_what_else_is_wrong_in_a_document() {
+        let mut first = Diagnostic::new("x", "b.md", "second");
+        first.also.push(Diagnostic::new("x", "a.md", "first"));
+        assert!(first.to_string().contains("\nerror[x]: first\n"));
+        assert_eq!(Report::from(first).diagnostics().len(), 2);
     }
 
     #[test]

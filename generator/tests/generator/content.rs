@@ -303,6 +303,6 @@ fn feeds_are_chosen_by_kind() {
     assert!(html(&output, "/news/rss.xml").contains("<title>News | Main</title>"));
     assert!(!has(&output, "/news/atom.xml"));
     assert_eq!(output.files[&"/rss.xml".parse::<SitePath>().unwrap()].media_type, "application/rss+xml");
-    refused(&site("feeds: {site: [rs]}\n"), &["unknown variant `rs`", "site/site.yaml:4"]);
+    refused(&site("feeds: {site: [rs]}\n"), &["did you mean `rss`?", "site/site.yaml:4"]);
     refused(&site("feeds: 3\n"), &["true, false, or feeds such as", "site/site.yaml:4"]);
 }

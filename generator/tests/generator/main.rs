@@ -5,10 +5,10 @@
 mod assets;
 mod builds;
 mod content;
+mod errors;
 mod feeds;
 mod metadata;
 mod overrides;
-mod problems;
 mod sites;
 mod small;
 mod variations;

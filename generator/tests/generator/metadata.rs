@@ -211,7 +211,7 @@ fn a_price_needs_a_currency_and_a_list_a_known_type() {
     assert!(small.main().unwrap_err().contains("has the price `dear`"));
     section("produce");
     let told = small.main().unwrap_err();
-    assert!(told.contains("unknown variant `produce`") && told.contains("_index.md:3"), "{told}");
+    assert!(told.contains("did you mean `product`?") && told.contains("_index.md:3"), "{told}");
     for (more, part) in [
         ("currency: yen\n", "three letters such as JPY"),
         ("organization: {same_as: [example.com]}\n", "`example.com` is not an address"),
