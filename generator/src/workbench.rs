@@ -189,6 +189,18 @@ impl Workbench {
         }
     }
 
+    /// The slots that hold a sample for an audience, sorted.
+    pub fn filled_slots(&self, audience: &Audience) -> Vec<&str> {
+        let Audience::Partner(id) = audience else { return Vec::new() };
+        let fills = self.loaded.as_ref().and_then(|loaded| loaded.fills.get(id));
+        fills.into_iter().flatten().map(|(slot, _)| slot.as_str()).collect()
+    }
+
+    /// The next instant at which a page goes live or expires.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.loaded.as_ref()?.site.next_change()
+    }
+
     /// Everything that is known to be wrong now.
     pub fn report(&self) -> Option<Report> {
         if let Some(unread) = &self.unread {

@@ -8,6 +8,7 @@ pub mod database;
 pub mod joining;
 pub mod keys;
 pub mod partners;
+pub mod preview;
 pub mod publish;
 pub mod release;
 pub mod server;

@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 use crate::listener::{Shutdown, serve_plain};
 
 /// The policy for every page: everything from the site itself, nothing inline.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
      form-action 'self'";
 
 /// How many blobs are read at once.

@@ -2,6 +2,7 @@
 
 mod check;
 mod partners;
+mod preview;
 mod progress;
 mod site;
 
@@ -84,6 +85,8 @@ enum Action {
         #[arg(long)]
         no_cache: bool,
     },
+    /// Show the site in the browser as you write it, as visitors and each partner's visitors see it, until Ctrl-C.
+    Preview(preview::Arguments),
     /// Look for mistakes in the site and every partner's release, and build nothing.
     Check {
         #[command(flatten)]
@@ -170,6 +173,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match &cli.action {
+            Action::Preview(arguments) => preview::preview(arguments).await,
             Action::Init { main } => site::init(&cli.config, main).await,
             Action::Hub => site::serve(open(cli).await?).await,
             Action::Publish { partners, again, watch } => {

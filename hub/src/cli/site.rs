@@ -175,7 +175,7 @@ fn themes(arguments: &SiteArguments) -> PathBuf {
 }
 
 /// The nearest folder `themes`: in the site, beside it, or beside the folder it is in.
-fn find_themes(site: &Path) -> PathBuf {
+pub(super) fn find_themes(site: &Path) -> PathBuf {
     let near = [site.join("themes"), site.join("../themes"), site.join("../../themes")];
     near.iter().find(|folder| folder.is_dir()).unwrap_or(&near[0]).clone()
 }
