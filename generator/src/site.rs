@@ -141,6 +141,13 @@ impl Site {
         self.partners.values().map(|partner| &partner.contract)
     }
 
+    /// The layout of a partner's site, of whatever kind the partnership is.
+    pub fn framework_for(&self, partner: &SiteId) -> Option<&Framework> {
+        let partner = self.partners.get(partner)?;
+        let framework: &Framework = self.framework(self.theme_of(&partner.contract));
+        Some(framework)
+    }
+
     /// The text of a partner's contract, byte for byte.
     pub fn contract_text(&self, partner: &SiteId) -> Option<&str> {
         self.partners.get(partner).map(|partner| partner.text.as_str())

@@ -202,6 +202,24 @@ impl Framework {
         &self.slots
     }
 
+    /// Every template by the name that pages give, with its text; of two with one name the one that is used.
+    pub fn template_texts(&self) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for template in self.templates() {
+            if let Some((_, name)) = template.name.split_once('/') {
+                let text = || String::from_utf8_lossy(template.bytes).into_owned();
+                texts.entry(name.to_owned()).or_insert_with(text);
+            }
+        }
+        texts
+    }
+
+    /// The pictures that every site with this theme serves, by path.
+    pub fn pictures(&self) -> impl Iterator<Item = (&SitePath, &[u8])> {
+        let pictures = self.layout.iter().filter(|(_, file)| file.media_type.starts_with("image/"));
+        pictures.map(|(path, file)| (path, &*file.bytes))
+    }
+
     /// What stands before a template's name: of two templates with one name, the first of these has it.
     pub(crate) fn prefixes(&self) -> impl Iterator<Item = String> {
         self.layers.iter().map(|layer| format!("{}/", layer.name))

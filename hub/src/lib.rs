@@ -7,6 +7,7 @@ pub mod config;
 pub mod database;
 pub mod joining;
 pub mod keys;
+pub mod kit;
 pub mod partners;
 pub mod preview;
 pub mod publish;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::{SignedDuration, Timestamp};
+use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::{Invitation, Secret, partner_tls_name};
 use tieup_store::durable::{self, DiskError};
@@ -104,6 +105,13 @@ impl Hub {
             authority: self.keys.authority()?.digest().map_err(KeyError::from)?,
             secret,
         })
+    }
+
+    /// A partner's contract, where there is one that can be read.
+    pub fn contract(&self, partner: &SiteId) -> Option<Contract> {
+        let file = self.contract_file(partner);
+        let text = std::fs::read_to_string(&file).ok()?;
+        Contract::parse(&file.display().to_string(), &text).ok()
     }
 
     /// The file with a partner's contract.

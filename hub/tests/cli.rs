@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tieup_generator::{Framework, Site, build_originals};
 use tieup_protocol::joining::Invitation;
 
 /// A folder that commands run in.
@@ -541,6 +542,26 @@ fn a_partner_is_added_then_invited() {
     let token: Invitation = ran.done().trim_end().parse().expect("standard output holds the token and nothing else");
     assert_eq!((token.main.as_str(), token.partner.as_str()), ("brand", "north"));
     assert_eq!(token.hub, "127.0.0.1:7440");
+}
+
+#[test]
+fn a_kit_is_written_once_and_its_originals_build() {
+    let folder = Folder::begun();
+    let no_contract =
+        "error: there is no contract with `north`: `tieup partner add north` writes ./partners/north/contract.yaml\n";
+    folder.assert_fails(&["partner", "kit", "north"], no_contract);
+    folder.run(&["partner", "add", "north"]).done();
+    let told = folder.run(&["partner", "kit", "north"]).done();
+    assert_eq!(told, "Wrote north-kit: 8 files. Give the folder to `north`; its README.md says how to go on.\n");
+    folder.assert_fails(&["partner", "kit", "north"], "error: north-kit is there already; it is not replaced\n");
+    folder.run(&["partner", "kit", "north", "--out", "kits/north"]).done();
+    let site = Site::load(&folder.path("."), &folder.path("themes")).unwrap();
+    let release = site.build_release(&"north".parse().unwrap()).unwrap();
+    let framework = Framework::from_files(&release.theme, release.framework.files().clone()).unwrap();
+    let originals = build_originals(&folder.path("kits/north"), &framework, &release.output.index);
+    let originals = originals.unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(originals.slots.keys().collect::<Vec<_>>(), ["address", "nav", "notices"]);
+    assert!(originals.output.files.contains_key(&"/local/".parse().unwrap()));
 }
 
 #[test]

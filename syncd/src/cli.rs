@@ -14,7 +14,7 @@ use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
 use tieup_store::durable;
 use tieup_store::journal::{LogSigner, Origin, month_dir, months, verify_log};
 use tieup_web::listener::told_to_end;
-use tieup_web::{complaint, say, terminal};
+use tieup_web::{complaint, say, starter, terminal};
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -25,22 +25,6 @@ use crate::identity::Identity;
 
 /// The most characters of a reason; it is shown in a line of main's status.
 const MAX_REASON: usize = 500;
-
-/// The configuration that `syncd init` writes.
-const CONFIGURATION: &str = "\
-site: .                      # your own site: site.yaml, content/, static/, data/, slots/
-state: .syncd                # what the daemon keeps; nobody else writes there
-public: 127.0.0.1:8080       # where visitors are served
-peer: 127.0.0.1:7450         # where the main site calls; it must be reachable for it
-# address: shop.example:7450 # how the main site reaches `peer`, if that differs
-";
-
-/// The site that `syncd init` writes. Its pages go below `content/`, in the paths that the contract gives you.
-const SITE: &str = "\
-title: My shop
-base_url: https://www.example.com/
-language: en
-";
 
 /// The partner's daemon: takes in what the main site publishes, asks you, and serves your site.
 #[derive(Parser)]
@@ -166,11 +150,11 @@ fn init(file: &Path) -> anyhow::Result<()> {
     if file.exists() {
         bail!("{} is there already; it is not replaced", file.display());
     }
-    durable::write_file(file, CONFIGURATION.as_bytes())?;
+    durable::write_file(file, starter::CONFIGURATION.as_bytes())?;
     let site = file.with_file_name("site.yaml");
     let site_is_new = !site.exists();
     if site_is_new {
-        durable::write_file(&site, SITE.as_bytes())?;
+        durable::write_file(&site, starter::site("My shop").as_bytes())?;
     }
     say!("Wrote {}: read it, and put in the address at which the main site reaches you.", file.display());
     if site_is_new {

@@ -9,6 +9,7 @@ pub mod complaint;
 pub mod listener;
 pub mod problem;
 pub mod site;
+pub mod starter;
 pub mod terminal;
 pub mod tls;
 pub mod visitors;

@@ -134,6 +134,14 @@ enum PartnerAction {
         /// The partner's name, as in its contract.
         partner: SiteId,
     },
+    /// Write the folder that a partner's operator begins with: configuration, samples, and a manual of the contract.
+    Kit {
+        /// The partner's name, as in its contract.
+        partner: SiteId,
+        /// Where to; by default a folder of the partner's name with `-kit` after it.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// List the partners that have joined, with the code to compare.
     List,
 }

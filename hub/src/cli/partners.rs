@@ -1,17 +1,23 @@
 //! What a fee manager does, and whoever looks after partners: invite, status, logs, statements.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tieup_generator::Site;
+use tieup_protocol::contract::Partnership;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementVerdict;
+use tieup_store::durable;
 use tieup_store::journal::{LogVerifier, Origin, month_dir, months, verify_log};
 use tieup_web::{complaint, say, terminal};
 
 use super::PartnerAction;
 use crate::database::{PartnerRow, ReleaseRow};
-use crate::partners::Hub;
+use crate::kit;
+use crate::partners::{Hub, HubError};
 use crate::starter;
 
 /// How many releases of each partner `tieup status` shows unless it is asked for all.
@@ -29,6 +35,9 @@ pub(super) async fn status(hub: &Hub, shown: Shown) -> anyhow::Result<()> {
         let answer = hub.status(&partner).await;
         let reached = if answer.is_ok() { "reached now" } else { "NOT reached" };
         say!("{} at {} ({reached})", partner.id, partner.address);
+        if hub.contract(&partner.id).is_some_and(|contract| contract.partnership == Partnership::Link) {
+            say!("  the contract is for a link alone: nothing is published");
+        }
         show_releases(&hub.database.releases(&partner.id).await?, shown);
         if let Err(error) = answer {
             terminal::say(&complaint::render(&error));
@@ -76,6 +85,10 @@ pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result
             eprintln!("Give this token to `{partner}`. It is good once, within a week, while `tieup hub` is running:");
             say!("{token}");
         }
+        PartnerAction::Kit { partner, out } => {
+            let out = out.clone().unwrap_or_else(|| PathBuf::from(format!("{partner}-kit")));
+            write_kit(hub, partner, &out)?;
+        }
         PartnerAction::List => {
             for partner in joined(hub).await? {
                 let joined = partner.joined.strftime("%Y-%m-%d");
@@ -83,6 +96,22 @@ pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result
             }
         }
     }
+    Ok(())
+}
+
+fn write_kit(hub: &Hub, partner: &SiteId, out: &Path) -> anyhow::Result<()> {
+    if out.exists() {
+        bail!("{} is there already; it is not replaced", out.display());
+    }
+    let site = Site::load(&hub.config.site, &hub.config.themes)?;
+    let no_contract = || HubError::NoContract { partner: partner.clone(), file: hub.contract_file(partner) };
+    let files = kit::files(&site, partner).ok_or_else(no_contract)?;
+    durable::replace_dir(out, &files)?;
+    say!(
+        "Wrote {}: {} files. Give the folder to `{partner}`; its README.md says how to go on.",
+        out.display(),
+        files.len()
+    );
     Ok(())
 }
 

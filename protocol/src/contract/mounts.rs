@@ -41,6 +41,11 @@ impl Mounts {
         let (mount, owner) = longest.expect("`Mounts` always holds `/`, which contains every path");
         (*owner, mount)
     }
+
+    /// Every mount and its owner, in order of the paths.
+    pub fn iter(&self) -> impl Iterator<Item = (&SitePath, Owner)> {
+        self.0.iter().map(|(path, owner)| (path, *owner))
+    }
 }
 
 impl<'de> Deserialize<'de> for Mounts {

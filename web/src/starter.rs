@@ -1,0 +1,15 @@
+//! What a partner's folder begins with, whichever side writes it: `syncd init`, or main's kit for the partner.
+
+/// A daemon's configuration, `syncd.yaml`.
+pub const CONFIGURATION: &str = "\
+site: .                      # your own site: site.yaml, content/, static/, data/, slots/
+state: .syncd                # what the daemon keeps; nobody else writes there
+public: 127.0.0.1:8080       # where visitors are served
+peer: 127.0.0.1:7450         # where the main site calls; it must be reachable for it
+# address: shop.example:7450 # how the main site reaches `peer`, if that differs
+";
+
+/// A partner's `site.yaml`. Its pages go below `content/`, in the paths that the contract gives to the partner.
+pub fn site(title: &str) -> String {
+    format!("title: {title}\nbase_url: https://www.example.com/\nlanguage: en\n")
+}
