@@ -50,8 +50,9 @@ pub enum Outcome {
     },
     /// The operator rolled back from this very content; nothing was sent.
     RolledBack(ReleaseVersion),
-    /// The contract is for a link alone: there is nothing to publish.
-    LinkAlone,
+    /// The contract is for a link alone: there is nothing to publish. The release, if any, is live there from a time
+    /// under another contract.
+    LinkAlone(Option<ReleaseVersion>),
 }
 
 /// Why publishing to one partner failed. The partner's public site is as it was.
@@ -138,7 +139,9 @@ impl Hub {
         let busy = |error| PublishError::Busy(partner.id.clone(), error);
         let _lock = StateLock::take(&folder).map_err(busy)?;
         if site.partners().any(|c| c.id.partner == partner.id && c.partnership == Partnership::Link) {
-            return Ok(Outcome::LinkAlone);
+            let releases = self.database.releases(&partner.id).await.map_err(HubError::from)?;
+            let live = releases.iter().find(|row| row.state == ReleaseState::Live.word());
+            return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
         let release = tokio::task::block_in_place(|| BuiltRelease::build(site, &partner.id));
         let built = release.map_err(PublishError::Site)?;

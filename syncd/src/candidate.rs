@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tieup_generator::{Framework, Originals, OutputFile, build_originals, fill_slots, media_type, spanning};
 use tieup_protocol::contract::{Contract, MeterClass, Owner};
-use tieup_protocol::diagnostic::Report;
+use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
 use tieup_protocol::merge::{Conflicts, MergePlan};
@@ -87,6 +87,7 @@ impl Candidate {
             serde_json::from_slice(&blobs.read(&manifest.index)?).map_err(CandidateError::Index)?;
         let framework = framework(manifest, blobs)?;
         let mut originals = build_originals(site, &framework, &inherited).map_err(CandidateError::Originals)?;
+        check_slots(&originals, &release.contract)?;
         leave_out_not_found(&mut originals, release);
         let plan = plan(manifest, &originals, &release.contract)?;
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
@@ -152,6 +153,20 @@ impl Merge<'_> {
         let blob = self.batch.put(bytes)?;
         Ok(MergedFile { blob, media_type: media_type.to_owned(), kind: EntryKind::Asset, owner: Owner::Partner })
     }
+}
+
+/// The theme may have more slots than the contract gives to the partner.
+fn check_slots(originals: &Originals, contract: &Contract) -> Result<(), CandidateError> {
+    let foreign = originals.slots.keys().filter(|slot| !contract.slots.contains(slot));
+    let problems = foreign.map(|slot| {
+        let message = format!("the contract {} does not give you the slot `{slot}`", contract.id);
+        let problem = Diagnostic::new("slot-not-given", format!("slots/{slot}"), message);
+        match contract.slots.as_slice() {
+            [] => problem.help("it gives you none: remove the file"),
+            given => problem.help(format!("remove the file; these are yours: {}", given.join(", "))),
+        }
+    });
+    Report::check(problems.collect()).map_err(CandidateError::Originals)
 }
 
 /// The page that the theme makes for paths where nothing stands is left out where main publishes one, or owns its

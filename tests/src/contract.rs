@@ -32,6 +32,11 @@ impl Contract {
         Self::made("framework", r#"{"/": partner}"#)
     }
 
+    /// A link alone.
+    pub fn link() -> Self {
+        Self::made("link", r#"{"/": partner}"#)
+    }
+
     /// A contract word for word.
     pub fn raw(text: &str) -> Self {
         Self(Text::Raw(text.to_owned()))

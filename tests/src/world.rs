@@ -62,7 +62,7 @@ impl World {
         let deployment = Deployment::start(folder.path(), &cast.main, &sources.site(&cast.main), &sources.themes).await;
         let mut world = Self::begin(folder, deployment);
         for partner in [&cast.shop, &cast.region] {
-            world.add(partner, &sources.site(partner)).await;
+            world.join(partner.as_str(), &sources.site(partner)).await;
         }
         world
     }
@@ -75,7 +75,7 @@ impl World {
             Deployment::start(folder.path(), &site_id(MAIN), &sources.join("main"), &sources.join("themes")).await;
         let mut world = Self::begin(folder, deployment);
         for partner in plan.joining() {
-            world.add(&site_id(partner), &sources.join("partners").join(partner)).await;
+            world.join(partner, &sources.join("partners").join(partner)).await;
         }
         world
     }
@@ -85,8 +85,9 @@ impl World {
         Self { deployment, browser: Visitor::new(BROWSER), folder }
     }
 
-    async fn add(&mut self, partner: &SiteId, site: &Path) {
-        let added = self.deployment.add_partner(partner, site).await;
+    /// Lets `partner` join with a copy of the folder `site`, and starts its daemon.
+    pub async fn join(&mut self, partner: &str, site: &Path) {
+        let added = self.deployment.add_partner(&site_id(partner), site).await;
         added.unwrap_or_else(|error| panic!("`{partner}` does not join: {error:#}"));
     }
 

@@ -383,7 +383,10 @@ pub fn describe(outcome: &Outcome) -> String {
                 waits.unwrap_or_default()
             )
         }
-        Outcome::LinkAlone => "nothing to publish; the contract is for a link alone".to_owned(),
+        Outcome::LinkAlone(None) => "nothing to publish; the contract is for a link alone".to_owned(),
+        Outcome::LinkAlone(Some(version)) => {
+            format!("nothing to publish; the contract is for a link alone, and release {version} is still live there")
+        }
         Outcome::RolledBack(version) => {
             format!(
                 "not sent: the operator rolled back from this content, release {version}; change it, or use --again"

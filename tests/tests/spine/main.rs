@@ -5,6 +5,7 @@
 mod hardening;
 mod hostile;
 mod imports;
+mod kinds;
 mod parties;
 mod recovery;
 mod statements;
