@@ -43,7 +43,7 @@ fn mistake(diagnostic: &Diagnostic) -> String {
             let _ = writeln!(html, "<p class=\"place\">{file}</p>");
         }
     }
-    if let Some(related) = &diagnostic.related {
+    for related in &diagnostic.related {
         let line = related.line.map(|line| format!(":{line}")).unwrap_or_default();
         let (file, message) = (escape(&related.file), escape(&related.message));
         let _ = writeln!(html, "<p class=\"note\"><span class=\"place\">{file}{line}</span> {message}</p>");
@@ -57,7 +57,7 @@ fn mistake(diagnostic: &Diagnostic) -> String {
 /// The line, with what is meant marked in it.
 fn source(span: &Span) -> String {
     let mut chars = span.text.chars();
-    let before: String = chars.by_ref().take(span.column - 1).collect();
+    let before: String = chars.by_ref().take(span.column.saturating_sub(1)).collect();
     let meant: String = chars.by_ref().take(span.length).collect();
     let after: String = chars.collect();
     // At the end of a line there is nothing to mark but the place.
