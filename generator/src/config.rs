@@ -15,6 +15,7 @@ use tieup_protocol::path::SitePath;
 use tieup_protocol::yaml;
 
 use crate::anchors::slug;
+use crate::dates::{Dates, History, NoHistory};
 use crate::discovery::address;
 use crate::markdown;
 use crate::offer::Currency;
@@ -46,6 +47,8 @@ pub(crate) struct SiteConfig {
     pub(crate) zone: TimeZone,
     /// How Markdown is read.
     pub(crate) markdown: markdown::Settings,
+    /// When the site's files came to be, where pages may take their days from it.
+    pub(crate) history: History,
     /// Who is behind the site.
     pub(crate) organization: Organization,
     /// The currency of prices that name none.
@@ -168,6 +171,8 @@ struct Document {
     menus: BTreeMap<String, Vec<MenuLink>>,
     timezone: Option<String>,
     #[serde(default)]
+    dates: Dates,
+    #[serde(default)]
     organization: Organization,
     currency: Option<String>,
     picture: Option<String>,
@@ -189,7 +194,8 @@ impl SiteConfig {
         let theme = document.theme.take().ok_or_else(|| {
             Diagnostic::new("missing-key", file.as_str(), "missing key `theme`").help("name a folder of themes/")
         })?;
-        Ok((Self::new(document, file, text)?, theme))
+        let dates = document.dates;
+        Ok((Self::new(document, file, text)?.dated(dates, dir)?, theme))
     }
 
     /// Reads a partner's `site.yaml`, which has no `theme`: the theme comes with the release.
@@ -200,7 +206,32 @@ impl SiteConfig {
             let problem = Diagnostic::new("unknown-key", file, "unknown key `theme`").at_text(&text, "theme");
             return Err(problem.help("the theme comes with the release"));
         }
-        Self::new(document, file, text)
+        let dates = document.dates;
+        Self::new(document, file, text)?.dated(dates, dir)
+    }
+
+    /// The same with the history of the files in `dir`.
+    fn dated(mut self, dates: Dates, dir: &Path) -> Result<Self, Diagnostic> {
+        let unknown = |why| {
+            let (code, message, help) = match why {
+                NoHistory::NoProgram(error) => {
+                    ("missing-git", format!("the program `git` cannot be run: {error}"), "install git")
+                }
+                NoHistory::Refused(said) => {
+                    ("no-history", format!("git does not tell the history of this folder: {said}"), "commit the site")
+                }
+                NoHistory::Shallow => (
+                    "shallow-history",
+                    "the clone lacks older commits, so that every page would seem new".to_owned(),
+                    "fetch all of them with `git fetch --unshallow` (a CI's checkout has a setting for it)",
+                ),
+            };
+            let problem = Diagnostic::new(code, self.file.as_str(), message).at_text(&self.text, "dates:");
+            problem.help(format!("{help}, or write `dates: file` or `dates: front-matter`"))
+        };
+        let history = History::read(dates, dir, &self.zone).map_err(unknown)?;
+        self.history = history;
+        Ok(self)
     }
 
     fn new(document: Document, file: String, text: String) -> Result<Self, Diagnostic> {
@@ -214,6 +245,7 @@ impl SiteConfig {
             permalinks: Vec::new(),
             menus: document.menus,
             zone: TimeZone::UTC,
+            history: History::Unknown,
             organization: document.organization,
             currency: None,
             picture: document.picture,

@@ -13,6 +13,7 @@ use tieup_protocol::path::SitePath;
 use crate::anchors::slug;
 use crate::config::SiteConfig;
 use crate::data::{Data, DataSet};
+use crate::dates::History;
 use crate::front_matter::{Cascade, FrontMatter, Menus, Of, PagesFrom};
 use crate::markdown::{self, Base, Body};
 use crate::offer::{BadOffer, Offer};
@@ -100,6 +101,9 @@ impl Content {
                 Ok(draft) => drafts.push(draft),
                 Err(problem) => problems.push(problem),
             }
+        }
+        for draft in &mut drafts {
+            draft.date(&config.history);
         }
         let (folders, cascades) = (beneath.folders.clone(), beneath.cascades.clone());
         let mut content = Self { folders, cascades, folder: Some(folder.to_owned()), ..Self::default() };
@@ -284,6 +288,18 @@ impl Draft {
     /// What the file holds. It is given away, so that texts do not pile up beside the pages made of them.
     fn take_text(&self) -> String {
         mem::take(&mut *self.text.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the days that the front matter does not name from the history of the file.
+    fn date(&mut self, history: &History) {
+        let front = &mut self.front;
+        if front.date.is_some() && front.updated.is_some() {
+            return;
+        }
+        if let Some(days) = history.days(&self.found.file) {
+            front.date.get_or_insert(days.first);
+            front.updated = front.updated.or_else(|| Some(days.last).filter(|last| Some(*last) > front.date));
+        }
     }
 
     fn life(&self, config: &SiteConfig) -> Life {

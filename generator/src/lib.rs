@@ -12,6 +12,7 @@ mod build;
 mod config;
 mod content;
 mod data;
+mod dates;
 mod discovery;
 mod feed;
 mod filters;

@@ -303,3 +303,47 @@ fn related_pages_share_rare_terms_first_then_the_newest() {
     small.write("themes/plain/templates/page.html", "{{ related(path=\"/x/\") }}");
     assert!(small.main().unwrap_err().contains("there is no page `/x/`"));
 }
+
+/// Runs git in the site's folder as somebody whose commits are made at `time`.
+fn git(small: &Small, time: &str, arguments: &[&str]) {
+    let mut command = std::process::Command::new("git");
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "A").env(format!("GIT_{role}_EMAIL"), "a@main.example");
+        command.env(format!("GIT_{role}_DATE"), time);
+    }
+    let command = command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    let output = command.current_dir(small.path("site")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn pages_without_days_take_them_from_git_or_from_their_files() {
+    let small = site("timezone: Asia/Tokyo\ndates: git\n");
+    small.write("themes/plain/templates/page.html", "{{ page.date }} {{ page.updated }}");
+    let told = small.main().unwrap_err();
+    assert!(told.contains("error[no-history]") && told.contains("site/site.yaml:6:1"), "{told}");
+
+    git(&small, "", &["init", "--quiet"]);
+    small.write("site/content/a é.md", "---\ntitle: A\nslug: a\n---\n");
+    small.write("site/content/b.md", "---\ntitle: B\ndate: 2025-05-05\nupdated: 2025-06-06\n---\n");
+    for (time, body) in [("2026-01-02T23:00:00Z", "one"), ("2026-02-02T01:00:00Z", "two")] {
+        small.write("site/content/a é.md", format!("---\ntitle: A\nslug: a\n---\n{body}"));
+        git(&small, time, &["add", "."]);
+        git(&small, time, &["commit", "--quiet", "--message", body]);
+    }
+    small.write("site/content/new.md", "---\ntitle: New\n---\n");
+    let output = small.main().unwrap();
+    assert_eq!(html(&output, "/a/"), "2026-01-03 2026-02-02", "days of the site's zone");
+    assert_eq!((html(&output, "/b/").as_str(), html(&output, "/new/").as_str()), ("2025-05-05 2025-06-06", " "));
+    assert!(html(&output, "/sitemap.xml").contains("/a/</loc><lastmod>2026-02-02</lastmod>"));
+
+    let site = "title: Main\nbase_url: https://main.example\ntheme: plain\nlanguages: [{code: ja, name: 日本語}]\n";
+    small.write("site/site.yaml", format!("{site}dates: file\n"));
+    small.write("site/content/b.md", "---\ntitle: B\n---\n");
+    let file = std::fs::File::options().append(true).open(small.path("site/content/b.md")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_hours(24 * 365)).unwrap();
+    assert_eq!(html(&small.main().unwrap(), "/b/"), "1971-01-01 ");
+    small.write("site/site.yaml", format!("{site}dates: gti\n"));
+    let told = small.main().unwrap_err();
+    assert!(told.contains("`gti`") && told.contains("site/site.yaml:5:8"), "{told}");
+}
