@@ -9,6 +9,7 @@ use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
 use crate::assets::{Assets, Others};
+use crate::components;
 use crate::config::{FeedKind, SiteConfig};
 use crate::data::Sets;
 use crate::feed;
@@ -88,6 +89,7 @@ impl Build<'_> {
         let plan = self.plan(&view, templates.as_ref(), &mut problems);
         let checker = Checker { plan: &plan, view: &view, config: self.config, elsewhere: self.elsewhere };
         let asked = checker.check(self.texts, &mut problems);
+        components::check(&view, templates.as_ref(), &mut problems);
         (Prepared { view, plan, templates, asked, surroundings: self.surroundings() }, problems)
     }
 

@@ -17,7 +17,7 @@ use tieup_protocol::yaml;
 use crate::anchors::slug;
 use crate::dates::{Dates, History, NoHistory};
 use crate::discovery::address;
-use crate::markdown;
+use crate::markdown::{self, Highlight};
 use crate::offer::Currency;
 use crate::organization::Organization;
 use crate::permalink::{BadPattern, Pattern, TOKENS};
@@ -179,6 +179,8 @@ struct Document {
     #[serde(default)]
     markdown: markdown::Settings,
     #[serde(default)]
+    highlight: Highlight,
+    #[serde(default)]
     extra: Map<String, Value>,
 }
 
@@ -249,7 +251,7 @@ impl SiteConfig {
             organization: document.organization,
             currency: None,
             picture: document.picture,
-            markdown: document.markdown,
+            markdown: markdown::Settings { highlight: document.highlight, ..document.markdown },
             extra: document.extra,
             file,
             text,

@@ -1,5 +1,6 @@
 //! The feeds of a site, a section or a term: Atom (RFC 4287) and RSS 2.0; JSON Feed has a file of its own.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
@@ -12,6 +13,9 @@ use crate::page::Page;
 use crate::url;
 use crate::view::{Node, View};
 use crate::xml::escape;
+
+/// Texts of pages into which components of the theme wrote, by path.
+pub(crate) type Filled = BTreeMap<SitePath, String>;
 
 /// The most entries a feed has, where `site.yaml` does not say.
 const MAX_ENTRIES: usize = 50;
@@ -39,14 +43,16 @@ pub(crate) fn path(page: &SitePath, kind: FeedKind) -> SitePath {
 
 /// The feed of what node `at` lists, newest first. Pages without a date have no place in it.
 ///
+/// `filled` are the texts into which components of the theme wrote.
+///
 /// Its time is the newest date of an entry, never the time of the build, so that equal content makes equal bytes.
-pub(crate) fn feed(view: &View, at: usize, kind: FeedKind) -> Vec<u8> {
+pub(crate) fn feed(view: &View, at: usize, kind: FeedKind, filled: &Filled) -> Vec<u8> {
     let newest = view.newest(at, limit(view.config()));
     let (node, entries) = (view.node(at), newest.into_iter().map(|at| view.node(at)).collect::<Vec<_>>());
     let written = match kind {
-        FeedKind::Atom => atom(view.config(), node, &entries),
-        FeedKind::Rss => rss(view.config(), node, &entries),
-        FeedKind::Json => Ok(json(view.config(), node, &entries)),
+        FeedKind::Atom => atom(view.config(), node, &entries, filled),
+        FeedKind::Rss => rss(view.config(), node, &entries, filled),
+        FeedKind::Json => Ok(json(view.config(), node, &entries, filled)),
     };
     written.expect("writing into a String cannot fail").into_bytes()
 }
@@ -65,8 +71,8 @@ pub(crate) fn title(config: &SiteConfig, node: &Node) -> String {
 }
 
 /// The text of a page as a feed carries it: read far from the site, its addresses are whole.
-pub(crate) fn content(config: &SiteConfig, page: &Page) -> String {
-    let html = &page.body.html;
+pub(crate) fn content(config: &SiteConfig, page: &Page, filled: &Filled) -> String {
+    let html = filled.get(&page.entry.path).unwrap_or(&page.body.html);
     let base = config.base_url.trim_end_matches('/');
     let mut whole = String::with_capacity(html.len());
     let mut done = 0;
@@ -101,12 +107,12 @@ fn in_tag(html: &str) -> bool {
     html.rfind(['<', '>']).is_some_and(|last| html[last..].starts_with('<'))
 }
 
-fn json(config: &SiteConfig, node: &Node, entries: &[&Node]) -> String {
+fn json(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> String {
     let own = config.permalink(&path(&node.entry().path, FeedKind::Json));
-    json_feed(config, node, entries, &title(config, node), &own)
+    json_feed(config, node, entries, &own, filled)
 }
 
-fn rss(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, std::fmt::Error> {
+fn rss(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> Result<String, std::fmt::Error> {
     let own = escape(&config.permalink(&path(&node.entry().path, FeedKind::Rss)));
     let description = node.entry().description.as_deref().unwrap_or(&config.title);
     let mut feed = format!(
@@ -123,7 +129,7 @@ fn rss(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, st
         let entry = node.entry();
         let address = escape(&config.permalink(&entry.path));
         let published = entry.date.unwrap_or(Date::ZERO).strftime("%a, %d %b %Y 00:00:00 +0000");
-        let content = node.own().map(|page| content(config, page));
+        let content = node.own().map(|page| content(config, page, filled));
         let content = content.or_else(|| entry.description.clone()).unwrap_or_default();
         writeln!(feed, "<item><title>{}</title><link>{address}</link><guid>{address}</guid>", escape(&entry.title))?;
         writeln!(feed, "<pubDate>{published}</pubDate><description>{}</description></item>", escape(&content))?;
@@ -132,7 +138,7 @@ fn rss(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, st
     Ok(feed)
 }
 
-fn atom(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, std::fmt::Error> {
+fn atom(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> Result<String, std::fmt::Error> {
     let newest = entries.iter().filter_map(|node| node.entry().updated.max(node.entry().date)).max();
     let newest = newest.map_or_else(|| "1970-01-01".to_owned(), |date| date.to_string());
     let own = escape(&config.permalink(&path(&node.entry().path, FeedKind::Atom)));
@@ -150,13 +156,13 @@ fn atom(config: &SiteConfig, node: &Node, entries: &[&Node]) -> Result<String, s
         page = escape(&config.permalink(&node.entry().path)),
     );
     for node in entries {
-        write_entry(&mut feed, node, config)?;
+        write_entry(&mut feed, node, config, filled)?;
     }
     feed.push_str("</feed>\n");
     Ok(feed)
 }
 
-fn write_entry(feed: &mut String, node: &Node, config: &SiteConfig) -> std::fmt::Result {
+fn write_entry(feed: &mut String, node: &Node, config: &SiteConfig, filled: &Filled) -> std::fmt::Result {
     let entry = node.entry();
     let address = escape(&url::absolute(&config.base_url, &entry.path));
     let Some(published) = entry.date else { return Ok(()) };
@@ -168,7 +174,7 @@ fn write_entry(feed: &mut String, node: &Node, config: &SiteConfig) -> std::fmt:
         writeln!(feed, "<summary>{}</summary>", escape(description))?;
     }
     if let Some(page) = node.own() {
-        writeln!(feed, "<content type=\"html\">{}</content>", escape(&content(config, page)))?;
+        writeln!(feed, "<content type=\"html\">{}</content>", escape(&content(config, page, filled)))?;
     }
     writeln!(feed, "</entry>")
 }

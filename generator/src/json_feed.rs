@@ -5,31 +5,31 @@ use serde_json::{Map, Value, json};
 
 use crate::config::SiteConfig;
 use crate::discovery;
-use crate::feed;
+use crate::feed::{self, Filled};
 use crate::view::Node;
 
-/// The feed at `own` of what `node` lists, `entries`; `title` is what it is called.
-pub(crate) fn json_feed(config: &SiteConfig, node: &Node, entries: &[&Node], title: &str, own: &str) -> String {
+/// The feed at `own` of what `node` lists, `entries`; `filled` are the texts into which components wrote.
+pub(crate) fn json_feed(config: &SiteConfig, node: &Node, entries: &[&Node], own: &str, filled: &Filled) -> String {
     let mut feed = Map::new();
     feed.insert("version".into(), json!("https://jsonfeed.org/version/1.1"));
-    feed.insert("title".into(), json!(title));
+    feed.insert("title".into(), json!(feed::title(config, node)));
     feed.insert("home_page_url".into(), json!(config.permalink(&node.entry().path)));
     feed.insert("feed_url".into(), json!(own));
     feed.extend(node.entry().description.as_ref().map(|text| ("description".to_owned(), json!(text))));
     feed.insert("language".into(), json!(node.entry().lang));
     feed.insert("authors".into(), json!([{"name": config.title, "url": config.base_url}]));
-    feed.insert("items".into(), entries.iter().map(|entry| item(config, entry)).collect());
+    feed.insert("items".into(), entries.iter().map(|entry| item(config, entry, filled)).collect());
     format!("{:#}\n", Value::Object(feed))
 }
 
-fn item(config: &SiteConfig, node: &Node) -> Value {
+fn item(config: &SiteConfig, node: &Node, filled: &Filled) -> Value {
     let entry = node.entry();
     let address = config.permalink(&entry.path);
     let mut item = Map::new();
     item.insert("id".into(), json!(address));
     item.insert("url".into(), json!(address));
     item.insert("title".into(), json!(entry.title));
-    let content = node.own().map(|page| feed::content(config, page)).filter(|html| !html.is_empty());
+    let content = node.own().map(|page| feed::content(config, page, filled)).filter(|html| !html.is_empty());
     match content {
         Some(html) => item.insert("content_html".into(), json!(html)),
         // An item has content of one kind or the other.

@@ -1,6 +1,7 @@
 //! Makes the files of a plan, one by one: a function of the view, the templates and the item alone. What an earlier
 //! build made of the same things is not made again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,8 @@ use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
 use crate::asking::{self, Question};
-use crate::feed;
+use crate::components;
+use crate::feed::{self, Filled};
 use crate::output::{OutputFile, media_type};
 use crate::page::{Page, PageKind};
 use crate::parallel;
@@ -116,7 +118,7 @@ impl Maker<'_> {
             What::Given => (EntryKind::Asset, Vec::new()),
             What::Page { at, number, template } => {
                 self.progress.add_rendered();
-                (EntryKind::Page, self.templates.render(template, &self.context(*at, *number, path), page)?)
+                (EntryKind::Page, self.templates.render(template, &self.context(*at, *number, path)?, page)?)
             }
             What::NotFound { template } => {
                 let lang = &self.view.config().language;
@@ -129,7 +131,7 @@ impl Maker<'_> {
                 (EntryKind::Page, Vec::new())
             }
             What::Feed { at, kind } => {
-                *page = feed::feed(self.view, *at, *kind);
+                *page = feed::feed(self.view, *at, *kind, &self.filled_entries(*at)?);
                 (EntryKind::Asset, Vec::new())
             }
         };
@@ -155,13 +157,16 @@ impl Maker<'_> {
             What::Feed { at, kind } => {
                 let limit = feed::limit(self.view.config());
                 printer.number(4u8).number(*kind as u8).print(self.view.print_feed(*at, limit));
+                if self.entries_with_holes(*at).next().is_some() {
+                    self.add_shared(self.templates.uses_components(), &self.view.entry(*at).lang, &mut printer);
+                }
             }
         }
         printer.finish()
     }
 
     fn add_page(&self, at: usize, number: usize, template: &str, printer: &mut Printer) {
-        let uses = self.templates.uses(template);
+        let uses = self.uses(at, template);
         let view = self.view;
         self.add_shared(uses, &view.entry(at).lang, printer.number(1u8).number(number));
         printer.print(view.print_page(at, uses));
@@ -197,7 +202,9 @@ impl Maker<'_> {
             return Print::default();
         }
         let fields = match &item.what {
-            What::Page { template, .. } | What::NotFound { template } => self.templates.uses(template).fields(),
+            What::Page { at, template, .. } => self.uses(*at, template).fields(),
+            What::NotFound { template } => self.templates.uses(template).fields(),
+            What::Feed { .. } => self.templates.uses_components().fields(),
             _ => return Print::default(),
         };
         Print::all(asked.iter().map(|question| question.print(self.view, fields)))
@@ -210,10 +217,41 @@ impl Maker<'_> {
         context
     }
 
-    fn context(&self, at: usize, number: usize, path: &SitePath) -> Context {
+    /// What page `at` can depend on, the components that its text asks for included.
+    fn uses(&self, at: usize, template: &str) -> &Uses {
+        let has_holes = self.view.node(at).own().is_some_and(|page| !page.body.holes.is_empty());
+        if has_holes { self.templates.uses_filled(template) } else { self.templates.uses(template) }
+    }
+
+    /// The text of page `at`, with what the theme's components write into it.
+    fn content(&self, at: usize) -> Result<Cow<'_, str>, Diagnostic> {
+        let Some(page) = self.view.node(at).own() else { return Ok("".into()) };
+        if page.body.holes.is_empty() {
+            return Ok(page.body.html.as_str().into());
+        }
+        let mut implicits = Context::new();
+        implicits.insert_value("lang", Value::from(page.entry.lang.as_str()));
+        implicits.insert_value("page", self.view.summary(at));
+        components::content(&page.body, &page.source, self.templates, &implicits)
+    }
+
+    /// The entries of the feed of node `at` whose texts ask for components.
+    fn entries_with_holes(&self, at: usize) -> impl Iterator<Item = usize> {
+        let newest = self.view.newest(at, feed::limit(self.view.config()));
+        let has_holes = |at: &usize| self.view.node(*at).own().is_some_and(|page| !page.body.holes.is_empty());
+        newest.into_iter().filter(has_holes)
+    }
+
+    fn filled_entries(&self, at: usize) -> Result<Filled, Diagnostic> {
+        let entries = self.entries_with_holes(at);
+        entries.map(|at| Ok((self.view.entry(at).path.clone(), self.content(at)?.into_owned()))).collect()
+    }
+
+    fn context(&self, at: usize, number: usize, path: &SitePath) -> Result<Context, Diagnostic> {
         let view = self.view;
         let mut context = self.shared(&view.entry(at).lang);
-        let page = if number == 1 { view.page_value(at) } else { view.paged_value(at, path) };
+        let text = self.content(at)?;
+        let page = if number == 1 { view.page_value(at, &text) } else { view.paged_value(at, &text, path) };
         context.insert_value("page", page);
         match view.node(at).own().map(|page| &page.kind) {
             Some(PageKind::Term) => {
@@ -231,7 +269,7 @@ impl Maker<'_> {
         if view.listing(at).is_some() {
             context.insert_value("paginator", view.paginator_value(at, number));
         }
-        context
+        Ok(context)
     }
 }
 

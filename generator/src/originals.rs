@@ -11,11 +11,12 @@ use tieup_protocol::path::SitePath;
 
 use crate::assets::fingerprint;
 use crate::build::Build;
+use crate::components;
 use crate::config::SiteConfig;
 use crate::content::{Content, Reading};
 use crate::data::Data;
 use crate::links::{Known, Text};
-use crate::markdown::{self, Base, Body};
+use crate::markdown::{self, Base, Body, Hooks};
 use crate::output::Output;
 use crate::overrides::Overrides;
 use crate::page::Source;
@@ -48,8 +49,11 @@ pub struct Originals {
 /// # Errors
 /// Everything that is wrong with the partner's files, the templates and the links.
 pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPage]) -> Result<Originals, Report> {
-    let config = SiteConfig::load_partner(dir)?;
+    let mut config = SiteConfig::load_partner(dir)?;
     let mut problems = Vec::new();
+    let overrides = Overrides::load(&dir.join("templates"), &mut problems);
+    let framework = Arc::new(framework.clone().with_partner_templates(&overrides));
+    config.markdown.hooks = Hooks::in_texts(framework.templates().map(|template| template.bytes));
     let framework_files = framework.files().iter();
     let given = Data::from_files(framework_files, &mut problems);
     let data = Data::load(&dir.join("data"), &mut problems);
@@ -60,8 +64,6 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     let mut statics = statics::load(&dir.join("static"), &mut problems);
     fingerprint::add(&mut statics);
     statics::check_paths(&content.pages, &statics, &mut problems);
-    let overrides = Overrides::load(&dir.join("templates"), &mut problems);
-    let framework = Arc::new(framework.clone().with_partner_templates(&overrides));
     let fills = load_fills(&dir.join("slots"), &framework, &content, &config, &mut problems);
     Report::check(problems)?;
 
@@ -141,6 +143,7 @@ fn load_fills(
         };
         let body = if extension == "md" { markdown_fill(&text, content, config) } else { raw_fill(&text) };
         let source = Source { file: file.clone() };
+        components::refuse(&body, &source, problems);
         if let Some(first) = fills.insert(slot.to_owned(), Fill { source, body }) {
             let message = format!("slot `{slot}` is filled by two files");
             problems.push(Diagnostic::new("duplicate-slot", file, message).related(

@@ -15,6 +15,7 @@ use tieup_protocol::path::SitePath;
 
 use crate::assets::fingerprint;
 use crate::build::{Build, Handing};
+use crate::components;
 use crate::config::SiteConfig;
 use crate::content::{Content, Reading};
 use crate::data::{Data, Sets};
@@ -93,7 +94,8 @@ impl Site {
     /// # Errors
     /// As [`Site::load`].
     pub fn load_showing(dir: &Path, themes: &Path, shown: Shown, progress: Arc<Progress>) -> Result<Self, Report> {
-        let (config, theme) = SiteConfig::load_main(dir)?;
+        let (mut config, theme) = SiteConfig::load_main(dir)?;
+        config.markdown.hooks = components::hooks(themes, &dir.join("templates"));
         let mut problems = Vec::new();
         let data = Data::load(&dir.join("data"), &mut problems);
         let (config, sets) = (Arc::new(config), Arc::new(data.under(&Data::default())));

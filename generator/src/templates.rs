@@ -24,6 +24,10 @@ pub(crate) struct Templates {
     sources: Arc<Sources>,
     /// By the names that pages call them by.
     uses: Arc<BTreeMap<String, Uses>>,
+    /// The same for pages whose texts ask for components.
+    filled: Arc<BTreeMap<String, Uses>>,
+    /// Of the templates that define components.
+    components: Arc<Uses>,
     globals: Globals,
 }
 
@@ -73,9 +77,18 @@ impl Templates {
         if let Err(error) = tera.add_raw_templates(sources.iter()) {
             return Err(template_error::compiling(&error, &sources));
         }
-        let uses = Arc::new(find_uses(framework, &sources));
-        let unbound =
-            Self { tera, framework: framework.clone(), sources: Arc::new(sources), uses, globals: globals.clone() };
+        let uses = find_uses(framework, &sources);
+        let components = Uses::of_components(uses.values());
+        let filled = uses.iter().map(|(name, uses)| (name.clone(), uses.and(&components))).collect();
+        let unbound = Self {
+            tera,
+            framework: framework.clone(),
+            sources: Arc::new(sources),
+            uses: Arc::new(uses),
+            filled: Arc::new(filled),
+            components: Arc::new(components),
+            globals: globals.clone(),
+        };
         Ok(unbound.with(globals))
     }
 
@@ -97,6 +110,26 @@ impl Templates {
     /// What the template, which the chain has, can depend on.
     pub(crate) fn uses(&self, template: &str) -> &Uses {
         self.uses.get(template).expect("a plan names templates that the chain has")
+    }
+
+    /// The same for a page whose text asks for components.
+    pub(crate) fn uses_filled(&self, template: &str) -> &Uses {
+        self.filled.get(template).expect("a plan names templates that the chain has")
+    }
+
+    /// What the components, taken together, can depend on.
+    pub(crate) fn uses_components(&self) -> &Uses {
+        &self.components
+    }
+
+    /// The compiled templates.
+    pub(crate) fn tera(&self) -> &Tera {
+        &self.tera
+    }
+
+    /// The texts of the templates.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// Whether the chain has this template.

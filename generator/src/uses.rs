@@ -66,6 +66,8 @@ pub(crate) struct Uses {
     sets: Option<BTreeSet<String>>,
     /// Whether a whole page may be looked at, whatever its fields.
     whole: bool,
+    /// Whether the template defines components.
+    components: bool,
 }
 
 /// One template's text, looked at word by word.
@@ -92,6 +94,30 @@ enum Token<'a> {
 }
 
 impl Uses {
+    /// What the templates among `all` that define components can depend on, taken together.
+    pub(crate) fn of_components<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
+        let none = Self {
+            print: Print::default(),
+            words: BTreeSet::new(),
+            sets: Some(BTreeSet::new()),
+            whole: false,
+            components: false,
+        };
+        all.filter(|uses| uses.components).fold(none, |together, uses| together.and(uses))
+    }
+
+    /// What a page can depend on that is made with both.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let sets = self.sets.as_ref().zip(other.sets.as_ref()).map(|(a, b)| a | b);
+        Self {
+            print: Print::all([self.print, other.print]),
+            words: &self.words | &other.words,
+            sets,
+            whole: self.whole || other.whole,
+            components: self.components,
+        }
+    }
+
     /// Whether the template can look at the variable or field `name`.
     pub(crate) fn names(&self, name: &str) -> bool {
         self.words.contains(name) || self.words.contains("__tera_context")
@@ -136,7 +162,11 @@ pub(crate) fn of<'a>(
         }
         reached
     };
-    texts.keys().map(|name| ((*name).to_owned(), join(&reached(name), &readings, &texts))).collect()
+    let uses = |name: &str| Uses {
+        components: !readings[name].components.is_empty(),
+        ..join(&reached(name), &readings, &texts)
+    };
+    texts.keys().map(|name| ((*name).to_owned(), uses(name))).collect()
 }
 
 fn join(reached: &BTreeSet<&str>, readings: &BTreeMap<&str, Reading<'_>>, texts: &BTreeMap<&str, &str>) -> Uses {
@@ -151,7 +181,7 @@ fn join(reached: &BTreeSet<&str>, readings: &BTreeMap<&str, Reading<'_>>, texts:
         all_sets |= reading.all_sets;
         printer.text(name).text(texts[name]);
     }
-    Uses { print: printer.finish(), words, sets: (!all_sets).then_some(sets), whole }
+    Uses { print: printer.finish(), words, sets: (!all_sets).then_some(sets), whole, components: false }
 }
 
 impl<'a> Reading<'a> {

@@ -1,26 +1,31 @@
 //! Pictures in Markdown: the words that stand for them, and how a page shows a raster picture of the site.
 
-use std::fmt::Write as _;
-
 use pulldown_cmark::{CowStr, Event};
 
+use super::Span;
 use crate::picture::Picture;
 use crate::url;
 use crate::xml::escape;
 
 /// A picture whose text is still being read.
 pub(super) struct Image<'a> {
-    address: CowStr<'a>,
-    title: CowStr<'a>,
-    picture: Picture,
-    alt: String,
+    /// The address, as the page spells it.
+    pub(super) address: CowStr<'a>,
+    /// What is shown when one points at it.
+    pub(super) title: CowStr<'a>,
+    /// Its size, where that is known.
+    pub(super) picture: Option<Picture>,
+    /// The words that stand for it.
+    pub(super) alt: String,
+    /// Where its address stands in the file.
+    pub(super) span: Span,
     depth: usize,
 }
 
 impl<'a> Image<'a> {
-    /// The picture at `address`, as the page spells it.
-    pub(super) fn new(address: CowStr<'a>, title: CowStr<'a>, picture: Picture) -> Self {
-        Self { address, title, picture, alt: String::new(), depth: 0 }
+    /// A picture whose text is still to come.
+    pub(super) fn new(address: CowStr<'a>, title: CowStr<'a>, picture: Option<Picture>, span: Span) -> Self {
+        Self { address, title, picture, alt: String::new(), span, depth: 0 }
     }
 
     /// Hears what stands between the brackets; tells whether the picture goes on after this.
@@ -38,30 +43,26 @@ impl<'a> Image<'a> {
 
     /// The element. A browser picks the file that suits its window, no wider than the picture is.
     pub(super) fn html(&self) -> String {
-        let Picture { width, height, variants } = &self.picture;
-        let mut html = format!("<img src=\"{}\" alt=\"{}\"", href(&self.address), escape(&self.alt));
-        let written = self.write_rest(&mut html, *width, *height, variants.is_empty());
-        written.expect("writing into a String cannot fail");
-        html
+        let title = if self.title.is_empty() { String::new() } else { format!(" title=\"{}\"", escape(&self.title)) };
+        let start = format!("<img src=\"{}\" alt=\"{}\"{title}", href(&self.address), escape(&self.alt));
+        let Some(Picture { width, height, .. }) = &self.picture else { return format!("{start} />") };
+        let files = match self.srcset() {
+            files if files.is_empty() => files,
+            files => format!(" srcset=\"{}\" sizes=\"(max-width: {width}px) 100vw, {width}px\"", escape(&files)),
+        };
+        format!("{start} width=\"{width}\" height=\"{height}\"{files} loading=\"lazy\" decoding=\"async\" />")
     }
 
-    fn write_rest(&self, html: &mut String, width: u32, height: u32, alone: bool) -> std::fmt::Result {
-        if !self.title.is_empty() {
-            write!(html, " title=\"{}\"", escape(&self.title))?;
-        }
-        write!(html, " width=\"{width}\" height=\"{height}\"")?;
-        if !alone {
-            let files = self.picture.variants.iter();
-            let files: Vec<String> =
-                files.map(|file| format!("{} {}w", escape(&url::encode(&file.path)), file.width)).collect();
-            write!(html, " srcset=\"{}\" sizes=\"(max-width: {width}px) 100vw, {width}px\"", files.join(", "))?;
-        }
-        html.write_str(" loading=\"lazy\" decoding=\"async\" />")
+    /// The files that show it, as `srcset` lists them.
+    pub(super) fn srcset(&self) -> String {
+        let files = self.picture.iter().flat_map(|picture| &picture.variants);
+        let files: Vec<String> = files.map(|file| format!("{} {}w", url::encode(&file.path), file.width)).collect();
+        files.join(", ")
     }
 }
 
-/// `address` inside a quoted attribute, spelled as in other links.
-fn href(address: &str) -> String {
+/// `address` inside a quoted attribute.
+pub(super) fn href(address: &str) -> String {
     let mut href = String::with_capacity(address.len());
     pulldown_cmark_escape::escape_href(&mut href, address).expect("writing into a String cannot fail");
     href

@@ -1,6 +1,6 @@
 //! Mathematics: TeX is passed through for the site's own script or for MathML made elsewhere.
 
-use pulldown_cmark::{Event, Tag, TagEnd};
+use pulldown_cmark::{Event, Tag};
 
 use super::writer::Piece;
 use crate::xml::escape;
@@ -17,14 +17,12 @@ pub(super) fn display<'a>(tex: &str) -> Event<'a> {
 
 const DISPLAY: &str = "<span class=\"math display\">";
 
-/// A formula that is all there is in a paragraph takes its place; told when the paragraph ends.
-pub(super) fn settle(event: &Event<'_>, pieces: &mut Vec<Piece<'_>>) -> bool {
+/// Lets a formula that is all there is in a paragraph take its place; told when the paragraph ends.
+pub(super) fn settle(pieces: &mut Vec<Piece<'_>>) -> bool {
     let [.., Piece::Event(Event::Start(Tag::Paragraph)), Piece::Event(Event::InlineHtml(html))] = &pieces[..] else {
         return false;
     };
-    let Some(tex) = html.strip_prefix(DISPLAY).filter(|_| *event == Event::End(TagEnd::Paragraph)) else {
-        return false;
-    };
+    let Some(tex) = html.strip_prefix(DISPLAY) else { return false };
     let tex = tex.trim_end_matches("</span>").trim();
     let block = format!("<div class=\"math display\">{tex}</div>\n");
     pieces.truncate(pieces.len() - 2);
@@ -40,7 +38,7 @@ mod tests {
     #[test]
     fn tex_passes_through_where_the_site_asks_for_it() {
         let text = "Area $a < b^2$ and $$x$$.\n\n$$\n\\sum_i *i*\n$$\n";
-        let math = Settings { math: true };
+        let math = Settings { math: true, ..Settings::default() };
         assert_eq!(
             body_with(text, &math).html,
             "<p>Area <span class=\"math inline\">a &lt; b^2</span> and <span class=\"math display\">x</span>.</p>\n\

@@ -28,27 +28,41 @@ impl fmt::Write for Page<'_> {
     }
 }
 
-/// Writes `pieces` after what `html` holds, without control characters; `places` are those of the marks, in bytes.
-pub(super) fn write(html: &mut String, pieces: Vec<Piece<'_>>, places: &mut [usize]) {
+/// Where a mark stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The byte of the HTML that it stands before.
+    pub(super) at: usize,
+    /// How many marks stand before it, those at the same byte too.
+    pub(super) order: usize,
+}
+
+/// Writes `pieces` after what `html` holds, without control characters, and says where each mark stands. What is not
+/// among the pieces has no place.
+pub(super) fn write(html: &mut String, pieces: Vec<Piece<'_>>, marks: usize) -> Vec<Option<Place>> {
+    let mut places = vec![None; marks];
+    let mut order = 0;
     let page = RefCell::new(&mut *html);
     let events = pieces.into_iter().filter_map(|piece| match piece {
         Piece::Event(event) => Some(event),
         Piece::Mark(mark) => {
-            places[mark] = page.borrow().len();
+            places[mark] = Some(Place { at: page.borrow().len(), order });
+            order += 1;
             None
         }
     });
     html::write_html_fmt(Page(&page), events).expect("writing into a String cannot fail");
-    scrub(html, places);
+    scrub(html, &mut places);
+    places
 }
 
 /// Takes forbidden characters out, which come from character references alone.
-fn scrub(html: &mut String, places: &mut [usize]) {
+fn scrub(html: &mut String, places: &mut [Option<Place>]) {
     if !html.contains(is_forbidden) {
         return;
     }
-    for place in places {
-        *place -= html[..*place].matches(is_forbidden).count();
+    for place in places.iter_mut().flatten() {
+        place.at -= html[..place.at].matches(is_forbidden).count();
     }
     html.retain(|c| !is_forbidden(c));
 }

@@ -62,11 +62,10 @@ impl View {
         })
     }
 
-    /// Everything a template can know of page `at` itself.
-    pub(crate) fn page_value(&self, at: usize) -> Value {
+    /// Everything a template can know of page `at` itself, whose text is `content`.
+    pub(crate) fn page_value(&self, at: usize, content: &str) -> Value {
         let own = self.nodes[at].own();
         let mut map = self.summary(at).into_map().unwrap_or_default();
-        let content = own.map_or("", |page| &page.body.html);
         let parent = self.parents[at].map(|parent| self.entry(parent).path.as_str());
         let [prev, next] = self.neighbours[at].map(|at| at.map_or_else(Value::none, |at| self.step(at)));
         let ancestors: Vec<Value> = self.ancestors(at).into_iter().map(|at| self.step(at)).collect();
@@ -84,8 +83,8 @@ impl View {
     }
 
     /// The same for a later page of a listing, which has an address of its own.
-    pub(crate) fn paged_value(&self, at: usize, path: &SitePath) -> Value {
-        let mut map = self.page_value(at).into_map().unwrap_or_default();
+    pub(crate) fn paged_value(&self, at: usize, content: &str, path: &SitePath) -> Value {
+        let mut map = self.page_value(at, content).into_map().unwrap_or_default();
         map.insert("path".into(), Value::from(path.as_str()));
         map.insert("permalink".into(), Value::from(self.config.permalink(path)));
         head::add_values(self, at, path, &mut map);

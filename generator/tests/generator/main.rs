@@ -4,6 +4,7 @@
 
 mod assets;
 mod builds;
+mod components;
 mod content;
 mod errors;
 mod feeds;
