@@ -182,9 +182,8 @@ fn a_configuration_that_is_missing_or_wrong_is_named() {
         (
             "state: s\npublic: 127.0.0.1:0\n",
             "error[missing-key]: missing key `peer`
- --> syncd.yaml:1:1
-1 | state: s
-  | ^^^^^
+ --> syncd.yaml
+  = help: write `peer: ...`
 
 ",
         ),
