@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use tieup_generator::Site;
+use tieup_generator::{Loading, Site};
 use tieup_hub::config::Config as HubConfig;
 use tieup_hub::partners::Hub;
 use tieup_hub::server::Server;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::Invitation;
+use tieup_store::cache::Cache;
 use tieup_syncd::config::Config as PartnerConfig;
 use tieup_syncd::daemon::{Daemon, Listeners};
 use tieup_syncd::identity::Identity;
@@ -110,7 +111,9 @@ impl Deployment {
     /// # Errors
     /// What is wrong with it.
     pub fn site(&self) -> Result<Site> {
-        Ok(Site::load(&self.hub.config.site, &self.hub.config.themes)?)
+        let config = &self.hub.config;
+        let pictures = Some(Cache::at(config.state.join("cache/pictures")));
+        Ok(Site::load_as(&config.site, &config.themes, &Loading { pictures, ..Loading::default() })?)
     }
 
     /// A partner that has been added.

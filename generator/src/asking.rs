@@ -20,6 +20,8 @@ pub(crate) enum Question {
     Page(String),
     /// `asset`: the file at a path.
     Asset(String),
+    /// `image`: the picture at a path.
+    Image(String),
     /// `get_section`: the section at a path, with its pages.
     Section(String),
     /// `related`: the pages most related to the one at a path, at most so many.
@@ -58,6 +60,10 @@ pub(crate) fn register(tera: &mut Tera) {
     tera.register_function("asset", |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
         let path = options.must_get::<&str>("path")?;
         ask(Question::Asset(path.to_owned()), |view| view.assets().asset(path))
+    });
+    tera.register_function("image", |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
+        let path = options.must_get::<&str>("path")?;
+        ask(Question::Image(path.to_owned()), |view| view.assets().image(path))
     });
     tera.register_function("get_section", |options: Kwargs, _: &State<'_>| -> TeraResult<Value> {
         let path = options.must_get::<&str>("path")?;
@@ -103,10 +109,8 @@ impl Question {
     pub(crate) fn print(&self, view: &View, fields: Fields) -> Print {
         let at = |path: &str| path.parse::<SitePath>().ok().and_then(|path| view.at(&path));
         match self {
-            Self::Asset(path) => view
-                .assets()
-                .asset(path)
-                .map_or_else(|_| Print::default(), |file| Printer::default().value(&file).finish()),
+            Self::Asset(path) => print_value(view.assets().asset(path)),
+            Self::Image(path) => print_value(view.assets().image(path)),
             Self::Page(path) => at(path).map_or_else(Print::default, |at| view.print_summary(at, fields)),
             Self::Section(path) => at(path).map_or_else(Print::default, |at| {
                 Print::all([view.print_summary(at, fields), view.print_listing(at, fields)])
@@ -117,4 +121,8 @@ impl Question {
             Self::Head(path, listing) => head::print(view, path, listing.as_deref()),
         }
     }
+}
+
+fn print_value(answer: Result<Value, String>) -> Print {
+    answer.map_or_else(|_| Print::default(), |value| Printer::default().value(&value).finish())
 }

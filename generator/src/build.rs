@@ -8,6 +8,7 @@ use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
+use crate::assets::pictures::Pictures;
 use crate::assets::{Assets, Others};
 use crate::components;
 use crate::config::{FeedKind, SiteConfig};
@@ -40,6 +41,8 @@ pub(crate) struct Build<'a> {
     pub(crate) texts: &'a [Text<'a>],
     /// The site's own files.
     pub(crate) statics: &'a BTreeMap<SitePath, OutputFile>,
+    /// The pictures among them.
+    pub(crate) pictures: &'a Arc<Pictures>,
     /// Everything under `data/`.
     pub(crate) data: &'a Arc<Sets>,
     /// The partner whose release is made.
@@ -110,7 +113,7 @@ impl Build<'_> {
         // A page of a release may show what the partner serves, and an original what the release brings.
         let is_whole = self.partner.is_none() && self.inherited.is_empty();
         let others = if is_whole { Others::Refused } else { Others::Perhaps };
-        Assets::new(self.config, self.framework.layout(), self.statics, others)
+        Assets::new(self.config, self.framework.layout(), self.statics, self.pictures, others)
     }
 
     fn plan(&self, view: &View, templates: Option<&Templates>, problems: &mut Vec<Diagnostic>) -> Plan {

@@ -15,6 +15,7 @@ use tieup_protocol::path::SitePath;
 use tieup_protocol::yaml;
 
 use crate::anchors::slug;
+use crate::assets::settings::Images;
 use crate::dates::{Dates, History, NoHistory};
 use crate::discovery::address;
 use crate::markdown::{self, Highlight};
@@ -55,6 +56,10 @@ pub(crate) struct SiteConfig {
     pub(crate) currency: Option<Currency>,
     /// The picture of pages that have none, where they are shared.
     pub(crate) picture: Option<String>,
+    /// Whether pages, style sheets and scripts are made shorter.
+    pub(crate) minify: bool,
+    /// Which narrower files are made of pictures.
+    pub(crate) images: Images,
     /// Free keys.
     pub(crate) extra: Map<String, Value>,
     /// The file, as a person knows it.
@@ -181,6 +186,10 @@ struct Document {
     #[serde(default)]
     highlight: Highlight,
     #[serde(default)]
+    minify: bool,
+    #[serde(default)]
+    images: Images,
+    #[serde(default)]
     extra: Map<String, Value>,
 }
 
@@ -252,6 +261,8 @@ impl SiteConfig {
             currency: None,
             picture: document.picture,
             markdown: markdown::Settings { highlight: document.highlight, ..document.markdown },
+            minify: document.minify,
+            images: document.images,
             extra: document.extra,
             file,
             text,

@@ -11,6 +11,7 @@ use tieup_protocol::index::{Discovery, IndexedPage};
 use tieup_protocol::path::SitePath;
 
 use crate::anchors::slug;
+use crate::assets::pictures::Pictures;
 use crate::config::SiteConfig;
 use crate::data::{Data, DataSet};
 use crate::dates::History;
@@ -20,6 +21,7 @@ use crate::offer::{BadOffer, Offer};
 use crate::page::{Choice, Page, PageKind, Place, Section, Source};
 use crate::parallel;
 use crate::permalink::NoPath;
+use crate::picture::Picture;
 use crate::progress::{Progress, Step};
 use crate::schedule::{Life, Moment};
 use crate::shown::Drafts;
@@ -37,6 +39,8 @@ pub(crate) struct Content {
     files: BTreeMap<String, SitePath>,
     /// What each section gives to everything below it.
     cascades: BTreeMap<Place, Arc<Given>>,
+    /// The site's pictures.
+    pictures: Arc<Pictures>,
     /// The folder.
     folder: Option<PathBuf>,
     /// Pages of the content beneath that are taken away.
@@ -89,6 +93,16 @@ struct Name {
 }
 
 impl Content {
+    /// No pages, beneath those that show these pictures.
+    pub(crate) fn beneath(pictures: &Arc<Pictures>) -> Self {
+        Self { pictures: pictures.clone(), ..Self::default() }
+    }
+
+    /// The picture at `path`.
+    pub(crate) fn picture_of(&self, path: &SitePath) -> Option<Picture> {
+        self.pictures.get(path).cloned()
+    }
+
     /// Reads a content folder.
     pub(crate) fn load(folder: &Path, reading: &Reading<'_>, problems: &mut Vec<Diagnostic>) -> Self {
         let Reading { config, data, beneath, drafts: drafts_shown, progress } = *reading;
@@ -106,7 +120,8 @@ impl Content {
             draft.date(&config.history);
         }
         let (folders, cascades) = (beneath.folders.clone(), beneath.cascades.clone());
-        let mut content = Self { folders, cascades, folder: Some(folder.to_owned()), ..Self::default() };
+        let pictures = beneath.pictures.clone();
+        let mut content = Self { folders, cascades, pictures, folder: Some(folder.to_owned()), ..Self::default() };
         content.cascade(&mut drafts);
         if drafts_shown == Drafts::LeftOut {
             content.hide(&drafts, beneath);
@@ -248,7 +263,8 @@ impl Content {
         let page_of = |file: &str| self.files.get(file).or_else(|| beneath.files.get(file)).cloned();
         let folder = draft.found.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
         let (lang, settings) = (draft.name.place.lang.as_str(), &config.markdown);
-        let base = Base { page: path, lang, settings, folder, page_of: &page_of, picture_of: &|_| None };
+        let picture_of = |path: &SitePath| self.picture_of(path);
+        let base = Base { page: path, lang, settings, folder, page_of: &page_of, picture_of: &picture_of };
         let front = &draft.front;
         Page {
             entry: draft.entry(path),

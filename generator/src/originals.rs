@@ -8,8 +8,9 @@ use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
+use tieup_store::cache::Cache;
 
-use crate::assets::fingerprint;
+use crate::assets;
 use crate::build::Build;
 use crate::components;
 use crate::config::SiteConfig;
@@ -49,6 +50,28 @@ pub struct Originals {
 /// # Errors
 /// Everything that is wrong with the partner's files, the templates and the links.
 pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPage]) -> Result<Originals, Report> {
+    build(dir, framework, inherited, None)
+}
+
+/// Like [`build_originals`], with narrower pictures from `pictures` where they have been made before.
+///
+/// # Errors
+/// As [`build_originals`].
+pub fn build_originals_with(
+    pictures: &Cache,
+    dir: &Path,
+    framework: &Framework,
+    inherited: &[IndexedPage],
+) -> Result<Originals, Report> {
+    build(dir, framework, inherited, Some(pictures))
+}
+
+fn build(
+    dir: &Path,
+    framework: &Framework,
+    inherited: &[IndexedPage],
+    cache: Option<&Cache>,
+) -> Result<Originals, Report> {
     let mut config = SiteConfig::load_partner(dir)?;
     let mut problems = Vec::new();
     let overrides = Overrides::load(&dir.join("templates"), &mut problems);
@@ -57,12 +80,12 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
     let framework_files = framework.files().iter();
     let given = Data::from_files(framework_files, &mut problems);
     let data = Data::load(&dir.join("data"), &mut problems);
-    let (none, progress) = (Content::default(), Progress::default());
-    let reading =
-        Reading { config: &config, data: &data, beneath: &none, drafts: Drafts::LeftOut, progress: &progress };
-    let content = Content::load(&dir.join("content"), &reading, &mut problems);
     let mut statics = statics::load(&dir.join("static"), &mut problems);
-    fingerprint::add(&mut statics);
+    let pictures = Arc::new(assets::finish(&mut statics, &config, cache, &mut problems));
+    let (beneath, progress) = (Content::beneath(&pictures), Progress::default());
+    let reading =
+        Reading { config: &config, data: &data, beneath: &beneath, drafts: Drafts::LeftOut, progress: &progress };
+    let content = Content::load(&dir.join("content"), &reading, &mut problems);
     statics::check_paths(&content.pages, &statics, &mut problems);
     let fills = load_fills(&dir.join("slots"), &framework, &content, &config, &mut problems);
     Report::check(problems)?;
@@ -81,6 +104,7 @@ pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPa
         inherited,
         texts: &texts,
         statics: &statics,
+        pictures: &pictures,
         data: &sets,
         partner: None,
         progress: &progress,
@@ -161,7 +185,8 @@ fn markdown_fill(text: &str, content: &Content, config: &SiteConfig) -> Body {
     let page_of = |file: &str| content.page_of(file);
     let (lang, settings) = (config.language.as_str(), &config.markdown);
     let page = &SitePath::root();
-    let base = Base { page, lang, settings, folder: "", page_of: &page_of, picture_of: &|_| None };
+    let picture_of = |path: &SitePath| content.picture_of(path);
+    let base = Base { page, lang, settings, folder: "", page_of: &page_of, picture_of: &picture_of };
     markdown::render(text, 0, &base)
 }
 

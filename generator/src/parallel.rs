@@ -17,6 +17,12 @@ pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) 
     shares(items, || (), make).into_iter().flatten().collect()
 }
 
+/// The same for a few items that take long each.
+pub(crate) fn map_few<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let make = |items: &[T], (): &mut ()| items.iter().map(&work).collect::<Vec<R>>();
+    cut(items, 1, || (), make).into_iter().flatten().collect()
+}
+
 /// Does `work` on each item; each thread has a state of its own, which `state` makes.
 pub(crate) fn each<T: Sync, S>(items: &[T], state: impl Fn() -> S + Sync, work: impl Fn(&T, &mut S) + Sync) {
     let make = |items: &[T], state: &mut S| items.iter().for_each(|item| work(item, state));
@@ -29,8 +35,20 @@ fn shares<T: Sync, S, R: Send>(
     state: impl Fn() -> S + Sync,
     work: impl Fn(&[T], &mut S) -> R + Sync,
 ) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    if items.len() < WORTHWHILE || threads == 1 {
+    if items.len() < WORTHWHILE {
+        return vec![work(items, &mut state())];
+    }
+    cut(items, SHARE, state, work)
+}
+
+fn cut<T: Sync, S, R: Send>(
+    items: &[T],
+    size: usize,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&[T], &mut S) -> R + Sync,
+) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(items.len().div_ceil(size));
+    if threads <= 1 {
         return vec![work(items, &mut state())];
     }
     let next = AtomicUsize::new(0);
@@ -39,7 +57,7 @@ fn shares<T: Sync, S, R: Send>(
         let mut done = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(share) = items.chunks(SHARE).nth(number) else { return done };
+            let Some(share) = items.chunks(size).nth(number) else { return done };
             done.push((number, work(share, &mut state)));
         }
     };

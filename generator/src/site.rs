@@ -12,8 +12,9 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
+use tieup_store::cache::Cache;
 
-use crate::assets::fingerprint;
+use crate::assets::{self, pictures::Pictures};
 use crate::build::{Build, Handing};
 use crate::components;
 use crate::config::SiteConfig;
@@ -45,10 +46,22 @@ pub struct Site {
     data: Data,
     sets: Arc<Sets>,
     statics: BTreeMap<SitePath, OutputFile>,
+    pictures: Arc<Pictures>,
     partners: BTreeMap<SiteId, Partner>,
     now: Timestamp,
     progress: Arc<Progress>,
     shown: Shown,
+}
+
+/// How a site is read.
+#[derive(Clone, Debug, Default)]
+pub struct Loading {
+    /// Pages that visitors do not see, for somebody who works on them.
+    pub shown: Shown,
+    /// Counters that tell how far reading is and, later, everything that is built from the site.
+    pub progress: Arc<Progress>,
+    /// Where narrower pictures are kept, so that each is made once.
+    pub pictures: Option<Cache>,
 }
 
 /// One partner's folder.
@@ -78,38 +91,44 @@ impl Site {
     /// Everything that cannot be read or does not fit together. What only shows when pages are made, such as a link
     /// that leads nowhere, comes from [`Site::build_main`] and [`Site::build_release`].
     pub fn load(dir: &Path, themes: &Path) -> Result<Self, Report> {
-        Self::load_told(dir, themes, Arc::default())
+        Self::load_as(dir, themes, &Loading::default())
     }
 
-    /// The same, with counters that tell how far reading is and, later, everything that is built from the site.
+    /// The same, read as `loading` says.
     ///
     /// # Errors
     /// As [`Site::load`].
-    pub fn load_told(dir: &Path, themes: &Path, progress: Arc<Progress>) -> Result<Self, Report> {
-        Self::load_showing(dir, themes, Shown::default(), progress)
-    }
-
-    /// The same with pages that visitors do not see, for somebody who works on them.
-    ///
-    /// # Errors
-    /// As [`Site::load`].
-    pub fn load_showing(dir: &Path, themes: &Path, shown: Shown, progress: Arc<Progress>) -> Result<Self, Report> {
+    pub fn load_as(dir: &Path, themes: &Path, loading: &Loading) -> Result<Self, Report> {
+        let (shown, progress) = (loading.shown, loading.progress.clone());
         let (mut config, theme) = SiteConfig::load_main(dir)?;
         config.markdown.hooks = components::hooks(themes, &dir.join("templates"));
         let mut problems = Vec::new();
         let data = Data::load(&dir.join("data"), &mut problems);
         let (config, sets) = (Arc::new(config), Arc::new(data.under(&Data::default())));
-        let none = Content::default();
-        let reading =
-            Reading { config: &config, data: &data, beneath: &none, drafts: shown.drafts, progress: &progress };
-        let content = Content::load(&dir.join("content"), &reading, &mut problems);
         let mut statics = statics::load(&dir.join("static"), &mut problems);
-        fingerprint::add(&mut statics);
+        let pictures = assets::finish(&mut statics, &config, loading.pictures.as_ref(), &mut problems);
+        let pictures = Arc::new(pictures);
+        let beneath = Content::beneath(&pictures);
+        let reading =
+            Reading { config: &config, data: &data, beneath: &beneath, drafts: shown.drafts, progress: &progress };
+        let content = Content::load(&dir.join("content"), &reading, &mut problems);
         statics::check_paths(&content.pages, &statics, &mut problems);
         let (themes_read, now) = (BTreeMap::new(), Timestamp::MIN);
         let partners = BTreeMap::new();
-        let mut site =
-            Self { config, theme, themes: themes_read, content, data, sets, statics, partners, now, progress, shown };
+        let mut site = Self {
+            config,
+            theme,
+            themes: themes_read,
+            content,
+            data,
+            sets,
+            statics,
+            pictures,
+            partners,
+            now,
+            progress,
+            shown,
+        };
         for id in partner_folders(&dir.join("partners"), &mut problems) {
             match site.read_partner(&dir.join("partners").join(id.as_str()), &id, &mut problems) {
                 Ok(partner) => drop(site.partners.insert(id, partner)),
@@ -188,6 +207,7 @@ impl Site {
             inherited: &[],
             texts: &[],
             statics: &self.statics,
+            pictures: &self.pictures,
             data: &self.sets,
             partner: None,
             progress: &self.progress,
@@ -278,6 +298,7 @@ impl Site {
             inherited: &[],
             texts: &[],
             statics: &statics,
+            pictures: &self.pictures,
             data: &self.sets,
             partner: Some(&partner.contract),
             progress: &self.progress,
@@ -351,6 +372,7 @@ impl Site {
             inherited,
             texts: &[],
             statics: &BTreeMap::new(),
+            pictures: &Arc::default(),
             data: &data,
             partner: None,
             elsewhere: &|_| Known::Perhaps,
@@ -421,6 +443,7 @@ impl Site {
             match Framework::load(themes, theme) {
                 Ok(framework) => {
                     let framework = framework.with_site_templates(&self.theme, overrides);
+                    let framework = if self.config.minify { framework.minified(problems) } else { framework };
                     read.insert(theme.to_owned(), Arc::new(framework));
                 }
                 Err(report) => problems.extend(report.diagnostics().iter().map(|problem| {

@@ -14,7 +14,7 @@ use crate::print::{Print, Printer};
 use crate::template_error::{self, Sources};
 use crate::theme::Framework;
 use crate::uses::{self, Uses};
-use crate::{asking, filters, slots, source, xml};
+use crate::{asking, filters, minify, slots, source, xml};
 
 /// Compiled templates, for any view of one site.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub(crate) struct Templates {
     /// Of the templates that define components.
     components: Arc<Uses>,
     globals: Globals,
+    /// Whether pages are minified.
+    minify: bool,
 }
 
 /// What every template sees, whatever the page.
@@ -88,6 +90,7 @@ impl Templates {
             filled: Arc::new(filled),
             components: Arc::new(components),
             globals: globals.clone(),
+            minify: config.minify,
         };
         Ok(unbound.with(globals))
     }
@@ -159,6 +162,9 @@ impl Templates {
     ) -> Result<Vec<SlotRange>, Diagnostic> {
         let rendered = self.tera.render_to(template, context, &mut *page);
         rendered.map_err(|error| template_error::rendering(&error, template, &self.sources))?;
+        if self.minify {
+            minify::page(page);
+        }
         slots::extract(page, self.framework.slots()).ok_or_else(|| {
             let message = "the template cuts or changes what it captured from a slot";
             Diagnostic::new("bad-slot", self.sources.file(template), message)

@@ -12,6 +12,7 @@ use tieup_protocol::yaml;
 
 use crate::assets::fingerprint;
 use crate::data::Data;
+use crate::minify;
 use crate::output::{OutputFile, media_type};
 use crate::overrides::{Overrides, PARTNER, SITE};
 use crate::source::{self, files_below, read_bytes, shown};
@@ -185,6 +186,26 @@ impl Framework {
         let mut framework = self.clone();
         framework.files.extend(data.files());
         framework
+    }
+
+    /// The same with its style sheets and scripts minified: what is served, and what partners get, so that both know
+    /// the same files.
+    pub(crate) fn minified(mut self, problems: &mut Vec<Diagnostic>) -> Self {
+        for (path, bytes) in &mut self.files {
+            if path.as_str().split('/').nth(1) != Some("static") {
+                continue;
+            }
+            match minify::asset(path.as_str(), &format!("{}{path}", self.root), bytes) {
+                Ok(Some(minified)) => *bytes = minified,
+                Ok(None) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+        match self.read_layout() {
+            Ok(layout) => self.layout = layout,
+            Err(problem) => problems.push(problem),
+        }
+        self
     }
 
     /// The theme's name.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::{Timestamp, Zoned};
 use tieup_protocol::contract::{Owner, Partnership};
@@ -12,12 +12,13 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
+use tieup_store::cache::Cache;
 
 use crate::output::OutputFile;
 use crate::sample;
 use crate::schedule::Stage;
 use crate::shown::Shown;
-use crate::site::Site;
+use crate::site::{Loading, Site};
 use crate::slots::fill_and_find;
 
 /// The folders of a site, beside the themes, and the file that are its sources.
@@ -67,7 +68,7 @@ pub enum Effect {
 pub struct Workbench {
     site: PathBuf,
     themes: PathBuf,
-    shown: Shown,
+    loading: Loading,
     /// The last site that could be read.
     loaded: Option<Loaded>,
     /// What kept the newest sources from being read.
@@ -103,8 +104,17 @@ impl Workbench {
     ///
     /// A site with mistakes is opened too; see [`Workbench::report`].
     pub fn open(site: &Path, themes: &Path, shown: Shown, now: Timestamp) -> Self {
+        Self::begin(site, themes, Loading { shown, ..Loading::default() }, now)
+    }
+
+    /// The same, with narrower pictures from `pictures` where they have been made before.
+    pub fn open_with(pictures: &Cache, site: &Path, themes: &Path, shown: Shown, now: Timestamp) -> Self {
+        Self::begin(site, themes, Loading { shown, pictures: Some(pictures.clone()), ..Loading::default() }, now)
+    }
+
+    fn begin(site: &Path, themes: &Path, loading: Loading, now: Timestamp) -> Self {
         let (site, themes, racks) = (site.to_owned(), themes.to_owned(), BTreeMap::new());
-        let mut bench = Self { site, themes, shown, loaded: None, unread: None, racks };
+        let mut bench = Self { site, themes, loading, loaded: None, unread: None, racks };
         bench.read(now);
         bench
     }
@@ -130,13 +140,13 @@ impl Workbench {
 
     /// Shows other pages than before.
     pub fn show(&mut self, shown: Shown, now: Timestamp) -> Refreshed {
-        self.shown = shown;
+        self.loading.shown = shown;
         self.read(now)
     }
 
     /// What is shown.
     pub fn shown(&self) -> Shown {
-        self.shown
+        self.loading.shown
     }
 
     /// The site's title; none as long as the site could never be read.
@@ -219,7 +229,7 @@ impl Workbench {
     }
 
     fn read(&mut self, now: Timestamp) -> Refreshed {
-        match Loaded::read(&self.site, &self.themes, self.shown, now) {
+        match Loaded::read(&self.site, &self.themes, &self.loading, now) {
             Err(report) => {
                 self.unread = Some(report);
                 Refreshed { effect: Effect::Nothing, pages: 0 }
@@ -254,8 +264,8 @@ impl Workbench {
 }
 
 impl Loaded {
-    fn read(dir: &Path, themes: &Path, shown: Shown, now: Timestamp) -> Result<Self, Report> {
-        let site = Site::load_showing(dir, themes, shown, Arc::default())?.at(now);
+    fn read(dir: &Path, themes: &Path, loading: &Loading, now: Timestamp) -> Result<Self, Report> {
+        let site = Site::load_as(dir, themes, loading)?.at(now);
         let mut problems = Vec::new();
         let mut fills = BTreeMap::new();
         for contract in site.partners() {

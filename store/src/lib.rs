@@ -5,6 +5,7 @@
 //! the new one is there, never a mixture. The crate reads no clock and makes no keys: both come in as arguments.
 
 pub mod blobs;
+pub mod cache;
 pub mod document;
 pub mod durable;
 #[cfg(test)]

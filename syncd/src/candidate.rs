@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{Framework, Originals, OutputFile, build_originals, fill_slots, media_type, spanning};
+use tieup_generator::{Framework, Originals, OutputFile, build_originals_with, fill_slots, media_type, spanning};
 use tieup_protocol::contract::{Contract, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
@@ -15,6 +15,7 @@ use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
 use tieup_protocol::merge::{Conflicts, MergePlan};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::{BlobBatch, BlobStore, PutBlobError, ReadBlobError};
+use tieup_store::cache::Cache;
 use tieup_store::durable::DiskError;
 use tieup_web::site::{LiveSite, ServedFile};
 
@@ -77,16 +78,22 @@ pub enum CandidateError {
 }
 
 impl Candidate {
-    /// Builds the site that `release` makes with the originals in `site`.
+    /// Builds the site that `release` makes with the originals in `site`, whose pictures are kept in `pictures`.
     ///
     /// # Errors
     /// See [`CandidateError`].
-    pub fn build(release: &Verified<Release>, site: &Path, blobs: &BlobStore) -> Result<Self, CandidateError> {
+    pub fn build(
+        release: &Verified<Release>,
+        site: &Path,
+        blobs: &BlobStore,
+        pictures: &Cache,
+    ) -> Result<Self, CandidateError> {
         let manifest = &release.manifest;
         let inherited: Vec<IndexedPage> =
             serde_json::from_slice(&blobs.read(&manifest.index)?).map_err(CandidateError::Index)?;
         let framework = framework(manifest, blobs)?;
-        let mut originals = build_originals(site, &framework, &inherited).map_err(CandidateError::Originals)?;
+        let originals = build_originals_with(pictures, site, &framework, &inherited);
+        let mut originals = originals.map_err(CandidateError::Originals)?;
         check_slots(&originals, &release.contract)?;
         leave_out_not_found(&mut originals, release);
         let plan = plan(manifest, &originals, &release.contract)?;

@@ -15,6 +15,7 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::period::Month;
 use tieup_store::blobs::{BlobStore, ReadBlobError};
+use tieup_store::cache::Cache;
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
 use tieup_web::site::PublicSite;
@@ -47,6 +48,8 @@ pub struct Publisher {
     site: PathBuf,
     releases: Releases,
     blobs: Arc<BlobStore>,
+    /// Originals' pictures that were made narrower.
+    pictures: Cache,
     document: Document<Live>,
     live: Live,
     public: Arc<PublicSite>,
@@ -123,6 +126,7 @@ impl Publisher {
             site: places.site,
             releases,
             blobs: places.blobs,
+            pictures: Cache::at(places.state.join("cache/pictures")),
             document,
             live,
             public: places.public,
@@ -186,7 +190,7 @@ impl Publisher {
             return if same { Ok(decided) } else { Err(PublishError::Decided(version, decided.state.word())) };
         }
         self.check_contract(&release.contract)?;
-        let candidate = Candidate::build(release, &self.site, &self.blobs)?;
+        let candidate = Candidate::build(release, &self.site, &self.blobs, &self.pictures)?;
         let change = self.change(release, &candidate)?;
         let decision = match self.live.rolled_back {
             Some(from) => Decision::Ask(format!("the operator rolled back from release {from}")),
@@ -278,7 +282,7 @@ impl Publisher {
     /// When the originals have errors or conflict; then the public site stays as it is.
     pub fn refresh_originals(&mut self) -> Result<Change, PublishError> {
         let Some(version) = self.live.version else { return Ok(Change::default()) };
-        let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs)?;
+        let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs, &self.pictures)?;
         let change = comparison::compare(&self.live.site, &candidate, &self.live.accepted, &self.blobs)?;
         if !change.is_empty() {
             let mut accepted = self.live.accepted.clone();
@@ -297,7 +301,7 @@ impl Publisher {
             Some(version) => self.record(version)?.version,
             None => self.staged()?.version,
         };
-        let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs)?;
+        let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs, &self.pictures)?;
         let pages = comparison::diff(&self.live.site, &candidate, &self.blobs)?;
         Ok(self.contract_diff(version)? + &pages)
     }
@@ -348,7 +352,7 @@ impl Publisher {
         rolled_back: Option<ReleaseVersion>,
     ) -> Result<(), PublishError> {
         let release = self.reread(version)?;
-        let candidate = Candidate::build(&release, &self.site, &self.blobs)?;
+        let candidate = Candidate::build(&release, &self.site, &self.blobs, &self.pictures)?;
         let mut accepted = self.live.accepted.clone();
         accepted.extend(self.change(&release, &candidate)?.new_risks);
         self.put_live(Live { version: Some(version), by: Some(by), site: candidate, accepted, rolled_back })

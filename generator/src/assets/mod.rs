@@ -3,20 +3,31 @@
 //! Everything here is a function of the files' bytes and the site's settings, and is settled before a template runs.
 
 pub(crate) mod fingerprint;
+pub(crate) mod pictures;
+mod raster;
+pub(crate) mod settings;
+mod svg;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tera::{Map, Value};
-use tieup_protocol::diagnostic::nearest;
+use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::path::SitePath;
+use tieup_store::cache::Cache;
 
+use self::pictures::Pictures;
+use self::raster::Size;
 use crate::config::SiteConfig;
+use crate::minify;
 use crate::output::OutputFile;
+use crate::picture::Picture;
 
 /// The files of one build, as its templates can ask for them.
 #[derive(Debug)]
 pub(crate) struct Assets {
     files: BTreeMap<SitePath, Asset>,
+    pictures: Arc<Pictures>,
     others: Others,
 }
 
@@ -35,9 +46,26 @@ struct Asset {
     /// Where pages should look for it: under its fingerprint, if it has one.
     path: SitePath,
     permalink: String,
+    /// Its content.
+    bytes: Arc<[u8]>,
     /// The value of an `integrity` attribute, for what browsers check.
     integrity: Option<String>,
     media_type: &'static str,
+}
+
+/// Makes of the files in a site's `static/` what is served of them, and tells what its pictures are.
+pub(crate) fn finish(
+    files: &mut BTreeMap<SitePath, OutputFile>,
+    config: &SiteConfig,
+    cache: Option<&Cache>,
+    problems: &mut Vec<Diagnostic>,
+) -> Pictures {
+    if config.minify {
+        minify::files(files, problems);
+    }
+    let pictures = Pictures::make(files, &config.images, cache, problems);
+    fingerprint::add(files);
+    pictures
 }
 
 impl Assets {
@@ -46,6 +74,7 @@ impl Assets {
         config: &SiteConfig,
         layout: &BTreeMap<SitePath, OutputFile>,
         statics: &BTreeMap<SitePath, OutputFile>,
+        pictures: &Arc<Pictures>,
         others: Others,
     ) -> Self {
         let known = |path: &SitePath| layout.contains_key(path) || statics.contains_key(path);
@@ -54,9 +83,10 @@ impl Assets {
             let integrity = finger.as_ref().map(|_| fingerprint::integrity(&file.bytes));
             let path = finger.unwrap_or_else(|| plain.clone());
             let permalink = config.permalink(&path);
-            (plain.clone(), Asset { path, permalink, integrity, media_type: file.media_type })
+            let (bytes, media_type) = (file.bytes.clone(), file.media_type);
+            (plain.clone(), Asset { path, permalink, bytes, integrity, media_type })
         });
-        Self { files: files.collect(), others }
+        Self { files: files.collect(), pictures: pictures.clone(), others }
     }
 
     /// The file at `path` as templates see it: `{path, permalink, integrity, media_type}`.
@@ -77,6 +107,26 @@ impl Assets {
         Ok(Value::from(map))
     }
 
+    /// The picture at `path` as templates see it: what [`Assets::asset`] answers with `{width, height, srcset}`, each
+    /// none where it is not known.
+    ///
+    /// # Errors
+    /// That there is none, with one that was probably meant.
+    pub(crate) fn image(&self, path: &str) -> Result<Value, String> {
+        let mut map = self.asset(path)?.into_map().unwrap_or_default();
+        let found = path.parse::<SitePath>().ok();
+        let picture = found.as_ref().and_then(|path| self.pictures.get(path));
+        let size = match picture {
+            Some(picture) => Some(Size { width: picture.width, height: picture.height }),
+            None => found.and_then(|path| self.files.get(&path)).and_then(Asset::size),
+        };
+        map.insert("width".into(), size.map_or_else(Value::none, |size| Value::from(size.width)));
+        map.insert("height".into(), size.map_or_else(Value::none, |size| Value::from(size.height)));
+        let srcset = picture.filter(|picture| !picture.variants.is_empty()).map(Picture::srcset);
+        map.insert("srcset".into(), srcset.map_or_else(Value::none, Value::from));
+        Ok(Value::from(map))
+    }
+
     /// The path itself, where another party may serve it.
     fn elsewhere<'a>(&self, path: &'a str) -> Result<&'a str, String> {
         if self.others == Others::Perhaps && path.starts_with('/') {
@@ -87,5 +137,15 @@ impl Assets {
             Some(near) => format!("{missing}; did you mean `{near}`?"),
             None => missing,
         })
+    }
+}
+
+impl Asset {
+    /// How large it is, if it is a picture that says so.
+    fn size(&self) -> Option<Size> {
+        match self.media_type {
+            "image/svg+xml" => svg::size(&self.bytes),
+            _ => raster::size(&self.bytes).ok(),
+        }
     }
 }

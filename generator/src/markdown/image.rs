@@ -4,7 +4,6 @@ use pulldown_cmark::{CowStr, Event};
 
 use super::Span;
 use crate::picture::Picture;
-use crate::url;
 use crate::xml::escape;
 
 /// A picture whose text is still being read.
@@ -55,9 +54,7 @@ impl<'a> Image<'a> {
 
     /// The files that show it, as `srcset` lists them.
     pub(super) fn srcset(&self) -> String {
-        let files = self.picture.iter().flat_map(|picture| &picture.variants);
-        let files: Vec<String> = files.map(|file| format!("{} {}w", url::encode(&file.path), file.width)).collect();
-        files.join(", ")
+        self.picture.as_ref().map(Picture::srcset).unwrap_or_default()
     }
 }
 

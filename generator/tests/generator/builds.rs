@@ -140,8 +140,8 @@ fn a_release_holds_mains_pages_with_the_partners_variations() {
     titled(&small, "local/map.md", "title: Map");
     small
         .page("help.md", "[the map](/local/map/) and [more](/local/more/)")
-        .write("site/static/local/map.png", "x")
-        .write("site/static/a.png", "x")
+        .write("site/static/local/map.pdf", "x")
+        .write("site/static/a.pdf", "x")
         .write("site/data/d.yaml", "a: 1")
         .write("site/partners/shop/content/about.md", "---\ntitle: About here\n---\n[help](help.md)")
         .write("site/partners/shop/content/only.md", "---\ntitle: Only here\n---\n")
@@ -152,7 +152,7 @@ fn a_release_holds_mains_pages_with_the_partners_variations() {
     let release = small.release().unwrap();
     assert_eq!(
         paths(&release.output),
-        ["/", "/404.html", "/a.png", "/about/", "/help/", "/only/", "/style.css"],
+        ["/", "/404.html", "/a.pdf", "/about/", "/help/", "/only/", "/style.css"],
         "the partner's mounts hold nothing of main's, and the sitemap is made at the partner"
     );
     assert_eq!(html(&release.output, "/"), "shop false");

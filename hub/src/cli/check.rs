@@ -13,13 +13,14 @@ use tieup_protocol::path::SitePath;
 use tieup_web::say;
 
 use super::progress::{Running, Summary};
-use super::site::{configuration, load, report, say_json};
+use super::site::{configuration, load, report, say_json, state};
 use super::{Format, SiteArguments};
 
 pub(super) fn check(config: &Path, arguments: &SiteArguments) -> anyhow::Result<()> {
     let running = Running::begin();
     let configured = configuration(config, &arguments.site)?.map(|config| config.main);
-    let checked = load(arguments, &running).and_then(|site| check_all(&site, &arguments.site, configured.as_ref()));
+    let checked = load(arguments, &running, &state(config, &arguments.site)?)
+        .and_then(|site| check_all(&site, &arguments.site, configured.as_ref()));
     let (pages, partners) = report(checked, arguments.format)?;
     let summary = running.end(pages);
     match arguments.format {

@@ -181,7 +181,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match &cli.action {
-            Action::Preview(arguments) => preview::preview(arguments).await,
+            Action::Preview(arguments) => preview::preview(&cli.config, arguments).await,
             Action::Init { main } => site::init(&cli.config, main).await,
             Action::Hub => site::serve(open(cli).await?).await,
             Action::Publish { partners, again, watch } => {

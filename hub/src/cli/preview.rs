@@ -1,7 +1,7 @@
 //! `tieup preview`: what it takes and where it listens.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -10,7 +10,7 @@ use tieup_web::listener::told_to_end;
 use tieup_web::say;
 use tokio::net::TcpListener;
 
-use super::site::find_themes;
+use super::site::{find_themes, pictures, state};
 use crate::preview::Preview;
 
 #[derive(Args)]
@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     future: bool,
 }
 
-pub(super) async fn preview(arguments: &Arguments) -> anyhow::Result<()> {
+pub(super) async fn preview(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let site = &arguments.site;
     let themes = arguments.themes.clone().unwrap_or_else(|| find_themes(site));
     let shown = Shown {
@@ -43,7 +43,8 @@ pub(super) async fn preview(arguments: &Arguments) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on 127.0.0.1:{}; take another port with --port, or a free one with --port 0", address.1)
     })?;
-    let preview = tokio::task::block_in_place(|| Preview::open(site, &themes, shown))
+    let pictures = pictures(&state(config, site)?);
+    let preview = tokio::task::block_in_place(|| Preview::open(site, &themes, shown, &pictures))
         .with_context(|| format!("{} cannot be watched", site.display()))?;
     let title = preview.title().unwrap_or_else(|| site.display().to_string());
     say!("Preview of {title} on http://{}/; Ctrl-C ends it.", listener.local_addr()?);

@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use serde::Serialize;
-use tieup_generator::{Site, Step, Watch};
+use tieup_generator::{Loading, Site, Step, Watch};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
+use tieup_store::cache::Cache;
 use tieup_store::{durable, tree};
 use tieup_web::listener::told_to_end;
 use tieup_web::{say, terminal};
@@ -75,8 +76,9 @@ pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
 
 pub(super) fn build(config: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
     let running = Running::begin();
-    refuse_sources(config, arguments, out)?;
-    let site = report(load(arguments, &running), arguments.format)?;
+    let state = state(config, &arguments.site)?;
+    refuse_sources(&state, arguments, out)?;
+    let site = report(load(arguments, &running, &state), arguments.format)?;
     let writer = tree::Writer::begin(out)?;
     let built = site.build_main_into(&|path, file| writer.write(path.to_file(), &file.bytes));
     let index = report(built, arguments.format)?;
@@ -115,11 +117,10 @@ pub(super) fn say_json(document: &impl Serialize) {
 }
 
 /// Refuses to build over what the site is made from, or into the hub's state.
-fn refuse_sources(config: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
+fn refuse_sources(state: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
     let site = &arguments.site;
-    let state = configuration(config, site)?.map_or_else(|| site.join(STATE), |config| config.state);
     let mut sources: Vec<PathBuf> = SOURCES.iter().map(|folder| site.join(folder)).collect();
-    sources.extend([themes(arguments), state]);
+    sources.extend([themes(arguments), state.to_owned()]);
     let resolved = resolve(out)?;
     for source in sources {
         if resolved.starts_with(resolve(&source)?) {
@@ -166,8 +167,24 @@ pub(super) fn configuration(named: &Path, site: &Path) -> anyhow::Result<Option<
     Ok(None)
 }
 
-pub(super) fn load(arguments: &SiteArguments, running: &Running) -> Result<Site, Report> {
-    Ok(Site::load_told(&arguments.site, &themes(arguments), running.progress())?.at(Timestamp::now()))
+pub(super) fn load(arguments: &SiteArguments, running: &Running, state: &Path) -> Result<Site, Report> {
+    let loading = loading(running, state);
+    Ok(Site::load_as(&arguments.site, &themes(arguments), &loading)?.at(Timestamp::now()))
+}
+
+/// How a site is read whose state is kept in `state`.
+fn loading(running: &Running, state: &Path) -> Loading {
+    Loading { progress: running.progress(), pictures: Some(pictures(state)), ..Loading::default() }
+}
+
+/// Where narrower pictures are kept below `state`.
+pub(super) fn pictures(state: &Path) -> Cache {
+    Cache::at(state.join("cache/pictures"))
+}
+
+/// Where the state of the site's hub is, or would be.
+pub(super) fn state(named: &Path, site: &Path) -> anyhow::Result<PathBuf> {
+    Ok(configuration(named, site)?.map_or_else(|| site.join(STATE), |config| config.state))
 }
 
 fn themes(arguments: &SiteArguments) -> PathBuf {
@@ -191,8 +208,8 @@ pub(super) fn report<T>(result: Result<T, Report>, format: Format) -> anyhow::Re
 }
 
 fn load_site(hub: &Hub, running: &Running) -> anyhow::Result<Site> {
-    let (site, themes) = (&hub.config.site, &hub.config.themes);
-    Ok(Site::load_told(site, themes, running.progress())?.at(Timestamp::now()))
+    let (config, loading) = (&hub.config, loading(running, &hub.config.state));
+    Ok(Site::load_as(&config.site, &config.themes, &loading)?.at(Timestamp::now()))
 }
 
 /// Watches the site and its themes; a message comes after each change.

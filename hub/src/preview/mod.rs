@@ -23,6 +23,7 @@ use std::sync::Arc;
 use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
 use tieup_generator::{Shown, Workbench};
+use tieup_store::cache::Cache;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -39,17 +40,18 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// Opens the main site in the folder `site`, with its themes in the folder `themes`. Mistakes in it are shown.
+    /// Opens the main site in the folder `site`, with its themes in the folder `themes` and narrower pictures from
+    /// `pictures`. Mistakes in it are shown.
     ///
     /// # Errors
     /// When the folder is missing or the operating system refuses to watch it.
-    pub fn open(site: &Path, themes: &Path, shown: Shown) -> Result<Self, notify::Error> {
+    pub fn open(site: &Path, themes: &Path, shown: Shown, pictures: &Cache) -> Result<Self, notify::Error> {
         let (sender, changes) = mpsc::unbounded_channel();
         let watch = SourceWatch::start(&[site, themes], move |change| {
             // Whoever listens ends together with this watch.
             let _ = sender.send(change);
         })?;
-        let bench = Workbench::open(site, themes, shown, Timestamp::now());
+        let bench = Workbench::open_with(pictures, site, themes, shown, Timestamp::now());
         Ok(Self { desk: Arc::new(Desk::new(site, bench)), changes, _watch: watch })
     }
 

@@ -6,7 +6,7 @@ use super::front;
 fn links() {
     let page = |body: &str| format!("---\ntitle: Order\n---\n{body}\n");
     let delivery = ("site/content/help/delivery.md", "---\ntitle: Delivery\n---\n## What it costs\n");
-    let pan = ("site/static/pan.png", "x");
+    let pan = ("site/static/pan.svg", "x");
     let order = "site/content/help/order.md";
     let mistakes = [
         ("a broken link", page("See [delivery](/hlp/delivery/).")),
@@ -19,7 +19,7 @@ fn links() {
         ("a broken link by reference", page("See [delivery][d].\n\n[d]: /hlp/delivery/")),
         ("a broken anchor", page("See [costs](delivery.md#what-it-cost).")),
         ("a broken anchor on the page itself", page("See [below](#delivery).\n\n## Delivery times")),
-        ("a missing picture near another", page("![A pan](/pam.png)")),
+        ("a missing picture near another", page("![A pan](/pam.svg)")),
         ("a missing picture", page("![A kettle](/kettle.png)")),
         ("two mistakes in one line", page("See [a](/b/) and [c](/d/).")),
         ("a mistake after other scripts", page("会社の[案内](/会社/)")),

@@ -1,0 +1,88 @@
+//! A folder of results that took long to make, by a key that stands for everything they were made from.
+//!
+//! What is kept here can be lost at any time: an entry that is missing or damaged is made anew, and one that cannot be
+//! kept is no failure. Anyone may remove the folder.
+
+use std::path::{Path, PathBuf};
+
+use tieup_protocol::digest::Digest;
+
+use crate::durable;
+
+/// How many bytes after the content say what it was: its digest.
+const SEAL: usize = 32;
+
+/// A folder of results.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    dir: PathBuf,
+}
+
+impl Cache {
+    /// The cache in the folder `dir`, which is made when something is kept.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What was kept for `key`; none where nothing was, or where what is there is not what was kept.
+    pub fn get(&self, key: &Digest) -> Option<Vec<u8>> {
+        let mut bytes = durable::read_file(&self.file(key)).ok()??;
+        let seal = bytes.split_off(bytes.len().checked_sub(SEAL)?);
+        (Digest::of(&bytes).as_bytes() == seal.as_slice()).then_some(bytes)
+    }
+
+    /// Keeps `bytes` for `key`, if the disk lets it. After a crash the whole entry is there or none.
+    pub fn put(&self, key: &Digest, bytes: &[u8]) {
+        let sealed = [bytes, Digest::of(bytes).as_bytes()].concat();
+        // What could not be kept is made again the next time.
+        let _ = durable::create_dir_all(&self.dir).and_then(|()| durable::write_file(&self.file(key), &sealed));
+    }
+
+    fn file(&self, key: &Digest) -> PathBuf {
+        self.dir.join(key.hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::tempdir;
+
+    use super::*;
+    use crate::fault::at_every_step;
+
+    #[test]
+    fn an_entry_is_what_was_kept_or_nothing() {
+        let dir = tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("deep/pictures"));
+        let (key, other) = (Digest::of(b"key"), Digest::of(b"other"));
+        assert_eq!(cache.get(&key), None);
+        cache.put(&key, b"picture");
+        assert_eq!((cache.get(&key).as_deref(), cache.get(&other)), (Some(b"picture".as_slice()), None));
+        let file = cache.file(&key);
+        let whole = fs::read(&file).unwrap();
+        for damaged in [&whole[..whole.len() - 1], &whole[1..], b"", b"short", &[b'P', b'x'].repeat(40)] {
+            fs::write(&file, damaged).unwrap();
+            assert_eq!(cache.get(&key), None);
+        }
+        cache.put(&key, b"anew");
+        assert_eq!(cache.get(&key).as_deref(), Some(b"anew".as_slice()));
+    }
+
+    #[test]
+    fn a_disk_that_fails_costs_the_entry_and_nothing_else() {
+        at_every_step(|fault| {
+            let dir = tempdir().unwrap();
+            let cache = Cache::at(dir.path().join("pictures"));
+            let key = Digest::of(b"key");
+            fault.during(|| cache.put(&key, b"picture"));
+            assert!(cache.get(&key).is_none_or(|found| found == b"picture"), "{fault:?}");
+        });
+    }
+}
