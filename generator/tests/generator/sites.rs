@@ -31,6 +31,11 @@ fn addresses(output: &Output) -> BTreeSet<(String, SitePath)> {
                 found.insert((page.to_string(), SitePath::from_request(&format!("/{address}")).unwrap()));
             }
         }
+        for files in html.split(" srcset=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            for file in files.split(", ").filter_map(|file| file.split(' ').next()) {
+                found.insert((page.to_string(), SitePath::from_request(file).unwrap()));
+            }
+        }
     }
     found
 }
@@ -42,8 +47,11 @@ fn the_main_site_builds_and_no_link_is_broken() {
     {
         assert!(output.files.contains_key(&path.parse().unwrap()), "{path}");
     }
-    let broken: Vec<_> = addresses(&output).into_iter().filter(|(_, to)| !output.files.contains_key(to)).collect();
-    assert_eq!(broken, []);
+    let found = addresses(&output);
+    let broken: Vec<_> = found.iter().filter(|(_, to)| !output.files.contains_key(to)).collect();
+    assert!(broken.is_empty(), "{broken:?}");
+    let narrow = |(page, to): &&(String, SitePath)| page == "/company/" && to.as_str().contains(".480.");
+    assert_eq!(found.iter().filter(narrow).count(), 1, "the canal comes in the width that suits");
 }
 
 #[test]
