@@ -101,6 +101,8 @@ impl Build<'_> {
         let mut printer = Printer::default();
         printer.text(env!("TIEUP_ENGINE")).text(&self.config.text);
         printer.text(index_word(self.index()));
+        // A partner's site has a search where the release has one.
+        printer.number(u8::from(self.config.search.is_some()));
         printer.finish()
     }
 

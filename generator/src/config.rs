@@ -22,6 +22,7 @@ use crate::markdown::{self, Highlight};
 use crate::offer::Currency;
 use crate::organization::Organization;
 use crate::permalink::{BadPattern, Pattern, TOKENS};
+use crate::search::{Search, search};
 use crate::source::{read_text, scrub, scrub_text, shown};
 use crate::url;
 
@@ -40,6 +41,8 @@ pub(crate) struct SiteConfig {
     pub(crate) taxonomies: Vec<Taxonomy>,
     /// Which feeds are made.
     pub(crate) feeds: Feeds,
+    /// What is found by the site's search; none where it has none.
+    pub(crate) search: Option<Search>,
     /// Where the pages of a folder stand.
     permalinks: Vec<(String, Pattern)>,
     /// Links of menus that are no page's own.
@@ -170,6 +173,8 @@ struct Document {
     taxonomies: Vec<Taxonomy>,
     #[serde(default, deserialize_with = "feeds")]
     feeds: Feeds,
+    #[serde(default, deserialize_with = "search")]
+    search: Option<Search>,
     #[serde(default)]
     permalinks: BTreeMap<String, String>,
     #[serde(default)]
@@ -253,6 +258,7 @@ impl SiteConfig {
             languages: document.languages,
             taxonomies: document.taxonomies,
             feeds: document.feeds,
+            search: document.search,
             permalinks: Vec::new(),
             menus: document.menus,
             zone: TimeZone::UTC,
@@ -291,6 +297,7 @@ impl SiteConfig {
                 problems.push(config.wrong("currency:", message, &code));
             }
         }
+        config.search = config.search.map(|search| search.priced(config.currency.as_ref()));
         config.check_taxonomies(&mut problems);
         config.check_menus(&mut problems);
         config.check_organization(&mut problems);

@@ -22,6 +22,7 @@ use crate::output::Output;
 use crate::overrides::Overrides;
 use crate::page::Source;
 use crate::progress::Progress;
+use crate::search::Search;
 use crate::shown::Drafts;
 use crate::site::{report, unknown_slot};
 use crate::source::{files_below, read_text, shown};
@@ -38,6 +39,8 @@ pub struct Originals {
     pub slots: BTreeMap<String, Vec<u8>>,
     /// The address of the partner's site, as `site.yaml` gives it.
     pub base_url: String,
+    /// What is found by the site's search; none where neither side has one.
+    pub search: Option<Search>,
 }
 
 /// Renders the partner site in the folder `dir` inside `framework`; templates also see the pages in `inherited`.
@@ -73,6 +76,7 @@ fn build(
     cache: Option<&Cache>,
 ) -> Result<Originals, Report> {
     let mut config = SiteConfig::load_partner(dir)?;
+    config.search = Search::joined(config.search.as_ref(), framework.search().as_ref());
     let mut problems = Vec::new();
     let overrides = Overrides::load(&dir.join("templates"), &mut problems);
     let framework = Arc::new(framework.clone().with_partner_templates(&overrides));
@@ -112,7 +116,7 @@ fn build(
     };
     let mut output = build.run().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
-    Ok(Originals { output, slots: html(fills), base_url: config.base_url.clone() })
+    Ok(Originals { output, slots: html(fills), base_url: config.base_url.clone(), search: config.search.clone() })
 }
 
 /// What fills each slot by the files in `folder`, as HTML. Links in them are not checked.

@@ -28,6 +28,7 @@ use crate::page::Page;
 use crate::progress::Progress;
 use crate::sample;
 use crate::schedule::Stage;
+use crate::search::Gatherer;
 use crate::shown::{Future, Shown};
 use crate::source::{read_text, shown};
 use crate::spanning::{is_spanning, spanning};
@@ -215,10 +216,17 @@ impl Site {
                 if is_spanning(path) { Known::Exists } else { self.scheduled(&[&self.content], path) }
             },
         };
+        let words = Gatherer::new(self.config.search.as_ref(), &pages);
+        let take = |path, file| {
+            words.take(&path, &file);
+            sink(path, file);
+        };
         let (prepared, problems) = build.prepare();
-        prepared.make(&build, &Handing(sink), problems).map_err(report)?;
+        prepared.make(&build, &Handing(&take), problems).map_err(report)?;
         let index = prepared.view.index();
-        for (path, bytes) in spanning(self.base_url(), index.iter(), &|path| self.statics.contains_key(path)) {
+        let is_given = |path: &SitePath| self.statics.contains_key(path);
+        let found = words.files(&index).into_iter().filter(|(path, _)| !is_given(path));
+        for (path, bytes) in spanning(self.base_url(), index.iter(), &is_given).into_iter().chain(found) {
             let (media_type, source) = (media_type(&path), self.config.file.clone());
             let file =
                 OutputFile { bytes: bytes.into(), kind: EntryKind::Asset, media_type, slots: Vec::new(), source };
@@ -308,7 +316,8 @@ impl Site {
         output.files.retain(|path, file| file.kind == EntryKind::Layout || mains(path));
         output.index.retain(|page| mains(&page.path));
         output.files.retain(|path, _| !is_spanning(path));
-        Ok(ReleaseOutput { output, theme: theme.to_owned(), framework: framework.with_data(&self.data) })
+        let framework = framework.with_data(&self.data).with_search(self.config.search.as_ref());
+        Ok(ReleaseOutput { output, theme: theme.to_owned(), framework })
     }
 
     /// The contract with `partner`.

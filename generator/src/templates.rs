@@ -214,6 +214,7 @@ fn site_value(config: &SiteConfig) -> Value {
     map.insert("base_url".into(), Value::from(config.base_url.as_str()));
     map.insert("language".into(), Value::from(config.language.as_str()));
     map.insert("languages".into(), Value::from(config.languages.iter().map(language).collect::<Vec<_>>()));
+    map.insert("search".into(), Value::from(config.search.is_some()));
     map.insert("extra".into(), Value::from_serializable(&config.extra));
     Value::from(map)
 }

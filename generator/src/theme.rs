@@ -15,6 +15,7 @@ use crate::data::Data;
 use crate::minify;
 use crate::output::{OutputFile, media_type};
 use crate::overrides::{Overrides, PARTNER, SITE};
+use crate::search::Search;
 use crate::source::{self, files_below, read_bytes, shown};
 
 /// The version of the interface between generator and themes.
@@ -206,6 +207,17 @@ impl Framework {
             Err(problem) => problems.push(problem),
         }
         self
+    }
+
+    /// The same, with what the site says of its search.
+    pub(crate) fn with_search(mut self, search: Option<&Search>) -> Self {
+        self.files.extend(search.map(Search::to_file));
+        self
+    }
+
+    /// What the main site says of its search, where the files came with a release that has one.
+    pub(crate) fn search(&self) -> Option<Search> {
+        Search::from_files(&self.files)
     }
 
     /// The theme's name.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{Framework, Originals, OutputFile, build_originals_with, fill_slots, media_type, spanning};
+use tieup_generator::{
+    Framework, Originals, OutputFile, Search, build_originals_with, fill_slots, media_type, spanning,
+};
 use tieup_protocol::contract::{Contract, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
@@ -49,6 +51,11 @@ pub struct Candidate {
     pub base_url: String,
     /// What would stand at each path.
     pub files: BTreeMap<SitePath, MergedFile>,
+    /// The search index, made of the pages in `files` and of nothing else: who approves them has approved it.
+    ///
+    /// It stands apart, so that a change of words stays one, whatever it changes in the index.
+    #[serde(default)]
+    pub search: BTreeMap<SitePath, MergedFile>,
 }
 
 /// Why a candidate could not be built. The public site is as it was.
@@ -109,13 +116,14 @@ impl Candidate {
             }
         }
         let pages = joined(&files, &inherited, &originals.output.index);
-        let spanning = spanning(&originals.base_url, pages, &|path| files.contains_key(path));
+        let spanning = spanning(&originals.base_url, pages.iter().copied(), &|path| files.contains_key(path));
         for (path, bytes) in spanning {
             let file = merge.derived(&bytes, media_type(&path))?;
             files.insert(path, file);
         }
         merge.batch.sync()?;
-        Ok(Self { base_url: originals.base_url, files })
+        let search = search_index(originals.search.as_ref(), &files, &pages, blobs)?;
+        Ok(Self { base_url: originals.base_url, files, search })
     }
 
     /// The candidate as the public server takes it.
@@ -129,7 +137,8 @@ impl Candidate {
                 Owner::Partner => MeterClass::Original,
             },
         };
-        LiveSite { files: self.files.iter().map(|(path, file)| (path.clone(), served(file))).collect() }
+        let files = self.search.iter().chain(&self.files);
+        LiveSite { files: files.map(|(path, file)| (path.clone(), served(file))).collect() }
     }
 }
 
@@ -157,8 +166,7 @@ impl Merge<'_> {
     }
 
     fn derived(&self, bytes: &[u8], media_type: &str) -> Result<MergedFile, CandidateError> {
-        let blob = self.batch.put(bytes)?;
-        Ok(MergedFile { blob, media_type: media_type.to_owned(), kind: EntryKind::Asset, owner: Owner::Partner })
+        Ok(MergedFile::derived(self.batch.put(bytes)?, media_type))
     }
 }
 
@@ -174,6 +182,34 @@ fn check_slots(originals: &Originals, contract: &Contract) -> Result<(), Candida
         }
     });
     Report::check(problems.collect()).map_err(CandidateError::Originals)
+}
+
+impl MergedFile {
+    fn derived(blob: BlobRef, media_type: &str) -> Self {
+        Self { blob, media_type: media_type.to_owned(), kind: EntryKind::Asset, owner: Owner::Partner }
+    }
+}
+
+/// The index of `pages` as they will be served, stored durably; empty where neither side has a search.
+fn search_index(
+    search: Option<&Search>,
+    files: &BTreeMap<SitePath, MergedFile>,
+    pages: &[&IndexedPage],
+    blobs: &BlobStore,
+) -> Result<BTreeMap<SitePath, MergedFile>, CandidateError> {
+    let Some(search) = search else { return Ok(BTreeMap::new()) };
+    let read = |page: &IndexedPage| {
+        let file = files.get(&page.path).filter(|file| file.kind == EntryKind::Page);
+        file.map_or_else(|| Ok(Vec::new()), |file| blobs.read(&file.blob))
+    };
+    let batch = blobs.batch();
+    let mut index = BTreeMap::new();
+    for (path, bytes) in search.index(pages, &read)? {
+        let file = MergedFile::derived(batch.put(&bytes)?, media_type(&path));
+        index.insert(path, file);
+    }
+    batch.sync()?;
+    Ok(index)
 }
 
 /// The page that the theme makes for paths where nothing stands is left out where main publishes one, or owns its
@@ -202,12 +238,12 @@ fn plan(manifest: &Manifest, originals: &Originals, contract: &Contract) -> Resu
 
 /// The pages of both indexes that are served, originals in place of what they override.
 fn joined<'a>(
-    files: &'a BTreeMap<SitePath, MergedFile>,
+    files: &BTreeMap<SitePath, MergedFile>,
     inherited: &'a [IndexedPage],
     originals: &'a [IndexedPage],
-) -> impl Iterator<Item = &'a IndexedPage> {
+) -> Vec<&'a IndexedPage> {
     let owned = |owner| move |page: &&IndexedPage| files.get(&page.path).is_some_and(|file| file.owner == owner);
-    inherited.iter().filter(owned(Owner::Main)).chain(originals.iter().filter(owned(Owner::Partner)))
+    inherited.iter().filter(owned(Owner::Main)).chain(originals.iter().filter(owned(Owner::Partner))).collect()
 }
 
 fn static_path(path: &str) -> Option<SitePath> {

@@ -284,7 +284,7 @@ impl Publisher {
         let Some(version) = self.live.version else { return Ok(Change::default()) };
         let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs, &self.pictures)?;
         let change = comparison::compare(&self.live.site, &candidate, &self.live.accepted, &self.blobs)?;
-        if !change.is_empty() {
+        if !change.is_empty() || candidate.search != self.live.site.search {
             let mut accepted = self.live.accepted.clone();
             accepted.extend(change.new_risks.clone());
             self.put_live(Live { site: candidate, accepted, ..self.live.clone() })?;

@@ -8,6 +8,7 @@ mod imports;
 mod kinds;
 mod parties;
 mod recovery;
+mod searching;
 mod statements;
 mod the_loop;
 mod visitors;
