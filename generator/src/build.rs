@@ -15,13 +15,15 @@ use crate::config::{FeedKind, SiteConfig};
 use crate::data::Sets;
 use crate::feed;
 use crate::front_matter::SortBy;
-use crate::links::{Asked, Checker, Ids, Known, Text, ids};
+use crate::known::{Files, Records};
+use crate::links::{Asked, Checker, Ids, Known, Text, Texts, ids};
 use crate::maker::{Maker, Record, Shelf};
 use crate::output::{Output, OutputFile, Sink};
 use crate::page::{Choice, Page, PageKind, Source};
 use crate::plan::{Item, Plan, What};
 use crate::print::{Print, Printer};
 use crate::progress::Progress;
+use crate::spanning::is_spanning;
 use crate::taxonomy;
 use crate::templates::{Globals, Templates};
 use crate::theme::Framework;
@@ -53,6 +55,25 @@ pub(crate) struct Build<'a> {
     pub(crate) elsewhere: &'a dyn Fn(&SitePath) -> Known,
 }
 
+/// What stood on the site before, so that links which lead there need not be followed again.
+pub(crate) struct Before<'a> {
+    /// The paths of everything that was made.
+    pub(crate) made: &'a Records,
+    /// The files, with the pages that they became.
+    pub(crate) files: &'a Files,
+    /// The same now.
+    pub(crate) now: &'a Files,
+}
+
+impl Before<'_> {
+    /// Whether everything is still where it was: a link that was right then is right now.
+    fn still_stands(&self, plan: &Plan) -> bool {
+        let page = |files: &Files, file: &String| files.get(file)?.page.as_ref().map(|(path, _)| path.clone());
+        self.made.keys().all(|path| plan.has(path) || is_spanning(path))
+            && self.files.keys().all(|file| page(self.files, file) == page(self.now, file))
+    }
+}
+
 /// A build before anything is made: who stands where, what will be made, and which anchors are asked for.
 pub(crate) struct Prepared {
     /// The pages.
@@ -74,14 +95,16 @@ impl Build<'_> {
     /// Everything that is wrong with templates, and every link that leads nowhere.
     pub(crate) fn run(&self) -> Result<Output, Vec<Diagnostic>> {
         Output::gather(|sink| {
-            let (prepared, problems) = self.prepare();
+            let (prepared, problems) = self.prepare(None);
             prepared.make(self, &Handing(sink), problems)?;
             Ok(prepared.view.index())
         })
     }
 
     /// Finds out what will be made, and everything that is wrong before a template runs.
-    pub(crate) fn prepare(&self) -> (Prepared, Vec<Diagnostic>) {
+    ///
+    /// Texts that are known from `before` are not looked at again, if everything is still where it was.
+    pub(crate) fn prepare(&self, before: Option<&Before<'_>>) -> (Prepared, Vec<Diagnostic>) {
         let mut problems = Vec::new();
         let groupings = taxonomy::group(self.config, self.pages, &mut problems);
         let view = View::new(self.config, self.pages, self.inherited, &groupings, self.assets());
@@ -91,7 +114,8 @@ impl Build<'_> {
         let templates = templates.map_err(|wrong| problems.extend(wrong)).ok();
         let plan = self.plan(&view, templates.as_ref(), &mut problems);
         let checker = Checker { plan: &plan, view: &view, config: self.config, elsewhere: self.elsewhere };
-        let asked = checker.check(self.texts, &mut problems);
+        let settled = before.is_some_and(|before| before.still_stands(&plan));
+        let asked = checker.check(self.texts, if settled { Texts::New } else { Texts::All }, &mut problems);
         components::check(&view, templates.as_ref(), &mut problems);
         (Prepared { view, plan, templates, asked, surroundings: self.surroundings() }, problems)
     }
@@ -203,6 +227,17 @@ impl Shelf for Handing<'_> {
     fn give(&self, path: &SitePath, file: &OutputFile) {
         (self.0)(path.clone(), file.clone());
     }
+}
+
+/// A shelf for what is made, which leaves out what was there already.
+pub(crate) struct Taking<'a>(pub(crate) &'a (dyn Fn(&SitePath, OutputFile) + Sync));
+
+impl Shelf for Taking<'_> {
+    fn put(&self, path: &SitePath, file: OutputFile, _: Record) {
+        (self.0)(path, file);
+    }
+
+    fn give(&self, _: &SitePath, _: &OutputFile) {}
 }
 
 /// Reads the ids of the pages that links with anchors lead to, on their way to a shelf.

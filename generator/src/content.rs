@@ -1,7 +1,6 @@
 //! The pages of a content folder: which file becomes which page. Renders Markdown, but no template.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,16 +15,18 @@ use crate::config::SiteConfig;
 use crate::data::{Data, DataSet};
 use crate::dates::History;
 use crate::front_matter::{Cascade, FrontMatter, Menus, Of, PagesFrom};
-use crate::markdown::{self, Base, Body};
+use crate::known::{Earlier, Files, KnownFile};
 use crate::offer::{BadOffer, Offer};
 use crate::page::{Choice, Page, PageKind, Place, Section, Source};
 use crate::parallel;
 use crate::permalink::NoPath;
 use crate::picture::Picture;
+use crate::print::Print;
 use crate::progress::{Progress, Step};
 use crate::schedule::{Life, Moment};
 use crate::shown::Drafts;
-use crate::source::{Found, files_below, shown};
+use crate::source::{Found, files_below, read_text, shown};
+use crate::text::{self, Around, Text};
 use crate::variation::{self, Beneath, Order, Origin, Written};
 
 /// The pages of one content folder.
@@ -35,8 +36,10 @@ pub(crate) struct Content {
     pub(crate) pages: Vec<Arc<Page>>,
     /// Where each folder stands on the site.
     folders: BTreeMap<Place, SitePath>,
-    /// The page that each Markdown file becomes, by its path below `content/`.
-    files: BTreeMap<String, SitePath>,
+    /// What its texts are rendered with; none before that is known.
+    around: Option<Arc<Around>>,
+    /// What is known of its files, for the next build.
+    pub(crate) known: Files,
     /// What each section gives to everything below it.
     cascades: BTreeMap<Place, Arc<Given>>,
     /// The site's pictures.
@@ -50,7 +53,7 @@ pub(crate) struct Content {
 /// What a content folder is read with.
 pub(crate) struct Reading<'a> {
     /// The site.
-    pub(crate) config: &'a SiteConfig,
+    pub(crate) config: &'a Arc<SiteConfig>,
     /// Its data, of which pages may be made.
     pub(crate) data: &'a Data,
     /// The content that this one lies over, if any: its folders give this one's their paths, and links may lead to its
@@ -60,6 +63,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) drafts: Drafts,
     /// What is told how far it is.
     pub(crate) progress: &'a Progress,
+    /// What an earlier build knew of the files; none where nothing is to be known later.
+    pub(crate) earlier: Option<&'a Earlier>,
 }
 
 /// A section's cascade and the file that says it.
@@ -75,8 +80,10 @@ struct Draft {
     origin: Origin,
     /// The page from data that it varies.
     record: Option<Arc<Page>>,
-    /// What holds its body, until its page is made.
-    text: Mutex<String>,
+    /// What holds its body, until its page is made; none where the file was not read.
+    text: Mutex<Option<String>>,
+    /// What is known of the file, where that is wanted.
+    known: Option<Arc<KnownFile>>,
     front: FrontMatter,
     body_at: usize,
     name: Name,
@@ -105,10 +112,10 @@ impl Content {
 
     /// Reads a content folder.
     pub(crate) fn load(folder: &Path, reading: &Reading<'_>, problems: &mut Vec<Diagnostic>) -> Self {
-        let Reading { config, data, beneath, drafts: drafts_shown, progress } = *reading;
+        let Reading { config, data, beneath, drafts: drafts_shown, progress, .. } = *reading;
         let found = files_below(folder, problems);
         progress.begin(Step::Reading, found.len());
-        let read = parallel::map(&found, |found| Draft::read(found, config, beneath.as_beneath()));
+        let read = parallel::map(&found, |found| Draft::read(found, reading));
         let mut drafts = Vec::new();
         for draft in read {
             match draft {
@@ -130,11 +137,26 @@ impl Content {
         for draft in &drafts {
             draft.check_terms(config, problems);
         }
-        let paths = content.place(&drafts, config, problems);
+        let mut files = BTreeMap::new();
+        let paths = content.place(&drafts, &mut files, config, problems);
+        let settings = Print::of(format!("{:?}", config.markdown).as_bytes());
+        let around = Arc::new(Around {
+            settings,
+            config: config.clone(),
+            files,
+            pictures: beneath.pictures.clone(),
+            beneath: beneath.around.clone(),
+        });
         let mut pages = parallel::map(&paths, |(draft, path)| {
             progress.advance(1);
-            content.page(&drafts[*draft], path, config, beneath)
+            drafts[*draft].page(path, &around)
         });
+        content.around = Some(around);
+        content.known =
+            drafts.iter().filter_map(|draft| Some((draft.found.path.to_string(), draft.known.clone()?))).collect();
+        for ((draft, path), page) in paths.iter().zip(&pages) {
+            content.learn(&drafts[*draft], path, &page.text);
+        }
         for (draft, path) in &paths {
             pages.extend(drafts[*draft].records(path, data, config, problems));
         }
@@ -188,6 +210,7 @@ impl Content {
     fn place(
         &mut self,
         drafts: &[Draft],
+        files: &mut BTreeMap<String, SitePath>,
         config: &SiteConfig,
         problems: &mut Vec<Diagnostic>,
     ) -> Vec<(usize, SitePath)> {
@@ -202,7 +225,7 @@ impl Content {
                     if draft.name.leaf.is_none() {
                         self.folders.insert(draft.name.place.clone(), path.clone());
                     }
-                    self.files.insert(draft.found.path.to_string(), path.clone());
+                    files.insert(draft.found.path.to_string(), path.clone());
                     placed.push((at, path));
                 }
             }
@@ -259,51 +282,82 @@ impl Content {
         }
     }
 
-    fn page(&self, draft: &Draft, path: &SitePath, config: &SiteConfig, beneath: &Self) -> Page {
-        let page_of = |file: &str| self.files.get(file).or_else(|| beneath.files.get(file)).cloned();
-        let folder = draft.found.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
-        let (lang, settings) = (draft.name.place.lang.as_str(), &config.markdown);
-        let picture_of = |path: &SitePath| self.picture_of(path);
-        let base = Base { page: path, lang, settings, folder, page_of: &page_of, picture_of: &picture_of };
-        let front = &draft.front;
-        Page {
-            entry: draft.entry(path),
-            kind: draft.kind(),
-            place: draft.name.place.clone(),
-            stem: draft.name.stem.clone(),
-            order: draft.record.as_ref().map_or_else(|| (draft.found.path.clone(), 0), |record| record.order.clone()),
-            template: draft.template.clone(),
-            aliases: front.aliases.iter().map(|alias| alias.0.clone()).collect(),
-            terms: front.taxonomies.clone(),
-            menus: front.menus.clone(),
-            life: draft.life(config),
-            body: markdown::render(&draft.take_text(), draft.body_at, &base),
-            source: draft.origin.own.clone(),
-            body_source: draft.origin.body.clone(),
+    /// Notes what has been found out about a file, where that is new.
+    fn learn(&mut self, draft: &Draft, path: &SitePath, text: &Text) {
+        let Some(known) = &draft.known else { return };
+        let page = (path.clone(), text.facts.clone());
+        if known.page.as_ref().is_none_or(|known| *known != page) {
+            let known = Arc::new(KnownFile { page: Some(page), ..KnownFile::clone(known) });
+            self.known.insert(draft.found.path.to_string(), known);
         }
     }
 
     /// Where the Markdown file `file`, a path below `content/`, stands on the site.
     pub(crate) fn page_of(&self, file: &str) -> Option<SitePath> {
-        self.files.get(file).cloned()
+        self.around.as_ref()?.page_of(file)
     }
 }
 
 impl Draft {
-    fn read(found: &Found, config: &SiteConfig, beneath: Option<Beneath<'_>>) -> Result<Self, Diagnostic> {
+    fn read(found: &Found, reading: &Reading<'_>) -> Result<Self, Diagnostic> {
         let file = shown(&found.file);
-        let name = Name::parse(found.path.as_str(), &file, config)?;
+        let name = Name::parse(found.path.as_str(), &file, reading.config)?;
         let of = if name.leaf.is_none() { Of::Section } else { Of::Page };
-        let written = variation::read(found, of, (&name.place.lang, &name.stem), beneath)?;
+        let (written, known) = match reading.earlier {
+            Some(earlier) => {
+                let (written, known) = earlier.read(found, of)?;
+                (written, Some(known))
+            }
+            None => (variation::read(found, of, (&name.place.lang, &name.stem), reading.beneath.as_beneath())?, None),
+        };
         let Written { front, text, body_at, origin, record } = written;
         let named = Choice::new("template", front.template.as_ref(), origin.of("template"));
         let template = named.or_else(|| record.as_ref()?.template.clone());
-        Ok(Self { found: found.clone(), origin, record, text: Mutex::new(text), front, body_at, name, template })
+        let text = Mutex::new(text);
+        Ok(Self { found: found.clone(), origin, record, text, known, front, body_at, name, template })
     }
 
-    /// What the file holds. It is given away, so that texts do not pile up beside the pages made of them.
-    fn take_text(&self) -> String {
-        mem::take(&mut *self.text.lock().unwrap_or_else(PoisonError::into_inner))
+    fn page(&self, path: &SitePath, around: &Arc<Around>) -> Page {
+        let front = &self.front;
+        let folder = self.found.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let place = text::Place {
+            file: self.found.file.clone(),
+            body_at: self.body_at,
+            path: path.clone(),
+            lang: self.name.place.lang.clone(),
+            folder: folder.to_owned(),
+        };
+        Page {
+            entry: self.entry(path),
+            kind: self.kind(),
+            place: self.name.place.clone(),
+            stem: self.name.stem.clone(),
+            order: self.record.as_ref().map_or_else(|| (self.found.path.clone(), 0), |record| record.order.clone()),
+            template: self.template.clone(),
+            aliases: front.aliases.iter().map(|alias| alias.0.clone()).collect(),
+            terms: front.taxonomies.clone(),
+            menus: front.menus.clone(),
+            life: self.life(&around.config),
+            text: self.text(&place, around),
+            source: self.origin.own.clone(),
+            body_source: self.origin.body.clone(),
+        }
+    }
+
+    /// The text: what an earlier build knew of it, or what it is now.
+    fn text(&self, place: &text::Place, around: &Arc<Around>) -> Text {
+        let known = self.known.as_ref().and_then(|known| known.page.as_ref()).filter(|(path, _)| *path == place.path);
+        let known = known.and_then(|(_, facts)| Text::known(facts, place.clone(), around));
+        known.unwrap_or_else(|| {
+            let read = || read_text(&self.found.file).unwrap_or_default();
+            Text::render(&self.take_text().unwrap_or_else(read), place, around)
+        })
+    }
+
+    /// What the file holds, if it was read. It is given away, so that texts do not pile up beside the pages made of
+    /// them.
+    fn take_text(&self) -> Option<String> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes the days that the front matter does not name from the history of the file.
@@ -498,7 +552,7 @@ impl Draft {
             terms: BTreeMap::new(),
             menus: Menus::default(),
             life: Life::default(),
-            body: Body::default(),
+            text: Text::default(),
             body_source: source.clone(),
             source,
         })

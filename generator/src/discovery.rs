@@ -15,7 +15,7 @@ pub(crate) const X_DEFAULT: &str = "x-default";
 /// Page `at` as it stands in the index.
 pub(crate) fn indexed(view: &View, at: usize) -> IndexedPage {
     let node = view.node(at);
-    let pictures = node.own().map(|page| in_text(&page.body)).unwrap_or_default();
+    let pictures = node.own().map(|page| page.text.facts.pictures.clone()).unwrap_or_default();
     let discovery = Discovery { noindex: is_hidden(view, at), pictures, alternates: alternates(view, at) };
     let section = view.parent(at).map(|parent| view.entry(parent).path.clone());
     IndexedPage { section, discovery, ..node.entry().clone() }

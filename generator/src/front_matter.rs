@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use jiff::civil::Date;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::SitePath;
@@ -17,85 +17,100 @@ use crate::schedule::Moment;
 use crate::source::{scrub, scrub_text};
 
 /// The keys of a page; those of a section are refused on other pages.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FrontMatter {
     /// The title; empty in a variation that leaves it to the page it varies.
     #[serde(default)]
     pub(crate) title: String,
     /// One or two sentences about the page.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
     /// The day it was published.
-    #[serde(default, deserialize_with = "day")]
+    #[serde(default, deserialize_with = "day", skip_serializing_if = "Option::is_none")]
     pub(crate) date: Option<Date>,
     /// The day it was last changed.
-    #[serde(default, deserialize_with = "day")]
+    #[serde(default, deserialize_with = "day", skip_serializing_if = "Option::is_none")]
     pub(crate) updated: Option<Date>,
     /// When it goes live; at once, where nothing is said.
-    #[serde(default, deserialize_with = "moment")]
+    #[serde(default, deserialize_with = "moment", skip_serializing_if = "Option::is_none")]
     pub(crate) publish: Option<Moment>,
     /// When it ends.
-    #[serde(default, deserialize_with = "moment")]
+    #[serde(default, deserialize_with = "moment", skip_serializing_if = "Option::is_none")]
     pub(crate) expires: Option<Moment>,
     /// Whether the page is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) draft: Option<bool>,
     /// Whether search engines are asked to leave the page out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) noindex: Option<bool>,
     /// What replaces the last segment of the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) slug: Option<String>,
     /// What replaces the whole path.
-    #[serde(default, deserialize_with = "site_path")]
+    #[serde(default, deserialize_with = "site_path", skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<SitePath>,
     /// Old addresses that lead here.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) aliases: Vec<Address>,
     /// The template, where it is not the usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) template: Option<String>,
     /// The place among siblings; lower comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) weight: Option<i64>,
     /// Its terms, by taxonomy.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) taxonomies: BTreeMap<String, Vec<String>>,
     /// The menus that it stands in.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Menus::is_empty")]
     pub(crate) menus: Menus,
     /// Free keys.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(crate) extra: Map<String, Value>,
     /// A section's order.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sort_by: Option<SortBy>,
     /// How many pages a section shows at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) paginate_by: Option<NonZeroUsize>,
     /// What pages and sections below a section have where they say nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cascade: Option<Cascade>,
     /// The template of a section's pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) page_template: Option<String>,
     /// The list from which a section's pages are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pages_from: Option<PagesFrom>,
 }
 
 /// What a section gives to everything below it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cascade {
     /// The template.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) template: Option<String>,
-    #[serde(default, deserialize_with = "moment")]
+    #[serde(default, deserialize_with = "moment", skip_serializing_if = "Option::is_none")]
     publish: Option<Moment>,
-    #[serde(default, deserialize_with = "moment")]
+    #[serde(default, deserialize_with = "moment", skip_serializing_if = "Option::is_none")]
     expires: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     draft: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     noindex: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     weight: Option<i64>,
     /// Terms for pages that name none of that taxonomy.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) taxonomies: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     extra: Map<String, Value>,
 }
 
 /// A path of the site that a person wrote: of a page, unless its last segment has an extension.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Address(pub(crate) SitePath);
 
 impl Address {
@@ -113,17 +128,23 @@ impl<'de> Deserialize<'de> for Address {
 }
 
 /// The menus of a page: `[main]`, or `{main: {weight: 1, title: Shop}}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Menus(pub(crate) BTreeMap<String, MenuPlace>);
 
 /// How a page stands in a menu.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MenuPlace {
     /// What the menu says instead of the page's title.
     pub(crate) title: Option<String>,
     /// Its place; the page's weight where nothing is said.
     pub(crate) weight: Option<i64>,
+}
+
+impl Menus {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl<'de> Deserialize<'de> for Menus {
@@ -152,7 +173,7 @@ impl<'de> Visitor<'de> for MenusVisitor {
 }
 
 /// The order of a section's pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SortBy {
     /// Newest first, pages without a date last.
@@ -169,7 +190,7 @@ pub(crate) enum SortBy {
 }
 
 /// Pages made from data.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PagesFrom {
     /// The name of the list under `data`.
@@ -182,7 +203,7 @@ pub(crate) struct PagesFrom {
 }
 
 /// What the entries of a list are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RecordType {
     /// Goods on offer.

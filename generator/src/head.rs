@@ -68,7 +68,7 @@ pub(crate) fn head_meta(view: &View, path: &str, listing: Option<&str>) -> Strin
         return ROBOTS.to_owned();
     };
     let (config, node) = (view.config(), view.node(at));
-    let in_text = node.own().map(|page| discovery::in_text(&page.body)).unwrap_or_default();
+    let in_text = node.own().map(|page| page.text.facts.pictures.clone()).unwrap_or_default();
     let pictures = discovery::pictures(&config.base_url, node.entry(), &in_text);
     Head { config, node, pictures, view, at, path }.html()
 }
@@ -89,7 +89,7 @@ pub(crate) fn print(view: &View, path: &str, listing: Option<&str>) -> Print {
         printer.number(feeds.len());
     }
     if let Some(page) = view.node(at).own() {
-        printer.print(page.body.print).option(is_home(&page.kind).then_some("home"));
+        printer.print(page.text.facts.print).option(is_home(&page.kind).then_some("home"));
     }
     printer.finish()
 }

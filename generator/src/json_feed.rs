@@ -36,7 +36,7 @@ fn item(config: &SiteConfig, node: &Node, filled: &Filled) -> Value {
         None => item.insert("content_text".into(), json!(entry.description.as_deref().unwrap_or(&entry.title))),
     };
     item.extend(entry.description.as_ref().map(|text| ("summary".to_owned(), json!(text))));
-    let in_text = node.own().map(|page| discovery::in_text(&page.body)).unwrap_or_default();
+    let in_text = node.own().map(|page| page.text.facts.pictures.clone()).unwrap_or_default();
     let picture = discovery::pictures(&config.base_url, entry, &in_text).into_iter().next();
     item.extend(picture.map(|address| ("image".to_owned(), json!(address))));
     item.extend(entry.date.map(|day| ("date_published".to_owned(), json!(instant(day)))));

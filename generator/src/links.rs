@@ -11,6 +11,7 @@ use crate::markdown::{Link, LinkKind, Span, Target};
 use crate::menu;
 use crate::page::Source;
 use crate::plan::Plan;
+use crate::text::{Anchor, Facts};
 use crate::view::View;
 
 /// What is known of a path.
@@ -24,6 +25,15 @@ pub(crate) enum Known {
     From(Timestamp),
     /// It does not exist.
     No,
+}
+
+/// Which texts' links are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Texts {
+    /// Every one's.
+    All,
+    /// Those of which no earlier build has found that they are right.
+    New,
 }
 
 /// The links of a text, and the file that holds them.
@@ -59,14 +69,27 @@ pub(crate) struct Asks {
 
 impl Checker<'_> {
     /// Checks where the links of every page, of `texts` and of menus lead; anchors are left for later.
-    pub(crate) fn check(&self, texts: &[Text<'_>], problems: &mut Vec<Diagnostic>) -> Asked {
+    pub(crate) fn check(&self, texts: &[Text<'_>], which: Texts, problems: &mut Vec<Diagnostic>) -> Asked {
         let mut asked = Asked::default();
-        let pages = self.view.own().map(|(_, page)| (page.body.links.as_slice(), &*page.body_source));
-        for text in pages.chain(texts.iter().copied()) {
-            self.check_text(text, &mut asked, problems);
+        for (_, page) in self.view.own() {
+            if which == Texts::New && page.text.is_known() {
+                self.note_anchors(&page.text.facts, &page.body_source, &mut asked);
+            } else {
+                self.check_text((&page.text.body().links, &page.body_source), &mut asked, problems);
+            }
+        }
+        for text in texts {
+            self.check_text(*text, &mut asked, problems);
         }
         self.check_menus(problems);
         asked
+    }
+
+    fn note_anchors(&self, facts: &Facts, source: &Source, asked: &mut Asked) {
+        for Anchor { path, fragment, span } in facts.anchors.iter().filter(|anchor| self.plan.is_html(&anchor.path)) {
+            let asks = Asks { fragment: fragment.clone(), span: *span, source: source.clone() };
+            asked.0.entry(path.clone()).or_default().push(asks);
+        }
     }
 
     /// Checks where the links of one text lead; anchors are left for later.

@@ -219,26 +219,26 @@ impl Maker<'_> {
 
     /// What page `at` can depend on, the components that its text asks for included.
     fn uses(&self, at: usize, template: &str) -> &Uses {
-        let has_holes = self.view.node(at).own().is_some_and(|page| !page.body.holes.is_empty());
+        let has_holes = self.view.node(at).own().is_some_and(|page| page.text.facts.has_holes);
         if has_holes { self.templates.uses_filled(template) } else { self.templates.uses(template) }
     }
 
     /// The text of page `at`, with what the theme's components write into it.
     fn content(&self, at: usize) -> Result<Cow<'_, str>, Diagnostic> {
         let Some(page) = self.view.node(at).own() else { return Ok("".into()) };
-        if page.body.holes.is_empty() {
-            return Ok(page.body.html.as_str().into());
+        if !page.text.facts.has_holes {
+            return Ok(page.text.body().html.as_str().into());
         }
         let mut implicits = Context::new();
         implicits.insert_value("lang", Value::from(page.entry.lang.as_str()));
         implicits.insert_value("page", self.view.summary(at));
-        components::content(&page.body, &page.source, self.templates, &implicits)
+        components::content(page.text.body(), &page.source, self.templates, &implicits)
     }
 
     /// The entries of the feed of node `at` whose texts ask for components.
     fn entries_with_holes(&self, at: usize) -> impl Iterator<Item = usize> {
         let newest = self.view.newest(at, feed::limit(self.view.config()));
-        let has_holes = |at: &usize| self.view.node(*at).own().is_some_and(|page| !page.body.holes.is_empty());
+        let has_holes = |at: &usize| self.view.node(*at).own().is_some_and(|page| page.text.facts.has_holes);
         newest.into_iter().filter(has_holes)
     }
 

@@ -81,20 +81,27 @@ fn build(
     let overrides = Overrides::load(&dir.join("templates"), &mut problems);
     let framework = Arc::new(framework.clone().with_partner_templates(&overrides));
     config.markdown.hooks = Hooks::in_texts(framework.templates().map(|template| template.bytes));
+    let config = Arc::new(config);
     let framework_files = framework.files().iter();
     let given = Data::from_files(framework_files, &mut problems);
     let data = Data::load(&dir.join("data"), &mut problems);
     let mut statics = statics::load(&dir.join("static"), &mut problems);
     let pictures = Arc::new(assets::finish(&mut statics, &config, cache, &mut problems));
     let (beneath, progress) = (Content::beneath(&pictures), Progress::default());
-    let reading =
-        Reading { config: &config, data: &data, beneath: &beneath, drafts: Drafts::LeftOut, progress: &progress };
+    let reading = Reading {
+        config: &config,
+        data: &data,
+        beneath: &beneath,
+        drafts: Drafts::LeftOut,
+        progress: &progress,
+        earlier: None,
+    };
     let content = Content::load(&dir.join("content"), &reading, &mut problems);
     statics::check_paths(&content.pages, &statics, &mut problems);
     let fills = load_fills(&dir.join("slots"), &framework, &content, &config, &mut problems);
     Report::check(problems)?;
 
-    let (config, sets) = (Arc::new(config), Arc::new(given.under(&data)));
+    let sets = Arc::new(given.under(&data));
     let elsewhere = |path: &SitePath| match path {
         path if is_spanning(path) => Known::Exists,
         _ if !path.is_page() && !inherited.is_empty() => Known::Perhaps,

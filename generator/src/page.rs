@@ -10,9 +10,9 @@ use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::{SitePath, SourcePath};
 
 use crate::front_matter::{Menus, RecordType, SortBy};
-use crate::markdown::Body;
 use crate::schedule::Life;
 use crate::source::read_text;
+use crate::text::Text;
 
 /// A page before any template.
 #[derive(Clone, Debug)]
@@ -37,8 +37,8 @@ pub(crate) struct Page {
     pub(crate) menus: Menus,
     /// When it is live.
     pub(crate) life: Life,
-    /// The body.
-    pub(crate) body: Body,
+    /// The text.
+    pub(crate) text: Text,
     /// The file it is made from.
     pub(crate) source: Arc<Source>,
     /// The file that holds its body: another one where a partner's file varies single keys.

@@ -14,6 +14,7 @@ use crate::front_matter::Menus;
 use crate::markdown::{self, Base};
 use crate::page::{Page, PageKind, Place, Source};
 use crate::schedule::Life;
+use crate::text::Text;
 
 /// The page for paths where nothing stands, which a sample build makes too.
 pub(crate) const NOT_FOUND: &str = "/404.html";
@@ -66,7 +67,7 @@ pub(crate) fn page(config: &SiteConfig, path: &SitePath) -> Arc<Page> {
         terms: BTreeMap::new(),
         menus: Menus::default(),
         life: Life::default(),
-        body: markdown::render(TEXT, 0, &base),
+        text: Text::of(markdown::render(TEXT, 0, &base)),
         body_source: source.clone(),
         source,
     })

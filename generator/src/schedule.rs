@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::{Serialize, Serializer};
 
 /// A time as front matter gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,16 @@ pub(crate) enum Stage {
     Live,
     /// Expired.
     Over,
+}
+
+/// As front matter gives it.
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Day(day) => serializer.collect_str(day),
+            Self::Instant(instant) => serializer.collect_str(instant),
+        }
+    }
 }
 
 impl Moment {

@@ -15,20 +15,24 @@ use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
 use crate::assets::{self, pictures::Pictures};
-use crate::build::{Build, Handing};
+use crate::build::{Before, Build, Handing, Prepared, Taking};
 use crate::components;
 use crate::config::SiteConfig;
 use crate::content::{Content, Reading};
 use crate::data::{Data, Sets};
+use crate::dates::History;
+use crate::known::{Earlier, Files};
 use crate::links::Known;
+use crate::maker::Shelf;
 use crate::originals::read_fills;
 use crate::output::{Output, OutputFile, Sink, media_type};
 use crate::overrides::Overrides;
 use crate::page::Page;
+use crate::plan::Item;
 use crate::progress::Progress;
 use crate::sample;
 use crate::schedule::Stage;
-use crate::search::Gatherer;
+use crate::search::{Gatherer, Gathering};
 use crate::shown::{Future, Shown};
 use crate::source::{read_text, shown};
 use crate::spanning::{is_spanning, spanning};
@@ -100,6 +104,16 @@ impl Site {
     /// # Errors
     /// As [`Site::load`].
     pub fn load_as(dir: &Path, themes: &Path, loading: &Loading) -> Result<Self, Report> {
+        Self::load_knowing(dir, themes, loading, None)
+    }
+
+    /// The same with what an earlier build knew of the main site's Markdown files.
+    pub(crate) fn load_knowing(
+        dir: &Path,
+        themes: &Path,
+        loading: &Loading,
+        earlier: Option<&Earlier>,
+    ) -> Result<Self, Report> {
         let (shown, progress) = (loading.shown, loading.progress.clone());
         let (mut config, theme) = SiteConfig::load_main(dir)?;
         config.markdown.hooks = components::hooks(themes, &dir.join("templates"));
@@ -110,8 +124,14 @@ impl Site {
         let pictures = assets::finish(&mut statics, &config, loading.pictures.as_ref(), &mut problems);
         let pictures = Arc::new(pictures);
         let beneath = Content::beneath(&pictures);
-        let reading =
-            Reading { config: &config, data: &data, beneath: &beneath, drafts: shown.drafts, progress: &progress };
+        let reading = Reading {
+            config: &config,
+            data: &data,
+            beneath: &beneath,
+            drafts: shown.drafts,
+            progress: &progress,
+            earlier,
+        };
         let content = Content::load(&dir.join("content"), &reading, &mut problems);
         statics::check_paths(&content.pages, &statics, &mut problems);
         let (themes_read, now) = (BTreeMap::new(), Timestamp::MIN);
@@ -200,6 +220,46 @@ impl Site {
     /// # Errors
     /// As [`Site::build_main`]. When a template is wrong, other files have been handed over already.
     pub fn build_main_into(&self, sink: Sink<'_>) -> Result<Vec<IndexedPage>, Report> {
+        let prepared = self.make_main(&Handing(sink), None)?;
+        Ok(prepared.view.index())
+    }
+
+    /// Makes what of the main site's own tree is not on the shelf, `before` being what was made before.
+    pub(crate) fn make_main(&self, onto: &dyn Shelf, before: Option<&Before<'_>>) -> Result<Prepared, Report> {
+        self.with_main(|build| {
+            let words = Gatherer::new(self.config.search.as_ref(), build.pages);
+            let (prepared, problems) = build.prepare(before);
+            prepared.make(build, &Gathering { onto, words: &words }, problems)?;
+            let index = prepared.view.index();
+            let is_given = |path: &SitePath| self.statics.contains_key(path);
+            let found = words.files(&index).into_iter().filter(|(path, _)| !is_given(path));
+            for (path, bytes) in spanning(self.base_url(), index.iter(), &is_given).into_iter().chain(found) {
+                let (media_type, source) = (media_type(&path), self.config.file.clone());
+                let file =
+                    OutputFile { bytes: bytes.into(), kind: EntryKind::Asset, media_type, slots: Vec::new(), source };
+                onto.give(&path, &file);
+            }
+            Ok(prepared)
+        })
+    }
+
+    /// Makes those files of the main site's own tree that `wanted` chooses.
+    pub(crate) fn make_sample(
+        &self,
+        wanted: &dyn Fn(&SitePath) -> bool,
+        take: &(dyn Fn(&SitePath, OutputFile) + Sync),
+    ) -> Result<(), Report> {
+        self.with_main(|build| {
+            let (prepared, mut problems) = build.prepare(None);
+            let items: Vec<(&SitePath, &Item)> = prepared.plan.items().filter(|(path, _)| wanted(path)).collect();
+            if let Some(maker) = prepared.maker(&self.progress) {
+                maker.make_all(&items, &Taking(take), &mut problems);
+            }
+            if problems.is_empty() { Ok(()) } else { Err(problems) }
+        })
+    }
+
+    fn with_main<T>(&self, work: impl FnOnce(&Build<'_>) -> Result<T, Vec<Diagnostic>>) -> Result<T, Report> {
         let pages = self.live(&self.content);
         let build = Build {
             config: &self.config,
@@ -216,23 +276,17 @@ impl Site {
                 if is_spanning(path) { Known::Exists } else { self.scheduled(&[&self.content], path) }
             },
         };
-        let words = Gatherer::new(self.config.search.as_ref(), &pages);
-        let take = |path, file| {
-            words.take(&path, &file);
-            sink(path, file);
-        };
-        let (prepared, problems) = build.prepare();
-        prepared.make(&build, &Handing(&take), problems).map_err(report)?;
-        let index = prepared.view.index();
-        let is_given = |path: &SitePath| self.statics.contains_key(path);
-        let found = words.files(&index).into_iter().filter(|(path, _)| !is_given(path));
-        for (path, bytes) in spanning(self.base_url(), index.iter(), &is_given).into_iter().chain(found) {
-            let (media_type, source) = (media_type(&path), self.config.file.clone());
-            let file =
-                OutputFile { bytes: bytes.into(), kind: EntryKind::Asset, media_type, slots: Vec::new(), source };
-            sink(path, file);
-        }
-        Ok(index)
+        work(&build).map_err(report)
+    }
+
+    /// Whether days come from commits, which change without any file.
+    pub(crate) fn is_dated_by_commits(&self) -> bool {
+        matches!(self.config.history, History::Commits { .. })
+    }
+
+    /// What is known of the main site's Markdown files.
+    pub(crate) fn known(&self) -> &Files {
+        &self.content.known
     }
 
     /// The pages of `content` that are live now.
@@ -419,6 +473,7 @@ impl Site {
             beneath: &self.content,
             drafts: self.shown.drafts,
             progress: &self.progress,
+            earlier: None,
         };
         let variations = Content::load(&folder.join("content"), &reading, problems);
         statics::check_paths(&variations.pages, &self.statics, problems);

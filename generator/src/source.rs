@@ -1,13 +1,17 @@
 //! Reading what people wrote: folders in a fixed order, text that is UTF-8, names as people know them.
 
-use std::fs;
+use std::fs::{self, DirEntry, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::SourcePath;
-use walkdir::{DirEntry, WalkDir};
+
+use crate::parallel;
+use crate::print::{Print, Printer};
 
 /// A file below a folder.
 #[derive(Clone, Debug)]
@@ -16,6 +20,17 @@ pub(crate) struct Found {
     pub(crate) path: SourcePath,
     /// Where it is on this machine.
     pub(crate) file: PathBuf,
+    /// Its state on disk.
+    pub(crate) stat: Stat,
+}
+
+/// A file's state on disk: it changes whenever the file does, unless both happen within one tick of the clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stat {
+    /// Of length, times and number.
+    pub(crate) print: Print,
+    /// When the file last changed.
+    pub(crate) changed: SystemTime,
 }
 
 /// The most bytes that a text may have: far more than a person writes, and less than what stops a machine.
@@ -32,44 +47,90 @@ pub(crate) fn shown(path: &Path) -> String {
 
 /// Every file below `folder`, sorted by path; none where there is no such folder. Hidden files are passed over.
 pub(crate) fn files_below(folder: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Found> {
-    if !folder.exists() {
-        return Vec::new();
-    }
-    let visible = |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.');
     let mut found = Vec::new();
-    for entry in WalkDir::new(folder).into_iter().filter_entry(visible) {
-        match entry {
-            Ok(entry) if entry.file_type().is_dir() => {}
-            Ok(entry) => match find(folder, &entry) {
-                Ok(file) => found.push(file),
-                Err(problem) => problems.push(problem),
-            },
-            Err(error) => {
-                let file = error.path().map_or_else(|| shown(folder), shown);
-                problems.push(Diagnostic::new("unreadable-file", file, error.to_string()));
-            }
+    let mut level = if folder.exists() { vec![folder.to_owned()] } else { Vec::new() };
+    while !level.is_empty() {
+        let read = parallel::map_few(&level, |inner| read_folder(folder, inner));
+        level.clear();
+        for (files, folders, wrong) in read {
+            found.extend(files);
+            level.extend(folders);
+            problems.extend(wrong);
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
 
-fn find(folder: &Path, entry: &DirEntry) -> Result<Found, Diagnostic> {
-    let problem = |code, message: String| Diagnostic::new(code, shown(entry.path()), message);
-    if !entry.file_type().is_file() {
+/// The files and the folders in `inner`, which is `folder` or below it, and what is wrong with others.
+fn read_folder(folder: &Path, inner: &Path) -> (Vec<Found>, Vec<PathBuf>, Vec<Diagnostic>) {
+    let (mut files, mut folders, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let unreadable = |error: &io::Error| Diagnostic::new("unreadable-file", shown(inner), error.to_string());
+    let entries = match fs::read_dir(inner) {
+        Ok(entries) => entries,
+        Err(error) => return (files, folders, vec![unreadable(&error)]),
+    };
+    let hidden = |entry: &DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");
+    for entry in entries.filter(|entry| !entry.as_ref().is_ok_and(hidden)) {
+        match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
+            Err(error) => problems.push(unreadable(&error)),
+            Ok((state, entry)) if state.is_dir() => folders.push(entry.path()),
+            Ok((state, entry)) => match find(folder, entry.path(), &state) {
+                Ok(file) => files.push(file),
+                Err(problem) => problems.push(problem),
+            },
+        }
+    }
+    (files, folders, problems)
+}
+
+fn find(folder: &Path, file: PathBuf, state: &Metadata) -> Result<Found, Diagnostic> {
+    let problem = |code, message: String| Diagnostic::new(code, shown(&file), message);
+    if !state.is_file() {
         let message = "this is a symbolic link or a device, not a file".to_owned();
         return Err(problem("not-a-file", message).help("put a copy of the file here"));
     }
-    let below = entry.path().strip_prefix(folder).ok().and_then(Path::to_str);
+    let below = file.strip_prefix(folder).ok().and_then(Path::to_str);
     let below = below.ok_or_else(|| problem("bad-path", "the file's name is not UTF-8".to_owned()))?;
     let path = below.replace('\\', "/").parse().map_err(|error| problem("bad-path", format!("{error}")))?;
-    Ok(Found { path, file: entry.path().to_owned() })
+    Ok(Found { path, stat: Stat::of(state), file })
+}
+
+/// Within this time after a change, another one may leave a file's times as they are.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The same for file systems that keep whole seconds.
+const COARSE_TICK: Duration = Duration::from_secs(2);
+
+impl Stat {
+    /// The state's fingerprint, unless the file changed so shortly before `now` that a later change may not show.
+    pub(crate) fn settled(self, now: SystemTime) -> Option<Print> {
+        let since = self.changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let tick = if since.subsec_nanos() == 0 { COARSE_TICK } else { TICK };
+        (self.changed + tick < now).then_some(self.print)
+    }
+
+    /// What `state` tells.
+    pub(crate) fn of(state: &Metadata) -> Self {
+        let changed = state.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        let mut printer = Printer::default();
+        printer.number(state.len()).text(&format!("{changed:?}"));
+        #[cfg(unix)]
+        let changed = {
+            use std::os::unix::fs::MetadataExt as _;
+            printer.number(state.ino()).value(&(state.ctime(), state.ctime_nsec()));
+            let seconds = Duration::from_secs(state.ctime().try_into().unwrap_or_default());
+            let part = Duration::from_nanos(state.ctime_nsec().try_into().unwrap_or_default());
+            changed.max(SystemTime::UNIX_EPOCH + seconds + part)
+        };
+        Self { print: printer.finish(), changed }
+    }
 }
 
 /// The bytes of a file.
 pub(crate) fn read_bytes(file: &Path) -> Result<Vec<u8>, Diagnostic> {
     fs::read(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Diagnostic::new("missing-file", shown(file), "there is no such file"),
+        io::ErrorKind::NotFound => Diagnostic::new("missing-file", shown(file), "there is no such file"),
         _ => Diagnostic::new("unreadable-file", shown(file), format!("the file cannot be read: {error}")),
     })
 }

@@ -11,9 +11,9 @@ use tieup_protocol::path::SitePath;
 use crate::anchors::slug;
 use crate::config::{SiteConfig, Taxonomy};
 use crate::front_matter::Menus;
-use crate::markdown::Body;
 use crate::page::{Page, PageKind, Place, Source};
 use crate::schedule::Life;
+use crate::text::Text;
 
 /// The pages of one taxonomy in one language.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ fn derived(path: &SitePath, section: &SitePath, title: String, kind: PageKind, o
         terms: BTreeMap::new(),
         menus: Menus::default(),
         life: Life::default(),
-        body: Body::default(),
+        text: Text::default(),
         source: (*source).clone(),
         body_source: (*source).clone(),
     })

@@ -33,8 +33,8 @@ pub(crate) struct Beneath<'a> {
 pub(crate) struct Written {
     /// The front matter.
     pub(crate) front: FrontMatter,
-    /// The text that holds the body.
-    pub(crate) text: String,
+    /// The text that holds the body; none where the file need not be read.
+    pub(crate) text: Option<String>,
     /// Where the body begins in it.
     pub(crate) body_at: usize,
     /// Which file said what.
@@ -55,6 +55,12 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Of a file that varies none.
+    pub(crate) fn plain(file: &Path) -> Self {
+        let source = Arc::new(Source { file: shown(file) });
+        Self { own: source.clone(), body: source, varied: None }
+    }
+
     /// The file that gives `key`.
     pub(crate) fn of(&self, key: &str) -> &Arc<Source> {
         match &self.varied {
@@ -82,7 +88,7 @@ pub(crate) fn read(
     let (main, record) = if main.is_some() { (main, None) } else { (None, record()) };
     let read = if main.is_some() || record.is_some() { front_matter::parse_untitled } else { front_matter::parse };
     let (front, body_at) = read(&source.file, &text, of).map_err(|problem| explain(problem, beneath, found))?;
-    let mut written = Written { front, text, body_at, origin, record };
+    let mut written = Written { front, text: Some(text), body_at, origin, record };
     if let Some(main) = main {
         written.complete(&main, of);
     }
@@ -121,7 +127,8 @@ impl Written {
         let Ok(text) = read_text(file) else { return };
         let source = Arc::new(Source { file: shown(file) });
         let Ok((_, body_at)) = front_matter::parse(&source.file, &text, of) else { return };
-        let (Some(own), Some(main)) = (keys(&self.text), keys(&text)) else { return };
+        let Some(own_text) = &self.text else { return };
+        let (Some(own), Some(main)) = (keys(own_text), keys(&text)) else { return };
         let given = own.keys().cloned().collect();
         let Some(mut front) = merged(main, own) else { return };
         if self.front.pages_from.is_none() {
@@ -129,8 +136,8 @@ impl Written {
             front.pages_from = None;
         }
         self.front = front;
-        if self.text[self.body_at..].trim().is_empty() {
-            (self.text, self.body_at, self.origin.body) = (text, body_at, source.clone());
+        if own_text[self.body_at..].trim().is_empty() {
+            (self.text, self.body_at, self.origin.body) = (Some(text), body_at, source.clone());
         }
         self.origin.varied = Some((source, given));
     }

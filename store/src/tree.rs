@@ -5,12 +5,15 @@
 //! of its files lies beside them; the next build removes those that it no longer makes, and never touches a file that
 //! it did not write.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
+use tieup_protocol::digest::Digest;
 use tieup_protocol::path::SourcePath;
 
 use crate::durable::{self, DiskError, Step};
@@ -30,9 +33,16 @@ pub struct Writer {
     written: Mutex<Written>,
 }
 
+/// What stands in a folder since a tree was written there: every file of the tree with its length and the fingerprint
+/// of its state on disk, which changes when anyone touches the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing(BTreeMap<String, (u64, Digest)>);
+
 #[derive(Debug, Default)]
 struct Written {
     names: BTreeSet<SourcePath>,
+    /// Files of the earlier tree that this one has not.
+    removed: BTreeSet<SourcePath>,
     bytes: u64,
     failed: Option<DiskError>,
 }
@@ -67,6 +77,41 @@ impl Writer {
         }
     }
 
+    /// Takes a file of the earlier tree away, when the new one is patched into it: see [`Writer::patch`].
+    pub fn remove(&self, name: SourcePath) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).removed.insert(name);
+    }
+
+    /// Puts what was written into the earlier tree, which `standing` describes, and leaves all else there as it is but
+    /// for what was removed. Returns what stands there then.
+    ///
+    /// # Errors
+    /// As [`Writer::finish`].
+    pub fn patch(self, mut standing: Standing) -> Result<Standing, DiskError> {
+        let written = std::mem::take(&mut *self.written.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(error) = written.failed {
+            return Err(error);
+        }
+        let known = |name: &SourcePath| standing.0.contains_key(name.as_str());
+        let listed = written.removed.is_empty() && written.names.iter().all(known);
+        if !listed {
+            let new = written.names.iter().map(SourcePath::as_str);
+            let names: BTreeSet<&str> = standing.0.keys().map(String::as_str).chain(new).collect();
+            list(&self.dir, names.into_iter())?;
+        }
+        for name in &written.removed {
+            durable::remove_file(&self.dir.join(name.as_str()))?;
+            standing.0.remove(name.as_str());
+        }
+        move_into(&self.dir.join(NEW), &self.dir)?;
+        let names = written.names.iter().map(|name| name.as_str().to_owned());
+        standing.0.extend(names.filter_map(|name| look(&self.dir, name)));
+        if !listed {
+            list(&self.dir, standing.0.keys().map(String::as_str))?;
+        }
+        Ok(standing)
+    }
+
     /// Puts the tree in the place of the earlier one, and removes what that had and this has not. Returns how many
     /// files there are, and their bytes.
     ///
@@ -80,13 +125,13 @@ impl Writer {
         }
         let earlier = earlier(&self.dir.join(LIST))?;
         // Listed before they are there, so that a tree which ends half-way is known to the next.
-        list(&self.dir, written.names.union(&earlier))?;
+        list(&self.dir, written.names.union(&earlier).map(SourcePath::as_str))?;
         // First, so that a file of the earlier tree does not stand where this one has a folder.
         for name in earlier.difference(&written.names) {
             durable::remove_file(&self.dir.join(name.as_str()))?;
         }
         move_into(&self.dir.join(NEW), &self.dir)?;
-        list(&self.dir, written.names.iter())?;
+        list(&self.dir, written.names.iter().map(SourcePath::as_str))?;
         Ok((written.names.len(), written.bytes))
     }
 }
@@ -132,9 +177,52 @@ fn make_folder_of(path: &Path) -> io::Result<()> {
     }
 }
 
-fn list<'a>(dir: &Path, names: impl Iterator<Item = &'a SourcePath>) -> Result<(), DiskError> {
+impl Standing {
+    /// What stands in `dir` of the tree that was written there last.
+    ///
+    /// # Errors
+    /// When the list of files is there and cannot be read.
+    pub fn of(dir: &Path) -> Result<Self, DiskError> {
+        let names = durable::read_file(&dir.join(LIST))?.unwrap_or_default();
+        let names = String::from_utf8_lossy(&names);
+        let names: Vec<&str> = names.lines().collect();
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let looked: Vec<Vec<(String, (u64, Digest))>> = thread::scope(|scope| {
+            let shares = names.chunks(names.len().div_ceil(threads).max(1));
+            let look = |share: &[&str]| share.iter().filter_map(|name| look(dir, (*name).to_owned())).collect();
+            let running: Vec<_> = shares.map(|share| scope.spawn(move || look(share))).collect();
+            running.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
+        });
+        Ok(Self(looked.into_iter().flatten().collect()))
+    }
+
+    /// One digest for all of it; none where nothing stands there.
+    pub fn digest(&self) -> Option<Digest> {
+        let states = self.0.iter().flat_map(|(name, (_, state))| [name.as_bytes(), b"\n", state.as_bytes()]);
+        (!self.0.is_empty()).then(|| Digest::of(&states.collect::<Vec<_>>().concat()))
+    }
+
+    /// How many files there are, and their bytes.
+    pub fn size(&self) -> (usize, u64) {
+        (self.0.len(), self.0.values().map(|(length, _)| length).sum())
+    }
+}
+
+/// The file `name` below `dir`, if it is there: its length and the fingerprint of its state.
+fn look(dir: &Path, name: String) -> Option<(String, (u64, Digest))> {
+    let state = fs::symlink_metadata(dir.join(&name)).ok().filter(Metadata::is_file)?;
+    let told = format!("{} {:?}", state.len(), state.modified());
+    #[cfg(unix)]
+    let told = {
+        use std::os::unix::fs::MetadataExt as _;
+        format!("{told} {} {} {}", state.ino(), state.ctime(), state.ctime_nsec())
+    };
+    Some((name, (state.len(), Digest::of(told.as_bytes()))))
+}
+
+fn list<'a>(dir: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), DiskError> {
     let list = dir.join(LIST);
-    let names: String = names.flat_map(|name| [name.as_str(), "\n"]).collect();
+    let names: String = names.flat_map(|name| [name, "\n"]).collect();
     durable::step(Step::Write, &list, || fs::write(&list, names))
 }
 
@@ -192,6 +280,27 @@ mod tests {
         }
         assert_eq!(fs::read(dir.join("index.html")).unwrap(), b"home");
         assert!(!dir.join("half.html").exists() && !dir.join(NEW).exists() && !fresh.exists());
+    }
+
+    #[test]
+    fn a_patch_leaves_all_else_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("out");
+        write(&dir, &[("index.html", "home"), ("old/index.html", "old"), ("same/index.html", "same")]);
+        let before = Standing::of(&dir).unwrap();
+        assert_eq!(before.size(), (3, 11));
+        let writer = Writer::begin(&dir).unwrap();
+        writer.write(name("index.html"), b"house");
+        writer.write(name("new/index.html"), b"new");
+        writer.remove(name("old/index.html"));
+        let after = writer.patch(before.clone()).unwrap();
+        assert_eq!(after, Standing::of(&dir).unwrap());
+        assert_eq!((after.size(), after.digest() == before.digest()), ((3, 12), false));
+        assert_eq!(fs::read(dir.join("index.html")).unwrap(), b"house");
+        assert!(dir.join("same/index.html").exists() && !dir.join("old/index.html").exists());
+        fs::write(dir.join("same/index.html"), "mine").unwrap();
+        assert_ne!(Standing::of(&dir).unwrap().digest(), after.digest(), "somebody changed a file");
+        assert_eq!(Standing::of(&folder.path().join("none")).unwrap().digest(), None);
     }
 
     #[test]

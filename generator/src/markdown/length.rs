@@ -1,7 +1,9 @@
 //! How long a text is, in words and in minutes of reading.
 
+use serde::{Deserialize, Serialize};
+
 /// How long a text is. Scripts without spaces between words are counted by characters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Length {
     words: usize,
     ideographs: usize,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use tieup_protocol::path::SitePath;
 
 use super::Base;
@@ -44,7 +45,7 @@ pub(crate) enum Target {
 }
 
 /// A stretch of a file, in bytes. No text is longer than 4 GiB.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Span {
     start: u32,
     end: u32,

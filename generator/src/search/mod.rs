@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
+use crate::maker::{Record, Shelf};
 use crate::offer::Currency;
 use crate::output::OutputFile;
 use crate::page::Page;
@@ -62,9 +63,9 @@ impl<'a> Gatherer<'a> {
         Self { search, wanted, words: Mutex::default() }
     }
 
-    /// Takes a file's words, if it is a page that was waited for.
-    pub(crate) fn take(&self, path: &SitePath, file: &OutputFile) {
-        if let Some(words) = self.wanted.get(path).and_then(|lang| PageWords::of(lang, &file.bytes)) {
+    /// Takes the words of the page at `path`, if it was waited for.
+    fn take(&self, path: &SitePath, html: &[u8]) {
+        if let Some(words) = self.wanted.get(path).and_then(|lang| PageWords::of(lang, html)) {
             self.words.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), words);
         }
     }
@@ -74,6 +75,41 @@ impl<'a> Gatherer<'a> {
         let mut words = self.words.into_inner().unwrap_or_else(PoisonError::into_inner);
         let found = pages.iter().filter_map(|entry| Some((entry, words.remove(&entry.path)?)));
         files(found.collect(), self.search.and_then(|search| search.currency.as_ref()))
+    }
+}
+
+/// A shelf that has the words of pages taken on their way to another one.
+pub(crate) struct Gathering<'a> {
+    /// The other shelf.
+    pub(crate) onto: &'a dyn Shelf,
+    /// What takes the words.
+    pub(crate) words: &'a Gatherer<'a>,
+}
+
+impl Shelf for Gathering<'_> {
+    fn earlier(&self, path: &SitePath) -> Option<Record> {
+        self.onto.earlier(path)
+    }
+
+    fn bytes(&self, path: &SitePath) -> Option<Arc<[u8]>> {
+        self.onto.bytes(path)
+    }
+
+    fn keep(&self, path: &SitePath) {
+        let waited = self.words.wanted.contains_key(path);
+        if let Some(html) = waited.then(|| self.onto.bytes(path)).flatten() {
+            self.words.take(path, &html);
+        }
+        self.onto.keep(path);
+    }
+
+    fn put(&self, path: &SitePath, file: OutputFile, record: Record) {
+        self.words.take(path, &file.bytes);
+        self.onto.put(path, file, record);
+    }
+
+    fn give(&self, path: &SitePath, file: &OutputFile) {
+        self.onto.give(path, file);
     }
 }
 

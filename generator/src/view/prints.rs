@@ -46,10 +46,10 @@ impl View {
 
     fn add_own(&self, page: &Page, fields: Fields, printer: &mut Printer) {
         if fields.has(Field::WordCount) {
-            printer.number(page.body.length.words());
+            printer.number(page.text.facts.length.words());
         }
         if fields.has(Field::Summary) {
-            printer.option(page.body.summary().as_deref());
+            printer.value(&page.text.facts.summary);
         }
         if fields.has(Field::Taxonomies) {
             self.add_terms(page, printer);
@@ -73,7 +73,7 @@ impl View {
         let mut printer = Printer::default();
         self.add_summary(at, uses.fields(), &mut printer);
         if let Some(page) = self.nodes[at].own() {
-            printer.print(page.body.print).text(&page.source.file);
+            printer.print(page.text.facts.print).text(&page.source.file);
         }
         printer.option(self.parents[at].map(|parent| self.entry(parent).path.as_str()));
         if uses.field("prev") || uses.field("next") {
@@ -161,7 +161,7 @@ impl View {
         for page in self.newest(at, limit) {
             self.add_summary(page, Fields::ALL, &mut printer);
             if let Some(page) = self.nodes[page].own() {
-                printer.print(page.body.print);
+                printer.print(page.text.facts.print);
             }
         }
         printer.finish()

@@ -10,6 +10,7 @@ mod errors;
 mod feeds;
 mod metadata;
 mod overrides;
+mod rebuilds;
 mod search;
 mod sites;
 mod small;

@@ -1,5 +1,6 @@
 //! The command line: what an editor and a fee manager type, and what they read.
 
+mod build;
 mod check;
 mod partners;
 mod preview;
@@ -81,9 +82,12 @@ enum Action {
         /// Where to.
         #[arg(long, default_value = "public")]
         out: PathBuf,
-        /// Use nothing from an earlier build. (Nothing is cached yet, so this changes nothing.)
+        /// Make everything anew, and leave nothing for the next build.
         #[arg(long)]
         no_cache: bool,
+        /// Afterwards make a sample of the files afresh, and compare them with what was built.
+        #[arg(long)]
+        verify: bool,
     },
     /// Show the site in the browser as you write it, as visitors and each partner's visitors see it, until Ctrl-C.
     Preview(preview::Arguments),
@@ -174,7 +178,11 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.action {
-        Action::Build { site: arguments, out, no_cache: _ } => return site::build(&cli.config, arguments, out),
+        Action::Build { site: arguments, out, no_cache, verify } => {
+            let caching = if *no_cache { build::Caching::Off } else { build::Caching::On };
+            build::build(&cli.config, arguments, out, caching)?;
+            return if *verify { build::verify(&cli.config, arguments, out) } else { Ok(()) };
+        }
         Action::Check { site: arguments } => return check::check(&cli.config, arguments),
         _ => {}
     }

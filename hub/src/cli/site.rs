@@ -8,17 +8,17 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use serde::Serialize;
-use tieup_generator::{Loading, Site, Step, Watch};
-use tieup_protocol::diagnostic::{Diagnostic, Report};
+use tieup_generator::{Loading, Site, Watch};
+use tieup_protocol::diagnostic::Report;
 use tieup_protocol::ids::SiteId;
 use tieup_store::cache::Cache;
-use tieup_store::{durable, tree};
+use tieup_store::durable;
 use tieup_web::listener::told_to_end;
 use tieup_web::{say, terminal};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::progress::{Running, Summary};
+use super::progress::Running;
 use super::{Format, SiteArguments};
 use crate::config::Config;
 use crate::keys::{KeyError, KeyFolder};
@@ -29,10 +29,7 @@ use crate::starter;
 use crate::waking;
 
 /// Where a new hub keeps its state.
-const STATE: &str = ".tieup";
-
-/// The folders of a site that people write, beside the themes.
-const SOURCES: [&str; 6] = ["content", "data", "static", "templates", "themes", "partners"];
+pub(super) const STATE: &str = ".tieup";
 
 /// How long a partner that could not be reached is left alone.
 const RETRY: Duration = Duration::from_secs(30);
@@ -74,71 +71,14 @@ pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) fn build(config: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
-    let running = Running::begin();
-    let state = state(config, &arguments.site)?;
-    refuse_sources(&state, arguments, out)?;
-    let site = report(load(arguments, &running, &state), arguments.format)?;
-    let writer = tree::Writer::begin(out)?;
-    let built = site.build_main_into(&|path, file| writer.write(path.to_file(), &file.bytes));
-    let index = report(built, arguments.format)?;
-    running.progress().begin(Step::Writing, 0);
-    let (files, bytes) = writer.finish()?;
-    let summary = running.end(index.len());
-    match arguments.format {
-        Format::Json => say_json(&Built { diagnostics: [], summary, files, bytes, next_change: site.next_change() }),
-        Format::Text => {
-            let (pages, work) = (summary.pages, summary.work());
-            say!("Built {pages} pages, {files} files, {bytes} bytes into {}: {work}", out.display());
-            if let Some(change) = site.next_change() {
-                say!("The next page goes live or expires at {change}; build again then.");
-            }
-        }
-    }
-    // The process ends here, and giving back the memory of many pages piece by piece takes its time.
-    std::mem::forget(site);
-    Ok(())
-}
-
-/// What a program reads of a build without mistakes.
-#[derive(Serialize)]
-struct Built {
-    diagnostics: [Diagnostic; 0],
-    summary: Summary,
-    files: usize,
-    bytes: u64,
-    next_change: Option<Timestamp>,
-}
-
 /// Says a document on standard output.
 pub(super) fn say_json(document: &impl Serialize) {
     let text = serde_json::to_string_pretty(document).expect("texts and numbers are written as JSON without fail");
     say!("{text}");
 }
 
-/// Refuses to build over what the site is made from, or into the hub's state.
-fn refuse_sources(state: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
-    let site = &arguments.site;
-    let mut sources: Vec<PathBuf> = SOURCES.iter().map(|folder| site.join(folder)).collect();
-    sources.extend([themes(arguments), state.to_owned()]);
-    let resolved = resolve(out)?;
-    for source in sources {
-        if resolved.starts_with(resolve(&source)?) {
-            bail!(
-                "{} is in {}, which is not for what is built: name another folder with --out",
-                out.display(),
-                source.display()
-            );
-        }
-    }
-    if resolved == resolve(site)? {
-        bail!("{} is the site itself: name a folder of its own with --out, such as --out public", out.display());
-    }
-    Ok(())
-}
-
 /// The path without links and dots, also where its end is not there yet.
-fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
     let path = std::path::absolute(path).with_context(|| format!("{} is not a path", path.display()))?;
     let mut resolved = PathBuf::new();
     for part in path.components() {
@@ -173,7 +113,7 @@ pub(super) fn load(arguments: &SiteArguments, running: &Running, state: &Path) -
 }
 
 /// How a site is read whose state is kept in `state`.
-fn loading(running: &Running, state: &Path) -> Loading {
+pub(super) fn loading(running: &Running, state: &Path) -> Loading {
     Loading { progress: running.progress(), pictures: Some(pictures(state)), ..Loading::default() }
 }
 
@@ -187,7 +127,7 @@ pub(super) fn state(named: &Path, site: &Path) -> anyhow::Result<PathBuf> {
     Ok(configuration(named, site)?.map_or_else(|| site.join(STATE), |config| config.state))
 }
 
-fn themes(arguments: &SiteArguments) -> PathBuf {
+pub(super) fn themes(arguments: &SiteArguments) -> PathBuf {
     arguments.themes.clone().unwrap_or_else(|| find_themes(&arguments.site))
 }
 
