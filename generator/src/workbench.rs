@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::{Timestamp, Zoned};
-use tieup_protocol::contract::{Owner, Partnership};
-use tieup_protocol::diagnostic::Report;
+use tieup_protocol::contract::{Contract, Owner, Partnership};
+use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
@@ -20,6 +20,7 @@ use crate::schedule::Stage;
 use crate::shown::Shown;
 use crate::site::{Loading, Site};
 use crate::slots::fill_and_find;
+use crate::source::shown;
 
 /// The folders of a site, beside the themes, and the file that are its sources.
 const SOURCES: [&str; 6] = ["content", "data", "static", "templates", "partners", "site.yaml"];
@@ -271,7 +272,10 @@ impl Loaded {
         for contract in site.partners() {
             let id = &contract.id.partner;
             let folder = dir.join("partners").join(id.as_str()).join("slots");
-            fills.insert(id.clone(), site.read_fills(&folder, contract, &mut problems));
+            let samples = site.read_fills(&folder, contract, &mut problems);
+            let foreign = samples.keys().filter(|slot| !contract.slots.contains(slot));
+            problems.extend(foreign.map(|slot| not_given(&folder, contract, slot)));
+            fills.insert(id.clone(), samples);
         }
         Report::check(problems)?;
         Ok(Self { site, fills })
@@ -334,6 +338,16 @@ impl Rack {
         let mut earlier = if made.mistakes.is_some() { self.earlier } else { BTreeMap::new() };
         earlier.extend(made.files.clone());
         (made.files, earlier)
+    }
+}
+
+/// A sample in a slot of the theme that the contract does not give.
+fn not_given(folder: &Path, contract: &Contract, slot: &str) -> Diagnostic {
+    let message = format!("the contract {} does not give the partner the slot `{slot}`", contract.id);
+    let problem = Diagnostic::new("slot-not-given", shown(&folder.join(slot)), message);
+    match contract.slots.as_slice() {
+        [] => problem.help("it gives none: remove the sample"),
+        given => problem.help(format!("remove the sample; these are given: {}", given.join(", "))),
     }
 }
 

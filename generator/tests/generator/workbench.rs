@@ -124,6 +124,8 @@ fn a_partner_sees_its_slots_filled_and_a_sample_on_its_own_paths() {
     assert_eq!(bench.mark(&shop(), &"/local/map/".parse().unwrap()), Some(Mark::Sample));
     assert_eq!(get(&bench, &shop(), "/nowhere/"), None);
     assert_eq!(get(&bench, &Audience::Main, "/local/map/"), None);
+    small.write("site/partners/shop/slots/banner.md", "Not ours");
+    assert_eq!(codes(open(&small).report().as_ref()), ["slot-not-given"]);
 }
 
 #[test]
