@@ -8,6 +8,7 @@
 mod anchors;
 mod asking;
 mod assets;
+mod besides;
 mod build;
 mod components;
 mod config;

@@ -14,6 +14,9 @@ use crate::plan::Plan;
 use crate::text::{Anchor, Facts};
 use crate::view::View;
 
+/// The most files that a link is compared with.
+const MOST_FILES: usize = 10_000;
+
 /// What is known of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -115,10 +118,11 @@ impl Checker<'_> {
 
     fn check_link(&self, link: &Link, source: &Source, asked: &mut Asked) -> Option<Diagnostic> {
         let problem = match &link.target {
-            Target::NoFile(file) => {
-                let message = format!("the link leads to `{file}`, and there is no such page in the content");
-                Diagnostic::new("broken-link", source.file.as_str(), message)
-                    .help("a link to a `.md` file is relative to the file it stands in; a draft is no page")
+            Target::NoFile(file) => self.no_file(file, source),
+            Target::Wordless => {
+                let message = "the picture has no words for those who cannot see it";
+                Diagnostic::new("missing-alt", source.file.as_str(), message)
+                    .help("write in the brackets what it shows; one that only decorates is `![](... \"decorative\")`")
             }
             Target::Invalid(written) => {
                 let message = format!("`{written}` is not a path of this site");
@@ -134,6 +138,17 @@ impl Checker<'_> {
             }
         };
         Some(underlined(problem, link.span, source))
+    }
+
+    fn no_file(&self, file: &str, source: &Source) -> Diagnostic {
+        let message = format!("the link leads to `{file}`, and there is no such page in the content");
+        let problem = Diagnostic::new("broken-link", source.file.as_str(), message);
+        let files = self.view.own().map(|(_, page)| page.order.0.as_str());
+        let about_as_long = files.filter(|known| known.len().abs_diff(file.len()) <= file.len().div_ceil(3));
+        match nearest(file, about_as_long.take(MOST_FILES)) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help("a link to a `.md` file is relative to the file it stands in; a draft is no page"),
+        }
     }
 
     fn missing(&self, path: &SitePath, link: &Link, source: &Source) -> Option<Diagnostic> {

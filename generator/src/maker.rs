@@ -15,7 +15,7 @@ use crate::asking::{self, Question};
 use crate::components;
 use crate::feed::{self, Filled};
 use crate::output::{OutputFile, media_type};
-use crate::page::{Page, PageKind};
+use crate::page::PageKind;
 use crate::parallel;
 use crate::plan::{Item, What};
 use crate::print::{Print, Printer};
@@ -79,16 +79,24 @@ impl Maker<'_> {
             page.clear();
             self.progress.advance(1);
             if let Err(problem) = self.make(path, item, page, onto) {
-                let at = if let What::Page { at, .. } = item.what { Some(at) } else { None };
                 let failed = &mut *failed.lock().unwrap_or_else(PoisonError::into_inner);
-                note_failure(failed, problem, at.and_then(|at| self.view.node(at).own().map(|page| &**page)));
+                note_failure(failed, problem, self.shown_by(item));
             }
         });
         let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         problems.extend(failed.into_iter().map(|(problem, first)| match first {
-            Some((_, path, file)) => problem.related(file, None, format!("while making {path}")),
+            Some((file, path, template)) => {
+                self.templates.trace(template, problem).related(file, None, format!("while making {path}"))
+            }
             None => problem,
         }));
+    }
+
+    /// The page that `item` is, by which a mistake of its templates shows.
+    fn shown_by<'b>(&self, item: &'b Item) -> Option<First<'b>> {
+        let What::Page { at, template, .. } = &item.what else { return None };
+        let page = self.view.node(*at).own()?;
+        Some((page.source.file.clone(), page.entry.path.clone(), template))
     }
 
     fn make(&self, path: &SitePath, item: &Item, page: &mut Vec<u8>, onto: &dyn Shelf) -> Result<(), Diagnostic> {
@@ -273,16 +281,16 @@ impl Maker<'_> {
     }
 }
 
-/// The first page, in the order of the files, that shows a mistake: its order, its path and its file.
-type First = (String, SitePath, String);
+/// The first page, in the order of the files, that shows a mistake: its file, its path and its template.
+type First<'a> = (String, SitePath, &'a str);
 
 /// One template's mistake is told once, with the first page that shows it, however many pages it spoils.
-fn note_failure(failed: &mut BTreeMap<Diagnostic, Option<First>>, problem: Diagnostic, page: Option<&Page>) {
-    let related = problem.related.is_empty();
-    let first = page.filter(|_| related).map(|page| {
-        let file = page.source.file.clone();
-        (file.clone(), page.entry.path.clone(), file)
-    });
+fn note_failure<'a>(
+    failed: &mut BTreeMap<Diagnostic, Option<First<'a>>>,
+    problem: Diagnostic,
+    page: Option<First<'a>>,
+) {
+    let first = page.filter(|_| problem.related.is_empty());
     let told = failed.entry(problem).or_default();
     if first.is_some() && (told.is_none() || first < *told) {
         *told = first;

@@ -64,6 +64,14 @@ impl Source {
     pub(crate) fn text(&self) -> String {
         read_text(Path::new(&self.file)).unwrap_or_default()
     }
+
+    /// The line, from 1, of the first place after `key` where `word` stands; none where there is no such place.
+    pub(crate) fn line_of(&self, key: &str, word: &str) -> Option<usize> {
+        let text = self.text();
+        let after = text.find(key)? + key.len();
+        let at = after + text[after..].find(word)?;
+        Some(text[..at].matches('\n').count() + 1)
+    }
 }
 
 /// A folder of content in one language.

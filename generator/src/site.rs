@@ -15,6 +15,7 @@ use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
 use crate::assets::{self, pictures::Pictures};
+use crate::besides;
 use crate::build::{Before, Build, Handing, Prepared, Taking};
 use crate::components;
 use crate::config::SiteConfig;
@@ -93,8 +94,9 @@ impl Site {
     /// Reads a main site from the folder `dir` and its themes from the folder `themes`.
     ///
     /// # Errors
-    /// Everything that cannot be read or does not fit together. What only shows when pages are made, such as a link
-    /// that leads nowhere, comes from [`Site::build_main`] and [`Site::build_release`].
+    /// Everything that cannot be read or does not fit together, and what is wrong besides with the pages that are made
+    /// of the rest. Where all could be read, what only shows when pages are made, such as a link that leads nowhere,
+    /// comes from [`Site::build_main`] and [`Site::build_release`].
     pub fn load(dir: &Path, themes: &Path) -> Result<Self, Report> {
         Self::load_as(dir, themes, &Loading::default())
     }
@@ -114,6 +116,30 @@ impl Site {
         loading: &Loading,
         earlier: Option<&Earlier>,
     ) -> Result<Self, Report> {
+        let (site, read) = Self::read(dir, themes, loading, earlier)?;
+        if read.is_empty() {
+            return Ok(site);
+        }
+        Err(report(besides::join(&read, site.at(Timestamp::MAX).mistakes())))
+    }
+
+    /// The same, without a look at the rest where something cannot be read: for somebody who waits for it.
+    ///
+    /// # Errors
+    /// Everything that cannot be read or does not fit together.
+    pub(crate) fn load_alone(dir: &Path, themes: &Path, loading: &Loading) -> Result<Self, Report> {
+        let (site, problems) = Self::read(dir, themes, loading, None)?;
+        Report::check(problems)?;
+        Ok(site)
+    }
+
+    /// Reads what can be read, and tells everything that cannot.
+    fn read(
+        dir: &Path,
+        themes: &Path,
+        loading: &Loading,
+        earlier: Option<&Earlier>,
+    ) -> Result<(Self, Vec<Diagnostic>), Diagnostic> {
         let (shown, progress) = (loading.shown, loading.progress.clone());
         let (mut config, theme) = SiteConfig::load_main(dir)?;
         config.markdown.hooks = components::hooks(themes, &dir.join("templates"));
@@ -160,8 +186,16 @@ impl Site {
         let overrides = Overrides::load(&dir.join("templates"), &mut problems);
         site.read_themes(themes, &overrides, &mut problems);
         site.check_slots(&mut problems);
-        Report::check(problems)?;
-        Ok(site)
+        Ok((site, problems))
+    }
+
+    /// What is wrong with the main site's own tree; nothing where its theme could not be read.
+    fn mistakes(&self) -> Vec<Diagnostic> {
+        if !self.themes.contains_key(&self.theme) {
+            return Vec::new();
+        }
+        let built = self.build_main_into(&|_, _| {});
+        built.map_or_else(|report| report.diagnostics().to_vec(), |_| Vec::new())
     }
 
     /// The same site as it stands at `now`: what is not yet published then, or has expired, is left out.

@@ -10,7 +10,7 @@ use tieup_protocol::path::SitePath;
 
 use crate::lookalike;
 use crate::output::{OutputFile, media_type};
-use crate::page::Page;
+use crate::page::{Page, Source};
 use crate::source::{Found, files_below, read_bytes, shown};
 
 /// Reads every file below `folder` by the path it is served at. `index.html` stands at its folder's path.
@@ -73,8 +73,10 @@ pub(crate) fn check_paths(
 
 fn duplicate(page: &Page, first: &str) -> Diagnostic {
     let message = format!("`{}` is claimed by two files", page.entry.path);
+    let other = Source { file: first.to_owned() };
+    let line = other.line_of("\npath:", "").or_else(|| other.line_of("\nslug:", ""));
     let problem = Diagnostic::new("duplicate-path", page.source.file.as_str(), message)
-        .related(first, None, "claimed here first")
+        .related(first, line, "claimed here first")
         .help("give one of them another `slug` or `path`");
     let text = &page.source.text();
     match ["\npath:", "\nslug:"].into_iter().find_map(|key| text.find(key)) {

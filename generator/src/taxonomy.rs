@@ -115,7 +115,7 @@ fn two_names(page: &Page, term: &str, name: &str, other: &str) -> Diagnostic {
     let text = &page.source.text();
     let key = text.find("taxonomies:").unwrap_or(0);
     let problem = Diagnostic::new("duplicate-term", page.source.file.as_str(), message)
-        .related(other, None, format!("says `{name}`"))
+        .related(other, Source { file: other.to_owned() }.line_of("taxonomies:", name), format!("says `{name}`"))
         .help("write the term the same way everywhere");
     match text[key..].find(term) {
         Some(at) => problem.at_offset(text, key + at, term.chars().count()),

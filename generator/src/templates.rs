@@ -135,6 +135,11 @@ impl Templates {
         &self.sources
     }
 
+    /// `problem`, which a page made by `template` shows, with the templates that lead to it from there.
+    pub(crate) fn trace(&self, template: &str, problem: Diagnostic) -> Diagnostic {
+        self.sources.trace(template, problem)
+    }
+
     /// Whether the chain has this template.
     pub(crate) fn has(&self, template: &str) -> bool {
         self.tera.contains_template(template)

@@ -266,7 +266,7 @@ impl Workbench {
 
 impl Loaded {
     fn read(dir: &Path, themes: &Path, loading: &Loading, now: Timestamp) -> Result<Self, Report> {
-        let site = Site::load_as(dir, themes, loading)?.at(now);
+        let site = Site::load_alone(dir, themes, loading)?.at(now);
         let mut problems = Vec::new();
         let mut fills = BTreeMap::new();
         for contract in site.partners() {

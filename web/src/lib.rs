@@ -7,6 +7,7 @@ pub mod authority;
 pub mod client;
 pub mod complaint;
 pub mod listener;
+mod paint;
 pub mod problem;
 pub mod site;
 pub mod starter;

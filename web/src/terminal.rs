@@ -13,7 +13,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::complaint;
+use crate::{complaint, paint};
 
 /// With what every crate of this product begins, in the log.
 const OURS: &str = "tieup";
@@ -79,7 +79,9 @@ pub fn conclude<E: AsRef<dyn StdError + 'static>>(result: Result<(), E>) -> Exit
 
 /// Tells an error with its causes on standard error. Where that is closed too, there is nobody to tell.
 pub fn complain(error: &(dyn StdError + 'static)) {
-    note(&complaint::render(error));
+    let painted = paint::paint(&complaint::render(error));
+    // The stream takes the colours out again where nobody would see them: no terminal, or `NO_COLOR`.
+    let _ = anstream::stderr().lock().write_all(painted.as_bytes());
 }
 
 /// Says `text` on standard error, which is for people even where standard output goes to a program.

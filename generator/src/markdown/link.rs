@@ -42,6 +42,8 @@ pub(crate) enum Target {
     NoFile(Box<str>),
     /// To nowhere: what is written is not a path.
     Invalid(Box<str>),
+    /// Wherever it leads, it is a picture without words for those who cannot see it.
+    Wordless,
 }
 
 /// A stretch of a file, in bytes. No text is longer than 4 GiB.

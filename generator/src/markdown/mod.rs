@@ -3,6 +3,7 @@
 //! Raw HTML passes through, since whoever edits a site may write what its pages say.
 
 mod alert;
+mod alt;
 mod call;
 mod calling;
 mod calls;

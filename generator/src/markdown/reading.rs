@@ -5,6 +5,7 @@ use std::ops::Range;
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Tag, TagEnd};
 use serde_json::Value;
 
+use super::alt::Alt;
 use super::call::Call;
 use super::calling::comment_after;
 use super::calls::Calls;
@@ -38,6 +39,7 @@ pub(super) struct Reading<'a> {
     pub(super) containers: Vec<usize>,
     started: usize,
     anchors: Anchors,
+    alt: Alt,
     footnotes: Footnotes<'a>,
     /// The picture whose words are being read.
     pub(super) image: Option<Image<'a>>,
@@ -78,6 +80,7 @@ impl<'a> Reading<'a> {
             containers: Vec::new(),
             started: 0,
             anchors: Anchors::default(),
+            alt: Alt::default(),
             footnotes: Footnotes::default(),
             image: None,
             code: None,
@@ -132,7 +135,11 @@ impl<'a> Reading<'a> {
         body
     }
 
-    pub(super) fn hear_plain(&mut self, event: Event<'a>, range: Range<usize>) {
+    pub(super) fn hear_plain(&mut self, mut event: Event<'a>, range: Range<usize>) {
+        if let Some(wordless) = self.alt.hear(&mut event, &range) {
+            let (kind, target) = (LinkKind::Picture, Target::Wordless);
+            self.body.links.push(Link { kind, target, span: Span::new(wordless) });
+        }
         self.anchors.visit(&event, self.pieces.len());
         if let Event::Text(words) | Event::Code(words) = &event {
             self.body.length.add(words);

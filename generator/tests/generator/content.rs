@@ -83,7 +83,7 @@ fn wrong_terms_are_told() {
     refused(&small, &["error[unknown-taxonomy]: `tgs`", "site/content/a.md:4:3", "did you mean `tags`?"]);
     page(&small, "a.md", "title: A\ntaxonomies: {tags: [Rust]}");
     page(&small, "b.md", "title: B\ntaxonomies: {tags: [rust]}");
-    refused(&small, &["error[duplicate-term]", "b.md:3:21", "note: site/content/a.md: says `Rust`"]);
+    refused(&small, &["error[duplicate-term]", "b.md:3:21", "note: site/content/a.md:3: says `Rust`"]);
     page(&small, "b.md", "title: B\ntaxonomies: {tags: ['!']}");
     refused(&small, &["the term `!` has no letter or digit", "b.md:3:1"]);
     page(&small, "b.md", "title: B\npath: /tags/rust/");

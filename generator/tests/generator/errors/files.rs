@@ -58,6 +58,7 @@ fn names() {
             ],
         ),
         ("two static files that differ by case", &[("site/static/Logo.svg", "x"), ("site/static/logo.svg", "y")]),
+        ("a picture that is none", &[("site/static/photo.png", "x")]),
         ("a colon in a name", &[("site/static/a:b.txt", "x")]),
     ]);
 }

@@ -20,7 +20,11 @@ fn links() {
         ("a broken anchor", page("See [costs](delivery.md#what-it-cost).")),
         ("a broken anchor on the page itself", page("See [below](#delivery).\n\n## Delivery times")),
         ("a missing picture near another", page("![A pan](/pam.svg)")),
-        ("a missing picture", page("![A kettle](/kettle.png)")),
+        ("a missing picture", page("![A kettle](/kettle.svg)")),
+        (
+            "pictures without words",
+            page("A pan: ![](/pan.svg) and ![](https://b.example/x.svg)\n\n![](/pan.svg \"decorative\")"),
+        ),
         ("two mistakes in one line", page("See [a](/b/) and [c](/d/).")),
         ("a mistake after other scripts", page("会社の[案内](/会社/)")),
     ];

@@ -16,6 +16,7 @@ macro_rules! assert_told {
     }};
 }
 
+mod codes;
 mod contract;
 mod files;
 mod front_matter;

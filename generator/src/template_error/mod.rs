@@ -1,9 +1,15 @@
 //! What Tera complains about, as diagnostics that name the theme's file.
 
+mod chain;
+mod names;
+mod wording;
+
 use std::collections::BTreeMap;
 
 use tera::{Error, ErrorKind, ReportError, Tera};
 use tieup_protocol::diagnostic::{Diagnostic, Span, nearest};
+
+use self::wording::{Defined, Told};
 
 /// The texts of templates by the name that Tera knows them by.
 #[derive(Debug, Default)]
@@ -40,20 +46,41 @@ impl Sources {
     }
 
     fn find(&self, name: &str) -> Option<&Template> {
-        self.0.get(name).or_else(|| {
-            let named = self.0.iter().filter(|(known, _)| known.split_once('/').is_some_and(|(_, end)| end == name));
-            named.map(|(_, template)| template).min_by_key(|template| template.number)
-        })
+        self.0.get(self.key(name)?)
+    }
+
+    /// The full name of the template that `name` means.
+    fn key(&self, name: &str) -> Option<&str> {
+        let ends = |known: &str| known.split_once('/').is_some_and(|(_, end)| end == name);
+        let whole = self.0.get_key_value(name);
+        let found = whole.or_else(|| {
+            let named = self.0.iter().filter(|(known, _)| ends(known));
+            named.min_by_key(|(_, template)| template.number)
+        });
+        found.map(|(key, _)| key.as_str())
+    }
+
+    fn defined(&self) -> Defined<'_> {
+        let named = |word| chain::defined(self, word).into_keys().collect();
+        Defined { templates: self.names().collect(), components: named("component"), blocks: named("block") }
     }
 
     fn at(&self, code: &'static str, name: &str, line: usize, columns: (usize, usize), message: &str) -> Diagnostic {
-        let (message, help) = split_message(message);
-        let mut problem = Diagnostic::new(code, self.file(name), message);
-        problem.help = help;
         let text = self.find(name).and_then(|template| template.text.lines().nth(line.saturating_sub(1)));
         let text = text.unwrap_or_default().to_owned();
         let length = columns.1.saturating_sub(columns.0).max(1);
+        let word: String = text.chars().skip(columns.0).take(length).collect();
+        let Told { code, message, help } = wording::reword(code, message, &word, &self.defined());
+        let mut problem = Diagnostic::new(code, self.file(name), message);
+        problem.help = help;
         problem.span = Some(Span { line, column: columns.0 + 1, length, text });
+        problem
+    }
+
+    /// `problem`, which a page made by the template `page` shows, with the templates that lead to it from there.
+    pub(crate) fn trace(&self, page: &str, mut problem: Diagnostic) -> Diagnostic {
+        let stumbled = self.0.iter().find(|(_, template)| template.file == problem.file);
+        problem.related.extend(stumbled.map(|(name, _)| chain::between(page, name, self)).unwrap_or_default());
         problem
     }
 
@@ -61,6 +88,22 @@ impl Sources {
         let span = report.span();
         let end = if span.end_line == span.start_line { span.end_col } else { span.start_col };
         self.at(code, report.filename(), span.start_line, (span.start_col, end), report.message())
+    }
+
+    /// A circle of templates, told at the template of it that comes first by name, whichever Tera met first.
+    fn circle(&self, tag: &str, message: &str, chain: &[String]) -> Diagnostic {
+        let last = chain.last().map(String::as_str).unwrap_or_default();
+        let begin = chain.iter().position(|name| name == last).unwrap_or(0);
+        let mut circle: Vec<&str> = chain[begin..].iter().map(String::as_str).collect();
+        circle.dedup();
+        if circle.len() > 1 {
+            circle.pop();
+        }
+        let first = (0..circle.len()).min_by_key(|at| circle[*at]).unwrap_or(0);
+        circle.rotate_left(first);
+        let files: Vec<String> = circle.iter().chain(circle.first()).map(|name| self.file(name)).collect();
+        let problem = self.word("template-cycle", circle.first().unwrap_or(&last), tag, message.to_owned());
+        problem.help(format!("take one of these away: {}", files.join(" -> ")))
     }
 
     /// Points at the place in template `name` where `word` is written.
@@ -84,10 +127,19 @@ pub(crate) fn compiling(error: &Error, sources: &Sources) -> Vec<Diagnostic> {
 
 fn syntax(name: &str, text: &str, sources: &Sources) -> Option<Diagnostic> {
     let error = Tera::new().add_raw_template(name, text).err()?;
-    match error.kind() {
-        ErrorKind::SyntaxError(report) => Some(sources.report("template-syntax", report)),
-        _ => None,
+    let ErrorKind::SyntaxError(report) = error.kind() else { return None };
+    let problem = sources.report("template-syntax", report);
+    if report.message() != "Unexpected end of input" {
+        return Some(problem);
     }
+    Some(match chain::unclosed(text) {
+        Some((at, word)) => {
+            let end = if word == "component" { "endcomponent NAME".to_owned() } else { format!("end{word}") };
+            let message = format!("this `{word}` is not closed");
+            Diagnostic { message, ..problem }.at_offset(text, at, word.len()).help(format!("write `{{% {end} %}}`"))
+        }
+        None => problem,
+    })
 }
 
 /// Tera gives names that nothing defines as printed reports, of which message and place are read back.
@@ -127,37 +179,28 @@ fn other(code: &'static str, error: &Error, name: &str, sources: &Sources) -> Di
                 None => problem,
             }
         }
-        ErrorKind::CircularExtend { tpl, .. } => {
-            sources.word(code, tpl, "extends", format!("the template extends itself by way of others: `{tpl}`"))
+        ErrorKind::CircularExtend { inheritance_chain, .. } => {
+            sources.circle("extends", "templates extend each other in a circle", inheritance_chain)
         }
-        ErrorKind::CircularInclude { tpl, .. } => {
-            sources.word(code, tpl, "include", format!("the template includes itself by way of others: `{tpl}`"))
+        ErrorKind::CircularInclude { include_chain, .. } => {
+            sources.circle("include", "templates include each other in a circle", include_chain)
         }
         ErrorKind::TemplateNotFound(missing) => {
             sources.word("missing-template", name, missing, format!("there is no template `{missing}`"))
         }
         _ => {
             let text = error.to_string();
-            let file = text.split('`').find(|part| sources.0.contains_key(*part)).unwrap_or(name);
-            Diagnostic::new(code, sources.file(file), text)
+            let mut named = text.split('`').filter(|part| sources.0.contains_key(*part));
+            match (named.next(), named.next(), text.split('`').nth(1)) {
+                (Some(first), Some(second), Some(component)) if text.starts_with("Component") => {
+                    let message = format!("the component `{component}` is written in two templates");
+                    let problem = sources.word("duplicate-component", second, component, message);
+                    problem.related(sources.file(first), None, "also here").help("take one away, or rename it")
+                }
+                (first, ..) => Diagnostic::new(code, sources.file(first.unwrap_or(name)), text),
+            }
         }
     }
-}
-
-/// Tera writes "What is wrong. What there is instead"; the second part is advice.
-fn split_message(message: &str) -> (String, Option<String>) {
-    for advice in [". Available fields: ", ". Available variables: "] {
-        if let Some((wrong, names)) = message.split_once(advice) {
-            let what = advice.trim_start_matches(". Available ").trim_end_matches(": ");
-            let meant = wrong.split('`').nth(1).and_then(|word| nearest(word, names.split(", ")));
-            let help = match meant {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("these {what} exist: {names}"),
-            };
-            return (wrong.to_owned(), Some(help));
-        }
-    }
-    (message.trim_end_matches('.').to_owned(), None)
 }
 
 #[cfg(test)]
@@ -183,25 +226,5 @@ mod tests {
             shown[0]
         );
         assert!(shown[1].contains("--> themes/a/y.html:1:"), "{}", shown[1]);
-    }
-
-    #[test]
-    fn names_that_nothing_defines_are_underlined() {
-        let shown = problems(&[("a/x.html", "<p>\n{{ 1 | yn }} {{ gt_page() }}\n")]);
-        assert_eq!(
-            shown[0],
-            "error[template-syntax]: Unknown filter `yn`\n --> themes/a/x.html:2:8\n2 | {{ 1 | yn }} {{ gt_page() }}\n  |        ^^\n"
-        );
-        assert!(shown[1].contains("Unknown function `gt_page`"), "{}", shown[1]);
-    }
-
-    #[test]
-    fn a_missing_parent_is_named() {
-        let shown = problems(&[("a/x.html", "{% extends \"bse.html\" %}")]);
-        assert!(
-            shown[0].contains("error[missing-template]") && shown[0].contains("themes/a/x.html:1:13"),
-            "{}",
-            shown[0]
-        );
     }
 }
