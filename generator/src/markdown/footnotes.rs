@@ -55,7 +55,7 @@ impl<'a> Footnotes<'a> {
             return;
         }
         let html = |html: String| Piece::Event(Event::Html(html.into()));
-        pieces.push(html("<section class=\"footnotes\" role=\"doc-endnotes\">\n<ol>\n".to_owned()));
+        pieces.push(html("<div class=\"footnotes\" role=\"doc-endnotes\">\n<ol>\n".to_owned()));
         for (at, (name, times)) in self.numbers.iter().enumerate() {
             pieces.push(html(format!("<li id=\"fn-{}\">\n", at + 1)));
             pieces.extend(self.notes.remove(name).unwrap_or_default());
@@ -69,7 +69,7 @@ impl<'a> Footnotes<'a> {
             pieces.extend(end.flatten());
             pieces.push(html("</li>\n".to_owned()));
         }
-        pieces.push(html("</ol>\n</section>\n".to_owned()));
+        pieces.push(html("</ol>\n</div>\n".to_owned()));
     }
 }
 
@@ -108,10 +108,10 @@ mod tests {
             body(text).html,
             format!(
                 "<p>One{} two{} three{}.</p>\n<p>End.</p>\n\
-                 <section class=\"footnotes\" role=\"doc-endnotes\">\n<ol>\n\
+                 <div class=\"footnotes\" role=\"doc-endnotes\">\n<ol>\n\
                  <li id=\"fn-1\">\n<p>First.</p>\n<p>More <em>words</em>. <a href=\"#fnref-1\" {back} \
                  <a href=\"#fnref-1-2\" {back}</p>\n</li>\n\
-                 <li id=\"fn-2\">\n<p>Second. <a href=\"#fnref-2\" {back}</p>\n</li>\n</ol>\n</section>\n",
+                 <li id=\"fn-2\">\n<p>Second. <a href=\"#fnref-2\" {back}</p>\n</li>\n</ol>\n</div>\n",
                 reference(1, "fnref-1"),
                 reference(2, "fnref-2"),
                 reference(1, "fnref-1-2"),

@@ -17,6 +17,7 @@ mod link;
 mod math;
 mod reading;
 mod settings;
+mod task;
 mod words;
 mod writer;
 

@@ -17,7 +17,7 @@ use super::image::{Image, href};
 use super::link::{destination_span, resolve};
 use super::words::Words;
 use super::writer::{self, Piece};
-use super::{Base, Body, Highlight, Link, LinkKind, Span, Target, alert, math};
+use super::{Base, Body, Highlight, Link, LinkKind, Span, Target, alert, math, task};
 use crate::anchors::Anchors;
 use crate::highlight::highlight;
 use crate::picture::Picture;
@@ -178,6 +178,7 @@ impl<'a> Reading<'a> {
             Event::End(TagEnd::FootnoteDefinition) => self.footnotes.end(&mut self.pieces),
             Event::Start(Tag::BlockQuote(Some(kind))) => self.push(alert::begin(kind, self.base.lang)),
             Event::End(TagEnd::BlockQuote(Some(_))) => self.push(alert::end()),
+            Event::TaskListMarker(is_done) => self.push(task::marker(is_done, self.base.lang)),
             Event::InlineMath(tex) => self.push(math::inline(&tex)),
             Event::DisplayMath(tex) => self.push(math::display(&tex)),
             Event::End(TagEnd::Paragraph) => {

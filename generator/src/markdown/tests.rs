@@ -22,7 +22,7 @@ pub(super) fn body_with(text: &str, settings: &Settings) -> Body {
 #[test]
 fn what_goes_beyond_plain_markdown_is_understood() {
     let table = [
-        ("- [x] a\n- [ ] b\n", "type=\"checkbox\" checked=\"\""),
+        ("- [x] a\n- [ ] b\n", "<li><input type=\"checkbox\" disabled checked aria-label=\"Done\">\na</li>"),
         ("a ~~b~~", "<del>b</del>"),
         ("|a|b|\n|-|-:|\n|1|2|\n", "<td style=\"text-align: right\">2</td>"),
         (

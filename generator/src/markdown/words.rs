@@ -6,6 +6,8 @@ use pulldown_cmark::BlockQuoteKind;
 pub(super) struct Words {
     /// Note, tip, important, warning, caution.
     alerts: [&'static str; 5],
+    /// A task that is still to do, and one that is done.
+    tasks: [&'static str; 2],
     /// What the link from a footnote to its place in the text is called.
     pub(super) back: &'static str,
 }
@@ -13,18 +15,26 @@ pub(super) struct Words {
 impl Words {
     /// The words of the language `lang`, a BCP 47 tag.
     pub(super) fn of(lang: &str) -> Self {
-        let (alerts, back) = match lang.split('-').next().unwrap_or_default() {
-            "de" => (["Hinweis", "Tipp", "Wichtig", "Warnung", "Vorsicht"], "Zurück zum Text"),
-            "es" => (["Nota", "Consejo", "Importante", "Advertencia", "Precaución"], "Volver al texto"),
-            "fr" => (["Remarque", "Conseil", "Important", "Avertissement", "Attention"], "Retour au texte"),
-            "it" => (["Nota", "Consiglio", "Importante", "Avviso", "Attenzione"], "Torna al testo"),
-            "ja" => (["補足", "ヒント", "重要", "警告", "注意"], "本文に戻る"),
-            "ko" => (["참고", "팁", "중요", "경고", "주의"], "본문으로 돌아가기"),
-            "pt" => (["Nota", "Dica", "Importante", "Aviso", "Cuidado"], "Voltar ao texto"),
-            "zh" => (["注", "提示", "重要", "警告", "小心"], "返回正文"),
-            _ => (["Note", "Tip", "Important", "Warning", "Caution"], "Back to the text"),
+        let (alerts, tasks, back) = match lang.split('-').next().unwrap_or_default() {
+            "de" => (["Hinweis", "Tipp", "Wichtig", "Warnung", "Vorsicht"], ["Offen", "Erledigt"], "Zurück zum Text"),
+            "es" => {
+                let alerts = ["Nota", "Consejo", "Importante", "Advertencia", "Precaución"];
+                (alerts, ["Pendiente", "Hecho"], "Volver al texto")
+            }
+            "fr" => {
+                let alerts = ["Remarque", "Conseil", "Important", "Avertissement", "Attention"];
+                (alerts, ["À faire", "Fait"], "Retour au texte")
+            }
+            "it" => {
+                (["Nota", "Consiglio", "Importante", "Avviso", "Attenzione"], ["Da fare", "Fatto"], "Torna al testo")
+            }
+            "ja" => (["補足", "ヒント", "重要", "警告", "注意"], ["未完了", "完了"], "本文に戻る"),
+            "ko" => (["참고", "팁", "중요", "경고", "주의"], ["미완료", "완료"], "본문으로 돌아가기"),
+            "pt" => (["Nota", "Dica", "Importante", "Aviso", "Cuidado"], ["Por fazer", "Feito"], "Voltar ao texto"),
+            "zh" => (["注", "提示", "重要", "警告", "小心"], ["未完成", "已完成"], "返回正文"),
+            _ => (["Note", "Tip", "Important", "Warning", "Caution"], ["To do", "Done"], "Back to the text"),
         };
-        Self { alerts, back }
+        Self { alerts, tasks, back }
     }
 
     /// The title of an alert.
@@ -36,5 +46,10 @@ impl Words {
             BlockQuoteKind::Warning => 3,
             BlockQuoteKind::Caution => 4,
         }]
+    }
+
+    /// What stands for the box of a task to whoever does not see it.
+    pub(super) fn task(&self, is_done: bool) -> &'static str {
+        self.tasks[usize::from(is_done)]
     }
 }

@@ -10,23 +10,24 @@ export const PLACES = {
     "/kinds/kitchen/", // kind.html
     "/recommendation/", // recommendation.html
     "/news/", // news.html
-    "/news/umbrella-ribs/", // article.html
+    "/news/new-rice-iga/", // article.html, with a footnote
     "/help/", // section.html
-    "/help/delivery/", // page.html, with a table
+    "/help/payment/", // page.html, with a table and an alert
     "/ja/", // index.html in Japanese
   ],
   "harbor-shop": [
     "/", // a tie-up page with the shop's slots
     "/products/clay-rice-pot/", // a tie-up page whose canonical address is main's
     "/local/", // the shop's own section in main's theme
-    "/local/pick-up/", // the shop's own page
+    "/local/opening-hours/", // the shop's own page, with an alert
   ],
   sapporo: [
     "/", // index.html of the region theme
     "/news/", // news.html
     "/news/white-illumination/", // article.html
     "/guide/", // section.html
-    "/guide/from-the-airport/", // guide.html
+    "/guide/from-the-airport/", // guide.html, with stops
+    "/guide/winter/", // guide.html, with a list of tasks, definitions and an alert
     "/products/", // products.html
     "/about/ordering/", // page.html
   ],
