@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tieup_generator::{
     Framework, Originals, OutputFile, Search, build_originals_with, fill_slots, media_type, spanning,
 };
-use tieup_protocol::contract::{Contract, MeterClass, Owner};
+use tieup_protocol::contract::{Contract, Indexing, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
@@ -116,7 +116,8 @@ impl Candidate {
             }
         }
         let pages = joined(&files, &inherited, &originals.output.index);
-        let spanning = spanning(&originals.base_url, pages.iter().copied(), &|path| files.contains_key(path));
+        let listed = listed(&pages, &files, release.contract.index);
+        let spanning = spanning(&originals.base_url, listed, &|path| files.contains_key(path));
         for (path, bytes) in spanning {
             let file = merge.derived(&bytes, media_type(&path))?;
             files.insert(path, file);
@@ -244,6 +245,18 @@ fn joined<'a>(
 ) -> Vec<&'a IndexedPage> {
     let owned = |owner| move |page: &&IndexedPage| files.get(&page.path).is_some_and(|file| file.owner == owner);
     inherited.iter().filter(owned(Owner::Main)).chain(originals.iter().filter(owned(Owner::Partner))).collect()
+}
+
+/// Those of the served pages that search engines find here.
+///
+/// A copy that names main's page as the canonical one is not among them: a sitemap has canonical addresses alone.
+fn listed<'a>(
+    pages: &[&'a IndexedPage],
+    files: &BTreeMap<SitePath, MergedFile>,
+    indexing: Indexing,
+) -> impl Iterator<Item = &'a IndexedPage> {
+    let is_copy = |page: &IndexedPage| files.get(&page.path).is_some_and(|file| file.owner == Owner::Main);
+    pages.iter().copied().filter(move |page| indexing != Indexing::Canonical || !is_copy(page))
 }
 
 fn static_path(path: &str) -> Option<SitePath> {

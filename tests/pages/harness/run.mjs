@@ -40,18 +40,13 @@ try {
     }
     console.log(`  ${name.padEnd(12)} ${told(verdict, faults).padEnd(28)} ${seconds.toFixed(1).padStart(6)} s   ${module.looks}`);
   }
+  faulty.forEach(([name, faults]) => list(name, faults));
+  console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 } finally {
   await world.close();
 }
-for (const [name, faults] of faulty) {
-  console.log(`\n${name}:`);
-  for (const [what, places] of byFault(faults)) {
-    const more = places.length > MOST_PLACES ? [`and ${places.length - MOST_PLACES} more places`] : [];
-    console.log(`  ${what}\n${[...places.slice(0, MOST_PLACES), ...more].map((place) => `    ${place}\n`).join("")}`);
-  }
-}
-console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
-process.exitCode = counts.failed > 0 ? 1 : 0;
+// Said outright, for a program that does not end keeps node waiting.
+process.exit(counts.failed > 0 ? 1 : 0);
 
 /** Brings the sites up, and says what there is to look at. */
 async function meet() {
@@ -81,6 +76,15 @@ function told(verdict, faults) {
     return `skipped: ${faults[0].what}`;
   }
   return verdict === "passed" ? "passed" : `FAILED: ${faults.length} faults`;
+}
+
+/** What is wrong, and where. */
+function list(name, faults) {
+  console.log(`\n${name}:`);
+  for (const [what, places] of byFault(faults)) {
+    const more = places.length > MOST_PLACES ? [`and ${places.length - MOST_PLACES} more places`] : [];
+    console.log(`  ${what}\n${[...places.slice(0, MOST_PLACES), ...more].map((place) => `    ${place}\n`).join("")}`);
+  }
 }
 
 /** The places of each fault: one mistake in a template is one mistake. */

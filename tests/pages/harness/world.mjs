@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { Demo } from "./demo.mjs";
@@ -16,6 +17,9 @@ export const here = fileURLToPath(new URL("..", import.meta.url));
 
 /** The root of the repository. */
 export const root = fileURLToPath(new URL("../../..", import.meta.url));
+
+/** How long the browser may take to close. */
+const MOST_MILLISECONDS = 10_000;
 
 /** Chromium talks to nobody but the pages. As root, which is what a build machine gives, it has no sandbox. */
 export const CHROMIUM_FLAGS = [
@@ -76,7 +80,8 @@ export class World {
   }
 
   async close() {
-    await this.#browser?.close();
+    // A browser that does not answer any more must not hold up the end.
+    await Promise.race([this.#browser?.close(), setTimeout(MOST_MILLISECONDS, undefined, { ref: false })]);
     await this.#demo?.stop();
     if (this.#folder) {
       await rm(this.#folder, { recursive: true, force: true });

@@ -55,7 +55,8 @@ async fn row_003_02_there_may_be_no_originals_and_any_number_of_them() {
     world.assert_shows("north", "/local/", "Our own shelf.").await;
     world.assert_shows("north", "/local/hours/", "From ten to six.").await;
     let sitemap = world.get("north", "/sitemap.xml").await.text;
-    assert_says(&sitemap, &["https://north.example/</loc>", "https://north.example/local/hours/</loc>"]);
+    assert_says(&sitemap, &["https://north.example/local/</loc>", "https://north.example/local/hours/</loc>"]);
+    assert!(!sitemap.contains("https://north.example/</loc>"), "a copy of main's page is listed by main alone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +135,7 @@ async fn row_003_18_19_20_the_operator_is_asked_in_a_sentence_and_answers_yes() 
     world.publish("north").await;
     let Answer::Status { status } = command(&world, "north", Command::Status).await else { panic!("no status") };
     let waiting = &status.releases[0];
-    let sentence = "Release 2 from lampworks: 2 changed, 1 new; NEW external host: elsewhere.example; signature valid";
+    let sentence = "Release 2 from lampworks: 1 changed, 1 new; NEW external host: elsewhere.example; signature valid";
     assert_eq!(waiting.sentence, sentence);
     assert_eq!(waiting.waits_for.as_deref(), Some("the contract has no rule for automatic approval"));
     let Answer::Diff { text } = command(&world, "north", Command::Diff { version: None }).await else {
