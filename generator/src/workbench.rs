@@ -17,6 +17,7 @@ use tieup_store::cache::Cache;
 use crate::output::OutputFile;
 use crate::sample;
 use crate::schedule::Stage;
+use crate::search;
 use crate::shown::Shown;
 use crate::site::{Loading, Site};
 use crate::slots::fill_and_find;
@@ -292,7 +293,11 @@ impl Loaded {
                 Made { files, index, mistakes }
             }
             Audience::Partner(id) => match self.site.build_release(id) {
-                Ok(release) => Made { files: release.output.files, index: release.output.index, mistakes: None },
+                Ok(release) => {
+                    let mut files = search::of_release(&release);
+                    files.extend(release.output.files);
+                    Made { files, index: release.output.index, mistakes: None }
+                }
                 Err(report) => Made { mistakes: Some(report), ..Made::default() },
             },
         }

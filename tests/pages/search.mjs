@@ -25,7 +25,7 @@ const QUESTIONS = [
   { site: "nationwide", ask: "min=10000&sort=-price", over: 10000 },
   { site: "nationwide", ask: "q=zzyzx", count: 0 },
   { site: "nationwide", ask: "q=umbrella+zzyzx", first: ["/products/sixteen-rib-umbrella/"] },
-  { site: "nationwide", at: "/ja/search/", ask: "q=土鍋", first: ["/products/clay-rice-pot/"] },
+  { site: "nationwide", at: "/ja/search/", ask: "q=土鍋", first: ["/ja/recommendation/", "/products/clay-rice-pot/"] },
   { site: "nationwide", at: "/ja/search/", ask: "q=ﾌﾗｲﾊﾟﾝ", first: ["/products/iron-frying-pan/"] },
   { site: "nationwide", at: "/ja/search/", ask: "q=傘", first: ["/products/sixteen-rib-umbrella/"] },
   { site: "harbor-shop", ask: "q=opening hours", first: ["/local/opening-hours/"] },

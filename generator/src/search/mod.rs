@@ -11,16 +11,19 @@ mod tokens;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tieup_protocol::index::IndexedPage;
+use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
 use crate::maker::{Record, Shelf};
 use crate::offer::Currency;
-use crate::output::OutputFile;
+use crate::output::{OutputFile, media_type};
 use crate::page::Page;
 use crate::parallel;
+use crate::site::ReleaseOutput;
 
 use index::Found;
 use product::Product;
@@ -46,6 +49,22 @@ impl Search {
         let found = wanted.into_iter().zip(words).filter_map(|(entry, words)| Some((entry, words?)));
         Ok(files(found.collect(), self.currency.as_ref()))
     }
+}
+
+/// The index that a partner without originals would make of a release; empty where the release has no search.
+pub(crate) fn of_release(release: &ReleaseOutput) -> BTreeMap<SitePath, OutputFile> {
+    let Some(search) = release.framework.search() else { return BTreeMap::new() };
+    let pages: Vec<&IndexedPage> = release.output.index.iter().collect();
+    let read = |page: &IndexedPage| {
+        let file = release.output.files.get(&page.path);
+        Ok::<_, Infallible>(file.map_or_else(Vec::new, |file| file.bytes.to_vec()))
+    };
+    let Ok(files) = search.index(&pages, &read);
+    let file = |(path, bytes): (SitePath, Vec<u8>)| {
+        let (media_type, source) = (media_type(&path), String::new());
+        (path, OutputFile { bytes: bytes.into(), kind: EntryKind::Asset, media_type, slots: Vec::new(), source })
+    };
+    files.into_iter().map(file).collect()
 }
 
 /// Takes the words of pages as they are made.

@@ -161,3 +161,12 @@ fn drafts_and_future_pages_are_shown_on_request() {
     assert!(matches!(mark("/later/"), Some(Mark::LiveFrom(start)) if start.date().to_string() == "2026-12-01"));
     assert_eq!((mark("/"), get(&bench, &Audience::Main, "/gone/")), (None, None));
 }
+
+#[test]
+fn a_partners_view_has_a_search_of_its_own() {
+    let small = Small::new();
+    let site = "title: Main\nbase_url: https://main.example\ntheme: plain\nsearch: true\n";
+    small.contract("inherited").page("about.md", "ours").write("site/site.yaml", site);
+    let bench = open(&small);
+    assert!(get(&bench, &shop(), "/search/en/index.json").unwrap().contains("\"pages\":2"));
+}
