@@ -141,8 +141,9 @@ async function showsDrafts(tab, preview) {
   await tab.getByLabel("Drafts").check();
   await tab.getByText("Not yet.").waitFor();
   await tab.getByText("draft", { exact: true }).waitFor();
-  await tab.getByLabel("Future pages").check();
   await tab.goto(`${preview.origin}/help/later/`);
+  await tab.getByText("404").waitFor();
+  await tab.getByLabel("Future pages").check();
   await tab.getByText("live from 1 December 2999").waitFor();
 }
 
