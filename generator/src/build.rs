@@ -85,7 +85,7 @@ pub(crate) struct Prepared {
     /// The links whose anchors are checked against what is made.
     pub(crate) asked: Asked,
     /// Of what every file depends on.
-    surroundings: Print,
+    pub(crate) surroundings: Print,
 }
 
 impl Build<'_> {
@@ -116,7 +116,7 @@ impl Build<'_> {
         let checker = Checker { plan: &plan, view: &view, config: self.config, elsewhere: self.elsewhere };
         let settled = before.is_some_and(|before| before.still_stands(&plan));
         let asked = checker.check(self.texts, if settled { Texts::New } else { Texts::All }, &mut problems);
-        components::check(&view, templates.as_ref(), &mut problems);
+        components::check(view.own().map(|(_, page)| page), templates.as_ref(), &mut problems);
         (Prepared { view, plan, templates, asked, surroundings: self.surroundings() }, problems)
     }
 

@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tera::{ComponentArg, ComponentArgType, ComponentInfo, Context, ErrorKind};
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
 
 use crate::markdown::{Argument, Asker, Body, Fill, Hole, Hooks, Span};
-use crate::page::Source;
+use crate::page::{Page, Source};
 use crate::source::{files_below, read_bytes};
 use crate::template_error;
 use crate::templates::Templates;
-use crate::view::View;
 
 /// What of Markdown the themes in the folder `themes` and a site's own `templates` may show in their own way.
 ///
@@ -25,9 +25,13 @@ pub(crate) fn hooks(themes: &Path, templates: &Path) -> Hooks {
     Hooks::in_texts(texts.iter().map(Vec::as_slice))
 }
 
-/// Checks what every page calls. Without templates, because they are wrong, only how it is written.
-pub(crate) fn check(view: &View, templates: Option<&Templates>, problems: &mut Vec<Diagnostic>) {
-    for (_, page) in view.own() {
+/// Checks what pages call. Without templates, because they are wrong, only how it is written.
+pub(crate) fn check<'a>(
+    pages: impl IntoIterator<Item = &'a Arc<Page>>,
+    templates: Option<&Templates>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    for page in pages {
         if page.text.is_known() && !page.text.facts.has_holes {
             continue;
         }

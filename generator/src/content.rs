@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::index::{Discovery, IndexedPage};
-use tieup_protocol::path::SitePath;
+use tieup_protocol::path::{SitePath, SourcePath};
 
 use crate::anchors::slug;
 use crate::assets::pictures::Pictures;
@@ -165,6 +165,40 @@ impl Content {
         content
     }
 
+    /// Reads one file again; false where more than the page that it became may come out otherwise, and everything must
+    /// be read.
+    ///
+    /// # Errors
+    /// What is wrong with it. Everything is as it was then.
+    pub(crate) fn reread(&mut self, found: &Found, reading: &Reading<'_>) -> Result<bool, Vec<Diagnostic>> {
+        let file = shown(&found.file);
+        let mut made = self.pages.iter().enumerate().filter(|(_, page)| page.source.file == file).map(|(at, _)| at);
+        let (Some(at), None, Some(around)) = (made.next(), made.next(), &self.around) else { return Ok(false) };
+        let mut draft = Draft::read(found, reading).map_err(|problem| vec![problem])?;
+        draft.date(&reading.config.history);
+        self.inherit(&mut draft);
+        let leaves_out = reading.drafts == Drafts::LeftOut && draft.front.draft == Some(true);
+        if draft.name.leaf.is_none() || leaves_out || draft.front.pages_from.is_some() {
+            return Ok(false);
+        }
+        let mut problems = Vec::new();
+        draft.check_terms(reading.config, &mut problems);
+        let path = self.path(&draft, reading.config).map_err(|problem| vec![problem])?;
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        if path != self.pages[at].entry.path {
+            return Ok(false);
+        }
+        self.pages[at] = Arc::new(draft.page(&path, around));
+        Ok(true)
+    }
+
+    /// Whether the file `path` of this content is a page.
+    pub(crate) fn has_file(&self, path: &SourcePath) -> bool {
+        self.pages.iter().any(|page| page.order.0 == *path)
+    }
+
     /// This content as one that variations lie over.
     fn as_beneath(&self) -> Option<Beneath<'_>> {
         Some(Beneath { folder: self.folder.as_deref()?, pages: &self.pages })
@@ -190,19 +224,24 @@ impl Content {
             return;
         }
         for draft in drafts {
-            let place = &draft.name.place;
-            let mut around = match &draft.name.leaf {
-                Some(_) => Some(place.clone()),
-                None => place.parent().map(|(parent, _)| parent),
-            };
-            while let Some(place) = around {
-                if let Some(given) = self.cascades.get(&place) {
-                    draft.front.inherit(&given.cascade);
-                    let choice = || Choice::new("template", given.cascade.template.as_ref(), &given.source);
-                    draft.template = draft.template.take().or_else(choice);
-                }
-                around = place.parent().map(|(parent, _)| parent);
+            self.inherit(draft);
+        }
+    }
+
+    /// Gives a file what the sections around it say.
+    fn inherit(&self, draft: &mut Draft) {
+        let place = &draft.name.place;
+        let mut around = match &draft.name.leaf {
+            Some(_) => Some(place.clone()),
+            None => place.parent().map(|(parent, _)| parent),
+        };
+        while let Some(place) = around {
+            if let Some(given) = self.cascades.get(&place) {
+                draft.front.inherit(&given.cascade);
+                let choice = || Choice::new("template", given.cascade.template.as_ref(), &given.source);
+                draft.template = draft.template.take().or_else(choice);
             }
+            around = place.parent().map(|(parent, _)| parent);
         }
     }
 

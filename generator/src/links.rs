@@ -1,6 +1,6 @@
 //! Checks where links lead, once every path is known, and their anchors, once every page's HTML is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
@@ -192,9 +192,28 @@ impl Asked {
     }
 
     /// Every page whose ids will be asked for.
-    #[expect(dead_code, reason = "partners that share a build come next")]
     pub(crate) fn paths(&self) -> impl Iterator<Item = &SitePath> {
         self.0.keys()
+    }
+
+    /// Asks too what others ask: of the pages and in the files that `wanted` chooses.
+    pub(crate) fn take(&mut self, other: &Self, wanted: impl Fn(&SitePath, &str) -> bool) {
+        for (path, links) in &other.0 {
+            let links = links.iter().filter(|asks| wanted(path, &asks.source.file)).cloned();
+            let links: Vec<Asks> = links.collect();
+            if !links.is_empty() {
+                self.0.entry(path.clone()).or_default().extend(links);
+            }
+        }
+    }
+
+    /// Asks for what the files `sources` ask now, and no longer for what they asked.
+    pub(crate) fn replace(&mut self, sources: &HashSet<String>, now: Self) {
+        self.0.values_mut().for_each(|links| links.retain(|asks| !sources.contains(&asks.source.file)));
+        for (path, links) in now.0 {
+            self.0.entry(path).or_default().extend(links);
+        }
+        self.0.retain(|_, links| !links.is_empty());
     }
 
     /// Checks the anchors against the ids of the pages. A page without ids here was not made, and is told of elsewhere.

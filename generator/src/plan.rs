@@ -8,6 +8,7 @@ use tieup_protocol::path::SitePath;
 use crate::config::FeedKind;
 use crate::output::media_type;
 use crate::page::Source;
+use crate::view::View;
 
 /// Everything that a build makes, by path.
 #[derive(Debug, Default)]
@@ -25,7 +26,7 @@ pub(crate) struct Item {
 }
 
 /// What is made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum What {
     /// Node `at` by a template; `number` is that of the page of its listing, from 1.
     Page {
@@ -57,6 +58,19 @@ pub(crate) enum What {
     },
     /// A file that is there already.
     Given,
+}
+
+impl Item {
+    /// The same for a view in which other pages may take the places of some.
+    pub(crate) fn upon(&self, view: &View) -> Self {
+        let node = match &self.what {
+            What::Page { at, .. } | What::Feed { at, .. } => Some(*at),
+            What::Redirect { to, .. } => view.at(to),
+            What::NotFound { .. } | What::Given => None,
+        };
+        let source = node.and_then(|at| view.node(at).own()).map(|page| page.source.file.clone());
+        Self { what: self.what.clone(), source: source.unwrap_or_else(|| self.source.clone()) }
+    }
 }
 
 impl Plan {
@@ -98,6 +112,11 @@ impl Plan {
     /// Whether what stands at `path` is HTML.
     pub(crate) fn is_html(&self, path: &SitePath) -> bool {
         self.has(path) && media_type(path).starts_with("text/html")
+    }
+
+    /// What will be made at `path`.
+    pub(crate) fn entry(&self, path: &SitePath) -> Option<(&SitePath, &Item)> {
+        self.items.get_key_value(path)
     }
 
     /// Everything, in no order.

@@ -36,6 +36,15 @@ pub(crate) struct Stat {
 /// The most bytes that a text may have: far more than a person writes, and less than what stops a machine.
 const MAX_TEXT: usize = 32 << 20;
 
+impl Found {
+    /// The file `path` below `folder`; none where there is none.
+    pub(crate) fn at(folder: &Path, path: SourcePath) -> Option<Self> {
+        let file = folder.join(path.as_str());
+        let state = fs::metadata(&file).ok().filter(Metadata::is_file)?;
+        Some(Self { path, file, stat: Stat::of(&state) })
+    }
+}
+
 /// A path as messages show it, with forward slashes.
 pub(crate) fn shown(path: &Path) -> String {
     let shown = path.display().to_string().replace('\\', "/");

@@ -40,6 +40,12 @@ pub(crate) struct Globals {
     partner: Value,
 }
 
+impl PartialEq for Globals {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.data, &other.data) && self.partner == other.partner
+    }
+}
+
 impl Globals {
     /// The site's data, and the partner whose release is made; none for the main site and for originals.
     pub(crate) fn new(data: &Arc<Sets>, partner: Option<&Contract>) -> Self {
@@ -103,6 +109,11 @@ impl Templates {
         context.insert_value("partner", globals.partner.clone());
         templates.globals = globals;
         templates
+    }
+
+    /// Whether any template can look at the variable `name`.
+    pub(crate) fn any_names(&self, name: &str) -> bool {
+        self.uses.values().any(|uses| uses.names(name))
     }
 
     /// What every template sees.

@@ -3,21 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::{Timestamp, Zoned};
 use tieup_protocol::contract::{Contract, Owner, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
+use crate::known::Earlier;
 use crate::output::OutputFile;
+use crate::rack::{Extent, Rack};
 use crate::sample;
 use crate::schedule::Stage;
-use crate::search;
 use crate::shown::Shown;
 use crate::site::{Loading, Site};
 use crate::slots::fill_and_find;
@@ -85,22 +84,6 @@ struct Loaded {
     fills: BTreeMap<SiteId, BTreeMap<String, Vec<u8>>>,
 }
 
-/// The pages of one audience: those of the last build, made when first asked for, over earlier ones.
-#[derive(Default)]
-struct Rack {
-    made: OnceLock<Made>,
-    /// Pages of earlier builds, for as long as the last one has mistakes.
-    earlier: BTreeMap<SitePath, OutputFile>,
-}
-
-/// What one build made.
-#[derive(Default)]
-struct Made {
-    files: BTreeMap<SitePath, OutputFile>,
-    index: Vec<IndexedPage>,
-    mistakes: Option<Report>,
-}
-
 impl Workbench {
     /// Opens the main site in the folder `site`, with its themes in the folder `themes`, as it stands at `now`.
     ///
@@ -132,7 +115,7 @@ impl Workbench {
         }
         let of_styles = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "css");
         let styles_alone = !sources.is_empty() && sources.iter().all(of_styles);
-        let refreshed = self.read(now);
+        let refreshed = self.take_up(&sources, now);
         match refreshed.effect {
             // Every page names its style sheets by their fingerprints; what it says is the same.
             Effect::Page if styles_alone => Refreshed { effect: Effect::Styles, ..refreshed },
@@ -176,15 +159,13 @@ impl Workbench {
     pub fn get(&self, audience: &Audience, path: &SitePath) -> Result<Option<OutputFile>, Report> {
         let Some(loaded) = &self.loaded else { return self.unread.clone().map_or(Ok(None), Err) };
         let Some(rack) = self.racks.get(audience) else { return Ok(None) };
-        let made = rack.made(loaded, audience);
-        let earlier = || made.mistakes.as_ref().and_then(|_| rack.earlier.get(path));
-        if let Some(file) = made.files.get(path).or_else(earlier) {
+        if let Some(file) = rack.get(&loaded.site, audience, path) {
             return Ok(Some(loaded.filled(audience, file)));
         }
-        if let Some(sample) = loaded.sample(audience, path, &made.index) {
+        if let Some(sample) = loaded.sample(audience, path, rack) {
             return Ok(sample?.as_ref().map(|file| loaded.filled(audience, file)));
         }
-        match &made.mistakes {
+        match rack.mistakes() {
             Some(mistakes) if loaded.site.page(audience, path).is_some() => Err(mistakes.clone()),
             _ => Ok(None),
         }
@@ -218,8 +199,8 @@ impl Workbench {
         if let Some(unread) = &self.unread {
             return Some(unread.clone());
         }
-        let made = self.racks.values().filter_map(|rack| rack.made.get()?.mistakes.as_ref());
-        Report::check(made.flat_map(Report::diagnostics).cloned().collect()).err()
+        let mistakes = self.racks.values().filter_map(Rack::mistakes);
+        Report::check(mistakes.flat_map(Report::diagnostics).cloned().collect()).err()
     }
 
     fn is_source(&self, file: &Path) -> bool {
@@ -230,32 +211,42 @@ impl Workbench {
             || file.strip_prefix(&self.site).is_ok_and(|below| of_site(below) && visible(below))
     }
 
+    /// Reads `sources` again where that is enough, and everything where not.
+    fn take_up(&mut self, sources: &[&PathBuf], now: Timestamp) -> Refreshed {
+        let (dir, fresh) = (&self.site, self.unread.is_none() && !sources.is_empty());
+        let Some(loaded) = self.loaded.as_mut().filter(|_| fresh) else { return self.read(now) };
+        if loaded.site.reread(dir, sources) != Ok(true) {
+            return self.read(now);
+        }
+        loaded.site.set_now(now);
+        self.replace(Extent::Texts)
+    }
+
     fn read(&mut self, now: Timestamp) -> Refreshed {
-        match Loaded::read(&self.site, &self.themes, &self.loading, now) {
+        let files = self.loaded.as_ref().map(|loaded| loaded.site.known().clone()).unwrap_or_default();
+        let earlier = Earlier { files, begun: now.into() };
+        match Loaded::read(&self.site, &self.themes, &self.loading, &earlier, now) {
             Err(report) => {
                 self.unread = Some(report);
                 Refreshed { effect: Effect::Nothing, pages: 0 }
             }
             Ok(loaded) => {
                 self.unread = None;
-                self.replace(loaded)
+                self.loaded = Some(loaded);
+                self.replace(Extent::All(&earlier.files))
             }
         }
     }
 
     /// Makes anew what had been made before, and the main site in any case.
-    fn replace(&mut self, loaded: Loaded) -> Refreshed {
-        self.loaded = Some(loaded);
+    fn replace(&mut self, extent: Extent<'_>) -> Refreshed {
         let audiences = self.audiences();
         let mut before = std::mem::take(&mut self.racks);
         let mut changed = BTreeMap::new();
         for audience in audiences {
-            let last = before.remove(&audience).unwrap_or_default();
-            let looked_at = last.made.get().is_some() || audience == Audience::Main;
-            let (made, earlier) = last.retire();
-            let rack = Rack { earlier, ..Rack::default() };
-            if let Some(loaded) = self.loaded.as_ref().filter(|_| looked_at) {
-                changed.extend(differing(&made, &rack.made(loaded, &audience).files));
+            let mut rack = before.remove(&audience).unwrap_or_default();
+            if let Some(loaded) = &self.loaded {
+                changed.extend(rack.renew(&loaded.site, &audience, extent));
             }
             self.racks.insert(audience, rack);
         }
@@ -266,8 +257,8 @@ impl Workbench {
 }
 
 impl Loaded {
-    fn read(dir: &Path, themes: &Path, loading: &Loading, now: Timestamp) -> Result<Self, Report> {
-        let site = Site::load_alone(dir, themes, loading)?.at(now);
+    fn read(dir: &Path, themes: &Path, loading: &Loading, earlier: &Earlier, now: Timestamp) -> Result<Self, Report> {
+        let site = Site::load_alone(dir, themes, loading, earlier)?.at(now);
         let mut problems = Vec::new();
         let mut fills = BTreeMap::new();
         for contract in site.partners() {
@@ -280,27 +271,6 @@ impl Loaded {
         }
         Report::check(problems)?;
         Ok(Self { site, fills })
-    }
-
-    fn make(&self, audience: &Audience) -> Made {
-        match audience {
-            Audience::Main => {
-                let files = Mutex::new(BTreeMap::new());
-                let keep = |path, file| drop(files.lock().unwrap_or_else(PoisonError::into_inner).insert(path, file));
-                let built = self.site.build_main_into(&keep);
-                let files = files.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let (index, mistakes) = built.map_or_else(|report| (Vec::new(), Some(report)), |index| (index, None));
-                Made { files, index, mistakes }
-            }
-            Audience::Partner(id) => match self.site.build_release(id) {
-                Ok(release) => {
-                    let mut files = search::of_release(&release);
-                    files.extend(release.output.files);
-                    Made { files, index: release.output.index, mistakes: None }
-                }
-                Err(report) => Made { mistakes: Some(report), ..Made::default() },
-            },
-        }
     }
 
     fn filled(&self, audience: &Audience, file: &OutputFile) -> OutputFile {
@@ -318,31 +288,12 @@ impl Loaded {
         owner == Some(Owner::Partner) && (path.is_page() || path.as_str() == sample::NOT_FOUND)
     }
 
-    fn sample(
-        &self,
-        audience: &Audience,
-        path: &SitePath,
-        inherited: &[IndexedPage],
-    ) -> Option<Result<Option<OutputFile>, Report>> {
+    fn sample(&self, audience: &Audience, path: &SitePath, rack: &Rack) -> Option<Result<Option<OutputFile>, Report>> {
         let Audience::Partner(id) = audience else { return None };
         let contract = self.site.contract(id).filter(|_| self.is_sample(audience, path))?;
         let page = if path.is_page() { path } else { &SitePath::root() };
-        let made = self.site.build_sample(contract, page, inherited);
+        let made = self.site.build_sample(contract, page, rack.index(&self.site, audience));
         Some(made.map(|mut output| output.files.remove(path)))
-    }
-}
-
-impl Rack {
-    fn made(&self, loaded: &Loaded, audience: &Audience) -> &Made {
-        self.made.get_or_init(|| loaded.make(audience))
-    }
-
-    /// What was made last, and with it the earlier pages that stand in where the next build cannot make a page.
-    fn retire(self) -> (BTreeMap<SitePath, OutputFile>, BTreeMap<SitePath, OutputFile>) {
-        let Some(made) = self.made.into_inner() else { return (BTreeMap::new(), self.earlier) };
-        let mut earlier = if made.mistakes.is_some() { self.earlier } else { BTreeMap::new() };
-        earlier.extend(made.files.clone());
-        (made.files, earlier)
     }
 }
 
@@ -354,14 +305,4 @@ fn not_given(folder: &Path, contract: &Contract, slot: &str) -> Diagnostic {
         [] => problem.help("it gives none: remove the sample"),
         given => problem.help(format!("remove the sample; these are given: {}", given.join(", "))),
     }
-}
-
-/// The paths that stand in one of the two with other bytes than in the other, or not at all, and what stands there.
-fn differing(
-    before: &BTreeMap<SitePath, OutputFile>,
-    after: &BTreeMap<SitePath, OutputFile>,
-) -> Vec<(SitePath, EntryKind)> {
-    let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
-    let other = after.iter().filter(|(path, file)| before.get(*path).is_none_or(|last| last.bytes != file.bytes));
-    gone.chain(other).map(|(path, file)| (path.clone(), file.kind)).collect()
 }

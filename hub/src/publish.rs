@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use tieup_generator::Site;
+use tieup_generator::{Releases, Site};
 use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
 use tieup_protocol::contract::Partnership;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
@@ -111,8 +111,9 @@ impl Hub {
         if let Some(unknown) = only.iter().find(|id| !partners.iter().any(|partner| partner.id == **id)) {
             return Err(HubError::NotJoined(unknown.clone()));
         }
+        let releases = site.releases();
         let push = async |partner: PartnerRow| {
-            let outcome = self.publish_to(site, &partner, rejected).await;
+            let outcome = self.publish_to(site, &releases, &partner, rejected).await;
             (partner.id, outcome)
         };
         let mut outcomes: Vec<_> = stream::iter(partners).map(push).buffer_unordered(CONCURRENT_PUSHES).collect().await;
@@ -134,7 +135,13 @@ impl Hub {
         Ok(status)
     }
 
-    async fn publish_to(&self, site: &Site, partner: &PartnerRow, rejected: Rejected) -> Result<Outcome, PublishError> {
+    async fn publish_to(
+        &self,
+        site: &Site,
+        releases: &Releases<'_>,
+        partner: &PartnerRow,
+        rejected: Rejected,
+    ) -> Result<Outcome, PublishError> {
         let folder = self.config.state.join("publishing").join(partner.id.as_str());
         let busy = |error| PublishError::Busy(partner.id.clone(), error);
         let _lock = StateLock::take(&folder).map_err(busy)?;
@@ -143,7 +150,7 @@ impl Hub {
             let live = releases.iter().find(|row| row.state == ReleaseState::Live.word());
             return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
-        let release = tokio::task::block_in_place(|| BuiltRelease::build(site, &partner.id));
+        let release = tokio::task::block_in_place(|| BuiltRelease::build(site, releases, &partner.id));
         let built = release.map_err(PublishError::Site)?;
         let before = self.database.newest_release(&partner.id).await.map_err(HubError::from)?;
         // A status that cannot be had shows again, with its cause, when the release is offered.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tieup_generator::{ReleaseOutput, Site};
+use tieup_generator::{ReleaseOutput, Releases, Site};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::digest::Digest;
@@ -19,18 +19,18 @@ pub struct BuiltRelease {
 }
 
 impl BuiltRelease {
-    /// Builds the release of `site` for one partner.
+    /// Builds the release of `site` for one partner, of which `releases` makes what partners share once.
     ///
     /// # Errors
     /// What is wrong with the site, or that there is no contract with this partner.
-    pub fn build(site: &Site, partner: &SiteId) -> Result<Self, Report> {
+    pub fn build(site: &Site, releases: &Releases<'_>, partner: &SiteId) -> Result<Self, Report> {
         let contract = site.partners().find(|contract| contract.id.partner == *partner);
         let text = site.contract_text(partner);
         let Some((contract, text)) = contract.zip(text) else {
             let missing = Diagnostic::new("no-contract", "partners", format!("there is no contract with `{partner}`"));
             return Err(missing.help(format!("write partners/{partner}/contract.yaml")).into());
         };
-        Ok(Self::new(contract, text, site.build_release(partner)?))
+        Ok(Self::new(contract, text, releases.build(partner)?))
     }
 
     fn new(contract: &Contract, text: &str, release: ReleaseOutput) -> Self {

@@ -17,7 +17,11 @@ pub struct BlobStream(Vec<u8>);
 impl World {
     /// The release that `partner` would get now.
     pub fn built(&self, partner: &str) -> BuiltRelease {
-        BuiltRelease::build(&self.site(), &site_id(partner)).unwrap_or_else(|report| panic!("{report}"))
+        {
+            let site = self.site();
+            BuiltRelease::build(&site, &site.releases(), &site_id(partner))
+        }
+        .unwrap_or_else(|report| panic!("{report}"))
     }
 
     /// The manifest that `partner` would get now, as release `version`.

@@ -11,19 +11,16 @@ mod tokens;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tieup_protocol::index::IndexedPage;
-use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
 use crate::maker::{Record, Shelf};
 use crate::offer::Currency;
-use crate::output::{OutputFile, media_type};
+use crate::output::OutputFile;
 use crate::page::Page;
 use crate::parallel;
-use crate::site::ReleaseOutput;
 
 use index::Found;
 use product::Product;
@@ -51,20 +48,9 @@ impl Search {
     }
 }
 
-/// The index that a partner without originals would make of a release; empty where the release has no search.
-pub(crate) fn of_release(release: &ReleaseOutput) -> BTreeMap<SitePath, OutputFile> {
-    let Some(search) = release.framework.search() else { return BTreeMap::new() };
-    let pages: Vec<&IndexedPage> = release.output.index.iter().collect();
-    let read = |page: &IndexedPage| {
-        let file = release.output.files.get(&page.path);
-        Ok::<_, Infallible>(file.map_or_else(Vec::new, |file| file.bytes.to_vec()))
-    };
-    let Ok(files) = search.index(&pages, &read);
-    let file = |(path, bytes): (SitePath, Vec<u8>)| {
-        let (media_type, source) = (media_type(&path), String::new());
-        (path, OutputFile { bytes: bytes.into(), kind: EntryKind::Asset, media_type, slots: Vec::new(), source })
-    };
-    files.into_iter().map(file).collect()
+/// Whether `path` is that of a file which belongs to an index.
+pub(crate) fn is_index(path: &SitePath) -> bool {
+    path.as_str().starts_with("/search/") && !path.is_page()
 }
 
 /// Takes the words of pages as they are made.

@@ -194,6 +194,11 @@ impl View {
         self.groups.iter().find(|group| group.terms.contains(&at))
     }
 
+    /// The pages before and after node `at` in its section, as far as there are any.
+    pub(crate) fn neighbours(&self, at: usize) -> impl Iterator<Item = usize> {
+        self.neighbours[at].into_iter().flatten()
+    }
+
     /// The translations of node `at`, in the order of the site's languages.
     pub(crate) fn translated(&self, at: usize) -> impl Iterator<Item = usize> {
         let stem = self.nodes[at].own().map(|page| &page.stem);

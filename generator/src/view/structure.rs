@@ -66,7 +66,6 @@ impl View {
 
     /// The same view with other pages at the places of some; none where that moves more than these pages themselves,
     /// and a view must be made anew.
-    #[expect(dead_code, reason = "partners that share a build come next")]
     pub(crate) fn with(&self, pages: &[Arc<Page>]) -> Option<Self> {
         let mut view = self.clone();
         let mut lists = HashSet::new();

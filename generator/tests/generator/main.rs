@@ -11,6 +11,7 @@ mod feeds;
 mod metadata;
 mod overrides;
 mod rebuilds;
+mod releases;
 mod search;
 mod sites;
 mod small;

@@ -86,7 +86,7 @@ fn clean(small: &Small) -> Result<BTreeMap<SitePath, Vec<u8>>, String> {
 }
 
 /// A site in which pages depend on each other in every way there is.
-fn connected() -> Small {
+pub(crate) fn connected() -> Small {
     let small = Small::new();
     small.write(
         "site/site.yaml",
@@ -108,7 +108,7 @@ fn connected() -> Small {
              {% if page.prev %}<{{ page.prev.title }}{% endif %}{% if page.next %}>{{ page.next.title }}{% endif %}\
              {% for tag in page.taxonomies.tags %}{{ tag.name }}{{ tag.count }}{% endfor %}\
              {% for step in page.ancestors %}{{ step.title }}{% endfor %}\
-             {% for other in page.translations %}{{ other.path }}{% endfor %}\
+             {% for other in page.translations %}{% set there = get_page(path=other.path) %}{{ there.title }}{% endfor %}\
              {% for other in related(limit=2) %}{{ other.title }}{% endfor %}{% endblock main %}",
         ),
         (
@@ -142,7 +142,7 @@ fn connected() -> Small {
 
 /// A page of news as the edits write it.
 #[derive(Clone, Debug)]
-struct Written {
+pub(crate) struct Written {
     title: u8,
     day: u8,
     tag: u8,
@@ -151,8 +151,20 @@ struct Written {
     cut: bool,
 }
 
+impl Written {
+    pub(crate) fn text(&self) -> String {
+        let Self { title, day, tag, words, link, cut } = self;
+        let link = link.map_or(String::new(), |link| format!("[a](page-{link}.md) [b](/news/page-{link}/#h)"));
+        let (cut, body) = (if *cut { "\n\n<!-- more -->\n\n" } else { "" }, "word ".repeat(usize::from(*words)));
+        format!(
+            "---\ntitle: Title {title}\ndate: 2026-11-0{day}\ntaxonomies: {{tags: [t{tag}]}}\n---\n\
+             ## H\n\nBody {body}{cut}{link}"
+        )
+    }
+}
+
 #[derive(Clone, Debug)]
-enum Edit {
+pub(crate) enum Edit {
     Page(u8, Written),
     Translate(u8),
     Delete(u8),
@@ -167,12 +179,12 @@ enum Edit {
     Static(u8, bool),
 }
 
-fn written() -> impl Strategy<Value = Written> {
+pub(crate) fn written() -> impl Strategy<Value = Written> {
     (0..3u8, 1..5u8, 0..4u8, 0..4u8, proptest::option::of(0..6u8), any::<bool>())
         .prop_map(|(title, day, tag, words, link, cut)| Written { title, day, tag, words, link, cut })
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+pub(crate) fn edit() -> impl Strategy<Value = Edit> {
     prop_oneof![
         6 => (0..6u8, written()).prop_map(|(page, written)| Edit::Page(page, written)),
         1 => (0..6u8).prop_map(Edit::Translate),
@@ -194,7 +206,7 @@ fn news(page: u8) -> String {
 }
 
 /// Makes an edit. Every text gets another length than any before, so that a change within one tick of the clock shows.
-fn apply(small: &Small, edit: &Edit, count: usize) {
+pub(crate) fn apply(small: &Small, edit: &Edit, count: usize) {
     let mark = " ".repeat(count);
     let comment = |text: &str| format!("{text}#{mark}\n");
     let replace = |file: &str, from: &str, to: &str| {
@@ -202,17 +214,7 @@ fn apply(small: &Small, edit: &Edit, count: usize) {
         small.write(file, text.replace(from, to) + &mark);
     };
     match edit {
-        Edit::Page(page, Written { title, day, tag, words, link, cut }) => {
-            let link = link.map_or(String::new(), |link| format!("[a](page-{link}.md) [b](/news/page-{link}/#h)"));
-            let (cut, body) = (if *cut { "\n\n<!-- more -->\n\n" } else { "" }, "word ".repeat(usize::from(*words)));
-            small.write(
-                &news(*page),
-                format!(
-                    "---\ntitle: Title {title}\ndate: 2026-11-0{day}\ntaxonomies: {{tags: [t{tag}]}}\n---\n\
-                     ## H\n\nBody {body}{cut}{link}{mark}"
-                ),
-            );
-        }
+        Edit::Page(page, written) => drop(small.write(&news(*page), written.text() + &mark)),
         Edit::Translate(page) => {
             small.write(&format!("site/content/news/page-{page}.ja.md"), format!("---\ntitle: 訳\n---\n{mark}"));
         }

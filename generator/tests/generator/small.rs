@@ -58,8 +58,13 @@ impl Small {
 
     /// The contract with `shop`, of this kind.
     pub(crate) fn contract(&self, partnership: &str) -> &Self {
-        let text = format!("contract: main/shop@1\npartnership: {partnership}\n{CONTRACT}");
-        self.write("site/partners/shop/contract.yaml", text)
+        self.contract_with("shop", &format!("partnership: {partnership}\n"))
+    }
+
+    /// The contract with `partner`, which says more.
+    pub(crate) fn contract_with(&self, partner: &str, more: &str) -> &Self {
+        let text = format!("contract: main/{partner}@1\n{more}{CONTRACT}");
+        self.write(&format!("site/partners/{partner}/contract.yaml"), text)
     }
 
     pub(crate) fn load(&self) -> Result<Site, String> {

@@ -1,9 +1,16 @@
 //! A site held for somebody who works on it: what each audience sees, and what happens when a save is wrong.
 
-use jiff::Timestamp;
-use tieup_generator::{Audience, Drafts, Effect, Future, Mark, Refreshed, Shown, Workbench};
-use tieup_protocol::diagnostic::Report;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use proptest::prelude::*;
+use tieup_generator::{Audience, Drafts, Effect, Future, Mark, Refreshed, Shown, Site, Workbench};
+use tieup_protocol::diagnostic::Report;
+use tieup_protocol::path::SitePath;
+
+use crate::rebuilds::{Edit, apply, connected, edit};
 use crate::small::Small;
 
 const NOTHING: Refreshed = Refreshed { effect: Effect::Nothing, pages: 0 };
@@ -131,7 +138,7 @@ fn a_partner_sees_its_slots_filled_and_a_sample_on_its_own_paths() {
 #[test]
 fn a_partner_with_the_frame_alone_sees_it_around_a_sample() {
     let small = Small::new();
-    let contract = std::fs::read_to_string(small.contract("framework").path("site/partners/shop/contract.yaml"));
+    let contract = fs::read_to_string(small.contract("framework").path("site/partners/shop/contract.yaml"));
     let contract = contract.unwrap().replace(r#"{"/": main, "/local/**": partner}"#, r#"{"/": partner}"#);
     small.write("site/partners/shop/contract.yaml", contract).page("about.md", "ours");
     let bench = open(&small);
@@ -169,4 +176,101 @@ fn a_partners_view_has_a_search_of_its_own() {
     small.contract("inherited").page("about.md", "ours").write("site/site.yaml", site);
     let bench = open(&small);
     assert!(get(&bench, &shop(), "/search/en/index.json").unwrap().contains("\"pages\":2"));
+}
+
+/// What the files below a folder hold.
+fn snapshot(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            snapshot(&entry.path(), files);
+        } else {
+            files.insert(entry.path(), fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+/// The sources, as a watch on them sees what changes.
+fn sources(small: &Small) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for folder in ["site", "themes"] {
+        snapshot(&small.path(folder), &mut files);
+    }
+    files
+}
+
+/// Everything that stands for an audience, or what is wrong.
+fn all(bench: &Workbench, audience: &Audience, paths: &[SitePath]) -> Vec<(SitePath, Option<String>)> {
+    let text = |path: &SitePath| get(bench, audience, path.as_str());
+    paths.iter().map(|path| (path.clone(), text(path))).collect()
+}
+
+/// Every path that a fresh build makes for an audience.
+fn paths(small: &Small, audience: &Audience) -> Vec<SitePath> {
+    let site = Site::load(&small.path("site"), &small.path("themes")).unwrap().at(now());
+    let output = match audience {
+        Audience::Main => site.build_main(),
+        Audience::Partner(id) => site.build_release(id).map(|release| release.output),
+    };
+    output.unwrap().files.into_keys().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_saves_shows_what_a_fresh_start_shows(
+        edits in proptest::collection::vec((edit(), any::<bool>()), 1..12)
+    ) {
+        let small = connected();
+        small.contract("inherited");
+        let saves = |edit: &Edit, count| {
+            let before = sources(&small);
+            apply(&small, edit, count);
+            let after = sources(&small);
+            let differs = |file: &&PathBuf| before.get(*file) != after.get(*file);
+            before.keys().chain(after.keys()).filter(differs).cloned().collect::<Vec<_>>()
+        };
+        (0..6).for_each(|number| {
+            let text = format!("---\ntitle: First\ndate: 2026-11-1{number}\n---\n## H\n\nOne.");
+            small.write(&format!("site/content/news/page-{number}.md"), text);
+        });
+        let mut bench = open(&small);
+        let looked_at = |bench: &Workbench| get(bench, &shop(), "/404.html").is_some();
+        for (count, (edit, looks)) in edits.iter().enumerate() {
+            prop_assert!(!*looks || bench.report().is_some() || looked_at(&bench));
+            let files = saves(edit, count + 1);
+            if !files.is_empty() {
+                bench.refresh(&files, now());
+            }
+            let fresh = open(&small);
+            let told = |bench: &Workbench| bench.report().map(|report| report.to_string());
+            if fresh.report().is_some() {
+                prop_assert_eq!(told(&bench), told(&fresh));
+                continue;
+            }
+            for audience in [Audience::Main, shop()] {
+                let paths = paths(&small, &audience);
+                prop_assert_eq!(all(&bench, &audience, &paths), all(&fresh, &audience, &paths));
+            }
+            prop_assert_eq!(told(&bench), None);
+        }
+    }
+}
+
+#[test]
+fn a_partner_sees_main_s_new_text_where_its_own_file_says_nothing_of_it() {
+    let small = Small::new();
+    small.contract("inherited").page("about.md", "one");
+    small.write("site/partners/shop/content/about.md", "---\ntitle: About us\n---\n");
+    let mut bench = open(&small);
+    assert!(get(&bench, &shop(), "/about/").unwrap().contains("one"));
+    small.page("about.md", "two");
+    bench.refresh(&[small.path("site/content/about.md")], now());
+    let seen = get(&bench, &shop(), "/about/").unwrap();
+    assert!(seen.contains("two") && seen.contains("About us"), "{seen}");
+    small.write("site/partners/shop/content/about.md", "---\ntitle: About you\n---\nthree");
+    assert_eq!(bench.refresh(&[small.path("site/partners/shop/content/about.md")], now()).pages, 1);
+    let seen = get(&bench, &shop(), "/about/").unwrap();
+    assert!(seen.contains("three") && seen.contains("About you"), "{seen}");
+    assert!(main(&bench, "/about/").contains("two"));
 }

@@ -1,13 +1,16 @@
 //! A main site as it stands on disk, and what is built from it: its own tree, and a release for each partner.
 
+mod partners;
+mod releases;
+mod rereading;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
 use tieup_protocol::contract::{Contract, Owner, Partnership};
-use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
+use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
@@ -33,14 +36,19 @@ use crate::plan::Item;
 use crate::progress::Progress;
 use crate::sample;
 use crate::schedule::Stage;
-use crate::search::{Gatherer, Gathering};
+use crate::search::{Gatherer, Gathering, Search};
 use crate::shown::{Future, Shown};
-use crate::source::{read_text, shown};
+use crate::source::shown;
 use crate::spanning::{is_spanning, spanning};
 use crate::statics;
 use crate::theme::Framework;
-use crate::variation::overlay;
 use crate::workbench::Audience;
+
+pub use releases::{Difference, ReleaseOutput, Releases};
+
+pub(crate) use partners::unknown_slot;
+use partners::{Partner, partner_folders};
+pub(crate) use releases::is_released;
 
 /// Everything that was read for one main site: parsed, nothing rendered.
 #[derive(Clone, Debug)]
@@ -68,26 +76,6 @@ pub struct Loading {
     pub progress: Arc<Progress>,
     /// Where narrower pictures are kept, so that each is made once.
     pub pictures: Option<Cache>,
-}
-
-/// One partner's folder.
-#[derive(Clone, Debug)]
-struct Partner {
-    contract: Contract,
-    file: String,
-    text: String,
-    variations: Content,
-}
-
-/// What a partner gets at one version, before it is numbered and signed.
-#[derive(Clone, Debug)]
-pub struct ReleaseOutput {
-    /// What the partner serves.
-    pub output: Output,
-    /// The theme's name.
-    pub theme: String,
-    /// The theme's source files, from which the partner renders its originals; empty for a mere link.
-    pub framework: Framework,
 }
 
 impl Site {
@@ -127,8 +115,8 @@ impl Site {
     ///
     /// # Errors
     /// Everything that cannot be read or does not fit together.
-    pub(crate) fn load_alone(dir: &Path, themes: &Path, loading: &Loading) -> Result<Self, Report> {
-        let (site, problems) = Self::read(dir, themes, loading, None)?;
+    pub(crate) fn load_alone(dir: &Path, themes: &Path, loading: &Loading, earlier: &Earlier) -> Result<Self, Report> {
+        let (site, problems) = Self::read(dir, themes, loading, Some(earlier))?;
         Report::check(problems)?;
         Ok(site)
     }
@@ -206,6 +194,11 @@ impl Site {
         Self { now, ..self }
     }
 
+    /// The time is `now`.
+    pub(crate) fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
     /// The next instant at which a page goes live or expires; what is built holds until then.
     pub fn next_change(&self) -> Option<Timestamp> {
         let variations = self.partners.values().flat_map(|partner| &partner.variations.pages);
@@ -232,6 +225,11 @@ impl Site {
     /// The site's title.
     pub fn title(&self) -> &str {
         &self.config.title
+    }
+
+    /// Its search, if it has one.
+    pub(crate) fn search(&self) -> Option<&Search> {
+        self.config.search.as_ref()
     }
 
     /// The site's address, ending with `/`.
@@ -275,6 +273,7 @@ impl Site {
             }
             Ok(prepared)
         })
+        .map_err(report)
     }
 
     /// Makes those files of the main site's own tree that `wanted` chooses.
@@ -291,9 +290,18 @@ impl Site {
             }
             if problems.is_empty() { Ok(()) } else { Err(problems) }
         })
+        .map_err(report)
     }
 
-    fn with_main<T>(&self, work: impl FnOnce(&Build<'_>) -> Result<T, Vec<Diagnostic>>) -> Result<T, Report> {
+    /// Does `work` with the build of what an audience sees; none for a partner that inherits no pages.
+    pub(crate) fn with_build<T>(&self, audience: &Audience, work: impl FnOnce(&Build<'_>) -> T) -> Option<T> {
+        match audience {
+            Audience::Main => Some(self.with_main(work)),
+            Audience::Partner(id) => self.with_release(id, work),
+        }
+    }
+
+    fn with_main<T>(&self, work: impl FnOnce(&Build<'_>) -> T) -> T {
         let pages = self.live(&self.content);
         let build = Build {
             config: &self.config,
@@ -310,7 +318,7 @@ impl Site {
                 if is_spanning(path) { Known::Exists } else { self.scheduled(&[&self.content], path) }
             },
         };
-        work(&build).map_err(report)
+        work(&build)
     }
 
     /// Whether days come from commits, which change without any file.
@@ -342,70 +350,6 @@ impl Site {
             Some(Stage::Waits(start)) => Known::From(start),
             Some(Stage::Live | Stage::Draft) | None => Known::No,
         }
-    }
-
-    /// Builds what `partner` gets under its contract.
-    ///
-    /// # Errors
-    /// A partner without a contract, and everything that is wrong with templates and links.
-    pub fn build_release(&self, partner: &SiteId) -> Result<ReleaseOutput, Report> {
-        let Some(partner) = self.partners.get(partner) else {
-            let message = format!("there is no partner `{partner}`");
-            let problem = Diagnostic::new("unknown-partner", self.config.file.as_str(), message);
-            let near = nearest(partner.as_str(), self.partners.keys().map(SiteId::as_str));
-            return Err(match near {
-                Some(near) => problem.help(format!("did you mean `{near}`?")),
-                None => problem.help(format!("write partners/{partner}/contract.yaml")),
-            }
-            .into());
-        };
-        let theme = self.theme_of(&partner.contract);
-        match partner.contract.partnership {
-            Partnership::Inherited => self.build_inherited(partner),
-            Partnership::Framework => {
-                let framework = Framework::clone(self.framework(theme));
-                let output = Output { files: framework.layout().clone(), index: Vec::new() };
-                Ok(ReleaseOutput { output, theme: theme.to_owned(), framework })
-            }
-            Partnership::Link => {
-                let framework = Framework::none(theme);
-                Ok(ReleaseOutput { output: Output::default(), theme: theme.to_owned(), framework })
-            }
-        }
-    }
-
-    fn build_inherited(&self, partner: &Partner) -> Result<ReleaseOutput, Report> {
-        let theme = self.theme_of(&partner.contract);
-        let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
-        let mut pages = overlay(&self.live(&self.content), &self.live(&partner.variations), &partner.variations.hidden);
-        pages.retain(|page| mains(&page.entry.path));
-        let mut statics = self.statics.clone();
-        statics.retain(|path, _| mains(path));
-        let elsewhere = |path: &SitePath| match path {
-            path if !mains(path) => Known::Perhaps,
-            path if is_spanning(path) => Known::Exists,
-            _ => self.scheduled(&[&partner.variations, &self.content], path),
-        };
-        let framework = self.framework(theme);
-        let build = Build {
-            config: &self.config,
-            framework,
-            pages: &pages,
-            inherited: &[],
-            texts: &[],
-            statics: &statics,
-            pictures: &self.pictures,
-            data: &self.sets,
-            partner: Some(&partner.contract),
-            progress: &self.progress,
-            elsewhere: &elsewhere,
-        };
-        let mut output = build.run().map_err(report)?;
-        output.files.retain(|path, file| file.kind == EntryKind::Layout || mains(path));
-        output.index.retain(|page| mains(&page.path));
-        output.files.retain(|path, _| !is_spanning(path));
-        let framework = framework.with_data(&self.data).with_search(self.config.search.as_ref());
-        Ok(ReleaseOutput { output, theme: theme.to_owned(), framework })
     }
 
     /// The contract with `partner`.
@@ -486,45 +430,6 @@ impl Site {
         self.themes.get(theme).expect("`load` reads the theme of the site and of every contract, or fails")
     }
 
-    fn read_partner(&self, folder: &Path, id: &SiteId, problems: &mut Vec<Diagnostic>) -> Result<Partner, Diagnostic> {
-        let path = folder.join("contract.yaml");
-        let file = shown(&path);
-        let text = read_text(&path).map_err(|problem| match problem.code {
-            "missing-file" => Diagnostic::new("missing-contract", shown(folder), format!("`{id}` has no contract"))
-                .help("write contract.yaml into the folder, or rename the folder after a partner that has one"),
-            _ => problem,
-        })?;
-        let contract = Contract::parse(&file, &text)?;
-        if contract.id.partner != *id {
-            let message = format!("the contract is with `{}`, and the folder is named `{id}`", contract.id.partner);
-            return Err(Diagnostic::new("wrong-party", file, message)
-                .at_text(&text, &contract.id.to_string())
-                .help("give both the same name"));
-        }
-        let reading = Reading {
-            config: &self.config,
-            data: &self.data,
-            beneath: &self.content,
-            drafts: self.shown.drafts,
-            progress: &self.progress,
-            earlier: None,
-        };
-        let variations = Content::load(&folder.join("content"), &reading, problems);
-        statics::check_paths(&variations.pages, &self.statics, problems);
-        Ok(Partner { contract, file, text, variations })
-    }
-
-    /// All contracts of one site name the same main site.
-    fn check_parties(&self, problems: &mut Vec<Diagnostic>) {
-        let Some(first) = self.partners.values().next() else { return };
-        for partner in self.partners.values().filter(|partner| partner.contract.id.main != first.contract.id.main) {
-            let [one, other] = [first, partner].map(|partner| &partner.contract.id.main);
-            let message = format!("the contract names the main site `{other}`, and others name it `{one}`");
-            let problem = Diagnostic::new("wrong-party", partner.file.as_str(), message);
-            problems.push(problem.at_text(&partner.text, other.as_str()).related(first.file.as_str(), None, "as here"));
-        }
-    }
-
     fn read_themes(&mut self, themes: &Path, overrides: &Overrides, problems: &mut Vec<Diagnostic>) {
         let named = self.partners.values().filter_map(|partner| {
             let theme = partner.contract.theme.as_deref()?;
@@ -552,15 +457,6 @@ impl Site {
         }
         self.themes = read;
     }
-
-    fn check_slots(&self, problems: &mut Vec<Diagnostic>) {
-        for partner in self.partners.values() {
-            let Some(framework) = self.themes.get(self.theme_of(&partner.contract)) else { continue };
-            for slot in partner.contract.slots.iter().filter(|slot| !framework.slots().contains(slot)) {
-                problems.push(unknown_slot(&partner.file, Some(&partner.text), slot, framework));
-            }
-        }
-    }
 }
 
 /// The same complaint about a missing theme, at the place where somebody asks for it.
@@ -568,33 +464,6 @@ fn asked_for(problem: &Diagnostic, file: &str, text: &str, theme: &str) -> Diagn
     let mut problem = problem.clone();
     file.clone_into(&mut problem.file);
     problem.at_word(text, "theme:", theme)
-}
-
-/// A slot that no theme of the chain has, named in `file`.
-pub(crate) fn unknown_slot(file: &str, text: Option<&str>, slot: &str, framework: &Framework) -> Diagnostic {
-    let message = format!("theme `{}` has no slot `{slot}`", framework.name());
-    let mut problem = Diagnostic::new("unknown-slot", file, message);
-    if let Some(text) = text {
-        problem = problem.at_word(text, "slots:", slot);
-    }
-    match nearest(slot, framework.slots().iter().map(String::as_str)) {
-        Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None => problem.help(format!("the theme's slots: {}", framework.slots().join(", "))),
-    }
-}
-
-fn partner_folders(partners: &Path, problems: &mut Vec<Diagnostic>) -> Vec<SiteId> {
-    let mut folders = Vec::new();
-    let entries = fs::read_dir(partners).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        match name.parse() {
-            Ok(id) => folders.push(id),
-            Err(error) => problems.push(Diagnostic::new("bad-path", shown(&entry.path()), format!("{error}"))),
-        }
-    }
-    folders.sort();
-    folders
 }
 
 /// The problems of a build as a report; a build that fails names at least one.

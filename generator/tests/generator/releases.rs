@@ -1,0 +1,174 @@
+//! A release that is made from what partners share has, byte for byte, what it has when it is made alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use tieup_generator::{Loading, Output, OutputFile, Progress, Site};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::path::SitePath;
+
+use crate::rebuilds::{Written, connected, written};
+use crate::small::Small;
+
+const PARTNERS: [&str; 3] = ["east", "north", "west"];
+
+/// What a partner has otherwise.
+#[derive(Clone, Debug)]
+enum Variation {
+    Page(u8, Written),
+    /// The text alone; all else is main's.
+    Text(u8, u8),
+    Title(u8, u8),
+    Date(u8, u8),
+    Section(u8),
+    Home(u8),
+    Hidden(u8),
+    New(u8),
+    Translated(u8),
+}
+
+fn variation() -> impl Strategy<Value = Variation> {
+    prop_oneof![
+        1 => (0..6u8, written()).prop_map(|(page, written)| Variation::Page(page, written)),
+        3 => (0..6u8, 0..9u8).prop_map(|(page, text)| Variation::Text(page, text)),
+        3 => (0..6u8, 0..9u8).prop_map(|(page, title)| Variation::Title(page, title)),
+        3 => (0..6u8, 1..9u8).prop_map(|(page, day)| Variation::Date(page, day)),
+        1 => (0..3u8).prop_map(Variation::Section),
+        1 => (0..3u8).prop_map(Variation::Home),
+        1 => (0..6u8).prop_map(Variation::Hidden),
+        1 => (0..2u8).prop_map(Variation::New),
+        1 => (0..6u8).prop_map(Variation::Translated),
+    ]
+}
+
+fn write(small: &Small, partner: &str, variation: &Variation) {
+    let content = format!("site/partners/{partner}/content");
+    let news = |page: &u8| format!("{content}/news/page-{page}.md");
+    match variation {
+        Variation::Page(page, written) => small.write(&news(page), written.text()),
+        Variation::Text(page, text) => small.write(&news(page), format!("---\n---\n## H\n\nText {text}.")),
+        Variation::Title(page, title) => small.write(&news(page), format!("---\ntitle: Other {title}\n---\n")),
+        Variation::Date(page, day) => small.write(&news(page), format!("---\ndate: 2026-11-1{day}\n---\n")),
+        Variation::Section(title) => {
+            small.write(&format!("{content}/news/_index.md"), format!("---\ntitle: News {title}\n---\n"))
+        }
+        Variation::Home(text) => small.write(&format!("{content}/_index.md"), format!("---\n---\nWelcome {text}")),
+        Variation::Hidden(page) => small.write(&news(page), "---\ntitle: Hidden\ndraft: true\n---\n"),
+        Variation::New(page) => {
+            small.write(&format!("{content}/news/new-{page}.md"), format!("---\ntitle: New {page}\n---\nNew."))
+        }
+        Variation::Translated(page) => {
+            small.write(&format!("{content}/news/page-{page}.ja.md"), "---\ntitle: 訳\n---\n訳")
+        }
+    };
+}
+
+/// Six pages of news that link to each other's anchors, and partners of two kinds.
+fn shared() -> Small {
+    let small = connected();
+    (0..6).for_each(|number| {
+        let (next, tag) = ((number + 1) % 6, number % 2);
+        small.write(
+            &format!("site/content/news/page-{number}.md"),
+            format!(
+                "---\ntitle: First {number}\ndate: 2026-11-1{number}\ntaxonomies: {{tags: [t{tag}]}}\n---\n\
+                 ## H\n\n[next](/news/page-{next}/#h)"
+            ),
+        );
+    });
+    small.write("site/content/news/page-0.ja.md", "---\ntitle: 最初\n---\n");
+    for (partner, index) in PARTNERS.iter().zip(["canonical", "canonical", "noindex"]) {
+        small.contract_with(partner, &format!("partnership: inherited\nindex: {index}\n"));
+    }
+    small
+}
+
+fn load(small: &Small, progress: &Arc<Progress>) -> Result<Site, String> {
+    let loading = Loading { progress: progress.clone(), ..Loading::default() };
+    let site = Site::load_as(&small.path("site"), &small.path("themes"), &loading);
+    let now: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
+    site.map(|site| site.at(now)).map_err(|report| report.to_string())
+}
+
+/// The first file, or the index, in which two releases differ.
+fn differs(one: &Output, other: &Output) -> Option<String> {
+    let mut paths = one.files.keys().chain(other.files.keys());
+    let path = paths.find(|path| one.files.get(*path) != other.files.get(*path));
+    let text =
+        |output: &Output, path| output.files.get(path).map(|file| String::from_utf8_lossy(&file.bytes).into_owned());
+    let told = path.map(|path| format!("{path}\n{:?}\n{:?}", text(one, path), text(other, path)));
+    told.or_else(|| (one.index != other.index).then(|| "the index".to_owned()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_shared_makes_the_same_release(
+        variations in proptest::collection::vec((0..3usize, variation()), 0..8)
+    ) {
+        let small = shared();
+        for (partner, variation) in &variations {
+            write(&small, PARTNERS[*partner], variation);
+        }
+        let Ok(site) = load(&small, &Arc::default()) else { return Ok(()) };
+        let releases = site.releases();
+        for partner in PARTNERS {
+            let id: SiteId = partner.parse().unwrap();
+            match (releases.build(&id), site.build_release(&id)) {
+                (Ok(shared), Ok(alone)) => prop_assert_eq!(differs(&shared.output, &alone.output), None),
+                (Err(shared), Err(alone)) => prop_assert_eq!(shared.to_string(), alone.to_string()),
+                (shared, alone) => prop_assert!(false, "{:?}\n{:?}", shared.err(), alone.err()),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_shared_is_rendered_once() {
+    let (small, progress) = (shared(), Arc::<Progress>::default());
+    // Titles alone are shown in listings, so that a text is of no concern to them.
+    small.write("themes/plain/templates/index.html", "{{ page.title }}");
+    small.write("themes/plain/templates/section.html", "{% for p in paginator.pages %}{{ p.title }}{% endfor %}");
+    for partner in ["east", "north"] {
+        write(&small, partner, &Variation::Text(2, 7));
+    }
+    let site = load(&small, &progress).unwrap();
+    let releases = site.releases();
+    let difference = |partner: &str| releases.difference(&partner.parse().unwrap()).unwrap();
+    let (east, rendered) = (difference("east"), progress.rendered());
+    let shared = || {
+        let mut kinds: BTreeMap<usize, BTreeMap<SitePath, OutputFile>> = BTreeMap::new();
+        releases.shared(|kind, path, file| drop(kinds.entry(kind).or_default().insert(path.clone(), file.clone())));
+        kinds
+    };
+    let of_all = &shared()[&0];
+    let own: Vec<&str> = east.own.iter().map(|(path, _)| path.as_str()).collect();
+    let expected = ["/feed.json", "/news/atom.xml", "/news/page-2/", "/rss.xml", "/tags/t0/atom.xml"];
+    assert_eq!((east.kind, own, east.gone.len()), (Some(0), expected.to_vec(), 0));
+    assert!(of_all.len() > 10 && east.own.iter().all(|(path, file)| of_all[path].bytes != file.bytes));
+    let north = difference("north");
+    assert_eq!(
+        progress.rendered() - rendered,
+        1 + 2,
+        "the second partner's own page, and those that are related to it"
+    );
+    assert_eq!(north.own[0].1.bytes, east.own[0].1.bytes);
+    assert_eq!((difference("west").kind, shared().len()), (Some(1), 2), "other words for search engines");
+}
+
+#[test]
+fn a_link_that_breaks_for_one_partner_is_told_of_that_one() {
+    let small = shared();
+    small.write("site/partners/east/content/news/page-3.md", "---\n---\nNo heading.");
+    small.write("site/partners/north/content/news/page-3.md", "---\n---\n## H\n\n[a](/nowhere/)");
+    let site = load(&small, &Arc::default()).unwrap();
+    let releases = site.releases();
+    let told = |partner: &str| releases.build(&partner.parse().unwrap()).map_err(|report| report.to_string());
+    let problem = told("east").unwrap_err();
+    assert!(problem.contains("broken-anchor") && problem.contains("page-2.md"), "{problem}");
+    assert!(told("north").unwrap_err().contains("broken-link"));
+    assert!(told("west").is_ok());
+}
