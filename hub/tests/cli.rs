@@ -228,6 +228,28 @@ fn build_writes_a_tree_and_takes_away_what_it_no_longer_makes() {
 }
 
 #[test]
+fn what_partners_share_is_built_once() {
+    let folder = Folder::begun();
+    for partner in ["east", "north", "west"] {
+        folder.run(&["partner", "add", partner]).done();
+    }
+    folder.write("partners/north/content/_index.md", "---\n---\nHello, north.");
+    let told = folder.run(&["build", "--partners", "--out", "all"]).done();
+    assert!(told.starts_with("Built what 3 partners get into all: ") && told.contains(", 1 of their own, "), "{told}");
+    let read = |file: &str| fs::read_to_string(folder.path(file)).unwrap();
+    assert!(read("all/partners/north/index.html").contains("Hello, north."));
+    assert!(!read("all/shared/1/index.html").contains("Hello, north."));
+    assert!(!folder.path("all/partners/east").exists());
+    let list: serde_json::Value = serde_json::from_str(&read("all/partners.json")).unwrap();
+    assert_eq!(list[1], serde_json::json!({"partner": "north", "shared": "shared/1", "own": 1, "gone": []}));
+    let told = folder.run(&["build", "--partner", "north", "--out", "north"]).done();
+    assert!(told.starts_with("Built what north gets, "), "{told}");
+    assert_eq!(read("north/index.html"), read("all/partners/north/index.html"));
+    let ran = folder.run(&["build", "--partner", "nort", "--out", "north"]);
+    assert!(ran.err.contains("did you mean `north`?"), "{ran:?}");
+}
+
+#[test]
 fn a_build_does_not_go_into_what_it_is_made_from() {
     let folder = Folder::begun();
     fs::create_dir_all(folder.path("data")).unwrap();

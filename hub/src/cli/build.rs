@@ -156,7 +156,7 @@ impl Built {
 }
 
 /// Refuses to build over what the site is made from, or into the hub's state.
-fn refuse_sources(state: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
+pub(super) fn refuse_sources(state: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
     let site = &arguments.site;
     let mut sources: Vec<PathBuf> = SOURCES.iter().map(|folder| site.join(folder)).collect();
     sources.extend([themes(arguments), state.to_owned()]);

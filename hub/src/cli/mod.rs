@@ -5,6 +5,7 @@ mod check;
 mod partners;
 mod preview;
 mod progress;
+mod releases;
 mod site;
 
 use std::path::PathBuf;
@@ -86,8 +87,14 @@ enum Action {
         #[arg(long)]
         no_cache: bool,
         /// Afterwards make a sample of the files afresh, and compare them with what was built.
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["partner", "partners"])]
         verify: bool,
+        /// Build what this partner gets instead, without what it fills in itself.
+        #[arg(long, value_name = "ID")]
+        partner: Option<SiteId>,
+        /// Build what every partner gets instead: what they share once, and what each has of its own.
+        #[arg(long, conflicts_with = "partner")]
+        partners: bool,
     },
     /// Show the site in the browser as you write it, as visitors and each partner's visitors see it, until Ctrl-C.
     Preview(preview::Arguments),
@@ -178,7 +185,13 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.action {
-        Action::Build { site: arguments, out, no_cache, verify } => {
+        Action::Build { site: arguments, out, partner: Some(partner), .. } => {
+            return releases::build_one(&cli.config, arguments, out, partner);
+        }
+        Action::Build { site: arguments, out, partners: true, .. } => {
+            return releases::build_all(&cli.config, arguments, out);
+        }
+        Action::Build { site: arguments, out, no_cache, verify, .. } => {
             let caching = if *no_cache { build::Caching::Off } else { build::Caching::On };
             build::build(&cli.config, arguments, out, caching)?;
             return if *verify { build::verify(&cli.config, arguments, out) } else { Ok(()) };

@@ -1,0 +1,116 @@
+//! `tieup build --partner ID` and `--partners`: what partners get, into a folder, to look at or to compare.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use tieup_generator::{Difference, Step};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::path::{SitePath, SourcePath};
+use tieup_store::tree;
+use tieup_web::say;
+
+use super::build::refuse_sources;
+use super::progress::{Running, Summary};
+use super::site::{load, report, say_json, state};
+use super::{Format, SiteArguments};
+
+/// Where it says in the folder who shares what.
+const LIST: &str = "partners.json";
+
+/// Builds what `partner` gets.
+pub(super) fn build_one(config: &Path, arguments: &SiteArguments, out: &Path, partner: &SiteId) -> anyhow::Result<()> {
+    let running = Running::begin();
+    let state = state(config, &arguments.site)?;
+    refuse_sources(&state, arguments, out)?;
+    let site = report(load(arguments, &running, &state), arguments.format)?;
+    let release = report(site.build_release(partner), arguments.format)?;
+    let writer = tree::Writer::begin(out)?;
+    for (path, file) in &release.output.files {
+        writer.write(path.to_file(), &file.bytes);
+    }
+    running.progress().begin(Step::Writing, 0);
+    let (files, bytes) = writer.finish()?;
+    let summary = running.end(release.output.index.len());
+    let (pages, work) = (summary.pages, summary.work());
+    match arguments.format {
+        Format::Json => say_json(&Built { summary, partners: 1, shared: 0, files, bytes }),
+        Format::Text => {
+            say!(
+                "Built what {partner} gets, {pages} pages, {files} files, {bytes} bytes, into {}: {work}",
+                out.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Builds what every partner gets: `shared/K/` has what the partners of one kind share, `partners/ID/` what each has of
+/// its own, and `partners.json` says who shares what.
+pub(super) fn build_all(config: &Path, arguments: &SiteArguments, out: &Path) -> anyhow::Result<()> {
+    let running = Running::begin();
+    let state = state(config, &arguments.site)?;
+    refuse_sources(&state, arguments, out)?;
+    let site = report(load(arguments, &running, &state), arguments.format)?;
+    let (writer, partners) = (tree::Writer::begin(out)?, Mutex::new(Vec::new()));
+    let releases = site.releases();
+    let differences = releases.differences(&|partner, Difference { kind, own, gone }| {
+        for (path, file) in &own {
+            writer.write(below(&format!("partners/{partner}"), path), &file.bytes);
+        }
+        let (own, shared) = (own.len(), kind.map(|kind| format!("shared/{}", kind + 1)));
+        let partner = Listed { partner: partner.clone(), shared, own, gone };
+        partners.lock().unwrap_or_else(PoisonError::into_inner).push(partner);
+    });
+    report(differences, arguments.format)?;
+    let mut shared = 0;
+    releases.shared(|kind, path, file| {
+        shared += 1;
+        writer.write(below(&format!("shared/{}", kind + 1), path), &file.bytes);
+    });
+    let mut partners = partners.into_inner().unwrap_or_else(PoisonError::into_inner);
+    partners.sort_by(|a, b| a.partner.cmp(&b.partner));
+    writer.write(LIST.parse()?, &serde_json::to_vec_pretty(&partners)?);
+    running.progress().begin(Step::Writing, 0);
+    let (files, bytes) = writer.finish()?;
+    let (pages, partners) = (running.progress().rendered(), partners.len());
+    let summary = running.end(pages);
+    let (own, work) = (files - shared - 1, summary.work());
+    match arguments.format {
+        Format::Json => say_json(&Built { summary, partners, shared, files, bytes }),
+        Format::Text => say!(
+            "Built what {partners} partners get into {}: {shared} files that they share, {own} of their own, \
+             {bytes} bytes: {work}",
+            out.display()
+        ),
+    }
+    Ok(())
+}
+
+/// Where a file of a release stands below a folder of the tree.
+fn below(folder: &str, path: &SitePath) -> SourcePath {
+    let file = format!("{folder}/{}", path.to_file());
+    file.parse().expect("a folder's name and a path that was checked make one")
+}
+
+/// What a partner has, for programs.
+#[derive(Serialize)]
+struct Listed {
+    partner: SiteId,
+    /// The folder with what it shares; none where it shares nothing.
+    shared: Option<String>,
+    /// How many files of its own it has, which stand in the place of shared ones or beside them.
+    own: usize,
+    /// Where it has nothing in the place of a shared file.
+    gone: Vec<SitePath>,
+}
+
+/// What a program reads of a build without mistakes.
+#[derive(Serialize)]
+struct Built {
+    summary: Summary,
+    partners: usize,
+    shared: usize,
+    files: usize,
+    bytes: u64,
+}
