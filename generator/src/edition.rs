@@ -15,8 +15,10 @@ use crate::maker::{Maker, Record, Shelf};
 use crate::output::OutputFile;
 use crate::page::Page;
 use crate::plan::Item;
+use crate::progress::Progress;
 use crate::site::report;
 use crate::templates::Globals;
+use crate::uses::Fields;
 use crate::view::View;
 
 /// Files by the paths that they stand at.
@@ -81,7 +83,7 @@ impl Edition {
             return Err(Failed { made, problems });
         }
         let (given, records) = (build.pages.len(), records.into_iter().collect());
-        let dependents = Dependents::new(&prepared.plan, &prepared.view, &records);
+        let dependents = dependents(&prepared, &records);
         Ok(Self { prepared, given, files: made, records, dependents })
     }
 
@@ -206,16 +208,32 @@ impl Edition {
                 self.prepared.view = view;
                 self.prepared.asked.replace(&sources, asked);
                 self.dependents.add(records.iter().map(|(path, record)| (path, record)));
+                // A text may call components now that it did not call before.
+                let progress = Progress::default();
+                let maker = self.prepared.maker(&progress);
+                for (path, _) in &records {
+                    let item = self.prepared.plan.entry(path).map(|(_, item)| item);
+                    if let Some((maker, item)) = maker.as_ref().zip(item) {
+                        self.dependents.shows(path, maker.fields(item));
+                    }
+                }
                 self.records.extend(records);
             }
             Rest::All { prepared, given } => {
                 self.prepared = *prepared;
                 self.given = given;
                 self.records.extend(records);
-                self.dependents = Dependents::new(&self.prepared.plan, &self.prepared.view, &self.records);
+                self.dependents = dependents(&self.prepared, &self.records);
             }
         }
     }
+}
+
+fn dependents(prepared: &Prepared, records: &Records) -> Dependents {
+    let progress = Progress::default();
+    let maker = prepared.maker(&progress);
+    let fields = |item: &Item| maker.as_ref().map_or(Fields::ALL, |maker| maker.fields(item));
+    Dependents::new(&prepared.plan, &prepared.view, &fields, records)
 }
 
 /// What is made beside what stands.

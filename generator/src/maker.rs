@@ -22,7 +22,7 @@ use crate::print::{Print, Printer};
 use crate::progress::{Progress, Step};
 use crate::redirect;
 use crate::templates::Templates;
-use crate::uses::Uses;
+use crate::uses::{Fields, Uses};
 use crate::view::View;
 
 /// Why a file that was made is still good: as long as its print and the answers to what was asked stay the same.
@@ -209,13 +209,18 @@ impl Maker<'_> {
         if asked.is_empty() {
             return Print::default();
         }
-        let fields = match &item.what {
+        let fields = self.fields(item);
+        Print::all(asked.iter().map(|question| question.print(self.view, fields)))
+    }
+
+    /// The fields of pages that what is made can show.
+    pub(crate) fn fields(&self, item: &Item) -> Fields {
+        match &item.what {
             What::Page { at, template, .. } => self.uses(*at, template).fields(),
             What::NotFound { template } => self.templates.uses(template).fields(),
             What::Feed { .. } => self.templates.uses_components().fields(),
-            _ => return Print::default(),
-        };
-        Print::all(asked.iter().map(|question| question.print(self.view, fields)))
+            What::Redirect { .. } | What::Given => Fields::default(),
+        }
     }
 
     fn shared(&self, lang: &str) -> Context {

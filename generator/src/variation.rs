@@ -2,7 +2,7 @@
 //!
 //! The main page's file is read again where one is varied, so that the front matter of a large site is not kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -161,10 +161,21 @@ fn merged(mut main: Map<String, Value>, own: Map<String, Value>) -> Option<Front
 
 /// The pages of a main site with a partner's in their place, in the order of their files. Those in `hidden` are gone.
 pub(crate) fn overlay(main: &[Arc<Page>], own: &[Arc<Page>], hidden: &BTreeSet<Order>) -> Vec<Arc<Page>> {
-    let paths: BTreeSet<&SitePath> = own.iter().map(|page| &page.entry.path).collect();
-    let places: BTreeSet<&Order> = own.iter().map(|page| &page.order).chain(hidden).collect();
-    let kept = main.iter().filter(|page| !paths.contains(&page.entry.path) && !places.contains(&page.order));
-    let mut pages: Vec<Arc<Page>> = kept.chain(own).cloned().collect();
+    let mut pages = main.to_vec();
+    let mut others: Vec<&Arc<Page>> = Vec::new();
+    for page in own {
+        match main.binary_search_by(|old| old.order.cmp(&page.order)) {
+            Ok(at) if main[at].entry.path == page.entry.path => pages[at] = page.clone(),
+            _ => others.push(page),
+        }
+    }
+    if others.is_empty() && hidden.is_empty() {
+        return pages;
+    }
+    let paths: HashSet<&SitePath> = others.iter().map(|page| &page.entry.path).collect();
+    let places: HashSet<&Order> = others.iter().map(|page| &page.order).chain(hidden).collect();
+    pages.retain(|page| !paths.contains(&page.entry.path) && !places.contains(&page.order));
+    pages.extend(others.into_iter().cloned());
     pages.sort_by(|a, b| a.order.cmp(&b.order));
     pages
 }
