@@ -1,6 +1,6 @@
 //! One build: pages, a theme and static files become files by path. What is built for whom is decided by the caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tieup_protocol::contract::{Contract, Indexing};
@@ -23,7 +23,6 @@ use crate::page::{Choice, Page, PageKind, Source};
 use crate::plan::{Item, Plan, What};
 use crate::print::{Print, Printer};
 use crate::progress::Progress;
-use crate::spanning::is_spanning;
 use crate::taxonomy;
 use crate::templates::{Globals, Templates};
 use crate::theme::Framework;
@@ -59,6 +58,8 @@ pub(crate) struct Build<'a> {
 pub(crate) struct Before<'a> {
     /// The paths of everything that was made.
     pub(crate) made: &'a Records,
+    /// Those among them that no link can lead to.
+    pub(crate) besides: &'a HashSet<SitePath>,
     /// The files, with the pages that they became.
     pub(crate) files: &'a Files,
     /// The same now.
@@ -69,7 +70,7 @@ impl Before<'_> {
     /// Whether everything is still where it was: a link that was right then is right now.
     fn still_stands(&self, plan: &Plan) -> bool {
         let page = |files: &Files, file: &String| files.get(file)?.page.as_ref().map(|(path, _)| path.clone());
-        self.made.keys().all(|path| plan.has(path) || is_spanning(path))
+        self.made.keys().all(|path| plan.has(path) || self.besides.contains(path))
             && self.files.keys().all(|file| page(self.files, file) == page(self.now, file))
     }
 }
@@ -260,10 +261,14 @@ impl Shelf for Reader<'_> {
     }
 
     fn keep(&self, path: &SitePath) {
-        if let Some(bytes) = self.onto.bytes(path).filter(|_| self.asked.about(path)) {
+        if let Some(bytes) = self.asked.about(path).then(|| self.onto.bytes(path)).flatten() {
             self.read(path, &bytes);
         }
         self.onto.keep(path);
+    }
+
+    fn is_last(&self) -> bool {
+        self.onto.is_last()
     }
 
     fn put(&self, path: &SitePath, file: OutputFile, record: Record) {

@@ -39,7 +39,7 @@ pub(crate) fn check<'a>(
         if body.holes.is_empty() && body.mistakes.is_empty() {
             continue;
         }
-        problems.extend(mistakes(body, &page.source));
+        problems.extend(mistakes(&body, &page.source));
         let called = body.holes.iter().filter(|hole| hole.asker == Asker::Call);
         problems.extend(templates.into_iter().flat_map(|templates| {
             let calls = called.clone();

@@ -1,8 +1,9 @@
 //! The pages of a content folder: which file becomes which page. Renders Markdown, but no template.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::Value;
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
@@ -75,13 +76,13 @@ struct Given {
 }
 
 /// A Markdown file whose front matter has been read.
-struct Draft {
-    found: Found,
+struct Draft<'a> {
+    found: &'a Found,
     origin: Origin,
     /// The page from data that it varies.
     record: Option<Arc<Page>>,
-    /// What holds its body, until its page is made; none where the file was not read.
-    text: Mutex<Option<String>>,
+    /// What holds its body; none where the file was not read.
+    text: Option<String>,
     /// What is known of the file, where that is wanted.
     known: Option<Arc<KnownFile>>,
     front: FrontMatter,
@@ -113,7 +114,13 @@ impl Content {
     /// Reads a content folder.
     pub(crate) fn load(folder: &Path, reading: &Reading<'_>, problems: &mut Vec<Diagnostic>) -> Self {
         let Reading { config, data, beneath, drafts: drafts_shown, progress, .. } = *reading;
-        let found = files_below(folder, problems);
+        let found = match reading.earlier {
+            Some(Earlier { content: Some((found, wrong)), .. }) => {
+                problems.extend(wrong.iter().cloned());
+                Cow::Borrowed(found)
+            }
+            _ => Cow::Owned(files_below(folder, problems)),
+        };
         progress.begin(Step::Reading, found.len());
         let read = parallel::map(&found, |found| Draft::read(found, reading));
         let mut drafts = Vec::new();
@@ -137,8 +144,8 @@ impl Content {
         for draft in &drafts {
             draft.check_terms(config, problems);
         }
-        let mut files = BTreeMap::new();
-        let paths = content.place(&drafts, &mut files, config, problems);
+        let mut files = HashMap::with_capacity(drafts.len());
+        let placed = content.place(drafts, &mut files, config, problems);
         let settings = Print::of(format!("{:?}", config.markdown).as_bytes());
         let around = Arc::new(Around {
             settings,
@@ -147,21 +154,25 @@ impl Content {
             pictures: beneath.pictures.clone(),
             beneath: beneath.around.clone(),
         });
-        let mut pages = parallel::map(&paths, |(draft, path)| {
+        let mut records = Vec::new();
+        for (draft, path) in &placed {
+            records.extend(draft.records(path, data, config, problems).into_iter().map(Arc::new));
+        }
+        // Each draft is given away as it becomes a page, so that texts do not pile up beside what is made of them.
+        let made = parallel::map_owned(placed, |(draft, path)| {
             progress.advance(1);
-            drafts[*draft].page(path, &around)
+            draft.page(path, &around)
         });
         content.around = Some(around);
-        content.known =
-            drafts.iter().filter_map(|draft| Some((draft.found.path.to_string(), draft.known.clone()?))).collect();
-        for ((draft, path), page) in paths.iter().zip(&pages) {
-            content.learn(&drafts[*draft], path, &page.text);
+        let (mut pages, mut known) = (Vec::with_capacity(made.len() + records.len()), Vec::with_capacity(made.len()));
+        for (page, found_out) in made {
+            known.extend(found_out.map(|known| (page.order.0.to_string(), known)));
+            pages.push(page);
         }
-        for (draft, path) in &paths {
-            pages.extend(drafts[*draft].records(path, data, config, problems));
-        }
+        content.known = known.into_iter().collect();
+        pages.extend(records);
         pages.sort_by(|a, b| a.order.cmp(&b.order));
-        content.pages = pages.into_iter().map(Arc::new).collect();
+        content.pages = pages;
         content
     }
 
@@ -190,7 +201,7 @@ impl Content {
         if path != self.pages[at].entry.path {
             return Ok(false);
         }
-        self.pages[at] = Arc::new(draft.page(&path, around));
+        self.pages[at] = draft.page(path, around).0;
         Ok(true)
     }
 
@@ -205,7 +216,7 @@ impl Content {
     }
 
     /// Takes away the pages beneath whose place a draft has, and those from data that are made anew.
-    fn hide(&mut self, drafts: &[Draft], beneath: &Self) {
+    fn hide(&mut self, drafts: &[Box<Draft<'_>>], beneath: &Self) {
         let gone = drafts.iter().filter(|draft| draft.front.draft == Some(true) || draft.front.pages_from.is_some());
         for draft in gone.filter(|_| beneath.folder.is_some()) {
             self.hidden.extend(variation::hide(&draft.found.path, draft.record.as_deref(), &beneath.pages));
@@ -213,7 +224,7 @@ impl Content {
     }
 
     /// Gives each file what the sections around it say, the nearest first.
-    fn cascade(&mut self, drafts: &mut [Draft]) {
+    fn cascade(&mut self, drafts: &mut [Box<Draft<'_>>]) {
         for draft in drafts.iter().filter(|draft| draft.name.leaf.is_none()) {
             if let Some(cascade) = &draft.front.cascade {
                 let given = Given { cascade: cascade.clone(), source: draft.origin.of("cascade").clone() };
@@ -229,7 +240,7 @@ impl Content {
     }
 
     /// Gives a file what the sections around it say.
-    fn inherit(&self, draft: &mut Draft) {
+    fn inherit(&self, draft: &mut Draft<'_>) {
         let place = &draft.name.place;
         let mut around = match &draft.name.leaf {
             Some(_) => Some(place.clone()),
@@ -246,33 +257,31 @@ impl Content {
     }
 
     /// Gives each file its path, sections before what lies in them.
-    fn place(
+    fn place<'a>(
         &mut self,
-        drafts: &[Draft],
-        files: &mut BTreeMap<String, SitePath>,
+        mut drafts: Vec<Box<Draft<'a>>>,
+        files: &mut HashMap<String, SitePath>,
         config: &SiteConfig,
         problems: &mut Vec<Diagnostic>,
-    ) -> Vec<(usize, SitePath)> {
-        let mut order: Vec<usize> = (0..drafts.len()).collect();
-        order.sort_by_key(|at| (drafts[*at].name.leaf.is_some(), drafts[*at].name.place.depth()));
+    ) -> Vec<(Box<Draft<'a>>, SitePath)> {
+        drafts.sort_by_key(|draft| (draft.name.leaf.is_some(), draft.name.place.depth()));
         let mut placed = Vec::with_capacity(drafts.len());
-        for at in order {
-            let draft = &drafts[at];
-            match self.path(draft, config) {
+        for draft in drafts {
+            match self.path(&draft, config) {
                 Err(problem) => problems.push(problem),
                 Ok(path) => {
                     if draft.name.leaf.is_none() {
                         self.folders.insert(draft.name.place.clone(), path.clone());
                     }
                     files.insert(draft.found.path.to_string(), path.clone());
-                    placed.push((at, path));
+                    placed.push((draft, path));
                 }
             }
         }
         placed
     }
 
-    fn path(&self, draft: &Draft, config: &SiteConfig) -> Result<SitePath, Diagnostic> {
+    fn path(&self, draft: &Draft<'_>, config: &SiteConfig) -> Result<SitePath, Diagnostic> {
         let Name { place, leaf, .. } = &draft.name;
         let front = &draft.front;
         let moved = ["path", "slug"].into_iter().zip([front.path.is_some(), front.slug.is_some()]).find(|key| key.1);
@@ -321,24 +330,14 @@ impl Content {
         }
     }
 
-    /// Notes what has been found out about a file, where that is new.
-    fn learn(&mut self, draft: &Draft, path: &SitePath, text: &Text) {
-        let Some(known) = &draft.known else { return };
-        let page = (path.clone(), text.facts.clone());
-        if known.page.as_ref().is_none_or(|known| *known != page) {
-            let known = Arc::new(KnownFile { page: Some(page), ..KnownFile::clone(known) });
-            self.known.insert(draft.found.path.to_string(), known);
-        }
-    }
-
     /// Where the Markdown file `file`, a path below `content/`, stands on the site.
     pub(crate) fn page_of(&self, file: &str) -> Option<SitePath> {
         self.around.as_ref()?.page_of(file)
     }
 }
 
-impl Draft {
-    fn read(found: &Found, reading: &Reading<'_>) -> Result<Self, Diagnostic> {
+impl<'a> Draft<'a> {
+    fn read(found: &'a Found, reading: &Reading<'_>) -> Result<Box<Self>, Diagnostic> {
         let file = shown(&found.file);
         let name = Name::parse(found.path.as_str(), &file, reading.config)?;
         let of = if name.leaf.is_none() { Of::Section } else { Of::Page };
@@ -352,12 +351,35 @@ impl Draft {
         let Written { front, text, body_at, origin, record } = written;
         let named = Choice::new("template", front.template.as_ref(), origin.of("template"));
         let template = named.or_else(|| record.as_ref()?.template.clone());
-        let text = Mutex::new(text);
-        Ok(Self { found: found.clone(), origin, record, text, known, front, body_at, name, template })
+        Ok(Box::new(Self { found, origin, record, text, known, front, body_at, name, template }))
     }
 
-    fn page(&self, path: &SitePath, around: &Arc<Around>) -> Page {
-        let front = &self.front;
+    /// The page that it becomes at `path`, and what is known of its file, where that is wanted.
+    fn page(mut self: Box<Self>, path: SitePath, around: &Arc<Around>) -> (Arc<Page>, Option<Arc<KnownFile>>) {
+        let text = self.text(&path, around);
+        let known = self.known.take().map(|known| known.with(&path, &text.facts));
+        let (kind, life) = (self.kind(), self.life(&around.config));
+        let (origin, mut front) = (self.origin, self.front);
+        let page = Page {
+            entry: entry(path, &self.name, self.record.as_deref(), &mut front),
+            kind,
+            place: self.name.place,
+            stem: self.name.stem,
+            order: self.record.map_or_else(|| (self.found.path.clone(), 0), |record| record.order.clone()),
+            template: self.template,
+            aliases: front.aliases.into_iter().map(|alias| alias.0).collect(),
+            terms: front.taxonomies,
+            menus: front.menus,
+            life,
+            text,
+            source: origin.own,
+            body_source: origin.body,
+        };
+        (Arc::new(page), known)
+    }
+
+    /// The text: what an earlier build knew of it, or what it is now.
+    fn text(&mut self, path: &SitePath, around: &Arc<Around>) -> Text {
         let folder = self.found.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
         let place = text::Place {
             file: self.found.file.clone(),
@@ -366,37 +388,12 @@ impl Draft {
             lang: self.name.place.lang.clone(),
             folder: folder.to_owned(),
         };
-        Page {
-            entry: self.entry(path),
-            kind: self.kind(),
-            place: self.name.place.clone(),
-            stem: self.name.stem.clone(),
-            order: self.record.as_ref().map_or_else(|| (self.found.path.clone(), 0), |record| record.order.clone()),
-            template: self.template.clone(),
-            aliases: front.aliases.iter().map(|alias| alias.0.clone()).collect(),
-            terms: front.taxonomies.clone(),
-            menus: front.menus.clone(),
-            life: self.life(&around.config),
-            text: self.text(&place, around),
-            source: self.origin.own.clone(),
-            body_source: self.origin.body.clone(),
-        }
-    }
-
-    /// The text: what an earlier build knew of it, or what it is now.
-    fn text(&self, place: &text::Place, around: &Arc<Around>) -> Text {
-        let known = self.known.as_ref().and_then(|known| known.page.as_ref()).filter(|(path, _)| *path == place.path);
-        let known = known.and_then(|(_, facts)| Text::known(facts, place.clone(), around));
+        let known = self.known.as_ref().and_then(|known| known.page.as_ref()).filter(|(known, _)| known == path);
+        let known = known.and_then(|(_, facts)| Text::known(facts, &place, around));
         known.unwrap_or_else(|| {
             let read = || read_text(&self.found.file).unwrap_or_default();
-            Text::render(&self.take_text().unwrap_or_else(read), place, around)
+            Text::render(&self.text.take().unwrap_or_else(read), place, around)
         })
-    }
-
-    /// What the file holds, if it was read. It is given away, so that texts do not pile up beside the pages made of
-    /// them.
-    fn take_text(&self) -> Option<String> {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes the days that the front matter does not name from the history of the file.
@@ -464,25 +461,6 @@ impl Draft {
             ),
         };
         if self.name.place.folder.is_empty() { PageKind::Home(section) } else { PageKind::Section(section) }
-    }
-
-    fn entry(&self, path: &SitePath) -> IndexedPage {
-        let front = &self.front;
-        IndexedPage {
-            path: path.clone(),
-            title: front.title.clone(),
-            description: front.description.clone(),
-            lang: self.name.place.lang.clone(),
-            date: front.date,
-            updated: front.updated,
-            weight: front.weight.unwrap_or_default(),
-            section: None,
-            is_section: self.name.leaf.is_none(),
-            is_derived: false,
-            extra: if front.extra.is_empty() { Value::Null } else { Value::Object(front.extra.clone()) },
-            data: self.record.as_ref().map_or(Value::Null, |record| record.entry.data.clone()),
-            discovery: Discovery { noindex: front.noindex == Some(true), ..Discovery::default() },
-        }
     }
 
     fn wrong(&self, key: &str, message: String) -> Diagnostic {
@@ -595,6 +573,26 @@ impl Draft {
             body_source: source.clone(),
             source,
         })
+    }
+}
+
+/// What others see of the page at `path`.
+fn entry(path: SitePath, name: &Name, record: Option<&Page>, front: &mut FrontMatter) -> IndexedPage {
+    let extra = std::mem::take(&mut front.extra);
+    IndexedPage {
+        path,
+        title: std::mem::take(&mut front.title),
+        description: front.description.take(),
+        lang: name.place.lang.clone(),
+        date: front.date,
+        updated: front.updated,
+        weight: front.weight.unwrap_or_default(),
+        section: None,
+        is_section: name.leaf.is_none(),
+        is_derived: false,
+        extra: if extra.is_empty() { Value::Null } else { Value::Object(extra) },
+        data: record.map_or(Value::Null, |record| record.entry.data.clone()),
+        discovery: Discovery { noindex: front.noindex == Some(true), ..Discovery::default() },
     }
 }
 

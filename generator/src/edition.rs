@@ -112,7 +112,8 @@ impl Edition {
     /// Everything that is wrong.
     pub(crate) fn renew(&self, build: &Build<'_>, known: Option<[&known::Files; 2]>) -> Result<Changes, Failed> {
         let bench = Bench::upon(Some(self));
-        let before = known.map(|[files, now]| Before { made: &self.records, files, now });
+        let besides = HashSet::new();
+        let before = known.map(|[files, now]| Before { made: &self.records, besides: &besides, files, now });
         let (prepared, problems) = build.prepare(before.as_ref());
         let done = prepared.make(build, &bench, problems);
         let Benched { made, records, kept } = bench.into_parts();

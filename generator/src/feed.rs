@@ -72,7 +72,8 @@ pub(crate) fn title(config: &SiteConfig, node: &Node) -> String {
 
 /// The text of a page as a feed carries it: read far from the site, its addresses are whole.
 pub(crate) fn content(config: &SiteConfig, page: &Page, filled: &Filled) -> String {
-    let html = filled.get(&page.entry.path).unwrap_or_else(|| &page.text.body().html);
+    let body = page.text.body();
+    let html = filled.get(&page.entry.path).unwrap_or(&body.html);
     let base = config.base_url.trim_end_matches('/');
     let mut whole = String::with_capacity(html.len());
     let mut done = 0;

@@ -3,7 +3,7 @@
 //!
 //! Nothing here is trusted beyond what it was made from: a file's state on disk or its digest, and fingerprints.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -38,19 +38,21 @@ pub(crate) struct KnownFile {
     pub(crate) stat: Option<Print>,
     /// Of its bytes.
     pub(crate) digest: Print,
-    /// What its front matter says.
-    pub(crate) front: FrontMatter,
+    /// What its front matter says, as JSON: it is small, and seldom asked for.
+    front: Box<str>,
     /// Where its body begins.
     pub(crate) body_at: usize,
     /// The page that it became, and what is known of its text.
     pub(crate) page: Option<(SitePath, Arc<Facts>)>,
 }
 
-/// What an earlier build knew, and when this one began.
+/// What an earlier build knew, and what this one found when it began.
 #[derive(Debug)]
 pub(crate) struct Earlier {
     /// What it knew of the Markdown files.
     pub(crate) files: Files,
+    /// What lies in the content folder now, and what is wrong there; none where nobody has looked.
+    pub(crate) content: Option<(Vec<Found>, Vec<Diagnostic>)>,
     /// When this build began, by the clock of the disk that the site is on.
     pub(crate) begun: SystemTime,
 }
@@ -61,27 +63,42 @@ impl Earlier {
     /// # Errors
     /// What is wrong with the file.
     pub(crate) fn read(&self, found: &Found, of: Of) -> Result<(Written, Arc<KnownFile>), Diagnostic> {
-        let known = self.files.get(found.path.as_str());
-        if let Some(known) = known.filter(|known| known.stat == Some(found.stat.print)) {
-            return Ok((known.written(found, None), known.clone()));
-        }
+        let known = self.files.get(found.path.as_str()).and_then(|known| Some((known, known.front()?)));
+        let known = match known {
+            Some((known, front)) if known.stat == Some(found.stat.print) => {
+                return Ok((known.written(found, front, None), known.clone()));
+            }
+            known => known,
+        };
         let bytes = read_bytes(&found.file)?;
         let (digest, stat) = (Print::of(&bytes), found.stat.settled(self.begun));
         let text = source::text(&shown(&found.file), bytes)?;
-        if let Some(known) = known.filter(|known| known.digest == digest) {
+        if let Some((known, front)) = known.filter(|(known, _)| known.digest == digest) {
             let known = Arc::new(KnownFile { stat, ..KnownFile::clone(known) });
-            return Ok((known.written(found, Some(text)), known));
+            return Ok((known.written(found, front, Some(text)), known));
         }
         let (front, body_at) = front_matter::parse(&shown(&found.file), &text, of)?;
-        let known = Arc::new(KnownFile { stat, digest, front, body_at, page: None });
-        Ok((known.written(found, Some(text)), known))
+        let kept = serde_json::to_string(&front).expect("front matter has text keys").into();
+        let known = Arc::new(KnownFile { stat, digest, front: kept, body_at, page: None });
+        Ok((known.written(found, front, Some(text)), known))
     }
 }
 
 impl KnownFile {
-    fn written(&self, found: &Found, text: Option<String>) -> Written {
-        let origin = Origin::plain(&found.file);
-        Written { front: self.front.clone(), text, body_at: self.body_at, origin, record: None }
+    fn front(&self) -> Option<FrontMatter> {
+        serde_json::from_str(&self.front).ok()
+    }
+
+    fn written(&self, found: &Found, front: FrontMatter, text: Option<String>) -> Written {
+        Written { front, text, body_at: self.body_at, origin: Origin::plain(&found.file), record: None }
+    }
+
+    /// The same with what its page became.
+    pub(crate) fn with(self: &Arc<Self>, path: &SitePath, facts: &Arc<Facts>) -> Arc<Self> {
+        match &self.page {
+            Some((known_path, known)) if known_path == path && known == facts => self.clone(),
+            _ => Arc::new(Self { page: Some((path.clone(), facts.clone())), ..Self::clone(self) }),
+        }
     }
 }
 
@@ -100,6 +117,33 @@ pub(crate) struct Head {
     pub(crate) until: Option<i128>,
     /// How many pages were built.
     pub(crate) pages: usize,
+    /// What was made beside the plan of the build, such as the parts of a sitemap.
+    pub(crate) besides: HashSet<SitePath>,
+    /// The tables that belong to it.
+    pub(crate) tables: Tables,
+}
+
+/// The fingerprints of the parts of the tables. The parts are written before the state that names them, so that after a
+/// crash between them the parts on disk are not those of the state, and count for nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tables {
+    files: Vec<Print>,
+    records: Vec<Print>,
+}
+
+impl Tables {
+    /// The same without what was made.
+    pub(crate) fn of_files(&self) -> Self {
+        Self { files: self.files.clone(), ..Self::default() }
+    }
+}
+
+impl Default for Tables {
+    /// Without a row.
+    fn default() -> Self {
+        let none = || (0..PARTS).map(|_| Print::default()).collect();
+        Self { files: none(), records: none() }
+    }
 }
 
 /// The tables on disk.
@@ -118,7 +162,7 @@ impl Shelves {
 
     /// The state at the end of the last build.
     pub(crate) fn head(&self) -> Option<Head> {
-        serde_json::from_slice(&self.cache.get(&self.key("head", 0))?).ok()
+        postcard::from_bytes(&self.cache.get(&self.key("head", 0))?).ok()
     }
 
     /// Keeps the state at the end of a build.
@@ -126,36 +170,38 @@ impl Shelves {
         self.put("head", 0, head);
     }
 
-    /// What was known of the Markdown files.
-    pub(crate) fn files(&self) -> Files {
-        self.read::<String, KnownFile>("files").map(|(file, known)| (file, Arc::new(known))).collect()
+    /// What was known of the Markdown files; none where it is lost.
+    pub(crate) fn files(&self, of: &Tables) -> Option<Files> {
+        let rows: Vec<Vec<(String, KnownFile)>> = self.read("files", &of.files)?;
+        Some(rows.into_iter().flatten().map(|(file, known)| (file, Arc::new(known))).collect())
     }
 
-    /// What was made.
-    pub(crate) fn records(&self) -> Records {
-        self.read("records").collect()
+    /// What was made; none where it is lost.
+    pub(crate) fn records(&self, of: &Tables) -> Option<Records> {
+        Some(self.read("records", &of.records)?.into_iter().flatten().collect())
     }
 
-    /// Keeps what is known of the Markdown files; `changed` are those of which something else is known than is kept.
-    pub(crate) fn put_files<'a>(&self, files: &Files, changed: impl Iterator<Item = &'a str>) {
-        self.write("files", files, changed, String::as_str);
+    /// Keeps what is known of the Markdown files; `changed` are those of which something else is known than is kept in
+    /// `tables`.
+    pub(crate) fn put_files<'a>(&self, files: &Files, changed: impl Iterator<Item = &'a str>, tables: &mut Tables) {
+        self.write("files", files, changed, String::as_str, &mut tables.files);
     }
 
-    /// Keeps what was made; `changed` is where something else was made than is kept.
-    pub(crate) fn put_records<'a>(&self, records: &Records, changed: impl Iterator<Item = &'a str>) {
-        self.write("records", records, changed, SitePath::as_str);
+    /// Keeps what was made; `changed` is where something else was made than is kept in `tables`.
+    pub(crate) fn put_records<'a>(&self, made: &Records, changed: impl Iterator<Item = &'a str>, tables: &mut Tables) {
+        self.write("records", made, changed, SitePath::as_str, &mut tables.records);
     }
 
-    fn read<K: DeserializeOwned + Ord + Send, V: DeserializeOwned + Send>(
-        &self,
-        table: &str,
-    ) -> impl Iterator<Item = (K, V)> + use<K, V> {
-        let parts: Vec<u64> = (0..PARTS).collect();
-        let part = |part: &u64| -> Vec<(K, V)> {
-            let bytes = self.cache.get(&self.key(table, *part)).unwrap_or_default();
-            serde_json::from_slice(&bytes).unwrap_or_default()
+    fn read<R: DeserializeOwned + Send>(&self, table: &str, prints: &[Print]) -> Option<Vec<Vec<R>>> {
+        let parts: Vec<(u64, Print)> = (0..PARTS).zip(prints.iter().copied()).collect();
+        let part = |(part, print): &(u64, Print)| {
+            if *print == Print::default() {
+                return Some(Vec::new());
+            }
+            let bytes = self.cache.get(&self.key(table, *part)).filter(|bytes| Print::of(bytes) == *print)?;
+            postcard::from_bytes(&bytes).ok()
         };
-        parallel::map_few(&parts, part).into_iter().flatten()
+        parallel::map_few(&parts, part).into_iter().collect()
     }
 
     fn write<'a, K: Serialize + Ord + Sync, V: Serialize + Sync>(
@@ -164,22 +210,26 @@ impl Shelves {
         rows: &HashMap<K, V>,
         changed: impl Iterator<Item = &'a str>,
         text: impl Fn(&K) -> &str,
+        prints: &mut [Print],
     ) {
-        let mut stale: BTreeMap<u64, BTreeMap<&K, &V>> = changed.map(|key| (part_of(key), BTreeMap::new())).collect();
+        let mut stale: BTreeMap<u64, Vec<(&K, &V)>> = changed.map(|key| (part_of(key), Vec::new())).collect();
         for (key, value) in rows {
             if let Some(part) = stale.get_mut(&part_of(text(key))) {
-                part.insert(key, value);
+                part.push((key, value));
             }
         }
-        let stale: Vec<(u64, Vec<(&K, &V)>)> =
-            stale.into_iter().map(|(part, rows)| (part, rows.into_iter().collect())).collect();
-        parallel::map_few(&stale, |(part, rows)| self.put(table, *part, rows));
+        let stale: Vec<(u64, Vec<(&K, &V)>)> = stale.into_iter().collect();
+        let kept = parallel::map_few(&stale, |(part, rows)| self.put(table, *part, rows));
+        for ((part, _), print) in stale.iter().zip(kept) {
+            prints[usize::try_from(*part).expect("there are few parts")] = print;
+        }
     }
 
-    fn put(&self, table: &str, part: u64, value: &impl Serialize) {
-        if let Ok(bytes) = serde_json::to_vec(value) {
-            self.cache.put(&self.key(table, part), &bytes);
-        }
+    /// Keeps one part of a table, and says what its fingerprint is.
+    fn put(&self, table: &str, part: u64, value: &impl Serialize) -> Print {
+        let bytes = postcard::to_stdvec(value).expect("rows are numbers and texts, and written into memory");
+        self.cache.put(&self.key(table, part), &bytes);
+        Print::of(&bytes)
     }
 
     fn key(&self, table: &str, part: u64) -> Digest {

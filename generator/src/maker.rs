@@ -14,6 +14,7 @@ use tieup_protocol::path::SitePath;
 use crate::asking::{self, Question};
 use crate::components;
 use crate::feed::{self, Filled};
+use crate::markdown::Body;
 use crate::output::{OutputFile, media_type};
 use crate::page::PageKind;
 use crate::parallel;
@@ -51,12 +52,28 @@ pub(crate) trait Shelf: Sync {
     /// What an earlier build made is still good.
     fn keep(&self, _: &SitePath) {}
 
+    /// Whether nothing else will be made of the texts, so that they can be let go.
+    fn is_last(&self) -> bool {
+        false
+    }
+
     /// A file was made.
     fn put(&self, path: &SitePath, file: OutputFile, record: Record);
 
     /// A file was there already.
     fn give(&self, path: &SitePath, file: &OutputFile);
 }
+
+/// What one thread works with.
+#[derive(Default)]
+struct Hand<'a> {
+    /// The page that is made.
+    page: Vec<u8>,
+    shared: Shared<'a>,
+}
+
+/// The fingerprints of what templates see whatever the page, by template and language; there are few.
+type Shared<'a> = Vec<(&'a Uses, &'a str, Print)>;
 
 /// Makes files for one view.
 pub(crate) struct Maker<'a> {
@@ -75,10 +92,10 @@ impl Maker<'_> {
     pub(crate) fn make_all(&self, items: &[(&SitePath, &Item)], onto: &dyn Shelf, problems: &mut Vec<Diagnostic>) {
         let failed = Mutex::new(BTreeMap::new());
         self.progress.begin(Step::Pages, items.len());
-        parallel::each(items, Vec::new, |(path, item), page: &mut Vec<u8>| {
-            page.clear();
+        parallel::each(items, Hand::default, |(path, item), hand| {
+            hand.page.clear();
             self.progress.advance(1);
-            if let Err(problem) = self.make(path, item, page, onto) {
+            if let Err(problem) = self.make(path, item, hand, onto) {
                 let failed = &mut *failed.lock().unwrap_or_else(PoisonError::into_inner);
                 note_failure(failed, problem, self.shown_by(item));
             }
@@ -99,22 +116,41 @@ impl Maker<'_> {
         Some((page.source.file.clone(), page.entry.path.clone(), template))
     }
 
-    fn make(&self, path: &SitePath, item: &Item, page: &mut Vec<u8>, onto: &dyn Shelf) -> Result<(), Diagnostic> {
+    fn make<'b>(
+        &'b self,
+        path: &SitePath,
+        item: &Item,
+        hand: &mut Hand<'b>,
+        onto: &dyn Shelf,
+    ) -> Result<(), Diagnostic> {
         if matches!(item.what, What::Given) {
             return Ok(());
         }
-        let print = self.print(item);
+        let print = self.print(item, &mut hand.shared);
         let earlier = onto.earlier(path).filter(|earlier| earlier.print == print);
         if earlier.is_some_and(|earlier| self.answers(item, &earlier.asked) == earlier.answers) {
             onto.keep(path);
             self.progress.add_cached(usize::from(matches!(item.what, What::Page { .. })));
             return Ok(());
         }
-        let (made, asked) = asking::noted(self.view, || self.render(path, item, page));
+        let (made, asked) = asking::noted(self.view, || self.render(path, item, &mut hand.page));
         let file = made?;
         let answers = self.answers(item, &asked);
         onto.put(path, file, Record { print, asked, answers });
+        if let What::Page { at, .. } = item.what
+            && onto.is_last()
+        {
+            self.let_go(at);
+        }
         Ok(())
+    }
+
+    /// Lets the text of page `at` go, unless others show it too, or a later page of its listing.
+    fn let_go(&self, at: usize) {
+        let page = self.view.node(at).own().filter(|page| page.text.facts.summary.is_none());
+        if let Some(page) = page.filter(|_| self.view.pager(at).is_none()) {
+            page.text.let_go();
+        }
     }
 
     /// Makes one file, whatever was made before.
@@ -151,33 +187,41 @@ impl Maker<'_> {
     }
 
     /// The fingerprint of everything that a file is made from, but for what its templates ask.
-    fn print(&self, item: &Item) -> Print {
+    fn print<'b>(&'b self, item: &Item, shared: &mut Shared<'b>) -> Print {
         let mut printer = Printer::default();
         printer.print(self.surroundings).text(&item.source);
         match &item.what {
             What::Given => {}
-            What::Page { at, number, template } => self.add_page(*at, *number, template, &mut printer),
+            What::Page { at, number, template } => self.add_page(*at, *number, template, &mut printer, shared),
             What::NotFound { template } => {
                 let lang = &self.view.config().language;
-                self.add_shared(self.templates.uses(template), lang, printer.number(2u8));
+                printer.number(2u8).print(self.shared_print(self.templates.uses(template), lang, shared));
             }
             What::Redirect { to, lang } => drop(printer.number(3u8).text(to.as_str()).text(lang)),
             What::Feed { at, kind } => {
                 let limit = feed::limit(self.view.config());
                 printer.number(4u8).number(*kind as u8).print(self.view.print_feed(*at, limit));
                 if self.entries_with_holes(*at).next().is_some() {
-                    self.add_shared(self.templates.uses_components(), &self.view.entry(*at).lang, &mut printer);
+                    let uses = self.templates.uses_components();
+                    printer.print(self.shared_print(uses, &self.view.entry(*at).lang, shared));
                 }
             }
         }
         printer.finish()
     }
 
-    fn add_page(&self, at: usize, number: usize, template: &str, printer: &mut Printer) {
+    fn add_page<'b>(
+        &'b self,
+        at: usize,
+        number: usize,
+        template: &str,
+        printer: &mut Printer,
+        shared: &mut Shared<'b>,
+    ) {
         let uses = self.uses(at, template);
         let view = self.view;
-        self.add_shared(uses, &view.entry(at).lang, printer.number(1u8).number(number));
-        printer.print(view.print_page(at, uses));
+        let around = self.shared_print(uses, &view.entry(at).lang, shared);
+        printer.number(1u8).number(number).print(around).print(view.print_page(at, uses));
         let fields = uses.fields();
         match view.node(at).own().map(|page| &page.kind) {
             Some(PageKind::Term) => {
@@ -197,12 +241,20 @@ impl Maker<'_> {
         }
     }
 
-    /// What a template sees whatever the page.
-    fn add_shared(&self, uses: &Uses, lang: &str, printer: &mut Printer) {
+    /// The fingerprint of what a template sees whatever the page.
+    fn shared_print<'b>(&'b self, uses: &'b Uses, lang: &'b str, shared: &mut Shared<'b>) -> Print {
+        let known = shared.iter().find(|(known, of, _)| std::ptr::eq(*known, uses) && *of == lang);
+        if let Some((.., print)) = known {
+            return *print;
+        }
+        let mut printer = Printer::default();
         printer.print(uses.print).text(lang).print(self.templates.globals().print(uses));
         if uses.names("menus") {
             printer.print(self.view.print_menus(lang));
         }
+        let print = printer.finish();
+        shared.push((uses, lang, print));
+        print
     }
 
     fn answers(&self, item: &Item, asked: &[Question]) -> Print {
@@ -236,16 +288,18 @@ impl Maker<'_> {
         if has_holes { self.templates.uses_filled(template) } else { self.templates.uses(template) }
     }
 
-    /// The text of page `at`, with what the theme's components write into it.
-    fn content(&self, at: usize) -> Result<Cow<'_, str>, Diagnostic> {
-        let Some(page) = self.view.node(at).own() else { return Ok("".into()) };
-        if !page.text.facts.has_holes {
-            return Ok(page.text.body().html.as_str().into());
-        }
+    fn body(&self, at: usize) -> Arc<Body> {
+        self.view.node(at).own().map(|page| page.text.body()).unwrap_or_default()
+    }
+
+    /// The text of page `at`, which is `body`, with what the theme's components write into it.
+    fn content<'b>(&self, at: usize, body: &'b Body) -> Result<Cow<'b, str>, Diagnostic> {
+        let with_holes = self.view.node(at).own().filter(|page| page.text.facts.has_holes);
+        let Some(page) = with_holes else { return Ok(body.html.as_str().into()) };
         let mut implicits = Context::new();
         implicits.insert_value("lang", Value::from(page.entry.lang.as_str()));
         implicits.insert_value("page", self.view.summary(at));
-        components::content(page.text.body(), &page.source, self.templates, &implicits)
+        components::content(body, &page.source, self.templates, &implicits)
     }
 
     /// The entries of the feed of node `at` whose texts ask for components.
@@ -257,13 +311,15 @@ impl Maker<'_> {
 
     fn filled_entries(&self, at: usize) -> Result<Filled, Diagnostic> {
         let entries = self.entries_with_holes(at);
-        entries.map(|at| Ok((self.view.entry(at).path.clone(), self.content(at)?.into_owned()))).collect()
+        let filled = |at| Ok((self.view.entry(at).path.clone(), self.content(at, &self.body(at))?.into_owned()));
+        entries.map(filled).collect()
     }
 
     fn context(&self, at: usize, number: usize, path: &SitePath) -> Result<Context, Diagnostic> {
         let view = self.view;
         let mut context = self.shared(&view.entry(at).lang);
-        let text = self.content(at)?;
+        let body = self.body(at);
+        let text = self.content(at, &body)?;
         let page = if number == 1 { view.page_value(at, &text) } else { view.paged_value(at, &text, path) };
         context.insert_value("page", page);
         match view.node(at).own().map(|page| &page.kind) {

@@ -7,8 +7,15 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Print(u64, u64);
 
 /// Makes the fingerprint of a thing from its parts; each part is told apart from the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Printer(Vec<u8>);
+
+impl Default for Printer {
+    /// With room for what most things are made of.
+    fn default() -> Self {
+        Self(Vec::with_capacity(512))
+    }
+}
 
 impl Print {
     /// The fingerprint of `bytes`.
@@ -35,14 +42,14 @@ impl Print {
 impl Printer {
     /// Adds a number.
     pub(crate) fn number(&mut self, number: impl TryInto<u64>) -> &mut Self {
-        self.0.extend(number.try_into().unwrap_or(u64::MAX).to_le_bytes());
+        self.0.extend_from_slice(&number.try_into().unwrap_or(u64::MAX).to_le_bytes());
         self
     }
 
     /// Adds a text.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.number(text.len());
-        self.0.extend(text.as_bytes());
+        self.0.extend_from_slice(text.as_bytes());
         self
     }
 
@@ -56,8 +63,8 @@ impl Printer {
 
     /// Adds a fingerprint.
     pub(crate) fn print(&mut self, print: Print) -> &mut Self {
-        self.0.extend(print.0.to_le_bytes());
-        self.0.extend(print.1.to_le_bytes());
+        self.0.extend_from_slice(&print.0.to_le_bytes());
+        self.0.extend_from_slice(&print.1.to_le_bytes());
         self
     }
 

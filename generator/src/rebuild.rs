@@ -6,21 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use tieup_protocol::diagnostic::Report;
+use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
 use crate::build::Before;
-use crate::known::{Earlier, Files, Head, Records, Shelves, hash};
+use crate::known::{Earlier, Files, Head, Records, Shelves, Tables, hash};
 use crate::maker::{Record, Shelf};
 use crate::output::OutputFile;
 use crate::print::{Print, Printer};
 use crate::site::{Loading, Site};
-use crate::source::{Stat, files_below};
+use crate::source::{Found, Stat, files_below};
 
-/// The folders and files of a site that its main tree is made from.
-const SOURCES: [&str; 6] = ["content", "data", "static", "templates", "partners", "site.yaml"];
+/// The folders and files of a site, beside `content/`, that its main tree is made from.
+const SOURCES: [&str; 5] = ["data", "static", "templates", "partners", "site.yaml"];
 
 /// Where a tree of files is kept.
 pub trait Tree: Sync {
@@ -42,8 +42,23 @@ pub struct Rebuild {
     surroundings: Print,
     /// The state of the sources.
     sources: Option<Print>,
+    /// What lies in the content folder, and what is wrong there; none once that was read.
+    content: Option<(Vec<Found>, Vec<Diagnostic>)>,
     begun: SystemTime,
     head: Option<Head>,
+    recalled: Option<Recalled>,
+}
+
+/// What the build before knew.
+#[derive(Debug, Default)]
+struct Recalled {
+    files: Files,
+    /// Why what it made is still good; none where something else stands in the tree.
+    records: Option<Records>,
+    /// Where both are kept.
+    tables: Tables,
+    /// What it made beside its plan.
+    besides: HashSet<SitePath>,
 }
 
 /// What a build came to.
@@ -62,6 +77,10 @@ pub struct Findings {
     records: Records,
     /// The files of which something else is known than before, and the paths at which something else was made.
     changed: (Vec<String>, Vec<String>),
+    /// Where that stands before it is changed.
+    tables: Tables,
+    /// What was made beside the plan.
+    besides: HashSet<SitePath>,
     rebuilt: Rebuilt,
     at: Timestamp,
     /// Whether every change shows in the state of the sources; days from commits do not.
@@ -76,8 +95,11 @@ impl Rebuild {
         let config = std::fs::read(site.join("site.yaml")).unwrap_or_default();
         let surroundings = Printer::default().text(env!("TIEUP_ENGINE")).print(Print::of(&config)).finish();
         let head = shelves.head().filter(|head| head.surroundings == surroundings);
-        let sources = look(site, themes, begun);
-        Self { site: site.to_owned(), themes: themes.to_owned(), shelves, surroundings, sources, begun, head }
+        let mut problems = Vec::new();
+        let found = files_below(&site.join("content"), &mut problems);
+        let sources = look(&found, site, themes, begun);
+        let (site, themes, content) = (site.to_owned(), themes.to_owned(), Some((found, problems)));
+        Self { site, themes, shelves, surroundings, sources, content, begun, head, recalled: None }
     }
 
     /// What the build before came to, if nothing has changed since: no source, nothing in the tree, whose state is
@@ -92,9 +114,22 @@ impl Rebuild {
     }
 
     /// Whether what stands in the tree, whose state is `built`, is what the build before left, so that this one need only
-    /// write what differs.
-    pub fn goes_on(&self, built: Option<Digest>) -> bool {
-        self.head.as_ref().is_some_and(|head| built.is_some() && head.built == built)
+    /// write what differs. Reads what that build knew.
+    pub fn goes_on(&mut self, built: Option<Digest>) -> bool {
+        if self.recalled.is_none() {
+            self.recalled = Some(self.recall(built));
+        }
+        self.recalled.as_ref().is_some_and(|recalled| recalled.records.is_some())
+    }
+
+    /// What the build before knew, as far as it is not lost.
+    fn recall(&self, built: Option<Digest>) -> Recalled {
+        let Some(head) = &self.head else { return Recalled::default() };
+        let Some(files) = self.shelves.files(&head.tables) else { return Recalled::default() };
+        let stands = built.is_some() && head.built == built;
+        let records = if stands { self.shelves.records(&head.tables) } else { None };
+        let tables = if records.is_some() { head.tables.clone() } else { head.tables.of_files() };
+        Recalled { files, records, tables, besides: head.besides.clone() }
     }
 
     /// Builds into `tree`, whose state before is `built`: what differs, where this build [goes on](Rebuild::goes_on) from
@@ -103,37 +138,48 @@ impl Rebuild {
     /// # Errors
     /// Everything that is wrong with the site. The tree may have been told of files by then.
     pub fn run(
-        &self,
+        &mut self,
         tree: &dyn Tree,
         built: Option<Digest>,
         now: Timestamp,
         loading: &Loading,
     ) -> Result<Findings, Report> {
-        let files = self.head.as_ref().map(|_| self.shelves.files()).unwrap_or_default();
         let whole = self.goes_on(built);
-        let records = if whole { self.shelves.records() } else { Records::default() };
-        let earlier = Earlier { files, begun: self.begun };
+        let Recalled { files, records, tables, besides } = self.recalled.take().unwrap_or_default();
+        let records = records.unwrap_or_default();
+        let earlier = Earlier { files, content: self.content.take(), begun: self.begun };
         let loaded = Site::load_knowing(&self.site, &self.themes, loading, Some(&earlier));
         let site = loaded?.at(now);
         let bench = Bench { tree, records: &records, kept: Mutex::default(), made: Mutex::default() };
-        let before = Before { made: &records, files: &earlier.files, now: site.known() };
+        let before = Before { made: &records, besides: &besides, files: &earlier.files, now: site.known() };
         let prepared = site.make_main(&bench, whole.then_some(&before))?;
         let (kept, made) = bench.into_parts();
         let rebuilt = Rebuilt { pages: prepared.view.own().count(), next_change: site.next_change() };
         let files = site.known().clone();
         let changed_files = changed_files(&earlier.files, &files);
         let (records, changed_records) = shelve(records, &kept, made, tree);
+        let besides = records.keys().filter(|path| !prepared.plan.has(path)).cloned().collect();
         let shows = !site.is_dated_by_commits();
         // Giving back the memory of many pages piece by piece takes its time, and the process is about to end.
         std::mem::forget((site, prepared, earlier));
-        Ok(Findings { files, records, changed: (changed_files, changed_records), rebuilt, at: now, shows })
+        Ok(Findings {
+            files,
+            records,
+            changed: (changed_files, changed_records),
+            tables,
+            besides,
+            rebuilt,
+            at: now,
+            shows,
+        })
     }
 
     /// Keeps what was found out, for the next build; `built` is the state of the tree now.
     pub fn keep(&self, findings: &Findings, built: Option<Digest>) {
-        let Findings { files, records, changed, rebuilt, at, shows } = findings;
-        self.shelves.put_files(files, changed.0.iter().map(String::as_str));
-        self.shelves.put_records(records, changed.1.iter().map(String::as_str));
+        let Findings { files, records, changed, tables, besides, rebuilt, at, shows } = findings;
+        let mut tables = tables.clone();
+        self.shelves.put_files(files, changed.0.iter().map(String::as_str), &mut tables);
+        self.shelves.put_records(records, changed.1.iter().map(String::as_str), &mut tables);
         self.shelves.put_head(&Head {
             surroundings: self.surroundings,
             sources: self.sources.filter(|_| *shows),
@@ -141,6 +187,8 @@ impl Rebuild {
             at: at.as_nanosecond(),
             until: rebuilt.next_change.map(Timestamp::as_nanosecond),
             pages: rebuilt.pages,
+            besides: besides.clone(),
+            tables,
         });
     }
 }
@@ -181,25 +229,24 @@ impl Rebuild {
     }
 }
 
-/// The state of every source; none where one changed so shortly before that a later change may not show.
-fn look(site: &Path, themes: &Path, begun: SystemTime) -> Option<Print> {
+/// The state of every source, `content` being what lies in the content folder; none where one changed so shortly before
+/// that a later change may not show.
+fn look(content: &[Found], site: &Path, themes: &Path, begun: SystemTime) -> Option<Print> {
     let mut printer = Printer::default();
     let mut settled = true;
-    let mut add = |name: &str, stat: Stat| {
+    let mut add = |file: &Path, stat: Stat| {
         let print = stat.settled(begun);
         settled &= print.is_some();
-        printer.text(name).print(print.unwrap_or_default());
+        printer.text(&file.to_string_lossy()).print(print.unwrap_or_default());
     };
+    for found in content {
+        add(&found.file, found.stat);
+    }
     for source in SOURCES.map(|source| site.join(source)).iter().map(PathBuf::as_path).chain([themes]) {
         match std::fs::metadata(source) {
-            Ok(state) if state.is_file() => add(&source.to_string_lossy(), Stat::of(&state)),
-            Ok(_) => {
-                // What is wrong with a file is told when it is read.
-                let found = files_below(source, &mut Vec::new());
-                for found in found {
-                    add(&found.file.to_string_lossy(), found.stat);
-                }
-            }
+            Ok(state) if state.is_file() => add(source, Stat::of(&state)),
+            // What is wrong with a file is told when it is read.
+            Ok(_) => files_below(source, &mut Vec::new()).iter().for_each(|found| add(&found.file, found.stat)),
             Err(_) => {}
         }
     }
@@ -232,6 +279,10 @@ impl Shelf for Bench<'_> {
 
     fn keep(&self, path: &SitePath) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+    }
+
+    fn is_last(&self) -> bool {
+        true
     }
 
     fn put(&self, path: &SitePath, file: OutputFile, record: Record) {

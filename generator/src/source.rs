@@ -123,11 +123,17 @@ impl Stat {
     pub(crate) fn of(state: &Metadata) -> Self {
         let changed = state.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         let mut printer = Printer::default();
-        printer.number(state.len()).text(&format!("{changed:?}"));
+        printer.number(state.len());
+        #[cfg(not(unix))]
+        printer.text(&format!("{changed:?}"));
         #[cfg(unix)]
         let changed = {
             use std::os::unix::fs::MetadataExt as _;
-            printer.number(state.ino()).value(&(state.ctime(), state.ctime_nsec()));
+            let times = [state.mtime(), state.mtime_nsec(), state.ctime(), state.ctime_nsec()];
+            for number in times {
+                printer.number(number.cast_unsigned());
+            }
+            printer.number(state.ino());
             let seconds = Duration::from_secs(state.ctime().try_into().unwrap_or_default());
             let part = Duration::from_nanos(state.ctime_nsec().try_into().unwrap_or_default());
             changed.max(SystemTime::UNIX_EPOCH + seconds + part)

@@ -54,12 +54,9 @@ pub(crate) fn check_paths(
         }
     }
     lookalike::check(&claimed, problems);
-    for (path, file) in &claimed {
+    for (path, file) in claimed.iter().filter(|(path, _)| !path.is_page()) {
         let below = path.with_slash();
-        let inside = claimed
-            .range::<&SitePath, _>(&below..)
-            .next()
-            .filter(|(inside, _)| !path.is_page() && inside.is_within(&below));
+        let inside = claimed.range::<&SitePath, _>(&below..).next().filter(|(inside, _)| inside.is_within(&below));
         if let Some((inside, other)) = inside {
             let message = format!("`{path}` cannot be a file and hold `{inside}` at once");
             problems.push(Diagnostic::new("duplicate-path", *file, message).related(

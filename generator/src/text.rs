@@ -1,10 +1,11 @@
 //! The text of a page: what is known of it at once, and its HTML when somebody asks. What an earlier build found out
 //! is enough for pages that need not be made again.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tieup_protocol::path::SitePath;
@@ -18,12 +19,13 @@ use crate::print::{Print, Printer};
 use crate::source::read_text;
 
 /// The text of a page.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Text {
     /// What is known of it at once.
     pub(crate) facts: Arc<Facts>,
-    body: OnceLock<Body>,
+    body: Mutex<Option<Arc<Body>>>,
     again: Option<Again>,
+    is_known: bool,
 }
 
 /// What is known of a text without reading it again.
@@ -75,7 +77,7 @@ pub(crate) struct Around {
     /// The site.
     pub(crate) config: Arc<SiteConfig>,
     /// The page that each Markdown file becomes, by its path below `content/`.
-    pub(crate) files: BTreeMap<String, SitePath>,
+    pub(crate) files: HashMap<String, SitePath>,
     /// The raster pictures of the site.
     pub(crate) pictures: Arc<Pictures>,
     /// The same for the content beneath.
@@ -106,15 +108,12 @@ struct Again {
 impl Text {
     /// The text whose HTML is `body`.
     pub(crate) fn of(body: Body) -> Self {
-        Self {
-            facts: Arc::new(Facts::of(&body, Print::default(), Vec::new())),
-            body: OnceLock::from(body),
-            again: None,
-        }
+        let facts = Arc::new(Facts::of(&body, Print::default(), Vec::new()));
+        Self { facts, body: Mutex::new(Some(Arc::new(body))), again: None, is_known: false }
     }
 
     /// Renders `text`, which stands at `place`.
-    pub(crate) fn render(text: &str, place: &Place, around: &Around) -> Self {
+    pub(crate) fn render(text: &str, place: Place, around: &Arc<Around>) -> Self {
         let asked = RefCell::new(Vec::new());
         let page_of = |file: &str| {
             let page = around.page_of(file);
@@ -127,29 +126,54 @@ impl Text {
             picture
         };
         let body = place.render(text, around, &page_of, &picture_of);
-        let facts = Facts::of(&body, around.settings, asked.into_inner());
-        Self { facts: Arc::new(facts), body: OnceLock::from(body), again: None }
+        let facts = Arc::new(Facts::of(&body, around.settings, asked.into_inner()));
+        let again = Some(Again { place, around: around.clone() });
+        Self { facts, body: Mutex::new(Some(Arc::new(body))), again, is_known: false }
     }
 
     /// A text of which an earlier build found out `facts`; none where they no longer hold.
-    pub(crate) fn known(facts: &Arc<Facts>, place: Place, around: &Arc<Around>) -> Option<Self> {
+    pub(crate) fn known(facts: &Arc<Facts>, place: &Place, around: &Arc<Around>) -> Option<Self> {
         let holds = facts.settings == around.settings
             && facts.asked.iter().all(|asked| match asked {
                 Asked::File(file, page) => around.page_of(file) == *page,
                 Asked::Picture(path, print) => print_of(around.picture_of(path).as_ref()) == *print,
             });
-        let again = Some(Again { place, around: around.clone() });
-        holds.then(|| Self { facts: facts.clone(), body: OnceLock::new(), again })
+        let again = || Some(Again { place: place.clone(), around: around.clone() });
+        holds.then(|| Self { facts: facts.clone(), body: Mutex::default(), again: again(), is_known: true })
     }
 
     /// Whether an earlier build has looked at it, and found nothing wrong.
     pub(crate) fn is_known(&self) -> bool {
-        self.again.is_some()
+        self.is_known
     }
 
-    /// The text as HTML, read and rendered again where only its facts were known.
-    pub(crate) fn body(&self) -> &Body {
-        self.body.get_or_init(|| self.again.as_ref().map(Again::render).unwrap_or_default())
+    /// The text as HTML, read and rendered again where only its facts are at hand.
+    pub(crate) fn body(&self) -> Arc<Body> {
+        let render = || Arc::new(self.again.as_ref().map(Again::render).unwrap_or_default());
+        self.at_hand().get_or_insert_with(render).clone()
+    }
+
+    /// What stands before `<!-- more -->`, where that is written.
+    pub(crate) fn summary(&self) -> Option<String> {
+        self.facts.summary.and_then(|_| self.body().summary().map(Cow::into_owned))
+    }
+
+    /// Lets the HTML go, which few will ask for again: that of all pages fills the memory.
+    pub(crate) fn let_go(&self) {
+        if self.again.is_some() {
+            self.at_hand().take();
+        }
+    }
+
+    fn at_hand(&self) -> MutexGuard<'_, Option<Arc<Body>>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for Text {
+    fn clone(&self) -> Self {
+        let body = Mutex::new(self.at_hand().clone());
+        Self { facts: self.facts.clone(), body, again: self.again.clone(), is_known: self.is_known }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tieup_protocol::digest::Digest;
 
-use crate::durable;
+use crate::durable::{self, Access, DiskError, UnfinishedFile};
 
 /// How many bytes after the content say what it was: its digest.
 const SEAL: usize = 32;
@@ -36,11 +36,17 @@ impl Cache {
         (Digest::of(&bytes).as_bytes() == seal.as_slice()).then_some(bytes)
     }
 
-    /// Keeps `bytes` for `key`, if the disk lets it. After a crash the whole entry is there or none.
+    /// Keeps `bytes` for `key`, if the disk lets it. Nobody waits for the disk: what a crash tears is not what was kept.
     pub fn put(&self, key: &Digest, bytes: &[u8]) {
-        let sealed = [bytes, Digest::of(bytes).as_bytes()].concat();
         // What could not be kept is made again the next time.
-        let _ = durable::create_dir_all(&self.dir).and_then(|()| durable::write_file(&self.file(key), &sealed));
+        let _ = durable::create_dir_all(&self.dir).and_then(|()| self.try_put(key, bytes));
+    }
+
+    fn try_put(&self, key: &Digest, bytes: &[u8]) -> Result<(), DiskError> {
+        let mut file = UnfinishedFile::create_in(&self.dir, Access::Usual)?;
+        file.write(bytes)?;
+        file.write(Digest::of(bytes).as_bytes())?;
+        file.rename_to(&self.file(key))
     }
 
     fn file(&self, key: &Digest) -> PathBuf {

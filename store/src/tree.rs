@@ -6,9 +6,10 @@
 //! it did not write.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Metadata};
-use std::io;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -36,14 +37,16 @@ pub struct Writer {
 /// What stands in a folder since a tree was written there: every file of the tree with its length and the fingerprint
 /// of its state on disk, which changes when anyone touches the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing(BTreeMap<String, (u64, Digest)>);
+pub struct Standing(BTreeMap<String, State>);
+
+/// A file's length, and the fingerprint of its state on disk.
+type State = (u64, Digest);
 
 #[derive(Debug, Default)]
 struct Written {
-    names: BTreeSet<SourcePath>,
+    files: Vec<(SourcePath, State)>,
     /// Files of the earlier tree that this one has not.
     removed: BTreeSet<SourcePath>,
-    bytes: u64,
     failed: Option<DiskError>,
 }
 
@@ -65,14 +68,13 @@ impl Writer {
         let path = self.dir.join(NEW).join(name.as_str());
         let result = durable::step(Step::Write, &path, || {
             make_folder_of(&path)?;
-            fs::write(&path, bytes)
+            let mut file = File::create(&path)?;
+            file.write_all(bytes)?;
+            file.metadata()
         });
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(()) => {
-                written.bytes += bytes.len() as u64;
-                written.names.insert(name);
-            }
+            Ok(found) => written.files.push((name, state(&found))),
             Err(error) => drop(written.failed.get_or_insert(error)),
         }
     }
@@ -93,9 +95,9 @@ impl Writer {
             return Err(error);
         }
         let known = |name: &SourcePath| standing.0.contains_key(name.as_str());
-        let listed = written.removed.is_empty() && written.names.iter().all(known);
+        let listed = written.removed.is_empty() && written.files.iter().all(|(name, _)| known(name));
         if !listed {
-            let new = written.names.iter().map(SourcePath::as_str);
+            let new = written.files.iter().map(|(name, _)| name.as_str());
             let names: BTreeSet<&str> = standing.0.keys().map(String::as_str).chain(new).collect();
             list(&self.dir, names.into_iter())?;
         }
@@ -103,36 +105,49 @@ impl Writer {
             durable::remove_file(&self.dir.join(name.as_str()))?;
             standing.0.remove(name.as_str());
         }
-        move_into(&self.dir.join(NEW), &self.dir)?;
-        let names = written.names.iter().map(|name| name.as_str().to_owned());
-        standing.0.extend(names.filter_map(|name| look(&self.dir, name)));
+        standing.0.extend(self.move_in(written.files)?.0);
         if !listed {
             list(&self.dir, standing.0.keys().map(String::as_str))?;
         }
         Ok(standing)
     }
 
-    /// Puts the tree in the place of the earlier one, and removes what that had and this has not. Returns how many
-    /// files there are, and their bytes.
+    /// Puts the tree in the place of the earlier one, and removes what that had and this has not. Returns what stands
+    /// there then.
     ///
     /// # Errors
     /// When the disk failed in a call of [`Writer::write`], and then nothing has changed; or when it fails now, and then
     /// the next tree here puts things right.
-    pub fn finish(self) -> Result<(usize, u64), DiskError> {
+    pub fn finish(self) -> Result<Standing, DiskError> {
         let written = std::mem::take(&mut *self.written.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(error) = written.failed {
             return Err(error);
         }
         let earlier = earlier(&self.dir.join(LIST))?;
+        let names: BTreeSet<&str> = written.files.iter().map(|(name, _)| name.as_str()).collect();
         // Listed before they are there, so that a tree which ends half-way is known to the next.
-        list(&self.dir, written.names.union(&earlier).map(SourcePath::as_str))?;
+        list(&self.dir, names.iter().copied().chain(earlier.iter().map(SourcePath::as_str)))?;
         // First, so that a file of the earlier tree does not stand where this one has a folder.
-        for name in earlier.difference(&written.names) {
+        for name in earlier.iter().filter(|name| !names.contains(name.as_str())) {
             durable::remove_file(&self.dir.join(name.as_str()))?;
         }
-        move_into(&self.dir.join(NEW), &self.dir)?;
-        list(&self.dir, written.names.iter().map(SourcePath::as_str))?;
-        Ok((written.names.len(), written.bytes))
+        let standing = self.move_in(written.files)?;
+        if !earlier.is_empty() {
+            list(&self.dir, standing.0.keys().map(String::as_str))?;
+        }
+        Ok(standing)
+    }
+
+    /// Moves what was written to where it belongs. Returns what stands there of it.
+    fn move_in(&self, files: Vec<(SourcePath, State)>) -> Result<Standing, DiskError> {
+        let mut moved = Vec::new();
+        move_into(&self.dir.join(NEW), &self.dir, &mut moved)?;
+        let mut standing: BTreeMap<String, State> =
+            files.into_iter().map(|(name, state)| (name.into(), state)).collect();
+        // A file that was moved by itself has another state then; one in a folder that was moved has not.
+        let below = |path: &Path| path.strip_prefix(&self.dir).ok()?.to_str().map(str::to_owned);
+        standing.extend(moved.iter().filter_map(|path| look(&self.dir, below(path)?)));
+        Ok(Standing(standing))
     }
 }
 
@@ -146,15 +161,18 @@ impl Drop for Writer {
     }
 }
 
-/// Moves what is in `from` into `to`: whole folders where there is none yet, file by file where there is.
-fn move_into(from: &Path, to: &Path) -> Result<(), DiskError> {
+/// Moves what is in `from` into `to`: whole folders where there is none yet, file by file where there is. Notes the
+/// files that were `moved` by themselves.
+fn move_into(from: &Path, to: &Path, moved: &mut Vec<PathBuf>) -> Result<(), DiskError> {
     for source in durable::list_dir(from)? {
         let Some(name) = source.file_name() else { continue };
         let target = to.join(name);
-        if source.is_dir() && target.is_dir() {
-            move_into(&source, &target)?;
+        let is_dir = source.is_dir();
+        if is_dir && target.is_dir() {
+            move_into(&source, &target, moved)?;
         } else {
             durable::step(Step::Rename, &target, || fs::rename(&source, &target))?;
+            moved.extend((!is_dir).then_some(target));
         }
     }
     Ok(())
@@ -187,7 +205,7 @@ impl Standing {
         let names = String::from_utf8_lossy(&names);
         let names: Vec<&str> = names.lines().collect();
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let looked: Vec<Vec<(String, (u64, Digest))>> = thread::scope(|scope| {
+        let looked: Vec<Vec<(String, State)>> = thread::scope(|scope| {
             let shares = names.chunks(names.len().div_ceil(threads).max(1));
             let look = |share: &[&str]| share.iter().filter_map(|name| look(dir, (*name).to_owned())).collect();
             let running: Vec<_> = shares.map(|share| scope.spawn(move || look(share))).collect();
@@ -208,16 +226,16 @@ impl Standing {
     }
 }
 
-/// The file `name` below `dir`, if it is there: its length and the fingerprint of its state.
-fn look(dir: &Path, name: String) -> Option<(String, (u64, Digest))> {
-    let state = fs::symlink_metadata(dir.join(&name)).ok().filter(Metadata::is_file)?;
-    let told = format!("{} {:?}", state.len(), state.modified());
-    #[cfg(unix)]
-    let told = {
-        use std::os::unix::fs::MetadataExt as _;
-        format!("{told} {} {} {}", state.ino(), state.ctime(), state.ctime_nsec())
-    };
-    Some((name, (state.len(), Digest::of(told.as_bytes()))))
+/// The file `name` below `dir`, if it is there.
+fn look(dir: &Path, name: String) -> Option<(String, State)> {
+    let found = fs::symlink_metadata(dir.join(&name)).ok().filter(Metadata::is_file)?;
+    Some((name, state(&found)))
+}
+
+fn state(found: &Metadata) -> State {
+    let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()].map(i64::to_le_bytes);
+    let numbers = [found.len(), found.ino()].map(u64::to_le_bytes);
+    (found.len(), Digest::of(&[times.as_flattened(), numbers.as_flattened()].concat()))
 }
 
 fn list<'a>(dir: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), DiskError> {
@@ -245,7 +263,9 @@ mod tests {
         for (path, text) in files {
             writer.write(name(path), text.as_bytes());
         }
-        writer.finish().unwrap()
+        let standing = writer.finish().unwrap();
+        assert_eq!(standing, Standing::of(dir).unwrap());
+        standing.size()
     }
 
     #[test]

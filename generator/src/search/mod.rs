@@ -108,6 +108,10 @@ impl Shelf for Gathering<'_> {
         self.onto.keep(path);
     }
 
+    fn is_last(&self) -> bool {
+        self.onto.is_last()
+    }
+
     fn put(&self, path: &SitePath, file: OutputFile, record: Record) {
         self.words.take(path, &file.bytes);
         self.onto.put(path, file, record);

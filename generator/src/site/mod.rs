@@ -32,6 +32,7 @@ use crate::originals::read_fills;
 use crate::output::{Output, OutputFile, Sink, media_type};
 use crate::overrides::Overrides;
 use crate::page::Page;
+use crate::parallel;
 use crate::plan::Item;
 use crate::progress::Progress;
 use crate::sample;
@@ -261,11 +262,18 @@ impl Site {
         self.with_main(|build| {
             let words = Gatherer::new(self.config.search.as_ref(), build.pages);
             let (prepared, problems) = build.prepare(before);
-            prepared.make(build, &Gathering { onto, words: &words }, problems)?;
-            let index = prepared.view.index();
             let is_given = |path: &SitePath| self.statics.contains_key(path);
+            let span = || {
+                let index = prepared.view.index();
+                let files = spanning(self.base_url(), index.iter(), &is_given);
+                // Nobody else asks for the index, which is large.
+                (self.config.search.as_ref().map_or_else(Vec::new, |_| index), files)
+            };
+            let make = || prepared.make(build, &Gathering { onto, words: &words }, problems);
+            let (done, (index, files)) = parallel::join(make, span);
+            done?;
             let found = words.files(&index).into_iter().filter(|(path, _)| !is_given(path));
-            for (path, bytes) in spanning(self.base_url(), index.iter(), &is_given).into_iter().chain(found) {
+            for (path, bytes) in files.into_iter().chain(found) {
                 let (media_type, source) = (media_type(&path), self.config.file.clone());
                 let file =
                     OutputFile { bytes: bytes.into(), kind: EntryKind::Asset, media_type, slots: Vec::new(), source };

@@ -22,7 +22,7 @@ impl View {
             let mut map = summary(node.entry(), &self.config);
             if let Some(page) = node.own() {
                 map.insert("word_count".into(), Value::from(page.text.facts.length.words()));
-                if let Some(summary) = page.text.facts.summary.and_then(|_| page.text.body().summary()) {
+                if let Some(summary) = page.text.summary() {
                     map.insert("summary".into(), Value::safe_string(&summary));
                 }
                 map.insert("taxonomies".into(), self.terms_of(page));
@@ -71,7 +71,8 @@ impl View {
         let ancestors: Vec<Value> = self.ancestors(at).into_iter().map(|at| self.step(at)).collect();
         let translations: Vec<Value> = self.translated(at).map(|at| self.translation(at)).collect();
         map.insert("content".into(), Value::safe_string(content));
-        map.insert("toc".into(), toc::value(own.map_or(&[], |page| &page.text.body().headings)));
+        let toc = own.map_or_else(|| toc::value(&[]), |page| toc::value(&page.text.body().headings));
+        map.insert("toc".into(), toc);
         map.insert("reading_time".into(), Value::from(own.map_or(0, |page| page.text.facts.length.minutes())));
         map.insert("section".into(), text(parent));
         map.insert("ancestors".into(), Value::from(ancestors));

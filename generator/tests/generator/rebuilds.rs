@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -56,7 +57,7 @@ fn rebuild(small: &Small, tree: &Memory) -> Done {
     let cache = Cache::at(small.path("cache"));
     let begun = SystemTime::now() + Duration::from_mins(1);
     let built = tree.digest();
-    let rebuild = Rebuild::begin(&small.path("site"), &small.path("themes"), cache, "tree", begun);
+    let mut rebuild = Rebuild::begin(&small.path("site"), &small.path("themes"), cache, "tree", begun);
     if rebuild.current(built, now()).is_some() {
         return Done { rendered: 0, problems: None };
     }
@@ -324,6 +325,42 @@ fn a_tree_that_somebody_changed_is_made_anew() {
 }
 
 #[test]
+fn what_a_crash_left_of_an_older_build_is_not_trusted() {
+    let (small, tree) = (connected(), Memory::default());
+    (0..5).for_each(|number| page(&small, number, "Old", "Body"));
+    rebuild(&small, &tree);
+    let entries = || -> BTreeMap<PathBuf, Vec<u8>> {
+        let files = fs::read_dir(small.path("cache")).unwrap().map(|entry| entry.unwrap().path());
+        files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
+    };
+    let older = entries();
+    page(&small, 1, "A longer title", "Body");
+    page(&small, 5, "Another page", "Body");
+    rebuild(&small, &tree);
+    let (newer, standing) = (entries(), tree.0.lock().unwrap().clone());
+    page(&small, 1, "Old", "Body");
+    fs::remove_file(small.path(&news(5))).unwrap();
+    let fresh = clean(&small).unwrap();
+    let changed: Vec<&PathBuf> =
+        newer.iter().filter(|(file, new)| older.get(*file) != Some(new)).map(|it| it.0).collect();
+    assert!(changed.len() > 3, "{changed:?}");
+    for file in changed {
+        for left in [older.get(file), None] {
+            for (file, bytes) in &newer {
+                fs::write(file, bytes).unwrap();
+            }
+            *tree.0.lock().unwrap() = standing.clone();
+            match left {
+                Some(old) => fs::write(file, old).unwrap(),
+                None => fs::remove_file(file).unwrap(),
+            }
+            rebuild(&small, &tree);
+            assert_eq!(differs(&tree.0.lock().unwrap(), &fresh), None);
+        }
+    }
+}
+
+#[test]
 fn a_link_that_breaks_is_told_even_where_its_page_is_known() {
     let (small, tree) = (connected(), Memory::default());
     page(&small, 1, "To", "## H");
@@ -332,6 +369,11 @@ fn a_link_that_breaks_is_told_even_where_its_page_is_known() {
     page(&small, 1, "To", "## Other");
     assert!(rebuild(&small, &tree).problems.unwrap().contains("broken-anchor"));
     fs::remove_file(small.path(&news(1))).unwrap();
+    assert!(rebuild(&small, &tree).problems.unwrap().contains("broken-link"));
+    small.write("site/static/list.txt", "a");
+    page(&small, 2, "From", "[a](/list.txt)");
+    assert_eq!(rebuild(&small, &tree).problems, None);
+    fs::remove_file(small.path("site/static/list.txt")).unwrap();
     assert!(rebuild(&small, &tree).problems.unwrap().contains("broken-link"));
 }
 
@@ -346,7 +388,7 @@ fn a_page_whose_time_comes_is_built_though_no_file_changed() {
         Rebuild::begin(&small.path("site"), &small.path("themes"), Cache::at(small.path("cache")), "tree", begun)
     };
     let later: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
-    let rebuild = begin();
+    let mut rebuild = begin();
     assert!(rebuild.current(tree.digest(), now()).is_some());
     assert!(rebuild.current(tree.digest(), later).is_none());
     let built = tree.digest();

@@ -45,7 +45,7 @@ pub(super) fn build(config: &Path, arguments: &SiteArguments, out: &Path, cachin
 
 /// Builds what differs from the build before.
 fn rebuild(arguments: &SiteArguments, out: &Path, state: &Path, running: Running) -> anyhow::Result<Built> {
-    let rebuild = open(arguments, out, state)?;
+    let mut rebuild = open(arguments, out, state)?;
     let standing = Standing::of(out)?;
     let built = standing.digest();
     if let Some(rebuilt) = rebuild.current(built, Timestamp::now()) {
@@ -54,14 +54,10 @@ fn rebuild(arguments: &SiteArguments, out: &Path, state: &Path, running: Running
     }
     let folder = Folder { writer: tree::Writer::begin(out)?, dir: out };
     let loading = loading(&running, state);
+    let goes_on = rebuild.goes_on(built);
     let findings = report(rebuild.run(&folder, built, Timestamp::now(), &loading), arguments.format)?;
     running.progress().begin(Step::Writing, 0);
-    let standing = if rebuild.goes_on(built) {
-        folder.writer.patch(standing)?
-    } else {
-        folder.writer.finish()?;
-        Standing::of(out)?
-    };
+    let standing = if goes_on { folder.writer.patch(standing)? } else { folder.writer.finish()? };
     rebuild.keep(&findings, standing.digest());
     let came_to = findings.rebuilt();
     // The process ends here, and giving back the memory of many pages piece by piece takes its time.
@@ -76,8 +72,8 @@ fn build_anew(arguments: &SiteArguments, out: &Path, state: &Path, running: Runn
     let built = site.build_main_into(&|path, file| writer.write(path.to_file(), &file.bytes));
     let pages = report(built, arguments.format)?.len();
     running.progress().begin(Step::Writing, 0);
-    let files = writer.finish()?;
-    let built = Built::new(running.end(pages), files, site.next_change());
+    let standing = writer.finish()?;
+    let built = Built::new(running.end(pages), standing.size(), site.next_change());
     std::mem::forget(site);
     Ok(built)
 }

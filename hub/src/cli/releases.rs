@@ -30,7 +30,7 @@ pub(super) fn build_one(config: &Path, arguments: &SiteArguments, out: &Path, pa
         writer.write(path.to_file(), &file.bytes);
     }
     running.progress().begin(Step::Writing, 0);
-    let (files, bytes) = writer.finish()?;
+    let (files, bytes) = writer.finish()?.size();
     let summary = running.end(release.output.index.len());
     let (pages, work) = (summary.pages, summary.work());
     match arguments.format {
@@ -72,7 +72,7 @@ pub(super) fn build_all(config: &Path, arguments: &SiteArguments, out: &Path) ->
     partners.sort_by(|a, b| a.partner.cmp(&b.partner));
     writer.write(LIST.parse()?, &serde_json::to_vec_pretty(&partners)?);
     running.progress().begin(Step::Writing, 0);
-    let (files, bytes) = writer.finish()?;
+    let (files, bytes) = writer.finish()?.size();
     let (pages, partners) = (running.progress().rendered(), partners.len());
     let summary = running.end(pages);
     let (own, work) = (files - shared - 1, summary.work());
