@@ -9,6 +9,7 @@ use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
 use crate::build::Build;
+use crate::content::Content;
 use crate::edition::{Changes, Edition, Failed};
 use crate::links::Known;
 use crate::output::{Output, OutputFile};
@@ -98,9 +99,12 @@ impl Site {
     fn with_partner<T>(&self, partner: &Partner, variations: Variations, work: impl FnOnce(&Build<'_>) -> T) -> T {
         let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
         let live = self.live(&self.content);
-        let mut pages: Vec<Arc<Page>> = match variations {
-            Variations::All => overlay(&live, &self.live(&partner.variations), &partner.variations.hidden),
-            Variations::None => live,
+        let (mut pages, contents): (Vec<Arc<Page>>, &[&Content]) = match variations {
+            Variations::All => {
+                let pages = overlay(&live, &self.live(&partner.variations), &partner.variations.hidden);
+                (pages, &[&partner.variations, &self.content])
+            }
+            Variations::None => (live, &[&self.content]),
         };
         pages.retain(|page| mains(&page.entry.path));
         let mut statics = self.statics.clone();
@@ -108,7 +112,7 @@ impl Site {
         let elsewhere = |path: &SitePath| match path {
             path if !mains(path) => Known::Perhaps,
             path if is_spanning(path) => Known::Exists,
-            _ => self.scheduled(&[&partner.variations, &self.content], path),
+            _ => self.scheduled(contents, path),
         };
         work(&Build {
             config: &self.config,
