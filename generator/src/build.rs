@@ -199,7 +199,9 @@ impl Prepared {
         mut problems: Vec<Diagnostic>,
     ) -> Result<(), Vec<Diagnostic>> {
         if let Some(maker) = self.maker(build.progress) {
-            let items: Vec<(&SitePath, &Item)> = self.plan.items().collect();
+            let mut items: Vec<(&SitePath, &Item)> = self.plan.items().collect();
+            // In the order in which the texts were read, so that those which are let go lie together.
+            items.sort_unstable_by_key(|(_, item)| item.what.node());
             let reader = Reader { onto, asked: &self.asked, ids: Mutex::default() };
             maker.make_all(&items, &reader, &mut problems);
             for (path, file) in build.given() {

@@ -162,7 +162,7 @@ impl Maker<'_> {
             What::Given => (EntryKind::Asset, Vec::new()),
             What::Page { at, number, template } => {
                 self.progress.add_rendered();
-                (EntryKind::Page, self.templates.render(template, &self.context(*at, *number, path)?, page)?)
+                (EntryKind::Page, self.templates.render(template, &self.context(*at, *number, path, template)?, page)?)
             }
             What::NotFound { template } => {
                 let lang = &self.view.config().language;
@@ -315,12 +315,16 @@ impl Maker<'_> {
         entries.map(filled).collect()
     }
 
-    fn context(&self, at: usize, number: usize, path: &SitePath) -> Result<Context, Diagnostic> {
+    fn context(&self, at: usize, number: usize, path: &SitePath, template: &str) -> Result<Context, Diagnostic> {
         let view = self.view;
         let mut context = self.shared(&view.entry(at).lang);
         let body = self.body(at);
         let text = self.content(at, &body)?;
-        let page = if number == 1 { view.page_value(at, &text) } else { view.paged_value(at, &text, path) };
+        let uses = self.uses(at, template);
+        let page = match number {
+            1 => view.page_value(at, &text, uses),
+            _ => view.paged_value(at, &text, uses, path),
+        };
         context.insert_value("page", page);
         match view.node(at).own().map(|page| &page.kind) {
             Some(PageKind::Term) => {

@@ -64,12 +64,21 @@ impl Item {
     /// The same for a view in which other pages may take the places of some.
     pub(crate) fn upon(&self, view: &View) -> Self {
         let node = match &self.what {
-            What::Page { at, .. } | What::Feed { at, .. } => Some(*at),
             What::Redirect { to, .. } => view.at(to),
-            What::NotFound { .. } | What::Given => None,
+            what => what.node(),
         };
         let source = node.and_then(|at| view.node(at).own()).map(|page| page.source.file.clone());
         Self { what: self.what.clone(), source: source.unwrap_or_else(|| self.source.clone()) }
+    }
+}
+
+impl What {
+    /// The node that it is made of.
+    pub(crate) fn node(&self) -> Option<usize> {
+        match self {
+            Self::Page { at, .. } | Self::Feed { at, .. } => Some(*at),
+            Self::NotFound { .. } | Self::Redirect { .. } | Self::Given => None,
+        }
     }
 }
 

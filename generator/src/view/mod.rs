@@ -201,7 +201,8 @@ impl View {
 
     /// The translations of node `at`, in the order of the site's languages.
     pub(crate) fn translated(&self, at: usize) -> impl Iterator<Item = usize> {
-        let stem = self.nodes[at].own().map(|page| &page.stem);
+        let several = !self.translations.is_empty();
+        let stem = self.nodes[at].own().filter(|_| several).map(|page| &page.stem);
         let group = stem.and_then(|stem| self.translations.get(stem)).map_or(&[][..], Vec::as_slice);
         let in_language =
             move |code: &str| group.iter().find(|other| **other != at && self.entry(**other).lang == code).copied();

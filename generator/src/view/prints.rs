@@ -4,6 +4,8 @@
 
 use std::sync::PoisonError;
 
+use jiff::civil::Date;
+
 use super::View;
 use crate::discovery;
 use crate::page::Page;
@@ -27,11 +29,11 @@ impl View {
         }
         for (field, date) in [(Field::Date, entry.date), (Field::Updated, entry.updated)] {
             if fields.has(field) {
-                printer.option(date.map(|date| date.to_string()).as_deref());
+                printer.number(date.map_or(0, number));
             }
         }
         if fields.has(Field::Weight) {
-            printer.value(&entry.weight);
+            printer.number(entry.weight.cast_unsigned());
         }
         if fields.has(Field::Extra) {
             printer.value(&entry.extra);
@@ -166,4 +168,10 @@ impl View {
         }
         printer.finish()
     }
+}
+
+/// A number for a day, from 1.
+fn number(date: Date) -> u64 {
+    let [year, month, day] = [date.year(), date.month().into(), date.day().into()].map(i64::from);
+    ((year + 10_000) * 10_000 + month * 100 + day).cast_unsigned()
 }

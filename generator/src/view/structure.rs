@@ -52,7 +52,7 @@ impl View {
         Self {
             config: config.clone(),
             indexing: Indexing::Canonical,
-            translations: Arc::new(translations(&nodes)),
+            translations: Arc::new(translations(config, &nodes)),
             menus: Arc::new(menu::all(config, pages)),
             by_path: Arc::new(by_path),
             parents: Arc::new(parents),
@@ -246,7 +246,11 @@ fn chain(pages: &[usize], neighbours: &mut [[Option<usize>; 2]]) {
     }
 }
 
-fn translations(nodes: &[Arc<Node>]) -> HashMap<String, Vec<usize>> {
+/// None where there is one language alone.
+fn translations(config: &SiteConfig, nodes: &[Arc<Node>]) -> HashMap<String, Vec<usize>> {
+    if config.codes().nth(1).is_none() {
+        return HashMap::new();
+    }
     let mut translations: HashMap<String, Vec<usize>> = HashMap::with_capacity(nodes.len());
     for (at, node) in nodes.iter().enumerate() {
         if let Some(page) = node.own() {

@@ -13,6 +13,7 @@ use crate::head;
 use crate::page::Page;
 use crate::taxonomy::Grouping;
 use crate::toc;
+use crate::uses::Uses;
 
 impl View {
     /// What listings show of page `at`.
@@ -62,8 +63,9 @@ impl View {
         })
     }
 
-    /// Everything a template can know of page `at` itself, whose text is `content`.
-    pub(crate) fn page_value(&self, at: usize, content: &str) -> Value {
+    /// Everything a template can know of page `at` itself, whose text is `content`; of the headings only where it `uses`
+    /// them.
+    pub(crate) fn page_value(&self, at: usize, content: &str, uses: &Uses) -> Value {
         let own = self.nodes[at].own();
         let mut map = self.summary(at).into_map().unwrap_or_default();
         let parent = self.parents[at].map(|parent| self.entry(parent).path.as_str());
@@ -71,7 +73,8 @@ impl View {
         let ancestors: Vec<Value> = self.ancestors(at).into_iter().map(|at| self.step(at)).collect();
         let translations: Vec<Value> = self.translated(at).map(|at| self.translation(at)).collect();
         map.insert("content".into(), Value::safe_string(content));
-        let toc = own.map_or_else(|| toc::value(&[]), |page| toc::value(&page.text.body().headings));
+        let headed = own.filter(|_| uses.field("toc"));
+        let toc = headed.map_or_else(|| toc::value(&[]), |page| toc::value(&page.text.body().headings));
         map.insert("toc".into(), toc);
         map.insert("reading_time".into(), Value::from(own.map_or(0, |page| page.text.facts.length.minutes())));
         map.insert("section".into(), text(parent));
@@ -84,8 +87,8 @@ impl View {
     }
 
     /// The same for a later page of a listing, which has an address of its own.
-    pub(crate) fn paged_value(&self, at: usize, content: &str, path: &SitePath) -> Value {
-        let mut map = self.page_value(at, content).into_map().unwrap_or_default();
+    pub(crate) fn paged_value(&self, at: usize, content: &str, uses: &Uses, path: &SitePath) -> Value {
+        let mut map = self.page_value(at, content, uses).into_map().unwrap_or_default();
         map.insert("path".into(), Value::from(path.as_str()));
         map.insert("permalink".into(), Value::from(self.config.permalink(path)));
         head::add_values(self, at, path, &mut map);
