@@ -10,6 +10,7 @@ use crate::config::SiteConfig;
 use crate::markdown::{Link, LinkKind, Span, Target};
 use crate::menu;
 use crate::page::Source;
+use crate::parallel;
 use crate::plan::Plan;
 use crate::text::{Anchor, Facts};
 use crate::view::View;
@@ -74,6 +75,9 @@ impl Checker<'_> {
     /// Checks where the links of every page, of `texts` and of menus lead; anchors are left for later.
     pub(crate) fn check(&self, texts: &[Text<'_>], which: Texts, problems: &mut Vec<Diagnostic>) -> Asked {
         let mut asked = Asked::default();
+        if which == Texts::All {
+            self.render();
+        }
         for (_, page) in self.view.own() {
             if which == Texts::New && page.text.is_known() {
                 self.note_anchors(&page.text.facts, &page.body_source, &mut asked);
@@ -86,6 +90,12 @@ impl Checker<'_> {
         }
         self.check_menus(problems);
         asked
+    }
+
+    /// Renders the texts of which only facts are at hand, on all threads.
+    fn render(&self) {
+        let known = self.view.own().map(|(_, page)| page).filter(|page| page.text.is_known());
+        parallel::each(&known.collect::<Vec<_>>(), || (), |page, ()| drop(page.text.body()));
     }
 
     fn note_anchors(&self, facts: &Facts, source: &Source, asked: &mut Asked) {
