@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use tieup_generator::{Difference, Step};
+use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::path::{SitePath, SourcePath};
 use tieup_store::tree;
@@ -34,7 +35,7 @@ pub(super) fn build_one(config: &Path, arguments: &SiteArguments, out: &Path, pa
     let summary = running.end(release.output.index.len());
     let (pages, work) = (summary.pages, summary.work());
     match arguments.format {
-        Format::Json => say_json(&Built { summary, partners: 1, shared: 0, files, bytes }),
+        Format::Json => say_json(&Built { diagnostics: [], summary, partners: 1, shared: 0, files, bytes }),
         Format::Text => {
             say!(
                 "Built what {partner} gets, {pages} pages, {files} files, {bytes} bytes, into {}: {work}",
@@ -70,14 +71,14 @@ pub(super) fn build_all(config: &Path, arguments: &SiteArguments, out: &Path) ->
     });
     let mut partners = partners.into_inner().unwrap_or_else(PoisonError::into_inner);
     partners.sort_by(|a, b| a.partner.cmp(&b.partner));
-    writer.write(LIST.parse()?, &serde_json::to_vec_pretty(&partners)?);
+    writer.write(LIST.parse()?, format!("{}\n", serde_json::to_string_pretty(&partners)?).as_bytes());
     running.progress().begin(Step::Writing, 0);
     let (files, bytes) = writer.finish()?.size();
     let (pages, partners) = (running.progress().rendered(), partners.len());
     let summary = running.end(pages);
     let (own, work) = (files - shared - 1, summary.work());
     match arguments.format {
-        Format::Json => say_json(&Built { summary, partners, shared, files, bytes }),
+        Format::Json => say_json(&Built { diagnostics: [], summary, partners, shared, files, bytes }),
         Format::Text => say!(
             "Built what {partners} partners get into {}: {shared} files that they share, {own} of their own, \
              {bytes} bytes: {work}",
@@ -108,6 +109,7 @@ struct Listed {
 /// What a program reads of a build without mistakes.
 #[derive(Serialize)]
 struct Built {
+    diagnostics: [Diagnostic; 0],
     summary: Summary,
     partners: usize,
     shared: usize,
