@@ -171,12 +171,15 @@ impl Build<'_> {
         }
         for (at, page) in view.own() {
             for kind in feeds(self.config, view, at, page) {
-                let path = feed::path(&page.entry.path, kind);
-                problems.extend(plan.claim(path, What::Feed { at, kind }, &page.source, None).err());
+                let claimed = match feed::path(&page.entry.path, kind) {
+                    Some(path) => plan.claim(path, What::Feed { at, kind }, &page.source, None),
+                    None => Err(too_long(page)),
+                };
+                problems.extend(claimed.err());
             }
         }
         for (path, file) in self.given() {
-            plan.give(path, &file.source);
+            problems.extend(plan.give(path, &file.source));
         }
         plan
     }
@@ -302,6 +305,11 @@ fn claim_pages(plan: &mut Plan, at: usize, page: &Page, template: &str, view: &V
     let rest = later.chain(again).map(|(path, what)| plan.claim(path, what, &page.source, Some("paginate_by")));
     // One clash of a listing tells it all.
     first.err().or_else(|| rest.fold(None, |told, claimed| told.or(claimed.err())))
+}
+
+fn too_long(page: &Page) -> Diagnostic {
+    let message = format!("the path `{}` is too long for a feed below it", page.entry.path);
+    Diagnostic::new("bad-path", page.source.file.as_str(), message).help("give it a shorter `slug` or `path`")
 }
 
 fn index_word(index: Indexing) -> &'static str {

@@ -31,14 +31,19 @@ impl FeedKind {
     }
 }
 
-/// Where a feed of what stands at `page` stands.
-pub(crate) fn path(page: &SitePath, kind: FeedKind) -> SitePath {
+/// Where a feed of what stands at `page` stands; none where that path would be too long.
+pub(crate) fn path(page: &SitePath, kind: FeedKind) -> Option<SitePath> {
     let name = match kind {
         FeedKind::Atom => "atom.xml",
         FeedKind::Rss => "rss.xml",
         FeedKind::Json => "feed.json",
     };
-    format!("{}{name}", page.with_slash()).parse().expect("a page's path and one more segment is a path")
+    format!("{}{name}", page.with_slash()).parse().ok()
+}
+
+/// The absolute address of a node's feed, which stands where it does.
+fn address(config: &SiteConfig, node: &Node, kind: FeedKind) -> String {
+    path(&node.entry().path, kind).map(|path| config.permalink(&path)).unwrap_or_default()
 }
 
 /// The feed of what node `at` lists, newest first. Pages without a date have no place in it.
@@ -109,12 +114,12 @@ fn in_tag(html: &str) -> bool {
 }
 
 fn json(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> String {
-    let own = config.permalink(&path(&node.entry().path, FeedKind::Json));
+    let own = address(config, node, FeedKind::Json);
     json_feed(config, node, entries, &own, filled)
 }
 
 fn rss(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> Result<String, std::fmt::Error> {
-    let own = escape(&config.permalink(&path(&node.entry().path, FeedKind::Rss)));
+    let own = escape(&address(config, node, FeedKind::Rss));
     let description = node.entry().description.as_deref().unwrap_or(&config.title);
     let mut feed = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
@@ -142,7 +147,7 @@ fn rss(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> 
 fn atom(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> Result<String, std::fmt::Error> {
     let newest = entries.iter().filter_map(|node| node.entry().updated.max(node.entry().date)).max();
     let newest = newest.map_or_else(|| "1970-01-01".to_owned(), |date| date.to_string());
-    let own = escape(&config.permalink(&path(&node.entry().path, FeedKind::Atom)));
+    let own = escape(&address(config, node, FeedKind::Atom));
     let mut feed = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <feed xmlns=\"http://www.w3.org/2005/Atom\" xml:lang=\"{lang}\" xml:base=\"{base}\">\n\

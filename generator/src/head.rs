@@ -162,7 +162,9 @@ impl<'a> Head<'a> {
             for kind in kinds {
                 let title = escape(&feed::title(self.config, node));
                 let more = format!(" type=\"{}\" title=\"{title}\"", kind.media_type());
-                link(html, "alternate", &more, &self.address(&feed::path(&node.entry().path, kind)));
+                if let Some(path) = feed::path(&node.entry().path, kind) {
+                    link(html, "alternate", &more, &self.address(&path));
+                }
             }
         }
     }

@@ -80,6 +80,8 @@ impl Pattern {
                 Piece::Month => path.push_str(&date.ok_or(NoPath::NoDate)?.strftime("%m").to_string()),
                 Piece::Day => path.push_str(&date.ok_or(NoPath::NoDate)?.strftime("%d").to_string()),
                 Piece::Slug => path.push_str(slug),
+                // A page that lies in no folder has no section to name.
+                Piece::Section if section.is_empty() && path.ends_with('/') => drop(path.pop()),
                 Piece::Section => path.push_str(section),
             }
         }
@@ -102,6 +104,9 @@ mod tests {
         assert_eq!(path("/:section/:slug.html", "/ja/", None).as_deref(), Ok("/ja/news/opening.html"));
         assert_eq!(path("/:year/:slug/", "/", None), Err(NoPath::NoDate));
         assert_eq!(path("//:slug/", "/", None), Err(NoPath::Invalid));
+        let of_no_section = Pattern::parse("/:section/:slug.html").unwrap();
+        let about = of_no_section.path(&"/".parse().unwrap(), "", "about", None).unwrap();
+        assert_eq!(about.as_str(), "/about.html");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tieup_protocol::path::SitePath;
 use crate::config::FeedKind;
 use crate::output::media_type;
 use crate::page::Source;
+use crate::spanning::is_spanning;
 use crate::view::View;
 
 /// Everything that a build makes, by path.
@@ -92,7 +93,12 @@ impl Plan {
         word: Option<&str>,
     ) -> Result<(), Diagnostic> {
         let file = source.file.clone();
-        match self.items.get(&path) {
+        let twin = path.twin().and_then(|twin| self.items.get(&twin));
+        match self.items.get(&path).or(twin) {
+            None if is_spanning(&path) => {
+                let message = format!("`{path}` tells of all pages, and none can stand there");
+                return Err(Diagnostic::new("duplicate-path", file, message).help("give it another path"));
+            }
             None => drop(self.items.insert(path, Item { what, source: file })),
             Some(first) => {
                 let message = format!("`{path}` is claimed twice");
@@ -108,9 +114,20 @@ impl Plan {
         Ok(())
     }
 
-    /// Puts a file that is there already at `path`, in the place of what would be made.
-    pub(crate) fn give(&mut self, path: &SitePath, source: &str) {
+    /// Puts a file that is there already at `path`. It takes the place of the page that is shown where there is none, and
+    /// of other such files; where another page stands, that is told.
+    pub(crate) fn give(&mut self, path: &SitePath, source: &str) -> Option<Diagnostic> {
+        let twin = path.twin().and_then(|twin| self.items.get(&twin));
+        let stands =
+            self.items.get(path).or(twin).filter(|item| !matches!(item.what, What::Given | What::NotFound { .. }));
+        let problem = stands.map(|item| {
+            let message = format!("`{path}` is a file of the theme or of static/, and no page can stand there");
+            Diagnostic::new("duplicate-path", item.source.as_str(), message)
+                .related(source, None, "the file")
+                .help("give the page another path")
+        });
         self.items.insert(path.clone(), Item { what: What::Given, source: source.to_owned() });
+        problem
     }
 
     /// Whether something will stand at `path`.

@@ -56,7 +56,7 @@ fn terms(view: &View, at: usize) -> Vec<&[usize]> {
     for (taxonomy, names) in view.node(at).own().iter().flat_map(|page| &page.terms) {
         let list = list_path(&home, taxonomy);
         for name in names {
-            let term = term_path(&list, &slug(name)).and_then(|path| view.at(&path));
+            let term = list.as_ref().and_then(|list| term_path(list, &slug(name))).and_then(|path| view.at(&path));
             let listing = term.and_then(|term| view.listing(term));
             terms.extend(listing.map(|listing| listing.pages.as_slice()));
         }

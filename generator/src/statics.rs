@@ -49,7 +49,8 @@ pub(crate) fn check_paths(
     for page in pages {
         let path = &page.entry.path;
         let file = page.source.file.as_str();
-        if let Some(first) = claimed.insert(path, file) {
+        let twin = path.twin().and_then(|twin| claimed.get(&twin).copied());
+        if let Some(first) = claimed.insert(path, file).or(twin) {
             problems.push(duplicate(page, first));
         }
     }

@@ -43,9 +43,9 @@ struct Origin<'a> {
     stem: String,
 }
 
-/// Where the list of a taxonomy's terms stands in the language that begins at `home`.
-pub(crate) fn list_path(home: &SitePath, taxonomy: &str) -> SitePath {
-    format!("{home}{taxonomy}/").parse().expect("a checked taxonomy's name is one segment of a path")
+/// Where the list of a taxonomy's terms stands in the language that begins at `home`; none where its name is too long.
+pub(crate) fn list_path(home: &SitePath, taxonomy: &str) -> Option<SitePath> {
+    format!("{home}{taxonomy}/").parse().ok()
 }
 
 /// Where the page of the term with this slug stands, below the list of its taxonomy's terms.
@@ -67,7 +67,12 @@ pub(crate) fn group(config: &SiteConfig, pages: &[Arc<Page>], problems: &mut Vec
                 continue;
             }
             let home = config.home(lang);
-            let path = list_path(&home, &taxonomy.name);
+            let Some(path) = list_path(&home, &taxonomy.name) else {
+                let message = format!("the name of the taxonomy `{}` is too long for a path", taxonomy.name);
+                problems
+                    .push(Diagnostic::new("bad-path", config.file.as_str(), message).help("give it a shorter name"));
+                continue;
+            };
             let title = capitalised(&taxonomy.name);
             let origin = Origin { lang, source: &source, stem: taxonomy.name.clone() };
             let list = derived(&path, &home, title, PageKind::Taxonomy, &origin);

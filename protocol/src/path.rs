@@ -91,6 +91,15 @@ impl SitePath {
         self.0.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// The other path that a browsable tree keeps in the same file: `/news/` and `/news/index.html`.
+    pub fn twin(&self) -> Option<Self> {
+        let page = self.0.strip_suffix("index.html").filter(|page| page.ends_with('/'));
+        match page {
+            Some(page) => Some(Self(page.to_owned())),
+            None => self.is_page().then(|| Self(format!("{}index.html", self.0))),
+        }
+    }
+
     /// The file a browsable tree keeps this path in: a page becomes `index.html` in its folder.
     pub fn to_file(&self) -> SourcePath {
         let relative = self.0.trim_start_matches('/');
@@ -122,7 +131,8 @@ impl SourcePath {
     /// # Errors
     /// When the two together are longer than [`MAX_PATH`].
     pub fn within(&self, folder: &Self) -> Result<Self, InvalidPath> {
-        format!("{}/{}", folder.0, self.0).parse()
+        let whole = format!("{}/{}", folder.0, self.0);
+        if whole.len() > MAX_PATH { Err(InvalidPath::TooLong(whole.len())) } else { Ok(Self(whole)) }
     }
 }
 

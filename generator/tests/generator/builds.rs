@@ -261,3 +261,32 @@ fn a_section_by_date_has_a_feed() {
     );
     assert!(!output.files.contains_key(&"/other/atom.xml".parse().unwrap()));
 }
+
+#[test]
+fn two_paths_of_one_file_and_paths_that_are_taken_are_told() {
+    let site = "title: Main\nbase_url: https://main.example\ntheme: plain\n";
+    for (front, told) in [
+        ("path: /about/index.html", "`/about/index.html` is claimed by two files"),
+        ("path: /style.css", "`/style.css` is a file of the theme or of static/"),
+        ("path: /sitemap.xml", "`/sitemap.xml` tells of all pages"),
+        ("aliases: [/about/index.html]", "`/about/index.html` is claimed twice"),
+        ("aliases: [/robots.txt]", "`/robots.txt` tells of all pages"),
+        ("aliases: [/mine.txt]", "`/mine.txt` is a file of the theme or of static/"),
+    ] {
+        let small = Small::new();
+        small.write("site/site.yaml", site).write("site/static/mine.txt", "mine").page("about.md", "");
+        titled(&small, "other.md", &format!("title: Other\n{front}"));
+        let shown = small.main().unwrap_err();
+        assert!(shown.contains("duplicate-path") && shown.contains(told) && shown.contains("other.md"), "{shown}");
+    }
+}
+
+#[test]
+fn a_path_too_long_for_its_feed_is_told() {
+    let small = Small::new();
+    small.write("site/site.yaml", "title: Main\nbase_url: https://main.example\ntheme: plain\nfeeds: true\n");
+    let slug = "s".repeat(1018);
+    titled(&small, "news/_index.md", &format!("title: News\nsort_by: date\nslug: {slug}"));
+    let shown = small.main().unwrap_err();
+    assert!(shown.contains("is too long for a feed below it") && shown.contains("news/_index.md"), "{shown}");
+}
