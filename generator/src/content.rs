@@ -15,7 +15,7 @@ use crate::assets::pictures::Pictures;
 use crate::config::SiteConfig;
 use crate::data::{Data, DataSet};
 use crate::dates::History;
-use crate::front_matter::{Cascade, FrontMatter, Menus, Of, PagesFrom};
+use crate::front_matter::{Cascade, FrontMatter, Menus, Of, PagesFrom, RecordType};
 use crate::known::{Earlier, Files, KnownFile};
 use crate::offer::{BadOffer, Offer};
 use crate::page::{Choice, Page, PageKind, Place, Section, Source};
@@ -89,6 +89,8 @@ struct Draft<'a> {
     body_at: usize,
     name: Name,
     template: Option<Choice>,
+    /// What the entries are that the section which it varies makes pages of.
+    records: Option<RecordType>,
 }
 
 /// What a file's name says.
@@ -348,10 +350,10 @@ impl<'a> Draft<'a> {
             }
             None => (variation::read(found, of, (&name.place.lang, &name.stem), reading.beneath.as_beneath())?, None),
         };
-        let Written { front, text, body_at, origin, record } = written;
+        let Written { front, text, body_at, origin, record, records } = written;
         let named = Choice::new("template", front.template.as_ref(), origin.of("template"));
         let template = named.or_else(|| record.as_ref()?.template.clone());
-        Ok(Box::new(Self { found, origin, record, text, known, front, body_at, name, template }))
+        Ok(Box::new(Self { found, origin, record, text, known, front, body_at, name, template, records }))
     }
 
     /// The page that it becomes at `path`, and what is known of its file, where that is wanted.
@@ -453,7 +455,7 @@ impl<'a> Draft<'a> {
         let section = Section {
             sort_by: self.front.sort_by.unwrap_or_default(),
             paginate_by: self.front.paginate_by,
-            records: self.front.pages_from.as_ref().and_then(|from| from.kind),
+            records: self.front.pages_from.as_ref().and_then(|from| from.kind).or(self.records),
             page_template: Choice::new(
                 "page_template",
                 self.front.page_template.as_ref(),

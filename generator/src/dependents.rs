@@ -26,9 +26,11 @@ pub(crate) struct Dependents {
     /// The feeds, by the node whose pages they hold. They hold whole texts.
     feeds: HashMap<usize, Vec<usize>>,
     /// By the path of a page that their templates asked about.
-    asked: HashMap<String, Vec<usize>>,
+    asked: HashMap<String, HashSet<usize>>,
+    /// By the path of a page of which their templates asked for the head, which tells all of it.
+    heads: HashMap<String, HashSet<usize>>,
     /// By the path of the page to which their templates asked for related ones.
-    related: HashMap<String, Vec<usize>>,
+    related: HashMap<String, HashSet<usize>>,
     /// Those that may show any page: the feeds of first pages, and the page for paths where nothing stands.
     any: Vec<usize>,
 }
@@ -76,13 +78,12 @@ impl Dependents {
                 let (known, about) = match question {
                     Question::Page(about) | Question::Section(about) => (&mut self.asked, about),
                     Question::Related(about, _) => (&mut self.related, about),
-                    // A file asks for its own head alone.
-                    Question::Head(..) | Question::Asset(_) | Question::Image(_) => continue,
+                    // Mostly a file asks for its own head, and is looked at anyway.
+                    Question::Head(about, _) if about == path.as_str() => continue,
+                    Question::Head(about, None) | Question::Head(_, Some(about)) => (&mut self.heads, about),
+                    Question::Asset(_) | Question::Image(_) => continue,
                 };
-                let files = known.entry(about.clone()).or_default();
-                if files.last() != Some(number) {
-                    files.push(*number);
-                }
+                known.entry(about.clone()).or_default().insert(*number);
             }
         }
     }
@@ -120,6 +121,7 @@ impl Change<'_> {
     /// Those that show the page itself, or its text.
     fn add_own(&mut self) {
         self.files.extend(self.of.of_node.get(&self.at).into_iter().flatten());
+        self.add_heads(self.at);
         for list in self.new.lists_of(self.at).into_iter().chain([self.at]) {
             self.files.extend(self.of.feeds.get(&list).into_iter().flatten());
         }
@@ -130,7 +132,10 @@ impl Change<'_> {
     fn add_others(&mut self) {
         let (old, new, at) = (self.old, self.new, self.at);
         self.add_asking(at);
-        new.translated(at).for_each(|other| self.add(other));
+        for other in new.translated(at) {
+            self.add(other);
+            self.add_heads(other);
+        }
         [old, new].into_iter().flat_map(|view| view.neighbours(at)).for_each(|near| self.add(near));
         for list in new.lists_of(at) {
             self.add(list);
@@ -148,6 +153,10 @@ impl Change<'_> {
     fn add(&mut self, at: usize) {
         self.take(self.of.of_node.get(&at).into_iter().flatten());
         self.add_asking(at);
+    }
+
+    fn add_heads(&mut self, at: usize) {
+        self.files.extend(self.of.heads.get(self.new.entry(at).path.as_str()).into_iter().flatten());
     }
 
     fn add_asking(&mut self, at: usize) {

@@ -90,7 +90,7 @@ impl KnownFile {
     }
 
     fn written(&self, found: &Found, front: FrontMatter, text: Option<String>) -> Written {
-        Written { front, text, body_at: self.body_at, origin: Origin::plain(&found.file), record: None }
+        Written { front, text, body_at: self.body_at, origin: Origin::plain(&found.file), record: None, records: None }
     }
 
     /// The same with what its page became.

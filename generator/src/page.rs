@@ -168,7 +168,7 @@ impl PageKind {
     fn is_like(&self, other: &Self) -> bool {
         let settings = |section: &Section| {
             let template = section.page_template.as_ref().map(|choice| choice.template.clone());
-            (section.sort_by, section.paginate_by, template)
+            (section.sort_by, section.paginate_by, template, section.records)
         };
         mem::discriminant(self) == mem::discriminant(other)
             && self.section().map(settings) == other.section().map(settings)

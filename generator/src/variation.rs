@@ -11,7 +11,7 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::{SitePath, SourcePath};
 use tieup_protocol::yaml;
 
-use crate::front_matter::{self, FrontMatter, Of};
+use crate::front_matter::{self, FrontMatter, Of, RecordType};
 use crate::page::{Page, Source};
 use crate::schedule::Moment;
 use crate::source::{Found, read_text, shown};
@@ -41,6 +41,8 @@ pub(crate) struct Written {
     pub(crate) origin: Origin,
     /// The page from data that it varies.
     pub(crate) record: Option<Arc<Page>>,
+    /// What the entries are that the section which it varies makes pages of.
+    pub(crate) records: Option<RecordType>,
 }
 
 /// Which file said what: a Markdown file, or the one that it varies.
@@ -88,7 +90,7 @@ pub(crate) fn read(
     let (main, record) = if main.is_some() { (main, None) } else { (None, record()) };
     let read = if main.is_some() || record.is_some() { front_matter::parse_untitled } else { front_matter::parse };
     let (front, body_at) = read(&source.file, &text, of).map_err(|problem| explain(problem, beneath, found))?;
-    let mut written = Written { front, text: Some(text), body_at, origin, record };
+    let mut written = Written { front, text: Some(text), body_at, origin, record, records: None };
     if let Some(main) = main {
         written.complete(&main, of);
     }
@@ -133,7 +135,7 @@ impl Written {
         let Some(mut front) = merged(main, own) else { return };
         if self.front.pages_from.is_none() {
             // The main site's pages from data stay as they are.
-            front.pages_from = None;
+            self.records = front.pages_from.take().and_then(|from| from.kind);
         }
         self.front = front;
         if own_text[self.body_at..].trim().is_empty() {

@@ -224,6 +224,8 @@ fn build_writes_a_tree_and_takes_away_what_it_no_longer_makes() {
     folder.run(&["build"]).done();
     assert_eq!(tree(&folder), [".tieup-files", "404.html", "index.html", "mine.txt", "robots.txt", "sitemap.xml"]);
     folder.run(&["build", "--site", ".", "--themes", "themes", "--out", "else/where", "--no-cache"]).done();
+    let told = folder.run(&["build", "--verify"]).done();
+    assert!(told.contains("\nVerified: ") && told.ends_with(" what a fresh build makes.\n"), "{told}");
     assert!(folder.path("else/where/index.html").is_file());
 }
 
@@ -235,7 +237,10 @@ fn what_partners_share_is_built_once() {
     }
     folder.write("partners/north/content/_index.md", "---\n---\nHello, north.");
     let told = folder.run(&["build", "--partners", "--out", "all"]).done();
-    assert!(told.starts_with("Built what 3 partners get into all: ") && told.contains(", 1 of their own, "), "{told}");
+    assert!(
+        told.starts_with("Built what each partner gets (3) into all: ") && told.contains(", 1 of their own, "),
+        "{told}"
+    );
     let read = |file: &str| fs::read_to_string(folder.path(file)).unwrap();
     assert!(read("all/partners/north/index.html").contains("Hello, north."));
     assert!(!read("all/shared/1/index.html").contains("Hello, north."));

@@ -41,8 +41,8 @@ pub struct Releases<'a> {
 
 /// Partners whose pages come out alike, but for what each varies.
 struct Kind<'a> {
-    /// That of the first of them.
-    contract: &'a Contract,
+    /// The first of them.
+    partner: &'a Partner,
     /// How many kinds came before.
     number: usize,
     /// What none of them varies; the mistakes in it.
@@ -184,7 +184,7 @@ impl<'a> Releases<'a> {
             return self.site.build_release(partner);
         }
         let kind = self.kind(known);
-        let Ok(edition) = self.edition(&kind, known) else { return self.site.build_release(partner) };
+        let Ok(edition) = self.edition(&kind) else { return self.site.build_release(partner) };
         let Changes { made, gone, view, .. } = self.vary(edition, known)?;
         let mut files = edition.files().clone();
         files.retain(|path, _| !gone.contains(path));
@@ -203,7 +203,11 @@ impl<'a> Releases<'a> {
             return Ok(Difference { kind: None, own, gone: Vec::new() });
         }
         let kind = self.kind(known);
-        let edition = self.edition(&kind, known)?;
+        let Ok(edition) = self.edition(&kind) else {
+            // What is wrong with what all share may be right where this partner varies it.
+            let own = self.site.build_release(partner)?.output.files.into_iter().collect();
+            return Ok(Difference { kind: None, own, gone: Vec::new() });
+        };
         let Changes { made, mut gone, .. } = self.vary(edition, known)?;
         let differs = |(path, file): &(SitePath, OutputFile)| {
             is_released(path, file, &known.contract) && edition.files().get(path) != Some(file)
@@ -219,6 +223,10 @@ impl<'a> Releases<'a> {
     /// All that is wrong with any of them, after the others were handed over.
     pub fn differences(&self, take: &(dyn Fn(&SiteId, Difference) + Sync)) -> Result<(), Report> {
         let partners: Vec<&SiteId> = self.site.partners.keys().collect();
+        // The kinds are numbered before threads could take turns at it.
+        for partner in self.site.partners.values().filter(|partner| is_inherited(partner)) {
+            self.kind(partner);
+        }
         let make = |partner: &&SiteId| self.difference(partner).map(|difference| take(partner, difference));
         let failed = parallel::map_few(&partners, make).into_iter().filter_map(Result::err);
         Report::check(failed.flat_map(|report| report.diagnostics().to_vec()).collect())
@@ -228,7 +236,8 @@ impl<'a> Releases<'a> {
     pub fn shared(&self, mut take: impl FnMut(usize, &SitePath, &OutputFile)) {
         for kind in self.shared.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let files = kind.edition.get().and_then(|edition| edition.as_ref().ok()).map(Edition::files);
-            let files = files.into_iter().flatten().filter(|(path, file)| is_released(path, file, kind.contract));
+            let files =
+                files.into_iter().flatten().filter(|(path, file)| is_released(path, file, &kind.partner.contract));
             files.for_each(|(path, file)| take(kind.number, path, file));
         }
     }
@@ -239,19 +248,26 @@ impl<'a> Releases<'a> {
 
     fn kind(&self, partner: &'a Partner) -> Arc<Kind<'a>> {
         let mut kinds = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = kinds.iter().find(|kind| is_alike(kind.contract, &partner.contract)) {
+        if let Some(known) = kinds.iter().find(|kind| is_alike(&kind.partner.contract, &partner.contract)) {
             return known.clone();
         }
-        let (contract, number, edition) = (&partner.contract, kinds.len(), OnceLock::new());
-        kinds.push(Arc::new(Kind { contract, number, edition }));
+        // By name, whoever is asked for first, so that equal sites make equal files.
+        let alike = |other: &&Partner| is_inherited(other) && is_alike(&other.contract, &partner.contract);
+        let first = self.site.partners.values().find(alike).unwrap_or(partner);
+        let (number, edition) = (kinds.len(), OnceLock::new());
+        kinds.push(Arc::new(Kind { partner: first, number, edition }));
         kinds[number].clone()
     }
 
-    fn edition<'k>(&self, kind: &'k Kind<'a>, partner: &Partner) -> Result<&'k Edition, Report> {
+    fn edition<'k>(&self, kind: &'k Kind<'a>) -> Result<&'k Edition, Report> {
         let make = |build: &Build<'_>| Edition::make(build).map_err(Failed::report);
-        let edition = kind.edition.get_or_init(|| self.site.with_partner(partner, Variations::None, make));
+        let edition = kind.edition.get_or_init(|| self.site.with_partner(kind.partner, Variations::None, make));
         edition.as_ref().map_err(Report::clone)
     }
+}
+
+fn is_inherited(partner: &Partner) -> bool {
+    partner.contract.partnership == Partnership::Inherited
 }
 
 /// Whether what two partners get can only differ by what each varies.

@@ -27,6 +27,7 @@ enum Variation {
     Hidden(u8),
     New(u8),
     Translated(u8),
+    Products(u8),
 }
 
 fn variation() -> impl Strategy<Value = Variation> {
@@ -40,6 +41,7 @@ fn variation() -> impl Strategy<Value = Variation> {
         1 => (0..6u8).prop_map(Variation::Hidden),
         1 => (0..2u8).prop_map(Variation::New),
         1 => (0..6u8).prop_map(Variation::Translated),
+        1 => (0..3u8).prop_map(Variation::Products),
     ]
 }
 
@@ -58,6 +60,9 @@ fn write(small: &Small, partner: &str, variation: &Variation) {
         Variation::Hidden(page) => small.write(&news(page), "---\ntitle: Hidden\ndraft: true\n---\n"),
         Variation::New(page) => {
             small.write(&format!("{content}/news/new-{page}.md"), format!("---\ntitle: New {page}\n---\nNew."))
+        }
+        Variation::Products(weight) => {
+            small.write(&format!("{content}/products/_index.md"), format!("---\nweight: {weight}\n---\n"))
         }
         Variation::Translated(page) => {
             small.write(&format!("{content}/news/page-{page}.ja.md"), "---\ntitle: 訳\n---\n訳")
@@ -79,6 +84,9 @@ fn shared() -> Small {
         );
     });
     small.write("site/content/news/page-0.ja.md", "---\ntitle: 最初\n---\n");
+    small.write("site/data/products.yaml", "- {id: lamp, name: Lamp, price: 100, currency: JPY}\n");
+    let section = "---\ntitle: Products\npaginate_by: 2\npages_from: {data: products, type: product}\n---\n";
+    small.write("site/content/products/_index.md", section);
     for (partner, index) in PARTNERS.iter().zip(["canonical", "canonical", "noindex"]) {
         small.contract_with(partner, &format!("partnership: inherited\nindex: {index}\n"));
     }
@@ -157,6 +165,15 @@ fn what_is_shared_is_rendered_once() {
     );
     assert_eq!(north.own[0].1.bytes, east.own[0].1.bytes);
     assert_eq!((difference("west").kind, shared().len()), (Some(1), 2), "other words for search engines");
+}
+
+#[test]
+fn a_section_that_a_partner_varies_keeps_what_main_makes_of_its_data() {
+    let small = shared();
+    write(&small, "east", &Variation::Products(1));
+    let release = load(&small, &Arc::default()).unwrap().build_release(&"east".parse().unwrap()).unwrap();
+    let lamp = crate::small::html(&release.output, "/products/lamp/");
+    assert!(lamp.contains("\"@type\":\"Product\"") && lamp.contains("\"price\":\"100\""), "{lamp}");
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! `tieup build --partner ID` and `--partners`: what partners get, into a folder, to look at or to compare.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::Context as _;
 use serde::Serialize;
-use tieup_generator::{Difference, Step};
+use tieup_generator::{Difference, OutputFile, Step};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::path::{SitePath, SourcePath};
+use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::SitePath;
 use tieup_store::tree;
 use tieup_web::say;
 
@@ -54,10 +57,18 @@ pub(super) fn build_all(config: &Path, arguments: &SiteArguments, out: &Path) ->
     refuse_sources(&state, arguments, out)?;
     let site = report(load(arguments, &running, &state), arguments.format)?;
     let (writer, partners) = (tree::Writer::begin(out)?, Mutex::new(Vec::new()));
+    let (pages, misplaced) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let releases = site.releases();
+    let lay = |folder: String, path: &SitePath, file: &OutputFile| {
+        pages.fetch_add(usize::from(file.kind == EntryKind::Page), Ordering::Relaxed);
+        match folder.parse().and_then(|folder| path.to_file().within(&folder)) {
+            Ok(place) => writer.write(place, &file.bytes),
+            Err(error) => misplaced.lock().unwrap_or_else(PoisonError::into_inner).push(error),
+        }
+    };
     let differences = releases.differences(&|partner, Difference { kind, own, gone }| {
         for (path, file) in &own {
-            writer.write(below(&format!("partners/{partner}"), path), &file.bytes);
+            lay(format!("partners/{partner}"), path, file);
         }
         let (own, shared) = (own.len(), kind.map(|kind| format!("shared/{}", kind + 1)));
         let partner = Listed { partner: partner.clone(), shared, own, gone };
@@ -67,31 +78,28 @@ pub(super) fn build_all(config: &Path, arguments: &SiteArguments, out: &Path) ->
     let mut shared = 0;
     releases.shared(|kind, path, file| {
         shared += 1;
-        writer.write(below(&format!("shared/{}", kind + 1), path), &file.bytes);
+        lay(format!("shared/{}", kind + 1), path, file);
     });
+    if let Some(error) = misplaced.into_inner().unwrap_or_else(PoisonError::into_inner).pop() {
+        return Err(error).with_context(|| format!("{} cannot hold all files", out.display()));
+    }
     let mut partners = partners.into_inner().unwrap_or_else(PoisonError::into_inner);
     partners.sort_by(|a, b| a.partner.cmp(&b.partner));
     writer.write(LIST.parse()?, format!("{}\n", serde_json::to_string_pretty(&partners)?).as_bytes());
     running.progress().begin(Step::Writing, 0);
     let (files, bytes) = writer.finish()?.size();
-    let (pages, partners) = (running.progress().rendered(), partners.len());
-    let summary = running.end(pages);
+    let partners = partners.len();
+    let summary = running.end(pages.into_inner());
     let (own, work) = (files - shared - 1, summary.work());
     match arguments.format {
         Format::Json => say_json(&Built { diagnostics: [], summary, partners, shared, files, bytes }),
         Format::Text => say!(
-            "Built what {partners} partners get into {}: {shared} files that they share, {own} of their own, \
+            "Built what each partner gets ({partners}) into {}: {shared} files that they share, {own} of their own, \
              {bytes} bytes: {work}",
             out.display()
         ),
     }
     Ok(())
-}
-
-/// Where a file of a release stands below a folder of the tree.
-fn below(folder: &str, path: &SitePath) -> SourcePath {
-    let file = format!("{folder}/{}", path.to_file());
-    file.parse().expect("a folder's name and a path that was checked make one")
 }
 
 /// What a partner has, for programs.
