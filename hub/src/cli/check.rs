@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tieup_generator::Site;
-use tieup_protocol::contract::{Contract, ContractId, Partnership};
+use tieup_protocol::contract::{Contract, ContractId, Owner, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
@@ -62,12 +62,23 @@ fn check_all(site: &Site, folder: &Path, main: Option<&SiteId>) -> Result<(usize
         let foreign = site.partners().filter(|contract| contract.id.main != *main);
         problems.extend(foreign.map(|contract| other_main(site, folder, contract, main)));
     }
-    let mut note = |report: Report| problems.extend_from_slice(report.diagnostics());
-    let pages = site.build_main().map_or_else(|report| (note(report), Vec::new()).1, |output| output.index);
+    let pages = match site.build_main() {
+        Ok(output) => output.index,
+        Err(report) => {
+            problems.extend_from_slice(report.diagnostics());
+            Vec::new()
+        }
+    };
     let (mut releases, all) = (Vec::new(), site.releases());
     for contract in site.partners() {
         match all.build(&contract.id.partner) {
-            Err(report) => note(report),
+            Err(report) => {
+                let file = contract_file(folder, contract);
+                let words = format!("in what `{}` gets", contract.id.partner);
+                let new = report.diagnostics().iter().filter(|problem| !problems.contains(problem)).cloned();
+                let new: Vec<_> = new.map(|problem| problem.related(file.as_str(), None, words.as_str())).collect();
+                problems.extend(new);
+            }
             Ok(release) => releases.push(Release {
                 partner: contract.id.partner.clone(),
                 contract: contract.id.clone(),
@@ -82,12 +93,17 @@ fn check_all(site: &Site, folder: &Path, main: Option<&SiteId>) -> Result<(usize
 
 fn other_main(site: &Site, folder: &Path, contract: &Contract, main: &SiteId) -> Diagnostic {
     let (id, partner) = (&contract.id, &contract.id.partner);
-    let file = folder.join("partners").join(partner.as_str()).join("contract.yaml");
-    let file = file.strip_prefix(".").unwrap_or(&file);
+    let file = contract_file(folder, contract);
     let message = format!("the contract is made by `{}`, and tieup.yaml says that this is `{main}`", id.main);
-    Diagnostic::new("other-main", file.display().to_string(), message)
+    Diagnostic::new("other-main", file, message)
         .at_text(site.contract_text(partner).unwrap_or_default(), &id.to_string())
         .help(format!("write `{main}/{partner}@{}`, or `main: {}` in tieup.yaml", id.version, id.main))
+}
+
+/// Where a contract is written, as messages show it.
+fn contract_file(folder: &Path, contract: &Contract) -> String {
+    let file = folder.join("partners").join(contract.id.partner.as_str()).join("contract.yaml");
+    file.strip_prefix(".").unwrap_or(&file).display().to_string()
 }
 
 /// What an editor should know about a release, though nothing is wrong with it.
@@ -96,7 +112,7 @@ fn notes(contract: &Contract, pages: &[IndexedPage], released: &[IndexedPage]) -
     match contract.partnership {
         Partnership::Link => notes.push("`partnership: link` publishes nothing to the partner".to_owned()),
         Partnership::Framework => notes.push("`partnership: framework` publishes the layout and no pages".to_owned()),
-        Partnership::Inherited => notes.extend(left_out(pages, released)),
+        Partnership::Inherited => notes.extend(left_out(contract, pages, released)),
     }
     if !contract.not_acted_on().is_empty() {
         notes.push(format!("nothing acts on these keys of the contract yet: {}", contract.not_acted_on().join(", ")));
@@ -105,13 +121,26 @@ fn notes(contract: &Contract, pages: &[IndexedPage], released: &[IndexedPage]) -
 }
 
 /// How many of main's pages the partner does not get.
-fn left_out(pages: &[IndexedPage], released: &[IndexedPage]) -> Option<String> {
+fn left_out(contract: &Contract, pages: &[IndexedPage], released: &[IndexedPage]) -> Vec<String> {
     let released: BTreeSet<&SitePath> = released.iter().map(|page| &page.path).collect();
-    let missing: Vec<_> = pages.iter().map(|page| &page.path).filter(|path| !released.contains(path)).collect();
-    let first = missing.first()?;
-    let (count, which) = match missing.len() {
-        1 => ("1 page of main is".to_owned(), format!("its path is the partner's: {first}")),
-        more => (format!("{more} pages of main are"), format!("their paths are the partner's: {first} and others")),
-    };
-    Some(format!("{count} left out, since {which}"))
+    let missing = pages.iter().map(|page| &page.path).filter(|path| !released.contains(path));
+    let (theirs, hidden): (Vec<_>, Vec<_>) = missing.partition(|path| contract.mounts.owner(path).0 == Owner::Partner);
+    let mut notes = Vec::new();
+    match theirs.as_slice() {
+        [] => {}
+        [one] => notes.push(format!("1 page of main is left out, since its path is the partner's: {one}")),
+        [first, ..] => notes.push(format!(
+            "{} pages of main are left out, since their paths are the partner's: {first} and others",
+            theirs.len()
+        )),
+    }
+    match hidden.as_slice() {
+        [] => {}
+        [one] => notes.push(format!("1 page of main is taken away by the partner's variations: {one}")),
+        [first, ..] => {
+            let count = hidden.len();
+            notes.push(format!("{count} pages of main are taken away by the partner's variations: {first} and others"));
+        }
+    }
+    notes
 }

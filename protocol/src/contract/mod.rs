@@ -306,7 +306,6 @@ impl Document {
             ("services", self.services.as_ref().is_some_and(|s| !s.is_empty())),
             ("dispute", self.dispute.is_some()),
             ("rights.override: emergency", self.rights.replace == Override::Emergency),
-            ("index", self.index != Indexing::Canonical),
             ("journal", self.journal.writer != Side::Partner || self.journal.verifier != Side::Both),
         ];
         noted.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect()
