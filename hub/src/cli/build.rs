@@ -94,7 +94,7 @@ pub(super) fn verify(config: &Path, arguments: &SiteArguments, out: &Path) -> an
         );
     }
     if arguments.format == Format::Text {
-        say!("Verified: {} files, one in {SHARE}, are what a fresh build makes.", verified.compared);
+        say!("Verified: {} files, taken at random, are what a fresh build makes.", verified.compared);
     }
     Ok(())
 }

@@ -77,6 +77,19 @@ fn data() {
 }
 
 #[test]
+fn products() {
+    const SECTION: &str = "---\ntitle: All\npages_from: {data: products, type: product}\n---\n";
+    let of = |list: &'static str| [("site/content/all/_index.md", SECTION), ("site/data/products.yaml", list)];
+    assert_told!(&[
+        ("a price without a currency", &of("- {id: lamp, name: Lamp, price: 1280}\n")),
+        ("a price in words", &of("- {id: lamp, name: Lamp, price: cheap, currency: JPY}\n")),
+        ("no id", &of("- {name: Lamp}\n")),
+        ("no name", &of("- id: cup\n  name: Cup\n- id: lamp\n")),
+        ("no list", &of("lamp: {name: Lamp}\n")),
+    ]);
+}
+
+#[test]
 fn paths() {
     assert_told!(&[
         (
@@ -107,6 +120,15 @@ fn paths() {
         (
             "a page at a static file's path",
             &[("site/content/a.md", "---\ntitle: A\npath: /a.html\n---\n"), ("site/static/a.html", "x")],
+        ),
+        ("a page at a theme's file", &[("site/content/a.md", "---\ntitle: A\npath: /style.css\n---\n")]),
+        ("a page at the sitemap", &[("site/content/a.md", "---\ntitle: A\npath: /sitemap.xml\n---\n")]),
+        (
+            "two paths of one file",
+            &[
+                ("site/content/a.md", "---\ntitle: A\n---\n"),
+                ("site/content/b.md", "---\ntitle: B\npath: /a/index.html\n---\n"),
+            ],
         ),
     ]);
 }
