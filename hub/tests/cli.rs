@@ -236,21 +236,22 @@ fn what_partners_share_is_built_once() {
         folder.run(&["partner", "add", partner]).done();
     }
     folder.write("partners/north/content/_index.md", "---\n---\nHello, north.");
-    let told = folder.run(&["build", "--partners", "--out", "all"]).done();
+    let told = folder.run(&["build", "--partners"]).done();
     assert!(
-        told.starts_with("Built what each partner gets (3) into all: ") && told.contains(", 1 of their own, "),
+        told.starts_with("Built what each partner gets (3) into public-partners: ")
+            && told.contains(", 1 of their own, "),
         "{told}"
     );
     let read = |file: &str| fs::read_to_string(folder.path(file)).unwrap();
-    assert!(read("all/partners/north/index.html").contains("Hello, north."));
-    assert!(!read("all/shared/1/index.html").contains("Hello, north."));
-    assert!(!folder.path("all/partners/east").exists());
-    let list: serde_json::Value = serde_json::from_str(&read("all/partners.json")).unwrap();
+    assert!(read("public-partners/partners/north/index.html").contains("Hello, north."));
+    assert!(!read("public-partners/shared/1/index.html").contains("Hello, north."));
+    assert!(!folder.path("public-partners/partners/east").exists());
+    let list: serde_json::Value = serde_json::from_str(&read("public-partners/partners.json")).unwrap();
     assert_eq!(list[1], serde_json::json!({"partner": "north", "shared": "shared/1", "own": 1, "gone": []}));
-    let told = folder.run(&["build", "--partner", "north", "--out", "north"]).done();
+    let told = folder.run(&["build", "--partner", "north"]).done();
     assert!(told.starts_with("Built what north gets, "), "{told}");
-    assert_eq!(read("north/index.html"), read("all/partners/north/index.html"));
-    let ran = folder.run(&["build", "--partner", "nort", "--out", "north"]);
+    assert_eq!(read("public-north/index.html"), read("public-partners/partners/north/index.html"));
+    let ran = folder.run(&["build", "--partner", "nort"]);
     assert!(ran.err.contains("did you mean `north`?"), "{ran:?}");
 }
 

@@ -80,9 +80,9 @@ enum Action {
     Build {
         #[command(flatten)]
         site: SiteArguments,
-        /// Where to.
-        #[arg(long, default_value = "public")]
-        out: PathBuf,
+        /// Where to; else `public`, and for partners a folder beside it.
+        #[arg(long)]
+        out: Option<PathBuf>,
         /// Make everything anew, and leave nothing for the next build.
         #[arg(long)]
         no_cache: bool,
@@ -186,15 +186,18 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.action {
         Action::Build { site: arguments, out, partner: Some(partner), .. } => {
-            return releases::build_one(&cli.config, arguments, out, partner);
+            let usual = || format!("public-{partner}").into();
+            return releases::build_one(&cli.config, arguments, &out.clone().unwrap_or_else(usual), partner);
         }
         Action::Build { site: arguments, out, partners: true, .. } => {
-            return releases::build_all(&cli.config, arguments, out);
+            let usual = || "public-partners".into();
+            return releases::build_all(&cli.config, arguments, &out.clone().unwrap_or_else(usual));
         }
         Action::Build { site: arguments, out, no_cache, verify, .. } => {
             let caching = if *no_cache { build::Caching::Off } else { build::Caching::On };
-            build::build(&cli.config, arguments, out, caching)?;
-            return if *verify { build::verify(&cli.config, arguments, out) } else { Ok(()) };
+            let out = out.clone().unwrap_or_else(|| "public".into());
+            build::build(&cli.config, arguments, &out, caching)?;
+            return if *verify { build::verify(&cli.config, arguments, &out) } else { Ok(()) };
         }
         Action::Check { site: arguments } => return check::check(&cli.config, arguments),
         _ => {}
