@@ -145,11 +145,16 @@ impl Build<'_> {
 
     fn plan(&self, view: &View, templates: Option<&Templates>, problems: &mut Vec<Diagnostic>) -> Plan {
         let mut plan = Plan::default();
+        // Few templates make many pages.
+        let mut names: BTreeMap<String, Arc<str>> = BTreeMap::new();
         for (at, page) in view.own() {
             let template =
                 templates.map_or_else(|| Ok(String::new()), |known| template(at, page, view, known, self.framework));
             match template {
-                Ok(template) => problems.extend(claim_pages(&mut plan, at, page, &template, view)),
+                Ok(template) => {
+                    let template = names.entry(template).or_insert_with_key(|name| name.as_str().into());
+                    problems.extend(claim_pages(&mut plan, at, page, template, view));
+                }
                 Err(problem) => problems.push(problem),
             }
         }
@@ -162,7 +167,7 @@ impl Build<'_> {
             }
         }
         let file = templates.map_or_else(String::new, |known| known.file("404.html"));
-        let source = Source { file };
+        let source = Arc::new(Source { file });
         let not_found_template =
             templates.map_or_else(|| Ok(String::new()), |known| usual("404.html", known, self.framework));
         match not_found_template {
@@ -292,8 +297,8 @@ impl Shelf for Reader<'_> {
 }
 
 /// Claims the path of a page, and those of the later pages of its listing.
-fn claim_pages(plan: &mut Plan, at: usize, page: &Page, template: &str, view: &View) -> Option<Diagnostic> {
-    let what = |number| What::Page { at, number, template: template.to_owned() };
+fn claim_pages(plan: &mut Plan, at: usize, page: &Page, template: &Arc<str>, view: &View) -> Option<Diagnostic> {
+    let what = |number| What::Page { at, number, template: template.clone() };
     let first = plan.claim(page.entry.path.clone(), what(1), &page.source, None);
     let pager = view.pager(at);
     let later =

@@ -183,13 +183,13 @@ impl Maker<'_> {
             What::Feed { kind, .. } => kind.media_type(),
             _ => media_type(path),
         };
-        Ok(OutputFile { bytes: page.as_slice().into(), kind, media_type, slots, source: item.source.clone() })
+        Ok(OutputFile { bytes: page.as_slice().into(), kind, media_type, slots, source: item.source.file.clone() })
     }
 
     /// The fingerprint of everything that a file is made from, but for what its templates ask.
     fn print<'b>(&'b self, item: &Item, shared: &mut Shared<'b>) -> Print {
         let mut printer = Printer::default();
-        printer.print(self.surroundings).text(&item.source);
+        printer.print(self.surroundings).text(&item.source.file);
         match &item.what {
             What::Given => {}
             What::Page { at, number, template } => self.add_page(*at, *number, template, &mut printer, shared),

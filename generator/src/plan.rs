@@ -1,6 +1,7 @@
 //! What a build will make, path by path, before anything is made.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::SitePath;
@@ -22,8 +23,8 @@ pub(crate) struct Plan {
 pub(crate) struct Item {
     /// What it is.
     pub(crate) what: What,
-    /// The file it is made from, as a person knows it.
-    pub(crate) source: String,
+    /// The file it is made from.
+    pub(crate) source: Arc<Source>,
 }
 
 /// What is made.
@@ -36,7 +37,7 @@ pub(crate) enum What {
         /// The page of its listing.
         number: usize,
         /// The template.
-        template: String,
+        template: Arc<str>,
     },
     /// The page that is shown where there is none.
     NotFound {
@@ -68,7 +69,7 @@ impl Item {
             What::Redirect { to, .. } => view.at(to),
             what => what.node(),
         };
-        let source = node.and_then(|at| view.node(at).own()).map(|page| page.source.file.clone());
+        let source = node.and_then(|at| view.node(at).own()).map(|page| page.source.clone());
         Self { what: self.what.clone(), source: source.unwrap_or_else(|| self.source.clone()) }
     }
 }
@@ -89,21 +90,21 @@ impl Plan {
         &mut self,
         path: SitePath,
         what: What,
-        source: &Source,
+        source: &Arc<Source>,
         word: Option<&str>,
     ) -> Result<(), Diagnostic> {
-        let file = source.file.clone();
+        let file = source.file.as_str();
         let twin = path.twin().and_then(|twin| self.items.get(&twin));
         match self.items.get(&path).or(twin) {
             None if is_spanning(&path) => {
                 let message = format!("`{path}` tells of all pages, and none can stand there");
                 return Err(Diagnostic::new("duplicate-path", file, message).help("give it another path"));
             }
-            None => drop(self.items.insert(path, Item { what, source: file })),
+            None => drop(self.items.insert(path, Item { what, source: source.clone() })),
             Some(first) => {
                 let message = format!("`{path}` is claimed twice");
                 let problem = Diagnostic::new("duplicate-path", file, message)
-                    .related(first.source.as_str(), None, "claimed here first")
+                    .related(first.source.file.as_str(), None, "claimed here first")
                     .help("give one of them another path");
                 return Err(match word {
                     Some(word) => problem.at_text(&source.text(), word),
@@ -122,11 +123,12 @@ impl Plan {
             self.items.get(path).or(twin).filter(|item| !matches!(item.what, What::Given | What::NotFound { .. }));
         let problem = stands.map(|item| {
             let message = format!("`{path}` is a file of the theme or of static/, and no page can stand there");
-            Diagnostic::new("duplicate-path", item.source.as_str(), message)
+            Diagnostic::new("duplicate-path", item.source.file.as_str(), message)
                 .related(source, None, "the file")
                 .help("give the page another path")
         });
-        self.items.insert(path.clone(), Item { what: What::Given, source: source.to_owned() });
+        let source = Arc::new(Source { file: source.to_owned() });
+        self.items.insert(path.clone(), Item { what: What::Given, source });
         problem
     }
 
