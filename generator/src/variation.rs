@@ -92,7 +92,7 @@ pub(crate) fn read(
     let (front, body_at) = read(&source.file, &text, of).map_err(|problem| explain(problem, beneath, found))?;
     let mut written = Written { front, text: Some(text), body_at, origin, record, records: None };
     if let Some(main) = main {
-        written.complete(&main, of);
+        written.complete(&main);
     }
     if let Some(record) = &written.record {
         take_from_record(&mut written.front, record);
@@ -125,10 +125,10 @@ fn explain(problem: Diagnostic, beneath: Option<Beneath<'_>>, found: &Found) -> 
 
 impl Written {
     /// Takes from the main page's file what this one does not say. What is wrong there is told of that file.
-    fn complete(&mut self, file: &Path, of: Of) {
+    fn complete(&mut self, file: &Path) {
         let Ok(text) = read_text(file) else { return };
         let source = Arc::new(Source { file: shown(file) });
-        let Ok((_, body_at)) = front_matter::parse(&source.file, &text, of) else { return };
+        let Some((_, body_at)) = front_matter::split(&text) else { return };
         let Some(own_text) = &self.text else { return };
         let (Some(own), Some(main)) = (keys(own_text), keys(&text)) else { return };
         let given = own.keys().cloned().collect();
