@@ -31,6 +31,14 @@ pub struct OutputFile {
     pub source: String,
 }
 
+impl OutputFile {
+    /// A file at `path` that is no page and was made from `source`.
+    pub(crate) fn asset(path: &SitePath, bytes: Vec<u8>, source: &str) -> Self {
+        let (kind, media_type) = (EntryKind::Asset, media_type(path));
+        Self { bytes: bytes.into(), kind, media_type, slots: Vec::new(), source: source.to_owned() }
+    }
+}
+
 /// Takes each file as it is made, from several threads, in no order.
 pub type Sink<'a> = &'a (dyn Fn(SitePath, OutputFile) + Sync);
 

@@ -14,7 +14,7 @@ use tieup_protocol::path::SitePath;
 use crate::build::Build;
 use crate::edition::{Changes, Edition, Failed, Files};
 use crate::known;
-use crate::output::{OutputFile, media_type};
+use crate::output::OutputFile;
 use crate::search;
 use crate::site::{Site, is_released, report};
 use crate::spanning::{is_spanning, spanning};
@@ -206,9 +206,9 @@ fn contract<'a>(site: &'a Site, audience: &Audience) -> Option<&'a Contract> {
 }
 
 fn as_files(files: BTreeMap<SitePath, Vec<u8>>) -> Files {
-    let file = |(path, bytes): (SitePath, Vec<u8>)| {
-        let (kind, media_type) = (EntryKind::Asset, media_type(&path));
-        (path, OutputFile { bytes: bytes.into(), kind, media_type, slots: Vec::new(), source: String::new() })
+    let file = |(path, bytes)| {
+        let file = OutputFile::asset(&path, bytes, "");
+        (path, file)
     };
     files.into_iter().map(file).collect()
 }

@@ -13,7 +13,6 @@ use tieup_protocol::contract::{Contract, Owner, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
-use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
@@ -29,7 +28,7 @@ use crate::known::{Earlier, Files};
 use crate::links::Known;
 use crate::maker::Shelf;
 use crate::originals::read_fills;
-use crate::output::{Output, OutputFile, Sink, media_type};
+use crate::output::{Output, OutputFile, Sink};
 use crate::overrides::Overrides;
 use crate::page::Page;
 use crate::parallel;
@@ -274,9 +273,7 @@ impl Site {
             done?;
             let found = words.files(&index).into_iter().filter(|(path, _)| !is_given(path));
             for (path, bytes) in files.into_iter().chain(found) {
-                let (media_type, source) = (media_type(&path), self.config.file.clone());
-                let file =
-                    OutputFile { bytes: bytes.into(), kind: EntryKind::Asset, media_type, slots: Vec::new(), source };
+                let file = OutputFile::asset(&path, bytes, &self.config.file);
                 onto.give(&path, &file);
             }
             Ok(prepared)
