@@ -104,6 +104,15 @@ fn ask(question: Question, answer: impl FnOnce(&View) -> Result<Value, String>) 
 }
 
 impl Question {
+    /// Whether the file at `path`, which asked, hears of other pages. Mostly one asks for its own head.
+    pub(crate) fn is_about_others(&self, path: &SitePath) -> bool {
+        match self {
+            Self::Asset(_) | Self::Image(_) => false,
+            Self::Head(about, _) => about != path.as_str(),
+            Self::Page(_) | Self::Section(_) | Self::Related(..) => true,
+        }
+    }
+
     /// The fingerprint of the answer that `view` gives, as far as the asking template can look at it; equal for all
     /// questions that have no answer.
     pub(crate) fn print(&self, view: &View, fields: Fields) -> Print {

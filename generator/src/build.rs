@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tieup_protocol::contract::{Contract, Indexing};
-use tieup_protocol::diagnostic::{Diagnostic, nearest};
+use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::index::IndexedPage;
-use tieup_protocol::path::SitePath;
+use tieup_protocol::path::{SitePath, SourcePath};
 
 use crate::assets::pictures::Pictures;
 use crate::assets::{Assets, Others};
+use crate::chooser::Chooser;
 use crate::components;
 use crate::config::{FeedKind, SiteConfig};
 use crate::data::Sets;
@@ -19,7 +20,7 @@ use crate::known::{Files, Records};
 use crate::links::{Asked, Checker, Ids, Known, Text, Texts, ids};
 use crate::maker::{Maker, Record, Shelf};
 use crate::output::{Output, OutputFile, Sink};
-use crate::page::{Choice, Page, PageKind, Source};
+use crate::page::{Page, PageKind, Source};
 use crate::plan::{Item, Plan, What};
 use crate::print::{Print, Printer};
 use crate::progress::Progress;
@@ -29,6 +30,7 @@ use crate::theme::Framework;
 use crate::view::View;
 
 /// What goes into one build.
+#[derive(Clone, Copy)]
 pub(crate) struct Build<'a> {
     /// The site.
     pub(crate) config: &'a Arc<SiteConfig>,
@@ -67,9 +69,14 @@ pub(crate) struct Before<'a> {
 }
 
 impl Before<'_> {
+    /// The texts whose links must be followed where everything in `plan` will stand.
+    pub(crate) fn texts(&self, plan: &Plan) -> Texts {
+        if self.still_stands(plan) { Texts::New } else { Texts::All }
+    }
+
     /// Whether everything is still where it was: a link that was right then is right now.
     fn still_stands(&self, plan: &Plan) -> bool {
-        let page = |files: &Files, file: &String| files.get(file)?.page.as_ref().map(|(path, _)| path.clone());
+        let page = |files: &Files, file: &SourcePath| files.get(file)?.page.as_ref().map(|(path, _)| path.clone());
         self.made.keys().all(|path| plan.has(path) || self.besides.contains(path))
             && self.files.keys().all(|file| page(self.files, file) == page(self.now, file))
     }
@@ -96,7 +103,7 @@ impl Build<'_> {
     /// Everything that is wrong with templates, and every link that leads nowhere.
     pub(crate) fn run(&self) -> Result<Output, Vec<Diagnostic>> {
         Output::gather(|sink| {
-            let (prepared, problems) = self.prepare(None);
+            let (prepared, problems) = self.prepare(|_| Texts::All);
             prepared.make(self, &Handing(sink), problems)?;
             Ok(prepared.view.index())
         })
@@ -104,8 +111,8 @@ impl Build<'_> {
 
     /// Finds out what will be made, and everything that is wrong before a template runs.
     ///
-    /// Texts that are known from `before` are not looked at again, if everything is still where it was.
-    pub(crate) fn prepare(&self, before: Option<&Before<'_>>) -> (Prepared, Vec<Diagnostic>) {
+    /// `texts` says of which texts the links must be followed, now that the plan is known.
+    pub(crate) fn prepare(&self, texts: impl FnOnce(&Plan) -> Texts) -> (Prepared, Vec<Diagnostic>) {
         let mut problems = Vec::new();
         let groupings = taxonomy::group(self.config, self.pages, &mut problems);
         let view = View::new(self.config, self.pages, self.inherited, &groupings, self.assets());
@@ -115,8 +122,7 @@ impl Build<'_> {
         let templates = templates.map_err(|wrong| problems.extend(wrong)).ok();
         let plan = self.plan(&view, templates.as_ref(), &mut problems);
         let checker = Checker { plan: &plan, view: &view, config: self.config, elsewhere: self.elsewhere };
-        let settled = before.is_some_and(|before| before.still_stands(&plan));
-        let asked = checker.check(self.texts, if settled { Texts::New } else { Texts::All }, &mut problems);
+        let asked = checker.check(self.texts, texts(&plan), &mut problems);
         components::check(view.own().map(|(_, page)| page), templates.as_ref(), &mut problems);
         (Prepared { view, plan, templates, asked, surroundings: self.surroundings() }, problems)
     }
@@ -144,17 +150,11 @@ impl Build<'_> {
     }
 
     fn plan(&self, view: &View, templates: Option<&Templates>, problems: &mut Vec<Diagnostic>) -> Plan {
-        let mut plan = Plan::default();
-        // Few templates make many pages.
-        let mut names: BTreeMap<String, Arc<str>> = BTreeMap::new();
+        let mut plan = Plan::with_room(view.own().count());
+        let mut chooser = Chooser::new(templates, self.framework);
         for (at, page) in view.own() {
-            let template =
-                templates.map_or_else(|| Ok(String::new()), |known| template(at, page, view, known, self.framework));
-            match template {
-                Ok(template) => {
-                    let template = names.entry(template).or_insert_with_key(|name| name.as_str().into());
-                    problems.extend(claim_pages(&mut plan, at, page, template, view));
-                }
+            match chooser.choose(at, page, view) {
+                Ok(template) => problems.extend(claim_pages(&mut plan, at, page, &template, view)),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -168,9 +168,7 @@ impl Build<'_> {
         }
         let file = templates.map_or_else(String::new, |known| known.file("404.html"));
         let source = Arc::new(Source { file });
-        let not_found_template =
-            templates.map_or_else(|| Ok(String::new()), |known| usual("404.html", known, self.framework));
-        match not_found_template {
+        match chooser.usual("404.html") {
             Ok(template) => problems.extend(plan.claim(not_found(), What::NotFound { template }, &source, None).err()),
             Err(problem) => problems.push(problem),
         }
@@ -210,12 +208,12 @@ impl Prepared {
             let mut items: Vec<(&SitePath, &Item)> = self.plan.items().collect();
             // In the order in which the texts were read, so that those which are let go lie together.
             items.sort_unstable_by_key(|(_, item)| item.what.node());
-            let reader = Reader { onto, asked: &self.asked, ids: Mutex::default() };
+            let reader = Reader::new(onto, vec![&self.asked]);
             maker.make_all(&items, &reader, &mut problems);
             for (path, file) in build.given() {
                 reader.give(path, file);
             }
-            self.asked.check(&reader.ids.into_inner().unwrap_or_else(PoisonError::into_inner), &mut problems);
+            self.asked.check(&reader.into_ids(), &mut problems);
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
@@ -252,13 +250,27 @@ impl Shelf for Taking<'_> {
 }
 
 /// Reads the ids of the pages that links with anchors lead to, on their way to a shelf.
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     onto: &'a dyn Shelf,
-    asked: &'a Asked,
+    asked: Vec<&'a Asked>,
     ids: Mutex<Ids>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// One that reads what any of `asked` asks for.
+    pub(crate) fn new(onto: &'a dyn Shelf, asked: Vec<&'a Asked>) -> Self {
+        Self { onto, asked, ids: Mutex::default() }
+    }
+
+    /// What was read.
+    pub(crate) fn into_ids(self) -> Ids {
+        self.ids.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asks(&self, path: &SitePath) -> bool {
+        self.asked.iter().any(|asked| asked.about(path))
+    }
+
     fn read(&self, path: &SitePath, bytes: &[u8]) {
         let found = ids(bytes);
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), found);
@@ -271,7 +283,7 @@ impl Shelf for Reader<'_> {
     }
 
     fn keep(&self, path: &SitePath) {
-        if let Some(bytes) = self.asked.about(path).then(|| self.onto.bytes(path)).flatten() {
+        if let Some(bytes) = self.asks(path).then(|| self.onto.bytes(path)).flatten() {
             self.read(path, &bytes);
         }
         self.onto.keep(path);
@@ -282,14 +294,14 @@ impl Shelf for Reader<'_> {
     }
 
     fn put(&self, path: &SitePath, file: OutputFile, record: Record) {
-        if self.asked.about(path) {
+        if self.asks(path) {
             self.read(path, &file.bytes);
         }
         self.onto.put(path, file, record);
     }
 
     fn give(&self, path: &SitePath, file: &OutputFile) {
-        if self.asked.about(path) {
+        if self.asks(path) {
             self.read(path, &file.bytes);
         }
         self.onto.give(path, file);
@@ -344,56 +356,21 @@ pub(crate) fn feeds(config: &SiteConfig, view: &View, at: usize, page: &Page) ->
     }
 }
 
-fn template(
-    at: usize,
-    page: &Page,
-    view: &View,
-    templates: &Templates,
-    framework: &Framework,
-) -> Result<String, Diagnostic> {
-    let parent = view.parent(at).and_then(|parent| view.node(parent).own());
-    let of_section = || match page.kind {
-        PageKind::Single => parent?.kind.section()?.page_template.as_ref(),
-        _ => None,
-    };
-    match (page.template.as_ref().or_else(of_section), &page.kind) {
-        (Some(choice), _) if templates.has(&choice.template) => Ok(choice.template.clone()),
-        (Some(choice), _) => Err(no_template(choice, templates, framework)),
-        (None, PageKind::Home(_)) => usual("index.html", templates, framework),
-        (None, PageKind::Section(_)) => usual("section.html", templates, framework),
-        (None, PageKind::Single) => usual("page.html", templates, framework),
-        (None, PageKind::Taxonomy) => usual("taxonomy.html", templates, framework),
-        (None, PageKind::Term) => usual("term.html", templates, framework),
-    }
+/// Where the pages of node `at` stand: its own, the later ones of its listing, and those that lead to it.
+pub(crate) fn page_paths(view: &View, at: usize) -> Vec<SitePath> {
+    let pager = view.pager(at);
+    let later = pager.iter().flat_map(|pager| (1..=pager.total()).filter_map(|number| pager.numbered(number)));
+    let aliases = view.node(at).own().map_or(&[][..], |page| &page.aliases);
+    [view.entry(at).path.clone()].into_iter().chain(later).chain(aliases.iter().cloned()).collect()
 }
 
-fn usual(template: &str, templates: &Templates, framework: &Framework) -> Result<String, Diagnostic> {
-    if templates.has(template) {
-        return Ok(template.to_owned());
-    }
-    let message = format!("theme `{}` has no template `{template}`", framework.name());
-    Err(Diagnostic::new("missing-template", framework.document_file(), message)
-        .help(format!("write templates/{template} in the theme or in one that it extends")))
-}
-
-fn no_template(choice: &Choice, templates: &Templates, framework: &Framework) -> Diagnostic {
-    let source = &choice.source;
-    let message = format!("theme `{}` has no template `{}`", framework.name(), choice.template);
-    let text = &source.text();
-    let key = text.find(&format!("{}:", choice.key)).unwrap_or(0);
-    let at = text[key..].find(&choice.template).map(|at| key + at);
-    let problem = Diagnostic::new("missing-template", source.file.as_str(), message);
-    let problem = match at {
-        Some(at) => problem.at_offset(text, at, choice.template.chars().count()),
-        None => problem,
-    };
-    match nearest(&choice.template, templates.names()) {
-        Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None => problem,
-    }
+/// Where the feeds of node `at` stand.
+pub(crate) fn feed_paths(view: &View, at: usize) -> Vec<SitePath> {
+    let kinds = view.node(at).own().map_or_else(Vec::new, |page| feeds(view.config(), view, at, page));
+    kinds.into_iter().filter_map(|kind| feed::path(&view.entry(at).path, kind)).collect()
 }
 
 /// The path of the page that is shown where there is none.
-fn not_found() -> SitePath {
+pub(crate) fn not_found() -> SitePath {
     "/404.html".parse().expect("a constant path that a test holds")
 }

@@ -8,129 +8,98 @@ use std::sync::Arc;
 use tieup_protocol::path::SitePath;
 
 use crate::asking::Question;
-use crate::known::Records;
+use crate::build::{feed_paths, not_found, page_paths};
 use crate::maker::Record;
-use crate::page::{Page, PageKind};
-use crate::plan::{Item, Plan, What};
+use crate::page::Page;
+use crate::plan::{Item, Plan};
 use crate::uses::Fields;
 use crate::view::View;
 
-/// The files of one build by what they show.
+/// The files of one build by what their templates asked about other pages. What they show of others without asking
+/// follows from where those stand.
 #[derive(Debug, Default)]
 pub(crate) struct Dependents {
-    /// The files, with the fields of other pages that each can show.
-    files: Vec<(SitePath, Fields)>,
-    numbers: HashMap<SitePath, usize>,
-    /// By the node that they are made for.
-    of_node: HashMap<usize, Vec<usize>>,
-    /// The feeds, by the node whose pages they hold. They hold whole texts.
-    feeds: HashMap<usize, Vec<usize>>,
-    /// By the path of a page that their templates asked about.
-    asked: HashMap<String, HashSet<usize>>,
-    /// By the path of a page of which their templates asked for the head, which tells all of it.
-    heads: HashMap<String, HashSet<usize>>,
-    /// By the path of the page to which their templates asked for related ones.
-    related: HashMap<String, HashSet<usize>>,
-    /// Those that may show any page: the feeds of first pages, and the page for paths where nothing stands.
-    any: Vec<usize>,
+    /// By the path of a page.
+    asked: HashMap<String, HashSet<SitePath>>,
+    /// By the path of a page of which they asked for the head, which tells all of it.
+    heads: HashMap<String, HashSet<SitePath>>,
+    /// By the path of the page to which they asked for related ones.
+    related: HashMap<String, HashSet<SitePath>>,
+}
+
+/// A build in which pages say something else.
+pub(crate) struct Turn<'a> {
+    /// What it makes.
+    pub(crate) plan: &'a Plan,
+    /// The fields of other pages that a file can show.
+    pub(crate) fields: &'a dyn Fn(&Item) -> Fields,
+    /// The pages before.
+    pub(crate) old: &'a View,
+    /// The pages then.
+    pub(crate) new: &'a View,
 }
 
 impl Dependents {
-    /// Of what a plan makes of a view, and what was asked then. `fields` are those of other pages that a file can show.
-    pub(crate) fn new(plan: &Plan, view: &View, fields: &dyn Fn(&Item) -> Fields, records: &Records) -> Self {
-        let mut dependents = Self::default();
-        for (path, item) in plan.items() {
-            dependents.add_item(path, item, view, fields(item));
-        }
-        dependents.add(records);
-        dependents
-    }
-
-    fn add_item(&mut self, path: &SitePath, item: &Item, view: &View, fields: Fields) {
-        let is_home = |at: usize| view.node(at).own().is_some_and(|page| matches!(page.kind, PageKind::Home(_)));
-        let files = match &item.what {
-            What::Page { at, .. } => self.of_node.entry(*at).or_default(),
-            What::Redirect { to, .. } => match view.at(to) {
-                Some(at) => self.of_node.entry(at).or_default(),
-                None => return,
-            },
-            What::Feed { at, .. } if !is_home(*at) => self.feeds.entry(*at).or_default(),
-            What::Feed { .. } | What::NotFound { .. } => &mut self.any,
-            What::Given => return,
-        };
-        files.push(self.files.len());
-        self.numbers.insert(path.clone(), self.files.len());
-        self.files.push((path.clone(), fields));
-    }
-
-    /// A file can show these fields of other pages from now on.
-    pub(crate) fn shows(&mut self, path: &SitePath, fields: Fields) {
-        if let Some(number) = self.numbers.get(path) {
-            self.files[*number].1 = fields;
-        }
-    }
-
     /// Takes in what the templates of some files asked.
     pub(crate) fn add<'a>(&mut self, records: impl IntoIterator<Item = (&'a SitePath, &'a Record)>) {
         for (path, record) in records {
-            let Some(number) = self.numbers.get(path) else { continue };
-            for question in &record.asked {
+            for question in record.asked.iter().filter(|question| question.is_about_others(path)) {
                 let (known, about) = match question {
                     Question::Page(about) | Question::Section(about) => (&mut self.asked, about),
                     Question::Related(about, _) => (&mut self.related, about),
-                    // Mostly a file asks for its own head, and is looked at anyway.
-                    Question::Head(about, _) if about == path.as_str() => continue,
                     Question::Head(about, None) | Question::Head(_, Some(about)) => (&mut self.heads, about),
                     Question::Asset(_) | Question::Image(_) => continue,
                 };
-                known.entry(about.clone()).or_default().insert(*number);
+                known.entry(about.clone()).or_default().insert(path.clone());
             }
         }
     }
 
-    /// The files that may come out otherwise where `pages` take their places in the view `old`, which is `new` then;
-    /// none where that may be any.
-    pub(crate) fn of(&self, old: &View, new: &View, pages: &[Arc<Page>]) -> Option<HashSet<&SitePath>> {
-        let mut files: HashSet<usize> = self.any.iter().copied().collect();
+    /// The files that may come out otherwise at a turn, where `pages` take their places; none where that may be any.
+    pub(crate) fn of(&self, turn: &Turn<'_>, pages: &[Arc<Page>]) -> Option<HashSet<SitePath>> {
+        let (old, new) = (turn.old, turn.new);
+        let homes = new.config().codes().filter_map(|code| new.at(&new.config().home(code)));
+        // What may show any page: the feeds of first pages, and the page for paths where nothing stands.
+        let mut files: HashSet<SitePath> = homes.flat_map(|home| feed_paths(new, home)).chain([not_found()]).collect();
         for page in pages {
             let at = new.at(&page.entry.path)?;
             if page.entry.is_section && old.entry(at).title != page.entry.title {
                 // The way to every page below names it.
                 return None;
             }
-            let mut change = Change { of: self, old, new, at, known: Vec::new(), files: &mut files };
+            let mut change = Change { of: self, turn, at, known: Vec::new(), files: &mut files };
             change.add_own();
             change.add_others();
         }
-        Some(files.into_iter().map(|number| &self.files[number].0).collect())
+        Some(files)
     }
 }
 
 /// One page that says something else, and the files found so far.
 struct Change<'a> {
     of: &'a Dependents,
-    old: &'a View,
-    new: &'a View,
+    turn: &'a Turn<'a>,
     at: usize,
     /// Whether some fields of it differ.
     known: Vec<(Fields, bool)>,
-    files: &'a mut HashSet<usize>,
+    files: &'a mut HashSet<SitePath>,
 }
 
 impl Change<'_> {
     /// Those that show the page itself, or its text.
     fn add_own(&mut self) {
-        self.files.extend(self.of.of_node.get(&self.at).into_iter().flatten());
-        self.add_heads(self.at);
-        for list in self.new.lists_of(self.at).into_iter().chain([self.at]) {
-            self.files.extend(self.of.feeds.get(&list).into_iter().flatten());
+        let (new, at) = (self.turn.new, self.at);
+        self.files.extend(page_paths(new, at));
+        self.add_heads(at);
+        for list in new.lists_of(at).into_iter().chain([at]) {
+            self.files.extend(feed_paths(new, list));
         }
     }
 
     /// Those that show something of it on their way. Where it leaves its place or takes another, nobody but those
     /// beside it has other neighbours.
     fn add_others(&mut self) {
-        let (old, new, at) = (self.old, self.new, self.at);
+        let (Turn { old, new, .. }, at) = (self.turn, self.at);
         self.add_asking(at);
         for other in new.translated(at) {
             self.add(other);
@@ -151,22 +120,24 @@ impl Change<'_> {
 
     /// Those that are made for another node or ask about it.
     fn add(&mut self, at: usize) {
-        self.take(self.of.of_node.get(&at).into_iter().flatten());
+        self.take(page_paths(self.turn.new, at).iter());
         self.add_asking(at);
     }
 
     fn add_heads(&mut self, at: usize) {
-        self.files.extend(self.of.heads.get(self.new.entry(at).path.as_str()).into_iter().flatten());
+        let heads = self.of.heads.get(self.turn.new.entry(at).path.as_str());
+        self.files.extend(heads.into_iter().flatten().cloned());
     }
 
     fn add_asking(&mut self, at: usize) {
-        self.take(self.of.asked.get(self.new.entry(at).path.as_str()).into_iter().flatten());
+        self.take(self.of.asked.get(self.turn.new.entry(at).path.as_str()).into_iter().flatten());
     }
 
-    fn take<'f>(&mut self, files: impl Iterator<Item = &'f usize>) {
-        for number in files {
-            if !self.files.contains(number) && self.differs(self.of.files[*number].1) {
-                self.files.insert(*number);
+    fn take<'f>(&mut self, files: impl Iterator<Item = &'f SitePath>) {
+        for path in files.filter(|path| !self.files.contains(*path)).collect::<Vec<_>>() {
+            let item = self.turn.plan.entry(path).map(|(_, item)| item);
+            if item.is_some_and(|item| self.differs((self.turn.fields)(item))) {
+                self.files.insert(path.clone());
             }
         }
     }
@@ -176,9 +147,9 @@ impl Change<'_> {
         if let Some((_, differs)) = self.known.iter().find(|(known, _)| *known == fields) {
             return *differs;
         }
-        let seen =
-            |view: &View| (view.entry(self.at).date, view.entry(self.at).weight, view.print_summary(self.at, fields));
-        let differs = seen(self.old) != seen(self.new);
+        let at = self.at;
+        let seen = |view: &View| (view.entry(at).date, view.entry(at).weight, view.print_summary(at, fields));
+        let differs = seen(self.turn.old) != seen(self.turn.new);
         self.known.push((fields, differs));
         differs
     }

@@ -6,19 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::path::SitePath;
 
+use crate::base::{Base, Revised};
 use crate::build::{Before, Build, Prepared};
-use crate::components;
-use crate::dependents::Dependents;
 use crate::known::{self, Records};
-use crate::links::{Asked, Checker, Ids, ids};
-use crate::maker::{Maker, Record, Shelf};
+use crate::links::Texts;
+use crate::maker::{Record, Shelf};
 use crate::output::OutputFile;
-use crate::page::Page;
-use crate::plan::Item;
-use crate::progress::Progress;
 use crate::site::report;
-use crate::templates::Globals;
-use crate::uses::Fields;
 use crate::view::View;
 
 /// Files by the paths that they stand at.
@@ -26,12 +20,9 @@ pub(crate) type Files = BTreeMap<SitePath, OutputFile>;
 
 /// A build that stands in memory.
 pub(crate) struct Edition {
-    prepared: Prepared,
-    /// How many pages were given; the rest lists them by terms.
-    given: usize,
+    base: Base,
     files: Files,
     records: Records,
-    dependents: Dependents,
 }
 
 /// What another build has otherwise than an [`Edition`].
@@ -48,8 +39,8 @@ pub(crate) struct Changes {
 
 /// What else a build came to.
 enum Rest {
-    /// Other texts stand at the places of some: the files that hold them, and their links with anchors.
-    Texts { sources: HashSet<String>, asked: Asked },
+    /// Other texts stand at the places of some.
+    Texts(Box<Revised>),
     /// All was planned anew, with so many pages given.
     All { prepared: Box<Prepared>, given: usize },
 }
@@ -76,15 +67,14 @@ impl Edition {
     /// Everything that is wrong with templates, and every link that leads nowhere.
     pub(crate) fn make(build: &Build<'_>) -> Result<Self, Failed> {
         let bench = Bench::upon(None);
-        let (prepared, problems) = build.prepare(None);
+        let (prepared, problems) = build.prepare(|_| Texts::All);
         let done = prepared.make(build, &bench, problems);
         let Benched { made, records, .. } = bench.into_parts();
         if let Err(problems) = done {
             return Err(Failed { made, problems });
         }
-        let (given, records) = (build.pages.len(), records.into_iter().collect());
-        let dependents = dependents(&prepared, &records);
-        Ok(Self { prepared, given, files: made, records, dependents })
+        let records = records.into_iter().collect();
+        Ok(Self { base: Base::new(prepared, build.pages.len(), &records), files: made, records })
     }
 
     /// The files.
@@ -94,7 +84,7 @@ impl Edition {
 
     /// The pages.
     pub(crate) fn view(&self) -> &View {
-        &self.prepared.view
+        self.base.view()
     }
 
     /// What `build` has otherwise, which differs from this one in its pages alone, and perhaps in its partner.
@@ -114,7 +104,7 @@ impl Edition {
         let bench = Bench::upon(Some(self));
         let besides = HashSet::new();
         let before = known.map(|[files, now]| Before { made: &self.records, besides: &besides, files, now });
-        let (prepared, problems) = build.prepare(before.as_ref());
+        let (prepared, problems) = build.prepare(|plan| before.map_or(Texts::All, |before| before.texts(plan)));
         let done = prepared.make(build, &bench, problems);
         let Benched { made, records, kept } = bench.into_parts();
         if let Err(problems) = done {
@@ -128,113 +118,37 @@ impl Edition {
 
     /// The same where the pages differ in what they say alone; none where they do in more.
     fn vary_texts(&self, build: &Build<'_>) -> Option<Result<Changes, Failed>> {
-        let pages = self.differing(build.pages)?;
-        let view = Arc::new(self.prepared.view.with(&pages)?);
-        let usual = self.prepared.templates.as_ref()?;
-        let globals = Globals::new(build.data, build.partner);
-        let seeing = (globals != *usual.globals()).then(|| usual.with(globals));
-        let templates = seeing.as_ref().unwrap_or(usual);
-        let affected = self.dependents.of(&self.prepared.view, &view, &pages);
-        let affected = affected.filter(|_| seeing.is_none() || !usual.any_names("partner"));
-        let items = self.items(affected.as_ref(), &view);
-        let items: Vec<(&SitePath, &Item)> = items.iter().map(|(path, item)| (*path, item)).collect();
-        let (mut problems, bench) = (Vec::new(), Bench::upon(Some(self)));
-        let asked = self.check_texts(build, &view, &pages, &mut problems);
-        components::check(&pages, Some(templates), &mut problems);
-        let surroundings = self.prepared.surroundings;
-        let maker = Maker { view: &view, templates, surroundings, progress: build.progress };
-        maker.make_all(&items, &bench, &mut problems);
+        let bench = Bench::upon(Some(self));
+        let revised = self.base.make(build, self.base.revision(build)?, &bench)?;
         let Benched { made, records, .. } = bench.into_parts();
-        let sources = pages.iter().map(|page| page.body_source.file.clone()).collect();
-        self.check_anchors(&asked, &sources, &made, &mut problems);
-        if !problems.is_empty() {
-            return Some(Err(Failed { made, problems }));
-        }
-        Some(Ok(Changes { made, gone: Vec::new(), view, records, rest: Rest::Texts { sources, asked } }))
-    }
-
-    /// Those of `pages` that stand here otherwise; none where there are more or fewer.
-    fn differing(&self, pages: &[Arc<Page>]) -> Option<Vec<Arc<Page>>> {
-        let pairs = self.prepared.view.own().zip(pages).take(self.given);
-        let other = pairs.filter(|((_, old), new)| !Arc::ptr_eq(old, new)).map(|(_, new)| new.clone());
-        (pages.len() == self.given).then(|| other.collect())
-    }
-
-    /// What is to be made at some paths, or at all, where a view has other pages.
-    fn items(&self, paths: Option<&HashSet<&SitePath>>, view: &View) -> Vec<(&SitePath, Item)> {
-        let all = self.prepared.plan.items();
-        let chosen: Vec<(&SitePath, &Item)> = match paths {
-            None => all.collect(),
-            Some(paths) => paths.iter().filter_map(|path| self.prepared.plan.entry(path)).collect(),
-        };
-        chosen.into_iter().map(|(path, item)| (path, item.upon(view))).collect()
-    }
-
-    /// Checks where the links of some pages lead; their anchors are left for later.
-    fn check_texts(
-        &self,
-        build: &Build<'_>,
-        view: &View,
-        pages: &[Arc<Page>],
-        problems: &mut Vec<Diagnostic>,
-    ) -> Asked {
-        let plan = &self.prepared.plan;
-        let checker = Checker { plan, view, config: build.config, elsewhere: build.elsewhere };
-        let mut asked = Asked::default();
-        for page in pages {
-            checker.check_text((&page.text.body().links, &page.body_source), &mut asked, problems);
-        }
-        asked
-    }
-
-    /// Checks the anchors that are asked for by changed texts, and those that other texts ask of what was `made`.
-    fn check_anchors(&self, asked: &Asked, changed: &HashSet<String>, made: &Files, problems: &mut Vec<Diagnostic>) {
-        let mut all = asked.clone();
-        all.take(&self.prepared.asked, |path, source| made.contains_key(path) && !changed.contains(source));
-        let file = |path: &SitePath| made.get(path).or_else(|| self.files.get(path));
-        let ids = all.paths().filter_map(|path| Some((path.clone(), ids(&file(path)?.bytes))));
-        all.check(&ids.collect::<Ids>(), problems);
+        Some(match revised {
+            Ok(revised) => {
+                let view = revised.view.clone();
+                Ok(Changes { made, gone: Vec::new(), view, records, rest: Rest::Texts(Box::new(revised)) })
+            }
+            Err(problems) => Err(Failed { made, problems }),
+        })
     }
 
     /// Becomes the build that has these changes.
     pub(crate) fn apply(&mut self, changes: Changes) {
-        let Changes { made, gone, view, records, rest } = changes;
+        let Changes { made, gone, view: _, records, rest } = changes;
         for path in gone {
             self.files.remove(&path);
             self.records.remove(&path);
         }
         self.files.extend(made);
         match rest {
-            Rest::Texts { sources, asked } => {
-                self.prepared.view = view;
-                self.prepared.asked.replace(&sources, asked);
-                self.dependents.add(records.iter().map(|(path, record)| (path, record)));
-                // A text may call components now that it did not call before.
-                let progress = Progress::default();
-                let maker = self.prepared.maker(&progress);
-                for (path, _) in &records {
-                    let item = self.prepared.plan.entry(path).map(|(_, item)| item);
-                    if let Some((maker, item)) = maker.as_ref().zip(item) {
-                        self.dependents.shows(path, maker.fields(item));
-                    }
-                }
+            Rest::Texts(revised) => {
+                self.base.apply(*revised, &records);
                 self.records.extend(records);
             }
             Rest::All { prepared, given } => {
-                self.prepared = *prepared;
-                self.given = given;
                 self.records.extend(records);
-                self.dependents = dependents(&self.prepared, &self.records);
+                self.base = Base::new(*prepared, given, &self.records);
             }
         }
     }
-}
-
-fn dependents(prepared: &Prepared, records: &Records) -> Dependents {
-    let progress = Progress::default();
-    let maker = prepared.maker(&progress);
-    let fields = |item: &Item| maker.as_ref().map_or(Fields::ALL, |maker| maker.fields(item));
-    Dependents::new(&prepared.plan, &prepared.view, &fields, records)
 }
 
 /// What is made beside what stands.

@@ -76,13 +76,13 @@ pub(crate) struct FrontMatter {
     pub(crate) paginate_by: Option<NonZeroUsize>,
     /// What pages and sections below a section have where they say nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cascade: Option<Cascade>,
+    pub(crate) cascade: Option<Box<Cascade>>,
     /// The template of a section's pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) page_template: Option<String>,
     /// The list from which a section's pages are made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) pages_from: Option<PagesFrom>,
+    pub(crate) pages_from: Option<Box<PagesFrom>>,
 }
 
 /// What a section gives to everything below it.

@@ -8,8 +8,10 @@
 mod anchors;
 mod asking;
 mod assets;
+mod base;
 mod besides;
 mod build;
+mod chooser;
 mod components;
 mod config;
 mod content;

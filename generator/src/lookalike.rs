@@ -6,13 +6,15 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::SitePath;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Names every path of `claimed` that looks like another one there; each path comes with the file that claims it.
-pub(crate) fn check(claimed: &BTreeMap<&SitePath, &str>, problems: &mut Vec<Diagnostic>) {
+use crate::statics::{Claim, find};
+
+/// Names every path of `claimed`, which is in order, that looks like another one there.
+pub(crate) fn check(claimed: &[Claim<'_>], problems: &mut Vec<Diagnostic>) {
     let mut seen: BTreeMap<String, (&SitePath, &str)> = BTreeMap::new();
-    for (path, file) in claimed.iter().filter(|(path, _)| may_change(path.as_str())) {
+    for (path, file, _) in claimed.iter().filter(|(path, ..)| may_change(path.as_str())) {
         let plain = plain(path.as_str());
         let same = plain.parse::<SitePath>().ok().filter(|same| same != *path);
-        let other = same.and_then(|same| claimed.get_key_value(&same)).map(|(path, file)| (*path, *file));
+        let other = same.and_then(|same| find(claimed, &same)).map(|(path, file, _)| (*path, *file));
         match other.or_else(|| seen.get(&plain).copied()) {
             Some((other, other_file)) => problems.push(alike((path, file), (other, other_file))),
             None => drop(seen.insert(plain, (path, file))),

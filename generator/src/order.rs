@@ -1,6 +1,6 @@
 //! The order of a section's pages.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
@@ -8,28 +8,26 @@ use tieup_protocol::path::SitePath;
 use crate::front_matter::SortBy;
 
 impl SortBy {
-    /// Which of two pages comes first. Without an order all are equal, and a stable sort leaves them as they are.
-    pub(crate) fn order(self, a: &IndexedPage, b: &IndexedPage) -> Ordering {
+    /// Puts pages, which `entry` knows by their numbers, in order. Without one they stay as they are.
+    pub(crate) fn sort<'a>(self, pages: &mut [usize], entry: impl Fn(&usize) -> &'a IndexedPage) {
+        // What is compared most lies together.
         match self {
-            Self::None => Ordering::Equal,
-            Self::Date => by_date(a, b),
-            Self::Title => by_title(a, b),
-            Self::Weight => by_weight(a, b),
-            Self::Slug => slug(a).cmp(&slug(b)),
+            Self::None => {}
+            Self::Date => pages.sort_by_cached_key(|at| (Reverse(entry(at).date), title(entry(at)))),
+            Self::Title => pages.sort_by_cached_key(|at| title(entry(at))),
+            Self::Weight => pages.sort_by_cached_key(|at| (entry(at).weight, title(entry(at)))),
+            Self::Slug => pages.sort_by_cached_key(|at| slug(entry(at))),
         }
     }
 }
 
-fn by_date(a: &IndexedPage, b: &IndexedPage) -> Ordering {
-    b.date.cmp(&a.date).then_with(|| by_title(a, b))
+/// Which of two pages comes first in the order of days: the newer one.
+pub(crate) fn newest_first(a: &IndexedPage, b: &IndexedPage) -> Ordering {
+    b.date.cmp(&a.date).then_with(|| title(a).cmp(&title(b)))
 }
 
-fn by_title(a: &IndexedPage, b: &IndexedPage) -> Ordering {
-    a.title.cmp(&b.title).then_with(|| a.path.cmp(&b.path))
-}
-
-fn by_weight(a: &IndexedPage, b: &IndexedPage) -> Ordering {
-    a.weight.cmp(&b.weight).then_with(|| by_title(a, b))
+fn title(entry: &IndexedPage) -> (&str, &SitePath) {
+    (&entry.title, &entry.path)
 }
 
 fn slug(entry: &IndexedPage) -> (&str, &SitePath) {

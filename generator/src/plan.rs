@@ -1,6 +1,7 @@
 //! What a build will make, path by path, before anything is made.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use tieup_protocol::diagnostic::Diagnostic;
@@ -13,9 +14,11 @@ use crate::spanning::is_spanning;
 use crate::view::View;
 
 /// Everything that a build makes, by path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     items: HashMap<SitePath, Item>,
+    /// Whether a file may be that of a page, but by its name in a folder: `/news/index.html`.
+    has_twins: bool,
 }
 
 /// One file to be made.
@@ -42,7 +45,7 @@ pub(crate) enum What {
     /// The page that is shown where there is none.
     NotFound {
         /// The template.
-        template: String,
+        template: Arc<str>,
     },
     /// A page that leads on to another.
     Redirect {
@@ -85,6 +88,11 @@ impl What {
 }
 
 impl Plan {
+    /// Nothing yet, with room for so many files.
+    pub(crate) fn with_room(files: usize) -> Self {
+        Self { items: HashMap::with_capacity(files), has_twins: false }
+    }
+
     /// Claims `path`; fails where another file of the plan has it. `word` is what names the path in `source`.
     pub(crate) fn claim(
         &mut self,
@@ -94,25 +102,33 @@ impl Plan {
         word: Option<&str>,
     ) -> Result<(), Diagnostic> {
         let file = source.file.as_str();
-        let twin = path.twin().and_then(|twin| self.items.get(&twin));
-        match self.items.get(&path).or(twin) {
-            None if is_spanning(&path) => {
-                let message = format!("`{path}` tells of all pages, and none can stand there");
-                return Err(Diagnostic::new("duplicate-path", file, message).help("give it another path"));
-            }
-            None => drop(self.items.insert(path, Item { what, source: source.clone() })),
-            Some(first) => {
-                let message = format!("`{path}` is claimed twice");
-                let problem = Diagnostic::new("duplicate-path", file, message)
-                    .related(first.source.file.as_str(), None, "claimed here first")
-                    .help("give one of them another path");
-                return Err(match word {
-                    Some(word) => problem.at_text(&source.text(), word),
-                    None => problem,
-                });
-            }
+        if is_spanning(&path) {
+            let message = format!("`{path}` tells of all pages, and none can stand there");
+            return Err(Diagnostic::new("duplicate-path", file, message).help("give it another path"));
         }
-        Ok(())
+        let twin = self.twin(&path);
+        let (path, first) = match (self.items.entry(path), twin) {
+            (Entry::Vacant(free), None) => {
+                free.insert(Item { what, source: source.clone() });
+                return Ok(());
+            }
+            (Entry::Vacant(free), Some(twin)) => (free.into_key(), twin),
+            (Entry::Occupied(taken), _) => (taken.key().clone(), taken.get().source.clone()),
+        };
+        let problem = Diagnostic::new("duplicate-path", file, format!("`{path}` is claimed twice"))
+            .related(first.file.as_str(), None, "claimed here first")
+            .help("give one of them another path");
+        Err(match word {
+            Some(word) => problem.at_text(&source.text(), word),
+            None => problem,
+        })
+    }
+
+    /// What the file is made from that stands in the same place of a browsable tree as `path`, which comes now.
+    fn twin(&mut self, path: &SitePath) -> Option<Arc<Source>> {
+        self.has_twins |= path.as_str().ends_with("/index.html");
+        let twin = if self.has_twins { path.twin() } else { None };
+        twin.and_then(|twin| self.items.get(&twin)).map(|item| item.source.clone())
     }
 
     /// Puts a file that is there already at `path`. It takes the place of the page that is shown where there is none, and

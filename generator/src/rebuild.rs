@@ -8,13 +8,14 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::digest::Digest;
-use tieup_protocol::path::SitePath;
+use tieup_protocol::path::{SitePath, SourcePath};
 use tieup_store::cache::Cache;
 
 use crate::build::Before;
 use crate::known::{Earlier, Files, Head, Records, Shelves, Tables, hash};
 use crate::maker::{Record, Shelf};
 use crate::output::OutputFile;
+use crate::parallel;
 use crate::print::{Print, Printer};
 use crate::site::{Loading, Site};
 use crate::source::{Found, Stat, files_below};
@@ -40,8 +41,7 @@ pub struct Rebuild {
     shelves: Shelves,
     /// Of the engine and the settings.
     surroundings: Print,
-    /// The state of the sources.
-    sources: Option<Print>,
+    state: State,
     /// What lies in the content folder, and what is wrong there; none once that was read.
     content: Option<(Vec<Found>, Vec<Diagnostic>)>,
     begun: SystemTime,
@@ -74,17 +74,28 @@ pub struct Rebuilt {
 #[derive(Debug)]
 pub struct Findings {
     files: Files,
-    records: Records,
-    /// The files of which something else is known than before, and the paths at which something else was made.
-    changed: (Vec<String>, Vec<String>),
-    /// Where that stands before it is changed.
+    made: Made,
+    /// Where what was known before is kept.
     tables: Tables,
-    /// What was made beside the plan.
-    besides: HashSet<SitePath>,
     rebuilt: Rebuilt,
     at: Timestamp,
     /// Whether every change shows in the state of the sources; days from commits do not.
     shows: bool,
+}
+
+/// What was made.
+#[derive(Debug)]
+struct Made {
+    /// Why each file is good.
+    records: Records,
+    /// The paths at which something else was made.
+    changed: Vec<SitePath>,
+    /// The Markdown files of which something else is known than before.
+    read: Vec<SourcePath>,
+    /// What was made beside the plan.
+    besides: HashSet<SitePath>,
+    /// How many pages there are.
+    pages: usize,
 }
 
 impl Rebuild {
@@ -97,20 +108,24 @@ impl Rebuild {
         let head = shelves.head().filter(|head| head.surroundings == surroundings);
         let mut problems = Vec::new();
         let found = files_below(&site.join("content"), &mut problems);
-        let sources = look(&found, site, themes, begun);
+        let state = State::of(&found, site, themes, begun);
         let (site, themes, content) = (site.to_owned(), themes.to_owned(), Some((found, problems)));
-        Self { site, themes, shelves, surroundings, sources, content, begun, head, recalled: None }
+        Self { site, themes, shelves, surroundings, state, content, begun, head, recalled: None }
     }
 
     /// What the build before came to, if nothing has changed since: no source, nothing in the tree, whose state is
     /// `built`, and no page whose time has come.
     pub fn current(&self, built: Option<Digest>, now: Timestamp) -> Option<Rebuilt> {
         let head = self.head.as_ref()?;
-        let same = self.sources.is_some() && head.sources == self.sources && built.is_some() && head.built == built;
-        let now = now.as_nanosecond();
-        let timely = head.at <= now && head.until.is_none_or(|until| now < until);
+        let sources = self.state.sources;
+        let same = sources.is_some() && head.sources == sources && built.is_some() && head.built == built;
         let next_change = head.until.and_then(|until| Timestamp::from_nanosecond(until).ok());
-        (same && timely).then_some(Rebuilt { pages: head.pages, next_change })
+        (same && head.is_timely(now)).then_some(Rebuilt { pages: head.pages, next_change })
+    }
+
+    /// Whether nothing but Markdown files of the content folder differs from what `head` tells of.
+    fn frames(&self, head: &Head, now: Timestamp) -> bool {
+        self.state.frame.is_some() && head.frame == self.state.frame && head.is_timely(now)
     }
 
     /// Whether what stands in the tree, whose state is `built`, is what the build before left, so that this one need only
@@ -125,9 +140,12 @@ impl Rebuild {
     /// What the build before knew, as far as it is not lost.
     fn recall(&self, built: Option<Digest>) -> Recalled {
         let Some(head) = &self.head else { return Recalled::default() };
-        let Some(files) = self.shelves.files(&head.tables) else { return Recalled::default() };
         let stands = built.is_some() && head.built == built;
-        let records = if stands { self.shelves.records(&head.tables) } else { None };
+        let (files, records) = parallel::join(
+            || self.shelves.files(&head.tables),
+            || if stands { self.shelves.records(&head.tables) } else { None },
+        );
+        let Some(files) = files else { return Recalled::default() };
         let tables = if records.is_some() { head.tables.clone() } else { head.tables.of_files() };
         Recalled { files, records, tables, besides: head.besides.clone() }
     }
@@ -144,50 +162,51 @@ impl Rebuild {
         now: Timestamp,
         loading: &Loading,
     ) -> Result<Findings, Report> {
-        let whole = self.goes_on(built);
+        let goes_on = self.goes_on(built);
         let Recalled { files, records, tables, besides } = self.recalled.take().unwrap_or_default();
         let records = records.unwrap_or_default();
-        let earlier = Earlier { files, content: self.content.take(), begun: self.begun };
-        let loaded = Site::load_knowing(&self.site, &self.themes, loading, Some(&earlier));
-        let site = loaded?.at(now);
+        let earlier = Earlier::new(files, self.content.take(), self.begun);
+        let mut site = Site::load_knowing(&self.site, &self.themes, loading, Some(&earlier))?.at(now);
         let bench = Bench { tree, records: &records, kept: Mutex::default(), made: Mutex::default() };
-        let before = Before { made: &records, besides: &besides, files: &earlier.files, now: site.known() };
-        let prepared = site.make_main(&bench, whole.then_some(&before))?;
-        let (kept, made) = bench.into_parts();
-        let rebuilt = Rebuilt { pages: prepared.view.own().count(), next_change: site.next_change() };
-        let files = site.known().clone();
-        let changed_files = changed_files(&earlier.files, &files);
-        let (records, changed_records) = shelve(records, &kept, made, tree);
-        let besides = records.keys().filter(|path| !prepared.plan.has(path)).cloned().collect();
-        let shows = !site.is_dated_by_commits();
-        // Giving back the memory of many pages piece by piece takes its time, and the process is about to end.
-        std::mem::forget((site, prepared, earlier));
-        Ok(Findings {
-            files,
-            records,
-            changed: (changed_files, changed_records),
-            tables,
-            besides,
-            rebuilt,
-            at: now,
-            shows,
-        })
+        let head = self.head.as_ref().filter(|head| goes_on && self.frames(head, now));
+        let revised = head.and_then(|head| Some((head.pages, site.revise_main(&bench, &records)?)));
+        let made = if let Some((pages, done)) = revised {
+            done?;
+            let (_, made) = bench.into_parts();
+            let (records, changed) = shelve(records, None, made, tree);
+            Made { records, changed, read: earlier.read_anew(), besides, pages }
+        } else {
+            let before = Before { made: &records, besides: &besides, files: &earlier.files, now: site.known() };
+            let prepared = site.make_main(&bench, goes_on.then_some(&before))?;
+            let (kept, made) = bench.into_parts();
+            let (records, changed) = shelve(records, Some(&kept), made, tree);
+            let besides = records.keys().filter(|path| !prepared.plan.has(path)).cloned().collect();
+            let pages = prepared.view.own().count();
+            // Giving back the memory of many pages piece by piece takes its time, and the process is about to end.
+            std::mem::forget(prepared);
+            Made { records, changed, read: changed_files(&earlier.files, site.known()), besides, pages }
+        };
+        let rebuilt = Rebuilt { pages: made.pages, next_change: site.next_change() };
+        let (files, shows) = (site.take_known(), !site.is_dated_by_commits());
+        std::mem::forget((site, earlier));
+        Ok(Findings { files, made, tables, rebuilt, at: now, shows })
     }
 
     /// Keeps what was found out, for the next build; `built` is the state of the tree now.
     pub fn keep(&self, findings: &Findings, built: Option<Digest>) {
-        let Findings { files, records, changed, tables, besides, rebuilt, at, shows } = findings;
+        let Findings { files, made, tables, rebuilt, at, shows } = findings;
         let mut tables = tables.clone();
-        self.shelves.put_files(files, changed.0.iter().map(String::as_str), &mut tables);
-        self.shelves.put_records(records, changed.1.iter().map(String::as_str), &mut tables);
+        self.shelves.put_files(files, made.read.iter().map(SourcePath::as_str), &mut tables);
+        self.shelves.put_records(&made.records, made.changed.iter().map(SitePath::as_str), &mut tables);
         self.shelves.put_head(&Head {
             surroundings: self.surroundings,
-            sources: self.sources.filter(|_| *shows),
+            sources: self.state.sources.filter(|_| *shows),
+            frame: self.state.frame,
             built,
             at: at.as_nanosecond(),
             until: rebuilt.next_change.map(Timestamp::as_nanosecond),
             pages: rebuilt.pages,
-            besides: besides.clone(),
+            besides: made.besides.clone(),
             tables,
         });
     }
@@ -236,28 +255,62 @@ impl Rebuild {
     }
 }
 
-/// The state of every source, `content` being what lies in the content folder; none where one changed so shortly before
-/// that a later change may not show.
-fn look(content: &[Found], site: &Path, themes: &Path, begun: SystemTime) -> Option<Print> {
-    let mut printer = Printer::default();
-    let mut settled = true;
-    let mut add = |file: &Path, stat: Stat| {
-        let print = stat.settled(begun);
-        settled &= print.is_some();
-        printer.text(&file.to_string_lossy()).print(print.unwrap_or_default());
-    };
-    for found in content {
-        add(&found.file, found.stat);
-    }
-    for source in SOURCES.map(|source| site.join(source)).iter().map(PathBuf::as_path).chain([themes]) {
-        match std::fs::metadata(source) {
-            Ok(state) if state.is_file() => add(source, Stat::of(&state)),
-            // What is wrong with a file is told when it is read.
-            Ok(_) => files_below(source, &mut Vec::new()).iter().for_each(|found| add(&found.file, found.stat)),
-            Err(_) => {}
+/// The state of what a site is made from; none where something changed so shortly before that a later change may not
+/// show.
+#[derive(Debug)]
+struct State {
+    /// Of every source.
+    sources: Option<Print>,
+    /// Of those that are not below the content folder.
+    frame: Option<Print>,
+}
+
+impl State {
+    /// Looks at the sources, `content` being what lies in the content folder.
+    fn of(content: &[Found], site: &Path, themes: &Path, begun: SystemTime) -> Self {
+        let mut frame = Prints::new(begun);
+        for source in SOURCES.map(|source| site.join(source)).iter().map(PathBuf::as_path).chain([themes]) {
+            match std::fs::metadata(source) {
+                Ok(state) if state.is_file() => frame.add(source, Stat::of(&state)),
+                // What is wrong with a file is told when it is read.
+                Ok(_) => {
+                    for found in files_below(source, &mut Vec::new()) {
+                        frame.add(&found.file, found.stat);
+                    }
+                }
+                Err(_) => {}
+            }
         }
+        let mut texts = Prints::new(begun);
+        for found in content {
+            texts.add(&found.file, found.stat);
+        }
+        let (frame, texts) = (frame.finish(), texts.finish());
+        Self { sources: frame.zip(texts).map(|(frame, texts)| Print::all([frame, texts])), frame }
     }
-    settled.then(|| printer.finish())
+}
+
+/// The states of some files, taken together.
+struct Prints {
+    printer: Printer,
+    settled: bool,
+    begun: SystemTime,
+}
+
+impl Prints {
+    fn new(begun: SystemTime) -> Self {
+        Self { printer: Printer::default(), settled: true, begun }
+    }
+
+    fn add(&mut self, file: &Path, stat: Stat) {
+        let print = stat.settled(self.begun);
+        self.settled &= print.is_some();
+        self.printer.text(&file.to_string_lossy()).print(print.unwrap_or_default());
+    }
+
+    fn finish(self) -> Option<Print> {
+        self.settled.then(|| self.printer.finish())
+    }
 }
 
 /// What is made, on its way into a tree.
@@ -308,32 +361,33 @@ impl Shelf for Bench<'_> {
 }
 
 /// The files of which something else is known than before.
-fn changed_files(before: &Files, after: &Files) -> Vec<String> {
-    let same = |file: &String, known| before.get(file).is_some_and(|old| Arc::ptr_eq(old, known));
+fn changed_files(before: &Files, after: &Files) -> Vec<SourcePath> {
+    let same = |file: &SourcePath, known| before.get(file).is_some_and(|old| Arc::ptr_eq(old, known));
     let changed = after.iter().filter(|(file, known)| !same(file, known)).map(|(file, _)| file);
     let gone = before.keys().filter(|file| !after.contains_key(*file));
     changed.chain(gone).cloned().collect()
 }
 
-/// The records after a build, and where they differ from those before. What is no longer made is taken away.
+/// The records after a build, and where they differ from those before. What is neither `kept` nor made is taken away;
+/// nothing is where that is not told.
 fn shelve(
     mut records: Records,
-    kept: &[SitePath],
+    kept: Option<&[SitePath]>,
     made: Vec<(SitePath, Record)>,
     tree: &dyn Tree,
-) -> (Records, Vec<String>) {
+) -> (Records, Vec<SitePath>) {
     let mut changed = Vec::new();
-    if kept.len() < records.len() {
+    if let Some(kept) = kept.filter(|kept| kept.len() < records.len()) {
         let stays: HashSet<&SitePath> = kept.iter().chain(made.iter().map(|(path, _)| path)).collect();
         let gone: Vec<SitePath> = records.keys().filter(|path| !stays.contains(path)).cloned().collect();
         for path in gone {
             tree.remove(&path);
             records.remove(&path);
-            changed.push(path.to_string());
+            changed.push(path.clone());
         }
     }
     for (path, record) in made {
-        changed.push(path.to_string());
+        changed.push(path.clone());
         records.insert(path, record);
     }
     (records, changed)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tera::Value;
 
 use crate::anchors::slug;
-use crate::front_matter::SortBy;
+use crate::order::newest_first;
 use crate::taxonomy::{list_path, term_path};
 use crate::view::View;
 
@@ -42,9 +42,7 @@ pub(crate) fn nearest(view: &View, at: usize, limit: usize) -> Vec<usize> {
     let entry = |at: usize| view.entry(at);
     found.sort_by(|(a, shares), (b, others)| {
         let by_share = Reverse(shares).cmp(&Reverse(others));
-        by_share
-            .then_with(|| SortBy::Date.order(entry(*a), entry(*b)))
-            .then_with(|| entry(*a).path.cmp(&entry(*b).path))
+        by_share.then_with(|| newest_first(entry(*a), entry(*b))).then_with(|| entry(*a).path.cmp(&entry(*b).path))
     });
     found.into_iter().take(limit).map(|(at, _)| at).collect()
 }

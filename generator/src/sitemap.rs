@@ -11,6 +11,9 @@ use crate::discovery;
 use crate::url;
 use crate::xml::escape;
 
+/// Where it stands.
+pub(crate) const PATH: &str = "/sitemap.xml";
+
 /// The most that one file may hold, as the protocol has it.
 const LIMITS: Limits = Limits { pages: 50_000, bytes: 50 << 20 };
 
@@ -131,7 +134,7 @@ fn lastmod(day: Option<Date>) -> String {
 
 /// Where the sitemap stands.
 pub(crate) fn path() -> SitePath {
-    "/sitemap.xml".parse().expect("a constant path that a test holds")
+    PATH.parse().expect("a constant path that a test holds")
 }
 
 fn part(number: usize) -> SitePath {

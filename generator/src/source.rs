@@ -47,11 +47,12 @@ impl Found {
 
 /// A path as messages show it, with forward slashes.
 pub(crate) fn shown(path: &Path) -> String {
-    let shown = path.display().to_string().replace('\\', "/");
-    match shown.strip_prefix("./") {
-        Some(below) if !below.is_empty() => below.to_owned(),
-        _ => shown,
+    let mut shown = path.to_string_lossy();
+    if shown.contains('\\') {
+        shown = shown.replace('\\', "/").into();
     }
+    let below = shown.strip_prefix("./").filter(|below| !below.is_empty());
+    below.unwrap_or(&shown).to_owned()
 }
 
 /// Every file below `folder`, sorted by path; none where there is no such folder. Hidden files are passed over.

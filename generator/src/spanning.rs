@@ -9,6 +9,8 @@ use tieup_protocol::path::SitePath;
 
 use crate::sitemap::{self, sitemap};
 
+const ROBOTS: &str = "/robots.txt";
+
 /// The files that span `pages`, served below `base_url`, by path; none of them where `is_taken` says that the site
 /// has a file of its own.
 pub fn spanning<'a>(
@@ -28,7 +30,7 @@ pub fn spanning<'a>(
 
 /// Whether `path` is that of a file which spans all pages.
 pub(crate) fn is_spanning(path: &SitePath) -> bool {
-    [sitemap::path(), robots_path()].contains(path)
+    [sitemap::PATH, ROBOTS].contains(&path.as_str())
 }
 
 /// `robots.txt` (RFC 9309): every robot may read everything, and finds the sitemap.
@@ -39,7 +41,7 @@ fn robots(base_url: &str) -> Vec<u8> {
 }
 
 fn robots_path() -> SitePath {
-    "/robots.txt".parse().expect("a constant path that a test holds")
+    ROBOTS.parse().expect("a constant path that a test holds")
 }
 
 #[cfg(test)]

@@ -44,29 +44,43 @@ pub(crate) fn check_paths(
     statics: &BTreeMap<SitePath, OutputFile>,
     problems: &mut Vec<Diagnostic>,
 ) {
-    let mut claimed: BTreeMap<&SitePath, &str> =
-        statics.iter().map(|(path, file)| (path, file.source.as_str())).collect();
-    for page in pages {
-        let path = &page.entry.path;
-        let file = page.source.file.as_str();
-        let twin = path.twin().and_then(|twin| claimed.get(&twin).copied());
-        if let Some(first) = claimed.insert(path, file).or(twin) {
-            problems.push(duplicate(page, first));
-        }
+    let mut claimed: Vec<Claim<'_>> = statics.iter().map(|(path, file)| (path, file.source.as_str(), None)).collect();
+    claimed.extend(pages.iter().map(|page| (&page.entry.path, page.source.file.as_str(), Some(&**page))));
+    // Stable, so that of two that claim a path the first one stays the first.
+    claimed.sort_by_key(|(path, ..)| *path);
+    for pair in claimed.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        problems.extend(pair[1].2.map(|page| duplicate(page, pair[0].1)));
     }
+    claimed.dedup_by_key(|(path, ..)| *path);
     lookalike::check(&claimed, problems);
-    for (path, file) in claimed.iter().filter(|(path, _)| !path.is_page()) {
-        let below = path.with_slash();
-        let inside = claimed.range::<&SitePath, _>(&below..).next().filter(|(inside, _)| inside.is_within(&below));
-        if let Some((inside, other)) = inside {
-            let message = format!("`{path}` cannot be a file and hold `{inside}` at once");
-            problems.push(Diagnostic::new("duplicate-path", *file, message).related(
-                *other,
-                None,
-                "claims a path below",
-            ));
-        }
+    for claim in claimed.iter().filter(|(path, ..)| !path.is_page()) {
+        problems.extend(claim.0.twin().and_then(|twin| twins(claim, find(&claimed, &twin)?)));
+        problems.extend(holder(claim, &claimed));
     }
+}
+
+/// A path, the file that claims it, and the page that this file is.
+pub(crate) type Claim<'a> = (&'a SitePath, &'a str, Option<&'a Page>);
+
+/// What claims `path`, of claims in order.
+pub(crate) fn find<'a, 'b>(claimed: &'b [Claim<'a>], path: &SitePath) -> Option<&'b Claim<'a>> {
+    claimed.binary_search_by_key(&path, |(claimed, ..)| *claimed).ok().map(|at| &claimed[at])
+}
+
+/// One file of a browsable tree cannot hold both; the later one is told.
+fn twins(one: &Claim<'_>, other: &Claim<'_>) -> Option<Diagnostic> {
+    let order = |claim: &Claim<'_>| claim.2.map(|page| page.order.clone());
+    let (first, later) = if order(one) < order(other) { (one, other) } else { (other, one) };
+    Some(duplicate(later.2?, first.1))
+}
+
+/// Where one stands that is a file, there can be no folder for another.
+fn holder((path, file, _): &Claim<'_>, claimed: &[Claim<'_>]) -> Option<Diagnostic> {
+    let below = path.with_slash();
+    let first = claimed.partition_point(|(other, ..)| **other < below);
+    let (inside, other, _) = claimed.get(first).filter(|(inside, ..)| inside.is_within(&below))?;
+    let message = format!("`{path}` cannot be a file and hold `{inside}` at once");
+    Some(Diagnostic::new("duplicate-path", *file, message).related(*other, None, "claims a path below"))
 }
 
 fn duplicate(page: &Page, first: &str) -> Diagnostic {

@@ -1,6 +1,6 @@
 //! Taxonomies: the pages that terms make of the pages they group. Renders nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -95,15 +95,17 @@ fn members<'a>(
     pages: &'a [Arc<Page>],
     problems: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, (&'a str, Vec<usize>)> {
-    let mut slugs: BTreeMap<&str, String> = BTreeMap::new();
-    let mut terms: BTreeMap<String, (&str, Vec<usize>)> = BTreeMap::new();
+    // Each term is made a part of a path once; those of all pages are many.
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut by_slug: HashMap<String, usize> = HashMap::new();
+    let mut terms: Vec<(&str, Vec<usize>)> = Vec::new();
     for (at, page) in pages.iter().enumerate().filter(|(_, page)| page.entry.lang == lang) {
         for term in page.terms.get(&taxonomy.name).into_iter().flatten() {
-            let slug = slugs.entry(term).or_insert_with(|| slug(term));
-            let (name, members) = match terms.get_mut(slug.as_str()) {
-                Some(known) => known,
-                None => terms.entry(slug.clone()).or_insert((term, Vec::new())),
-            };
+            let number = *numbers.entry(term).or_insert_with(|| *by_slug.entry(slug(term)).or_insert(terms.len()));
+            if number == terms.len() {
+                terms.push((term, Vec::new()));
+            }
+            let (name, members) = &mut terms[number];
             if *name != term.as_str() {
                 let other = members.first().map_or(page.source.file.as_str(), |at| pages[*at].source.file.as_str());
                 problems.push(two_names(page, term, name, other));
@@ -112,7 +114,7 @@ fn members<'a>(
             }
         }
     }
-    terms
+    by_slug.into_iter().map(|(slug, number)| (slug, std::mem::take(&mut terms[number]))).collect()
 }
 
 fn two_names(page: &Page, term: &str, name: &str, other: &str) -> Diagnostic {

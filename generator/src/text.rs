@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tieup_protocol::path::SitePath;
+use tieup_protocol::path::{SitePath, SourcePath};
 
 use crate::assets::pictures::Pictures;
 use crate::config::SiteConfig;
@@ -77,7 +77,7 @@ pub(crate) struct Around {
     /// The site.
     pub(crate) config: Arc<SiteConfig>,
     /// The page that each Markdown file becomes, by its path below `content/`.
-    pub(crate) files: HashMap<String, SitePath>,
+    pub(crate) files: HashMap<SourcePath, SitePath>,
     /// The raster pictures of the site.
     pub(crate) pictures: Arc<Pictures>,
     /// The same for the content beneath.

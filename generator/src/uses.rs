@@ -68,6 +68,8 @@ pub(crate) struct Uses {
     whole: bool,
     /// Whether the template defines components.
     components: bool,
+    /// The fields of pages that the template can look at.
+    fields: Fields,
 }
 
 /// One template's text, looked at word by word.
@@ -102,6 +104,7 @@ impl Uses {
             sets: Some(BTreeSet::new()),
             whole: false,
             components: false,
+            fields: Fields::default(),
         };
         all.filter(|uses| uses.components).fold(none, |together, uses| together.and(uses))
     }
@@ -115,6 +118,7 @@ impl Uses {
             sets,
             whole: self.whole || other.whole,
             components: self.components,
+            fields: Fields(self.fields.0 | other.fields.0),
         }
     }
 
@@ -130,8 +134,7 @@ impl Uses {
 
     /// The fields of pages that the template can look at.
     pub(crate) fn fields(&self) -> Fields {
-        let seen = Field::ALL.into_iter().filter(|(_, name)| self.field(name));
-        Fields(seen.fold(0, |fields, (field, _)| fields | 1 << field as u16))
+        self.fields
     }
 
     /// Whether the template can look at `data.<name>`.
@@ -181,7 +184,11 @@ fn join(reached: &BTreeSet<&str>, readings: &BTreeMap<&str, Reading<'_>>, texts:
         all_sets |= reading.all_sets;
         printer.text(name).text(texts[name]);
     }
-    Uses { print: printer.finish(), words, sets: (!all_sets).then_some(sets), whole, components: false }
+    let (print, sets) = (printer.finish(), (!all_sets).then_some(sets));
+    let uses = Uses { print, words, sets, whole, components: false, fields: Fields::default() };
+    let seen = Field::ALL.into_iter().filter(|(_, name)| uses.field(name));
+    let fields = Fields(seen.fold(0, |fields, (field, _)| fields | 1 << field as u16));
+    Uses { fields, ..uses }
 }
 
 impl<'a> Reading<'a> {

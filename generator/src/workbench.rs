@@ -224,7 +224,7 @@ impl Workbench {
 
     fn read(&mut self, now: Timestamp) -> Refreshed {
         let files = self.loaded.as_ref().map(|loaded| loaded.site.known().clone()).unwrap_or_default();
-        let earlier = Earlier { files, content: None, begun: now.into() };
+        let earlier = Earlier::new(files, None, now.into());
         match Loaded::read(&self.site, &self.themes, &self.loading, &earlier, now) {
             Err(report) => {
                 self.unread = Some(report);

@@ -3,11 +3,15 @@
 //! A [`SitePath`] is what visitors ask for; a [`SourcePath`] names a file inside a theme or a content folder. Both
 //! are parsed once, at the edge. Neither can leave its root, so nothing downstream checks for `..` again.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest path in bytes, decoded.
 pub const MAX_PATH: usize = 1024;
@@ -16,16 +20,18 @@ pub const MAX_PATH: usize = 1024;
 ///
 /// It begins with `/`, has no empty, `.` or `..` segment and no control character or backslash. A path that ends with
 /// `/` is a page's; others name a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct SitePath(String);
+///
+/// Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SitePath(Arc<str>);
 
 /// A relative path with forward slashes inside a bundle of source files: `storefront/templates/base.html`.
 ///
 /// No empty, `.` or `..` segment, no control character, backslash or colon.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct SourcePath(String);
+///
+/// Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourcePath(Arc<str>);
 
 /// Why a text is not a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +56,7 @@ pub enum InvalidPath {
 impl SitePath {
     /// The site's first page, `/`.
     pub fn root() -> Self {
-        Self("/".to_owned())
+        Self("/".into())
     }
 
     /// Reads the path of a request target: the query is dropped and percent-escapes are decoded once.
@@ -82,7 +88,7 @@ impl SitePath {
     /// The page path that a visitor who left out the last slash meant: `/news` gives `/news/`.
     #[must_use]
     pub fn with_slash(&self) -> Self {
-        if self.is_page() { self.clone() } else { Self(format!("{}/", self.0)) }
+        if self.is_page() { self.clone() } else { Self(format!("{}/", self.0).into()) }
     }
 
     /// Whether this path is `prefix` or lies below it, segment by segment.
@@ -95,15 +101,15 @@ impl SitePath {
     pub fn twin(&self) -> Option<Self> {
         let page = self.0.strip_suffix("index.html").filter(|page| page.ends_with('/'));
         match page {
-            Some(page) => Some(Self(page.to_owned())),
-            None => self.is_page().then(|| Self(format!("{}index.html", self.0))),
+            Some(page) => Some(Self(page.into())),
+            None => self.is_page().then(|| Self(format!("{}index.html", self.0).into())),
         }
     }
 
     /// The file a browsable tree keeps this path in: a page becomes `index.html` in its folder.
     pub fn to_file(&self) -> SourcePath {
         let relative = self.0.trim_start_matches('/');
-        SourcePath(if self.is_page() { format!("{relative}index.html") } else { relative.to_owned() })
+        SourcePath(if self.is_page() { format!("{relative}index.html").into() } else { relative.into() })
     }
 }
 
@@ -116,7 +122,7 @@ impl FromStr for SitePath {
         if !(rest.is_empty() && text == "/") {
             check_segments(rest, text)?;
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -132,7 +138,7 @@ impl SourcePath {
     /// When the two together are longer than [`MAX_PATH`].
     pub fn within(&self, folder: &Self) -> Result<Self, InvalidPath> {
         let whole = format!("{}/{}", folder.0, self.0);
-        if whole.len() > MAX_PATH { Err(InvalidPath::TooLong(whole.len())) } else { Ok(Self(whole)) }
+        if whole.len() > MAX_PATH { Err(InvalidPath::TooLong(whole.len())) } else { Ok(Self(whole.into())) }
     }
 }
 
@@ -144,7 +150,7 @@ impl FromStr for SourcePath {
             return Err(InvalidPath::NotRelative(text.to_owned()));
         }
         check_segments(text, text)?;
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -152,7 +158,7 @@ fn check_segments(path: &str, whole: &str) -> Result<(), InvalidPath> {
     if whole.len() > MAX_PATH {
         return Err(InvalidPath::TooLong(whole.len()));
     }
-    if path.chars().any(|c| c.is_control() || c == '\\') {
+    if !path.bytes().all(|byte| matches!(byte, b' '..=b'[' | b']'..=b'~')) && path.chars().any(is_forbidden) {
         return Err(InvalidPath::BadCharacter(whole.escape_debug().to_string()));
     }
     if path.split('/').any(|s| s.is_empty() || s == "." || s == "..") {
@@ -161,19 +167,36 @@ fn check_segments(path: &str, whole: &str) -> Result<(), InvalidPath> {
     Ok(())
 }
 
+fn is_forbidden(c: char) -> bool {
+    c.is_control() || c == '\\'
+}
+
+/// Reads a path from where a text is written.
+struct Written<P>(PhantomData<P>);
+
+impl<P: FromStr<Err = InvalidPath>> Visitor<'_> for Written<P> {
+    type Value = P;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a path")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<P, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! text_of_path {
     ($path:ident) => {
-        impl TryFrom<String> for $path {
-            type Error = InvalidPath;
-
-            fn try_from(text: String) -> Result<Self, Self::Error> {
-                text.parse()
+        impl<'de> Deserialize<'de> for $path {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Written(PhantomData))
             }
         }
 
-        impl From<$path> for String {
-            fn from(path: $path) -> Self {
-                path.0
+        impl Serialize for $path {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
@@ -183,6 +206,12 @@ macro_rules! text_of_path {
             }
         }
     };
+}
+
+impl Borrow<str> for SourcePath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 text_of_path!(SitePath);
@@ -216,7 +245,7 @@ mod tests {
     #[test]
     fn requests_are_decoded_once_and_lose_their_query() {
         assert_eq!(SitePath::from_request("/a%20b/?x=../y"), Ok(site("/a b/")));
-        assert_eq!(SitePath::from_request("/%252e%252e/").map(String::from), Ok("/%2e%2e/".to_owned()));
+        assert_eq!(SitePath::from_request("/%252e%252e/"), Ok(site("/%2e%2e/")));
         for bad in ["/%2e%2e/x", "/a%2fb", "/a%00", "/%ff", "*", "http://other/"] {
             assert!(SitePath::from_request(bad).is_err(), "{bad}");
         }

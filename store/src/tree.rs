@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::path::SourcePath;
 
@@ -74,7 +76,7 @@ impl Writer {
         });
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(found) => written.files.push((name, state(&found))),
+            Ok(found) => written.files.push((name, state_of(&found))),
             Err(error) => drop(written.failed.get_or_insert(error)),
         }
     }
@@ -143,10 +145,12 @@ impl Writer {
         let mut moved = Vec::new();
         move_into(&self.dir.join(NEW), &self.dir, &mut moved)?;
         let mut standing: BTreeMap<String, State> =
-            files.into_iter().map(|(name, state)| (name.into(), state)).collect();
+            files.into_iter().map(|(name, state)| (name.to_string(), state)).collect();
         // A file that was moved by itself has another state then; one in a folder that was moved has not.
         let below = |path: &Path| path.strip_prefix(&self.dir).ok()?.to_str().map(str::to_owned);
-        standing.extend(moved.iter().filter_map(|path| look(&self.dir, below(path)?)));
+        let dir = open(&self.dir);
+        let look = |path: &PathBuf| below(path).and_then(|name| Some((look(dir.as_ref()?, &name)?, name)));
+        standing.extend(moved.iter().filter_map(look).map(|(state, name)| (name, state)));
         Ok(Standing(standing))
     }
 }
@@ -204,10 +208,15 @@ impl Standing {
         let names = durable::read_file(&dir.join(LIST))?.unwrap_or_default();
         let names = String::from_utf8_lossy(&names);
         let names: Vec<&str> = names.lines().collect();
+        // From here the way to each file is short.
+        let Some(dir) = &open(dir) else { return Ok(Self::default()) };
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let looked: Vec<Vec<(String, State)>> = thread::scope(|scope| {
             let shares = names.chunks(names.len().div_ceil(threads).max(1));
-            let look = |share: &[&str]| share.iter().filter_map(|name| look(dir, (*name).to_owned())).collect();
+            let look = |share: &[&str]| {
+                let stands = share.iter().filter_map(|name| Some(((*name).to_owned(), look(dir, name)?)));
+                stands.collect()
+            };
             let running: Vec<_> = shares.map(|share| scope.spawn(move || look(share))).collect();
             running.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
         });
@@ -216,8 +225,13 @@ impl Standing {
 
     /// One digest for all of it; none where nothing stands there.
     pub fn digest(&self) -> Option<Digest> {
-        let states = self.0.iter().flat_map(|(name, (_, state))| [name.as_bytes(), b"\n", state.as_bytes()]);
-        (!self.0.is_empty()).then(|| Digest::of(&states.collect::<Vec<_>>().concat()))
+        let mut states = Vec::with_capacity(self.0.len() * 96);
+        for (name, (_, state)) in &self.0 {
+            states.extend_from_slice(name.as_bytes());
+            states.push(b'\n');
+            states.extend_from_slice(state.as_bytes());
+        }
+        (!self.0.is_empty()).then(|| Digest::of(&states))
     }
 
     /// How many files there are, and their bytes.
@@ -226,16 +240,32 @@ impl Standing {
     }
 }
 
-/// The file `name` below `dir`, if it is there.
-fn look(dir: &Path, name: String) -> Option<(String, State)> {
-    let found = fs::symlink_metadata(dir.join(&name)).ok().filter(Metadata::is_file)?;
-    Some((name, state(&found)))
+/// The folder `dir`, to look at what is in it; none where it is not there.
+fn open(dir: &Path) -> Option<OwnedFd> {
+    rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
-fn state(found: &Metadata) -> State {
-    let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()].map(i64::to_le_bytes);
-    let numbers = [found.len(), found.ino()].map(u64::to_le_bytes);
-    (found.len(), Digest::of(&[times.as_flattened(), numbers.as_flattened()].concat()))
+/// The state of the file `name` below `dir`, if it is there.
+fn look(dir: &OwnedFd, name: &str) -> Option<State> {
+    let found = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let is_file = FileType::from_raw_mode(found.st_mode).is_file();
+    // How wide these numbers are differs between systems.
+    let changed =
+        [found.st_mtime.into(), found.st_mtime_nsec.into(), found.st_ctime.into(), found.st_ctime_nsec.into()];
+    is_file.then(|| state(found.st_size.try_into().unwrap_or_default(), found.st_ino, changed))
+}
+
+fn state_of(found: &Metadata) -> State {
+    let changed = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
+    state(found.len(), found.ino(), changed.map(i128::from))
+}
+
+/// The state of a file of this length and number, `changed` being when its content and its state last did, each in
+/// seconds and nanoseconds.
+fn state(length: u64, number: u64, changed: [i128; 4]) -> State {
+    let [seconds, part, state_seconds, state_part] = changed;
+    let numbers = [length.into(), number.into(), seconds, part, state_seconds, state_part].map(i128::to_le_bytes);
+    (length, Digest::of(numbers.as_flattened()))
 }
 
 fn list<'a>(dir: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), DiskError> {

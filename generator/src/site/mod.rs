@@ -3,6 +3,7 @@
 mod partners;
 mod releases;
 mod rereading;
+mod revising;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,14 +26,14 @@ use crate::content::{Content, Reading};
 use crate::data::{Data, Sets};
 use crate::dates::History;
 use crate::known::{Earlier, Files};
-use crate::links::Known;
+use crate::links::{Known, Texts};
 use crate::maker::Shelf;
 use crate::originals::read_fills;
 use crate::output::{Output, OutputFile, Sink};
 use crate::overrides::Overrides;
 use crate::page::Page;
 use crate::parallel;
-use crate::plan::Item;
+use crate::plan::{Item, Plan};
 use crate::progress::Progress;
 use crate::sample;
 use crate::schedule::Stage;
@@ -260,7 +261,8 @@ impl Site {
     pub(crate) fn make_main(&self, onto: &dyn Shelf, before: Option<&Before<'_>>) -> Result<Prepared, Report> {
         self.with_main(|build| {
             let words = Gatherer::new(self.config.search.as_ref(), build.pages);
-            let (prepared, problems) = build.prepare(before);
+            let texts = |plan: &Plan| before.map_or(Texts::All, |before| before.texts(plan));
+            let (prepared, problems) = build.prepare(texts);
             let is_given = |path: &SitePath| self.statics.contains_key(path);
             let span = || {
                 let index = prepared.view.index();
@@ -288,7 +290,7 @@ impl Site {
         take: &(dyn Fn(&SitePath, OutputFile) + Sync),
     ) -> Result<(), Report> {
         self.with_main(|build| {
-            let (prepared, mut problems) = build.prepare(None);
+            let (prepared, mut problems) = build.prepare(|_| Texts::All);
             let items: Vec<(&SitePath, &Item)> = prepared.plan.items().filter(|(path, _)| wanted(path)).collect();
             if let Some(maker) = prepared.maker(&self.progress) {
                 maker.make_all(&items, &Taking(take), &mut problems);
@@ -334,6 +336,11 @@ impl Site {
     /// What is known of the main site's Markdown files.
     pub(crate) fn known(&self) -> &Files {
         &self.content.known
+    }
+
+    /// The same, taken away.
+    pub(crate) fn take_known(&mut self) -> Files {
+        std::mem::take(&mut self.content.known)
     }
 
     /// The pages of `content` that are live now.

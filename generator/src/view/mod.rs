@@ -21,7 +21,7 @@ use tieup_protocol::path::SitePath;
 use crate::assets::Assets;
 use crate::config::SiteConfig;
 use crate::discovery;
-use crate::front_matter::SortBy;
+use crate::order::newest_first;
 use crate::page::{Page, PageKind};
 use crate::pager::Pager;
 use crate::print::Print;
@@ -176,7 +176,7 @@ impl View {
             Some(listing) if !is_home => listing.pages.iter().copied().filter(fits).collect(),
             _ => (0..self.nodes.len()).filter(fits).collect(),
         };
-        let order = |a: &usize, b: &usize| SortBy::Date.order(self.entry(*a), self.entry(*b));
+        let order = |a: &usize, b: &usize| newest_first(self.entry(*a), self.entry(*b));
         if limit < listed.len() {
             listed.select_nth_unstable_by(limit, order);
             listed.truncate(limit);

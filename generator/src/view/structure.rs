@@ -1,6 +1,6 @@
 //! Who stands where: sections, their order, translations, terms.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -14,6 +14,7 @@ use crate::config::SiteConfig;
 use crate::front_matter::SortBy;
 use crate::menu;
 use crate::page::{Page, PageKind, Place};
+use crate::parallel;
 use crate::source::{scrub, scrub_text};
 use crate::taxonomy::Grouping;
 
@@ -47,7 +48,11 @@ impl View {
         let by_path = nodes.iter().enumerate().map(|(at, node)| (node.entry().path.clone(), at)).collect();
         let parents = Tree { config, nodes: &nodes, by_path: &by_path }.parents();
         let mut listings = list(&nodes, &parents);
-        list_terms(config, &nodes, &groups, groupings, own, &mut listings);
+        list_terms(config, &groups, groupings, own, &mut listings);
+        let listings: HashMap<usize, Arc<Listing>> =
+            parallel::map_few(&listings, |(at, listing)| (*at, Arc::new(listing.sorted(*at, &nodes))))
+                .into_iter()
+                .collect();
         let neighbours = neighbours(nodes.len(), listings.iter().filter(|(at, _)| nodes[**at].entry().is_section));
         Self {
             config: config.clone(),
@@ -57,7 +62,7 @@ impl View {
             by_path: Arc::new(by_path),
             parents: Arc::new(parents),
             neighbours: Arc::new(neighbours),
-            listings: Arc::new(listings.into_iter().map(|(at, listing)| (at, Arc::new(listing))).collect()),
+            listings: Arc::new(listings),
             groups: Arc::new(groups),
             assets: Arc::new(assets),
             nodes,
@@ -97,9 +102,7 @@ impl View {
         let mut neighbours = Vec::clone(&self.neighbours);
         for at in lists {
             let Some(old) = self.listings.get(at) else { continue };
-            let mut listing = Listing::new(old.pages.clone(), old.subsections.clone(), old.per_page);
-            let sort_by = if self.entry(*at).is_section { sort_by(&self.nodes[*at]) } else { SortBy::Date };
-            sort(&self.nodes, sort_by, &mut listing);
+            let listing = old.sorted(*at, &self.nodes);
             if self.entry(*at).is_section {
                 chain(&listing.pages, &mut neighbours);
             }
@@ -183,8 +186,8 @@ fn near(mut place: Option<Place>, places: &HashMap<&Place, usize>) -> Option<usi
     None
 }
 
-/// What each section holds.
-fn list(nodes: &[Arc<Node>], parents: &[Option<usize>]) -> BTreeMap<usize, Listing> {
+/// What each section holds, in no order.
+fn list(nodes: &[Arc<Node>], parents: &[Option<usize>]) -> Vec<(usize, Listing)> {
     let mut held: HashMap<usize, (Vec<usize>, Vec<usize>)> = HashMap::new();
     for (at, node) in nodes.iter().enumerate() {
         let Some(parent) = parents[at].filter(|_| !node.entry().is_derived) else { continue };
@@ -195,28 +198,23 @@ fn list(nodes: &[Arc<Node>], parents: &[Option<usize>]) -> BTreeMap<usize, Listi
     let listings = sections.map(|(at, node)| {
         let (pages, subsections) = held.remove(&at).unwrap_or_default();
         let per_page = node.own().and_then(|page| page.kind.section()).and_then(|section| section.paginate_by);
-        let mut listing = Listing::new(pages, subsections, per_page);
-        sort(nodes, sort_by(node), &mut listing);
-        (at, listing)
+        (at, Listing::new(pages, subsections, per_page))
     });
     listings.collect()
 }
 
-/// Gives each term its pages, newest first; the own pages begin at node `own`.
+/// Adds what each term holds, in no order; the own pages begin at node `own`.
 fn list_terms(
     config: &SiteConfig,
-    nodes: &[Arc<Node>],
     groups: &[Group],
     groupings: &[Grouping],
     own: usize,
-    listings: &mut BTreeMap<usize, Listing>,
+    listings: &mut Vec<(usize, Listing)>,
 ) {
     for (group, grouping) in groups.iter().zip(groupings) {
         for (at, term) in group.terms.clone().zip(&grouping.terms) {
             let pages = term.members.iter().map(|at| own + at).collect();
-            let mut listing = Listing::new(pages, Vec::new(), config.taxonomies[grouping.taxonomy].paginate_by);
-            sort(nodes, SortBy::Date, &mut listing);
-            listings.insert(at, listing);
+            listings.push((at, Listing::new(pages, Vec::new(), config.taxonomies[grouping.taxonomy].paginate_by)));
         }
     }
 }
@@ -225,13 +223,10 @@ fn sort_by(section: &Node) -> SortBy {
     section.own().and_then(|page| page.kind.section()).map_or(SortBy::None, |section| section.sort_by)
 }
 
-fn sort(nodes: &[Arc<Node>], sort_by: SortBy, listing: &mut Listing) {
-    let entry = |at: &usize| nodes[*at].entry();
-    listing.subsections.sort_by(|a, b| SortBy::Weight.order(entry(a), entry(b)));
-    listing.pages.sort_by(|a, b| sort_by.order(entry(a), entry(b)));
-}
-
-fn neighbours<'a>(count: usize, listings: impl Iterator<Item = (&'a usize, &'a Listing)>) -> Vec<[Option<usize>; 2]> {
+fn neighbours<'a>(
+    count: usize,
+    listings: impl Iterator<Item = (&'a usize, &'a Arc<Listing>)>,
+) -> Vec<[Option<usize>; 2]> {
     let mut neighbours = vec![[None, None]; count];
     for (_, listing) in listings {
         chain(&listing.pages, &mut neighbours);
@@ -261,6 +256,16 @@ fn translations(config: &SiteConfig, nodes: &[Arc<Node>]) -> HashMap<String, Vec
 }
 
 impl Listing {
+    /// The same in the order of node `at`: as a section says, and for a term the newest first.
+    fn sorted(&self, at: usize, nodes: &[Arc<Node>]) -> Self {
+        let (mut pages, mut subsections) = (self.pages.clone(), self.subsections.clone());
+        let entry = |at: &usize| nodes[*at].entry();
+        let by = if entry(&at).is_section { sort_by(&nodes[at]) } else { SortBy::Date };
+        by.sort(&mut pages, entry);
+        SortBy::Weight.sort(&mut subsections, entry);
+        Self::new(pages, subsections, self.per_page)
+    }
+
     fn new(pages: Vec<usize>, subsections: Vec<usize>, per_page: Option<NonZeroUsize>) -> Self {
         Self { pages, subsections, per_page, value: OnceLock::new(), prints: Mutex::default() }
     }

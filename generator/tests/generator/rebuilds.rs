@@ -108,7 +108,7 @@ pub(crate) fn connected() -> Small {
             "{% extends \"base.html\" %}{% block main %}{{ page.content }}{{ page.word_count }}\
              {% if page.prev %}<{{ page.prev.title }}{% endif %}{% if page.next %}>{{ page.next.title }}{% endif %}\
              {% for tag in page.taxonomies.tags %}{{ tag.name }}{{ tag.count }}{% endfor %}\
-             {% for step in page.ancestors %}{{ step.title }}{% endfor %}\
+             {{ page.extra?.mood or \"\" }}{% for step in page.ancestors %}{{ step.title }}{% endfor %}\
              {% for other in page.translations %}{% set there = get_page(path=other.path) %}{{ there.title }}{% endfor %}\
              {% for other in related(limit=2) %}{{ other.title }}{% endfor %}{% endblock main %}",
         ),
@@ -125,6 +125,11 @@ pub(crate) fn connected() -> Small {
              {{ p.word_count }}{% endfor %}{{ data.facts.motto }}{% endblock main %}",
         ),
         ("term", "{% extends \"section.html\" %}"),
+        (
+            "components",
+            "{% component card(path: string) %}{% set there = get_page(path=path) %}[{{ there.title }}{{ there.word_count }}]\
+             {% endcomponent card %}",
+        ),
         (
             "taxonomy",
             "{% extends \"base.html\" %}{% block main %}{% for term in taxonomy.terms %}{{ term.name }} {{ term.count }}\
@@ -150,16 +155,20 @@ pub(crate) struct Written {
     words: u8,
     link: Option<u8>,
     cut: bool,
+    card: bool,
+    menu: bool,
 }
 
 impl Written {
     pub(crate) fn text(&self) -> String {
-        let Self { title, day, tag, words, link, cut } = self;
+        let Self { title, day, tag, words, link, cut, card, menu } = self;
+        let card = if *card { "\n\n{{ <card path=\"/news/\" /> }}" } else { "" };
+        let menu = if *menu { "menus: [main]\n" } else { "" };
         let link = link.map_or(String::new(), |link| format!("[a](page-{link}.md) [b](/news/page-{link}/#h)"));
         let (cut, body) = (if *cut { "\n\n<!-- more -->\n\n" } else { "" }, "word ".repeat(usize::from(*words)));
         format!(
-            "---\ntitle: Title {title}\ndate: 2026-11-0{day}\ntaxonomies: {{tags: [t{tag}]}}\n---\n\
-             ## H\n\nBody {body}{cut}{link}"
+            "---\ntitle: Title {title}\ndate: 2026-11-0{day}\ntaxonomies: {{tags: [t{tag}]}}\n{menu}---\n\
+             ## H\n\nBody {body}{cut}{link}{card}"
         )
     }
 }
@@ -167,10 +176,16 @@ impl Written {
 #[derive(Clone, Debug)]
 pub(crate) enum Edit {
     Page(u8, Written),
+    /// Another text below the same front matter, of so many words, which may begin with a card.
+    Body(u8, u8, bool),
     Translate(u8),
     Delete(u8),
     Rename(u8, u8),
-    Section(u8, bool),
+    /// What stood there before the last edit of the page.
+    Back(u8),
+    /// Its title, whether it is cut into pages, and what it gives to those below it.
+    Section(u8, bool, u8),
+    Settings(u8),
     Data(u8),
     OtherData(u8),
     Style(u8),
@@ -181,8 +196,10 @@ pub(crate) enum Edit {
 }
 
 pub(crate) fn written() -> impl Strategy<Value = Written> {
-    (0..3u8, 1..5u8, 0..4u8, 0..4u8, proptest::option::of(0..6u8), any::<bool>())
-        .prop_map(|(title, day, tag, words, link, cut)| Written { title, day, tag, words, link, cut })
+    let rare = || proptest::bool::weighted(0.2);
+    (0..3u8, 1..5u8, 0..4u8, 0..4u8, proptest::option::of(0..6u8), any::<bool>(), rare(), rare()).prop_map(
+        |(title, day, tag, words, link, cut, card, menu)| Written { title, day, tag, words, link, cut, card, menu },
+    )
 }
 
 pub(crate) fn edit() -> impl Strategy<Value = Edit> {
@@ -191,7 +208,10 @@ pub(crate) fn edit() -> impl Strategy<Value = Edit> {
         1 => (0..6u8).prop_map(Edit::Translate),
         1 => (0..6u8).prop_map(Edit::Delete),
         1 => (0..6u8, 0..6u8).prop_map(|(from, to)| Edit::Rename(from, to)),
-        1 => (0..3u8, any::<bool>()).prop_map(|(title, paged)| Edit::Section(title, paged)),
+        6 => (0..3u8, 0..4u8, any::<bool>()).prop_map(|(page, words, card)| Edit::Body(page, words, card)),
+        3 => (0..3u8).prop_map(Edit::Back),
+        2 => (0..3u8, any::<bool>(), 0..3u8).prop_map(|(title, paged, gives)| Edit::Section(title, paged, gives)),
+        1 => (0..4u8).prop_map(Edit::Settings),
         1 => (0..3u8).prop_map(Edit::Data),
         1 => (0..3u8).prop_map(Edit::OtherData),
         1 => (0..3u8).prop_map(Edit::Style),
@@ -206,6 +226,11 @@ fn news(page: u8) -> String {
     format!("site/content/news/page-{page}.md")
 }
 
+/// Keeps what a page says, to be brought back.
+fn keep(small: &Small, page: u8) {
+    let _ = fs::copy(small.path(&news(page)), small.path(&format!("page-{page}.before")));
+}
+
 /// Makes an edit. Every text gets another length than any before, so that a change within one tick of the clock shows.
 pub(crate) fn apply(small: &Small, edit: &Edit, count: usize) {
     let mark = " ".repeat(count);
@@ -215,16 +240,37 @@ pub(crate) fn apply(small: &Small, edit: &Edit, count: usize) {
         small.write(file, text.replace(from, to) + &mark);
     };
     match edit {
-        Edit::Page(page, written) => drop(small.write(&news(*page), written.text() + &mark)),
+        Edit::Page(page, written) => {
+            keep(small, *page);
+            small.write(&news(*page), written.text() + &mark);
+        }
+        Edit::Body(page, words, card) => {
+            keep(small, *page);
+            let text = fs::read_to_string(small.path(&news(*page))).unwrap_or_default();
+            let Some(end) = text.find("\n---\n") else { return };
+            let card = if *card { "{{ <card path=\"/news/\" /> }}\n\n" } else { "" };
+            let body = format!("{card}## H\n\nOther {}", "word ".repeat(usize::from(*words)));
+            small.write(&news(*page), text[..end + 5].to_owned() + &body + &mark);
+        }
+        Edit::Back(page) => drop(fs::copy(small.path(&format!("page-{page}.before")), small.path(&news(*page)))),
         Edit::Translate(page) => {
             small.write(&format!("site/content/news/page-{page}.ja.md"), format!("---\ntitle: 訳\n---\n{mark}"));
         }
         Edit::Delete(page) => drop(fs::remove_file(small.path(&news(*page)))),
         Edit::Rename(from, to) => drop(fs::rename(small.path(&news(*from)), small.path(&news(*to)))),
-        Edit::Section(title, paged) => {
+        Edit::Section(title, paged, gives) => {
             let paged = if *paged { "paginate_by: 2\n" } else { "" };
-            let text = format!("---\ntitle: News {title}\nsort_by: date\n{paged}---\n{mark}");
+            let gives = ["", "cascade: {extra: {mood: calm}}\n", "cascade: {taxonomies: {tags: [given]}, weight: 3}\n"]
+                [usize::from(*gives)];
+            let text = format!("---\ntitle: News {title}\nsort_by: date\n{paged}{gives}---\n{mark}");
             small.write("site/content/news/_index.md", text);
+        }
+        Edit::Settings(settings) => {
+            let text = fs::read_to_string(small.path("site/site.yaml")).unwrap();
+            let others = text.lines().filter(|line| !line.starts_with("search:") && !line.starts_with("permalinks:"));
+            let others: String = others.flat_map(|line| [line, "\n"]).collect();
+            let line = ["", "", "search: true\n", "permalinks: {news: \"/:section/:year/:slug/\"}\n"];
+            small.write("site/site.yaml", others + line[usize::from(*settings)] + &comment(""));
         }
         Edit::Data(motto) => _ = small.write("site/data/facts.yaml", comment(&format!("motto: Motto {motto}\n"))),
         Edit::OtherData(more) => _ = small.write("site/data/more.yaml", comment(&format!("more: {more}\n"))),

@@ -10,7 +10,7 @@ fn repository() -> Site {
 }
 
 fn text<'a>(files: &'a Files, path: &str) -> &'a str {
-    let file = files.get(&path.parse().unwrap());
+    let file = files.get(path);
     std::str::from_utf8(file.unwrap_or_else(|| panic!("{path} is not among {:?}", files.keys()))).unwrap()
 }
 
