@@ -240,24 +240,6 @@ pub(crate) fn apply(small: &Small, edit: &Edit, count: usize) {
         small.write(file, text.replace(from, to) + &mark);
     };
     match edit {
-        Edit::Page(page, written) => {
-            keep(small, *page);
-            small.write(&news(*page), written.text() + &mark);
-        }
-        Edit::Body(page, words, card) => {
-            keep(small, *page);
-            let text = fs::read_to_string(small.path(&news(*page))).unwrap_or_default();
-            let Some(end) = text.find("\n---\n") else { return };
-            let card = if *card { "{{ <card path=\"/news/\" /> }}\n\n" } else { "" };
-            let body = format!("{card}## H\n\nOther {}", "word ".repeat(usize::from(*words)));
-            small.write(&news(*page), text[..end + 5].to_owned() + &body + &mark);
-        }
-        Edit::Back(page) => drop(fs::copy(small.path(&format!("page-{page}.before")), small.path(&news(*page)))),
-        Edit::Translate(page) => {
-            small.write(&format!("site/content/news/page-{page}.ja.md"), format!("---\ntitle: 訳\n---\n{mark}"));
-        }
-        Edit::Delete(page) => drop(fs::remove_file(small.path(&news(*page)))),
-        Edit::Rename(from, to) => drop(fs::rename(small.path(&news(*from)), small.path(&news(*to)))),
         Edit::Section(title, paged, gives) => {
             let paged = if *paged { "paginate_by: 2\n" } else { "" };
             let gives = ["", "cascade: {extra: {mood: calm}}\n", "cascade: {taxonomies: {tags: [given]}, weight: 3}\n"]
@@ -289,10 +271,6 @@ pub(crate) fn apply(small: &Small, edit: &Edit, count: usize) {
             );
         }
         Edit::Title(title) => replace("site/site.yaml", "title: Main\n", &format!("title: Main {title}\n")),
-        Edit::Alias(page, alias) => {
-            let text = format!("---\ntitle: Aliased\ndate: 2026-11-01\naliases: [/old-{alias}/]\n---\n{mark}");
-            small.write(&news(*page), text);
-        }
         Edit::Static(file, there) => {
             let path = format!("site/static/file-{file}.txt");
             if *there {
@@ -301,6 +279,42 @@ pub(crate) fn apply(small: &Small, edit: &Edit, count: usize) {
                 let _ = fs::remove_file(small.path(&path));
             }
         }
+        Edit::Page(page, _)
+        | Edit::Body(page, ..)
+        | Edit::Translate(page)
+        | Edit::Delete(page)
+        | Edit::Rename(page, _)
+        | Edit::Back(page)
+        | Edit::Alias(page, _) => apply_to_page(small, *page, edit, &mark),
+    }
+}
+
+fn apply_to_page(small: &Small, page: u8, edit: &Edit, mark: &str) {
+    let file = news(page);
+    match edit {
+        Edit::Page(_, written) => {
+            keep(small, page);
+            small.write(&file, written.text() + mark);
+        }
+        Edit::Body(_, words, card) => {
+            keep(small, page);
+            let text = fs::read_to_string(small.path(&file)).unwrap_or_default();
+            let Some(end) = text.find("\n---\n") else { return };
+            let card = if *card { "{{ <card path=\"/news/\" /> }}\n\n" } else { "" };
+            let body = format!("{card}## H\n\nOther {}", "word ".repeat(usize::from(*words)));
+            small.write(&file, text[..end + 5].to_owned() + &body + mark);
+        }
+        Edit::Back(_) => drop(fs::copy(small.path(&format!("page-{page}.before")), small.path(&file))),
+        Edit::Translate(_) => {
+            small.write(&format!("site/content/news/page-{page}.ja.md"), format!("---\ntitle: 訳\n---\n{mark}"));
+        }
+        Edit::Delete(_) => drop(fs::remove_file(small.path(&file))),
+        Edit::Rename(_, to) => drop(fs::rename(small.path(&file), small.path(&news(*to)))),
+        Edit::Alias(_, alias) => {
+            let text = format!("---\ntitle: Aliased\ndate: 2026-11-01\naliases: [/old-{alias}/]\n---\n{mark}");
+            small.write(&file, text);
+        }
+        _ => {}
     }
 }
 
