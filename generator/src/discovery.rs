@@ -14,11 +14,14 @@ pub(crate) const X_DEFAULT: &str = "x-default";
 
 /// Page `at` as it stands in the index.
 pub(crate) fn indexed(view: &View, at: usize) -> IndexedPage {
-    let node = view.node(at);
-    let pictures = node.own().map(|page| page.text.facts.pictures.clone()).unwrap_or_default();
-    let discovery = Discovery { noindex: is_hidden(view, at), pictures, alternates: alternates(view, at) };
     let section = view.parent(at).map(|parent| view.entry(parent).path.clone());
-    IndexedPage { section, discovery, ..node.entry().clone() }
+    IndexedPage { section, discovery: told(view, at), ..view.entry(at).clone() }
+}
+
+/// What search engines are told of page `at`.
+pub(crate) fn told(view: &View, at: usize) -> Discovery {
+    let pictures = view.node(at).own().map(|page| page.text.facts.pictures.clone()).unwrap_or_default();
+    Discovery { noindex: is_hidden(view, at), pictures, alternates: alternates(view, at) }
 }
 
 /// Whether page `at` asks search engines to leave it out: by itself, or since the contract says so of every copy.

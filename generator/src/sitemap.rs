@@ -1,13 +1,14 @@
 //! The sitemap (sitemaps.org protocol 0.9) with pictures and languages, made from a page index.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
-use tieup_protocol::index::IndexedPage;
+use tieup_protocol::index::{Discovery, IndexedPage};
 use tieup_protocol::path::SitePath;
 
-use crate::discovery;
+use crate::discovery::pictures;
 use crate::url;
 use crate::xml::escape;
 
@@ -38,13 +39,27 @@ struct Shard {
     newest: Option<Date>,
 }
 
+/// A page that a sitemap lists.
+pub(crate) struct Listed<'a> {
+    /// The page.
+    pub(crate) entry: &'a IndexedPage,
+    /// What search engines are told of it.
+    pub(crate) discovery: Cow<'a, Discovery>,
+}
+
+impl<'a> From<&'a IndexedPage> for Listed<'a> {
+    fn from(entry: &'a IndexedPage) -> Self {
+        Self { entry, discovery: Cow::Borrowed(&entry.discovery) }
+    }
+}
+
 /// The sitemap of `pages`, served below `base_url`, in the order they come in: each file by its path.
 ///
 /// It is `/sitemap.xml` alone; past 50,000 pages or 50 MB that is an index of `/sitemap-1.xml` and so on. `is_taken`
 /// says which paths another file has; no part takes such a path. Pages that ask not to be indexed are left out.
 pub(crate) fn sitemap<'a>(
     base_url: &str,
-    pages: impl Iterator<Item = &'a IndexedPage>,
+    pages: impl Iterator<Item = Listed<'a>>,
     is_taken: &dyn Fn(&SitePath) -> bool,
 ) -> BTreeMap<SitePath, Vec<u8>> {
     limited(base_url, pages, is_taken, &LIMITS)
@@ -52,7 +67,7 @@ pub(crate) fn sitemap<'a>(
 
 fn limited<'a>(
     base_url: &str,
-    pages: impl Iterator<Item = &'a IndexedPage>,
+    pages: impl Iterator<Item = Listed<'a>>,
     is_taken: &dyn Fn(&SitePath) -> bool,
     limits: &Limits,
 ) -> BTreeMap<SitePath, Vec<u8>> {
@@ -78,12 +93,12 @@ fn limited<'a>(
 }
 
 /// The pages cut into parts that keep to `limits`; at least one part.
-fn shards<'a>(base_url: &str, pages: impl Iterator<Item = &'a IndexedPage>, limits: &Limits) -> Vec<Shard> {
-    let pages: Vec<&IndexedPage> = pages.filter(|page| !page.discovery.noindex).collect();
-    let listed: HashSet<&SitePath> = pages.iter().map(|page| &page.path).collect();
+fn shards<'a>(base_url: &str, pages: impl Iterator<Item = Listed<'a>>, limits: &Limits) -> Vec<Shard> {
+    let pages: Vec<Listed<'_>> = pages.filter(|page| !page.discovery.noindex).collect();
+    let listed: HashSet<&SitePath> = pages.iter().map(|page| &page.entry.path).collect();
     let mut shards = Vec::new();
     let mut open = Shard::open();
-    for page in pages {
+    for page in &pages {
         let entry = entry(base_url, page, &listed);
         let bytes = open.text.len() + entry.len() + END.len();
         if open.pages > 0 && (open.pages == limits.pages || bytes > limits.bytes) {
@@ -91,7 +106,7 @@ fn shards<'a>(base_url: &str, pages: impl Iterator<Item = &'a IndexedPage>, limi
         }
         open.text.push_str(&entry);
         open.pages += 1;
-        open.newest = open.newest.max(changed(page));
+        open.newest = open.newest.max(changed(page.entry));
     }
     shards.push(open);
     shards
@@ -108,15 +123,16 @@ impl Shard {
 }
 
 /// One page. Of its other languages those are named that are `listed` themselves.
-fn entry(base_url: &str, page: &IndexedPage, listed: &HashSet<&SitePath>) -> String {
-    let mut text =
-        format!("<url><loc>{}</loc>{}", escape(&url::absolute(base_url, &page.path)), lastmod(changed(page)));
-    let others = page.discovery.alternates.iter().filter(|other| listed.contains(&other.path));
+fn entry(base_url: &str, page: &Listed<'_>, listed: &HashSet<&SitePath>) -> String {
+    let Listed { entry, discovery } = page;
+    let address = escape(&url::absolute(base_url, &entry.path));
+    let mut text = format!("<url><loc>{address}</loc>{}", lastmod(changed(entry)));
+    let others = discovery.alternates.iter().filter(|other| listed.contains(&other.path));
     for other in others {
         let (lang, address) = (escape(&other.lang), escape(&url::absolute(base_url, &other.path)));
         let _ = write!(text, "<xhtml:link rel=\"alternate\" hreflang=\"{lang}\" href=\"{address}\"/>");
     }
-    for picture in discovery::pictures(base_url, page, &page.discovery.pictures).iter().take(MAX_PICTURES) {
+    for picture in pictures(base_url, entry, &discovery.pictures).iter().take(MAX_PICTURES) {
         let _ = write!(text, "<image:image><image:loc>{}</image:loc></image:image>", escape(picture));
     }
     text.push_str("</url>\n");
@@ -145,7 +161,7 @@ fn part(number: usize) -> SitePath {
 mod tests {
     use super::*;
     use serde_json::json;
-    use tieup_protocol::index::{Alternate, Discovery};
+    use tieup_protocol::index::Alternate;
 
     fn page(path: &str, date: Option<&str>) -> IndexedPage {
         IndexedPage {
@@ -166,7 +182,8 @@ mod tests {
     }
 
     fn made(pages: &[IndexedPage], limits: &Limits, taken: &str) -> Vec<(String, String)> {
-        let files = limited("https://a.example/", pages.iter(), &|path| path.as_str() == taken, limits);
+        let files =
+            limited("https://a.example/", pages.iter().map(Listed::from), &|path| path.as_str() == taken, limits);
         files.into_iter().map(|(path, text)| (path.to_string(), String::from_utf8(text).unwrap())).collect()
     }
 
@@ -249,6 +266,6 @@ mod tests {
     }
 
     fn entry_length(page: &IndexedPage) -> usize {
-        entry("https://a.example/", page, &HashSet::new()).len()
+        entry("https://a.example/", &page.into(), &HashSet::new()).len()
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
-use crate::sitemap::{self, sitemap};
+use crate::sitemap::{self, Listed, sitemap};
 
 const ROBOTS: &str = "/robots.txt";
 
@@ -16,6 +16,15 @@ const ROBOTS: &str = "/robots.txt";
 pub fn spanning<'a>(
     base_url: &str,
     pages: impl Iterator<Item = &'a IndexedPage>,
+    is_taken: &dyn Fn(&SitePath) -> bool,
+) -> BTreeMap<SitePath, Vec<u8>> {
+    spanning_listed(base_url, pages.map(Listed::from), is_taken)
+}
+
+/// The same of pages that are in no index.
+pub(crate) fn spanning_listed<'a>(
+    base_url: &str,
+    pages: impl Iterator<Item = Listed<'a>>,
     is_taken: &dyn Fn(&SitePath) -> bool,
 ) -> BTreeMap<SitePath, Vec<u8>> {
     let mut files = BTreeMap::new();

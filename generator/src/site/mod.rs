@@ -40,7 +40,7 @@ use crate::schedule::Stage;
 use crate::search::{Gatherer, Gathering, Search};
 use crate::shown::{Future, Shown};
 use crate::source::shown;
-use crate::spanning::{is_spanning, spanning};
+use crate::spanning::{is_spanning, spanning_listed};
 use crate::statics;
 use crate::theme::Framework;
 use crate::workbench::Audience;
@@ -265,10 +265,9 @@ impl Site {
             let (prepared, problems) = build.prepare(texts);
             let is_given = |path: &SitePath| self.statics.contains_key(path);
             let span = || {
-                let index = prepared.view.index();
-                let files = spanning(self.base_url(), index.iter(), &is_given);
-                // Nobody else asks for the index, which is large.
-                (self.config.search.as_ref().map_or_else(Vec::new, |_| index), files)
+                // Nobody but the search asks for the index, which is large.
+                let index = self.config.search.as_ref().map_or_else(Vec::new, |_| prepared.view.index());
+                (index, spanning_listed(self.base_url(), prepared.view.listed(), &is_given))
             };
             let make = || prepared.make(build, &Gathering { onto, words: &words }, problems);
             let (done, (index, files)) = parallel::join(make, span);

@@ -7,6 +7,7 @@ mod prints;
 mod structure;
 mod values;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -25,6 +26,7 @@ use crate::order::newest_first;
 use crate::page::{Page, PageKind};
 use crate::pager::Pager;
 use crate::print::Print;
+use crate::sitemap::Listed;
 use crate::uses::Fields;
 
 /// With more pages than this, a path that does not exist is not compared with all of them.
@@ -223,6 +225,17 @@ impl View {
 
     /// The index of the own pages: sections by path, each followed by its pages in its order.
     pub(crate) fn index(&self) -> Vec<IndexedPage> {
+        self.in_order().into_iter().map(|at| discovery::indexed(self, at)).collect()
+    }
+
+    /// The same pages, as a sitemap lists them.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = Listed<'_>> {
+        let listed = |at| Listed { entry: self.entry(at), discovery: Cow::Owned(discovery::told(self, at)) };
+        self.in_order().into_iter().map(listed)
+    }
+
+    /// The numbers of the own pages in the order of the index.
+    fn in_order(&self) -> Vec<usize> {
         let is_section = |at: &usize| self.entry(*at).is_section;
         let mut sections: Vec<usize> = (0..self.nodes.len()).filter(is_section).collect();
         sections.sort_by(|a, b| self.entry(*a).path.cmp(&self.entry(*b).path));
@@ -236,8 +249,8 @@ impl View {
             entry.is_derived || (self.parents[*at].is_none() && !entry.is_section)
         };
         order.extend((0..self.nodes.len()).filter(loose));
-        let own = order.into_iter().filter(|at| self.nodes[*at].own().is_some());
-        own.map(|at| discovery::indexed(self, at)).collect()
+        order.retain(|at| self.nodes[*at].own().is_some());
+        order
     }
 }
 
