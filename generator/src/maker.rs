@@ -326,22 +326,22 @@ impl Maker<'_> {
             _ => view.paged_value(at, &text, uses, path),
         };
         context.insert_value("page", page);
-        // Lists are long, and few templates look at all of them.
+        // Lists are long, and few templates look at all of them; but each has its name.
         match view.node(at).own().map(|page| &page.kind) {
-            Some(PageKind::Term) if uses.names("term") || uses.names("taxonomy") => {
-                let [term, taxonomy] = view.term_value(at);
+            Some(PageKind::Term) => {
+                let seen = uses.names("term") || uses.names("taxonomy");
+                let [term, taxonomy] = if seen { view.term_value(at) } else { [Value::none(), Value::none()] };
                 context.insert_value("term", term);
                 context.insert_value("taxonomy", taxonomy);
             }
             Some(PageKind::Taxonomy) => context.insert_value("taxonomy", view.taxonomy_value(at)),
-            Some(PageKind::Home(_) | PageKind::Section(_)) if uses.names("section") => {
-                if let Some(section) = view.listing_value(at) {
-                    context.insert_value("section", section);
-                }
+            _ if view.listing(at).is_some() => {
+                let section = if uses.names("section") { view.listing_value(at) } else { None };
+                context.insert_value("section", section.unwrap_or_else(Value::none));
             }
             _ => {}
         }
-        if uses.names("paginator") && view.listing(at).is_some() {
+        if view.listing(at).is_some() {
             context.insert_value("paginator", view.paginator_value(at, number));
         }
         Ok(context)
