@@ -120,7 +120,12 @@ impl Change<'_> {
 
     /// Those that are made for another node or ask about it.
     fn add(&mut self, at: usize) {
-        self.take(page_paths(self.turn.new, at).iter());
+        let new = self.turn.new;
+        // All pages of a listing show the same fields, and there may be many.
+        let first = self.turn.plan.entry(&new.entry(at).path);
+        if first.is_some_and(|(_, item)| self.differs((self.turn.fields)(item))) {
+            self.files.extend(page_paths(new, at));
+        }
         self.add_asking(at);
     }
 

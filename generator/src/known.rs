@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::path::{SitePath, SourcePath};
@@ -103,6 +104,11 @@ impl KnownFile {
     /// What the file `found` said when this was known of it; none where that is not to be understood any more.
     pub(crate) fn recall(&self, found: &Found) -> Option<Written> {
         Some(self.written(found, self.front()?, None))
+    }
+
+    /// What its front matter says, key by key.
+    pub(crate) fn keys(&self) -> Option<Map<String, Value>> {
+        serde_json::from_str(&self.front).ok()
     }
 
     /// Whether both files say the same above their bodies.

@@ -1,6 +1,6 @@
 //! Variations: what a partner's file says in the place of a main page, as a whole page or by single keys.
 //!
-//! The main page's file is read again where one is varied, so that the front matter of a large site is not kept.
+//! What the main page's file says is known from when it was read, or its file is read again.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -12,6 +12,7 @@ use tieup_protocol::path::{SitePath, SourcePath};
 use tieup_protocol::yaml;
 
 use crate::front_matter::{self, FrontMatter, Of, RecordType};
+use crate::known::{Files, KnownFile};
 use crate::page::{Page, Source};
 use crate::schedule::Moment;
 use crate::source::{Found, read_text, shown};
@@ -26,6 +27,8 @@ pub(crate) struct Beneath<'a> {
     pub(crate) folder: &'a Path,
     /// Its pages, in order.
     pub(crate) pages: &'a [Arc<Page>],
+    /// What is known of its files.
+    pub(crate) known: &'a Files,
 }
 
 /// What a Markdown file says, completed by what it varies.
@@ -85,14 +88,16 @@ pub(crate) fn read(
     let text = read_text(&found.file)?;
     let source = Arc::new(Source { file: shown(&found.file) });
     let origin = Origin { own: source.clone(), body: source.clone(), varied: None };
-    let main = beneath.map(|beneath| beneath.folder.join(found.path.as_str())).filter(|file| file.is_file());
+    let known = beneath.and_then(|beneath| beneath.known.get(&found.path));
+    let main = beneath.map(|beneath| beneath.folder.join(found.path.as_str()));
+    let main = main.filter(|file| known.is_some() || file.is_file());
     let record = || beneath?.pages.iter().find(|page| page.is_record(lang, stem)).cloned();
     let (main, record) = if main.is_some() { (main, None) } else { (None, record()) };
     let read = if main.is_some() || record.is_some() { front_matter::parse_untitled } else { front_matter::parse };
     let (front, body_at) = read(&source.file, &text, of).map_err(|problem| explain(problem, beneath, found))?;
     let mut written = Written { front, text: Some(text), body_at, origin, record, records: None };
     if let Some(main) = main {
-        written.complete(&main);
+        written.complete(&main, known.map(|known| &**known));
     }
     if let Some(record) = &written.record {
         take_from_record(&mut written.front, record);
@@ -125,12 +130,13 @@ fn explain(problem: Diagnostic, beneath: Option<Beneath<'_>>, found: &Found) -> 
 
 impl Written {
     /// Takes from the main page's file what this one does not say. What is wrong there is told of that file.
-    fn complete(&mut self, file: &Path) {
-        let Ok(text) = read_text(file) else { return };
-        let source = Arc::new(Source { file: shown(file) });
-        let Some((_, body_at)) = front_matter::split(&text) else { return };
+    fn complete(&mut self, file: &Path, known: Option<&KnownFile>) {
         let Some(own_text) = &self.text else { return };
-        let (Some(own), Some(main)) = (keys(own_text), keys(&text)) else { return };
+        let has_body = !own_text[self.body_at..].trim().is_empty();
+        let known = known.filter(|_| has_body).and_then(KnownFile::keys);
+        let text = if known.is_some() { String::new() } else { read_text(file).unwrap_or_default() };
+        let (Some(own), Some(main)) = (keys(own_text), known.or_else(|| keys(&text))) else { return };
+        let source = Arc::new(Source { file: shown(file) });
         let given = own.keys().cloned().collect();
         let Some(mut front) = merged(main, own) else { return };
         if self.front.pages_from.is_none() {
@@ -138,7 +144,7 @@ impl Written {
             self.records = front.pages_from.take().and_then(|from| from.kind);
         }
         self.front = front;
-        if own_text[self.body_at..].trim().is_empty() {
+        if let Some((_, body_at)) = front_matter::split(&text).filter(|_| !has_body) {
             (self.text, self.body_at, self.origin.body) = (Some(text), body_at, source.clone());
         }
         self.origin.varied = Some((source, given));

@@ -169,6 +169,8 @@ impl Content {
             return Ok(false);
         }
         self.pages[at] = draft.page(path, around).0;
+        // It says something else now.
+        self.known.remove(&found.path);
         Ok(true)
     }
 
@@ -179,7 +181,7 @@ impl Content {
 
     /// This content as one that variations lie over.
     fn as_beneath(&self) -> Option<Beneath<'_>> {
-        Some(Beneath { folder: self.folder.as_deref()?, pages: &self.pages })
+        Some(Beneath { folder: self.folder.as_deref()?, pages: &self.pages, known: &self.known })
     }
 
     /// Takes away the pages beneath whose place a draft has, and those from data that are made anew.

@@ -8,6 +8,7 @@ mod revising;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use jiff::{Timestamp, Zoned};
 use tieup_protocol::contract::{Contract, Owner, Partnership};
@@ -133,6 +134,9 @@ impl Site {
         let (mut config, theme) = SiteConfig::load_main(dir)?;
         config.markdown.hooks = components::hooks(themes, &dir.join("templates"));
         let mut problems = Vec::new();
+        // What partners vary is completed by what is known of main's files.
+        let nothing = dir.join("partners").is_dir().then(|| Earlier::new(Files::default(), None, UNIX_EPOCH));
+        let earlier = earlier.or(nothing.as_ref());
         let data = Data::load(&dir.join("data"), &mut problems);
         let (config, sets) = (Arc::new(config), Arc::new(data.under(&Data::default())));
         let mut statics = statics::load(&dir.join("static"), &mut problems);

@@ -232,13 +232,18 @@ impl<'a> Releases<'a> {
         Report::check(failed.flat_map(|report| report.diagnostics().to_vec()).collect())
     }
 
-    /// Hands over what the partners of each kind share, with the kind's number, as far as it was needed.
-    pub fn shared(&self, mut take: impl FnMut(usize, &SitePath, &OutputFile)) {
+    /// Hands over what the partners of each kind share, with the kind's number, as far as it was needed; from several
+    /// threads, in no order.
+    pub fn shared(&self, take: &(dyn Fn(usize, &SitePath, &OutputFile) + Sync)) {
         for kind in self.shared.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let files = kind.edition.get().and_then(|edition| edition.as_ref().ok()).map(Edition::files);
-            let files =
-                files.into_iter().flatten().filter(|(path, file)| is_released(path, file, &kind.partner.contract));
-            files.for_each(|(path, file)| take(kind.number, path, file));
+            let edition = kind.edition.get().and_then(|edition| edition.as_ref().ok());
+            let files: Vec<(&SitePath, &OutputFile)> = edition.into_iter().flat_map(Edition::files).collect();
+            let hand = |(path, file): &(&SitePath, &OutputFile), (): &mut ()| {
+                if is_released(path, file, &kind.partner.contract) {
+                    take(kind.number, path, file);
+                }
+            };
+            parallel::each(&files, || (), hand);
         }
     }
 

@@ -63,8 +63,8 @@ struct Group {
     taxonomy: usize,
     list: usize,
     terms: Range<usize>,
-    /// The terms as templates see them on the pages that have them, by name.
-    values: HashMap<String, Value>,
+    /// The terms by name: their nodes, and how templates see them on the pages that have them.
+    by_name: HashMap<String, (usize, Value)>,
 }
 
 /// One page among the others.

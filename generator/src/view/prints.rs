@@ -64,7 +64,7 @@ impl View {
             printer.number(names.len());
             for name in names {
                 // A term's path follows from the name; with the count, this is all that its value holds.
-                let count = group.values.get(name).and_then(|value| value.get_from_path("count"));
+                let count = group.by_name.get(name).and_then(|(_, value)| value.get_from_path("count"));
                 printer.text(name).number(count.and_then(tera::Value::as_i128).unwrap_or_default());
             }
         }

@@ -42,7 +42,7 @@ impl View {
                 taxonomy: grouping.taxonomy,
                 list,
                 terms: list + 1..nodes.len(),
-                values: values::terms(config, grouping),
+                by_name: values::terms(config, grouping, list + 1),
             });
         }
         let by_path = nodes.iter().enumerate().map(|(at, node)| (node.entry().path.clone(), at)).collect();
@@ -73,14 +73,17 @@ impl View {
     /// and a view must be made anew.
     pub(crate) fn with(&self, pages: &[Arc<Page>]) -> Option<Self> {
         let mut view = self.clone();
-        let mut lists = HashSet::new();
+        let (mut moved, mut still) = (HashSet::new(), HashSet::new());
         for page in pages {
             let at = self.at(&page.entry.path)?;
-            self.nodes[at].own().filter(|old| old.stands_like(page))?;
-            view.nodes[at] = Node::made(page);
+            let old = self.nodes[at].own().filter(|old| old.stands_like(page))?;
+            let place = |page: &Page| (page.entry.date, page.entry.weight, page.entry.title.clone());
+            let lists = if place(old) == place(page) { &mut still } else { &mut moved };
             lists.extend(self.lists_of(at));
+            view.nodes[at] = Node::made(page);
         }
-        view.relist(&lists);
+        still.retain(|at| !moved.contains(at));
+        view.relist(&moved, &still);
         Some(view)
     }
 
@@ -89,27 +92,29 @@ impl View {
         let mut lists: Vec<usize> = self.parents[at].into_iter().collect();
         let Some(page) = self.nodes[at].own() else { return lists };
         for group in self.groups.iter().filter(|group| group.lang == page.entry.lang) {
-            let names = page.terms.get(&self.config.taxonomies[group.taxonomy].name);
-            let has = |term: &usize| names.is_some_and(|names| names.contains(&self.entry(*term).title));
-            lists.extend(group.terms.clone().filter(has));
+            let names = page.terms.get(&self.config.taxonomies[group.taxonomy].name).into_iter().flatten();
+            lists.extend(names.filter_map(|name| group.by_name.get(name)).map(|(at, _)| *at));
         }
         lists
     }
 
-    /// Puts the pages of some listings in order again.
-    fn relist(&mut self, lists: &HashSet<usize>) {
+    /// Puts the pages of some listings in order again where they have `moved`, and forgets what was made of those where
+    /// they stand still.
+    fn relist(&mut self, moved: &HashSet<usize>, still: &HashSet<usize>) {
         let mut listings = HashMap::clone(&self.listings);
-        let mut neighbours = Vec::clone(&self.neighbours);
-        for at in lists {
+        for at in still {
+            listings.entry(*at).and_modify(|listing| *listing = Arc::new(listing.anew()));
+        }
+        for at in moved {
             let Some(old) = self.listings.get(at) else { continue };
             let listing = old.sorted(*at, &self.nodes);
             if self.entry(*at).is_section {
-                chain(&listing.pages, &mut neighbours);
+                let neighbours: &mut Vec<_> = Arc::make_mut(&mut self.neighbours);
+                chain(&listing.pages, neighbours);
             }
             listings.insert(*at, Arc::new(listing));
         }
         self.listings = Arc::new(listings);
-        self.neighbours = Arc::new(neighbours);
     }
 }
 
@@ -256,14 +261,19 @@ fn translations(config: &SiteConfig, nodes: &[Arc<Node>]) -> HashMap<String, Vec
 }
 
 impl Listing {
+    /// The same pages, of which nothing was made yet.
+    fn anew(&self) -> Self {
+        Self::new(self.pages.clone(), self.subsections.clone(), self.per_page)
+    }
+
     /// The same in the order of node `at`: as a section says, and for a term the newest first.
     fn sorted(&self, at: usize, nodes: &[Arc<Node>]) -> Self {
-        let (mut pages, mut subsections) = (self.pages.clone(), self.subsections.clone());
+        let mut listing = self.anew();
         let entry = |at: &usize| nodes[*at].entry();
         let by = if entry(&at).is_section { sort_by(&nodes[at]) } else { SortBy::Date };
-        by.sort(&mut pages, entry);
-        SortBy::Weight.sort(&mut subsections, entry);
-        Self::new(pages, subsections, self.per_page)
+        by.sort(&mut listing.pages, entry);
+        SortBy::Weight.sort(&mut listing.subsections, entry);
+        listing
     }
 
     fn new(pages: Vec<usize>, subsections: Vec<usize>, per_page: Option<NonZeroUsize>) -> Self {

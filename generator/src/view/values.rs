@@ -186,7 +186,8 @@ impl View {
         for (number, taxonomy) in self.config.taxonomies.iter().enumerate() {
             let known = self.groups.iter().find(|group| group.taxonomy == number && group.lang == page.entry.lang);
             let named = page.terms.get(&taxonomy.name).into_iter().flatten();
-            let values: Vec<Value> = named.filter_map(|name| known?.values.get(name.as_str()).cloned()).collect();
+            let values: Vec<Value> =
+                named.filter_map(|name| known?.by_name.get(name.as_str()).map(|(_, value)| value.clone())).collect();
             map.insert(taxonomy.name.clone().into(), Value::from(values));
         }
         Value::from(map)
@@ -212,11 +213,11 @@ impl View {
 }
 
 /// The terms of one taxonomy in one language as templates see them, by name.
-pub(super) fn terms(config: &SiteConfig, grouping: &Grouping) -> HashMap<String, Value> {
-    let terms = grouping.terms.iter();
-    let values = terms.map(|term| {
+pub(super) fn terms(config: &SiteConfig, grouping: &Grouping, first: usize) -> HashMap<String, (usize, Value)> {
+    let terms = (first..).zip(&grouping.terms);
+    let values = terms.map(|(at, term)| {
         let entry = &term.page.entry;
-        (entry.title.clone(), term_value(config, entry, term.members.len()))
+        (entry.title.clone(), (at, term_value(config, entry, term.members.len())))
     });
     values.collect()
 }

@@ -1,7 +1,7 @@
 //! A release that is made from what partners share has, byte for byte, what it has when it is made alone.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -148,9 +148,11 @@ fn what_is_shared_is_rendered_once() {
     let difference = |partner: &str| releases.difference(&partner.parse().unwrap()).unwrap();
     let (east, rendered) = (difference("east"), progress.rendered());
     let shared = || {
-        let mut kinds: BTreeMap<usize, BTreeMap<SitePath, OutputFile>> = BTreeMap::new();
-        releases.shared(|kind, path, file| drop(kinds.entry(kind).or_default().insert(path.clone(), file.clone())));
-        kinds
+        let kinds: Mutex<BTreeMap<usize, BTreeMap<SitePath, OutputFile>>> = Mutex::default();
+        releases.shared(&|kind, path, file| {
+            kinds.lock().unwrap().entry(kind).or_default().insert(path.clone(), file.clone());
+        });
+        kinds.into_inner().unwrap()
     };
     let of_all = &shared()[&0];
     let own: Vec<&str> = east.own.iter().map(|(path, _)| path.as_str()).collect();

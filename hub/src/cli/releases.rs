@@ -75,9 +75,9 @@ pub(super) fn build_all(config: &Path, arguments: &SiteArguments, out: &Path) ->
         partners.lock().unwrap_or_else(PoisonError::into_inner).push(partner);
     });
     report(differences, arguments.format)?;
-    let mut shared = 0;
-    releases.shared(|kind, path, file| {
-        shared += 1;
+    let shared = AtomicUsize::new(0);
+    releases.shared(&|kind, path, file| {
+        shared.fetch_add(1, Ordering::Relaxed);
         lay(format!("shared/{}", kind + 1), path, file);
     });
     if let Some(error) = misplaced.into_inner().unwrap_or_else(PoisonError::into_inner).pop() {
@@ -88,7 +88,7 @@ pub(super) fn build_all(config: &Path, arguments: &SiteArguments, out: &Path) ->
     writer.write(LIST.parse()?, format!("{}\n", serde_json::to_string_pretty(&partners)?).as_bytes());
     running.progress().begin(Step::Writing, 0);
     let (files, bytes) = writer.finish()?.size();
-    let partners = partners.len();
+    let (partners, shared) = (partners.len(), shared.into_inner());
     let summary = running.end(pages.into_inner());
     let (own, work) = (files - shared - 1, summary.work());
     match arguments.format {
