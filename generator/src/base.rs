@@ -160,6 +160,7 @@ impl Base {
         let Revised { view, sources, asked } = revised;
         self.prepared.view = view;
         self.prepared.asked.replace(&sources, asked);
+        self.dependents.turn();
         self.dependents.add(made.iter().map(|(path, record)| (path, record)));
     }
 }

@@ -3,13 +3,15 @@
 //! Rather too many than too few are named; whether a file differs is for its record to say.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tieup_protocol::path::SitePath;
 
 use crate::asking::Question;
 use crate::build::{feed_paths, not_found, page_paths};
+use crate::feed;
 use crate::maker::Record;
+use crate::order::newest_first;
 use crate::page::Page;
 use crate::plan::{Item, Plan};
 use crate::uses::Fields;
@@ -25,6 +27,8 @@ pub(crate) struct Dependents {
     heads: HashMap<String, HashSet<SitePath>>,
     /// By the path of the page to which they asked for related ones.
     related: HashMap<String, HashSet<SitePath>>,
+    /// The first pages of the languages with the newest pages, which their feeds hold.
+    newest: OnceLock<Vec<(usize, Vec<usize>)>>,
 }
 
 /// A build in which pages say something else.
@@ -55,14 +59,21 @@ impl Dependents {
         }
     }
 
+    /// Other pages may be the newest now.
+    pub(crate) fn turn(&mut self) {
+        self.newest.take();
+    }
+
     /// The files that may come out otherwise at a turn, where `pages` take their places; none where that may be any.
     pub(crate) fn of(&self, turn: &Turn<'_>, pages: &[Arc<Page>]) -> Option<HashSet<SitePath>> {
         let (old, new) = (turn.old, turn.new);
-        let homes = new.config().codes().filter_map(|code| new.at(&new.config().home(code)));
-        // What may show any page: the feeds of first pages, and the page for paths where nothing stands.
-        let mut files: HashSet<SitePath> = homes.flat_map(|home| feed_paths(new, home)).chain([not_found()]).collect();
+        let homes = self.newest.get_or_init(|| newest(old));
+        // The page for paths where nothing stands may show any.
+        let mut files = HashSet::from([not_found()]);
         for page in pages {
             let at = new.at(&page.entry.path)?;
+            let fed = homes.iter().filter(|(home, held)| enters(turn, *home, held, at));
+            files.extend(fed.flat_map(|(home, _)| feed_paths(new, *home)));
             if page.entry.is_section && old.entry(at).title != page.entry.title {
                 // The way to every page below names it.
                 return None;
@@ -73,6 +84,21 @@ impl Dependents {
         }
         Some(files)
     }
+}
+
+/// The first page of each language, with what its feeds hold.
+fn newest(view: &View) -> Vec<(usize, Vec<usize>)> {
+    let homes = view.config().codes().filter_map(|code| view.at(&view.config().home(code)));
+    homes.map(|home| (home, view.newest(home, feed::limit(view.config())))).collect()
+}
+
+/// Whether feeds of the language of `home`, which hold the pages `held`, hold page `at` before a turn or then.
+fn enters(turn: &Turn<'_>, home: usize, held: &[usize], at: usize) -> bool {
+    let (old, entry) = (turn.old, turn.new.entry(at));
+    let is_full = held.len() >= feed::limit(old.config());
+    let last = held.last().filter(|_| is_full).map(|last| old.entry(*last));
+    entry.lang == old.entry(home).lang
+        && (held.contains(&at) || last.is_none_or(|last| newest_first(entry, last).is_lt()))
 }
 
 /// One page that says something else, and the files found so far.

@@ -168,12 +168,12 @@ fn merged(mut main: Map<String, Value>, own: Map<String, Value>) -> Option<Front
 }
 
 /// The pages of a main site with a partner's in their place, in the order of their files. Those in `hidden` are gone.
-pub(crate) fn overlay(main: &[Arc<Page>], own: &[Arc<Page>], hidden: &BTreeSet<Order>) -> Vec<Arc<Page>> {
-    let mut pages = main.to_vec();
+pub(crate) fn overlay(main: Vec<Arc<Page>>, own: &[Arc<Page>], hidden: &BTreeSet<Order>) -> Vec<Arc<Page>> {
+    let mut pages = main;
     let mut others: Vec<&Arc<Page>> = Vec::new();
     for page in own {
-        match main.binary_search_by(|old| old.order.cmp(&page.order)) {
-            Ok(at) if main[at].entry.path == page.entry.path => pages[at] = page.clone(),
+        match pages.binary_search_by(|old| old.order.cmp(&page.order)) {
+            Ok(at) if pages[at].entry.path == page.entry.path => pages[at] = page.clone(),
             _ => others.push(page),
         }
     }

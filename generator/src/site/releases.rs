@@ -45,6 +45,8 @@ struct Kind<'a> {
     partner: &'a Partner,
     /// How many kinds came before.
     number: usize,
+    /// Main's pages for them.
+    mains: Vec<Arc<Page>>,
     /// What none of them varies; the mistakes in it.
     edition: OnceLock<Result<Edition, Report>>,
 }
@@ -69,7 +71,8 @@ impl Site {
         let partner = self.partner(partner)?;
         match partner.contract.partnership {
             Partnership::Inherited => {
-                let output = self.with_partner(partner, Variations::All, |build| build.run().map_err(report));
+                let mains = self.mains(&self.content, &partner.contract);
+                let output = self.with_partner(partner, mains, Variations::All, |build| build.run().map_err(report));
                 Ok(self.inherited(partner, output?))
             }
             Partnership::Framework => Ok(self.framework_alone(partner)),
@@ -95,18 +98,30 @@ impl Site {
         })
     }
 
-    /// Does `work` with the build of what `partner` gets, with all or none of its variations.
-    fn with_partner<T>(&self, partner: &Partner, variations: Variations, work: impl FnOnce(&Build<'_>) -> T) -> T {
-        let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
-        let live = self.live(&self.content);
-        let (mut pages, contents): (Vec<Arc<Page>>, &[&Content]) = match variations {
+    /// The live pages of `content` that a contract leaves to main.
+    fn mains(&self, content: &Content, contract: &Contract) -> Vec<Arc<Page>> {
+        let mut pages = self.live(content);
+        pages.retain(|page| contract.mounts.owner(&page.entry.path).0 == Owner::Main);
+        pages
+    }
+
+    /// Does `work` with the build of what `partner` gets, with all or none of its variations; `mains` are main's pages
+    /// for it.
+    fn with_partner<T>(
+        &self,
+        partner: &Partner,
+        mains: Vec<Arc<Page>>,
+        variations: Variations,
+        work: impl FnOnce(&Build<'_>) -> T,
+    ) -> T {
+        let (pages, contents): (Vec<Arc<Page>>, &[&Content]) = match variations {
             Variations::All => {
-                let pages = overlay(&live, &self.live(&partner.variations), &partner.variations.hidden);
-                (pages, &[&partner.variations, &self.content])
+                let own = self.mains(&partner.variations, &partner.contract);
+                (overlay(mains, &own, &partner.variations.hidden), &[&partner.variations, &self.content])
             }
-            Variations::None => (live, &[&self.content]),
+            Variations::None => (mains, &[&self.content]),
         };
-        pages.retain(|page| mains(&page.entry.path));
+        let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
         let mut statics = self.statics.clone();
         statics.retain(|path, _| mains(path));
         let elsewhere = |path: &SitePath| match path {
@@ -156,7 +171,7 @@ impl Site {
     pub(super) fn with_release<T>(&self, partner: &SiteId, work: impl FnOnce(&Build<'_>) -> T) -> Option<T> {
         let partner = self.partners.get(partner)?;
         (partner.contract.partnership == Partnership::Inherited)
-            .then(|| self.with_partner(partner, Variations::All, work))
+            .then(|| self.with_partner(partner, self.mains(&self.content, &partner.contract), Variations::All, work))
     }
 }
 
@@ -185,7 +200,7 @@ impl<'a> Releases<'a> {
         }
         let kind = self.kind(known);
         let Ok(edition) = self.edition(&kind) else { return self.site.build_release(partner) };
-        let Changes { made, gone, view, .. } = self.vary(edition, known)?;
+        let Changes { made, gone, view, .. } = self.vary(&kind, edition, known)?;
         let mut files = edition.files().clone();
         files.retain(|path, _| !gone.contains(path));
         files.extend(made);
@@ -208,7 +223,7 @@ impl<'a> Releases<'a> {
             let own = self.site.build_release(partner)?.output.files.into_iter().collect();
             return Ok(Difference { kind: None, own, gone: Vec::new() });
         };
-        let Changes { made, mut gone, .. } = self.vary(edition, known)?;
+        let Changes { made, mut gone, .. } = self.vary(&kind, edition, known)?;
         let differs = |(path, file): &(SitePath, OutputFile)| {
             is_released(path, file, &known.contract) && edition.files().get(path) != Some(file)
         };
@@ -247,8 +262,9 @@ impl<'a> Releases<'a> {
         }
     }
 
-    fn vary(&self, edition: &Edition, partner: &Partner) -> Result<Changes, Report> {
-        self.site.with_partner(partner, Variations::All, |build| edition.vary(build)).map_err(Failed::report)
+    fn vary(&self, kind: &Kind<'_>, edition: &Edition, partner: &Partner) -> Result<Changes, Report> {
+        let vary = |build: &Build<'_>| edition.vary(build);
+        self.site.with_partner(partner, kind.mains.clone(), Variations::All, vary).map_err(Failed::report)
     }
 
     fn kind(&self, partner: &'a Partner) -> Arc<Kind<'a>> {
@@ -260,13 +276,15 @@ impl<'a> Releases<'a> {
         let alike = |other: &&Partner| is_inherited(other) && is_alike(&other.contract, &partner.contract);
         let first = self.site.partners.values().find(alike).unwrap_or(partner);
         let (number, edition) = (kinds.len(), OnceLock::new());
-        kinds.push(Arc::new(Kind { partner: first, number, edition }));
+        let mains = self.site.mains(&self.site.content, &first.contract);
+        kinds.push(Arc::new(Kind { partner: first, number, mains, edition }));
         kinds[number].clone()
     }
 
     fn edition<'k>(&self, kind: &'k Kind<'a>) -> Result<&'k Edition, Report> {
         let make = |build: &Build<'_>| Edition::make(build).map_err(Failed::report);
-        let edition = kind.edition.get_or_init(|| self.site.with_partner(kind.partner, Variations::None, make));
+        let with = || self.site.with_partner(kind.partner, kind.mains.clone(), Variations::None, make);
+        let edition = kind.edition.get_or_init(with);
         edition.as_ref().map_err(Report::clone)
     }
 }

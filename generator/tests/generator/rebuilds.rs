@@ -92,7 +92,7 @@ pub(crate) fn connected() -> Small {
     small.write(
         "site/site.yaml",
         "title: Main\nbase_url: https://main.example\ntheme: plain\nlanguages: [{code: ja, name: 日本語}]\n\
-         taxonomies: [{name: tags, paginate_by: 2, feed: true}]\nfeeds: {site: [rss, json], sections: [atom]}\n\
+         taxonomies: [{name: tags, paginate_by: 2, feed: true}]\nfeeds: {site: [rss, json], sections: [atom], limit: 3}\n\
          menus: {main: [{title: News, path: /news/}]}\n",
     );
     for (name, text) in [

@@ -88,6 +88,9 @@ pub(super) fn build_all(config: &Path, arguments: &SiteArguments, out: &Path) ->
     writer.write(LIST.parse()?, format!("{}\n", serde_json::to_string_pretty(&partners)?).as_bytes());
     running.progress().begin(Step::Writing, 0);
     let (files, bytes) = writer.finish()?.size();
+    // The process ends here, and giving back the memory of many pages piece by piece takes its time.
+    std::mem::forget(releases);
+    std::mem::forget(site);
     let (partners, shared) = (partners.len(), shared.into_inner());
     let summary = running.end(pages.into_inner());
     let (own, work) = (files - shared - 1, summary.work());
