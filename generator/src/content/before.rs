@@ -10,6 +10,7 @@ use crate::source::{Found, shown};
 
 use super::Content;
 use super::draft::{Draft, Name};
+
 impl Content {
     /// The pages that say something else than `earlier`, as they stood then; none where more differs than that.
     pub(super) fn before(&self, earlier: &Earlier, found: &[Found], config: &SiteConfig) -> Option<Vec<Arc<Page>>> {

@@ -21,6 +21,7 @@ use crate::text::{self, Around, Text};
 use crate::variation::{self, Origin, Written};
 
 use super::Reading;
+
 /// A Markdown file whose front matter has been read.
 pub(super) struct Draft<'a> {
     pub(super) found: &'a Found,

@@ -12,6 +12,7 @@ use crate::permalink::NoPath;
 
 use super::Content;
 use super::draft::{Draft, Name};
+
 impl Content {
     /// Gives each file its path, sections before what lies in them.
     pub(super) fn place<'a>(

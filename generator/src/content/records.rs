@@ -16,6 +16,7 @@ use crate::schedule::Life;
 use crate::text::Text;
 
 use super::draft::Draft;
+
 impl Draft<'_> {
     /// The pages that the section makes from data.
     pub(super) fn records(
