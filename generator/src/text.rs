@@ -142,6 +142,11 @@ impl Text {
         holds.then(|| Self { facts: facts.clone(), body: Mutex::default(), again: again(), is_known: true })
     }
 
+    /// The same text where its file says something else by now, so that it can never be read again.
+    pub(crate) fn gone(&self) -> Self {
+        Self { facts: self.facts.clone(), body: Mutex::default(), again: None, is_known: self.is_known }
+    }
+
     /// Whether an earlier build has looked at it, and found nothing wrong.
     pub(crate) fn is_known(&self) -> bool {
         self.is_known
@@ -196,7 +201,8 @@ impl Place {
     ) -> Body {
         let (page, lang, folder) = (&self.path, self.lang.as_str(), self.folder.as_str());
         let base = Base { page, lang, settings: &around.config.markdown, folder, page_of, picture_of };
-        markdown::render(text, self.body_at.min(text.len()), &base)
+        // The file may be another one by now.
+        markdown::render(text, text.floor_char_boundary(self.body_at), &base)
     }
 }
 

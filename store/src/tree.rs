@@ -242,7 +242,7 @@ impl Standing {
 
 /// The folder `dir`, to look at what is in it; none where it is not there.
 fn open(dir: &Path) -> Option<OwnedFd> {
-    rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+    rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 /// The state of the file `name` below `dir`, if it is there.

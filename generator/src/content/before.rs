@@ -20,34 +20,33 @@ impl Content {
         let mut before = Vec::new();
         for path in earlier.read_anew() {
             let (old, new) = (earlier.files.get(&path)?, self.known.get(&path)?);
-            let is_page = old.page.is_some() || new.page.is_some();
-            if is_page && (old.digest != new.digest || old.page != new.page) {
-                let found = &found[found.binary_search_by(|found| found.path.cmp(&path)).ok()?];
-                before.push(self.page_before(found, old, new, config)?);
+            if old.digest == new.digest && old.page == new.page {
+                continue;
+            }
+            let found = &found[found.binary_search_by(|found| found.path.cmp(&path)).ok()?];
+            let name = Name::parse(found.path.as_str(), &shown(&found.file), config).ok()?;
+            if name.leaf.is_none() && !old.has_front_of(new) {
+                // A section gives to those below it, even one that is a draft itself.
+                return None;
+            }
+            if old.page.is_some() || new.page.is_some() {
+                before.push(self.page_before(found, name, old, config)?);
             }
         }
         Some(before)
     }
 
-    /// The page of a file as it stood when `old` was known of it; none where others would stand otherwise then too.
-    fn page_before(
-        &self,
-        found: &Found,
-        old: &Arc<KnownFile>,
-        new: &KnownFile,
-        config: &SiteConfig,
-    ) -> Option<Arc<Page>> {
-        let name = Name::parse(found.path.as_str(), &shown(&found.file), config).ok()?;
+    /// The page of a file as it stood when `old` was known of it; none where it stood elsewhere, or not at all.
+    fn page_before(&self, found: &Found, name: Name, old: &Arc<KnownFile>, config: &SiteConfig) -> Option<Arc<Page>> {
         let mut draft = Draft::of(found, name, old.recall(found)?, Some(old.clone()));
-        let is_alone = draft.name.leaf.is_some() && draft.front.pages_from.is_none();
-        if !is_alone && !old.has_front_of(new) {
-            return None;
-        }
         self.inherit(&mut draft);
         let path = self.path(&draft, config).ok()?;
+        old.page.as_ref().filter(|(known, _)| *known == path)?;
         let (before, _) = draft.page(path, self.around.as_ref()?);
         let order = (found.path.clone(), 0);
         let now = &self.pages[self.pages.binary_search_by(|page| page.order.cmp(&order)).ok()?];
-        (before.text.is_known() && before.life == now.life).then_some(before)
+        let same = before.text.is_known() && before.life == now.life;
+        let text = before.text.gone();
+        same.then(|| Arc::new(Page { text, ..Arc::unwrap_or_clone(before) }))
     }
 }

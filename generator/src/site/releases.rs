@@ -114,18 +114,22 @@ impl Site {
         variations: Variations,
         work: impl FnOnce(&Build<'_>) -> T,
     ) -> T {
+        let is_mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
         let (pages, contents): (Vec<Arc<Page>>, &[&Content]) = match variations {
             Variations::All => {
-                let own = self.mains(&partner.variations, &partner.contract);
-                (overlay(mains, &own, &partner.variations.hidden), &[&partner.variations, &self.content])
+                let own = self.live(&partner.variations);
+                let mut pages = overlay(mains, &own, &partner.variations.hidden);
+                if own.iter().any(|page| !is_mains(&page.entry.path)) {
+                    pages.retain(|page| is_mains(&page.entry.path));
+                }
+                (pages, &[&partner.variations, &self.content])
             }
             Variations::None => (mains, &[&self.content]),
         };
-        let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
         let mut statics = self.statics.clone();
-        statics.retain(|path, _| mains(path));
+        statics.retain(|path, _| is_mains(path));
         let elsewhere = |path: &SitePath| match path {
-            path if !mains(path) => Known::Perhaps,
+            path if !is_mains(path) => Known::Perhaps,
             path if is_spanning(path) => Known::Exists,
             _ => self.scheduled(contents, path),
         };

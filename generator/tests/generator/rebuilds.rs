@@ -375,6 +375,38 @@ fn work_follows_the_change() {
 }
 
 #[test]
+fn a_draft_of_a_section_gives_to_those_below_it() {
+    let (small, tree) = (connected(), Memory::default());
+    let section = |mood: &str| {
+        let text = format!("---\ntitle: Notes\ndraft: true\ncascade: {{extra: {{mood: {mood}}}}}\n---\n");
+        small.write("site/content/notes/_index.md", text);
+    };
+    section("calm");
+    small.write("site/content/notes/a.md", "---\ntitle: A\n---\n");
+    rebuild(&small, &tree);
+    section("stormy");
+    rebuild(&small, &tree);
+    assert_eq!(differs(&tree.0.lock().unwrap(), &clean(&small).unwrap()), None);
+    assert!(String::from_utf8(tree.read(&"/notes/a/".parse().unwrap()).unwrap()).unwrap().contains("stormy"));
+}
+
+#[test]
+fn a_text_with_components_may_move_within_its_file() {
+    let (small, tree) = (connected(), Memory::default());
+    let write = |title: &str| {
+        let text = format!("---\ntitle: {title}\n---\n会社案内 {{{{ <card path=\"/news/\" /> }}}} 会社案内会社案内\n");
+        small.write(&news(1), text);
+    };
+    write("A title that is long enough to reach into the text");
+    rebuild(&small, &tree);
+    for title in ["A", "AB", "ABC", "会社"] {
+        write(title);
+        assert_eq!(rebuild(&small, &tree).problems, None);
+        assert_eq!(differs(&tree.0.lock().unwrap(), &clean(&small).unwrap()), None);
+    }
+}
+
+#[test]
 fn a_tree_that_somebody_changed_is_made_anew() {
     let (small, tree) = (connected(), Memory::default());
     rebuild(&small, &tree);

@@ -179,6 +179,20 @@ fn a_section_that_a_partner_varies_keeps_what_main_makes_of_its_data() {
 }
 
 #[test]
+fn a_page_that_a_partner_moves_to_its_own_paths_stands_nowhere() {
+    let small = shared();
+    small.write("site/content/news/lone.md", "---\ntitle: Lone\n---\n");
+    small.write("site/partners/east/content/news/lone.md", "---\npath: /local/lone/\n---\n");
+    let site = load(&small, &Arc::default()).unwrap();
+    let has = |partner: &str, path: &str| {
+        let release = site.releases().build(&partner.parse().unwrap()).unwrap();
+        release.output.files.contains_key(&path.parse::<SitePath>().unwrap())
+    };
+    assert!(has("north", "/news/lone/"));
+    assert!(!has("east", "/news/lone/") && !has("east", "/local/lone/"));
+}
+
+#[test]
 fn a_link_that_breaks_for_one_partner_is_told_of_that_one() {
     let small = shared();
     small.write("site/partners/east/content/news/page-3.md", "---\n---\nNo heading.");
