@@ -31,8 +31,6 @@ pub(crate) struct Changes {
     pub(crate) made: Files,
     /// Where nothing stands any more.
     pub(crate) gone: Vec<SitePath>,
-    /// The pages.
-    pub(crate) view: Arc<View>,
     records: Vec<(SitePath, Record)>,
     rest: Rest,
 }
@@ -51,6 +49,16 @@ pub(crate) struct Failed {
     pub(crate) made: Files,
     /// The mistakes.
     pub(crate) problems: Vec<Diagnostic>,
+}
+
+impl Changes {
+    /// The pages.
+    pub(crate) fn view(&self) -> &View {
+        match &self.rest {
+            Rest::Texts(revised) => &revised.view,
+            Rest::All { prepared, .. } => &prepared.view,
+        }
+    }
 }
 
 impl Failed {
@@ -111,9 +119,9 @@ impl Edition {
             return Err(Failed { made, problems });
         }
         let gone = self.files.keys().filter(|path| !kept.contains(*path) && !made.contains_key(*path));
-        let (gone, view) = (gone.cloned().collect(), prepared.view.clone());
+        let gone = gone.cloned().collect();
         let rest = Rest::All { prepared: Box::new(prepared), given: build.pages.len() };
-        Ok(Changes { made, gone, view, records, rest })
+        Ok(Changes { made, gone, records, rest })
     }
 
     /// The same where the pages differ in what they say alone; none where they do in more.
@@ -122,17 +130,14 @@ impl Edition {
         let revised = self.base.make(build, self.base.revision(build)?, &bench)?;
         let Benched { made, records, .. } = bench.into_parts();
         Some(match revised {
-            Ok(revised) => {
-                let view = revised.view.clone();
-                Ok(Changes { made, gone: Vec::new(), view, records, rest: Rest::Texts(Box::new(revised)) })
-            }
+            Ok(revised) => Ok(Changes { made, gone: Vec::new(), records, rest: Rest::Texts(Box::new(revised)) }),
             Err(problems) => Err(Failed { made, problems }),
         })
     }
 
     /// Becomes the build that has these changes.
     pub(crate) fn apply(&mut self, changes: Changes) {
-        let Changes { made, gone, view: _, records, rest } = changes;
+        let Changes { made, gone, records, rest } = changes;
         for path in gone {
             self.files.remove(&path);
             self.records.remove(&path);

@@ -149,8 +149,12 @@ impl Writer {
         // A file that was moved by itself has another state then; one in a folder that was moved has not.
         let below = |path: &Path| path.strip_prefix(&self.dir).ok()?.to_str().map(str::to_owned);
         let dir = open(&self.dir);
-        let look = |path: &PathBuf| below(path).and_then(|name| Some((look(dir.as_ref()?, &name)?, name)));
-        standing.extend(moved.iter().filter_map(look).map(|(state, name)| (name, state)));
+        let look = |path: &PathBuf| {
+            let name = below(path)?;
+            let state = look(dir.as_ref()?, &name)?;
+            Some((name, state))
+        };
+        standing.extend(moved.iter().filter_map(look));
         Ok(Standing(standing))
     }
 }

@@ -204,11 +204,13 @@ impl<'a> Releases<'a> {
         }
         let kind = self.kind(known);
         let Ok(edition) = self.edition(&kind) else { return self.site.build_release(partner) };
-        let Changes { made, gone, view, .. } = self.vary(&kind, edition, known)?;
+        let changes = self.vary(&kind, edition, known)?;
+        let index = changes.view().index();
+        let Changes { made, gone, .. } = changes;
         let mut files = edition.files().clone();
         files.retain(|path, _| !gone.contains(path));
         files.extend(made);
-        Ok(self.site.inherited(known, Output { files, index: view.index() }))
+        Ok(self.site.inherited(known, Output { files, index }))
     }
 
     /// What `partner` has otherwise than others of its kind.
