@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::index::{Discovery, IndexedPage};
+use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::{SitePath, SourcePath};
 
 use crate::config::SiteConfig;
@@ -75,18 +74,7 @@ pub(crate) fn page(config: &SiteConfig, path: &SitePath) -> Arc<Page> {
 
 fn entry(config: &SiteConfig, path: &SitePath) -> IndexedPage {
     IndexedPage {
-        path: path.clone(),
-        title: "A page of the partner’s own".to_owned(),
         description: Some(format!("A sample of what {} writes", config.title)),
-        lang: config.language.clone(),
-        date: None,
-        updated: None,
-        weight: 0,
-        section: None,
-        is_section: false,
-        is_derived: false,
-        extra: Value::Null,
-        data: Value::Null,
-        discovery: Discovery::default(),
+        ..IndexedPage::new(path.clone(), "A page of the partner’s own".to_owned(), config.language.clone())
     }
 }

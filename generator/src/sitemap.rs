@@ -165,19 +165,8 @@ mod tests {
 
     fn page(path: &str, date: Option<&str>) -> IndexedPage {
         IndexedPage {
-            path: path.parse().unwrap(),
-            title: String::new(),
-            description: None,
-            lang: "en".to_owned(),
             date: date.map(|date| date.parse().unwrap()),
-            updated: None,
-            weight: 0,
-            section: None,
-            is_section: false,
-            is_derived: false,
-            extra: serde_json::Value::Null,
-            data: serde_json::Value::Null,
-            discovery: Discovery::default(),
+            ..IndexedPage::new(path.parse().unwrap(), String::new(), "en".to_owned())
         }
     }
 

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde_json::Value;
 use tieup_protocol::diagnostic::Diagnostic;
-use tieup_protocol::index::{Discovery, IndexedPage};
+use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
 use crate::anchors::slug;
@@ -134,19 +133,9 @@ fn two_names(page: &Page, term: &str, name: &str, other: &str) -> Diagnostic {
 fn derived(path: &SitePath, section: &SitePath, title: String, kind: PageKind, origin: &Origin<'_>) -> Arc<Page> {
     let Origin { lang, source, stem } = origin;
     let entry = IndexedPage {
-        path: path.clone(),
-        title,
-        description: None,
-        lang: (*lang).to_owned(),
-        date: None,
-        updated: None,
-        weight: 0,
         section: Some(section.clone()),
-        is_section: false,
         is_derived: true,
-        extra: Value::Null,
-        data: Value::Null,
-        discovery: Discovery::default(),
+        ..IndexedPage::new(path.clone(), title, (*lang).to_owned())
     };
     Arc::new(Page {
         entry,

@@ -74,6 +74,27 @@ pub struct Alternate {
     pub path: SitePath,
 }
 
+impl IndexedPage {
+    /// A page at `path` of which only the title and the language are known.
+    pub fn new(path: SitePath, title: String, lang: String) -> Self {
+        Self {
+            path,
+            title,
+            description: None,
+            lang,
+            date: None,
+            updated: None,
+            weight: 0,
+            section: None,
+            is_section: false,
+            is_derived: false,
+            extra: serde_json::Value::Null,
+            data: serde_json::Value::Null,
+            discovery: Discovery::default(),
+        }
+    }
+}
+
 impl Discovery {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {

@@ -97,19 +97,10 @@ impl Draft<'_> {
         let place = self.name.place.clone();
         let stem = if place.folder.is_empty() { id.to_owned() } else { format!("{}/{id}", place.folder) };
         let entry = IndexedPage {
-            path,
-            title: title.to_owned(),
             description: text("description").map(str::to_owned),
-            lang: place.lang.clone(),
-            date: None,
-            updated: None,
-            weight: 0,
-            section: None,
-            is_section: false,
-            is_derived: false,
-            extra: Value::Null,
             data: entry.clone(),
             discovery: Discovery { noindex: self.front.noindex == Some(true), ..Discovery::default() },
+            ..IndexedPage::new(path, title.to_owned(), place.lang.clone())
         };
         let order = (self.found.path.clone(), number + 1);
         let (kind, template, source) = (PageKind::Single, choice, self.origin.own.clone());
