@@ -16,7 +16,7 @@ use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::DiskError;
 
 use crate::publisher::{PublishError, Publisher};
-use crate::trust::{OfferRefused, Release, TrustState, Verified, verify};
+use crate::trust::{OfferRefused, Release, TrustState, Verified, verify_metadata};
 
 /// Takes in releases, one at a time. What is offered lives in memory; after a restart main offers it again.
 pub struct Intake {
@@ -79,7 +79,8 @@ impl Intake {
     pub async fn offer(&mut self, offer: Offer) -> Result<Wanted, IntakeError> {
         let seen = self.trust.read()?;
         let state = seen.unwrap_or_else(|| TrustState { root: self.pinned_root.clone(), seen: BTreeMap::new() });
-        let (release, state) = verify(offer, &self.main, &self.partner, &state).await?;
+        let (signed, state) = verify_metadata(&offer, &self.main, &self.partner, &state).await?;
+        let release = signed.manifest(offer.manifest.into_bytes(), offer.contract)?;
         self.trust.write(&state)?;
         let wanted = Wanted { version: release.manifest.version, blobs: self.missing(&release) };
         self.offered = Some(release);

@@ -3,25 +3,27 @@
 //! Everything that only trust can decide is decided here, before any content moves: signatures and thresholds,
 //! expiry, rollback, that the manifest is the signed one, and that it is meant for this partner under this contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tieup_protocol::contract::{Contract, ContractId};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::digest::Digest;
-use tieup_protocol::ids::SiteId;
+use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{InvalidManifest, MAX_MANIFEST, Manifest, TARGET};
 use tieup_protocol::path::SourcePath;
 use tieup_protocol::wire::Offer;
 use tieup_store::releases::{CONTRACT, MANIFEST};
 use tough::schema::RoleType;
 use tough::{
-    Bytes, IntoVec, RepositoryLoader, TargetName, Transport, TransportError, TransportErrorKind, TransportStream,
+    Bytes, Repository, RepositoryLoader, TargetName, Transport, TransportError, TransportErrorKind, TransportStream,
     async_trait,
 };
 use url::Url;
@@ -39,7 +41,7 @@ pub struct TrustState {
     pub seen: BTreeMap<String, String>,
 }
 
-/// Something that has passed [`verify`]. Only this module makes one.
+/// Something that has passed [`verify_metadata`] and [`Signed::manifest`]. Only this module makes one.
 #[derive(Clone, Debug)]
 pub struct Verified<T>(T);
 
@@ -92,7 +94,10 @@ pub enum OfferRefused {
     },
     /// The manifest is not the one that was signed.
     #[error("the manifest is not the one that main signed")]
-    Manifest(#[source] Box<tough::error::Error>),
+    Manifest,
+    /// Nothing is signed that a release could be.
+    #[error("the metadata names no manifest")]
+    NoManifest,
     /// The signed manifest is not acceptable.
     #[error("the manifest is not acceptable")]
     InvalidManifest(#[from] InvalidManifest),
@@ -136,8 +141,8 @@ impl OfferRefused {
             Self::Signature { .. } => "bad-signature",
             Self::Older { .. } => "older-release",
             Self::Expired { .. } => "expired-metadata",
-            Self::Manifest(_) | Self::Altered | Self::OtherVersion { .. } => "altered-manifest",
-            Self::InvalidManifest(_) => "invalid-manifest",
+            Self::Manifest | Self::Altered | Self::OtherVersion { .. } => "altered-manifest",
+            Self::InvalidManifest(_) | Self::NoManifest => "invalid-manifest",
             Self::Misdirected { .. } => "misdirected-release",
             Self::Contract(_) | Self::OtherContract(_) => "unusable-contract",
             Self::Io(_) | Self::Internal(_) => "not-checked",
@@ -145,43 +150,89 @@ impl OfferRefused {
     }
 }
 
-/// Verifies an offer from `main` to `partner` against `state`.
+/// What main's keys say of a release, before its manifest has been looked at. Only [`verify_metadata`] makes one.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The number of the release.
+    pub version: ReleaseVersion,
+    /// The length of the manifest in bytes.
+    pub length: u64,
+    /// SHA-256 of the manifest.
+    pub sha256: Vec<u8>,
+    /// What else was signed about the manifest.
+    pub custom: HashMap<String, Value>,
+    main: SiteId,
+    partner: SiteId,
+    metadata: BTreeMap<SourcePath, Vec<u8>>,
+}
+
+/// Verifies the metadata of an offer from `main` to `partner` against `state`, and nothing else of the offer.
 ///
-/// Returns the release and the state to keep. Keep it before acting on the release: it is what makes a later rollback
-/// attempt visible.
+/// Returns what is signed and the state to keep. Keep it before acting on the release: it is what makes a later
+/// rollback attempt visible.
 ///
 /// # Errors
 /// See [`OfferRefused`].
-pub async fn verify(
-    offer: Offer,
+pub async fn verify_metadata(
+    offer: &Offer,
     main: &SiteId,
     partner: &SiteId,
     state: &TrustState,
-) -> Result<(Verified<Release>, TrustState), OfferRefused> {
+) -> Result<(Signed, TrustState), OfferRefused> {
     let datastore = tempfile::tempdir()?;
     restore(datastore.path(), &state.seen)?;
     let base = Url::parse(BASE).map_err(io::Error::other)?;
     let repository = RepositoryLoader::new(&state.root, base.clone(), base)
-        .transport(OfferedFiles::new(&offer))
+        .transport(OfferedFiles::new(offer))
         .datastore(datastore.path())
         .load()
         .await
         .map_err(|error| refused(error, main))?;
-    let name = TargetName::new(TARGET).map_err(|error| OfferRefused::Internal(Box::new(error)))?;
-    let altered = |error| OfferRefused::Manifest(Box::new(error));
-    let stream = repository.read_target(&name).await.map_err(altered)?;
-    let stream = stream.ok_or_else(|| io::Error::other("the metadata names no manifest"))?;
-    let bytes = stream.into_vec().await.map_err(altered)?;
-    let manifest = Manifest::parse(&bytes)?;
-    let contract = check_meant_for(&manifest, &offer, main, partner)?;
-    let signed = repository.targets().signed.version.get();
-    if manifest.version.get() != signed {
-        return Err(OfferRefused::OtherVersion { manifest: manifest.version.get(), signed });
-    }
     let root = serde_json::to_string(repository.root()).map_err(io::Error::other)?;
     let state = TrustState { root, seen: collect(datastore.path())? };
-    let release = Release { manifest, digest: Digest::of(&bytes), contract, files: kept_files(offer) };
-    Ok((Verified(release), state))
+    Ok((Signed::read(&repository, offer, main, partner)?, state))
+}
+
+impl Signed {
+    fn read(repository: &Repository, offer: &Offer, main: &SiteId, partner: &SiteId) -> Result<Self, OfferRefused> {
+        let name = TargetName::new(TARGET).map_err(|error| OfferRefused::Internal(Box::new(error)))?;
+        let targets = &repository.targets().signed;
+        let target = targets.targets.get(&name).ok_or(OfferRefused::NoManifest)?;
+        Ok(Self {
+            version: ReleaseVersion::new(targets.version.get()).unwrap_or(ReleaseVersion::FIRST),
+            length: target.length,
+            sha256: target.hashes.sha256.to_vec(),
+            custom: target.custom.clone(),
+            main: main.clone(),
+            partner: partner.clone(),
+            metadata: metadata_files(offer),
+        })
+    }
+
+    /// Checks that `bytes` are the manifest that was signed, and that it was made for this partner under `contract`,
+    /// the contract's text.
+    ///
+    /// # Errors
+    /// See [`OfferRefused`].
+    pub fn manifest(&self, bytes: Vec<u8>, contract: String) -> Result<Verified<Release>, OfferRefused> {
+        if bytes.len() as u64 != self.length || sha256(&bytes) != self.sha256 {
+            return Err(OfferRefused::Manifest);
+        }
+        let manifest = Manifest::parse(&bytes)?;
+        let under = check_meant_for(&manifest, &contract, &self.main, &self.partner)?;
+        if manifest.version != self.version {
+            let (manifest, signed) = (manifest.version.get(), self.version.get());
+            return Err(OfferRefused::OtherVersion { manifest, signed });
+        }
+        let digest = Digest::of(&bytes);
+        let mut files = self.metadata.clone();
+        files.extend(named([(MANIFEST, bytes), (CONTRACT, contract.into_bytes())]));
+        Ok(Verified(Release { manifest, digest, contract: under, files }))
+    }
+}
+
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
 }
 
 /// Reads a release that was verified when it was staged and has been in the partner's own store since.
@@ -203,27 +254,29 @@ pub fn reread(manifest: &[u8], contract: &str, verified: Digest) -> Result<Verif
     Ok(Verified(Release { manifest, digest, contract, files: BTreeMap::new() }))
 }
 
-fn kept_files(offer: Offer) -> BTreeMap<SourcePath, Vec<u8>> {
+fn metadata_files(offer: &Offer) -> BTreeMap<SourcePath, Vec<u8>> {
     let files = [
-        (MANIFEST, offer.manifest),
-        (CONTRACT, offer.contract),
-        ("metadata/timestamp.json", offer.timestamp),
-        ("metadata/snapshot.json", offer.snapshot),
-        ("metadata/targets.json", offer.targets),
+        ("metadata/timestamp.json", &offer.timestamp),
+        ("metadata/snapshot.json", &offer.snapshot),
+        ("metadata/targets.json", &offer.targets),
     ];
-    files.into_iter().filter_map(|(name, text)| Some((name.parse().ok()?, text.into_bytes()))).collect()
+    named(files.map(|(name, text)| (name, text.clone().into_bytes()))).collect()
+}
+
+fn named<const N: usize>(files: [(&str, Vec<u8>); N]) -> impl Iterator<Item = (SourcePath, Vec<u8>)> {
+    files.into_iter().filter_map(|(name, bytes)| Some((name.parse().ok()?, bytes)))
 }
 
 fn check_meant_for(
     manifest: &Manifest,
-    offer: &Offer,
+    contract: &str,
     main: &SiteId,
     partner: &SiteId,
 ) -> Result<Contract, OfferRefused> {
     if manifest.main != *main || manifest.partner != *partner {
         return Err(OfferRefused::Misdirected { main: manifest.main.clone(), partner: manifest.partner.clone() });
     }
-    let contract = Contract::parse(CONTRACT, &offer.contract).map_err(OfferRefused::Contract)?;
+    let contract = Contract::parse(CONTRACT, contract).map_err(OfferRefused::Contract)?;
     let named = &manifest.contract;
     let same_parties = contract.id.main == *main && contract.id.partner == *partner;
     if contract.digest() != named.digest || contract.id != named.id || !same_parties {
@@ -270,7 +323,6 @@ impl OfferedFiles {
             ("timestamp.json".to_owned(), Bytes::from(offer.timestamp.clone())),
             ("snapshot.json".to_owned(), Bytes::from(offer.snapshot.clone())),
             ("targets.json".to_owned(), Bytes::from(offer.targets.clone())),
-            (TARGET.to_owned(), Bytes::from(offer.manifest.clone())),
         ]);
         for (version, root) in (2_u64..).zip(&offer.roots) {
             files.insert(format!("{version}.root.json"), Bytes::from(root.clone()));
