@@ -16,6 +16,7 @@ pub mod index;
 pub mod joining;
 pub mod manifest;
 pub mod merge;
+pub mod patch;
 pub mod path;
 pub mod period;
 pub mod robots;

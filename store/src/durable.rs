@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -186,6 +186,14 @@ impl UnfinishedFile {
     /// Writes `bytes` after those already written.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         step(Step::Write, &self.path, || self.file.write_all(bytes))
+    }
+
+    /// Takes back what was written after the first `length` bytes.
+    pub(crate) fn cut(&mut self, length: u64) -> Result<(), DiskError> {
+        step(Step::Cut, &self.path, || {
+            self.file.set_len(length)?;
+            self.file.seek(SeekFrom::Start(length)).map(drop)
+        })
     }
 
     /// Waits until the content is on the disk.

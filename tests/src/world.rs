@@ -18,6 +18,7 @@ use tieup_hub::statements::Delivered;
 use tieup_protocol::approval::ReleaseRecord;
 use tieup_protocol::change::Change;
 use tieup_protocol::ids::SiteId;
+use tieup_protocol::manifest::BlobRef;
 use tieup_syncd::config::Config;
 use tieup_syncd::daemon::{Daemon, Listeners, Partner, StartError};
 use tieup_syncd::publisher::PublishError as Refusal;
@@ -288,6 +289,25 @@ impl World {
                 Ok(())
             }
         }
+    }
+}
+
+/// What disks do.
+impl World {
+    /// Changes a byte of `blob` as it lies on the partner's disk.
+    pub fn damage(&self, partner: &str, blob: &BlobRef) {
+        let folder = self.state(partner).join("blobs");
+        let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for path in files.flatten().map(|file| file.path()) {
+            let mut bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let digest = blob.digest.as_bytes();
+            if let Some(header) = bytes.windows(digest.len()).position(|window| window == digest) {
+                // Behind the header, which is shorter, and before the end of any page.
+                bytes[header + 120] ^= 1;
+                return fs::write(&path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            }
+        }
+        panic!("`{partner}` has no blob {}", blob.digest);
     }
 }
 
