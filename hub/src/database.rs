@@ -259,6 +259,19 @@ impl Database {
         row.as_ref().map(release_from).transpose()
     }
 
+    /// The manifests of the newest releases to a partner, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest_manifests(&self, partner: &SiteId, count: u32) -> Result<Vec<String>, DatabaseError> {
+        let rows = sqlx::query("SELECT manifest FROM releases WHERE partner = ? ORDER BY version DESC LIMIT ?")
+            .bind(partner.as_str())
+            .bind(count)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
+    }
+
     /// All releases to a partner, newest first.
     ///
     /// # Errors

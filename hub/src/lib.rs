@@ -1,6 +1,7 @@
 //! The main site's side: it builds, signs and publishes releases, lets partners join, collects their journals and
 //! computes statements. It never decides for a partner.
 
+pub mod archive;
 pub mod cli;
 pub mod collect;
 pub mod config;
@@ -16,4 +17,5 @@ pub mod server;
 pub mod signing;
 pub mod starter;
 pub mod statements;
+mod transfer;
 pub mod waking;

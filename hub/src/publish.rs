@@ -2,30 +2,31 @@
 //!
 //! Partners are served side by side; one that is slow or dead holds up no other.
 
-use std::io::Write as _;
-
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use tieup_generator::{Releases, Site};
 use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
 use tieup_protocol::contract::Partnership;
+use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{Manifest, TARGET};
-use tieup_protocol::wire::{BLOBS, BlobHeader, OFFER, Offer, PartnerStatus, STATUS, Staged, Wanted};
+use tieup_protocol::wire::{Offer, PartnerStatus, STATUS};
 use tieup_store::lock::{LockError, StateLock};
-use tieup_web::client::{CallError, PeerClient};
+use tieup_web::client::CallError;
 
+use crate::archive::Archive;
 use crate::database::{PartnerRow, ReleaseRow};
 use crate::keys::KeyError;
 use crate::partners::{Hub, HubError};
 use crate::release::BuiltRelease;
 use crate::signing::SigningError;
+use crate::transfer::{Parcel, Taken, TransferError};
 
 /// How many partners are pushed to at once.
 const CONCURRENT_PUSHES: usize = 8;
 
-/// The zstd level of what is sent: its default, as fast as a local disk.
-const COMPRESSION: i32 = 3;
+/// How many of a partner's newest releases a next one may be told against.
+const BASES: u32 = 4;
 
 /// What became of publishing to one partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +113,9 @@ impl Hub {
             return Err(HubError::NotJoined(unknown.clone()));
         }
         let releases = site.releases();
+        let archive = self.archive();
         let push = async |partner: PartnerRow| {
-            let outcome = self.publish_to(site, &releases, &partner, rejected).await;
+            let outcome = self.publish_to(site, &releases, archive.as_ref(), &partner, rejected).await;
             (partner.id, outcome)
         };
         let mut outcomes: Vec<_> = stream::iter(partners).map(push).buffer_unordered(CONCURRENT_PUSHES).collect().await;
@@ -139,6 +141,7 @@ impl Hub {
         &self,
         site: &Site,
         releases: &Releases<'_>,
+        archive: Option<&Archive>,
         partner: &PartnerRow,
         rejected: Rejected,
     ) -> Result<Outcome, PublishError> {
@@ -172,20 +175,22 @@ impl Hub {
             }
         }
         let version = before.map_or(ReleaseVersion::FIRST, |row| row.version.next());
-        self.send(partner, &built, version).await
+        self.send(partner, &built, archive, version).await
     }
 
     async fn send(
         &self,
         partner: &PartnerRow,
         built: &BuiltRelease,
+        archive: Option<&Archive>,
         version: ReleaseVersion,
     ) -> Result<Outcome, PublishError> {
+        let earlier = self.earlier(partner).await?;
         let manifest = built.manifest(version);
         let offer = self.sign(&manifest, built.contract()).await?;
         let mut row = ReleaseRow {
             version,
-            manifest: offer.manifest.clone(),
+            manifest: manifest_text(&manifest)?,
             contract: offer.contract.clone(),
             state: "signed".to_owned(),
             detail: String::new(),
@@ -193,25 +198,44 @@ impl Hub {
         };
         // Kept before it is sent, so that its number is never given to another release.
         self.database.add_release(&partner.id, &row).await.map_err(HubError::from)?;
-        let pushed = match self.call(partner).await {
-            Ok(client) => push(&client, &offer, built).await?,
-            Err(HubError::Call(error)) => Err(error),
+        let parcel = Parcel { offer: &offer, manifest: &manifest, built, archive, earlier: &earlier };
+        let taken = match self.call(partner).await {
+            Ok(client) => parcel.send(&client).await,
+            Err(HubError::Call(error)) => Err(error.into()),
             Err(error) => return Err(error.into()),
         };
         row.since = Timestamp::now();
-        let outcome = match pushed {
-            Ok(outcome) => {
-                row = told(row, &outcome.0.release);
-                Ok(Outcome::Delivered { release: outcome.0.release, blobs: outcome.1, sent: outcome.2 })
+        let outcome = match taken {
+            Ok(Taken { staged, blobs, sent }) => {
+                keep(archive, built, earlier.first());
+                row = told(row, &staged.release);
+                Ok(Outcome::Delivered { release: staged.release, blobs, sent })
             }
-            Err(source) => {
+            Err(TransferError::Call(source)) => {
                 let state = if source.problem().is_some() { "refused" } else { "unreachable" };
                 row = ReleaseRow { state: state.to_owned(), detail: source.to_string(), ..row };
                 Err(PublishError::Push { partner: partner.id.clone(), version, source })
             }
+            Err(TransferError::Pack(error)) => return Err(error.into()),
         };
         self.database.set_release_state(&partner.id, &row).await.map_err(HubError::from)?;
         outcome
+    }
+
+    /// The newest releases to a partner, newest first.
+    async fn earlier(&self, partner: &PartnerRow) -> Result<Vec<(Digest, Manifest)>, HubError> {
+        let rows = self.database.newest_manifests(&partner.id, BASES).await?;
+        let read = |text: &String| Some((Digest::of(text.as_bytes()), Manifest::parse(text.as_bytes()).ok()?));
+        Ok(rows.iter().filter_map(read).collect())
+    }
+
+    /// What partners were sent before; none where it cannot be had now, which costs nothing but bytes.
+    fn archive(&self) -> Option<Archive> {
+        let archive = tokio::task::block_in_place(|| Archive::open(&self.config.state));
+        archive.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "releases are told whole");
+            None
+        })
     }
 
     /// Signs a manifest into an offer.
@@ -221,47 +245,28 @@ impl Hub {
     pub async fn sign(&self, manifest: &Manifest, contract: &str) -> Result<Offer, PublishError> {
         let signer = self.keys.release_signer().map_err(HubError::from)?;
         let signatures = signer.sign(manifest, Timestamp::now()).await?;
-        let text = String::from_utf8(manifest.to_bytes())
-            .map_err(|_| HubError::Keys(KeyError::Damaged(TARGET.into(), "a manifest is UTF-8".to_owned())))?;
         Ok(Offer {
             roots: Vec::new(),
             timestamp: signatures.timestamp,
             snapshot: signatures.snapshot,
             targets: signatures.targets,
-            manifest: text,
             contract: contract.to_owned(),
         })
     }
 }
 
-/// Offers a release and sends the blobs that the partner lacks: its answer, how many blobs, how many bytes.
-async fn push(
-    client: &PeerClient,
-    offer: &Offer,
-    built: &BuiltRelease,
-) -> Result<Result<(Staged, usize, u64), CallError>, std::io::Error> {
-    let packed = zstd::encode_all(&*serde_json::to_vec(offer)?, COMPRESSION)?;
-    let mut sent = packed.len() as u64;
-    let wanted: Wanted = match client.post_body(OFFER, packed).await {
-        Ok(wanted) => wanted,
-        Err(error) => return Ok(Err(error)),
-    };
-    let blobs = pack(&wanted, built)?;
-    sent += blobs.len() as u64;
-    let staged = client.put_body(BLOBS, blobs).await;
-    Ok(staged.map(|staged| (staged, wanted.blobs.len(), sent)))
+/// Keeps what was sent, so that the next release can be told against it.
+fn keep(archive: Option<&Archive>, built: &BuiltRelease, before: Option<&(Digest, Manifest)>) {
+    let Some(archive) = archive else { return };
+    let kept = tokio::task::block_in_place(|| archive.keep(built, before.map(|(_, manifest)| manifest)));
+    if let Err(error) = kept {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the next release will be told whole");
+    }
 }
 
-/// The wanted blobs as one compressed stream. A blob that is not of this release is left out; the partner will say so.
-fn pack(wanted: &Wanted, built: &BuiltRelease) -> Result<Vec<u8>, std::io::Error> {
-    let mut stream = zstd::Encoder::new(Vec::new(), COMPRESSION)?;
-    for blob in &wanted.blobs {
-        if let Some(bytes) = built.blob(&blob.digest) {
-            stream.write_all(&BlobHeader(*blob).encode())?;
-            stream.write_all(bytes)?;
-        }
-    }
-    stream.finish()
+fn manifest_text(manifest: &Manifest) -> Result<String, HubError> {
+    String::from_utf8(manifest.to_bytes())
+        .map_err(|_| HubError::Keys(KeyError::Damaged(TARGET.into(), "a manifest is UTF-8".to_owned())))
 }
 
 /// The row with the partner's own word on the release.

@@ -9,6 +9,7 @@ use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{BlobRef, ContractRef, Entry, FORMAT, Manifest};
+use tieup_protocol::path::SitePath;
 
 /// A built release that has no number yet.
 pub struct BuiltRelease {
@@ -72,6 +73,21 @@ impl BuiltRelease {
     /// The contract, word for word.
     pub fn contract(&self) -> &str {
         &self.contract
+    }
+
+    /// Every path of the release.
+    pub fn entries(&self) -> &BTreeMap<SitePath, Entry> {
+        &self.manifest.entries
+    }
+
+    /// Every blob that is not served, with what stood in its place in the release before.
+    pub fn unserved<'a>(
+        &'a self,
+        before: Option<&'a Manifest>,
+    ) -> impl Iterator<Item = (Option<BlobRef>, BlobRef)> + 'a {
+        let old = move |path| before.and_then(|before| before.framework.get(path)).copied();
+        let framework = self.manifest.framework.iter().map(move |(path, blob)| (old(path), *blob));
+        framework.chain([(before.map(|before| before.index), self.manifest.index)])
     }
 
     /// The content of one of the release's blobs.

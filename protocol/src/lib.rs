@@ -9,6 +9,7 @@ pub mod approval;
 pub mod change;
 pub mod contract;
 pub mod decimal;
+pub mod delta;
 pub mod diagnostic;
 pub mod digest;
 pub mod ids;

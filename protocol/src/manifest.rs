@@ -2,7 +2,7 @@
 //!
 //! The manifest is the target that TUF signs. It is the order of truth: what a partner serves is looked up here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub const MAX_BLOB: u64 = 64 << 20;
 
 /// The largest release, in bytes of distinct content.
 pub const MAX_RELEASE: u64 = 8 << 30;
+
+/// The most files of a release.
+pub const MAX_FILES: u64 = 1_000_000;
 
 /// A blob by content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -181,6 +184,14 @@ impl Manifest {
     pub fn blobs(&self) -> BTreeSet<BlobRef> {
         let served = self.entries.values().map(|entry| entry.blob);
         served.chain(self.framework.values().copied()).chain([self.index]).collect()
+    }
+
+    /// Every blob that the release needs, each once, in the order of the files: what is alike stands together.
+    pub fn blobs_in_order(&self) -> Vec<BlobRef> {
+        let served = self.entries.values().map(|entry| entry.blob);
+        let all = served.chain(self.framework.values().copied()).chain([self.index]);
+        let mut known = HashSet::new();
+        all.filter(|blob| known.insert(*blob)).collect()
     }
 
     /// Whether this manifest publishes the same as `other`, leaving versions aside.

@@ -10,15 +10,21 @@ use crate::approval::ReleaseRecord;
 use crate::digest::Digest;
 use crate::ids::{ReleaseVersion, SiteId};
 use crate::manifest::BlobRef;
+#[cfg(doc)]
+use crate::manifest::Manifest;
 use crate::period::Month;
 
 /// POST a [`JoinRequest`] to hub, get a [`JoinGrant`].
 pub const JOIN: &str = "/v1/join";
 /// GET a [`PartnerStatus`].
 pub const STATUS: &str = "/v1/status";
-/// POST an [`Offer`] compressed by zstd, get [`Wanted`].
+/// POST an [`Offer`] compressed by zstd, get [`Ready`].
 pub const OFFER: &str = "/v1/releases/offer";
-/// PUT the wanted blobs of the offered release (see [`BlobHeader`]), get [`Staged`].
+/// PUT the manifest of the offered release as steps (see [`crate::delta`]), compressed by zstd, get [`Wanted`].
+pub const MANIFEST: &str = "/v1/releases/manifest";
+/// PUT the wanted blobs of the offered release, get [`Staged`].
+///
+/// The body is the blobs' bytes one after another, in the order of [`Wanted::of`], compressed by zstd as a whole.
 pub const BLOBS: &str = "/v1/releases/blobs";
 /// POST a [`Cosigned`] checkpoint.
 pub const COSIGNATURE: &str = "/v1/journal/cosignature";
@@ -26,6 +32,11 @@ pub const COSIGNATURE: &str = "/v1/journal/cosignature";
 pub const STATEMENT: &str = "/v1/statement";
 /// GET below it: C2SP tlog-tiles of one month, `/v1/journal/2026-11/checkpoint`, `/v1/journal/2026-11/tile/...`.
 pub const JOURNAL: &str = "/v1/journal";
+
+/// The kind of problem with which a partner refuses a manifest that is told against a release it cannot build on.
+///
+/// Main tells it whole then.
+pub const UNKNOWN_BASE: &str = "unknown-base";
 
 /// A new partner's request to join.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,7 +70,7 @@ pub struct JoinGrant {
     pub cosigner_key: String,
 }
 
-/// A release on offer: everything needed to verify it, and none of its content.
+/// A release on offer: what is signed of it, and none of its content.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offer {
@@ -69,25 +80,66 @@ pub struct Offer {
     pub timestamp: String,
     /// The TUF snapshot metadata.
     pub snapshot: String,
-    /// The TUF targets metadata.
+    /// The TUF targets metadata. Its one target is the manifest.
     pub targets: String,
-    /// The manifest's bytes, the TUF target.
-    pub manifest: String,
     /// The contract the release was made under, word for word.
     pub contract: String,
 }
 
 /// The largest offer after decompression, in bytes.
-pub const MAX_OFFER: u64 = crate::manifest::MAX_MANIFEST * 2;
+pub const MAX_OFFER: u64 = 4 << 20;
 
-/// The partner's answer to an offer that it has verified.
+/// The partner's answer to an offer whose signatures verify.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    /// The digests of manifests that are here, and against which the release may be told; the best first.
+    pub bases: Vec<Digest>,
+    /// What is lacking, where the manifest of this very release is here since an earlier offer.
+    pub wanted: Option<Wanted>,
+}
+
+/// The partner's answer to a manifest that has proved to be the one that was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The release.
     pub version: ReleaseVersion,
-    /// The blobs that the partner lacks.
-    pub blobs: Vec<BlobRef>,
+    /// Which of the manifest's blobs ([`Manifest::blobs_in_order`]) the partner lacks, as lengths of runs: so many are
+    /// here, so many are lacking, so many are here, and so on.
+    pub runs: Vec<u64>,
+}
+
+impl Wanted {
+    /// The answer that asks for those of `blobs` that are lacking.
+    pub fn new(version: ReleaseVersion, blobs: &[BlobRef], is_lacking: impl Fn(&BlobRef) -> bool) -> Self {
+        let mut runs = vec![0];
+        for blob in blobs {
+            let in_a_run_of_lacking = runs.len() % 2 == 0;
+            if is_lacking(blob) != in_a_run_of_lacking {
+                runs.push(0);
+            }
+            if let Some(run) = runs.last_mut() {
+                *run += 1;
+            }
+        }
+        Self { version, runs }
+    }
+
+    /// Those of `blobs` that are asked for, in their order.
+    pub fn of(&self, blobs: &[BlobRef]) -> Vec<BlobRef> {
+        let mut rest = blobs;
+        let mut wanted = Vec::new();
+        for (number, run) in self.runs.iter().enumerate() {
+            let length = usize::try_from(*run).map_or(rest.len(), |run| run.min(rest.len()));
+            let (these, after) = rest.split_at(length);
+            if number % 2 == 1 {
+                wanted.extend_from_slice(these);
+            }
+            rest = after;
+        }
+        wanted
+    }
 }
 
 /// The partner's answer when it has every blob.
@@ -96,34 +148,6 @@ pub struct Wanted {
 pub struct Staged {
     /// The release as the partner keeps it: staged, or live where a rule covers the change.
     pub release: ReleaseRecord,
-}
-
-/// Before each blob in the blob stream: its digest (32 bytes), then its length (8 bytes, big-endian).
-///
-/// The stream is compressed by zstd as a whole. It holds the wanted blobs in any order, each at most once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlobHeader(pub BlobRef);
-
-impl BlobHeader {
-    /// How many bytes a header has.
-    pub const LENGTH: usize = 40;
-
-    /// The header's bytes.
-    pub fn encode(&self) -> [u8; Self::LENGTH] {
-        let mut bytes = [0; Self::LENGTH];
-        bytes[..32].copy_from_slice(self.0.digest.as_bytes());
-        bytes[32..].copy_from_slice(&self.0.length.to_be_bytes());
-        bytes
-    }
-
-    /// Reads a header.
-    pub fn decode(bytes: &[u8; Self::LENGTH]) -> Self {
-        let mut digest = [0; 32];
-        let mut length = [0; 8];
-        digest.copy_from_slice(&bytes[..32]);
-        length.copy_from_slice(&bytes[32..]);
-        Self(BlobRef { digest: Digest::from_bytes(digest), length: u64::from_be_bytes(length) })
-    }
 }
 
 /// What a partner tells of itself.
@@ -207,4 +231,22 @@ pub struct Problem {
     pub hint: Option<String>,
     /// When.
     pub time: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_lacking_is_asked_for(lacking in proptest::collection::vec(any::<bool>(), 0..40)) {
+            let blobs: Vec<BlobRef> = (0..lacking.len()).map(|n| BlobRef::of(&n.to_be_bytes())).collect();
+            let is_lacking = |blob: &BlobRef| blobs.iter().position(|b| b == blob).is_some_and(|at| lacking[at]);
+            let wanted = Wanted::new(ReleaseVersion::FIRST, &blobs, is_lacking);
+            let expected: Vec<BlobRef> = blobs.iter().filter(|blob| is_lacking(blob)).copied().collect();
+            prop_assert_eq!(wanted.of(&blobs), expected);
+        }
+    }
 }

@@ -129,6 +129,12 @@ pub fn create_dir_all(path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// How many bytes this process may still write to the disk that `path` is on.
+pub(crate) fn free_space(path: &Path) -> Result<u64, DiskError> {
+    let about = step(Step::Read, path, || Ok(rustix::fs::statvfs(path)?))?;
+    Ok(about.f_bavail.saturating_mul(about.f_frsize))
+}
+
 /// Puts a folder with exactly `files` at `path`, whole, in place of the folder that was there.
 ///
 /// Durable on return. Where a folder is replaced there is a moment in which neither is at `path`; if the process dies

@@ -13,8 +13,8 @@ use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
-    BLOBS, COSIGNATURE, Cosigned, JOURNAL, MAX_OFFER, OFFER, Offer, PartnerStatus, STATEMENT, STATUS, Staged,
-    StatementNotice, StatementVerdict, Wanted,
+    BLOBS, COSIGNATURE, Cosigned, JOURNAL, MANIFEST, MAX_OFFER, OFFER, Offer, PartnerStatus, Ready, STATEMENT, STATUS,
+    Staged, StatementNotice, StatementVerdict, UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
 use tieup_web::problem::Refusal;
@@ -48,6 +48,7 @@ pub fn router(partner: Arc<Partner>) -> Router {
     Router::new()
         .route(STATUS, get(status))
         .route(OFFER, post(offer).layer(DefaultBodyLimit::max(MAX_PACKED_OFFER)))
+        .route(MANIFEST, put(manifest))
         .route(BLOBS, put(blobs))
         .route(&format!("{JOURNAL}/{{month}}/checkpoint"), get(checkpoint))
         .route(&format!("{JOURNAL}/{{month}}/tile/{{*tile}}"), get(tile))
@@ -60,23 +61,29 @@ async fn status(State(partner): State<Arc<Partner>>) -> Result<Json<PartnerStatu
     tokio::task::block_in_place(|| partner.status()).map(Json).map_err(|error| internal(&error))
 }
 
-async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Json<Wanted>, Refusal> {
+async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Json<Ready>, Refusal> {
     let unpacked = tokio::task::block_in_place(|| unpack(&packed));
     let offer = unpacked.map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "unreadable-offer", &error))?;
-    let wanted = partner.intake().await.offer(offer).await;
+    let kept = tokio::task::block_in_place(|| partner.publisher().kept_manifests());
+    let kept = kept.map_err(|error| internal(&error))?;
+    let ready = partner.intake().await.offer(offer, kept).await;
+    ready.map(Json).map_err(|error| refuse_intake(&error))
+}
+
+async fn manifest(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Wanted>, Refusal> {
+    let reader = reader(body);
+    // On a thread of its own: the body arrives through the task that runs this handler.
+    let taken = tokio::task::spawn_blocking(move || {
+        let mut intake = partner.intake_blocking();
+        let unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
+        intake.manifest(&partner.publisher(), unpacked)
+    });
+    let wanted = taken.await.map_err(|error| internal(&error))?;
     wanted.map(Json).map_err(|error| refuse_intake(&error))
 }
 
 async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Staged>, Refusal> {
-    let chunks = body.into_data_stream().map_err(io::Error::other);
-    // A line that falls silent ends the intake, so that the next one is not held up by it.
-    let stream = stream::unfold(Box::pin(chunks), |mut chunks| async {
-        let next = tokio::time::timeout(SILENCE, chunks.try_next()).await;
-        let next = next.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "main fell silent")));
-        next.transpose().map(|chunk| (chunk, chunks))
-    });
-    let reader = SyncIoBridge::new(StreamReader::new(Box::pin(stream)));
-    // On a thread of its own: the body arrives through the task that runs this handler.
+    let reader = reader(body);
     let taken = tokio::task::spawn_blocking(move || {
         let mut intake = partner.intake_blocking();
         let unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
@@ -85,6 +92,17 @@ async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<S
     });
     let staged = taken.await.map_err(|error| internal(&error))?;
     staged.map(|release| Json(Staged { release })).map_err(|error| refuse_intake(&error))
+}
+
+/// A body to be read on a thread that may wait. A line that falls silent ends it, so that the next one is not held up.
+fn reader(body: Body) -> impl io::Read + Send + 'static {
+    let chunks = body.into_data_stream().map_err(io::Error::other);
+    let stream = stream::unfold(Box::pin(chunks), |mut chunks| async {
+        let next = tokio::time::timeout(SILENCE, chunks.try_next()).await;
+        let next = next.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "main fell silent")));
+        next.transpose().map(|chunk| (chunk, chunks))
+    });
+    SyncIoBridge::new(StreamReader::new(Box::pin(stream)))
 }
 
 async fn checkpoint(State(partner): State<Arc<Partner>>, Path(month): Path<String>) -> Result<String, Refusal> {
@@ -140,12 +158,17 @@ fn refuse_intake(error: &IntakeError) -> Refusal {
     let (status, kind, hint) = match error {
         IntakeError::Refused(refused) => (StatusCode::FORBIDDEN, refused.kind(), None),
         IntakeError::Publish(_, cause) => return refuse_publish(cause),
-        IntakeError::Incomplete { .. } | IntakeError::NothingOffered => {
+        IntakeError::Incomplete { .. } | IntakeError::NothingOffered | IntakeError::NoManifest(_) => {
             (StatusCode::CONFLICT, "incomplete", Some("publish again"))
         }
-        IntakeError::Unwanted(_) | IntakeError::Blob(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad-blob", None),
+        IntakeError::UnknownBase(..) => (StatusCode::CONFLICT, UNKNOWN_BASE, None),
+        IntakeError::Delta(_) | IntakeError::Patch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad-manifest", None),
+        IntakeError::Blob(_) | IntakeError::Trailing => (StatusCode::UNPROCESSABLE_ENTITY, "bad-blob", None),
         IntakeError::Stream(_) => (StatusCode::BAD_REQUEST, "broken-stream", Some("publish again")),
-        IntakeError::Trust(_) | IntakeError::Disk(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", None),
+        IntakeError::NoSpace { .. } => (StatusCode::INSUFFICIENT_STORAGE, "no-space", Some("make room on its disk")),
+        IntakeError::Trust(_) | IntakeError::Disk(_) | IntakeError::Releases(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal", None)
+        }
     };
     tracing::warn!(error = error as &dyn std::error::Error, kind, "a release was refused");
     let refusal = Refusal::caused_by(status, kind, error);

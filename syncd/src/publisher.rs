@@ -13,6 +13,7 @@ use tieup_protocol::change::{Change, Risks};
 use tieup_protocol::contract::{Contract, ContractId, Decision, charged_under};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_protocol::manifest::Manifest;
 use tieup_protocol::period::Month;
 use tieup_store::blobs::{BlobStore, ReadBlobError};
 use tieup_store::cache::Cache;
@@ -149,6 +150,31 @@ impl Publisher {
     /// When a record cannot be read.
     pub fn releases(&self) -> Result<Vec<ReleaseRecord>, PublishError> {
         Ok(self.releases.list()?)
+    }
+
+    /// The digests of the manifests that are here, those that a next release is likely to be like first.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn kept_manifests(&self) -> Result<Vec<Digest>, PublishError> {
+        let mut records = self.releases.list()?;
+        records.sort_by_key(|record| match record.state {
+            ReleaseState::Staged => 0,
+            ReleaseState::Live => 1,
+            _ => 2,
+        });
+        Ok(records.into_iter().map(|record| record.manifest).collect())
+    }
+
+    /// The manifest with this digest, if it is here and undamaged.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub fn kept_manifest(&self, digest: Digest) -> Result<Option<Manifest>, PublishError> {
+        let record = self.releases.list()?.into_iter().find(|record| record.manifest == digest);
+        let Some(record) = record else { return Ok(None) };
+        let bytes = self.kept(record.version, MANIFEST)?;
+        Ok(Some(bytes).filter(|bytes| Digest::of(bytes) == digest).and_then(|bytes| Manifest::parse(&bytes).ok()))
     }
 
     /// The contract that `month` is charged under, of all that were ever approved here.

@@ -134,6 +134,14 @@ pub enum OfferRefused {
     Internal(#[source] Box<tough::error::Error>),
 }
 
+impl Release {
+    /// The contract, word for word.
+    pub fn contract_text(&self) -> &str {
+        let text = CONTRACT.parse::<SourcePath>().ok().and_then(|name| self.files.get(&name));
+        text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+}
+
 impl OfferRefused {
     /// A stable name for this kind of refusal.
     pub fn kind(&self) -> &'static str {

@@ -1,18 +1,24 @@
-//! Offers and blob streams made by hand, so that a test can bend one thing in them.
+//! Offers, manifests and blob streams made by hand, so that a test can bend one thing in them.
 
 use std::io::Write as _;
 
 use tieup_hub::release::BuiltRelease;
+use tieup_protocol::delta::{Step, difference};
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::manifest::{BlobRef, Manifest};
-use tieup_protocol::wire::{BLOBS, BlobHeader, OFFER, Offer, Staged, Wanted};
+use tieup_protocol::wire::{BLOBS, MANIFEST, OFFER, Offer, Ready, Staged, Wanted};
 use tieup_web::client::{CallError, PeerClient};
 
 use crate::world::{World, site_id};
 
-/// A blob stream in the making.
-#[derive(Default)]
-pub struct BlobStream(Vec<u8>);
+/// A release on its way: what is signed of it, and its manifest.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// What is signed.
+    pub offer: Offer,
+    /// The manifest.
+    pub manifest: Manifest,
+}
 
 impl World {
     /// The release that `partner` would get now.
@@ -30,29 +36,23 @@ impl World {
     }
 
     /// A genuine offer of what `partner` would get now, as release `version`.
-    pub async fn offer(&self, partner: &str, version: u64) -> Offer {
+    pub async fn offer(&self, partner: &str, version: u64) -> Parcel {
         let built = self.built(partner);
         self.sign(&built.manifest(release(version)), built.contract()).await
     }
 
     /// Signs `manifest` with main's own keys.
-    pub async fn sign(&self, manifest: &Manifest, contract: &str) -> Offer {
-        self.hub().sign(manifest, contract).await.unwrap_or_else(|error| panic!("main did not sign: {error}"))
-    }
-}
-
-impl BlobStream {
-    /// The stream with a header and these bytes at its end, whether they belong together or not.
-    #[must_use]
-    pub fn blob(mut self, header: &BlobRef, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(&BlobHeader(*header).encode());
-        self.0.extend_from_slice(bytes);
-        self
+    pub async fn sign(&self, manifest: &Manifest, contract: &str) -> Parcel {
+        let offer = self.hub().sign(manifest, contract).await;
+        Parcel { offer: offer.unwrap_or_else(|error| panic!("main did not sign: {error}")), manifest: manifest.clone() }
     }
 
-    /// The stream as it is sent.
-    pub fn packed(&self) -> Vec<u8> {
-        pack(&self.0)
+    /// The content of `blobs`, which are of the release that `partner` would get now, as it is sent.
+    pub fn contents(&self, partner: &str, blobs: &[BlobRef]) -> Vec<u8> {
+        let built = self.built(partner);
+        let content =
+            |blob: &BlobRef| built.blob(&blob.digest).unwrap_or_else(|| panic!("no blob {}", blob.digest)).to_vec();
+        blobs.iter().flat_map(content).collect()
     }
 }
 
@@ -61,10 +61,31 @@ pub fn release(version: u64) -> ReleaseVersion {
     ReleaseVersion::new(version).unwrap_or(ReleaseVersion::FIRST)
 }
 
-/// Offers as main does.
-pub async fn offer(client: &PeerClient, offer: &Offer) -> Result<Wanted, CallError> {
+/// Offers as main does, and tells the manifest whole: the blobs that the partner lacks.
+pub async fn offer(client: &PeerClient, parcel: &Parcel) -> Result<Vec<BlobRef>, CallError> {
+    announce(client, &parcel.offer).await?;
+    let wanted = send_steps(client, &steps(None, &parcel.manifest)).await?;
+    Ok(wanted.of(&parcel.manifest.blobs_in_order()))
+}
+
+/// Offers as main does, and nothing more.
+pub async fn announce(client: &PeerClient, offer: &Offer) -> Result<Ready, CallError> {
     let document = serde_json::to_vec(offer).unwrap_or_else(|error| panic!("an offer is JSON: {error}"));
     client.post_body(OFFER, pack(&document)).await
+}
+
+/// The steps from `base` to `manifest`, without patches.
+pub fn steps(base: Option<&Manifest>, manifest: &Manifest) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let base = base.map(|base| (BlobRef::of(&base.to_bytes()).digest, base));
+    difference(base.as_ref().map(|(digest, base)| (digest, *base)), manifest, |_, _| None, |step| steps.push(step));
+    steps
+}
+
+/// Sends the steps of a manifest.
+pub async fn send_steps(client: &PeerClient, steps: &[Step]) -> Result<Wanted, CallError> {
+    let bytes: Vec<u8> = steps.iter().flat_map(Step::encode).collect();
+    client.put_body(MANIFEST, pack(&bytes)).await
 }
 
 /// Sends a packed blob stream as main does.

@@ -85,6 +85,11 @@ impl CallError {
         }
     }
 
+    /// Whether the other end answered with a problem of this kind (without its prefix `tieup:`).
+    pub fn is_problem(&self, kind: &str) -> bool {
+        self.problem().is_some_and(|problem| problem.kind.strip_prefix("tieup:") == Some(kind))
+    }
+
     /// Whether the call may work later without anybody changing anything at this end.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::NoAnswer { .. } | Self::Unreachable { .. })

@@ -184,6 +184,11 @@ impl BlobStore {
         }
     }
 
+    /// How many bytes the disk has room for.
+    pub fn free_space(&self) -> Result<u64, DiskError> {
+        durable::free_space(&self.dir)
+    }
+
     /// How many bytes the segments have together.
     pub fn size(&self) -> u64 {
         self.shelf().segments.values().map(|segment| segment.length).sum()

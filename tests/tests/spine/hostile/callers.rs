@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use tieup_protocol::wire::{
-    BLOBS, COSIGNATURE, Cosigned, JOURNAL, OFFER, PartnerStatus, STATEMENT, STATUS, Staged, StatementNotice,
-    StatementStatus, StatementVerdict, Wanted,
+    BLOBS, COSIGNATURE, Cosigned, JOURNAL, MANIFEST, OFFER, PartnerStatus, Ready, STATEMENT, STATUS, Staged,
+    StatementNotice, StatementStatus, StatementVerdict, Wanted,
 };
 use tieup_syncd::identity::Identity;
-use tieup_tests::parcel::{BlobStream, pack};
+use tieup_tests::parcel::pack;
 use tieup_tests::{Kept, World, assert_says, raw, told};
 use tieup_web::authority::PemPair;
 use tieup_web::client::{CallError, PeerClient};
@@ -22,14 +22,15 @@ const MOST_CALLS: usize = 100;
 
 /// Every call that main may make, each with content that would be taken from main.
 async fn try_everything(world: &World, client: &PeerClient) -> Vec<(&'static str, CallError)> {
-    let offer = serde_json::to_vec(&world.offer("north", 2).await).unwrap();
+    let offer = serde_json::to_vec(&world.offer("north", 2).await.offer).unwrap();
     let month = world.month("north");
     let notice = StatementNotice { month, size: 0, status: StatementStatus::Draft, statement: String::new() };
     let cosigned = Cosigned { month, note: String::new() };
     vec![
         (STATUS, client.get::<PartnerStatus>(STATUS).await.unwrap_err()),
-        (OFFER, client.post_body::<Wanted>(OFFER, pack(&offer)).await.unwrap_err()),
-        (BLOBS, client.put_body::<Staged>(BLOBS, BlobStream::default().packed()).await.unwrap_err()),
+        (OFFER, client.post_body::<Ready>(OFFER, pack(&offer)).await.unwrap_err()),
+        (MANIFEST, client.put_body::<Wanted>(MANIFEST, pack(b"")).await.unwrap_err()),
+        (BLOBS, client.put_body::<Staged>(BLOBS, pack(b"")).await.unwrap_err()),
         (STATEMENT, client.post::<StatementVerdict>(STATEMENT, &notice).await.unwrap_err()),
         (COSIGNATURE, client.post::<()>(COSIGNATURE, &cosigned).await.unwrap_err()),
         (JOURNAL, client.get_bytes(&format!("{JOURNAL}/{month}/checkpoint")).await.unwrap_err()),

@@ -1,0 +1,78 @@
+//! The archive: what partners were sent, so that the next release can be told as the difference from it.
+//!
+//! It is kept small: a page that differs from main's by a few words, or from its own last version, is a patch. Anyone
+//! may remove it while no `tieup` runs; the next release to each partner is then told whole.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use tieup_protocol::manifest::{BlobRef, Manifest};
+use tieup_protocol::path::SitePath;
+use tieup_store::blobs::{BlobStore, PutBlobError};
+use tieup_store::durable::DiskError;
+use tieup_store::lock::StateLock;
+
+use crate::release::BuiltRelease;
+
+/// The archive's folder in the state folder.
+const FOLDER: &str = "published";
+
+/// What partners were sent.
+pub struct Archive {
+    blobs: BlobStore,
+    /// For each path the content that came first in this process: what other partners' versions are like.
+    first: Mutex<HashMap<SitePath, BlobRef>>,
+    _lock: StateLock,
+}
+
+impl Archive {
+    /// Opens the archive in the state folder; none while another process has it.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn open(state: &Path) -> Result<Option<Self>, DiskError> {
+        let folder = state.join(FOLDER);
+        let Ok(lock) = StateLock::take(&folder) else { return Ok(None) };
+        let blobs = BlobStore::open(folder)?;
+        Ok(Some(Self { blobs, first: Mutex::default(), _lock: lock }))
+    }
+
+    /// A blob that a partner was sent, if it is here and undamaged.
+    pub fn read(&self, blob: &BlobRef) -> Option<Vec<u8>> {
+        self.blobs.read(blob).ok()
+    }
+
+    /// How many bytes it takes.
+    pub fn size(&self) -> u64 {
+        self.blobs.size()
+    }
+
+    /// Keeps the content of a release whose partner had `before`. Durable on return.
+    ///
+    /// # Errors
+    /// When the disk fails; then the next release is told whole.
+    pub fn keep(&self, built: &BuiltRelease, before: Option<&Manifest>) -> Result<(), PutBlobError> {
+        let batch = self.blobs.batch();
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let none = BTreeMap::new();
+        let earlier = before.map_or(&none, |manifest| &manifest.entries);
+        for (path, entry) in built.entries() {
+            let Some(bytes) = built.blob(&entry.blob.digest) else { continue };
+            let like = earlier.get(path).map(|entry| entry.blob).or_else(|| first.get(path).copied());
+            match like {
+                Some(like) => batch.put_like(bytes, &like)?,
+                None => batch.put(bytes)?,
+            };
+            first.entry(path.clone()).or_insert(entry.blob);
+        }
+        for (old, new) in built.unserved(before) {
+            let Some(bytes) = built.blob(&new.digest) else { continue };
+            match old {
+                Some(old) => batch.put_like(bytes, &old)?,
+                None => batch.put(bytes)?,
+            };
+        }
+        Ok(batch.sync()?)
+    }
+}

@@ -1,0 +1,164 @@
+//! A release put together from steps, by whoever holds the base.
+
+use std::collections::VecDeque;
+
+use super::file::{File, files, put};
+use super::{About, Content, Slots, Step};
+use crate::digest::Digest;
+use crate::manifest::{BlobRef, Entry, MAX_FILES, MAX_RELEASE, Manifest, SlotRange};
+use crate::path::InvalidPath;
+
+/// A release that is being put together.
+///
+/// What it trusts is the base alone. What comes out is a manifest that nobody vouches for yet.
+#[derive(Debug)]
+pub struct Assembly {
+    base: VecDeque<File>,
+    manifest: Manifest,
+    count: u64,
+    patched: u64,
+}
+
+/// Why steps do not make a release.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidDelta {
+    /// Bytes that are no step.
+    #[error("a step cannot be read")]
+    Unreadable,
+    /// The first step is another.
+    #[error("the steps do not begin with the manifest's frame")]
+    NoBeginning,
+    /// A beginning among the steps.
+    #[error("the steps begin twice")]
+    BeginsAgain,
+    /// Steps after the last.
+    #[error("steps follow the last one")]
+    AfterEnd,
+    /// No last step.
+    #[error("the steps break off")]
+    Unfinished,
+    /// The frame is no manifest.
+    #[error("the manifest's frame does not parse")]
+    Frame(#[source] serde_json::Error),
+    /// More files are kept, dropped or changed than the base has.
+    #[error("the steps go beyond the files of the base")]
+    BeyondBase,
+    /// A path that is none.
+    #[error("a path in the steps is none")]
+    Path(#[from] InvalidPath),
+    /// A slot outside of any file.
+    #[error("a slot in the steps lies outside of its file")]
+    Slot,
+    /// More files than a release may have.
+    #[error("the steps make more than {MAX_FILES} files")]
+    TooManyFiles,
+    /// More content than a release may have.
+    #[error("the patches make more than {MAX_RELEASE} bytes")]
+    TooLarge,
+}
+
+impl Assembly {
+    /// The digest of the base's manifest that a first step names.
+    ///
+    /// # Errors
+    /// When it is no first step.
+    pub fn base(first: &Step) -> Result<Option<Digest>, InvalidDelta> {
+        match first {
+            Step::Begin { base, .. } => Ok(base.map(Digest::from_bytes)),
+            _ => Err(InvalidDelta::NoBeginning),
+        }
+    }
+
+    /// Begins with the first step, and the base that it names.
+    ///
+    /// # Errors
+    /// When the frame cannot be read.
+    pub fn begin(first: &Step, base: Option<&Manifest>) -> Result<Self, InvalidDelta> {
+        let Step::Begin { frame, .. } = first else { return Err(InvalidDelta::NoBeginning) };
+        let manifest = serde_json::from_str(frame).map_err(InvalidDelta::Frame)?;
+        Ok(Self { base: base.into_iter().flat_map(files).collect(), manifest, count: 0, patched: 0 })
+    }
+
+    /// Takes one step. `patched` is given a blob of the base and a patch, and says what that makes.
+    ///
+    /// Returns whether it was the last step.
+    ///
+    /// # Errors
+    /// When the step does not fit the base, or `patched` fails.
+    pub fn take<E: From<InvalidDelta>>(
+        &mut self,
+        step: Step,
+        patched: impl FnOnce(&BlobRef, &[u8]) -> Result<BlobRef, E>,
+    ) -> Result<bool, E> {
+        match step {
+            Step::Begin { .. } => return Err(InvalidDelta::BeginsAgain.into()),
+            Step::Keep(count) => {
+                for file in self.next(count)? {
+                    self.put(file)?;
+                }
+            }
+            Step::Drop(count) => drop(self.next(count)?),
+            Step::Change { about, slots, content } => {
+                let base = self.base.pop_front().ok_or(InvalidDelta::BeyondBase)?;
+                let blob = match content {
+                    Content::Named(blob) => blob.into(),
+                    Content::Patch(patch) => self.count_bytes(patched(&base.entry.blob, &patch)?)?,
+                };
+                self.put(changed(base, about, slots, blob)?)?;
+            }
+            Step::Add { place, about, slots, content } => {
+                let About { kind, media_type } = about;
+                self.put(File { place, entry: Entry { blob: content.into(), kind, media_type, slots } })?;
+            }
+            Step::End => {
+                for file in std::mem::take(&mut self.base) {
+                    self.put(file)?;
+                }
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The manifest that the steps made.
+    pub fn finish(self) -> Manifest {
+        self.manifest
+    }
+
+    fn next(&mut self, count: u64) -> Result<Vec<File>, InvalidDelta> {
+        let count = usize::try_from(count).ok().filter(|count| *count <= self.base.len());
+        Ok(self.base.drain(..count.ok_or(InvalidDelta::BeyondBase)?).collect())
+    }
+
+    fn put(&mut self, file: File) -> Result<(), InvalidDelta> {
+        self.count += 1;
+        if self.count > MAX_FILES {
+            return Err(InvalidDelta::TooManyFiles);
+        }
+        Ok(put(&mut self.manifest, file)?)
+    }
+
+    fn count_bytes(&mut self, blob: BlobRef) -> Result<BlobRef, InvalidDelta> {
+        self.patched = self.patched.saturating_add(blob.length);
+        if self.patched > MAX_RELEASE { Err(InvalidDelta::TooLarge) } else { Ok(blob) }
+    }
+}
+
+fn changed(base: File, about: Option<About>, slots: Slots, blob: BlobRef) -> Result<File, InvalidDelta> {
+    let File { place, entry } = base;
+    let About { kind, media_type } = about.unwrap_or(About { kind: entry.kind, media_type: entry.media_type });
+    let slots = match slots {
+        Slots::Other(slots) => slots,
+        Slots::Moved(by) if by.len() == entry.slots.len() => {
+            entry.slots.into_iter().zip(by).map(|(slot, by)| moved(slot, by)).collect::<Result<_, _>>()?
+        }
+        Slots::Moved(_) => return Err(InvalidDelta::Slot),
+    };
+    Ok(File { place, entry: Entry { blob, kind, media_type, slots } })
+}
+
+fn moved(slot: SlotRange, (at, length): (i64, i64)) -> Result<SlotRange, InvalidDelta> {
+    let at = slot.at.checked_add_signed(at).ok_or(InvalidDelta::Slot)?;
+    let length = slot.length.checked_add_signed(length).ok_or(InvalidDelta::Slot)?;
+    Ok(SlotRange { at, length, ..slot })
+}
