@@ -61,6 +61,7 @@ impl BuiltRelease {
             entries,
             framework,
             index,
+            emergency: None,
         };
         Self { manifest, blobs, contract: text.to_owned() }
     }

@@ -12,6 +12,17 @@ use crate::ids::ReleaseVersion;
 pub enum ReleaseState {
     /// Verified and complete; waits for the operator.
     Staged,
+    /// Approved; goes live when its time comes, unless somebody says otherwise before.
+    Approved {
+        /// When it goes live.
+        at: Timestamp,
+    },
+    /// The operator holds it back: nobody is asked again, and no rule approves it, until the operator says so.
+    Held {
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Served to the public.
     Live,
     /// Was live until another release replaced it; can be rolled back to.
@@ -21,18 +32,20 @@ pub enum ReleaseState {
         /// Why, in the operator's words.
         reason: String,
     },
-    /// A later release arrived before this one was decided on.
+    /// A later release arrived before this one went live.
     Superseded,
 }
 
 /// Who decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DecidedBy {
     /// A person at the partner.
     Operator,
     /// A rule of the contract.
     Rule,
+    /// Main declared an emergency, and the contract lets it.
+    Emergency,
     /// The arrival of a later release.
     LaterRelease,
 }
@@ -56,12 +69,16 @@ pub struct ReleaseRecord {
     /// Why it waits; none once it has been decided on.
     #[serde(default)]
     pub waits_for: Option<String>,
+    /// Since when the operator holds it back. It stays when a later release arrives, so that what was held does not
+    /// go live inside of that one by a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Timestamp>,
 }
 
 /// A step that the state does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalStep {
-    /// Only a staged release can be approved or rejected.
+    /// Only a release that has not been live can be decided on, and only until it is rejected or superseded.
     #[error("release {0} is not waiting for a decision: it is {1}")]
     NotStaged(ReleaseVersion, &'static str),
     /// What was approved is not what is staged.
@@ -70,6 +87,21 @@ pub enum IllegalStep {
     /// Only a release that has been live can be rolled back to.
     #[error("release {0} cannot be rolled back to: it is {1}, and was never live")]
     NeverLive(ReleaseVersion, &'static str),
+    /// A rule may not approve what the operator holds.
+    #[error("release {0} is held: it waits until its operator says otherwise")]
+    Held(ReleaseVersion),
+    /// Only a held release can be let go.
+    #[error("release {0} is not held: it is {1}")]
+    NotHeld(ReleaseVersion, &'static str),
+    /// Only an approved release goes live.
+    #[error("release {0} is not approved: it is {1}")]
+    NotApproved(ReleaseVersion, &'static str),
+    /// Its time has not come.
+    #[error("release {0} is approved for {1}, and goes live then")]
+    TooEarly(ReleaseVersion, Timestamp),
+    /// Only the live release can be retired.
+    #[error("release {0} is not live: it is {1}")]
+    NotLive(ReleaseVersion, &'static str),
 }
 
 impl ReleaseState {
@@ -77,43 +109,116 @@ impl ReleaseState {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Staged => "staged",
+            Self::Approved { .. } => "approved",
+            Self::Held { .. } => "held",
             Self::Live => "live",
             Self::Retired => "retired",
             Self::Rejected { .. } => "rejected",
             Self::Superseded => "superseded",
         }
     }
+
+    /// Whether it is here to be decided on: staged, approved for later, or held.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Staged | Self::Approved { .. } | Self::Held { .. })
+    }
 }
 
 impl ReleaseRecord {
-    /// The record after it went live by approval of the manifest `approved`.
+    /// A release that has just been verified and is complete.
+    pub fn staged(version: ReleaseVersion, manifest: Digest, sentence: String, now: Timestamp) -> Self {
+        let state = ReleaseState::Staged;
+        Self { version, manifest, state, since: now, by: None, sentence, waits_for: None, held: None }
+    }
+
+    /// The record after the manifest `approved` was let through; it goes live at `at`.
+    ///
+    /// One that is approved already gets the new time.
     ///
     /// # Errors
-    /// When it is not staged, or another manifest was meant.
-    pub fn approve(&self, approved: Digest, by: DecidedBy, now: Timestamp) -> Result<Self, IllegalStep> {
-        self.decide(approved, ReleaseState::Live, by, now)
+    /// When it has been decided on for good, another manifest was meant, or a rule meets one that is held.
+    pub fn approve(&self, approved: Digest, by: DecidedBy, at: Timestamp, now: Timestamp) -> Result<Self, IllegalStep> {
+        if matches!(self.state, ReleaseState::Held { .. }) && by != DecidedBy::Operator {
+            return Err(IllegalStep::Held(self.version));
+        }
+        let decided = self.decide(approved, ReleaseState::Approved { at }, by, now)?;
+        Ok(Self { held: None, ..decided })
+    }
+
+    /// The record after it went live, its time having come.
+    ///
+    /// # Errors
+    /// When it is not approved, or for later.
+    pub fn go_live(&self, now: Timestamp) -> Result<Self, IllegalStep> {
+        match self.state {
+            ReleaseState::Approved { at } if at > now => Err(IllegalStep::TooEarly(self.version, at)),
+            ReleaseState::Approved { .. } => Ok(Self { state: ReleaseState::Live, since: now, ..self.clone() }),
+            _ => Err(IllegalStep::NotApproved(self.version, self.state.word())),
+        }
+    }
+
+    /// The record after its approval was taken back: it waits for the operator again, for `reason`.
+    ///
+    /// # Errors
+    /// When it is not approved.
+    pub fn withdraw(&self, reason: String, now: Timestamp) -> Result<Self, IllegalStep> {
+        if !matches!(self.state, ReleaseState::Approved { .. }) {
+            return Err(IllegalStep::NotApproved(self.version, self.state.word()));
+        }
+        let (state, waits_for) = (ReleaseState::Staged, Some(reason));
+        Ok(Self { state, since: now, by: None, waits_for, ..self.clone() })
+    }
+
+    /// The record after the operator put the manifest `held` aside.
+    ///
+    /// # Errors
+    /// When it has been decided on for good or is held, or another manifest was meant.
+    pub fn hold(&self, held: Digest, reason: Option<String>, now: Timestamp) -> Result<Self, IllegalStep> {
+        if matches!(self.state, ReleaseState::Held { .. }) {
+            return Err(IllegalStep::Held(self.version));
+        }
+        let decided = self.decide(held, ReleaseState::Held { reason }, DecidedBy::Operator, now)?;
+        Ok(Self { held: Some(now), ..decided })
+    }
+
+    /// The record after the operator let go of it: it waits as on the day it came.
+    ///
+    /// # Errors
+    /// When it is not held, or another manifest was meant.
+    pub fn release(&self, released: Digest, now: Timestamp) -> Result<Self, IllegalStep> {
+        if !matches!(self.state, ReleaseState::Held { .. }) {
+            return Err(IllegalStep::NotHeld(self.version, self.state.word()));
+        }
+        self.check_manifest(released)?;
+        Ok(Self { state: ReleaseState::Staged, since: now, by: None, held: None, ..self.clone() })
     }
 
     /// The record after the operator said no to the manifest `rejected`.
     ///
     /// # Errors
-    /// When it is not staged, or another manifest was meant.
+    /// When it has been decided on for good, or another manifest was meant.
     pub fn reject(&self, rejected: Digest, reason: String, now: Timestamp) -> Result<Self, IllegalStep> {
-        self.decide(rejected, ReleaseState::Rejected { reason }, DecidedBy::Operator, now)
+        let decided = self.decide(rejected, ReleaseState::Rejected { reason }, DecidedBy::Operator, now)?;
+        Ok(Self { held: None, ..decided })
     }
 
     /// The record after a later release took its place in the queue.
     ///
     /// # Errors
-    /// When it is not staged.
+    /// When it has been decided on for good.
     pub fn supersede(&self, now: Timestamp) -> Result<Self, IllegalStep> {
         self.decide(self.manifest, ReleaseState::Superseded, DecidedBy::LaterRelease, now)
     }
 
     /// The record of a live release after another one went live.
-    #[must_use]
-    pub fn retire(&self, now: Timestamp) -> Self {
-        Self { state: ReleaseState::Retired, since: now, ..self.clone() }
+    ///
+    /// # Errors
+    /// When it is not live.
+    pub fn retire(&self, now: Timestamp) -> Result<Self, IllegalStep> {
+        match self.state {
+            ReleaseState::Live => Ok(Self { state: ReleaseState::Retired, since: now, ..self.clone() }),
+            _ => Err(IllegalStep::NotLive(self.version, self.state.word())),
+        }
     }
 
     /// The record after the operator rolled back to it.
@@ -136,58 +241,17 @@ impl ReleaseRecord {
         by: DecidedBy,
         now: Timestamp,
     ) -> Result<Self, IllegalStep> {
-        if self.state != ReleaseState::Staged {
+        if !self.state.is_open() {
             return Err(IllegalStep::NotStaged(self.version, self.state.word()));
         }
-        if self.manifest != manifest {
-            return Err(IllegalStep::OtherManifest(self.version));
-        }
+        self.check_manifest(manifest)?;
         Ok(Self { state, since: now, by: Some(by), waits_for: None, ..self.clone() })
+    }
+
+    fn check_manifest(&self, meant: Digest) -> Result<(), IllegalStep> {
+        if self.manifest == meant { Ok(()) } else { Err(IllegalStep::OtherManifest(self.version)) }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn staged() -> ReleaseRecord {
-        ReleaseRecord {
-            version: ReleaseVersion::FIRST,
-            manifest: Digest::of(b"manifest"),
-            state: ReleaseState::Staged,
-            since: Timestamp::UNIX_EPOCH,
-            by: None,
-            sentence: String::new(),
-            waits_for: None,
-        }
-    }
-
-    #[test]
-    fn row_003_20_21_a_staged_release_is_approved_or_rejected_once() {
-        let now = Timestamp::UNIX_EPOCH;
-        let record = staged();
-        let live = record.approve(record.manifest, DecidedBy::Operator, now).unwrap();
-        assert_eq!(live.state, ReleaseState::Live);
-        assert_eq!(
-            live.approve(live.manifest, DecidedBy::Operator, now),
-            Err(IllegalStep::NotStaged(live.version, "live"))
-        );
-        let rejected = record.reject(record.manifest, "typo".to_owned(), now).unwrap();
-        assert_eq!(rejected.restore(now), Err(IllegalStep::NeverLive(record.version, "rejected")));
-    }
-
-    #[test]
-    fn approval_names_what_was_read() {
-        let error = staged().approve(Digest::of(b"another"), DecidedBy::Operator, Timestamp::UNIX_EPOCH);
-        assert_eq!(error, Err(IllegalStep::OtherManifest(ReleaseVersion::FIRST)));
-    }
-
-    #[test]
-    fn only_what_was_live_can_be_rolled_back_to() {
-        let now = Timestamp::UNIX_EPOCH;
-        let live = staged().approve(staged().manifest, DecidedBy::Rule, now).unwrap();
-        assert_eq!(live.retire(now).restore(now).unwrap().state, ReleaseState::Live);
-        assert!(live.restore(now).is_err());
-        assert!(staged().restore(now).is_err());
-    }
-}
+mod tests;

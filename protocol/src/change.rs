@@ -56,6 +56,12 @@ pub struct Change {
     pub first: bool,
     /// The contract's versions before and after, where they differ.
     pub contract: Option<(u32, u32)>,
+    /// Why main calls the release an emergency; none where it does not.
+    #[serde(default)]
+    pub emergency: Option<String>,
+    /// How many pages have an edit in common that is more than words: a change of layout.
+    #[serde(default)]
+    pub layout: usize,
     /// Every path that differs.
     pub paths: BTreeMap<SitePath, ChangedPath>,
     /// Scripts, forms and external hosts that the live pages do not have.
@@ -64,6 +70,7 @@ pub struct Change {
 
 /// What a page brings that an operator wants to know of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Risks {
     /// Scripts: by address, or `inline`.
     pub scripts: BTreeSet<String>,
@@ -147,7 +154,14 @@ impl Change {
 
     /// The sentence an operator reads before deciding.
     pub fn sentence(&self, main: &SiteId, version: ReleaseVersion) -> String {
-        let mut text = format!("Release {version} from {main}: {}", self.counts());
+        let mut text = format!("Release {version} from {main}: ");
+        if let Some(reason) = &self.emergency {
+            let _ = write!(text, "EMERGENCY ({}); ", visible(reason));
+        }
+        text.push_str(&self.counts());
+        if self.layout > 0 {
+            let _ = write!(text, "; layout change on {} pages", self.layout);
+        }
         if let Some((from, to)) = self.contract {
             let _ = write!(text, "; the contract changes from version {from} to {to}");
         }
@@ -516,5 +530,10 @@ mod tests {
         );
         change.new_risks.hosts.insert("evil.example".to_owned());
         assert!(sentence(&change).contains("NEW external host: evil.example"));
+        change.layout = 340;
+        change.emergency = Some("the pan \u{1b}[2K burns".to_owned());
+        let says = "Release 1 from nationwide: EMERGENCY (the pan \\u{1b}[2K burns); 1 changed, 1 new; \
+                    layout change on 340 pages; NEW";
+        assert!(sentence(&change).starts_with(says), "{}", sentence(&change));
     }
 }

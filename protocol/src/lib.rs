@@ -6,11 +6,13 @@
 
 pub mod access;
 pub mod approval;
+pub mod audit;
 pub mod change;
 pub mod contract;
 pub mod decimal;
 pub mod delta;
 pub mod diagnostic;
+pub mod difference;
 pub mod digest;
 pub mod ids;
 pub mod index;

@@ -117,7 +117,13 @@ pub struct Manifest {
     pub framework: BTreeMap<SourcePath, BlobRef>,
     /// The page index (`crate::index`), a JSON blob. Not served.
     pub index: BlobRef,
+    /// Why the main site calls this an emergency; none where it is a release like any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<String>,
 }
+
+/// The most characters of an emergency's reason.
+pub const MAX_EMERGENCY: usize = 500;
 
 /// Why bytes are not an acceptable manifest.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +148,9 @@ pub enum InvalidManifest {
     /// A file or the whole is too large.
     #[error("the release has a file of {0} bytes, or {1} bytes in all; the limits are {MAX_BLOB} and {MAX_RELEASE}")]
     TooLarge(u64, u64),
+    /// An emergency without a reason, or with a long one.
+    #[error("an emergency has a reason of at most {MAX_EMERGENCY} characters")]
+    Emergency,
     /// A directory path with an entry that is no page.
     #[error("{0}: only a page may stand at a path that ends with `/`")]
     NotAPage(SitePath),
@@ -156,6 +165,9 @@ impl Manifest {
         let manifest: Self = serde_json::from_slice(bytes)?;
         if manifest.format != FORMAT {
             return Err(InvalidManifest::Format(manifest.format));
+        }
+        if manifest.emergency.as_deref().is_some_and(|reason| !is_reason(reason)) {
+            return Err(InvalidManifest::Emergency);
         }
         for (path, entry) in &manifest.entries {
             if path.is_page() && entry.kind != EntryKind::Page {
@@ -194,10 +206,15 @@ impl Manifest {
         all.filter(|blob| known.insert(*blob)).collect()
     }
 
-    /// Whether this manifest publishes the same as `other`, leaving versions aside.
+    /// Whether this manifest publishes the same as `other`, leaving versions and emergencies aside.
     pub fn same_content(&self, other: &Self) -> bool {
-        Self { version: other.version, ..self.clone() } == *other
+        Self { version: other.version, emergency: other.emergency.clone(), ..self.clone() } == *other
     }
+}
+
+/// Whether `text` says something, and not too much of it.
+fn is_reason(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= MAX_EMERGENCY
 }
 
 /// Whether browsers show a file of this media type as a document of its own that can hold scripts.
@@ -241,6 +258,7 @@ mod tests {
             entries: BTreeMap::from([(SitePath::root(), page)]),
             framework: BTreeMap::new(),
             index: BlobRef::of(b"[]"),
+            emergency: None,
         }
     }
 

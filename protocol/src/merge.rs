@@ -132,6 +132,7 @@ mod tests {
             entries: entries.iter().map(|(path, kind)| (path.parse().unwrap(), entry(*kind))).collect(),
             framework: BTreeMap::new(),
             index: BlobRef::of(b"[]"),
+            emergency: None,
         }
     }
 

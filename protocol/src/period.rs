@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,17 @@ impl Zone {
     /// The name in the IANA database.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the clocks of this zone show at `time`.
+    pub fn local(&self, time: Timestamp) -> DateTime {
+        self.zone.to_datetime(time)
+    }
+
+    /// The instant at which the clocks of this zone show `local`. Where they skip it, the one as long after the gap's
+    /// beginning; where they show it twice, the first; where no instant has this date, the last there is.
+    pub fn instant(&self, local: DateTime) -> Timestamp {
+        self.zone.to_timestamp(local).unwrap_or(Timestamp::MAX)
     }
 
     /// The day and hour of `time` in this zone, as a sortable number: days since 1970-01-01 times 24, plus the hour.

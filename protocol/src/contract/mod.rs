@@ -4,6 +4,7 @@
 //! product acts on yet are named by [`Contract::not_acted_on`], so that nobody relies on them by mistake.
 
 mod consistency;
+mod hours;
 mod mounts;
 mod policy;
 mod terms;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+pub use hours::{Day, Hours, InvalidHours};
 pub use mounts::{Mounts, Owner};
 pub use policy::{Approval, AutoRule, ByteSize, Decision, Only, PathGlob, Policy, Strategy};
 pub use terms::{

@@ -4,11 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use globset::{GlobBuilder, GlobMatcher};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Span;
-use crate::change::{Change, Nature};
+use super::hours::{Day, Hours, next_within};
+use crate::approval::DecidedBy;
+use crate::change::{Change, Nature, Risks};
 use crate::path::SitePath;
+use crate::period::Zone;
 
 /// What a contract says of approval.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -16,12 +20,20 @@ use crate::path::SitePath;
 pub struct Approval {
     /// What happens to a release that no rule covers.
     pub policy: Policy,
-    /// The rules under which a release goes live at once.
+    /// The rules under which a release goes live without the operator's word.
     #[serde(default)]
     pub auto: Vec<AutoRule>,
-    /// How long a release that a rule covers must wait before it goes live. Nothing waits yet, so with a soak time
-    /// the operator is asked.
+    /// New scripts, forms and external hosts that the rules let through, each by the name under which the sentence
+    /// would tell of it.
+    #[serde(default)]
+    pub accept: Risks,
+    /// How long a release that a rule covers waits before it goes live, so that the operator can reject or hold it.
     pub soak: Option<Span>,
+    /// The hours in which a rule may make a release live; outside of them it waits until they begin.
+    pub hours: Option<Hours>,
+    /// The days on which a rule may make a release live; every day where none is named.
+    #[serde(default)]
+    pub days: Vec<Day>,
     /// How a release goes live.
     #[serde(default)]
     pub strategy: Strategy,
@@ -33,15 +45,26 @@ pub struct Approval {
 pub enum Policy {
     /// It waits for the operator. Silence never approves.
     Ask,
+    /// The same, but one that main marks as an emergency, with its reason, goes live at once; the operator is told
+    /// and can roll back.
+    Emergency,
 }
 
-/// How a release goes live.
+/// How a release goes live, once it may: what an update replaces, and how far back the operator can go.
+///
+/// Beneath all three is the same atomic switch: every file of a release is here and verified before the first visitor
+/// gets any of it, and what was live before can be had back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
-    /// Staged beside the live site, then switched in one step.
+    /// Staged beside the live site, then switched in one step; the operator can roll back to any earlier release.
     #[default]
     Staged,
+    /// The release overwrites the one before it: of the earlier releases only that one can be rolled back to.
+    Overwrite,
+    /// New content stands beside the old one, and the links from paths to content are rewritten, all at once. This is
+    /// what `staged` does beneath; as a word of its own it lets a contract say so.
+    Links,
 }
 
 /// One rule: every changed path must be within `paths` and obey the limits of a rule.
@@ -71,36 +94,57 @@ pub enum Only {
 pub enum Decision {
     /// The operator must be asked; the reason says which path no rule covers.
     Ask(String),
-    /// The rules cover every path.
-    Auto,
+    /// It may go live without being asked about.
+    Approve {
+        /// By what: a rule, or the terms for emergencies.
+        by: DecidedBy,
+        /// When it goes live.
+        at: Timestamp,
+    },
 }
 
 impl Approval {
-    /// Whether `change` may go live without asking.
-    pub fn decide(&self, change: &Change) -> Decision {
-        if self.auto.is_empty() {
-            return Decision::Ask("the contract has no rule for automatic approval".to_owned());
-        }
-        if self.soak.is_some_and(|soak| soak.seconds() > 0) {
-            return Decision::Ask("the contract asks for a soak time, and none is kept yet".to_owned());
-        }
+    /// Whether `change` may go live without asking, and from when on. Hours and days are those of `zone`.
+    pub fn decide(&self, change: &Change, zone: &Zone, now: Timestamp) -> Decision {
         if let Some((from, to)) = change.contract {
             return Decision::Ask(format!("the contract changes from version {from} to {to}"));
         }
         if change.first {
             return Decision::Ask("it is the first release".to_owned());
         }
-        if !change.new_risks.is_empty() {
-            return Decision::Ask(change.new_risks.to_string());
+        if change.emergency.is_some() && self.policy == Policy::Emergency {
+            return Decision::Approve { by: DecidedBy::Emergency, at: now };
+        }
+        match self.why_ask(change) {
+            Some(reason) => Decision::Ask(reason),
+            None => Decision::Approve { by: DecidedBy::Rule, at: self.goes_live(zone, now) },
+        }
+    }
+
+    /// What keeps the rules from letting `change` through, if anything does.
+    fn why_ask(&self, change: &Change) -> Option<String> {
+        if self.auto.is_empty() {
+            return Some("the contract has no rule for automatic approval".to_owned());
+        }
+        let risks = change.new_risks.beyond(&self.accept);
+        if !risks.is_empty() {
+            return Some(risks.to_string());
         }
         let uncovered = change.paths().find(|(path, nature, bytes)| {
             let allows = |rule: &AutoRule| rule.allows(path, *nature, *bytes);
             !self.auto.iter().any(allows)
         });
-        match uncovered {
-            Some((path, nature, _)) => Decision::Ask(format!("no rule covers {path} ({nature})")),
-            None => Decision::Auto,
+        uncovered.map(|(path, nature, _)| format!("no rule covers {path} ({nature})"))
+    }
+
+    /// When a release goes live that a rule covers at `now`: after the soak time, within the hours.
+    fn goes_live(&self, zone: &Zone, now: Timestamp) -> Timestamp {
+        let soak = SignedDuration::from_secs(self.soak.map_or(0, |soak| i64::from(soak.seconds())));
+        let soaked = now.checked_add(soak).unwrap_or(Timestamp::MAX);
+        if self.hours.is_none() && self.days.is_empty() {
+            return soaked;
         }
+        next_within(self.hours.unwrap_or(Hours::ALL), &self.days, zone, soaked)
     }
 }
 
@@ -193,7 +237,75 @@ impl fmt::Display for PathGlob {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::change::ChangedPath;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn decide(approval: &str, change: &Change) -> Decision {
+        let approval: Approval = serde_yaml::from_str(approval).unwrap();
+        approval.decide(change, &"Asia/Tokyo".parse().unwrap(), NOW)
+    }
+
+    fn by_rule(at: &str) -> Decision {
+        Decision::Approve { by: DecidedBy::Rule, at: at.parse().unwrap() }
+    }
+
+    fn text_at(path: &str) -> Change {
+        let changed = ChangedPath { nature: Nature::Text, bytes: 100 };
+        Change { paths: BTreeMap::from([(path.parse().unwrap(), changed)]), ..Change::default() }
+    }
+
+    const RULE: &str = "auto: [{paths: /news/**, only: text, max_bytes: 1k}]";
+
+    #[test]
+    fn a_rule_covers_its_paths_and_nothing_else() {
+        let approval = format!("{{policy: ask, {RULE}}}");
+        assert_eq!(decide(&approval, &text_at("/news/a/")), by_rule("1970-01-01T00:00:00Z"));
+        assert_eq!(
+            decide(&approval, &text_at("/about/")),
+            Decision::Ask("no rule covers /about/ (text changed)".to_owned())
+        );
+        let none = Decision::Ask("the contract has no rule for automatic approval".to_owned());
+        assert_eq!(decide("{policy: ask}", &text_at("/news/a/")), none);
+    }
+
+    #[test]
+    fn soak_and_hours_put_it_off() {
+        let soaking = format!("{{policy: ask, {RULE}, soak: 30m}}");
+        assert_eq!(decide(&soaking, &text_at("/news/a/")), by_rule("1970-01-01T00:30:00Z"));
+        // It is Thursday, 09:00 in Tokyo.
+        let hours = format!("{{policy: ask, {RULE}, soak: 30m, hours: \"10:00-18:00\", days: [mon]}}");
+        assert_eq!(decide(&hours, &text_at("/news/a/")), by_rule("1970-01-05T01:00:00Z"));
+        let days = format!("{{policy: ask, {RULE}, days: [fri]}}");
+        assert_eq!(decide(&days, &text_at("/news/a/")), by_rule("1970-01-01T15:00:00Z"));
+    }
+
+    #[test]
+    fn new_hosts_ask_unless_the_contract_names_them() {
+        let mut change = text_at("/news/a/");
+        change.new_risks.hosts.insert("cdn.example".to_owned());
+        let plain = format!("{{policy: ask, {RULE}}}");
+        assert_eq!(decide(&plain, &change), Decision::Ask("NEW external host: cdn.example".to_owned()));
+        let named = format!("{{policy: ask, {RULE}, accept: {{hosts: [cdn.example]}}}}");
+        assert_eq!(decide(&named, &change), by_rule("1970-01-01T00:00:00Z"));
+        change.new_risks.scripts.insert("https://cdn.example/x.js".to_owned());
+        assert_eq!(decide(&named, &change), Decision::Ask("NEW script: https://cdn.example/x.js".to_owned()));
+    }
+
+    #[test]
+    fn an_emergency_needs_a_contract_that_speaks_of_it() {
+        let change = Change { emergency: Some("recall".to_owned()), ..text_at("/about/") };
+        let at_once = Decision::Approve { by: DecidedBy::Emergency, at: NOW };
+        assert_eq!(decide("{policy: emergency, soak: 1h}", &change), at_once);
+        assert!(matches!(decide("{policy: ask}", &change), Decision::Ask(_)));
+        assert!(matches!(decide("{policy: emergency}", &text_at("/about/")), Decision::Ask(_)));
+        for always in [Change { first: true, ..change.clone() }, Change { contract: Some((1, 2)), ..change }] {
+            assert!(matches!(decide("{policy: emergency}", &always), Decision::Ask(_)));
+        }
+    }
 
     fn glob(pattern: &str, path: &str) -> bool {
         pattern.parse::<PathGlob>().unwrap().matches(&path.parse().unwrap())
