@@ -4,6 +4,7 @@
 //! "durable on return" has synced the bytes and the folder that names them; after a crash at any step the old state or
 //! the new one is there, never a mixture. The crate reads no clock and makes no keys: both come in as arguments.
 
+pub mod audit;
 pub mod blobs;
 pub mod cache;
 pub mod document;

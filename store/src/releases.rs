@@ -185,6 +185,7 @@ mod tests {
             by: None,
             sentence: sentence.to_owned(),
             waits_for: None,
+            held: None,
         }
     }
 

@@ -50,7 +50,7 @@ impl Hours {
 
 /// The first instant at or after `time` that lies within `hours` of one of `days`, in `zone`; with no days named,
 /// every day counts. A span that ends on the next day belongs to the day on which it begins.
-pub fn next_within(hours: Hours, days: &[Day], zone: &Zone, time: Timestamp) -> Timestamp {
+pub(super) fn next_within(hours: Hours, days: &[Day], zone: &Zone, time: Timestamp) -> Timestamp {
     let today = zone.local(time).date();
     for ahead in -1..=7 {
         let Ok(day) = today.checked_add(ahead.days()) else { continue };
