@@ -3,6 +3,8 @@
 //! One JSON document a line, in the order in which things happened. Each line carries the BLAKE3 of the line before it,
 //! so nobody who holds a copy of the newest line can be shown another past.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -224,6 +226,23 @@ impl Event {
             Self::OfferRefused => "offer refused",
             Self::OriginalsApproved => "originals approved",
         }
+    }
+}
+
+/// The entry as people read it, in one line.
+impl fmt::Display for AuditEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:<9} {}", self.time.strftime("%Y-%m-%d %H:%M:%S UTC"), self.who.word(), self.what.words())?;
+        if let Some(release) = self.release {
+            write!(f, " release {release}")?;
+        }
+        if let Some(manifest) = self.manifest {
+            write!(f, " ({})", &manifest.hex()[..12])?;
+        }
+        if let Some(reason) = &self.reason {
+            write!(f, ": {}", reason.replace(|c: char| c.is_control(), " "))?;
+        }
+        Ok(())
     }
 }
 

@@ -173,6 +173,11 @@ impl Change {
         text
     }
 
+    /// The sentence about changed originals, which no main site signs.
+    pub fn originals_sentence(&self) -> String {
+        format!("Your own pages: {}; {}", self.counts(), self.new_risks)
+    }
+
     fn counts(&self) -> String {
         let count = |wanted: &[Nature]| self.paths.values().filter(|p| wanted.contains(&p.nature)).count();
         let parts = [

@@ -30,6 +30,9 @@ pub const BLOBS: &str = "/v1/releases/blobs";
 pub const COSIGNATURE: &str = "/v1/journal/cosignature";
 /// POST a [`StatementNotice`], get a [`StatementVerdict`].
 pub const STATEMENT: &str = "/v1/statement";
+/// GET lines of the partner's audit trail, one JSON document each: `/v1/audit?from=12`, the first of which is line 12.
+/// Not all of them come at once where they are many.
+pub const AUDIT: &str = "/v1/audit";
 /// GET below it: C2SP tlog-tiles of one month, `/v1/journal/2026-11/checkpoint`, `/v1/journal/2026-11/tile/...`.
 pub const JOURNAL: &str = "/v1/journal";
 
@@ -160,6 +163,22 @@ pub struct PartnerStatus {
     pub releases: Vec<ReleaseRecord>,
     /// The months of which it holds a journal.
     pub journals: Vec<Month>,
+    /// Changed pages of its own that wait for its operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub originals: Option<WaitingOriginals>,
+}
+
+/// A partner's own changed pages, where they wait for its operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitingOriginals {
+    /// One digest over all files of the partner's site. Approval names it, so that files which changed since need a
+    /// new word.
+    pub digest: Digest,
+    /// What would change.
+    pub sentence: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// A checkpoint with main's cosignature: main's receipt for the log up to there.

@@ -13,7 +13,7 @@ use crate::durable::{self, DiskError, Step, step};
 
 /// An audit trail in one file.
 ///
-/// The file is opened when it is first needed, and anew after a failure; one process writes it at a time.
+/// The file is read when it is first needed. One process writes it at a time; any may read it meanwhile.
 #[derive(Debug)]
 pub struct AuditTrail {
     path: PathBuf,
@@ -162,8 +162,12 @@ impl AuditTrail {
     /// Writes `bytes` after what is known, and knows them once they are durable.
     fn write(&mut self, end: TrailEnd, bytes: &[u8]) -> Result<(), AuditError> {
         let known = self.open()?;
-        self.unsure = Certainty::Unsure;
+        let before = std::mem::replace(&mut self.unsure, Certainty::Unsure);
         let file = self.writable()?;
+        if before == Certainty::Unsure {
+            // Nobody was told of what is beyond: a line that a crash cut off, or what a failed write left.
+            step(Step::Cut, &self.path, || file.set_len(known.bytes))?;
+        }
         write_at(&file, &self.path, known.bytes, bytes)?;
         if known.bytes == 0 {
             durable::sync_dir(durable::parent(&self.path))?;
@@ -173,19 +177,13 @@ impl AuditTrail {
         Ok(())
     }
 
-    /// Reads and verifies the file, where that has not been done, and removes what nobody was told to be in it: a
-    /// last line that a crash cut off, and what a failed write left.
+    /// Reads and verifies the file, where that has not been done. Changes nothing in it.
     fn open(&mut self) -> Result<Known, AuditError> {
         let known = match self.known {
             Some(known) => known,
             None => self.read()?,
         };
-        if self.unsure == Certainty::Unsure && self.path.exists() {
-            let file = self.writable()?;
-            step(Step::Cut, &self.path, || file.set_len(known.bytes))?;
-            step(Step::Sync, &self.path, || file.sync_all())?;
-        }
-        (self.known, self.unsure) = (Some(known), Certainty::Sure);
+        self.known = Some(known);
         Ok(known)
     }
 

@@ -115,6 +115,16 @@ pub fn remove_file(path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// Removes a folder with all that is in it; one that is not there is no error.
+///
+/// Durable on return. After an error some of it may be gone.
+pub fn remove_dir_all(path: &Path) -> Result<(), DiskError> {
+    match step(Step::Remove, path, || fs::remove_dir_all(path)) {
+        Err(error) if error.source.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_dir(parent(path)),
+    }
+}
+
 /// Makes a folder and those above it that are missing.
 ///
 /// Durable on return.

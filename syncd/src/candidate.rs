@@ -84,6 +84,13 @@ pub enum CandidateError {
     Disk(#[from] DiskError),
 }
 
+impl CandidateError {
+    /// Whether it lies in what release and originals say, so that trying again is no use until one of them changes.
+    pub fn is_of_content(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::Originals(_) | Self::Framework(_) | Self::Index(_))
+    }
+}
+
 impl Candidate {
     /// Builds the site that `release` makes with the originals in `site`, whose pictures are kept in `pictures`.
     ///

@@ -3,14 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tieup_protocol::approval::{IllegalStep, ReleaseRecord, ReleaseState};
+use jiff::Timestamp;
+use jiff::civil::{DateTime, Time};
+use tieup_protocol::approval::{DecidedBy, IllegalStep, ReleaseRecord, ReleaseState};
+use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::joining::Invitation;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
+use tieup_store::audit::AuditTrail;
 use tieup_store::durable;
 use tieup_store::journal::{LogSigner, Origin, month_dir, months, verify_log};
 use tieup_web::listener::told_to_end;
@@ -22,6 +27,7 @@ use crate::config::Config;
 use crate::control::{Answer, Command, ask};
 use crate::daemon::{Daemon, Listeners};
 use crate::identity::Identity;
+use crate::publisher::AUDIT;
 
 /// The most characters of a reason; it is shown in a line of main's status.
 const MAX_REASON: usize = 500;
@@ -74,14 +80,31 @@ enum Action {
     Run,
     /// Show what is live, what waits, and what was decided.
     Status,
-    /// Show what a waiting release would change.
+    /// Show what a waiting release would change, or your own changed pages.
     Diff {
-        /// The release; the waiting one if left out.
-        version: Option<ReleaseVersion>,
+        /// The release, or `originals`; the waiting release if left out.
+        what: Option<Subject>,
     },
-    /// Make a waiting release live.
+    /// Make a waiting release live, now or at a time; or your own changed pages, where they wait.
     Approve {
+        /// The release that you have read about, such as 5, or `originals`.
+        what: Subject,
+        /// When it goes live: `18:30`, the next time it is that in the contract's time zone; `2026-12-01 09:00`
+        /// there; or an instant such as 2026-12-01T09:00:00+09:00. Until then `hold` and `reject` cancel it.
+        #[arg(long, value_name = "TIME")]
+        at: Option<GoesLive>,
+    },
+    /// Put a waiting release aside: you are not asked again, and no rule approves it, until you release or approve it.
+    Hold {
         /// The release that you have read about, such as 5.
+        version: ReleaseVersion,
+        /// Why, in at most 500 characters.
+        #[arg(long, value_parser = parse_reason)]
+        reason: Option<String>,
+    },
+    /// Let go of a held release: it is decided on as if it came now.
+    Release {
+        /// The release, such as 5.
         version: ReleaseVersion,
     },
     /// Refuse a waiting release. Your site stays as it is, and the main site reads your reason.
@@ -97,6 +120,8 @@ enum Action {
         /// The release to go back to; the last one if left out.
         version: Option<ReleaseVersion>,
     },
+    /// Show who decided what and when, and verify that nothing of it was changed.
+    Audit,
     /// The access log.
     #[command(subcommand)]
     Log(LogAction),
@@ -142,6 +167,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Action::Join { token } => join(&config, token),
         Action::Run => serve(&config),
         Action::Log(LogAction::Verify(argument)) => verify_logs(&config, argument.month),
+        Action::Audit => show_trail(&config, cli.format),
         other => operate(&config, cli.format, other),
     }
 }
@@ -185,8 +211,13 @@ fn serve(config: &Config) -> anyhow::Result<()> {
         say!("Serving visitors on http://{}/ and waiting for the main site on {}.", config.public, config.peer);
         let mut releases = daemon.watch();
         let mut ended = pin!(told_to_end());
+        let mut told = None;
         loop {
-            prompt(&releases.borrow_and_update());
+            let news = releases.borrow_and_update().clone();
+            if told.as_ref() != Some(&news) {
+                prompt(&news);
+                told = Some(news);
+            }
             tokio::select! {
                 ended = ended.as_mut() => {
                     ended?;
@@ -200,18 +231,110 @@ fn serve(config: &Config) -> anyhow::Result<()> {
     })
 }
 
-/// Says what waits for the operator, if anything does.
+/// Says what waits for the operator, if anything does, and what went live without their word.
 fn prompt(releases: &[ReleaseRecord]) {
-    for release in releases.iter().filter(|release| release.state == ReleaseState::Staged) {
-        say!("\n{}.", release.sentence);
-        say!("  It waits for you: {}.", release.waits_for.as_deref().unwrap_or("your word"));
-        say!("  {}", choices(release.version));
+    for release in releases {
+        match &release.state {
+            ReleaseState::Staged => {
+                say!("\n{}.", release.sentence);
+                say!("  It waits for you: {}.", release.waits_for.as_deref().unwrap_or("your word"));
+                say!("  {}", choices(release.version));
+            }
+            ReleaseState::Approved { at } => {
+                say!("\n{}.", release.sentence);
+                say!("  It goes live at {}: {}", minute(*at), ways_out(release.version));
+            }
+            ReleaseState::Live if release.by == Some(DecidedBy::Emergency) => {
+                say!("\n{}.", release.sentence);
+                say!("  It is live, as the contract lets an emergency be. To undo it: syncd rollback");
+            }
+            _ => {}
+        }
     }
 }
 
 /// What the operator can do about a release that waits.
 fn choices(version: ReleaseVersion) -> String {
-    format!("syncd diff {version} | syncd approve {version} | syncd reject {version} --reason \"...\"")
+    format!(
+        "syncd diff {version} | syncd approve {version} | syncd hold {version} | syncd reject {version} --reason \"...\""
+    )
+}
+
+/// What the operator can do about a release that goes live by itself.
+fn ways_out(version: ReleaseVersion) -> String {
+    format!("syncd approve {version} (now) | syncd hold {version} | syncd reject {version} --reason \"...\"")
+}
+
+fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// What a command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Release(ReleaseVersion),
+    Originals,
+}
+
+impl FromStr for Subject {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "originals" {
+            return Ok(Self::Originals);
+        }
+        let version = text.parse().map_err(|_| format!("`{text}` is neither a release, such as 5, nor `originals`"))?;
+        Ok(Self::Release(version))
+    }
+}
+
+/// When a release goes live, as an operator writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GoesLive {
+    At(Timestamp),
+    OnDay(DateTime),
+    NextTime(Time),
+}
+
+impl FromStr for GoesLive {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let instant = text.parse().ok().map(Self::At);
+        let on_day = || DateTime::strptime("%Y-%m-%d %H:%M", text).ok().map(Self::OnDay);
+        let next = || Time::strptime("%H:%M", text).ok().map(Self::NextTime);
+        let found = instant.or_else(on_day).or_else(next);
+        found.ok_or_else(|| format!("`{text}` is no time: write 18:30, 2026-12-01 09:00 or 2026-12-01T09:00:00+09:00"))
+    }
+}
+
+impl GoesLive {
+    /// The instant that is meant at `now` where clocks show the time of `zone`.
+    fn instant(self, zone: &Zone, now: Timestamp) -> anyhow::Result<Timestamp> {
+        let local = match self {
+            Self::At(instant) => return Ok(instant),
+            Self::OnDay(local) => local,
+            Self::NextTime(time) => {
+                let today = zone.local(now);
+                let day = if today.time() < time { today.date() } else { today.date().tomorrow()? };
+                day.to_datetime(time)
+            }
+        };
+        Ok(zone.instant(local))
+    }
+}
+
+fn show_trail(config: &Config, format: Format) -> anyhow::Result<()> {
+    let entries = AuditTrail::at(config.state.join(AUDIT)).entries()?;
+    if format == Format::Json {
+        say!("{}", serde_json::to_string_pretty(&entries)?);
+        return Ok(());
+    }
+    for entry in &entries {
+        say!("{entry}");
+    }
+    say!("{} entries; each continues the one before it.", entries.len());
+    Ok(())
 }
 
 fn verify_logs(config: &Config, only: Option<Month>) -> anyhow::Result<()> {
@@ -236,26 +359,7 @@ fn verify_logs(config: &Config, only: Option<Month>) -> anyhow::Result<()> {
 
 /// Commands that the running daemon carries out.
 fn operate(config: &Config, format: Format, action: &Action) -> anyhow::Result<()> {
-    let mut about = None;
-    let command = match action {
-        Action::Diff { version } => {
-            about = known(config, *version)?;
-            Command::Diff { version: about.as_ref().map(|release| release.version).or(*version) }
-        }
-        Action::Approve { version } => {
-            let release = waiting(config, *version)?;
-            let command = Command::Approve { version: release.version, manifest: release.manifest };
-            about = Some(release);
-            command
-        }
-        Action::Reject { version, reason } => {
-            let release = waiting(config, *version)?;
-            Command::Reject { version: release.version, manifest: release.manifest, reason: reason.clone() }
-        }
-        Action::Rollback { version } => Command::RollBack { version: *version },
-        Action::Fee(FeeAction::Verify { month }) => Command::VerifyFee { month: *month },
-        _ => Command::Status,
-    };
+    let (about, command) = command(config, action)?;
     // Nothing is said before the daemon has done it.
     let answer = answer(config, &command)?;
     match format {
@@ -268,6 +372,74 @@ fn operate(config: &Config, format: Format, action: &Action) -> anyhow::Result<(
     }
 }
 
+/// What to ask of the daemon, and the release that it is about.
+fn command(config: &Config, action: &Action) -> anyhow::Result<(Option<ReleaseRecord>, Command)> {
+    let now = Timestamp::now();
+    Ok(match action {
+        Action::Diff { what: Some(Subject::Originals) } => (None, Command::DiffOriginals),
+        Action::Diff { what } => {
+            let version = what.and_then(Subject::release);
+            let about = known(config, version)?;
+            let version = about.as_ref().map(|release| release.version).or(version);
+            (about, Command::Diff { version })
+        }
+        Action::Approve { what: Subject::Originals, at: Some(_) } => bail!("your own pages are approved for now alone"),
+        Action::Approve { what: Subject::Originals, at: None } => {
+            let waiting = status(config)?.originals.context("no changed pages of your own are waiting")?;
+            (None, Command::ApproveOriginals { digest: waiting.digest })
+        }
+        Action::Approve { what: Subject::Release(version), at } => {
+            let release = waiting(config, *version)?;
+            let (version, manifest) = (release.version, release.manifest);
+            let at = at.map(|at| at.instant(&zone(config)?, now)).transpose()?;
+            let command = match at {
+                Some(at) => Command::Schedule { version, manifest, at },
+                None => Command::Approve { version, manifest },
+            };
+            (Some(release), command)
+        }
+        Action::Hold { version, reason } => {
+            let release = waiting(config, *version)?;
+            let (version, manifest) = (release.version, release.manifest);
+            (None, Command::Hold { version, manifest, reason: reason.clone() })
+        }
+        Action::Release { version } => {
+            let release = waiting(config, *version)?;
+            (None, Command::Release { version: release.version, manifest: release.manifest })
+        }
+        Action::Reject { version, reason } => {
+            let release = waiting(config, *version)?;
+            let (version, manifest) = (release.version, release.manifest);
+            (None, Command::Reject { version, manifest, reason: reason.clone() })
+        }
+        Action::Rollback { version } => (None, Command::RollBack { version: *version }),
+        Action::Fee(FeeAction::Verify { month }) => (None, Command::VerifyFee { month: *month }),
+        _ => (None, Command::Status),
+    })
+}
+
+impl Subject {
+    fn release(self) -> Option<ReleaseVersion> {
+        match self {
+            Self::Release(version) => Some(version),
+            Self::Originals => None,
+        }
+    }
+}
+
+/// The contract's time zone, in which an operator names times.
+fn zone(config: &Config) -> anyhow::Result<Zone> {
+    let contract = Contract::parse("contract.yaml", &Identity::load(&config.state)?.contract)?;
+    Ok(contract.effective.tz)
+}
+
+fn status(config: &Config) -> anyhow::Result<PartnerStatus> {
+    match answer(config, &Command::Status)? {
+        Answer::Status { status } => Ok(status),
+        _ => bail!("the daemon gave another answer"),
+    }
+}
+
 fn answer(config: &Config, command: &Command) -> anyhow::Result<Answer> {
     match ask(&config.control_socket(), command)? {
         Answer::Refused { causes } => Err(complaint::chain(causes).into()),
@@ -277,18 +449,18 @@ fn answer(config: &Config, command: &Command) -> anyhow::Result<Answer> {
 
 /// The named release as it stands; the one that waits, if any, where none is named.
 fn known(config: &Config, version: Option<ReleaseVersion>) -> anyhow::Result<Option<ReleaseRecord>> {
-    let Answer::Status { status } = answer(config, &Command::Status)? else { bail!("the daemon gave another answer") };
+    let status = status(config)?;
     let meant = |release: &ReleaseRecord| match version {
         Some(version) => release.version == version,
-        None => release.state == ReleaseState::Staged,
+        None => release.state.is_open(),
     };
     Ok(status.releases.into_iter().find(meant))
 }
 
-/// The named release, which must be waiting for a decision.
+/// The named release, which must be open for a decision.
 fn waiting(config: &Config, version: ReleaseVersion) -> anyhow::Result<ReleaseRecord> {
     let release = known(config, Some(version))?.with_context(|| format!("there is no release {version} here"))?;
-    if release.state != ReleaseState::Staged {
+    if !release.state.is_open() {
         return Err(IllegalStep::NotStaged(version, release.state.word()).into());
     }
     Ok(release)
@@ -311,19 +483,34 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer) {
     }
     match answer {
         Answer::Status { status } => show_status(status),
-        Answer::Diff { text } => {
-            terminal::say(if text.is_empty() { "Visitors would notice nothing.\n" } else { text });
-            if let Some(release) = about.filter(|release| release.state == ReleaseState::Staged) {
+        Answer::Diff { difference } => {
+            let nothing = || "Visitors would notice nothing.\n".to_owned();
+            terminal::say(&if difference.is_empty() { nothing() } else { difference.to_string() });
+            if let Some(release) = about.filter(|release| release.state.is_open()) {
                 say!("{}", choices(release.version));
             }
         }
-        Answer::Release { release } => say!("Release {} is {}.", release.version, release.state.word()),
+        Answer::Release { release } => say!("{}", describe_state(release)),
+        Answer::Originals { paths } => say!("Your own pages are live as they are now; {paths} paths changed."),
         Answer::Fee { statement, verdict } => {
             terminal::say(statement);
             say!("{}", describe(verdict));
         }
         Answer::Refused { causes } => say!("{}", causes.join("\n")),
     }
+}
+
+fn describe_state(release: &ReleaseRecord) -> String {
+    let version = release.version;
+    match &release.state {
+        ReleaseState::Approved { at } => format!("Release {version} is approved and goes live at {}.", minute(*at)),
+        ReleaseState::Staged => format!("Release {version} waits for you: {}.", reason_or(release, "your word")),
+        state => format!("Release {version} is {}.", state.word()),
+    }
+}
+
+fn reason_or<'a>(release: &'a ReleaseRecord, otherwise: &'a str) -> &'a str {
+    release.waits_for.as_deref().unwrap_or(otherwise)
 }
 
 /// A verdict as people read it.
@@ -340,17 +527,24 @@ fn show_status(status: &PartnerStatus) {
     if status.releases.is_empty() {
         say!("No release has arrived yet.");
     }
-    for release in &status.releases {
-        let since = release.since.strftime("%Y-%m-%d %H:%M UTC");
-        say!("release {:<4} {:<10} since {since}", release.version, release.state.word());
-        say!("    {}", release.sentence);
-        if let ReleaseState::Rejected { reason } = &release.state {
-            say!("    reason: {reason}");
-        }
-        if let Some(reason) = &release.waits_for {
-            say!("    waits for you: {reason}");
-            say!("    {}", choices(release.version));
-        }
+    status.releases.iter().for_each(show_release);
+    if let Some(waiting) = &status.originals {
+        say!("{}", waiting.sentence);
+        say!("    they wait for you: syncd diff originals | syncd approve originals");
+    }
+}
+
+fn show_release(release: &ReleaseRecord) {
+    say!("release {:<4} {:<10} since {}", release.version, release.state.word(), minute(release.since));
+    say!("    {}", release.sentence);
+    match &release.state {
+        ReleaseState::Rejected { reason } | ReleaseState::Held { reason: Some(reason) } => say!("    reason: {reason}"),
+        ReleaseState::Approved { at } => say!("    goes live at {}: {}", minute(*at), ways_out(release.version)),
+        _ => {}
+    }
+    if let Some(reason) = &release.waits_for {
+        say!("    waits for you: {reason}");
+        say!("    {}", choices(release.version));
     }
 }
 
@@ -371,6 +565,29 @@ mod tests {
     #[test]
     fn choices_name_the_release() {
         let version = "5".parse().unwrap();
-        assert_eq!(choices(version), "syncd diff 5 | syncd approve 5 | syncd reject 5 --reason \"...\"");
+        let expected = "syncd diff 5 | syncd approve 5 | syncd hold 5 | syncd reject 5 --reason \"...\"";
+        assert_eq!(choices(version), expected);
+    }
+
+    #[test]
+    fn a_time_is_an_instant_a_day_with_a_time_or_the_next_time() {
+        let now = "2026-11-07T03:00:00Z".parse().unwrap();
+        let tokyo = "Asia/Tokyo".parse().unwrap();
+        let instant = |text: &str| text.parse::<GoesLive>().unwrap().instant(&tokyo, now).unwrap().to_string();
+        assert_eq!(instant("2026-12-01T09:00:00+09:00"), "2026-12-01T00:00:00Z");
+        assert_eq!(instant("2026-12-01 09:00"), "2026-12-01T00:00:00Z");
+        // It is noon in Tokyo.
+        assert_eq!(instant("18:30"), "2026-11-07T09:30:00Z");
+        assert_eq!(instant("12:00"), "2026-11-08T03:00:00Z");
+        for wrong in ["", "tomorrow", "25:00", "2026-12-01"] {
+            assert!(wrong.parse::<GoesLive>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_approved_is_a_release_or_the_originals() {
+        assert_eq!("originals".parse(), Ok(Subject::Originals));
+        assert_eq!("5".parse(), Ok(Subject::Release("5".parse().unwrap())));
+        assert!("five".parse::<Subject>().is_err());
     }
 }

@@ -1,86 +1,156 @@
 //! The comparison of a candidate with the live site: what an operator is told before deciding.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::thread;
 
-use similar::TextDiff;
 use tieup_protocol::change::{Change, ChangedPath, Nature, PageShape, Risks};
+use tieup_protocol::difference::{BinaryFile, Difference, NewFile};
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::{BlobStore, ReadBlobError};
 
 use crate::candidate::{Candidate, MergedFile};
+use crate::edits::{Edit, Groups, Kind, edits};
 
-/// Unchanged lines shown around a change.
-const CONTEXT: usize = 2;
+/// From how many paths on more than one thread compares them.
+const WORTH_A_THREAD: usize = 16;
 
-/// Compares two sites path by path.
+/// What comparing two sites finds: what the rules and the sentence go by, and what is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// What would change.
+    pub change: Change,
+    /// How it is shown.
+    pub difference: Difference,
+}
+
+/// Compares two sites path by path, each file read once.
 ///
 /// `accepted` are the scripts, forms and hosts that the operator has let through before.
 ///
 /// # Errors
-/// When a page of either site cannot be read.
+/// When a page of the candidate cannot be read.
 pub fn compare(
     live: &Candidate,
     candidate: &Candidate,
     accepted: &Risks,
     blobs: &BlobStore,
-) -> Result<Change, ReadBlobError> {
-    let mut paths = BTreeMap::new();
-    let mut risks = Risks::default();
-    for path in differing(live, candidate) {
-        let (old, new) = (live.files.get(path), candidate.files.get(path));
-        let changed = match (old, new) {
-            (_, None) => ChangedPath { nature: Nature::Removed, bytes: 0 },
-            (old, Some(new)) => {
-                let shape = shape(new, blobs)?;
-                let nature = nature(old, shape.as_ref(), blobs);
-                risks.extend(shape.map(|shape| shape.risks).unwrap_or_default());
-                ChangedPath { nature, bytes: new.blob.length }
-            }
-        };
-        paths.insert(path.clone(), changed);
+) -> Result<Comparison, ReadBlobError> {
+    let paths = differing(live, candidate);
+    let found = in_parallel(&paths, |path: &&SitePath| {
+        Found::at(path, live.files.get(*path), candidate.files.get(*path), blobs)
+    })?;
+    let (mut comparison, mut groups, mut risks) = (Comparison::default(), Groups::default(), Risks::default());
+    for found in found {
+        risks.extend(found.risks);
+        note(&mut comparison.difference, &mut groups, found.path, found.seen);
+        comparison.change.paths.insert(found.path.clone(), found.changed);
     }
     // Pages name their own site by its full address; that is no external host.
     risks.hosts.retain(|host| !is_host_of(&candidate.base_url, host));
-    Ok(Change { first: live.files.is_empty(), contract: None, paths, new_risks: risks.beyond(accepted) })
+    comparison.change.first = live.files.is_empty();
+    comparison.change.new_risks = risks.beyond(accepted);
+    (comparison.difference.groups, comparison.change.layout) = groups.finish();
+    Ok(comparison)
 }
 
-/// A readable difference of two sites: unified diffs of pages and texts, names of everything else.
-///
-/// Pages whose difference is the same are shown once, with the number of others that change alike.
-///
-/// # Errors
-/// When a page of either site cannot be read.
-pub fn diff(live: &Candidate, candidate: &Candidate, blobs: &BlobStore) -> Result<String, ReadBlobError> {
-    let mut names = Vec::new();
-    let mut groups: Vec<(String, Vec<&SitePath>)> = Vec::new();
-    for path in differing(live, candidate) {
-        let (old, new) = (live.files.get(path), candidate.files.get(path));
-        match (old, new) {
-            (Some(old), Some(new)) if is_text(old) && is_text(new) => {
-                let hunks = hunks(&read_text(old, blobs)?, &read_text(new, blobs)?);
-                match groups.iter_mut().find(|(same, _)| *same == hunks) {
-                    Some((_, paths)) => paths.push(path),
-                    None => groups.push((hunks, vec![path])),
-                }
+/// What is found at one path.
+struct Found<'a> {
+    path: &'a SitePath,
+    changed: ChangedPath,
+    risks: Risks,
+    seen: Seen,
+}
+
+/// What is shown of one path.
+enum Seen {
+    Removed,
+    New(u64),
+    Binary { before: u64, after: u64 },
+    Edits(Vec<Edit>),
+}
+
+impl<'a> Found<'a> {
+    fn at(
+        path: &'a SitePath,
+        old: Option<&MergedFile>,
+        new: Option<&MergedFile>,
+        blobs: &BlobStore,
+    ) -> Result<Self, ReadBlobError> {
+        let Some(new) = new else {
+            let changed = ChangedPath { nature: Nature::Removed, bytes: 0 };
+            return Ok(Self { path, changed, risks: Risks::default(), seen: Seen::Removed });
+        };
+        let bytes = new.blob.length;
+        let text = if is_markup(new) || is_text(new) { Some(read_text(new, blobs)?) } else { None };
+        let shape = text.as_deref().filter(|_| is_markup(new)).map(PageShape::of);
+        let (nature, seen) = match old {
+            None => (Nature::New, Seen::New(bytes)),
+            Some(old) => Self::changed(old, new, text.as_deref(), shape.as_ref(), blobs),
+        };
+        let risks = shape.map(|shape| shape.risks).unwrap_or_default();
+        Ok(Self { path, changed: ChangedPath { nature, bytes }, risks, seen })
+    }
+
+    /// What becomes of `old`. One that cannot be read, since its blob is damaged, must not keep its replacement out.
+    fn changed(
+        old: &MergedFile,
+        new: &MergedFile,
+        text: Option<&str>,
+        shape: Option<&PageShape>,
+        blobs: &BlobStore,
+    ) -> (Nature, Seen) {
+        let before = if is_markup(old) || is_text(old) { read_text(old, blobs).ok() } else { None };
+        let alone = match (before.as_deref().filter(|_| is_markup(old)), shape) {
+            (Some(before), Some(shape)) => PageShape::of(before).differs_in_text_alone(shape),
+            _ => false,
+        };
+        let seen = match (before, text) {
+            (Some(before), Some(text)) if is_text(old) && is_text(new) => {
+                edits(&before, text, if is_markup(new) { Kind::Markup } else { Kind::Text })
             }
-            (Some(_), Some(_)) => names.push(format!("changed  {path}")),
-            (None, Some(new)) => names.push(format!("new      {path} ({} bytes)", new.blob.length)),
-            _ => names.push(format!("removed  {path}")),
+            _ => Vec::new(),
+        };
+        // What differs in no line, but in its media type or line ends, is named at least.
+        let sizes = Seen::Binary { before: old.blob.length, after: new.blob.length };
+        let seen = if seen.is_empty() { sizes } else { Seen::Edits(seen) };
+        (if alone { Nature::Text } else { Nature::Content }, seen)
+    }
+}
+
+/// Puts what was found at a path where it is shown.
+fn note(difference: &mut Difference, groups: &mut Groups, path: &SitePath, seen: Seen) {
+    let path = path.clone();
+    match seen {
+        Seen::Removed => difference.removed.push(path),
+        Seen::New(bytes) => difference.new.push(NewFile { path, bytes }),
+        Seen::Binary { before, after } => difference.binary.push(BinaryFile { path, before, after }),
+        Seen::Edits(edits) => groups.add(&path, edits),
+    }
+}
+
+/// Does `work` for each item, on as many threads as there are processors, and gives the results in order.
+fn in_parallel<'a, T: Sync, R: Send, E: Send>(
+    items: &'a [T],
+    work: impl Fn(&'a T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    if threads == 1 || items.len() < WORTH_A_THREAD {
+        return items.iter().map(work).collect();
+    }
+    let work = &work;
+    thread::scope(|scope| {
+        let chunks = items.chunks(items.len().div_ceil(threads));
+        let running: Vec<_> =
+            chunks.map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Result<Vec<R>, E>>())).collect();
+        let mut done = Vec::with_capacity(items.len());
+        for thread in running {
+            // A panic of one thread is one of the caller's.
+            done.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
-    }
-    let mut text = String::new();
-    for name in names {
-        let _ = writeln!(text, "{name}");
-    }
-    for (hunks, paths) in groups {
-        let others = paths.len() - 1;
-        let alike = if others == 0 { String::new() } else { format!(" and {others} more in the same way") };
-        let first = paths.first().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "changed  {first}{alike}\n{hunks}");
-    }
-    Ok(text)
+        Ok(done)
+    })
 }
 
 fn is_host_of(base_url: &str, host: &str) -> bool {
@@ -94,19 +164,9 @@ fn differing<'a>(live: &'a Candidate, candidate: &'a Candidate) -> Vec<&'a SiteP
     all.into_iter().filter(|path| content(live, path) != content(candidate, path)).collect()
 }
 
-fn nature(old: Option<&MergedFile>, new: Option<&PageShape>, blobs: &BlobStore) -> Nature {
-    let Some(old) = old else { return Nature::New };
-    // An old page that cannot be read, since its blob is damaged, must not keep its replacement out.
-    let text_alone = match (shape(old, blobs), new) {
-        (Ok(Some(old)), Some(new)) => old.differs_in_text_alone(new),
-        _ => false,
-    };
-    if text_alone { Nature::Text } else { Nature::Content }
-}
-
-fn shape(file: &MergedFile, blobs: &BlobStore) -> Result<Option<PageShape>, ReadBlobError> {
-    let is_markup = ["html", "svg", "xml"].iter().any(|kind| file.media_type.to_ascii_lowercase().contains(kind));
-    if file.kind == EntryKind::Page || is_markup { Ok(Some(PageShape::of(&read_text(file, blobs)?))) } else { Ok(None) }
+fn is_markup(file: &MergedFile) -> bool {
+    let media_type = file.media_type.to_ascii_lowercase();
+    file.kind == EntryKind::Page || ["html", "svg", "xml"].iter().any(|kind| media_type.contains(kind))
 }
 
 fn is_text(file: &MergedFile) -> bool {
@@ -115,9 +175,4 @@ fn is_text(file: &MergedFile) -> bool {
 
 fn read_text(file: &MergedFile, blobs: &BlobStore) -> Result<String, ReadBlobError> {
     Ok(String::from_utf8_lossy(&blobs.read(&file.blob)?).into_owned())
-}
-
-/// A unified diff of two texts.
-pub fn hunks(old: &str, new: &str) -> String {
-    TextDiff::from_lines(old, new).unified_diff().context_radius(CONTEXT).to_string()
 }

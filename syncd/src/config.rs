@@ -19,6 +19,19 @@ pub struct Config {
     pub peer: String,
     /// How main reaches `peer`.
     pub address: String,
+    /// Whether changes of the partner's own pages wait for the operator.
+    pub originals: OriginalsApproval,
+}
+
+/// What happens when the partner's own pages change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OriginalsApproval {
+    /// They go live at once.
+    #[default]
+    Auto,
+    /// They wait until the operator approves them.
+    Ask,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +43,8 @@ struct Document {
     public: String,
     peer: String,
     address: Option<String>,
+    #[serde(default)]
+    originals: OriginalsApproval,
 }
 
 fn here() -> PathBuf {
@@ -55,6 +70,7 @@ impl Config {
             address: document.address.unwrap_or_else(|| document.peer.clone()),
             public: document.public,
             peer: document.peer,
+            originals: document.originals,
         })
     }
 
@@ -79,7 +95,9 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let config = load("state: s\npublic: 127.0.0.1:1\npeer: 127.0.0.1:2\n").unwrap();
         assert!(config.state.is_absolute() && config.state.ends_with("s"));
-        assert_eq!(config.address, "127.0.0.1:2");
+        assert_eq!((config.address.as_str(), config.originals), ("127.0.0.1:2", OriginalsApproval::Auto));
+        let asked = load("state: s\npublic: a\npeer: b\noriginals: ask\n").unwrap();
+        assert_eq!(asked.originals, OriginalsApproval::Ask);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
+use tieup_protocol::difference::Difference;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::period::Month;
@@ -41,6 +42,38 @@ pub enum Command {
         version: ReleaseVersion,
         /// The manifest that the operator has read about.
         manifest: Digest,
+    },
+    /// Let a release go live at a time.
+    Schedule {
+        /// The release.
+        version: ReleaseVersion,
+        /// The manifest that the operator has read about.
+        manifest: Digest,
+        /// When.
+        at: Timestamp,
+    },
+    /// Put a release aside.
+    Hold {
+        /// The release.
+        version: ReleaseVersion,
+        /// The manifest that the operator has read about.
+        manifest: Digest,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Let go of a held release.
+    Release {
+        /// The release.
+        version: ReleaseVersion,
+        /// The manifest that the operator has read about.
+        manifest: Digest,
+    },
+    /// What the changed originals that wait would change.
+    DiffOriginals,
+    /// Make the changed originals public.
+    ApproveOriginals {
+        /// What the operator has read about.
+        digest: Digest,
     },
     /// Refuse a staged release.
     Reject {
@@ -74,8 +107,13 @@ pub enum Answer {
     },
     /// To [`Command::Diff`].
     Diff {
-        /// Unified diffs and names.
-        text: String,
+        /// Edits in groups, and names.
+        difference: Difference,
+    },
+    /// To [`Command::ApproveOriginals`].
+    Originals {
+        /// How many paths changed.
+        paths: usize,
     },
     /// To a decision.
     Release {
@@ -182,10 +220,25 @@ fn perform(command: Command, partner: &Partner) -> Answer {
             Ok(status) => Answer::Status { status },
             Err(error) => refused(&error),
         },
-        Command::Diff { version } => match partner.publisher().diff(version) {
-            Ok(text) => Answer::Diff { text },
+        Command::Diff { version } => match partner.publisher().difference(version) {
+            Ok(difference) => Answer::Diff { difference },
             Err(error) => refused(&error),
         },
+        Command::DiffOriginals => match partner.publisher().originals_difference() {
+            Ok(comparison) => Answer::Diff { difference: comparison.difference },
+            Err(error) => refused(&error),
+        },
+        Command::ApproveOriginals { digest } => match partner.publisher().approve_originals(digest, now) {
+            Ok(change) => Answer::Originals { paths: change.paths.len() },
+            Err(error) => refused(&error),
+        },
+        Command::Schedule { version, manifest, at } => {
+            release(partner.publisher().schedule(version, manifest, DecidedBy::Operator, at, now))
+        }
+        Command::Hold { version, manifest, reason } => {
+            release(partner.publisher().hold(version, manifest, reason, now))
+        }
+        Command::Release { version, manifest } => release(partner.publisher().release(version, manifest, now)),
         Command::Approve { version, manifest } => {
             release(partner.publisher().approve(version, manifest, DecidedBy::Operator, now))
         }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tieup_fees::Statement;
 use tieup_generator::Watch;
 use tieup_protocol::approval::ReleaseRecord;
@@ -133,8 +135,11 @@ impl Partner {
     /// # Errors
     /// When the state folder cannot be read.
     pub fn status(&self) -> Result<PartnerStatus, StatusError> {
-        let releases = self.publisher().releases()?;
-        Ok(PartnerStatus { partner: self.identity.partner.clone(), releases, journals: self.journal.months()? })
+        let publisher = self.publisher();
+        let (releases, originals) = (publisher.releases()?, publisher.waiting_originals().cloned());
+        drop(publisher);
+        let journals = self.journal.months()?;
+        Ok(PartnerStatus { partner: self.identity.partner.clone(), releases, journals, originals })
     }
 
     /// Keeps main's statement and compares it with the partner's own.
@@ -197,6 +202,7 @@ impl Daemon {
             tokio::spawn(public.serve(listeners.public, shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
+            tokio::spawn(keep_times(partner.clone(), shutdown.clone())),
         ];
         Ok(Self { partner, tasks, journal_thread, shutdown, _watch: watch, _lock: lock })
     }
@@ -244,7 +250,8 @@ fn open(
 ) -> Result<Partner, StartError> {
     let (main, partner) = (identity.main.clone(), identity.partner.clone());
     let intake = Intake::new(main.clone(), partner, &config.state, identity.root.clone(), blobs.clone());
-    let places = Places { main, site: config.site.clone(), state: config.state.clone(), blobs, public };
+    let (site, originals, state) = (config.site.clone(), config.originals, config.state.clone());
+    let places = Places { main, site, originals, state, blobs, public };
     let publisher = Publisher::open(places).map_err(Box::new)?;
     Ok(Partner {
         identity,
@@ -253,6 +260,47 @@ fn open(
         intake: tokio::sync::Mutex::new(intake),
         journal,
     })
+}
+
+/// The longest wait for a release's time, so that a clock which was set, or a machine that slept, is noticed.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How long after a failure the switch is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Makes approved releases live when their time comes, or has come while no daemon ran.
+async fn keep_times(partner: Arc<Partner>, shutdown: Shutdown) {
+    let mut releases = partner.publisher().watch();
+    loop {
+        let wait = tokio::task::block_in_place(|| keep_time(&partner, Timestamp::now()));
+        let time = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shutdown.wait() => return,
+            changed = releases.changed() => if changed.is_err() { return },
+            () = time => {}
+        }
+    }
+}
+
+/// Makes the release live that is due at `now`, and says how long to wait for the next one, if one is approved.
+fn keep_time(partner: &Partner, now: Timestamp) -> Option<Duration> {
+    let mut publisher = partner.publisher();
+    match publisher.switch_due(now) {
+        Ok(None) => {}
+        Ok(Some(release)) => tracing::info!(release = %release.version, "its time came: {}", release.state.word()),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "an approved release could not go live");
+            return Some(RETRY);
+        }
+    }
+    let next = publisher.next_due().ok().flatten()?;
+    let wait = Duration::try_from(next.duration_since(now)).unwrap_or_default();
+    Some(wait.min(LONGEST_WAIT))
 }
 
 /// Merges the originals again after each change to them.
@@ -265,7 +313,10 @@ async fn follow_originals(partner: Arc<Partner>, mut changes: mpsc::Receiver<()>
         let refreshed = tokio::task::block_in_place(|| partner.publisher().refresh_originals());
         match refreshed {
             Ok(change) if change.is_empty() => {}
-            Ok(change) => tracing::info!(paths = change.paths.len(), "originals changed; the site is live anew"),
+            Ok(change) => match partner.publisher().waiting_originals() {
+                Some(waiting) => tracing::info!("{}; they wait for you: syncd approve originals", waiting.sentence),
+                None => tracing::info!(paths = change.paths.len(), "originals changed; the site is live anew"),
+            },
             Err(error) => tracing::warn!("the originals were not published; the site stays as it is\n{error}"),
         }
     }

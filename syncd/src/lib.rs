@@ -11,6 +11,7 @@ pub mod comparison;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod edits;
 pub mod identity;
 pub mod intake;
 pub mod peer;

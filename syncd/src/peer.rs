@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
+use serde::Deserialize;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
-    BLOBS, COSIGNATURE, Cosigned, JOURNAL, MANIFEST, MAX_OFFER, OFFER, Offer, PartnerStatus, Ready, STATEMENT, STATUS,
+    AUDIT, BLOBS, COSIGNATURE, Cosigned, JOURNAL, MANIFEST, MAX_OFFER, OFFER, Offer, PartnerStatus, Ready, STATEMENT, STATUS,
     Staged, StatementNotice, StatementVerdict, UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
@@ -54,6 +55,7 @@ pub fn router(partner: Arc<Partner>) -> Router {
         .route(&format!("{JOURNAL}/{{month}}/tile/{{*tile}}"), get(tile))
         .route(COSIGNATURE, post(cosignature))
         .route(STATEMENT, post(statement))
+        .route(AUDIT, get(audit))
         .with_state(partner)
 }
 
@@ -67,31 +69,35 @@ async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Jso
     let kept = tokio::task::block_in_place(|| partner.publisher().kept_manifests());
     let kept = kept.map_err(|error| internal(&error))?;
     let ready = partner.intake().await.offer(offer, kept).await;
-    ready.map(Json).map_err(|error| refuse_intake(&error))
+    ready.map(Json).map_err(|error| refuse_offer(&partner, &error))
 }
 
 async fn manifest(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Wanted>, Refusal> {
     let reader = reader(body);
     // On a thread of its own: the body arrives through the task that runs this handler.
+    let receiving = partner.clone();
     let taken = tokio::task::spawn_blocking(move || {
+        let partner = receiving;
         let mut intake = partner.intake_blocking();
         let unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
         intake.manifest(&partner.publisher(), unpacked)
     });
     let wanted = taken.await.map_err(|error| internal(&error))?;
-    wanted.map(Json).map_err(|error| refuse_intake(&error))
+    wanted.map(Json).map_err(|error| refuse_offer(&partner, &error))
 }
 
 async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Staged>, Refusal> {
     let reader = reader(body);
+    let receiving = partner.clone();
     let taken = tokio::task::spawn_blocking(move || {
+        let partner = receiving;
         let mut intake = partner.intake_blocking();
         let unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
         intake.receive(unpacked)?;
         intake.stage(&mut partner.publisher(), Timestamp::now())
     });
     let staged = taken.await.map_err(|error| internal(&error))?;
-    staged.map(|release| Json(Staged { release })).map_err(|error| refuse_intake(&error))
+    staged.map(|release| Json(Staged { release })).map_err(|error| refuse_offer(&partner, &error))
 }
 
 /// A body to be read on a thread that may wait. A line that falls silent ends it, so that the next one is not held up.
@@ -130,6 +136,17 @@ async fn cosignature(State(partner): State<Arc<Partner>>, Json(message): Json<Co
     kept.map(Json).map_err(|error| refuse_journal(&error))
 }
 
+/// From which line on main wants the audit trail.
+#[derive(Deserialize)]
+struct From {
+    from: u64,
+}
+
+async fn audit(State(partner): State<Arc<Partner>>, Query(From { from }): Query<From>) -> Result<String, Refusal> {
+    let lines = tokio::task::block_in_place(|| partner.publisher().audit_lines(from));
+    lines.map_err(|error| internal(&error))
+}
+
 async fn statement(
     State(partner): State<Arc<Partner>>,
     Json(notice): Json<StatementNotice>,
@@ -152,6 +169,23 @@ fn unpack(packed: &[u8]) -> Result<Offer, UnreadableOffer> {
 
 fn parse_month(text: &str) -> Result<Month, Refusal> {
     text.parse().map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-month", &error))
+}
+
+/// A refusal, which the audit trail keeps unless it is the line or the disk that failed.
+fn refuse_offer(partner: &Partner, error: &IntakeError) -> Refusal {
+    let lasts = match error {
+        IntakeError::Refused(_) | IntakeError::Unwanted(_) | IntakeError::Blob(_) => true,
+        IntakeError::Publish(_, cause) => !matches!(**cause, PublishError::Audit(_) | PublishError::Disk(_)),
+        _ => false,
+    };
+    if lasts {
+        let mut reason = error.to_string();
+        if let IntakeError::Publish(_, cause) = error {
+            reason = format!("{reason}: {cause}");
+        }
+        tokio::task::block_in_place(|| partner.publisher().note_refusal(&reason, Timestamp::now()));
+    }
+    refuse_intake(error)
 }
 
 fn refuse_intake(error: &IntakeError) -> Refusal {

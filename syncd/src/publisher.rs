@@ -3,28 +3,43 @@
 //! `live.json` is that step. It holds the whole merged index of the live site and is replaced durably and atomically;
 //! the releases' records follow it and are put right from it after a crash. Methods block on the disk.
 
+mod decisions;
+mod originals;
+mod trail;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, IllegalStep, ReleaseRecord, ReleaseState};
-use tieup_protocol::change::{Change, Risks};
+use tieup_protocol::audit::Event;
+use tieup_protocol::change::Risks;
 use tieup_protocol::contract::{Contract, ContractId, Decision, charged_under};
-use tieup_protocol::digest::Digest;
+use tieup_protocol::difference::{Difference, Hunk};
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
+use tieup_protocol::path::InvalidPath;
 use tieup_protocol::period::Month;
+use tieup_protocol::wire::WaitingOriginals;
+use tieup_store::audit::{AuditError, AuditTrail};
 use tieup_store::blobs::{BlobStore, ReadBlobError};
 use tieup_store::cache::Cache;
 use tieup_store::document::{Document, DocumentError};
+use tieup_store::durable::DiskError;
 use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
 use tieup_web::site::PublicSite;
 use tokio::sync::watch;
 
+use self::trail::happening;
 use crate::candidate::{Candidate, CandidateError};
-use crate::comparison;
+use crate::comparison::{self, Comparison};
+use crate::config::OriginalsApproval;
+use crate::edits;
 use crate::trust::{self, OfferRefused, Release, Verified};
+
+/// The audit trail in the state folder.
+pub const AUDIT: &str = "audit.jsonl";
 
 /// What is live, as one document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +62,11 @@ struct Live {
 pub struct Publisher {
     main: SiteId,
     site: PathBuf,
+    /// Where the originals are that the operator has approved, under their own approval.
+    approved_originals: PathBuf,
+    originals: OriginalsApproval,
+    waiting_originals: Option<WaitingOriginals>,
+    audit: AuditTrail,
     releases: Releases,
     blobs: Arc<BlobStore>,
     /// Originals' pictures that were made narrower.
@@ -63,6 +83,8 @@ pub struct Places {
     pub main: SiteId,
     /// The partner's own site.
     pub site: PathBuf,
+    /// Whether changes of it wait for the operator.
+    pub originals: OriginalsApproval,
     /// The daemon's state folder.
     pub state: PathBuf,
     /// Where content is.
@@ -104,6 +126,29 @@ pub enum PublishError {
     /// A number that has been decided on came again with other content.
     #[error("release {0} is {1} here with other content: changed content needs a higher number")]
     Decided(ReleaseVersion, &'static str),
+    /// What was decided could not be written down, so it was not done.
+    #[error("the audit trail could not be continued")]
+    Audit(#[from] AuditError),
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A release that was overwritten.
+    #[error(
+        "release {0} cannot be rolled back to: the contract's strategy is to overwrite, so only the last one is kept"
+    )]
+    Overwritten(ReleaseVersion),
+    /// No changed originals wait.
+    #[error("no changed pages of your own are waiting")]
+    NoOriginals,
+    /// The originals changed after they were read about.
+    #[error("your own pages changed since you looked: read the change again, then decide")]
+    OtherOriginals,
+    /// A file among the originals cannot be kept.
+    #[error("the file {0} cannot be kept: its name is not one that every system can have")]
+    OriginalName(String, #[source] InvalidPath),
+    /// A file among the originals cannot be read.
+    #[error("your own pages cannot be read: {0}")]
+    OriginalFile(PathBuf, #[source] std::io::Error),
     /// The contract is neither the one in force nor a later one.
     #[error("contract {0} is not the one in force here: changed terms need a higher version than {live}", live = .1.version)]
     ContractNotLater(ContractId, ContractId),
@@ -122,9 +167,13 @@ impl Publisher {
             tracing::error!(error = &damaged as &dyn std::error::Error, "a release is left out");
         }
         places.public.switch(live.site.to_live());
-        let publisher = Self {
+        let mut publisher = Self {
             main: places.main,
             site: places.site,
+            approved_originals: places.state.join("originals"),
+            originals: places.originals,
+            waiting_originals: None,
+            audit: AuditTrail::at(places.state.join(AUDIT)),
             releases,
             blobs: places.blobs,
             pictures: Cache::at(places.state.join("cache/pictures")),
@@ -133,8 +182,13 @@ impl Publisher {
             public: places.public,
             records: watch::Sender::new(Vec::new()),
         };
-        publisher.follow_live(Timestamp::now())?;
-        publisher.supersede_all_but_newest(Timestamp::now())?;
+        let now = Timestamp::now();
+        publisher.follow_live(now)?;
+        publisher.settle_trail(now);
+        if let Err(error) = publisher.supersede_all_but_newest(now) {
+            tracing::error!(error = &error as &dyn std::error::Error, "an earlier release still waits");
+        }
+        publisher.settle_originals()?;
         publisher.announce()?;
         Ok(publisher)
     }
@@ -216,131 +270,52 @@ impl Publisher {
             return if same { Ok(decided) } else { Err(PublishError::Decided(version, decided.state.word())) };
         }
         self.check_contract(&release.contract)?;
-        let candidate = Candidate::build(release, &self.site, &self.blobs, &self.pictures)?;
-        let change = self.change(release, &candidate)?;
-        let decision = match self.live.rolled_back {
-            Some(from) => Decision::Ask(format!("the operator rolled back from release {from}")),
-            None => release.contract.approval.decide(&change),
+        // A trail that cannot be continued keeps releases out, too.
+        self.audit.end()?;
+        let change = self.compare(release, &self.build(release)?)?.change;
+        let before = self.decided_before(version)?;
+        let record = ReleaseRecord::staged(version, release.digest, change.sentence(&self.main, version), now);
+        let decision = match before {
+            Some(reason) => Decision::Ask(reason),
+            None => release.contract.approval.decide(&change, &release.contract.effective.tz, now),
         };
-        let record = ReleaseRecord {
-            version,
-            manifest: release.digest,
-            state: ReleaseState::Staged,
-            since: now,
-            by: None,
-            sentence: change.sentence(&self.main, version),
-            waits_for: match &decision {
-                Decision::Ask(reason) => Some(reason.clone()),
-                Decision::Auto => None,
-            },
-        };
+        let waits_for = why_it_waits(&decision, change.emergency.as_deref());
+        let record = ReleaseRecord { waits_for, ..record };
         self.releases.stage(&record, &release.files)?;
+        self.audit
+            .append(&[happening(&record, DecidedBy::LaterRelease, Event::Staged, Some(&record.sentence))], now)?;
         self.supersede_all_but_newest(now)?;
         self.announce()?;
-        match decision {
-            Decision::Auto => self.approve(version, record.manifest, DecidedBy::Rule, now),
-            Decision::Ask(_) => Ok(record),
-        }
+        self.act(&record, &decision, now)
     }
 
-    /// Makes the staged release `version` live. `manifest` is what was read when the decision was taken.
-    ///
-    /// Durable on return; after a crash either the old site is live or the new one, never a mixture.
-    ///
-    /// # Errors
-    /// When it is not staged, was staged anew, or no longer fits the originals.
-    pub fn approve(
-        &mut self,
-        version: ReleaseVersion,
-        manifest: Digest,
-        by: DecidedBy,
-        now: Timestamp,
-    ) -> Result<ReleaseRecord, PublishError> {
-        let record = self.record(version)?.approve(manifest, by.clone(), now)?;
-        self.switch(version, by, None)?;
-        self.follow_live(now)?;
-        self.announce()?;
-        Ok(record)
-    }
-
-    /// Refuses the staged release `version` for the operator's `reason`. The public site stays as it is.
-    ///
-    /// # Errors
-    /// When it is not staged or was staged anew.
-    pub fn reject(
-        &mut self,
-        version: ReleaseVersion,
-        manifest: Digest,
-        reason: String,
-        now: Timestamp,
-    ) -> Result<ReleaseRecord, PublishError> {
-        let record = self.record(version)?.reject(manifest, reason, now)?;
-        self.releases.set_record(&record)?;
-        self.announce()?;
-        Ok(record)
-    }
-
-    /// Makes an earlier release live again: `version`, or the one that was live last.
-    ///
-    /// # Errors
-    /// When there is none, or it no longer fits the originals.
-    pub fn roll_back(
-        &mut self,
-        version: Option<ReleaseVersion>,
-        now: Timestamp,
-    ) -> Result<ReleaseRecord, PublishError> {
-        let target = match version {
-            Some(version) => self.record(version)?,
-            None => self.last_retired()?,
-        };
-        let record = target.restore(now)?;
-        // Going forward again to a later release ends the rollback.
-        let from = self.live.version.filter(|live| *live > record.version);
-        self.switch(record.version, DecidedBy::Operator, from)?;
-        self.follow_live(now)?;
-        self.announce()?;
-        Ok(record)
-    }
-
-    /// Merges the originals as they are now with the live release, and makes the result public if it differs.
-    ///
-    /// # Errors
-    /// When the originals have errors or conflict; then the public site stays as it is.
-    pub fn refresh_originals(&mut self) -> Result<Change, PublishError> {
-        let Some(version) = self.live.version else { return Ok(Change::default()) };
-        let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs, &self.pictures)?;
-        let change = comparison::compare(&self.live.site, &candidate, &self.live.accepted, &self.blobs)?;
-        if !change.is_empty() || candidate.search != self.live.site.search {
-            let mut accepted = self.live.accepted.clone();
-            accepted.extend(change.new_risks.clone());
-            self.put_live(Live { site: candidate, accepted, ..self.live.clone() })?;
-        }
-        Ok(change)
-    }
-
-    /// What the release `version` would change now, or the staged one, as text: the contract first, then the pages.
+    /// What the release `version` would change now, or the one that waits: the contract, and the pages.
     ///
     /// # Errors
     /// When there is no such release or it does not fit the originals.
-    pub fn diff(&self, version: Option<ReleaseVersion>) -> Result<String, PublishError> {
+    pub fn difference(&self, version: Option<ReleaseVersion>) -> Result<Difference, PublishError> {
         let version = match version {
             Some(version) => self.record(version)?.version,
-            None => self.staged()?.version,
+            None => self.waiting()?.version,
         };
-        let candidate = Candidate::build(&self.reread(version)?, &self.site, &self.blobs, &self.pictures)?;
-        let pages = comparison::diff(&self.live.site, &candidate, &self.blobs)?;
-        Ok(self.contract_diff(version)? + &pages)
+        let release = self.reread(version)?;
+        let pages = self.compare(&release, &self.build(&release)?)?.difference;
+        Ok(Difference { contract: self.contract_hunks(version)?, ..pages })
     }
 
-    /// The difference between the contract in force and that of `version`, as text.
-    fn contract_diff(&self, version: ReleaseVersion) -> Result<String, PublishError> {
-        let Some(live) = self.live.version else { return Ok(String::new()) };
+    /// The same as text.
+    ///
+    /// # Errors
+    /// As [`Publisher::difference`].
+    pub fn diff(&self, version: Option<ReleaseVersion>) -> Result<String, PublishError> {
+        Ok(self.difference(version)?.to_string())
+    }
+
+    /// The edits from the contract in force to that of `version`.
+    fn contract_hunks(&self, version: ReleaseVersion) -> Result<Vec<Hunk>, PublishError> {
+        let Some(live) = self.live.version else { return Ok(Vec::new()) };
         let (before, after) = (self.kept(live, CONTRACT)?, self.kept(version, CONTRACT)?);
-        if before == after {
-            return Ok(String::new());
-        }
-        let hunks = comparison::hunks(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after));
-        Ok(format!("changed  the contract\n{hunks}\n"))
+        Ok(edits::hunks(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after)))
     }
 
     /// The release that waits for a decision.
@@ -352,12 +327,49 @@ impl Publisher {
         waiting.ok_or(PublishError::NothingStaged)
     }
 
-    fn change(&self, release: &Verified<Release>, candidate: &Candidate) -> Result<Change, PublishError> {
-        let change = comparison::compare(&self.live.site, candidate, &self.live.accepted, &self.blobs)?;
+    /// The release that is open: staged, or else approved for later or held.
+    ///
+    /// # Errors
+    /// When none is.
+    pub fn waiting(&self) -> Result<ReleaseRecord, PublishError> {
+        let open = self.releases.list()?.into_iter().find(|record| record.state.is_open());
+        open.ok_or(PublishError::NothingStaged)
+    }
+
+    fn build(&self, release: &Verified<Release>) -> Result<Candidate, PublishError> {
+        Ok(Candidate::build(release, self.originals_for_release(), &self.blobs, &self.pictures)?)
+    }
+
+    fn compare(&self, release: &Verified<Release>, candidate: &Candidate) -> Result<Comparison, PublishError> {
+        let mut comparison = comparison::compare(&self.live.site, candidate, &self.live.accepted, &self.blobs)?;
         let before = self.contract()?.map(|contract| contract.id.version);
         let after = release.contract.id.version;
-        let contract = before.filter(|before| *before != after).map(|before| (before, after));
-        Ok(Change { contract, first: self.live.version.is_none(), ..change })
+        let change = &mut comparison.change;
+        change.contract = before.filter(|before| *before != after).map(|before| (before, after));
+        change.first = self.live.version.is_none();
+        change.emergency.clone_from(&release.manifest.emergency);
+        Ok(comparison)
+    }
+
+    /// What the operator decided before keeps every rule from approving release `version`, and why.
+    fn decided_before(&self, version: ReleaseVersion) -> Result<Option<String>, PublishError> {
+        if let Some(from) = self.live.rolled_back {
+            return Ok(Some(format!("the operator rolled back from release {from}")));
+        }
+        let since_live = |record: &ReleaseRecord| record.version != version && Some(record.version) > self.live.version;
+        let by_operator = |record: &ReleaseRecord| {
+            matches!(record.state, ReleaseState::Approved { .. }) && record.by == Some(DecidedBy::Operator)
+        };
+        let reason = self.releases.list()?.into_iter().filter(since_live).find_map(|record| match &record.state {
+            ReleaseState::Held { .. } | ReleaseState::Superseded if record.held.is_some() => {
+                Some(format!("the operator held release {}, which it takes the place of", record.version))
+            }
+            ReleaseState::Approved { at } if by_operator(&record) => {
+                Some(format!("it takes the place of release {}, which was approved for {at}", record.version))
+            }
+            _ => None,
+        });
+        Ok(reason)
     }
 
     /// Terms change only under a higher version, which the operator is then asked about.
@@ -370,18 +382,17 @@ impl Publisher {
         }
     }
 
-    /// The one step: builds the site of `version` and replaces the live document by it.
+    /// The one step: replaces the live document by the site of `version`.
     fn switch(
         &mut self,
         version: ReleaseVersion,
         by: DecidedBy,
         rolled_back: Option<ReleaseVersion>,
+        site: Candidate,
     ) -> Result<(), PublishError> {
-        let release = self.reread(version)?;
-        let candidate = Candidate::build(&release, &self.site, &self.blobs, &self.pictures)?;
         let mut accepted = self.live.accepted.clone();
-        accepted.extend(self.change(&release, &candidate)?.new_risks);
-        self.put_live(Live { version: Some(version), by: Some(by), site: candidate, accepted, rolled_back })
+        accepted.extend(self.compare(&self.reread(version)?, &site)?.change.new_risks);
+        self.put_live(Live { version: Some(version), by: Some(by), site, accepted, rolled_back })
     }
 
     fn put_live(&mut self, live: Live) -> Result<(), PublishError> {
@@ -402,21 +413,24 @@ impl Publisher {
             let is_live = self.live.version == Some(record.version);
             let says_live = record.state == ReleaseState::Live;
             if is_live && !says_live {
-                let by = self.live.by.clone();
-                let live = ReleaseRecord { state: ReleaseState::Live, since: now, by, waits_for: None, ..record };
+                let by = self.live.by;
+                let live =
+                    ReleaseRecord { state: ReleaseState::Live, since: now, by, waits_for: None, held: None, ..record };
                 self.releases.set_record(&live)?;
             } else if says_live && !is_live {
-                self.releases.set_record(&record.retire(now))?;
+                self.releases.set_record(&record.retire(now)?)?;
             }
         }
         Ok(())
     }
 
-    /// Of several staged releases only the newest waits. A crash can leave two.
-    fn supersede_all_but_newest(&self, now: Timestamp) -> Result<(), PublishError> {
-        let staged = self.releases.list()?.into_iter().filter(|record| record.state == ReleaseState::Staged);
-        for earlier in staged.skip(1) {
-            self.releases.set_record(&earlier.supersede(now)?)?;
+    /// Of several open releases only the newest waits. A crash can leave two.
+    fn supersede_all_but_newest(&mut self, now: Timestamp) -> Result<(), PublishError> {
+        let open = self.releases.list()?.into_iter().filter(|record| record.state.is_open());
+        let earlier: Vec<ReleaseRecord> = open.skip(1).collect();
+        for record in earlier {
+            self.audit.append(&[happening(&record, DecidedBy::LaterRelease, Event::Superseded, None)], now)?;
+            self.releases.set_record(&record.supersede(now)?)?;
         }
         Ok(())
     }
@@ -446,5 +460,14 @@ impl Publisher {
     fn kept(&self, version: ReleaseVersion, name: &str) -> Result<Vec<u8>, PublishError> {
         let name = name.parse().expect("the names of a release's files are relative paths");
         self.releases.file(version, &name)?.ok_or(PublishError::Unknown(version))
+    }
+}
+
+/// Why a release waits, if the policy asks; an emergency that the contract does not speak of is named.
+fn why_it_waits(decision: &Decision, emergency: Option<&str>) -> Option<String> {
+    match decision {
+        Decision::Ask(reason) if emergency.is_some() => Some(format!("main calls it an emergency, yet {reason}")),
+        Decision::Ask(reason) => Some(reason.clone()),
+        Decision::Approve { .. } => None,
     }
 }

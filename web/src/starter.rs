@@ -6,6 +6,7 @@ site: .                      # your own site: site.yaml, content/, static/, data
 state: .syncd                # what the daemon keeps; nobody else writes there
 public: 127.0.0.1:8080       # where visitors are served
 peer: 127.0.0.1:7450         # where the main site calls; it must be reachable for it
+# originals: ask             # your own changed pages wait for your word, too; without it they go live as you save
 # address: shop.example:7450 # how the main site reaches `peer`, if that differs
 ";
 

@@ -138,9 +138,10 @@ async fn row_003_18_19_20_the_operator_is_asked_in_a_sentence_and_answers_yes() 
     let sentence = "Release 2 from lampworks: 1 changed, 1 new; NEW external host: elsewhere.example; signature valid";
     assert_eq!(waiting.sentence, sentence);
     assert_eq!(waiting.waits_for.as_deref(), Some("the contract has no rule for automatic approval"));
-    let Answer::Diff { text } = command(&world, "north", Command::Diff { version: None }).await else {
+    let Answer::Diff { difference } = command(&world, "north", Command::Diff { version: None }).await else {
         panic!("no diff")
     };
+    let text = difference.to_string();
     let says = [
         "changed  /about/\n",
         "-<main><h1>about</h1><p>We mend lamps.</p>\n+<main><h1>about</h1><p>We mend everything.</p>",
