@@ -2,6 +2,7 @@
 //! computes statements. It never decides for a partner.
 
 pub mod archive;
+pub mod audit;
 pub mod cli;
 pub mod collect;
 pub mod config;

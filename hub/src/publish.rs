@@ -96,6 +96,14 @@ pub enum Rejected {
     SendAgain,
 }
 
+/// How a release is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Sending {
+    rejected: Rejected,
+    /// Why it is an emergency, if it is one.
+    emergency: Option<String>,
+}
+
 impl Hub {
     /// Publishes `site` to the partners, all of those that have joined where `only` is empty.
     ///
@@ -107,6 +115,30 @@ impl Hub {
         only: &[SiteId],
         rejected: Rejected,
     ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
+        self.publish_as(site, only, &Sending { rejected, emergency: None }).await
+    }
+
+    /// Publishes `site` as an emergency, for `reason`. Where the contract lets it, it goes live at once; elsewhere it
+    /// waits as any release does.
+    ///
+    /// # Errors
+    /// As [`Hub::publish`].
+    pub async fn publish_emergency(
+        &self,
+        site: &Site,
+        only: &[SiteId],
+        rejected: Rejected,
+        reason: &str,
+    ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
+        self.publish_as(site, only, &Sending { rejected, emergency: Some(reason.to_owned()) }).await
+    }
+
+    async fn publish_as(
+        &self,
+        site: &Site,
+        only: &[SiteId],
+        sending: &Sending,
+    ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
         let mut partners = self.database.partners().await.map_err(HubError::from)?;
         partners.retain(|partner| only.is_empty() || only.contains(&partner.id));
         if let Some(unknown) = only.iter().find(|id| !partners.iter().any(|partner| partner.id == **id)) {
@@ -115,7 +147,7 @@ impl Hub {
         let releases = site.releases();
         let archive = self.archive();
         let push = async |partner: PartnerRow| {
-            let outcome = self.publish_to(site, &releases, archive.as_ref(), &partner, rejected).await;
+            let outcome = self.publish_to(site, &releases, archive.as_ref(), &partner, sending).await;
             (partner.id, outcome)
         };
         let mut outcomes: Vec<_> = stream::iter(partners).map(push).buffer_unordered(CONCURRENT_PUSHES).collect().await;
@@ -143,7 +175,7 @@ impl Hub {
         releases: &Releases<'_>,
         archive: Option<&Archive>,
         partner: &PartnerRow,
-        rejected: Rejected,
+        sending: &Sending,
     ) -> Result<Outcome, PublishError> {
         let folder = self.config.state.join("publishing").join(partner.id.as_str());
         let busy = |error| PublishError::Busy(partner.id.clone(), error);
@@ -154,7 +186,7 @@ impl Hub {
             return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
         let release = tokio::task::block_in_place(|| BuiltRelease::build(site, releases, &partner.id));
-        let built = release.map_err(PublishError::Site)?;
+        let built = release.map_err(PublishError::Site)?.as_emergency(sending.emergency.as_deref());
         let before = self.database.newest_release(&partner.id).await.map_err(HubError::from)?;
         // A status that cannot be had shows again, with its cause, when the release is offered.
         let status = self.status(partner).await.ok();
@@ -164,13 +196,17 @@ impl Hub {
             let same = Manifest::parse(row.manifest.as_bytes())
                 .is_ok_and(|manifest| manifest.same_content(&built.manifest(manifest.version)));
             match &record.state {
-                ReleaseState::Rejected { reason } if same && rejected == Rejected::Skip => {
+                ReleaseState::Rejected { reason } if same && sending.rejected == Rejected::Skip => {
                     return Ok(Outcome::RejectedBefore { version: row.version, reason: reason.clone() });
                 }
-                ReleaseState::Retired if same && rejected == Rejected::Skip => {
+                ReleaseState::Retired if same && sending.rejected == Rejected::Skip => {
                     return Ok(Outcome::RolledBack(row.version));
                 }
-                ReleaseState::Staged | ReleaseState::Live if same => return Ok(Outcome::Unchanged(row.version)),
+                ReleaseState::Live if same => return Ok(Outcome::Unchanged(row.version)),
+                // What waits is sent once more where it has become an emergency.
+                state if same && state.is_open() && sending.emergency.is_none() => {
+                    return Ok(Outcome::Unchanged(row.version));
+                }
                 _ => {}
             }
         }
@@ -274,6 +310,8 @@ fn told(row: ReleaseRow, record: &ReleaseRecord) -> ReleaseRow {
     let detail = match &record.state {
         ReleaseState::Rejected { reason } => reason.clone(),
         ReleaseState::Staged => record.waits_for.clone().unwrap_or_default(),
+        ReleaseState::Held { reason } => reason.clone().unwrap_or_default(),
+        ReleaseState::Approved { at } => format!("goes live at {}", at.strftime("%Y-%m-%d %H:%M UTC")),
         _ => String::new(),
     };
     ReleaseRow { state: record.state.word().to_owned(), detail, since: record.since, ..row }

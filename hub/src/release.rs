@@ -66,6 +66,13 @@ impl BuiltRelease {
         Self { manifest, blobs, contract: text.to_owned() }
     }
 
+    /// The same, called an emergency for `reason` if there is one.
+    #[must_use]
+    pub fn as_emergency(mut self, reason: Option<&str>) -> Self {
+        self.manifest.emergency = reason.map(str::to_owned);
+        self
+    }
+
     /// The manifest under a number.
     pub fn manifest(&self, version: ReleaseVersion) -> Manifest {
         Manifest { version, ..self.manifest.clone() }

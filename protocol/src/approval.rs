@@ -118,6 +118,15 @@ impl ReleaseState {
         }
     }
 
+    /// The operator's words, where the state has any.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Held { reason } => reason.as_deref(),
+            Self::Rejected { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether it is here to be decided on: staged, approved for later, or held.
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Staged | Self::Approved { .. } | Self::Held { .. })

@@ -310,14 +310,18 @@ async fn follow_originals(partner: Arc<Partner>, mut changes: mpsc::Receiver<()>
             () = shutdown.wait() => return,
             change = changes.recv() => if change.is_none() { return },
         }
-        let refreshed = tokio::task::block_in_place(|| partner.publisher().refresh_originals());
-        match refreshed {
-            Ok(change) if change.is_empty() => {}
-            Ok(change) => match partner.publisher().waiting_originals() {
-                Some(waiting) => tracing::info!("{}; they wait for you: syncd approve originals", waiting.sentence),
-                None => tracing::info!(paths = change.paths.len(), "originals changed; the site is live anew"),
-            },
-            Err(error) => tracing::warn!("the originals were not published; the site stays as it is\n{error}"),
+        tokio::task::block_in_place(|| refresh_originals(&mut partner.publisher()));
+    }
+}
+
+fn refresh_originals(publisher: &mut Publisher) {
+    match publisher.refresh_originals() {
+        Ok(change) if change.is_empty() => {}
+        Ok(change) => {
+            let waiting = publisher.waiting_originals().map(|waiting| waiting.sentence.as_str());
+            let state = waiting.map_or("the site is live anew", |_| "they wait for you: syncd approve originals");
+            tracing::info!(paths = change.paths.len(), "originals changed; {state}");
         }
+        Err(error) => tracing::warn!("the originals were not published; the site stays as it is\n{error}"),
     }
 }

@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_is_shown_as_replaced() {
-        let text = |with: &str| (0..MOST_COMPARED).map(|n| format!("{with}{n}\n")).collect::<String>();
+        let text = |with: &str| format!("{with}\n").repeat(MOST_COMPARED);
         assert_eq!(edits(&text("a"), &text("b"), Kind::Text).len(), 1);
     }
 }

@@ -17,7 +17,7 @@ pub struct Contract(Text);
 
 #[derive(Clone, Debug)]
 enum Text {
-    Made { version: u32, partnership: &'static str, mounts: String, rights: String, auto: String, fees: String },
+    Made { version: u32, partnership: &'static str, mounts: String, rights: String, approval: String, fees: String },
     Raw(String),
 }
 
@@ -44,7 +44,14 @@ impl Contract {
 
     fn made(partnership: &'static str, mounts: &str) -> Self {
         let (mounts, rights) = (mounts.to_owned(), "{override: never}".to_owned());
-        Self(Text::Made { version: 1, partnership, mounts, rights, auto: "[]".to_owned(), fees: FEES.to_owned() })
+        Self(Text::Made {
+            version: 1,
+            partnership,
+            mounts,
+            rights,
+            approval: "{policy: ask}".to_owned(),
+            fees: FEES.to_owned(),
+        })
     }
 
     /// The same as version `number`.
@@ -76,9 +83,15 @@ impl Contract {
 
     /// The same with rules for automatic approval, as a YAML list.
     #[must_use]
-    pub fn auto(mut self, yaml: &str) -> Self {
-        if let Text::Made { auto, .. } = &mut self.0 {
-            yaml.clone_into(auto);
+    pub fn auto(self, yaml: &str) -> Self {
+        self.approval(&format!("{{policy: ask, auto: {yaml}}}"))
+    }
+
+    /// The same with other terms of approval, as YAML.
+    #[must_use]
+    pub fn approval(mut self, yaml: &str) -> Self {
+        if let Text::Made { approval, .. } = &mut self.0 {
+            yaml.clone_into(approval);
         }
         self
     }
@@ -94,7 +107,7 @@ impl Contract {
 
     /// The document for `partner`.
     pub fn text(&self, partner: &str) -> String {
-        let Text::Made { version, partnership, mounts, rights, auto, fees } = &self.0 else {
+        let Text::Made { version, partnership, mounts, rights, approval, fees } = &self.0 else {
             let Text::Raw(text) = &self.0 else { return String::new() };
             return text.clone();
         };
@@ -106,7 +119,7 @@ partnership: {partnership}
 mounts: {mounts}
 rights: {rights}
 slots: [nav]
-approval: {{policy: ask, auto: {auto}}}
+approval: {approval}
 journal: {{writer: partner, verifier: both}}
 count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
 money: {{currency: JPY, round: half_up, at: line}}

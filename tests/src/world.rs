@@ -15,7 +15,7 @@ use tieup_hub::collect::{CollectError, Collected};
 use tieup_hub::partners::Hub;
 use tieup_hub::publish::{Outcome, PublishError, Rejected};
 use tieup_hub::statements::Delivered;
-use tieup_protocol::approval::ReleaseRecord;
+use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
 use tieup_protocol::change::Change;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::manifest::BlobRef;
@@ -221,6 +221,14 @@ impl World {
     /// Approves the release that waits.
     pub fn approve(&self, partner: &str) -> ReleaseRecord {
         approve_waiting(self.partner(partner)).unwrap_or_else(|error| panic!("approving at `{partner}`: {error:#}"))
+    }
+
+    /// Approves the release that is open, also where it is held or approved for later.
+    pub fn approve_open(&self, partner: &str) -> ReleaseRecord {
+        let mut publisher = self.daemon(partner).publisher();
+        let open = publisher.waiting().unwrap_or_else(|error| panic!("approving at `{partner}`: {error}"));
+        let live = publisher.approve(open.version, open.manifest, DecidedBy::Operator, Timestamp::now());
+        live.unwrap_or_else(|error| panic!("approving at `{partner}`: {error}"))
     }
 
     /// Refuses the release that waits.

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tieup_protocol::ids::SiteId;
+use tieup_protocol::manifest::MAX_EMERGENCY;
 use tieup_protocol::period::Month;
 use tieup_web::terminal;
 use tracing_subscriber::filter::LevelFilter;
@@ -112,6 +113,10 @@ enum Action {
         /// Send content that an operator rejected once more.
         #[arg(long)]
         again: bool,
+        /// Mark the release as an emergency, for this reason: where the contract says so it goes live at once, and the
+        /// operator is told; elsewhere it waits as any release does.
+        #[arg(long, value_name = "REASON", conflicts_with = "watch", value_parser = parse_emergency)]
+        emergency: Option<String>,
         /// Stay, publish again whenever the site changes, and try again where a partner could not be reached.
         #[arg(long)]
         watch: bool,
@@ -121,6 +126,11 @@ enum Action {
         /// Show every release, not only the newest of each partner.
         #[arg(long)]
         all: bool,
+    },
+    /// Fetch and show who decided what at a partner and when, and verify that nothing of it was changed.
+    Audit {
+        /// The partner.
+        partner: SiteId,
     },
     /// Partners.
     #[command(subcommand)]
@@ -176,6 +186,16 @@ enum FeeAction {
     },
 }
 
+/// Why a release is an emergency: something to read, and not too much of it.
+fn parse_emergency(text: &str) -> Result<String, String> {
+    let reason = text.trim();
+    match reason.chars().count() {
+        0 => Err("say why: the partners' operators read it".to_owned()),
+        1..=MAX_EMERGENCY => Ok(reason.to_owned()),
+        more => Err(format!("it has {more} characters, and may have {MAX_EMERGENCY}")),
+    }
+}
+
 /// Runs the command line of this process. Exit status 0: done, 1: failed, 2: wrong usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -208,19 +228,20 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Action::Preview(arguments) => preview::preview(&cli.config, arguments).await,
             Action::Init { main } => site::init(&cli.config, main).await,
             Action::Hub => site::serve(open(cli).await?).await,
-            Action::Publish { partners, again, watch } => {
+            Action::Publish { partners, again, emergency, watch } => {
                 let rejected = if *again { Rejected::SendAgain } else { Rejected::Skip };
                 let hub = open(cli).await?;
                 if *watch {
                     site::publish_on_change(&hub, partners, rejected).await
                 } else {
-                    site::publish(&hub, partners, rejected).await
+                    site::publish(&hub, partners, rejected, emergency.as_deref()).await
                 }
             }
             Action::Status { all } => {
                 let shown = if *all { Shown::All } else { Shown::Newest };
                 partners::status(&open(cli).await?, shown).await
             }
+            Action::Audit { partner } => partners::audit(&open(cli).await?, partner).await,
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
             Action::Log(LogAction::Fetch) => partners::fetch(&open(cli).await?).await,
             Action::Log(LogAction::Verify) => partners::verify(&open(cli).await?).await,

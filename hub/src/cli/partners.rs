@@ -39,10 +39,32 @@ pub(super) async fn status(hub: &Hub, shown: Shown) -> anyhow::Result<()> {
             say!("  the contract is for a link alone: nothing is published");
         }
         show_releases(&hub.database.releases(&partner.id).await?, shown);
-        if let Err(error) = answer {
-            terminal::say(&complaint::render(&error));
+        match answer {
+            Ok(_) => show_trail_end(hub, &partner).await,
+            Err(error) => terminal::say(&complaint::render(&error)),
         }
     }
+    Ok(())
+}
+
+/// Fetches the partner's audit trail and says what was decided last; loudly where it is not the one main knows.
+async fn show_trail_end(hub: &Hub, partner: &PartnerRow) {
+    match hub.fetch_audit(partner).await {
+        Ok(end) if end.lines == 0 => {}
+        Ok(end) => say!("  audit trail: {} entries continue each other; tieup audit {}", end.lines, partner.id),
+        Err(error) => terminal::say(&complaint::render(&error)),
+    }
+}
+
+/// Fetches and shows the audit trail of `partner`; where it cannot be had, main's copy.
+pub(super) async fn audit(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
+    let partner = hub.partner(partner).await?;
+    let fetched = hub.fetch_audit(&partner).await;
+    for entry in hub.audit_copy(&partner).entries()? {
+        say!("{entry}");
+    }
+    let end = fetched.context("above stands what main fetched before")?;
+    say!("{} entries; each continues the one before it.", end.lines);
     Ok(())
 }
 
@@ -118,6 +140,11 @@ fn write_kit(hub: &Hub, partner: &SiteId, out: &Path) -> anyhow::Result<()> {
 pub(super) async fn fetch(hub: &Hub) -> anyhow::Result<()> {
     let mut failed = 0;
     for partner in joined(hub).await? {
+        if let Err(error) = hub.fetch_audit(&partner).await {
+            failed += 1;
+            eprintln!("{}:", partner.id);
+            terminal::complain(&error);
+        }
         match hub.collect(&partner).await {
             Ok(months) => {
                 for month in months {
@@ -138,7 +165,7 @@ pub(super) async fn fetch(hub: &Hub) -> anyhow::Result<()> {
         }
     }
     if failed > 0 {
-        bail!("the journals of {failed} partners were not taken");
+        bail!("{failed} journals or audit trails of partners were not taken");
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 use tieup_generator::{Loading, Site, Watch};
+use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::ids::SiteId;
 use tieup_store::cache::Cache;
@@ -256,7 +257,9 @@ async fn publish_and_tell(hub: &Hub, only: &[SiteId], rejected: Rejected) -> Due
             return Due::default();
         }
     };
-    let unreached = match publish_once(hub, running, &site, only, rejected).await {
+    let outcomes = hub.publish(&site, only, rejected).await;
+    let round = outcomes.map_err(anyhow::Error::from).and_then(|outcomes| tell_round(running, outcomes));
+    let unreached = match round {
         Ok(round) => round.unreached,
         Err(error) => {
             terminal::complain(error.as_ref());
@@ -269,11 +272,20 @@ async fn publish_and_tell(hub: &Hub, only: &[SiteId], rejected: Rejected) -> Due
     Due { unreached, next_change: site.next_change() }
 }
 
-/// Publishes to the partners in `only`, or to all.
-pub(super) async fn publish(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<()> {
+/// Publishes to the partners in `only`, or to all; as an emergency where there is a reason for one.
+pub(super) async fn publish(
+    hub: &Hub,
+    only: &[SiteId],
+    rejected: Rejected,
+    emergency: Option<&str>,
+) -> anyhow::Result<()> {
     let running = Running::begin();
     let site = tokio::task::block_in_place(|| load_site(hub, &running))?;
-    let failed = publish_once(hub, running, &site, only, rejected).await?.failed;
+    let outcomes = match emergency {
+        Some(reason) => hub.publish_emergency(&site, only, rejected, reason).await?,
+        None => hub.publish(&site, only, rejected).await?,
+    };
+    let failed = tell_round(running, outcomes)?.failed;
     if failed > 0 {
         bail!("{failed} of the partners did not get the release; their sites are as they were");
     }
@@ -287,14 +299,8 @@ struct Round {
     unreached: Vec<SiteId>,
 }
 
-async fn publish_once(
-    hub: &Hub,
-    running: Running,
-    site: &Site,
-    only: &[SiteId],
-    rejected: Rejected,
-) -> anyhow::Result<Round> {
-    let outcomes = hub.publish(site, only, rejected).await?;
+/// Says how publishing went, partner by partner.
+fn tell_round(running: Running, outcomes: Vec<(SiteId, Result<Outcome, PublishError>)>) -> anyhow::Result<Round> {
     let work = running.end(0).work();
     if outcomes.is_empty() {
         say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
@@ -333,6 +339,10 @@ pub fn describe(outcome: &Outcome) -> String {
         Outcome::Unchanged(version) => format!("nothing to do; release {version} has this content"),
         Outcome::Delivered { release, blobs, sent } => {
             let waits = release.waits_for.as_ref().map(|reason| format!(", waits for the operator: {reason}"));
+            let waits = match &release.state {
+                ReleaseState::Approved { at } => Some(format!(", goes live at {}", at.strftime("%Y-%m-%d %H:%M UTC"))),
+                _ => waits,
+            };
             format!(
                 "release {} is {}{} ({blobs} blobs, {sent} bytes sent)",
                 release.version,

@@ -1,6 +1,7 @@
 //! The manual of a kit: what an operator does, in the words and numbers of the contract.
 
-use tieup_protocol::contract::{AutoRule, Charge, Only, Override, Owner, Partnership};
+use tieup_protocol::change::Risks;
+use tieup_protocol::contract::{AutoRule, Charge, Only, Override, Owner, Partnership, Policy, Strategy};
 use tieup_protocol::decimal::Decimal;
 
 use super::{Kit, templates};
@@ -52,12 +53,44 @@ impl Kit<'_> {
     }
 
     fn approval(&self) -> String {
-        let rules: Vec<String> = self.contract.approval.auto.iter().map(rule).collect();
-        if rules.is_empty() {
-            return "Nothing of {main} goes live before you approve it.".to_owned();
+        let approval = &self.contract.approval;
+        let rules: Vec<String> = approval.auto.iter().map(rule).collect();
+        let mut text = if rules.is_empty() {
+            "Nothing of {main} goes live before you approve it.".to_owned()
+        } else {
+            let (rules, when, accepted) = (rules.join("; "), self.when(), accepted(&approval.accept));
+            format!(
+                "The contract lets this go live unasked{when}: {rules}{accepted}. \
+                 Everything else waits until you approve it. The first release, a new version of the contract and what \
+                 comes after a rollback always wait for you."
+            )
+        };
+        if approval.policy == Policy::Emergency {
+            text = text.replacen("Nothing of {main}", "But for emergencies, nothing of {main}", 1);
+            text += " What {main} marks as an emergency, with its reason, goes live at once; you are told, and \
+                     `syncd rollback` undoes it.";
         }
-        let rules = rules.join("; ");
-        format!("The contract lets this go live unasked: {rules}. Everything else waits until you approve it.")
+        if approval.strategy == Strategy::Overwrite {
+            text += " Each release overwrites the one before it: you can roll back by one.";
+        }
+        text
+    }
+
+    /// When a rule makes something live, after a word such as `unasked`.
+    fn when(&self) -> String {
+        let approval = &self.contract.approval;
+        let soak = approval.soak.map_or(0, |soak| soak.seconds().div_ceil(60));
+        let soak = match soak {
+            0 => String::new(),
+            minutes => format!(", {minutes} minutes after it came unless you hold or reject it"),
+        };
+        if approval.hours.is_none() && approval.days.is_empty() {
+            return soak;
+        }
+        let hours = approval.hours.map_or_else(|| "at any hour".to_owned(), |hours| format!("at {hours}"));
+        let days: Vec<String> = approval.days.iter().map(ToString::to_string).collect();
+        let days = if days.is_empty() { "every day".to_owned() } else { format!("on {}", days.join(", ")) };
+        format!("{soak}, {hours} {days} ({})", self.contract.effective.tz.name())
     }
 
     fn originals(&self) -> String {
@@ -138,6 +171,13 @@ fn rule(rule: &AutoRule) -> String {
     };
     let size = rule.max_bytes.map_or_else(String::new, |size| format!(", in files of at most {} bytes", size.0));
     format!("{what} at `{}`{size}", rule.paths)
+}
+
+/// The scripts, forms and hosts that the rules let through.
+fn accepted(accept: &Risks) -> String {
+    let named: Vec<String> =
+        [&accept.scripts, &accept.forms, &accept.hosts].into_iter().flatten().map(|name| format!("`{name}`")).collect();
+    if named.is_empty() { String::new() } else { format!("; also where it brings {}", named.join(", ")) }
 }
 
 fn fill(text: &str, words: &[(&str, &str)]) -> String {

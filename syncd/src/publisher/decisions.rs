@@ -96,8 +96,8 @@ impl Publisher {
         reason: Option<String>,
         now: Timestamp,
     ) -> Result<ReleaseRecord, PublishError> {
-        let held = self.record(version)?.hold(manifest, reason.clone(), now)?;
-        self.audit.append(&[happening(&held, DecidedBy::Operator, Event::Held, reason.as_deref())], now)?;
+        let held = self.record(version)?.hold(manifest, reason, now)?;
+        self.audit.append(&[happening(&held, DecidedBy::Operator, Event::Held, held.state.reason())], now)?;
         self.keep(held)
     }
 
@@ -140,8 +140,9 @@ impl Publisher {
         reason: String,
         now: Timestamp,
     ) -> Result<ReleaseRecord, PublishError> {
-        let record = self.record(version)?.reject(manifest, reason.clone(), now)?;
-        self.audit.append(&[happening(&record, DecidedBy::Operator, Event::Rejected, Some(&reason))], now)?;
+        let record = self.record(version)?.reject(manifest, reason, now)?;
+        let reason = record.state.reason();
+        self.audit.append(&[happening(&record, DecidedBy::Operator, Event::Rejected, reason)], now)?;
         self.keep(record)
     }
 

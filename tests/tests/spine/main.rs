@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod approval;
 mod hardening;
 mod hostile;
 mod imports;
