@@ -19,6 +19,9 @@ const LONG_LINE: usize = 200;
 /// hold up the daemon.
 const MOST_COMPARED: usize = 8_000;
 
+/// The most lines replaced by as many others that are taken for edits of one line each.
+const MOST_SPLIT: usize = 40;
+
 /// Elements at which a long line is not broken: marks around words.
 const INLINE: [&str; 14] =
     ["a", "abbr", "b", "br", "code", "em", "i", "mark", "s", "small", "span", "strong", "sub", "sup"];
@@ -49,7 +52,8 @@ pub fn edits(old: &str, new: &str, kind: Kind) -> Vec<Edit> {
     let (old_middle, new_middle) = (&old_rest[..old_rest.len() - suffix], &new_rest[..new_rest.len() - suffix]);
     let shift = |range: Range<usize>| range.start + prefix..range.end + prefix;
     let changed = changed_ranges(old_middle, new_middle).into_iter();
-    let changed: Vec<Ranges> = changed.map(|(removed, added)| (shift(removed), shift(added))).collect();
+    let changed = changed.map(|(removed, added)| (shift(removed), shift(added)));
+    let changed: Vec<Ranges> = changed.flat_map(line_by_line).collect();
     let edit = |number: usize| {
         // The lines around an edit reach to the next ones and no further.
         let from = number.checked_sub(1).map_or(0, |earlier| changed[earlier].0.end);
@@ -61,7 +65,8 @@ pub fn edits(old: &str, new: &str, kind: Kind) -> Vec<Edit> {
 
 /// The edits of a text as hunks.
 pub fn hunks(old: &str, new: &str) -> Vec<Hunk> {
-    edits(old, new, Kind::Text).into_iter().map(|edit| edit.hunk).collect()
+    let hunks = edits(old, new, Kind::Text).into_iter().map(|edit| edit.hunk);
+    side_by_side(hunks.enumerate().collect())
 }
 
 /// Lines before the change, and lines after it.
@@ -89,6 +94,43 @@ fn changed_ranges(old: &[&str], new: &[&str]) -> Vec<Ranges> {
         }
     }
     ranges
+}
+
+/// Lines that replace as many others are edits of their own: a line of the layout beside one of the page's own would
+/// belong to no group else.
+fn line_by_line((removed, added): Ranges) -> Vec<Ranges> {
+    if removed.len() != added.len() || removed.len() > MOST_SPLIT {
+        return vec![(removed, added)];
+    }
+    removed.zip(added).map(|(old, new)| (old..old + 1, new..new + 1)).collect()
+}
+
+fn is_kept(line: &HunkLine) -> bool {
+    matches!(line, HunkLine::Kept(_))
+}
+
+/// Puts edits together that stand side by side in a text, and in the same ones.
+fn side_by_side(hunks: Vec<(usize, Hunk)>) -> Vec<Hunk> {
+    let mut joined: Vec<(usize, Hunk)> = Vec::new();
+    for (order, hunk) in hunks {
+        let touches = |last: &Hunk| !last.lines.last().is_some_and(is_kept) && !hunk.lines.first().is_some_and(is_kept);
+        match joined.last_mut() {
+            Some((last_order, last)) if *last_order + 1 == order && touches(last) => {
+                *last_order = order;
+                let (kept, edited): (Vec<_>, Vec<_>) = hunk.lines.into_iter().partition(is_kept);
+                let at = last.lines.iter().rposition(|line| matches!(line, HunkLine::Removed(_)));
+                let (gone, come): (Vec<_>, Vec<_>) =
+                    edited.into_iter().partition(|line| matches!(line, HunkLine::Removed(_)));
+                // What goes stands before what comes.
+                let at = at.map_or(0, |at| at + 1);
+                last.lines.splice(at..at, gone);
+                last.lines.extend(come);
+                last.lines.extend(kept);
+            }
+            _ => joined.push((order, hunk)),
+        }
+    }
+    joined.into_iter().map(|(_, hunk)| hunk).collect()
 }
 
 impl Edit {
@@ -181,7 +223,7 @@ impl Groups {
         let mut groups: Vec<(Vec<usize>, Vec<Hunk>)> = Vec::new();
         for (texts, mut hunks) in grouped {
             hunks.sort_by_key(|(order, _)| *order);
-            let hunks: Vec<Hunk> = hunks.into_iter().map(|(_, hunk)| hunk).collect();
+            let hunks = side_by_side(hunks);
             if texts.len() >= LAYOUT_PAGES && !hunks.iter().all(is_of_words) {
                 layout.extend(texts.iter().copied());
             }
@@ -228,6 +270,8 @@ mod tests {
         let added = super::hunks("", "a\nb\n");
         assert_eq!(added[0].to_string(), "@@ -1,0 +1,2 @@\n+a\n+b\n");
         assert!(super::hunks("a\n", "a\n").is_empty());
+        let beside = super::hunks("a\nb\nc\nd\n", "a\nB\nC\nd\n");
+        assert_eq!(beside[0].to_string(), "@@ -1,4 +1,4 @@\n a\n-b\n-c\n+B\n+C\n d\n");
         let near = super::hunks("x\ny\na\nb\n", "a\nB\n");
         let near: Vec<String> = near.iter().map(ToString::to_string).collect();
         assert_eq!(near, ["@@ -1,3 +1,1 @@\n-x\n-y\n a\n", "@@ -3,2 +1,2 @@\n a\n-b\n+B\n"]);
@@ -245,8 +289,8 @@ mod tests {
                 (*path, old, page(title, "<footer class=y>x</footer>", &extra))
             })
             .collect();
-        // The footer on all pages, and what is edited on one alone.
-        assert_eq!(group(&pages), (vec![(4, 1), (1, 1)], 4));
+        // The footer on all pages, and the title and the line beside the footer on one alone.
+        assert_eq!(group(&pages), (vec![(4, 1), (1, 2)], 4));
     }
 
     #[test]
