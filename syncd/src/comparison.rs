@@ -176,3 +176,55 @@ fn is_text(file: &MergedFile) -> bool {
 fn read_text(file: &MergedFile, blobs: &BlobStore) -> Result<String, ReadBlobError> {
     Ok(String::from_utf8_lossy(&blobs.read(&file.blob)?).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use tieup_protocol::contract::Owner;
+
+    use super::*;
+
+    /// A site of pages with these texts, by path.
+    fn site(blobs: &BlobStore, pages: impl IntoIterator<Item = (String, String)>) -> Candidate {
+        let page = |(path, text): (String, String)| {
+            let (blob, media_type) = (blobs.put(text.as_bytes()).unwrap(), "text/html".to_owned());
+            (path.parse().unwrap(), MergedFile { blob, media_type, kind: EntryKind::Page, owner: Owner::Main })
+        };
+        Candidate { files: pages.into_iter().map(page).collect(), ..Candidate::default() }
+    }
+
+    fn numbered(body: &str) -> impl Iterator<Item = (String, String)> {
+        (0..WORTH_A_THREAD * 3).map(move |n| (format!("/{n:03}/"), format!("<p>{n}</p>\n{body}\n<p>end</p>\n")))
+    }
+
+    #[test]
+    fn many_pages_are_compared_side_by_side_and_told_as_one_edit() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = BlobStore::open(folder.path()).unwrap();
+        let (old, new) = (site(&blobs, numbered("<i>a</i>")), site(&blobs, numbered("<i class=b>a</i>")));
+        let Comparison { change, difference } = compare(&old, &new, &Risks::default(), &blobs).unwrap();
+        assert_eq!((change.paths.len(), change.layout), (WORTH_A_THREAD * 3, WORTH_A_THREAD * 3));
+        assert!(change.paths.values().all(|path| path.nature == Nature::Content));
+        assert_eq!(difference.groups.len(), 1);
+        let in_order: Vec<&SitePath> = new.files.keys().collect();
+        assert_eq!(difference.groups[0].paths.iter().collect::<Vec<_>>(), in_order);
+    }
+
+    #[test]
+    fn new_removed_and_unreadable_pages_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = BlobStore::open(folder.path()).unwrap();
+        let page = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+        let old = site(&blobs, [page("/a/", "<p>old</p>"), page("/b/", "<p>b</p>")]);
+        let mut new = site(&blobs, [page("/b/", "<p>other</p>"), page("/c/", "<a href=//evil.example>c</a>")]);
+        let Comparison { change, difference } = compare(&old, &new, &Risks::default(), &blobs).unwrap();
+        let natures: Vec<Nature> = change.paths.values().map(|path| path.nature).collect();
+        assert_eq!(natures, [Nature::Removed, Nature::Text, Nature::New]);
+        assert_eq!(change.new_risks.hosts.iter().collect::<Vec<_>>(), ["evil.example"]);
+        assert_eq!((difference.removed.len(), difference.new.len(), difference.groups.len()), (1, 1, 1));
+        for file in new.files.values_mut() {
+            file.blob = tieup_protocol::manifest::BlobRef::of(b"not here");
+        }
+        assert!(compare(&old, &new, &Risks::default(), &blobs).is_err());
+        assert!(compare(&new, &old, &Risks::default(), &blobs).is_ok(), "what was is not needed");
+    }
+}

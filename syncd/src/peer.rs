@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
-    AUDIT, BLOBS, COSIGNATURE, Cosigned, JOURNAL, MANIFEST, MAX_OFFER, OFFER, Offer, PartnerStatus, Ready, STATEMENT, STATUS,
-    Staged, StatementNotice, StatementVerdict, UNKNOWN_BASE, Wanted,
+    AUDIT, BLOBS, COSIGNATURE, Cosigned, JOURNAL, MANIFEST, MAX_OFFER, OFFER, Offer, PartnerStatus, Ready, STATEMENT,
+    STATUS, Staged, StatementNotice, StatementVerdict, UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
 use tieup_web::problem::Refusal;
@@ -174,9 +174,16 @@ fn parse_month(text: &str) -> Result<Month, Refusal> {
 /// A refusal, which the audit trail keeps unless it is the line or the disk that failed.
 fn refuse_offer(partner: &Partner, error: &IntakeError) -> Refusal {
     let lasts = match error {
-        IntakeError::Refused(_) | IntakeError::Unwanted(_) | IntakeError::Blob(_) => true,
         IntakeError::Publish(_, cause) => !matches!(**cause, PublishError::Audit(_) | PublishError::Disk(_)),
-        _ => false,
+        other => matches!(
+            other,
+            IntakeError::Refused(_)
+                | IntakeError::Delta(_)
+                | IntakeError::Patch(_)
+                | IntakeError::Blob(_)
+                | IntakeError::Trailing
+                | IntakeError::NoSpace { .. }
+        ),
     };
     if lasts {
         let mut reason = error.to_string();

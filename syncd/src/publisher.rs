@@ -17,6 +17,7 @@ use tieup_protocol::audit::Event;
 use tieup_protocol::change::Risks;
 use tieup_protocol::contract::{Contract, ContractId, Decision, charged_under};
 use tieup_protocol::difference::{Difference, Hunk};
+use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
 use tieup_protocol::path::InvalidPath;
@@ -212,8 +213,8 @@ impl Publisher {
     /// When a record cannot be read.
     pub fn kept_manifests(&self) -> Result<Vec<Digest>, PublishError> {
         let mut records = self.releases.list()?;
-        records.sort_by_key(|record| match record.state {
-            ReleaseState::Staged => 0,
+        records.sort_by_key(|record| match &record.state {
+            state if state.is_open() => 0,
             ReleaseState::Live => 1,
             _ => 2,
         });

@@ -29,6 +29,7 @@ fn release(version: u64, pages: &BTreeMap<String, Vec<u8>>) -> Manifest {
             .map(|(path, bytes)| (format!("templates{path}x").parse().unwrap(), BlobRef::of(bytes)))
             .collect(),
         index: BlobRef::of(format!("{pages:?}").as_bytes()),
+        emergency: None,
     }
 }
 
