@@ -133,17 +133,22 @@ impl Intake {
     }
 
     /// Puts the manifest of the offered release together from a stream of steps, and says which blobs are lacking.
+    /// `kept` finds a manifest that is here.
     ///
     /// Blocks on the stream and the disk. What patches made is durable on return.
     ///
     /// # Errors
     /// When the base is not here, or what comes out is not the manifest that was signed; then nothing is kept.
-    pub fn manifest(&mut self, publisher: &Publisher, mut stream: impl Read) -> Result<Wanted, IntakeError> {
+    pub fn manifest(
+        &mut self,
+        kept: impl FnOnce(Digest) -> Result<Option<Manifest>, PublishError>,
+        mut stream: impl Read,
+    ) -> Result<Wanted, IntakeError> {
         let offered = self.offered.as_mut().ok_or(IntakeError::NothingOffered)?;
         let first = next_step(&mut stream)?;
         let base = match Assembly::base(&first)? {
             None => None,
-            Some(digest) => Some((digest, base_manifest(publisher, digest)?)),
+            Some(digest) => Some((digest, base_manifest(kept, digest)?)),
         };
         let mut assembly = Assembly::begin(&first, base.as_ref().map(|(_, manifest)| manifest))?;
         let batch = self.blobs.batch();
@@ -249,8 +254,11 @@ impl Patching<'_> {
     }
 }
 
-fn base_manifest(publisher: &Publisher, digest: Digest) -> Result<Manifest, IntakeError> {
-    let kept = publisher.kept_manifest(digest).map_err(|error| IntakeError::Releases(Box::new(error)))?;
+fn base_manifest(
+    kept: impl FnOnce(Digest) -> Result<Option<Manifest>, PublishError>,
+    digest: Digest,
+) -> Result<Manifest, IntakeError> {
+    let kept = kept(digest).map_err(|error| IntakeError::Releases(Box::new(error)))?;
     kept.ok_or(IntakeError::UnknownBase(digest, None))
 }
 

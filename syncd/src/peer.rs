@@ -80,7 +80,7 @@ async fn manifest(State(partner): State<Arc<Partner>>, body: Body) -> Result<Jso
         let partner = receiving;
         let mut intake = partner.intake_blocking();
         let unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
-        intake.manifest(&partner.publisher(), unpacked)
+        intake.manifest(|digest| partner.publisher().kept_manifest(digest), unpacked)
     });
     let wanted = taken.await.map_err(|error| internal(&error))?;
     wanted.map(Json).map_err(|error| refuse_offer(&partner, &error))
