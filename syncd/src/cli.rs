@@ -45,7 +45,7 @@ Begin in an empty folder, with the token that the main site gave you:
   syncd run
 and when a release is waiting:
   syncd diff
-  syncd approve 5      (or: syncd reject 5 --reason \"the price of the kettle is wrong\")
+  syncd approve 5      (or: syncd reject 5 --reason \"the price of the kettle is wrong\", or syncd hold 5)
 where 5 is the release that you have read about"
 )]
 struct Cli {
@@ -83,11 +83,13 @@ enum Action {
     /// Show what a waiting release would change, or your own changed pages.
     Diff {
         /// The release, or `originals`; the waiting release if left out.
+        #[arg(value_name = "VERSION")]
         what: Option<Subject>,
     },
     /// Make a waiting release live, now or at a time; or your own changed pages, where they wait.
     Approve {
         /// The release that you have read about, such as 5, or `originals`.
+        #[arg(value_name = "VERSION")]
         what: Subject,
         /// When it goes live: `18:30`, the next time it is that in the contract's time zone; `2026-12-01 09:00`
         /// there; or an instant such as 2026-12-01T09:00:00+09:00. Until then `hold` and `reject` cancel it.
