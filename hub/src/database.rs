@@ -1,5 +1,7 @@
 //! The hub's database, and the only SQL. SQLite in the state folder.
 
+mod metadata;
+
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -9,6 +11,8 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementStatus;
+
+pub use self::metadata::MetadataRow;
 
 /// The tables, made where they are missing.
 const SCHEMA: &str = include_str!("schema.sql");

@@ -3,12 +3,13 @@
 //! They differ by what a thief could do: the TLS key speaks to partners but cannot sign a release; the release key
 //! signs releases; the freshness key only says that a release is still current; the root key names the others.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use aws_lc_rs::signature::Ed25519KeyPair;
+use jiff::Timestamp;
 use tieup_protocol::ids::SiteId;
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::Cosigner;
@@ -16,6 +17,7 @@ use tieup_web::authority::{Authority, AuthorityError, PemPair};
 use tieup_web::tls::{TlsError, TlsIdentity};
 
 use crate::signing::{ReleaseSigner, SigningError, sign_root};
+use crate::trust::{DraftError, RootDraft, SigningKey, SigningKeyError};
 
 /// The certificate authority's certificate.
 const AUTHORITY: &str = "authority.crt";
@@ -31,6 +33,13 @@ const FRESHNESS_KEY: &str = "freshness.key";
 const COSIGNER_KEY: &str = "cosigner.key";
 /// The TUF root metadata; written last, so that a folder that has it is complete.
 const ROOT: &str = "root.json";
+
+/// The folder of the root metadata after the first.
+const ROOTS: &str = "roots";
+
+fn root_file(version: u64) -> String {
+    format!("{ROOTS}/{version}.root.json")
+}
 
 /// The folder of keys.
 #[derive(Clone, Debug)]
@@ -63,6 +72,12 @@ pub enum KeyError {
     /// Signing failed.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// A key that signs metadata cannot be used.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    /// A new root is not to be had.
+    #[error(transparent)]
+    Root(#[from] DraftError),
     /// The operating system gives no random numbers.
     #[error("no key could be made: the operating system gives no random numbers")]
     Randomness,
@@ -84,7 +99,7 @@ impl KeyFolder {
     ///
     /// # Errors
     /// When there are keys already, or the disk fails.
-    pub async fn create(&self) -> Result<(), KeyError> {
+    pub fn create(&self) -> Result<(), KeyError> {
         if self.dir.join(ROOT).exists() {
             return Err(KeyError::Exists(self.dir.clone()));
         }
@@ -92,16 +107,14 @@ impl KeyFolder {
         let authority = Authority::create(&self.main, SystemTime::now())?;
         self.write(AUTHORITY_KEY, authority.key.as_bytes())?;
         self.write(AUTHORITY, authority.certificate.as_bytes())?;
-        let random = SystemRandom::new();
-        for name in [ROOT_KEY, RELEASE_KEY, FRESHNESS_KEY] {
-            self.write(name, Ed25519KeyPair::generate_pkcs8(&random)?.as_ref())?;
-        }
+        let make = |name| SigningKey::create(&self.dir.join(name));
+        let (root, release, freshness) = (make(ROOT_KEY)?, make(RELEASE_KEY)?, make(FRESHNESS_KEY)?);
         let mut seed = [0; 32];
-        random.fill(&mut seed)?;
+        SystemRandom::new().fill(&mut seed)?;
         let cosigner = Cosigner::from_seed(self.main.as_str(), &seed)
             .map_err(|error| KeyError::Damaged(self.dir.join(COSIGNER_KEY), error.to_string()))?;
         self.write(COSIGNER_KEY, cosigner.to_private_text().as_bytes())?;
-        let root = sign_root(&self.read(ROOT_KEY)?, &self.read(RELEASE_KEY)?, &self.read(FRESHNESS_KEY)?).await?;
+        let root = sign_root(&root, &release, &freshness, Timestamp::now())?;
         self.write(ROOT, root.as_bytes())
     }
 
@@ -129,12 +142,29 @@ impl KeyFolder {
         Ok(TlsIdentity::from_pem(&pair, authority.certificate())?)
     }
 
-    /// The keys that sign releases.
+    /// What can be signed with the keys in this folder.
     ///
     /// # Errors
-    /// When their files are missing or damaged.
+    /// When the root or a key cannot be read.
     pub fn release_signer(&self) -> Result<ReleaseSigner, KeyError> {
-        Ok(ReleaseSigner::new(&self.root()?, self.read(RELEASE_KEY)?, self.read(FRESHNESS_KEY)?)?)
+        let keys = self.signing_keys()?.into_iter().map(|(_, key)| key).collect();
+        Ok(ReleaseSigner::new(self.root()?, keys))
+    }
+
+    /// Every Ed25519 key of the folder that signs metadata, with its file. Which role it has, if any, the root says.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn signing_keys(&self) -> Result<Vec<(PathBuf, SigningKey)>, KeyError> {
+        let mut found = Vec::new();
+        for file in durable::list_dir(&self.dir)?.into_iter().filter(|file| file.is_file()) {
+            // Keys of other kinds lie beside them, in other formats.
+            let bytes = durable::read_file(&file)?.filter(|_| file.extension() == Some(OsStr::new("key")));
+            if let Some(key) = bytes.and_then(|bytes| SigningKey::from_der(&bytes)) {
+                found.push((file, key));
+            }
+        }
+        Ok(found)
     }
 
     /// The key that cosigns journals.
@@ -146,12 +176,48 @@ impl KeyFolder {
         text.parse().map_err(|error| KeyError::Damaged(self.dir.join(COSIGNER_KEY), format!("{error}")))
     }
 
-    /// The TUF root metadata.
+    /// The TUF root metadata that is in force: the newest of the chain.
     ///
     /// # Errors
     /// When its file is missing or damaged.
     pub fn root(&self) -> Result<String, KeyError> {
-        self.read_text(ROOT)
+        match self.roots()?.pop() {
+            Some(newest) => Ok(newest),
+            None => self.read_text(ROOT),
+        }
+    }
+
+    /// The chain of root metadata after the first, oldest first.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn roots(&self) -> Result<Vec<String>, KeyError> {
+        let mut roots = Vec::new();
+        for version in 2_u64.. {
+            let file = root_file(version);
+            if !self.dir.join(&file).exists() {
+                break;
+            }
+            roots.push(self.read_text(&file)?);
+        }
+        Ok(roots)
+    }
+
+    /// Puts `draft` in force, if it follows on the root that is, and enough people have signed it. Durable on return.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn install_root(&self, draft: RootDraft) -> Result<u64, KeyError> {
+        let version = draft.version();
+        let root = draft.finish(&self.root()?)?;
+        durable::create_dir_all(&self.dir.join(ROOTS))?;
+        self.write(&root_file(version), root.as_bytes())?;
+        Ok(version)
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), KeyError> {

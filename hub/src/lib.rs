@@ -19,4 +19,5 @@ pub mod signing;
 pub mod starter;
 pub mod statements;
 mod transfer;
+pub mod trust;
 pub mod waking;

@@ -69,7 +69,7 @@ impl Hub {
     /// # Errors
     /// When there are keys already, or the disk fails.
     pub async fn create(config: Config) -> Result<Self, HubError> {
-        KeyFolder::new(&config.state, &config.main).create().await?;
+        KeyFolder::new(&config.state, &config.main).create()?;
         Self::open(config).await
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Partners are served side by side; one that is slow or dead holds up no other.
 
+use std::path::PathBuf;
+
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use tieup_generator::{Releases, Site};
@@ -10,7 +12,7 @@ use tieup_protocol::contract::Partnership;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{Manifest, TARGET};
-use tieup_protocol::wire::{Offer, PartnerStatus, STATUS};
+use tieup_protocol::wire::{Metadata, Offer, PartnerStatus, STATUS};
 use tieup_store::lock::{LockError, StateLock};
 use tieup_web::client::CallError;
 
@@ -21,6 +23,7 @@ use crate::partners::{Hub, HubError};
 use crate::release::BuiltRelease;
 use crate::signing::SigningError;
 use crate::transfer::{Parcel, Taken, TransferError};
+use crate::trust::{AWAITING, RefreshError, RequestError, SigningRequest, WaitingError, fresh_until};
 
 /// How many partners are pushed to at once.
 const CONCURRENT_PUSHES: usize = 8;
@@ -51,6 +54,17 @@ pub enum Outcome {
     },
     /// The operator rolled back from this very content; nothing was sent.
     RolledBack(ReleaseVersion),
+    /// Not enough of the release keys are on the hub: nothing was sent, and a file asks for signatures.
+    AwaitingSignatures {
+        /// The release.
+        version: ReleaseVersion,
+        /// The file that travels to whoever holds a key.
+        file: PathBuf,
+        /// How many signatures are there.
+        given: usize,
+        /// How many are needed.
+        needed: u64,
+    },
     /// The contract is for a link alone: there is nothing to publish. The release, if any, is live there from a time
     /// under another contract.
     LinkAlone(Option<ReleaseVersion>),
@@ -68,6 +82,21 @@ pub enum PublishError {
     /// The release could not be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// What is to be signed could not be made or read.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The metadata could not be made.
+    #[error(transparent)]
+    Metadata(#[from] RefreshError),
+    /// A release that waits for signatures could not be kept or read.
+    #[error(transparent)]
+    Waiting(#[from] WaitingError),
+    /// Signatures came that nobody asked for.
+    #[error("this hub has not asked for signatures on release {0}")]
+    NotAsked(ReleaseVersion),
+    /// The row of a release is damaged.
+    #[error("release {0} cannot be read back from the database")]
+    Damaged(ReleaseVersion),
     /// The partner did not take it.
     #[error("release {version} was not published to `{partner}`")]
     Push {
@@ -177,7 +206,7 @@ impl Hub {
         partner: &PartnerRow,
         sending: &Sending,
     ) -> Result<Outcome, PublishError> {
-        let folder = self.config.state.join("publishing").join(partner.id.as_str());
+        let folder = self.publishing_folder(&partner.id);
         let busy = |error| PublishError::Busy(partner.id.clone(), error);
         let _lock = StateLock::take(&folder).map_err(busy)?;
         if site.partners().any(|c| c.id.partner == partner.id && c.partnership == Partnership::Link) {
@@ -188,6 +217,9 @@ impl Hub {
         let release = tokio::task::block_in_place(|| BuiltRelease::build(site, releases, &partner.id));
         let built = release.map_err(PublishError::Site)?.as_emergency(sending.emergency.as_deref());
         let before = self.database.newest_release(&partner.id).await.map_err(HubError::from)?;
+        if let Some(outcome) = self.settle_waiting(partner, &built, archive, before.as_ref()).await? {
+            return Ok(outcome);
+        }
         // A status that cannot be had shows again, with its cause, when the release is offered.
         let status = self.status(partner).await.ok();
         let known = status.iter().flat_map(|status| &status.releases);
@@ -221,19 +253,40 @@ impl Hub {
         archive: Option<&Archive>,
         version: ReleaseVersion,
     ) -> Result<Outcome, PublishError> {
-        let earlier = self.earlier(partner).await?;
         let manifest = built.manifest(version);
-        let offer = self.sign(&manifest, built.contract()).await?;
-        let mut row = ReleaseRow {
+        let signer = self.keys.release_signer().map_err(HubError::from)?;
+        let request = signer.propose(&manifest, Timestamp::now())?;
+        let state = if request.is_met() { "signed" } else { AWAITING };
+        let row = ReleaseRow {
             version,
             manifest: manifest_text(&manifest)?,
-            contract: offer.contract.clone(),
-            state: "signed".to_owned(),
+            contract: built.contract().to_owned(),
+            state: state.to_owned(),
             detail: String::new(),
             since: Timestamp::now(),
         };
+        if !request.is_met() {
+            return self.request_signatures(partner, built, &request, row).await;
+        }
         // Kept before it is sent, so that its number is never given to another release.
         self.database.add_release(&partner.id, &row).await.map_err(HubError::from)?;
+        self.deliver(partner, built, archive, &request, row).await
+    }
+
+    /// Sends a release that is in the database and that enough people have signed.
+    pub(crate) async fn deliver(
+        &self,
+        partner: &PartnerRow,
+        built: &BuiltRelease,
+        archive: Option<&Archive>,
+        request: &SigningRequest,
+        mut row: ReleaseRow,
+    ) -> Result<Outcome, PublishError> {
+        let version = row.version;
+        let (manifest, earlier) = (built.manifest(version), self.earlier(partner, version).await?);
+        let metadata = self.seal(&partner.id, version, request, Timestamp::now()).await?;
+        let until = fresh_until(&metadata);
+        let offer = offer_of(metadata, row.contract.clone());
         let parcel = Parcel { offer: &offer, manifest: &manifest, built, archive, earlier: &earlier };
         let taken = match self.call(partner).await {
             Ok(client) => parcel.send(&client).await,
@@ -245,6 +298,9 @@ impl Hub {
             Ok(Taken { staged, blobs, sent }) => {
                 keep(archive, built, earlier.first());
                 row = told(row, &staged.release);
+                if let Some(until) = until {
+                    self.told(&partner.id, until).await?;
+                }
                 Ok(Outcome::Delivered { release: staged.release, blobs, sent })
             }
             Err(TransferError::Call(source)) => {
@@ -258,15 +314,20 @@ impl Hub {
         outcome
     }
 
-    /// The newest releases to a partner, newest first.
-    async fn earlier(&self, partner: &PartnerRow) -> Result<Vec<(Digest, Manifest)>, HubError> {
-        let rows = self.database.newest_manifests(&partner.id, BASES).await?;
+    /// The newest releases to a partner before `version`, newest first.
+    async fn earlier(
+        &self,
+        partner: &PartnerRow,
+        version: ReleaseVersion,
+    ) -> Result<Vec<(Digest, Manifest)>, HubError> {
+        let rows = self.database.newest_manifests(&partner.id, BASES + 1).await?;
         let read = |text: &String| Some((Digest::of(text.as_bytes()), Manifest::parse(text.as_bytes()).ok()?));
-        Ok(rows.iter().filter_map(read).collect())
+        let earlier = rows.iter().filter_map(read).filter(|(_, manifest)| manifest.version < version);
+        Ok(earlier.take(BASES as usize).collect())
     }
 
     /// What partners were sent before; none where it cannot be had now, which costs nothing but bytes.
-    fn archive(&self) -> Option<Archive> {
+    pub(crate) fn archive(&self) -> Option<Archive> {
         let archive = tokio::task::block_in_place(|| Archive::open(&self.config.state));
         archive.unwrap_or_else(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "releases are told whole");
@@ -274,21 +335,21 @@ impl Hub {
         })
     }
 
-    /// Signs a manifest into an offer.
+    /// Signs a manifest into an offer with the keys of the hub's folder.
     ///
     /// # Errors
-    /// When a key is missing or is not the one that the root names.
+    /// When a key is missing or is not one that the root names.
     pub async fn sign(&self, manifest: &Manifest, contract: &str) -> Result<Offer, PublishError> {
-        let signer = self.keys.release_signer().map_err(HubError::from)?;
-        let signatures = signer.sign(manifest, Timestamp::now()).await?;
-        Ok(Offer {
-            roots: Vec::new(),
-            timestamp: signatures.timestamp,
-            snapshot: signatures.snapshot,
-            targets: signatures.targets,
-            contract: contract.to_owned(),
-        })
+        let now = Timestamp::now();
+        let request = self.keys.release_signer().map_err(HubError::from)?.propose(manifest, now)?;
+        let metadata = self.seal(&manifest.partner, manifest.version, &request, now).await?;
+        Ok(offer_of(metadata, contract.to_owned()))
     }
+}
+
+fn offer_of(metadata: Metadata, contract: String) -> Offer {
+    let Metadata { roots, timestamp, snapshot, targets } = metadata;
+    Offer { roots, timestamp, snapshot, targets, contract }
 }
 
 /// Keeps what was sent, so that the next release can be told against it.

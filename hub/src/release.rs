@@ -66,6 +66,17 @@ impl BuiltRelease {
         Self { manifest, blobs, contract: text.to_owned() }
     }
 
+    /// A release that was built before and has been kept since.
+    pub fn kept(manifest: Manifest, contract: &str, blobs: Vec<Vec<u8>>) -> Self {
+        let named = |bytes: Vec<u8>| (Digest::of(&bytes), Arc::from(bytes));
+        Self { manifest, blobs: blobs.into_iter().map(named).collect(), contract: contract.to_owned() }
+    }
+
+    /// The content of all of the release's blobs.
+    pub fn blobs(&self) -> impl Iterator<Item = &Arc<[u8]>> {
+        self.blobs.values()
+    }
+
     /// The same, called an emergency for `reason` if there is one.
     #[must_use]
     pub fn as_emergency(mut self, reason: Option<&str>) -> Self {

@@ -30,3 +30,12 @@ CREATE TABLE IF NOT EXISTS statements (
     verdict   TEXT,
     PRIMARY KEY (partner, month)
 );
+CREATE TABLE IF NOT EXISTS metadata (
+    partner     TEXT PRIMARY KEY,
+    freshness   INTEGER NOT NULL,   -- the version of the timestamp that was signed last
+    version     INTEGER,            -- the newest release that was signed; none before the first
+    root        INTEGER,            -- the version of the root that it was sent with last
+    targets     TEXT,
+    snapshot    TEXT,
+    fresh_until INTEGER             -- until when the partner takes it for the newest; none where it was not told
+);

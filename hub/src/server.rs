@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::joining;
 use crate::partners::{Hub, HubError};
+use crate::trust::keep_fresh;
 
 /// Why the main site's pages could not be put before the public. What was there before is still served.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,7 @@ impl Server {
         let tasks = vec![
             tokio::spawn(serve_tls(join, config, joining::router(hub.clone()), shutdown.clone())),
             tokio::spawn(site.clone().serve(public, shutdown.clone())),
+            tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
         ];
         Ok(Self { public: site, blobs, tasks, shutdown })
     }

@@ -17,6 +17,7 @@ pub mod digest;
 pub mod ids;
 pub mod index;
 pub mod joining;
+pub mod label;
 pub mod manifest;
 pub mod merge;
 pub mod patch;

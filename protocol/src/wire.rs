@@ -26,6 +26,8 @@ pub const MANIFEST: &str = "/v1/releases/manifest";
 ///
 /// The body is the blobs' bytes one after another, in the order of [`Wanted::of`], compressed by zstd as a whole.
 pub const BLOBS: &str = "/v1/releases/blobs";
+/// POST a [`Metadata`], get [`Fresh`]: the newest release is still the newest.
+pub const FRESHNESS: &str = "/v1/freshness";
 /// POST a [`Cosigned`] checkpoint.
 pub const COSIGNATURE: &str = "/v1/journal/cosignature";
 /// POST a [`StatementNotice`], get a [`StatementVerdict`].
@@ -87,6 +89,87 @@ pub struct Offer {
     pub targets: String,
     /// The contract the release was made under, word for word.
     pub contract: String,
+}
+
+impl Offer {
+    /// The offer's TUF metadata.
+    pub fn metadata(&self) -> Metadata {
+        Metadata {
+            roots: self.roots.clone(),
+            timestamp: self.timestamp.clone(),
+            snapshot: self.snapshot.clone(),
+            targets: self.targets.clone(),
+        }
+    }
+}
+
+/// The TUF metadata of a release, without anything of its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// Root metadata newer than version 1, oldest first and without a gap.
+    pub roots: Vec<String>,
+    /// The TUF timestamp metadata: main's statement that `snapshot` is its newest.
+    pub timestamp: String,
+    /// The TUF snapshot metadata.
+    pub snapshot: String,
+    /// The TUF targets metadata.
+    pub targets: String,
+}
+
+/// The longest metadata document that a partner looks at, in bytes.
+pub const MAX_METADATA: u64 = 128 << 10;
+
+/// The most root metadata documents that a partner looks at.
+pub const MAX_ROOTS: usize = 256;
+
+/// The partner's answer to metadata that it has verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fresh {
+    /// Until when the partner takes the release for the newest.
+    pub until: Timestamp,
+}
+
+/// What is running out at a partner, or has run out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpiryAlarm {
+    /// The TUF role of the metadata: `root`, `targets`, `snapshot` or `timestamp`.
+    pub role: String,
+    /// When it expires or expired.
+    pub expires: Timestamp,
+    /// How far it has come.
+    pub state: ExpiryState,
+}
+
+/// How far metadata is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExpiryState {
+    /// It runs out soon, and main should have replaced it by now.
+    Soon,
+    /// It has run out: updates are refused until main replaces it. What is live is served as before.
+    Expired,
+}
+
+impl std::fmt::Display for ExpiryAlarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let when = self.expires.strftime("%Y-%m-%d %H:%M UTC");
+        let cause = match self.role.as_str() {
+            "timestamp" => "main has not said lately that this is its newest release",
+            "root" => "main's keys must be renewed",
+            _ => "main must sign the release anew",
+        };
+        match self.state {
+            ExpiryState::Soon => write!(f, "the {} metadata expires on {when}: {cause}", self.role),
+            ExpiryState::Expired => write!(
+                f,
+                "the {} metadata has expired on {when}: {cause}; updates are refused, the site is served as before",
+                self.role
+            ),
+        }
+    }
 }
 
 /// The largest offer after decompression, in bytes.
@@ -163,6 +246,9 @@ pub struct PartnerStatus {
     pub releases: Vec<ReleaseRecord>,
     /// The months of which it holds a journal.
     pub journals: Vec<Month>,
+    /// What is running out of the metadata that it trusts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<ExpiryAlarm>,
     /// Changed pages of its own that wait for its operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub originals: Option<WaitingOriginals>,

@@ -245,7 +245,7 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), DiskError> {
 }
 
 /// What lies in `dir`, in order of name.
-pub(crate) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>, DiskError> {
+pub fn list_dir(dir: &Path) -> Result<Vec<PathBuf>, DiskError> {
     step(Step::Read, dir, || {
         let mut paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
         paths.sort();

@@ -122,6 +122,15 @@ enum Action {
         /// The release to go back to; the last one if left out.
         version: Option<ReleaseVersion>,
     },
+    /// Write a release into a folder, with its signatures and every file, for others to verify.
+    Export {
+        /// The release; the live one if left out.
+        #[arg(long)]
+        release: Option<ReleaseVersion>,
+        /// The folder; it must not be there yet.
+        #[arg(long)]
+        to: PathBuf,
+    },
     /// Show who decided what and when, and verify that nothing of it was changed.
     Audit,
     /// The access log.
@@ -415,6 +424,7 @@ fn command(config: &Config, action: &Action) -> anyhow::Result<(Option<ReleaseRe
             (None, Command::Reject { version, manifest, reason: reason.clone() })
         }
         Action::Rollback { version } => (None, Command::RollBack { version: *version }),
+        Action::Export { release, to } => (None, Command::Export { version: *release, to: std::path::absolute(to)? }),
         Action::Fee(FeeAction::Verify { month }) => (None, Command::VerifyFee { month: *month }),
         _ => (None, Command::Status),
     })
@@ -492,6 +502,9 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer) {
                 say!("{}", choices(release.version));
             }
         }
+        Answer::Exported { version, to, blobs } => {
+            say!("Wrote release {version} into {}: manifest, metadata and {blobs} blobs.", to.display());
+        }
         Answer::Release { release } => say!("{}", describe_state(release)),
         Answer::Originals { paths } => say!("Your own pages are live as they are now; {paths} paths changed."),
         Answer::Fee { statement, verdict } => {
@@ -526,6 +539,9 @@ pub fn describe(verdict: &StatementVerdict) -> String {
 }
 
 fn show_status(status: &PartnerStatus) {
+    for alarm in &status.alarms {
+        say!("ALARM: {alarm}.");
+    }
     if status.releases.is_empty() {
         say!("No release has arrived yet.");
     }

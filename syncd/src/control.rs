@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -89,6 +89,13 @@ pub enum Command {
         /// The release.
         version: Option<ReleaseVersion>,
     },
+    /// Write a release into a folder; the live one where none is named.
+    Export {
+        /// The release.
+        version: Option<ReleaseVersion>,
+        /// The folder, which must not be there yet.
+        to: PathBuf,
+    },
     /// Compute a month's statement and compare it with main's.
     VerifyFee {
         /// The month.
@@ -119,6 +126,15 @@ pub enum Answer {
     Release {
         /// The release as it stands now.
         release: ReleaseRecord,
+    },
+    /// To [`Command::Export`].
+    Exported {
+        /// The release.
+        version: ReleaseVersion,
+        /// The folder.
+        to: PathBuf,
+        /// How many blobs it holds.
+        blobs: usize,
     },
     /// To [`Command::VerifyFee`].
     Fee {
@@ -246,6 +262,10 @@ fn perform(command: Command, partner: &Partner) -> Answer {
             release(partner.publisher().reject(version, manifest, reason, now))
         }
         Command::RollBack { version } => release(partner.publisher().roll_back(version, now)),
+        Command::Export { version, to } => match partner.export(version, &to) {
+            Ok((version, blobs)) => Answer::Exported { version, to, blobs },
+            Err(error) => refused(&error),
+        },
         Command::VerifyFee { month } => match partner.verify_statement(month) {
             Ok((statement, verdict)) => Answer::Fee { statement: statement.text, verdict },
             Err(error) => refused(&error),

@@ -13,8 +13,11 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::period::Month;
-use tieup_protocol::wire::{PartnerStatus, StatementNotice, StatementStatus, StatementVerdict};
+use tieup_protocol::wire::{
+    ExpiryAlarm, ExpiryState, PartnerStatus, StatementNotice, StatementStatus, StatementVerdict,
+};
 use tieup_store::blobs::BlobStore;
+use tieup_store::document::DocumentError;
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::InvalidKey;
 use tieup_store::lock::{LockError, StateLock};
@@ -29,10 +32,14 @@ use crate::access_log::{Journal, JournalSetup};
 use crate::config::Config;
 use crate::control;
 use crate::identity::{Identity, JOURNALS, LoadError};
-use crate::intake::Intake;
+use crate::intake::{Intake, trust_document};
 use crate::peer;
 use crate::publisher::{Places, PublishError, Publisher};
 use crate::statement::{StatementFailure, notice_document, verify};
+use crate::trust::{self, TrustState};
+
+/// How often the daemon looks whether metadata has expired.
+const TRUST_CHECK: Duration = Duration::from_hours(1);
 
 /// Everything that the daemon's tasks share.
 pub struct Partner {
@@ -102,6 +109,9 @@ pub enum StatusError {
     /// The journals cannot be listed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// What is trusted cannot be read.
+    #[error("the state of trust cannot be read")]
+    Trust(#[from] DocumentError),
 }
 
 impl Partner {
@@ -138,8 +148,18 @@ impl Partner {
         let publisher = self.publisher();
         let (releases, originals) = (publisher.releases()?, publisher.waiting_originals().cloned());
         drop(publisher);
-        let journals = self.journal.months()?;
-        Ok(PartnerStatus { partner: self.identity.partner.clone(), releases, journals, originals })
+        let alarms = self.alarms(Timestamp::now())?;
+        let (partner, journals) = (self.identity.partner.clone(), self.journal.months()?);
+        Ok(PartnerStatus { partner, releases, journals, alarms, originals })
+    }
+
+    /// What has expired at `now` of the metadata that this partner trusts, or will soon.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn alarms(&self, now: Timestamp) -> Result<Vec<ExpiryAlarm>, DocumentError> {
+        let seen = trust_document(&self.state).read()?;
+        Ok(trust::alarms(&seen.unwrap_or_else(|| TrustState::pinned(self.identity.root.clone())), now))
     }
 
     /// Keeps main's statement and compares it with the partner's own.
@@ -149,7 +169,7 @@ impl Partner {
     pub fn take_statement(&self, notice: &StatementNotice) -> Result<(Statement, StatementVerdict), StatementFailure> {
         let document = notice_document(&self.state, notice.month);
         if let Some(folder) = document.path().parent() {
-            durable::create_dir_all(folder).map_err(tieup_store::document::DocumentError::from)?;
+            durable::create_dir_all(folder).map_err(DocumentError::from)?;
         }
         let before = document.read()?.filter(|before| before.status == StatementStatus::Final);
         if before.is_some_and(|before| before != *notice) {
@@ -202,6 +222,7 @@ impl Daemon {
             tokio::spawn(public.serve(listeners.public, shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
+            tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
             tokio::spawn(keep_times(partner.clone(), shutdown.clone())),
         ];
         Ok(Self { partner, tasks, journal_thread, shutdown, _watch: watch, _lock: lock })
@@ -323,5 +344,27 @@ fn refresh_originals(publisher: &mut Publisher) {
             tracing::info!(paths = change.paths.len(), "originals changed; {state}");
         }
         Err(error) => tracing::warn!("the originals were not published; the site stays as it is\n{error}"),
+    }
+}
+
+/// Says in the log, at start and then every hour, what has expired of the metadata or will soon.
+async fn watch_trust(partner: Arc<Partner>, shutdown: Shutdown) {
+    let mut hours = tokio::time::interval(TRUST_CHECK);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = hours.tick() => {}
+        }
+        match tokio::task::block_in_place(|| partner.alarms(Timestamp::now())) {
+            Ok(alarms) => alarms.iter().for_each(log_alarm),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "trust cannot be checked"),
+        }
+    }
+}
+
+fn log_alarm(alarm: &ExpiryAlarm) {
+    match alarm.state {
+        ExpiryState::Soon => tracing::warn!("{alarm}"),
+        ExpiryState::Expired => tracing::error!("{alarm}"),
     }
 }

@@ -3,7 +3,6 @@
 //! Three steps, each refused without a trace: what is signed; the manifest, told as the difference from a release that
 //! is here; the blobs that are lacking. What a patch makes is kept only once the whole manifest is the signed one.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{BlobRef, MAX_BLOB, Manifest};
 use tieup_protocol::patch::{self, InvalidPatch};
-use tieup_protocol::wire::{Offer, Ready, Wanted};
+use tieup_protocol::wire::{Fresh, Metadata, Offer, Ready, Wanted};
 use tieup_store::blobs::{BlobBatch, BlobStore, PutBlobError, ReadBlobError};
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::DiskError;
@@ -111,7 +110,7 @@ pub enum IntakeError {
 impl Intake {
     /// An intake that keeps its state of trust in the folder `state` and begins with `pinned_root`.
     pub fn new(main: SiteId, partner: SiteId, state: &Path, pinned_root: String, blobs: Arc<BlobStore>) -> Self {
-        let trust = Document::at(state.join("trust.json"));
+        let trust = trust_document(state);
         Self { main, partner, trust, pinned_root, blobs, offered: None }
     }
 
@@ -120,9 +119,7 @@ impl Intake {
     /// # Errors
     /// When it does not verify; then nothing has changed.
     pub async fn offer(&mut self, offer: Offer, kept: Vec<Digest>) -> Result<Ready, IntakeError> {
-        let seen = self.trust.read()?;
-        let state = seen.unwrap_or_else(|| TrustState { root: self.pinned_root.clone(), seen: BTreeMap::new() });
-        let (signed, state) = verify_metadata(&offer, &self.main, &self.partner, &state).await?;
+        let (signed, state) = self.verify(&offer.metadata()).await?;
         self.trust.write(&state)?;
         let before = self.offered.take().filter(|before| before.signed.sha256 == signed.sha256);
         let release = before.and_then(|before| before.release).filter(|known| known.contract_text() == offer.contract);
@@ -130,6 +127,23 @@ impl Intake {
         let wanted = offered.ask(&self.blobs);
         self.offered = Some(offered);
         Ok(Ready { bases: kept.into_iter().take(BASES).collect(), wanted })
+    }
+
+    /// Verifies that the release seen last is still main's newest, and keeps until when that holds.
+    ///
+    /// # Errors
+    /// When it does not verify; then nothing has changed.
+    pub async fn freshen(&mut self, metadata: &Metadata) -> Result<Fresh, IntakeError> {
+        let (_, state) = self.verify(metadata).await?;
+        let until = state.fresh_until().ok_or(OfferRefused::NoManifest)?;
+        self.trust.write(&state)?;
+        Ok(Fresh { until })
+    }
+
+    async fn verify(&self, metadata: &Metadata) -> Result<(Signed, TrustState), IntakeError> {
+        let seen = self.trust.read()?;
+        let state = seen.unwrap_or_else(|| TrustState::pinned(self.pinned_root.clone()));
+        Ok(verify_metadata(metadata, &self.main, &self.partner, &state).await?)
     }
 
     /// Puts the manifest of the offered release together from a stream of steps, and says which blobs are lacking.
@@ -213,13 +227,13 @@ impl Intake {
 
 impl Offered {
     fn known(&self) -> Result<&Verified<Release>, IntakeError> {
-        self.release.as_ref().ok_or(IntakeError::NoManifest(self.signed.version))
+        self.release.as_ref().ok_or(IntakeError::NoManifest(self.signed.label.version))
     }
 
     /// What is lacking now, which is what the next stream has to hold; none before the manifest is known.
     fn ask(&mut self, blobs: &BlobStore) -> Option<Wanted> {
         let all = self.release.as_ref()?.manifest.blobs_in_order();
-        let wanted = Wanted::new(self.signed.version, &all, |blob| !blobs.contains(blob));
+        let wanted = Wanted::new(self.signed.label.version, &all, |blob| !blobs.contains(blob));
         self.wanted = wanted.of(&all);
         Some(wanted)
     }
@@ -227,8 +241,17 @@ impl Offered {
     fn check_space(&self, blobs: &BlobStore) -> Result<(), IntakeError> {
         let needed = self.wanted.iter().map(|blob| blob.length).sum();
         let free = blobs.free_space()?;
-        if needed > free { Err(IntakeError::NoSpace { version: self.signed.version, needed, free }) } else { Ok(()) }
+        if needed > free {
+            Err(IntakeError::NoSpace { version: self.signed.label.version, needed, free })
+        } else {
+            Ok(())
+        }
     }
+}
+
+/// What the partner with the state folder `state` trusts; nothing before the first release.
+pub fn trust_document(state: &Path) -> Document<TrustState> {
+    Document::at(state.join("trust.json"))
 }
 
 /// Patches of a delta, applied to the blobs of its base.

@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod edits;
+pub mod export;
 pub mod identity;
 pub mod intake;
 pub mod peer;

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
-    AUDIT, BLOBS, COSIGNATURE, Cosigned, JOURNAL, MANIFEST, MAX_OFFER, OFFER, Offer, PartnerStatus, Ready, STATEMENT,
-    STATUS, Staged, StatementNotice, StatementVerdict, UNKNOWN_BASE, Wanted,
+    AUDIT, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, Metadata, OFFER, Offer,
+    PartnerStatus, Ready, STATEMENT, STATUS, Staged, StatementNotice, StatementVerdict, UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
 use tieup_web::problem::Refusal;
@@ -29,6 +29,9 @@ use crate::publisher::PublishError;
 
 /// The most bytes of a compressed offer.
 const MAX_PACKED_OFFER: usize = 64 << 20;
+
+/// The most bytes of a statement of freshness. Its documents are held to their own length.
+const MAX_FRESHNESS: usize = 4 << 20;
 
 /// Why a body is not an offer.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,7 @@ pub fn router(partner: Arc<Partner>) -> Router {
         .route(OFFER, post(offer).layer(DefaultBodyLimit::max(MAX_PACKED_OFFER)))
         .route(MANIFEST, put(manifest))
         .route(BLOBS, put(blobs))
+        .route(FRESHNESS, post(freshness).layer(DefaultBodyLimit::max(MAX_FRESHNESS)))
         .route(&format!("{JOURNAL}/{{month}}/checkpoint"), get(checkpoint))
         .route(&format!("{JOURNAL}/{{month}}/tile/{{*tile}}"), get(tile))
         .route(COSIGNATURE, post(cosignature))
@@ -84,6 +88,14 @@ async fn manifest(State(partner): State<Arc<Partner>>, body: Body) -> Result<Jso
     });
     let wanted = taken.await.map_err(|error| internal(&error))?;
     wanted.map(Json).map_err(|error| refuse_offer(&partner, &error))
+}
+
+async fn freshness(
+    State(partner): State<Arc<Partner>>,
+    Json(metadata): Json<Metadata>,
+) -> Result<Json<Fresh>, Refusal> {
+    let fresh = partner.intake().await.freshen(&metadata).await;
+    fresh.map(Json).map_err(|error| refuse_offer(&partner, &error))
 }
 
 async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Staged>, Refusal> {
@@ -197,7 +209,7 @@ fn refuse_offer(partner: &Partner, error: &IntakeError) -> Refusal {
 
 fn refuse_intake(error: &IntakeError) -> Refusal {
     let (status, kind, hint) = match error {
-        IntakeError::Refused(refused) => (StatusCode::FORBIDDEN, refused.kind(), None),
+        IntakeError::Refused(refused) => (StatusCode::FORBIDDEN, refused.kind(), refused.hint()),
         IntakeError::Publish(_, cause) => return refuse_publish(cause),
         IntakeError::Incomplete { .. } | IntakeError::NothingOffered | IntakeError::NoManifest(_) => {
             (StatusCode::CONFLICT, "incomplete", Some("publish again"))

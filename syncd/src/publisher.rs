@@ -7,6 +7,7 @@ mod decisions;
 mod originals;
 mod trail;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use tieup_protocol::difference::{Difference, Hunk};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
-use tieup_protocol::path::InvalidPath;
+use tieup_protocol::path::{InvalidPath, SourcePath};
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::WaitingOriginals;
 use tieup_store::audit::{AuditError, AuditTrail};
@@ -38,6 +39,10 @@ use crate::comparison::{self, Comparison};
 use crate::config::OriginalsApproval;
 use crate::edits;
 use crate::trust::{self, OfferRefused, Release, Verified};
+
+/// What every release is kept with.
+const KEPT_FILES: [&str; 5] =
+    [MANIFEST, CONTRACT, "metadata/timestamp.json", "metadata/snapshot.json", "metadata/targets.json"];
 
 /// The audit trail in the state folder.
 pub const AUDIT: &str = "audit.jsonl";
@@ -205,6 +210,39 @@ impl Publisher {
     /// When a record cannot be read.
     pub fn releases(&self) -> Result<Vec<ReleaseRecord>, PublishError> {
         Ok(self.releases.list()?)
+    }
+
+    /// The release that is live.
+    pub fn live_version(&self) -> Option<ReleaseVersion> {
+        self.live.version
+    }
+
+    /// Where content is.
+    pub fn blobs(&self) -> &Arc<BlobStore> {
+        &self.blobs
+    }
+
+    /// Manifest, contract and metadata of a release as they came, and the manifest read.
+    ///
+    /// # Errors
+    /// When the release is not here, or is not what was verified.
+    pub fn as_it_came(
+        &self,
+        version: ReleaseVersion,
+    ) -> Result<(BTreeMap<SourcePath, Vec<u8>>, Manifest), PublishError> {
+        let manifest = self.reread(version)?.manifest.clone();
+        let roots = (2_u64..).map(|number| format!("metadata/{number}.root.json"));
+        let mut files = BTreeMap::new();
+        for name in KEPT_FILES {
+            let name = path_of(name);
+            let bytes = self.releases.file(version, &name)?.ok_or(PublishError::Unknown(version))?;
+            files.insert(name, bytes);
+        }
+        for name in roots.map(|name| path_of(&name)) {
+            let Some(bytes) = self.releases.file(version, &name)? else { break };
+            files.insert(name, bytes);
+        }
+        Ok((files, manifest))
     }
 
     /// The digests of the manifests that are here, those that a next release is likely to be like first.
@@ -459,9 +497,12 @@ impl Publisher {
     }
 
     fn kept(&self, version: ReleaseVersion, name: &str) -> Result<Vec<u8>, PublishError> {
-        let name = name.parse().expect("the names of a release's files are relative paths");
-        self.releases.file(version, &name)?.ok_or(PublishError::Unknown(version))
+        self.releases.file(version, &path_of(name))?.ok_or(PublishError::Unknown(version))
     }
+}
+
+fn path_of(name: &str) -> SourcePath {
+    name.parse().expect("the names of a release's files are relative paths")
 }
 
 /// Why a release waits, if the policy asks; an emergency that the contract does not speak of is named.

@@ -3,33 +3,49 @@
 //! Everything that only trust can decide is decided here, before any content moves: signatures and thresholds,
 //! expiry, rollback, that the manifest is the signed one, and that it is meant for this partner under this contract.
 
-use std::collections::{BTreeMap, HashMap};
+mod expiry;
+mod refusal;
+mod transport;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use futures_util::stream;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tieup_protocol::contract::{Contract, ContractId};
-use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::contract::Contract;
 use tieup_protocol::digest::Digest;
-use tieup_protocol::ids::{ReleaseVersion, SiteId};
-use tieup_protocol::manifest::{InvalidManifest, MAX_MANIFEST, Manifest, TARGET};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::label::{Mislabelled, ReleaseLabel, STREAM};
+use tieup_protocol::manifest::{MAX_MANIFEST, MAX_RELEASE, Manifest, TARGET};
 use tieup_protocol::path::SourcePath;
-use tieup_protocol::wire::Offer;
+use tieup_protocol::wire::{MAX_METADATA, MAX_ROOTS, Metadata};
 use tieup_store::releases::{CONTRACT, MANIFEST};
-use tough::schema::RoleType;
-use tough::{
-    Bytes, Repository, RepositoryLoader, TargetName, Transport, TransportError, TransportErrorKind, TransportStream,
-    async_trait,
-};
+use tough::schema::Root;
+use tough::{Limits, Repository, RepositoryLoader, TargetName};
 use url::Url;
+
+pub use self::expiry::alarms;
+pub use self::refusal::OfferRefused;
+use self::transport::OfferedFiles;
 
 /// A base for the names of metadata files. Nothing is fetched from it: the files come with the offer.
 const BASE: &str = "offer:///";
+
+/// Where the TUF client keeps the latest moment that it has seen.
+const CLOCK: &str = "latest_known_time.json";
+
+/// What the TUF client takes, beside what `check_lengths` holds it to.
+const LIMITS: Limits = Limits {
+    max_root_size: MAX_METADATA,
+    max_targets_size: MAX_METADATA,
+    max_timestamp_size: MAX_METADATA,
+    max_snapshot_size: MAX_METADATA,
+    max_root_updates: MAX_ROOTS as u64 + 1,
+};
 
 /// What the partner trusts: the root it pinned when joining or was led to since, and the newest metadata it has seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +55,18 @@ pub struct TrustState {
     pub root: String,
     /// The files of the TUF client's datastore, by name.
     pub seen: BTreeMap<String, String>,
+}
+
+impl TrustState {
+    /// What a partner trusts that has pinned `root` and has seen no release yet.
+    pub fn pinned(root: String) -> Self {
+        Self { root, seen: BTreeMap::new() }
+    }
+
+    /// Until when the newest release that was seen is taken for main's newest; none before the first.
+    pub fn fresh_until(&self) -> Option<Timestamp> {
+        expiry::expires(self.seen.get("timestamp.json")?)
+    }
 }
 
 /// Something that has passed [`verify_metadata`] and [`Signed::manifest`]. Only this module makes one.
@@ -66,74 +94,6 @@ pub struct Release {
     pub files: BTreeMap<SourcePath, Vec<u8>>,
 }
 
-/// Why an offer is refused. Nothing has changed when one of these is returned.
-#[derive(Debug, thiserror::Error)]
-pub enum OfferRefused {
-    /// Signed by the wrong keys, by too few, or inconsistent.
-    #[error("the release's signatures do not verify against the pinned root of `{main}`")]
-    Signature {
-        /// The main site.
-        main: SiteId,
-        /// What the TUF client found.
-        #[source]
-        source: Box<tough::error::Error>,
-    },
-    /// Older than what was seen before.
-    #[error("release {offered} is older than release {known}, which this partner already has")]
-    Older {
-        /// The version on offer.
-        offered: u64,
-        /// The newest version known here.
-        known: u64,
-    },
-    /// Out of date.
-    #[error("the release's {role} metadata has expired: main must publish again")]
-    Expired {
-        /// Which metadata.
-        role: String,
-    },
-    /// The manifest is not the one that was signed.
-    #[error("the manifest is not the one that main signed")]
-    Manifest,
-    /// Nothing is signed that a release could be.
-    #[error("the metadata names no manifest")]
-    NoManifest,
-    /// The signed manifest is not acceptable.
-    #[error("the manifest is not acceptable")]
-    InvalidManifest(#[from] InvalidManifest),
-    /// Meant for somebody else.
-    #[error("the release is from `{main}` for `{partner}`, not for this partner")]
-    Misdirected {
-        /// Who published it.
-        main: SiteId,
-        /// For whom.
-        partner: SiteId,
-    },
-    /// The contract's text is unusable.
-    #[error("the contract that came with the release cannot be used:\n{0}")]
-    Contract(Diagnostic),
-    /// The contract's text is another than the manifest names.
-    #[error("the release names contract {0}, but another document came with it")]
-    OtherContract(ContractId),
-    /// What lies on the disk is not what was verified.
-    #[error("the manifest on disk is not the one that was verified")]
-    Altered,
-    /// The number in the manifest is not the signed one.
-    #[error("the manifest says release {manifest}, the signatures say {signed}")]
-    OtherVersion {
-        /// What the manifest says.
-        manifest: u64,
-        /// What was signed.
-        signed: u64,
-    },
-    /// The TUF client could not keep its files.
-    #[error("the metadata could not be checked")]
-    Io(#[from] io::Error),
-    /// The TUF client's own names could not be made.
-    #[error("the metadata could not be checked")]
-    Internal(#[source] Box<tough::error::Error>),
-}
-
 impl Release {
     /// The contract, word for word.
     pub fn contract_text(&self) -> &str {
@@ -142,99 +102,147 @@ impl Release {
     }
 }
 
-impl OfferRefused {
-    /// A stable name for this kind of refusal.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Signature { .. } => "bad-signature",
-            Self::Older { .. } => "older-release",
-            Self::Expired { .. } => "expired-metadata",
-            Self::Manifest | Self::Altered | Self::OtherVersion { .. } => "altered-manifest",
-            Self::InvalidManifest(_) | Self::NoManifest => "invalid-manifest",
-            Self::Misdirected { .. } => "misdirected-release",
-            Self::Contract(_) | Self::OtherContract(_) => "unusable-contract",
-            Self::Io(_) | Self::Internal(_) => "not-checked",
-        }
-    }
-}
-
 /// What main's keys say of a release, before its manifest has been looked at. Only [`verify_metadata`] makes one.
 #[derive(Clone, Debug)]
 pub struct Signed {
-    /// The number of the release.
-    pub version: ReleaseVersion,
+    /// What is signed about the release: whose, for whom, which, how large.
+    pub label: ReleaseLabel,
     /// The length of the manifest in bytes.
     pub length: u64,
     /// SHA-256 of the manifest.
     pub sha256: Vec<u8>,
-    /// What else was signed about the manifest.
-    pub custom: HashMap<String, Value>,
-    main: SiteId,
-    partner: SiteId,
-    metadata: BTreeMap<SourcePath, Vec<u8>>,
+    files: BTreeMap<SourcePath, Vec<u8>>,
 }
 
-/// Verifies the metadata of an offer from `main` to `partner` against `state`, and nothing else of the offer.
+/// Verifies the metadata of a release from `main` to `partner` against `state`, as a TUF client does ("5. Detailed
+/// client workflow" of the specification).
 ///
 /// Returns what is signed and the state to keep. Keep it before acting on the release: it is what makes a later
-/// rollback attempt visible.
+/// rollback attempt visible. Where the keys of timestamp or snapshot have changed, the client forgets what it has seen
+/// of them (5.3.11), so that a release with an enormous number, signed by a thief, does not stand in the way for ever.
 ///
 /// # Errors
 /// See [`OfferRefused`].
 pub async fn verify_metadata(
-    offer: &Offer,
+    metadata: &Metadata,
     main: &SiteId,
     partner: &SiteId,
     state: &TrustState,
 ) -> Result<(Signed, TrustState), OfferRefused> {
+    check_lengths(metadata)?;
     let datastore = tempfile::tempdir()?;
     restore(datastore.path(), &state.seen)?;
     let base = Url::parse(BASE).map_err(io::Error::other)?;
     let repository = RepositoryLoader::new(&state.root, base.clone(), base)
-        .transport(OfferedFiles::new(offer))
+        .transport(OfferedFiles::new(metadata))
         .datastore(datastore.path())
+        .limits(LIMITS)
         .load()
         .await
-        .map_err(|error| refused(error, main))?;
-    let root = serde_json::to_string(repository.root()).map_err(io::Error::other)?;
-    let state = TrustState { root, seen: collect(datastore.path())? };
-    Ok((Signed::read(&repository, offer, main, partner)?, state))
+        .map_err(|error| OfferRefused::by_tuf(error, main))?;
+    let signed = Signed::read(&repository, metadata, main, partner)?;
+    let time = std::fs::read_to_string(datastore.path().join(CLOCK))?;
+    Ok((signed, TrustState { root: newest_root(&repository, metadata, state), seen: seen(metadata, time) }))
+}
+
+/// An endless data attack ends here: "up to some X number of bytes (because the size is unknown)" (5.3.3, 5.4.1).
+fn check_lengths(metadata: &Metadata) -> Result<(), OfferRefused> {
+    if metadata.roots.len() > MAX_ROOTS {
+        return Err(OfferRefused::TooManyRoots(metadata.roots.len()));
+    }
+    let named = [("timestamp", &metadata.timestamp), ("snapshot", &metadata.snapshot), ("targets", &metadata.targets)];
+    let roots = metadata.roots.iter().map(|root| ("root", root));
+    match roots.chain(named).find(|(_, text)| text.len() as u64 > MAX_METADATA) {
+        Some((role, text)) => Err(OfferRefused::Endless { role: role.to_owned(), length: text.len() as u64 }),
+        None => Ok(()),
+    }
+}
+
+/// The text of the root that the client has arrived at: the last of the chain, or the one it began with.
+fn newest_root(repository: &Repository, metadata: &Metadata, before: &TrustState) -> String {
+    let version = repository.root().signed.version.get();
+    let began = serde_json::from_str::<tough::schema::Signed<Root>>(&before.root).map(|root| root.signed.version.get());
+    let offered = usize::try_from(version.saturating_sub(2)).ok().and_then(|at| metadata.roots.get(at));
+    match offered {
+        Some(root) if began.is_ok_and(|began| began < version) => root.clone(),
+        _ => before.root.clone(),
+    }
+}
+
+/// What a later check compares with: the documents as they came, and the clock.
+fn seen(metadata: &Metadata, time: String) -> BTreeMap<String, String> {
+    let documents = [
+        ("timestamp.json", metadata.timestamp.clone()),
+        ("snapshot.json", metadata.snapshot.clone()),
+        ("targets.json", metadata.targets.clone()),
+        (CLOCK, time),
+    ];
+    documents.map(|(name, text)| (name.to_owned(), text)).into()
 }
 
 impl Signed {
-    fn read(repository: &Repository, offer: &Offer, main: &SiteId, partner: &SiteId) -> Result<Self, OfferRefused> {
+    fn read(
+        repository: &Repository,
+        metadata: &Metadata,
+        main: &SiteId,
+        partner: &SiteId,
+    ) -> Result<Self, OfferRefused> {
         let name = TargetName::new(TARGET).map_err(|error| OfferRefused::Internal(Box::new(error)))?;
         let targets = &repository.targets().signed;
         let target = targets.targets.get(&name).ok_or(OfferRefused::NoManifest)?;
-        Ok(Self {
-            version: ReleaseVersion::new(targets.version.get()).unwrap_or(ReleaseVersion::FIRST),
+        let custom = target.custom.clone().into_iter().collect();
+        let label: ReleaseLabel = serde_json::from_value(Value::Object(custom)).map_err(OfferRefused::Label)?;
+        let version = targets.version.get();
+        if label.version.get() != version {
+            let (label, found) = (label.version.to_string(), version.to_string());
+            return Err(Mislabelled { field: "version", label, found }.into());
+        }
+        let signed = Self {
+            label,
             length: target.length,
             sha256: target.hashes.sha256.to_vec(),
-            custom: target.custom.clone(),
-            main: main.clone(),
-            partner: partner.clone(),
-            metadata: metadata_files(offer),
-        })
+            files: metadata_files(metadata),
+        };
+        signed.judge(main, partner)?;
+        Ok(signed)
     }
 
-    /// Checks that `bytes` are the manifest that was signed, and that it was made for this partner under `contract`,
-    /// the contract's text.
+    /// What can be said of a release by its label alone.
+    fn judge(&self, main: &SiteId, partner: &SiteId) -> Result<(), OfferRefused> {
+        let label = &self.label;
+        if label.main != *main || label.partner != *partner {
+            return Err(OfferRefused::Misdirected { main: label.main.clone(), partner: label.partner.clone() });
+        }
+        if label.stream != STREAM {
+            return Err(OfferRefused::OtherStream(label.stream.clone()));
+        }
+        if label.contract.id.main != *main || label.contract.id.partner != *partner {
+            return Err(OfferRefused::OtherContract(label.contract.id.clone()));
+        }
+        if self.length > MAX_MANIFEST || label.bytes > MAX_RELEASE {
+            return Err(OfferRefused::TooLarge { manifest: self.length, bytes: label.bytes });
+        }
+        Ok(())
+    }
+
+    /// Checks that `bytes` are the manifest that was signed, and that it was made under `contract`, the contract's text.
     ///
     /// # Errors
     /// See [`OfferRefused`].
     pub fn manifest(&self, bytes: Vec<u8>, contract: String) -> Result<Verified<Release>, OfferRefused> {
+        // 5.7.2: "verify the desired target against its targets metadata".
         if bytes.len() as u64 != self.length || sha256(&bytes) != self.sha256 {
             return Err(OfferRefused::Manifest);
         }
-        let manifest = Manifest::parse(&bytes)?;
-        let under = check_meant_for(&manifest, &contract, &self.main, &self.partner)?;
-        if manifest.version != self.version {
-            let (manifest, signed) = (manifest.version.get(), self.version.get());
-            return Err(OfferRefused::OtherVersion { manifest, signed });
-        }
         let digest = Digest::of(&bytes);
-        let mut files = self.metadata.clone();
-        files.extend(named([(MANIFEST, bytes), (CONTRACT, contract.into_bytes())]));
+        let manifest = Manifest::parse(&bytes)?;
+        self.label.check(&manifest, digest)?;
+        let under = Contract::parse(CONTRACT, &contract).map_err(OfferRefused::Contract)?;
+        if under.digest() != manifest.contract.digest || under.id != manifest.contract.id {
+            return Err(OfferRefused::OtherContract(manifest.contract.id));
+        }
+        let mut files = self.files.clone();
+        files.extend(named([(MANIFEST.to_owned(), bytes), (CONTRACT.to_owned(), contract.into_bytes())]));
         Ok(Verified(Release { manifest, digest, contract: under, files }))
     }
 }
@@ -262,90 +270,21 @@ pub fn reread(manifest: &[u8], contract: &str, verified: Digest) -> Result<Verif
     Ok(Verified(Release { manifest, digest, contract, files: BTreeMap::new() }))
 }
 
-fn metadata_files(offer: &Offer) -> BTreeMap<SourcePath, Vec<u8>> {
-    let files = [
-        ("metadata/timestamp.json", &offer.timestamp),
-        ("metadata/snapshot.json", &offer.snapshot),
-        ("metadata/targets.json", &offer.targets),
+fn metadata_files(metadata: &Metadata) -> BTreeMap<SourcePath, Vec<u8>> {
+    let documents = [
+        ("metadata/timestamp.json", &metadata.timestamp),
+        ("metadata/snapshot.json", &metadata.snapshot),
+        ("metadata/targets.json", &metadata.targets),
     ];
-    named(files.map(|(name, text)| (name, text.clone().into_bytes()))).collect()
+    let roots = (2_u64..).zip(&metadata.roots).map(|(version, root)| (format!("metadata/{version}.root.json"), root));
+    let documents = documents.into_iter().map(|(name, text)| (name.to_owned(), text)).chain(roots);
+    named(documents.map(|(name, text)| (name, text.clone().into_bytes()))).collect()
 }
 
-fn named<const N: usize>(files: [(&str, Vec<u8>); N]) -> impl Iterator<Item = (SourcePath, Vec<u8>)> {
+fn named(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> impl Iterator<Item = (SourcePath, Vec<u8>)> {
     files.into_iter().filter_map(|(name, bytes)| Some((name.parse().ok()?, bytes)))
-}
-
-fn check_meant_for(
-    manifest: &Manifest,
-    contract: &str,
-    main: &SiteId,
-    partner: &SiteId,
-) -> Result<Contract, OfferRefused> {
-    if manifest.main != *main || manifest.partner != *partner {
-        return Err(OfferRefused::Misdirected { main: manifest.main.clone(), partner: manifest.partner.clone() });
-    }
-    let contract = Contract::parse(CONTRACT, contract).map_err(OfferRefused::Contract)?;
-    let named = &manifest.contract;
-    let same_parties = contract.id.main == *main && contract.id.partner == *partner;
-    if contract.digest() != named.digest || contract.id != named.id || !same_parties {
-        return Err(OfferRefused::OtherContract(named.id.clone()));
-    }
-    Ok(contract)
-}
-
-fn refused(error: tough::error::Error, main: &SiteId) -> OfferRefused {
-    match error {
-        tough::error::Error::OlderMetadata { current_version, new_version, .. } => {
-            OfferRefused::Older { offered: new_version, known: current_version }
-        }
-        tough::error::Error::ExpiredMetadata { role, .. } => OfferRefused::Expired { role: role_name(role) },
-        source => OfferRefused::Signature { main: main.clone(), source: Box::new(source) },
-    }
-}
-
-fn role_name(role: RoleType) -> String {
-    format!("{role:?}").to_lowercase()
 }
 
 fn restore(folder: &Path, seen: &BTreeMap<String, String>) -> io::Result<()> {
     seen.iter().try_for_each(|(name, text)| std::fs::write(folder.join(name), text))
-}
-
-fn collect(folder: &Path) -> io::Result<BTreeMap<String, String>> {
-    let mut seen = BTreeMap::new();
-    for file in std::fs::read_dir(folder)? {
-        let file = file?;
-        let name = file.file_name().to_string_lossy().into_owned();
-        seen.insert(name, std::fs::read_to_string(file.path())?);
-    }
-    Ok(seen)
-}
-
-/// The metadata files of one offer, as a TUF client asks for them.
-#[derive(Clone, Debug)]
-struct OfferedFiles(Arc<BTreeMap<String, Bytes>>);
-
-impl OfferedFiles {
-    fn new(offer: &Offer) -> Self {
-        let mut files = BTreeMap::from([
-            ("timestamp.json".to_owned(), Bytes::from(offer.timestamp.clone())),
-            ("snapshot.json".to_owned(), Bytes::from(offer.snapshot.clone())),
-            ("targets.json".to_owned(), Bytes::from(offer.targets.clone())),
-        ]);
-        for (version, root) in (2_u64..).zip(&offer.roots) {
-            files.insert(format!("{version}.root.json"), Bytes::from(root.clone()));
-        }
-        Self(Arc::new(files))
-    }
-}
-
-#[async_trait]
-impl Transport for OfferedFiles {
-    async fn fetch(&self, url: Url) -> Result<TransportStream, TransportError> {
-        match self.0.get(url.path().trim_start_matches('/')) {
-            Some(bytes) if bytes.len() as u64 <= MAX_MANIFEST => Ok(Box::pin(stream::iter([Ok(bytes.clone())]))),
-            Some(_) => Err(TransportError::new(TransportErrorKind::Other, url)),
-            None => Err(TransportError::new(TransportErrorKind::FileNotFound, url)),
-        }
-    }
 }

@@ -10,6 +10,7 @@
 
 pub mod contract;
 pub mod face;
+pub mod forge;
 pub mod journal;
 pub mod parcel;
 pub mod raw;

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod key;
 mod partners;
 mod preview;
 mod progress;
@@ -135,6 +136,9 @@ enum Action {
     /// Partners.
     #[command(subcommand)]
     Partner(PartnerAction),
+    /// The keys that sign releases, and who must sign.
+    #[command(subcommand)]
+    Key(key::KeyAction),
     /// The partners' access logs.
     #[command(subcommand)]
     Log(LogAction),
@@ -220,6 +224,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             return if *verify { build::verify(&cli.config, arguments, &out) } else { Ok(()) };
         }
         Action::Check { site: arguments } => return check::check(&cli.config, arguments),
+        Action::Key(key::KeyAction::Create { out }) => return key::create(out),
+        Action::Key(key::KeyAction::Sign { file, key }) => return key::sign(file, key),
         _ => {}
     }
     let runtime = tokio::runtime::Runtime::new()?;
@@ -243,6 +249,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             }
             Action::Audit { partner } => partners::audit(&open(cli).await?, partner).await,
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
+            Action::Key(action) => key::key(&open(cli).await?, action).await,
             Action::Log(LogAction::Fetch) => partners::fetch(&open(cli).await?).await,
             Action::Log(LogAction::Verify) => partners::verify(&open(cli).await?).await,
             Action::Fee(FeeAction::Statement { partner, month }) => {

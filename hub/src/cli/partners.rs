@@ -38,6 +38,9 @@ pub(super) async fn status(hub: &Hub, shown: Shown) -> anyhow::Result<()> {
         if hub.contract(&partner.id).is_some_and(|contract| contract.partnership == Partnership::Link) {
             say!("  the contract is for a link alone: nothing is published");
         }
+        for alarm in answer.iter().flat_map(|status| &status.alarms) {
+            say!("  ALARM: {alarm}");
+        }
         show_releases(&hub.database.releases(&partner.id).await?, shown);
         match answer {
             Ok(_) => show_trail_end(hub, &partner).await,

@@ -350,6 +350,13 @@ pub fn describe(outcome: &Outcome) -> String {
                 waits.unwrap_or_default()
             )
         }
+        Outcome::AwaitingSignatures { version, file, given, needed } => {
+            format!(
+                "release {version} waits for signatures, {given} of {needed} are there; sign {} with \
+                 `tieup key sign`, bring it back with `tieup key install`",
+                file.display()
+            )
+        }
         Outcome::LinkAlone(None) => "nothing to publish; the contract is for a link alone".to_owned(),
         Outcome::LinkAlone(Some(version)) => {
             format!("nothing to publish; the contract is for a link alone, and release {version} is still live there")

@@ -12,6 +12,7 @@ mod recovery;
 mod searching;
 mod statements;
 mod the_loop;
+mod trust;
 mod visitors;
 
 use tieup_tests::{Contract, World};

@@ -3,5 +3,6 @@
 mod blobs;
 mod callers;
 mod journals;
+mod metadata;
 mod offers;
 mod tokens;

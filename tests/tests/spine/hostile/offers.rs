@@ -1,5 +1,7 @@
 //! Offers over main's own line that are not what main's release keys signed, or not for this partner, or too old.
 
+use std::num::NonZeroU64;
+
 use jiff::{SignedDuration, Timestamp};
 use tieup_hub::keys::KeyFolder;
 use tieup_hub::signing::ReleaseSigner;
@@ -13,6 +15,9 @@ use tieup_tests::{Contract, Kept, World, assert_says, told};
 
 use crate::settled;
 
+/// What is done to a manifest, at a path of it.
+type Bend = fn(&mut Manifest, &SitePath);
+
 /// Fails unless `north` refuses the offer as a problem of this kind in these words, and stays as it is.
 async fn assert_refused(world: &World, offer: &Parcel, kind: &str, says: &[&str]) {
     let before = world.face("north").await;
@@ -21,7 +26,7 @@ async fn assert_refused(world: &World, offer: &Parcel, kind: &str, says: &[&str]
     assert_eq!(problem.kind, format!("tieup:{kind}"), "{}", told(&error));
     assert_says(&told(&error), says);
     // What is signed was genuine where the manifest alone is not.
-    let signed = matches!(kind, "altered-manifest" | "invalid-manifest" | "misdirected-release" | "unusable-contract");
+    let signed = matches!(kind, "altered-manifest" | "invalid-manifest" | "unusable-contract");
     world.assert_unchanged("north", &before, if signed { Kept::AllButTrust } else { Kept::All }).await;
 }
 
@@ -40,18 +45,13 @@ fn with_one_changed(text: &str, at: usize) -> String {
     format!("{}{new}{}", &text[..at], &text[at + 1..])
 }
 
-/// Where `needle` stands in `text`.
-fn position(text: &str, needle: &str) -> usize {
-    text.find(needle).unwrap_or_else(|| panic!("{needle:?} is not in {text}"))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_with_one_thing_changed_is_refused() {
     let world = settled().await;
     world.edit("/about/", "We mend everything.");
     let genuine = world.offer("north", 2).await;
     let path: SitePath = "/about/".parse().unwrap();
-    let bends: [(&str, fn(&mut Manifest, &SitePath)); 9] = [
+    let bends: [(&str, Bend); 9] = [
         ("a digest", |manifest, path| manifest.entries.get_mut(path).unwrap().blob.digest = Digest::of(b"other")),
         ("a length", |manifest, path| manifest.entries.get_mut(path).unwrap().blob.length += 1),
         ("a media type", |manifest, path| manifest.entries.get_mut(path).unwrap().media_type.push('x')),
@@ -76,13 +76,14 @@ async fn metadata_with_one_byte_changed_is_refused() {
     let genuine = world.offer("north", 2).await;
     let places = ["keyid\": \"", "sig\": \"", "version\": ", "expires\": \"", "length\": ", "sha256\": \""];
     for place in places {
-        let bend = |text: &str| with_one_changed(text, position(text, place) + place.len());
+        let bend = |text: &str| text.find(place).map(|at| with_one_changed(text, at + place.len()));
         let altered = [
-            Offer { timestamp: bend(&genuine.offer.timestamp), ..genuine.offer.clone() },
-            Offer { snapshot: bend(&genuine.offer.snapshot), ..genuine.offer.clone() },
-            Offer { targets: bend(&genuine.offer.targets), ..genuine.offer.clone() },
+            bend(&genuine.offer.timestamp).map(|timestamp| Offer { timestamp, ..genuine.offer.clone() }),
+            bend(&genuine.offer.snapshot).map(|snapshot| Offer { snapshot, ..genuine.offer.clone() }),
+            bend(&genuine.offer.targets).map(|targets| Offer { targets, ..genuine.offer.clone() }),
         ];
-        for offer in altered {
+        assert!(altered.iter().any(Option::is_some), "no document has {place:?}");
+        for offer in altered.into_iter().flatten() {
             let says = ["the release's signatures do not verify against the pinned root of `lampworks`"];
             let altered = Parcel { offer, ..genuine.clone() };
             assert_refused(&world, &altered, "bad-signature", &says).await;
@@ -95,9 +96,9 @@ async fn a_stolen_tls_key_publishes_nothing() {
     let world = settled().await;
     world.edit("/about/", "Visit the thief's shop.");
     let thief = KeyFolder::new(&world.folder().join("thief"), &site_id("lampworks"));
-    thief.create().await.unwrap();
+    thief.create().unwrap();
     let manifest = world.manifest("north", 2);
-    let forged = sign_with(&thief.release_signer().unwrap(), &world, &manifest, Timestamp::now()).await;
+    let forged = sign_with(&thief.release_signer().unwrap(), &world, &manifest, Timestamp::now());
     let says = ["signatures do not verify against the pinned root of `lampworks`"];
     assert_refused(&world, &forged, "bad-signature", &says).await;
     let with_root = Parcel { offer: Offer { roots: vec![thief.root().unwrap()], ..forged.offer }, ..forged };
@@ -110,13 +111,14 @@ async fn metadata_out_of_date_is_refused() {
     let signer = world.hub().keys.release_signer().unwrap();
     let manifest = world.manifest("north", 2);
     let a_month_ago = Timestamp::now() - SignedDuration::from_hours(24 * 31);
-    let stale = sign_with(&signer, &world, &manifest, a_month_ago).await;
+    let stale = sign_with(&signer, &world, &manifest, a_month_ago);
     let says = ["the release's timestamp metadata has expired: main must publish again"];
     assert_refused(&world, &stale, "expired-metadata", &says).await;
 }
 
-async fn sign_with(signer: &ReleaseSigner, world: &World, manifest: &Manifest, now: Timestamp) -> Parcel {
-    let signatures = signer.sign(manifest, now).await.unwrap();
+fn sign_with(signer: &ReleaseSigner, world: &World, manifest: &Manifest, now: Timestamp) -> Parcel {
+    let freshness = NonZeroU64::new(1_000).unwrap();
+    let signatures = signer.sign(manifest, freshness, now).unwrap();
     let offer = Offer {
         roots: Vec::new(),
         timestamp: signatures.timestamp,
@@ -133,6 +135,8 @@ async fn a_release_older_than_the_live_one_is_refused() {
     let first = world.offer("north", 1).await;
     world.edit("/about/", "We mend everything.");
     world.go_live("north").await;
+    assert_refused(&world, &first, "older-release", &["older than what this partner has seen"]).await;
+    let first = world.offer("north", 1).await;
     let says = ["release 1 is older than release 2, which this partner already has"];
     assert_refused(&world, &first, "older-release", &says).await;
     let second = world.offer("north", 2).await;
@@ -146,9 +150,9 @@ async fn a_release_older_than_the_live_one_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_older_than_one_that_was_only_seen_is_refused() {
     let world = settled().await;
-    let second = world.offer("north", 2).await;
     let third = world.offer("north", 3).await;
     parcel::offer(&world.call("north").await, &third).await.unwrap();
+    let second = world.offer("north", 2).await;
     let says = ["release 2 is older than release 3, which this partner already has"];
     assert_refused(&world, &second, "older-release", &says).await;
 }
@@ -169,10 +173,10 @@ async fn the_live_release_offered_again_stays_live() {
 async fn a_rejected_release_offered_again_stays_rejected() {
     let world = settled().await;
     world.edit("/about/", "We mend nothing.");
-    let rejected = world.offer("north", 2).await;
     world.publish("north").await;
     world.reject("north", "we do mend");
     let before = world.face("north").await;
+    let rejected = world.offer("north", 2).await;
     let client = world.call("north").await;
     parcel::offer(&client, &rejected).await.unwrap();
     let staged = send_blobs(&client, pack(b"")).await.unwrap();
@@ -196,6 +200,9 @@ async fn another_content_under_the_live_number_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_for_another_partner_is_refused() {
     let world = settled().await;
+    // Each partner has a counter of statements of freshness; a few more lift south's above north's.
+    world.offer("south", 2).await;
+    world.offer("south", 2).await;
     let for_south = world.offer("south", 2).await;
     let says = ["the release is from `lampworks` for `south`, not for this partner"];
     assert_refused(&world, &for_south, "misdirected-release", &says).await;
