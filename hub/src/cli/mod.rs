@@ -6,6 +6,7 @@ mod partners;
 mod preview;
 mod progress;
 mod releases;
+mod revoke;
 mod site;
 
 use std::path::PathBuf;
@@ -135,6 +136,9 @@ enum Action {
     /// Partners.
     #[command(subcommand)]
     Partner(PartnerAction),
+    /// Keys.
+    #[command(subcommand)]
+    Key(KeyAction),
     /// The partners' access logs.
     #[command(subcommand)]
     Log(LogAction),
@@ -165,6 +169,20 @@ enum PartnerAction {
     },
     /// List the partners that have joined, with the code to compare.
     List,
+    /// Refuse a partner from now on: its certificates are accepted no more, and nothing is sent to it.
+    Revoke {
+        /// The partner's name.
+        partner: SiteId,
+        /// Why, for your own status, in at most 500 characters.
+        #[arg(long, value_parser = revoke::parse_reason)]
+        reason: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeyAction {
+    /// Revoke every TLS certificate that the hub has used so far, because its key may be stolen, and tell the partners.
+    RevokeTls,
 }
 
 #[derive(Subcommand)]
@@ -243,6 +261,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             }
             Action::Audit { partner } => partners::audit(&open(cli).await?, partner).await,
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
+            Action::Key(KeyAction::RevokeTls) => revoke::tls(&open(cli).await?).await,
             Action::Log(LogAction::Fetch) => partners::fetch(&open(cli).await?).await,
             Action::Log(LogAction::Verify) => partners::verify(&open(cli).await?).await,
             Action::Fee(FeeAction::Statement { partner, month }) => {
