@@ -7,11 +7,15 @@ mod hardening;
 mod hostile;
 mod imports;
 mod kinds;
+mod lines;
 mod parties;
 mod recovery;
+mod renewal;
+mod revocation;
 mod searching;
 mod statements;
 mod the_loop;
+mod versions;
 mod visitors;
 
 use tieup_tests::{Contract, World};
