@@ -47,8 +47,8 @@ pub struct RunningPartner {
     pub daemon: Daemon,
     /// Where visitors are served.
     pub public: SocketAddr,
-    /// Where main calls.
-    pub peer: SocketAddr,
+    /// Where main calls; none where the daemon dials it.
+    pub peer: Option<SocketAddr>,
     /// The code that both ends showed after the join.
     pub compare_code: String,
 }
@@ -85,10 +85,25 @@ impl Deployment {
     /// # Errors
     /// When the join is refused or the daemon cannot start.
     pub async fn join(&mut self, invitation: &Invitation, site: &Path) -> Result<()> {
+        let peer = TcpListener::bind(LOOPBACK).await?;
+        self.join_with(invitation, site, Some(peer)).await
+    }
+
+    /// Lets the invited partner join with a copy of `site`, and starts its daemon, which opens no port for main but
+    /// dials it.
+    ///
+    /// # Errors
+    /// When the join is refused or the daemon cannot start.
+    pub async fn join_dialing(&mut self, invitation: &Invitation, site: &Path) -> Result<()> {
+        self.join_with(invitation, site, None).await
+    }
+
+    async fn join_with(&mut self, invitation: &Invitation, site: &Path, peer: Option<TcpListener>) -> Result<()> {
         let folder = self.root.join(invitation.partner.as_str());
         copy(site, &folder.join("site"))?;
-        let (public, peer) = (TcpListener::bind(LOOPBACK).await?, TcpListener::bind(LOOPBACK).await?);
-        let (public_address, peer_address) = (public.local_addr()?, peer.local_addr()?);
+        let public = TcpListener::bind(LOOPBACK).await?;
+        let public_address = public.local_addr()?;
+        let peer_address = peer.as_ref().map(TcpListener::local_addr).transpose()?;
         let config_file = folder.join("syncd.yaml");
         fs::write(&config_file, partner_document(public_address, peer_address))?;
         let config = PartnerConfig::load(&config_file)?;
@@ -131,10 +146,11 @@ impl Deployment {
     pub async fn restart(&mut self, id: &SiteId) -> Result<()> {
         let running = self.partners.remove(id).with_context(|| format!("`{id}` is not part of this deployment"))?;
         running.daemon.stop().await;
-        let listeners = Listeners {
-            public: TcpListener::bind(running.public).await?,
-            peer: TcpListener::bind(running.peer).await?,
+        let peer = match running.peer {
+            Some(peer) => Some(TcpListener::bind(peer).await?),
+            None => None,
         };
+        let listeners = Listeners { public: TcpListener::bind(running.public).await?, peer };
         let daemon = Daemon::start(&running.config, listeners)?;
         self.partners.insert(id.clone(), RunningPartner { daemon, ..running });
         Ok(())
@@ -153,8 +169,9 @@ fn hub_document(main: &SiteId, join: SocketAddr, public: SocketAddr) -> String {
     format!("main: {main}\nsite: site\nthemes: themes\nstate: state\njoin: {join}\npublic: {public}\n")
 }
 
-fn partner_document(public: SocketAddr, peer: SocketAddr) -> String {
-    format!("site: site\nstate: state\npublic: {public}\npeer: {peer}\n")
+fn partner_document(public: SocketAddr, peer: Option<SocketAddr>) -> String {
+    let meeting = peer.map_or("dial: main".to_owned(), |peer| format!("peer: {peer}"));
+    format!("site: site\nstate: state\npublic: {public}\n{meeting}\n")
 }
 
 /// Copies a folder with all that is in it.

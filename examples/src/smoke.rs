@@ -127,7 +127,7 @@ impl Loop {
             let invitation = deployment.hub.invite(partner, Timestamp::now()).await?;
             deployment.join(&invitation, &sources.site(partner)).await?;
             let again =
-                deployment.hub.database.redeem_invitation(partner, invitation.secret.fingerprint(), Timestamp::now());
+                deployment.hub.database.look_up_invitation(partner, invitation.secret.fingerprint(), Timestamp::now());
             ensure!(again.await? == tieup_hub::database::Redeemed::Used, "the token of `{partner}` is still good");
             let shown = deployment.hub.partner(partner).await?.compare_code;
             ensure!(shown == deployment.partner(partner)?.compare_code, "the two ends show different codes");

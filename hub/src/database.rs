@@ -1,5 +1,6 @@
 //! The hub's database, and the only SQL. SQLite in the state folder.
 
+mod certificates;
 mod metadata;
 
 use std::path::Path;
@@ -9,13 +10,21 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Row, SqlitePool};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_protocol::joining::Reach;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementStatus;
 
+pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
 pub use self::metadata::MetadataRow;
 
 /// The tables, made where they are missing.
 const SCHEMA: &str = include_str!("schema.sql");
+
+/// The partners with what is said of those that are revoked.
+const ALL_PARTNERS: &str = "SELECT * FROM partners LEFT JOIN revoked_partners ON partner = id ORDER BY id";
+
+/// The same of one partner.
+const ONE_PARTNER: &str = "SELECT * FROM partners LEFT JOIN revoked_partners ON partner = id WHERE id = ?";
 
 /// The hub's database.
 #[derive(Clone, Debug)]
@@ -39,14 +48,16 @@ pub enum DatabaseError {
 pub struct PartnerRow {
     /// Its name.
     pub id: SiteId,
-    /// Where its daemon is reached.
-    pub address: String,
+    /// How its daemon is reached.
+    pub address: Reach,
     /// The key of its journal, a C2SP verifier key.
     pub journal_key: String,
     /// The code that was compared.
     pub compare_code: String,
     /// When it joined.
     pub joined: Timestamp,
+    /// Since when and why its certificates are revoked, where they are.
+    pub revoked: Option<RevokedRow>,
 }
 
 /// A release as the hub sent it, with what is known of its fate.
@@ -151,56 +162,12 @@ impl Database {
         })
     }
 
-    /// Uses up an invitation. Of two calls with one secret at the same time, one is accepted.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn redeem_invitation(
-        &self,
-        partner: &SiteId,
-        fingerprint: Digest,
-        now: Timestamp,
-    ) -> Result<Redeemed, DatabaseError> {
-        let taken = sqlx::query(
-            "UPDATE invitations SET used = ?1 WHERE fingerprint = ?2 AND partner = ?3 AND used IS NULL AND expires > ?1",
-        )
-        .bind(now.as_second())
-        .bind(fingerprint.to_string())
-        .bind(partner.as_str())
-        .execute(&self.pool)
-        .await?;
-        if taken.rows_affected() == 1 {
-            return Ok(Redeemed::Accepted);
-        }
-        self.look_up_invitation(partner, fingerprint, now).await
-    }
-
-    /// Keeps a partner that has joined; one that joins again takes its own place.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn put_partner(&self, partner: &PartnerRow) -> Result<(), DatabaseError> {
-        sqlx::query(
-            "INSERT INTO partners (id, address, journal_key, compare_code, joined) VALUES (?, ?, ?, ?, ?) \
-             ON CONFLICT (id) DO UPDATE SET address = excluded.address, journal_key = excluded.journal_key, \
-             compare_code = excluded.compare_code, joined = excluded.joined",
-        )
-        .bind(partner.id.as_str())
-        .bind(&partner.address)
-        .bind(&partner.journal_key)
-        .bind(&partner.compare_code)
-        .bind(partner.joined.as_second())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// All partners, by name.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn partners(&self) -> Result<Vec<PartnerRow>, DatabaseError> {
-        let rows = sqlx::query("SELECT * FROM partners ORDER BY id").fetch_all(&self.pool).await?;
+        let rows = sqlx::query(ALL_PARTNERS).fetch_all(&self.pool).await?;
         rows.iter().map(partner_from).collect()
     }
 
@@ -209,8 +176,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn partner(&self, id: &SiteId) -> Result<Option<PartnerRow>, DatabaseError> {
-        let row =
-            sqlx::query("SELECT * FROM partners WHERE id = ?").bind(id.as_str()).fetch_optional(&self.pool).await?;
+        let row = sqlx::query(ONE_PARTNER).bind(id.as_str()).fetch_optional(&self.pool).await?;
         row.as_ref().map(partner_from).transpose()
     }
 
@@ -336,10 +302,11 @@ impl Database {
 fn partner_from(row: &SqliteRow) -> Result<PartnerRow, DatabaseError> {
     Ok(PartnerRow {
         id: site_id(row, "id")?,
-        address: row.try_get("address")?,
+        address: Reach::from(row.try_get::<String, _>("address")?),
         journal_key: row.try_get("journal_key")?,
         compare_code: row.try_get("compare_code")?,
         joined: timestamp(row, "joined")?,
+        revoked: certificates::revoked_from(row)?,
     })
 }
 
@@ -368,31 +335,4 @@ fn timestamp(row: &SqliteRow, column: &str) -> Result<Timestamp, DatabaseError> 
 
 fn to_sql(version: ReleaseVersion) -> i64 {
     i64::try_from(version.get()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn database() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path()).await.unwrap();
-        (folder, database)
-    }
-
-    #[tokio::test]
-    async fn an_invitation_is_good_once_and_for_a_time() {
-        let (_folder, database) = database().await;
-        let (partner, other): (SiteId, SiteId) = ("sapporo".parse().unwrap(), "otaru".parse().unwrap());
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let secret = Digest::of(b"secret");
-        database.add_invitation(&partner, secret, at(100)).await.unwrap();
-        database.add_invitation(&partner, Digest::of(b"late"), at(100)).await.unwrap();
-        let redeem = async |partner, secret, now| database.redeem_invitation(partner, secret, at(now)).await.unwrap();
-        assert_eq!(redeem(&other, secret, 50).await, Redeemed::Unknown);
-        assert_eq!(redeem(&partner, Digest::of(b"guess"), 50).await, Redeemed::Unknown);
-        assert_eq!(redeem(&partner, secret, 50).await, Redeemed::Accepted);
-        assert_eq!(redeem(&partner, secret, 50).await, Redeemed::Used);
-        assert_eq!(redeem(&partner, Digest::of(b"late"), 100).await, Redeemed::Expired);
-    }
 }

@@ -1,29 +1,61 @@
-//! How a partner joins: its token is redeemed, its key certified, and it gets what it must pin.
+//! How a partner joins: its token is redeemed, its key certified, and it gets what it must pin; and how it renews its
+//! certificate later.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
 use tieup_protocol::contract::Contract;
+use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::compare_code;
-use tieup_protocol::wire::{JOIN, JoinGrant, JoinRequest};
+use tieup_protocol::wire::{JOIN, JoinGrant, JoinRequest, RENEW, REVOCATIONS, REVOKED_KEY, RenewGrant, RenewRequest};
 use tieup_store::journal::LogVerifier;
+use tieup_web::authority::Authority;
 use tieup_web::problem::Refusal;
 
-use crate::database::{PartnerRow, Redeemed};
+use crate::database::{Admission, Owner, PartnerRow, Redeemed};
 use crate::keys::KeyError;
 use crate::partners::Hub;
+use crate::renewal::{RenewError, issued_row};
 
 /// The most bytes of a join request.
 const MAX_REQUEST: usize = 16 << 10;
 
 /// The hub's answers to those who join.
 pub fn router(hub: Arc<Hub>) -> Router {
-    Router::new().route(JOIN, post(join)).layer(DefaultBodyLimit::max(MAX_REQUEST)).with_state(hub)
+    Router::new()
+        .route(JOIN, post(join))
+        .route(RENEW, post(renew))
+        .route(REVOCATIONS, get(revocations))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .with_state(hub)
+}
+
+/// The newest list of revoked certificates; nothing where main has never revoked anything.
+async fn revocations(State(hub): State<Arc<Hub>>) -> Result<String, Refusal> {
+    hub.database.revocation_list().await.map(Option::unwrap_or_default).map_err(internal)
+}
+
+async fn renew(State(hub): State<Arc<Hub>>, Json(request): Json<RenewRequest>) -> Result<Json<RenewGrant>, Refusal> {
+    let renewed = hub.renew(&request, Timestamp::now()).await;
+    renewed.map(|certificate| Json(RenewGrant { certificate })).map_err(|error| refuse_renewal(error, &request.partner))
+}
+
+fn refuse_renewal(error: RenewError, partner: &SiteId) -> Refusal {
+    let (status, kind) = match &error {
+        RenewError::Request(_) => (StatusCode::BAD_REQUEST, "bad-request"),
+        RenewError::Revoked(_) => (StatusCode::FORBIDDEN, "revoked"),
+        RenewError::OtherKey(_) => (StatusCode::FORBIDDEN, "unknown-key"),
+        RenewError::TooLate { .. } => (StatusCode::FORBIDDEN, "too-late"),
+        RenewError::Hub(_) => return internal(error),
+    };
+    let hint = format!("join again: the main site makes a token with `tieup partner invite {partner}`");
+    Refusal::caused_by(status, kind, &error).hint(hint)
 }
 
 async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> Result<Json<JoinGrant>, Refusal> {
@@ -32,18 +64,23 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
     let journal_key = request.journal_key.parse::<LogVerifier>();
     journal_key.map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-journal-key", &error))?;
     let authority = hub.keys.authority().map_err(internal)?;
+    check_key(&hub, &request).await?;
     let issued = authority.issue_partner(&request.partner, &request.csr, SystemTime::now());
     let issued = issued.map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-request", &error))?;
-    redeem(&hub, &request).await?;
     let code = compare_code(authority.digest().map_err(KeyError::from).map_err(internal)?, &issued.public_key);
+    let certificate = issued_row(&issued.certificate, Owner::Partner(request.partner.clone())).map_err(internal)?;
     let partner = PartnerRow {
-        id: request.partner,
-        address: request.address,
-        journal_key: request.journal_key,
+        id: request.partner.clone(),
+        address: request.address.clone(),
+        journal_key: request.journal_key.clone(),
         compare_code: code,
         joined: Timestamp::now(),
+        revoked: None,
     };
-    hub.database.put_partner(&partner).await.map_err(internal)?;
+    let admission = Admission { partner, certificate, fingerprint: request.secret.fingerprint() };
+    let admitted = hub.database.admit(&admission, Timestamp::now()).await;
+    judge(admitted.map_err(internal)?, &request)?;
+    let partner = admission.partner;
     tracing::info!(partner = %partner.id, code = %partner.compare_code, "a partner joined");
     Ok(Json(JoinGrant {
         certificate: issued.certificate,
@@ -73,11 +110,14 @@ async fn check_token(hub: &Hub, request: &JoinRequest) -> Result<(), Refusal> {
     judge(found.map_err(internal)?, request)
 }
 
-/// Uses the token up; of two at the same time one gets through.
-async fn redeem(hub: &Hub, request: &JoinRequest) -> Result<(), Refusal> {
-    let secret = request.secret.fingerprint();
-    let redeemed = hub.database.redeem_invitation(&request.partner, secret, Timestamp::now()).await;
-    judge(redeemed.map_err(internal)?, request)
+/// Turns away a key that has been revoked: the partner makes another, and its token is still good.
+async fn check_key(hub: &Hub, request: &JoinRequest) -> Result<(), Refusal> {
+    let key = Authority::requested_key(&request.csr);
+    let key = key.map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-request", &error))?;
+    if hub.database.is_key_revoked(Digest::of(&key)).await.map_err(internal)? {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, REVOKED_KEY, "this key has been revoked: make a new one"));
+    }
+    Ok(())
 }
 
 fn judge(redeemed: Redeemed, request: &JoinRequest) -> Result<(), Refusal> {
@@ -93,6 +133,6 @@ fn judge(redeemed: Redeemed, request: &JoinRequest) -> Result<(), Refusal> {
 
 /// A failure on the hub's side: logged in full, told in one sentence.
 fn internal(error: impl std::error::Error + 'static) -> Refusal {
-    tracing::error!(error = &error as &dyn std::error::Error, "a join failed");
-    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the main site could not complete the join")
+    tracing::error!(error = &error as &dyn std::error::Error, "a join or a renewal failed");
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the main site could not do it; its log says why")
 }

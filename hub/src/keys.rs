@@ -14,7 +14,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::Cosigner;
 use tieup_web::authority::{Authority, AuthorityError, PemPair};
-use tieup_web::tls::{TlsError, TlsIdentity};
+use tieup_web::tls::TlsError;
 
 use crate::signing::{ReleaseSigner, SigningError, sign_root};
 use crate::trust::{DraftError, RootDraft, SigningKey, SigningKeyError};
@@ -132,14 +132,12 @@ impl KeyFolder {
         Ok(Authority::load(&self.main, &pair)?)
     }
 
-    /// A fresh TLS identity for the hub, issued now. Nothing of it is kept.
+    /// A fresh certificate and key for the hub in TLS, issued at `now`. Nothing of it is kept here.
     ///
     /// # Errors
     /// When the authority's files are missing or damaged.
-    pub fn tls(&self) -> Result<TlsIdentity, KeyError> {
-        let authority = self.authority()?;
-        let pair = authority.issue_main(SystemTime::now())?;
-        Ok(TlsIdentity::from_pem(&pair, authority.certificate())?)
+    pub fn issue_tls(&self, now: SystemTime) -> Result<PemPair, KeyError> {
+        Ok(self.authority()?.issue_main(now)?)
     }
 
     /// What can be signed with the keys in this folder.

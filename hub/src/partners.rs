@@ -6,13 +6,13 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::{SignedDuration, Timestamp};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::joining::{Invitation, Secret, partner_tls_name};
+use tieup_protocol::joining::{Invitation, Reach, Secret, partner_tls_name};
 use tieup_store::durable::{self, DiskError};
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::tls::{TlsError, TlsIdentity};
 
 use crate::config::Config;
-use crate::database::{Database, DatabaseError, PartnerRow};
+use crate::database::{Database, DatabaseError, PartnerRow, RevokedRow};
 use crate::keys::{KeyError, KeyFolder};
 
 /// How long an invitation is good.
@@ -50,6 +50,17 @@ pub enum HubError {
     /// No such partner.
     #[error("`{0}` has not joined")]
     NotJoined(SiteId),
+    /// The partner is revoked.
+    #[error("`{partner}` is revoked since {}{}: nothing is sent to it until it joins again", row.day(), row.because())]
+    Revoked {
+        /// The partner.
+        partner: SiteId,
+        /// Since when and why.
+        row: RevokedRow,
+    },
+    /// The socket of the running hub cannot be made.
+    #[error("the socket {} cannot be made", .0.display())]
+    Socket(PathBuf, #[source] std::io::Error),
     /// No contract for it.
     #[error("there is no contract with `{partner}`: `tieup partner add {partner}` writes {}", file.display())]
     NoContract {
@@ -78,11 +89,16 @@ impl Hub {
     /// # Errors
     /// When its keys or its database cannot be read.
     pub async fn open(config: Config) -> Result<Self, HubError> {
+        let now = Timestamp::now();
         let keys = KeyFolder::new(&config.state, &config.main);
-        let tls = keys.tls()?;
+        let pair = keys.issue_tls(now.into())?;
+        let tls = TlsIdentity::from_pem(&pair, keys.authority()?.certificate())?;
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.state).await?;
-        Ok(Self { config, database, keys, tls })
+        let hub = Self { config, database, keys, tls };
+        hub.keep_own(&pair, now).await?;
+        hub.refresh_tls(now).await?;
+        Ok(hub)
     }
 
     /// Invites a partner, for which there must be a contract: a token that is good once within a week.
@@ -132,12 +148,41 @@ impl Hub {
         self.database.partner(id).await?.ok_or_else(|| HubError::NotJoined(id.clone()))
     }
 
-    /// A line to a partner's daemon, authenticated at both ends.
+    /// A line to a partner's daemon, authenticated at both ends. The partner knows what is revoked before anything else
+    /// is said.
     ///
     /// # Errors
-    /// When its address does not resolve.
+    /// When the partner is revoked, or its address does not resolve.
     pub async fn call(&self, partner: &PartnerRow) -> Result<PeerClient, HubError> {
+        self.check_unrevoked(partner)?;
+        self.refresh_tls(Timestamp::now()).await?;
+        let client = self.line_to(partner).await?;
+        if let Err(error) = self.tell_revocations(partner, &client).await {
+            // Where it cannot be reached, the call itself says so.
+            tracing::debug!(%error, partner = %partner.id, "the partner was not told what is revoked");
+        }
+        Ok(client)
+    }
+
+    /// Refuses to have to do with a partner that is revoked.
+    ///
+    /// # Errors
+    /// When it is.
+    pub fn check_unrevoked(&self, partner: &PartnerRow) -> Result<(), HubError> {
+        let revoked = |row: &RevokedRow| Err(HubError::Revoked { partner: partner.id.clone(), row: row.clone() });
+        partner.revoked.as_ref().map_or(Ok(()), revoked)
+    }
+
+    pub(crate) async fn line_to(&self, partner: &PartnerRow) -> Result<PeerClient, HubError> {
         let name = partner_tls_name(&self.config.main, &partner.id);
-        Ok(PeerClient::new(self.tls.client()?, name, &partner.address).await?)
+        Ok(match &partner.address {
+            Reach::Address(address) => PeerClient::new(self.tls.client()?, name, address).await?,
+            Reach::Line => PeerClient::through(self.socket(), name),
+        })
+    }
+
+    /// The socket by which other commands reach the lines that the running hub holds.
+    pub fn socket(&self) -> PathBuf {
+        self.config.state.join("hub.sock")
     }
 }

@@ -134,7 +134,7 @@ struct Sending {
 }
 
 impl Hub {
-    /// Publishes `site` to the partners, all of those that have joined where `only` is empty.
+    /// Publishes `site` to the partners, all of those that have joined and are not revoked where `only` is empty.
     ///
     /// # Errors
     /// Only if the partners cannot be listed; what went wrong with one partner stands in its own result.
@@ -169,7 +169,7 @@ impl Hub {
         sending: &Sending,
     ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
         let mut partners = self.database.partners().await.map_err(HubError::from)?;
-        partners.retain(|partner| only.is_empty() || only.contains(&partner.id));
+        partners.retain(|partner| if only.is_empty() { partner.revoked.is_none() } else { only.contains(&partner.id) });
         if let Some(unknown) = only.iter().find(|id| !partners.iter().any(|partner| partner.id == **id)) {
             return Err(HubError::NotJoined(unknown.clone()));
         }
@@ -206,6 +206,7 @@ impl Hub {
         partner: &PartnerRow,
         sending: &Sending,
     ) -> Result<Outcome, PublishError> {
+        self.check_unrevoked(partner)?;
         let folder = self.publishing_folder(&partner.id);
         let busy = |error| PublishError::Busy(partner.id.clone(), error);
         let _lock = StateLock::take(&folder).map_err(busy)?;

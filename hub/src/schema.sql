@@ -39,3 +39,27 @@ CREATE TABLE IF NOT EXISTS metadata (
     snapshot    TEXT,
     fresh_until INTEGER             -- until when the partner takes it for the newest; none where it was not told
 );
+-- Every certificate that the authority has issued and that may still be shown or renewed.
+CREATE TABLE IF NOT EXISTS certificates (
+    serial  TEXT PRIMARY KEY,       -- hexadecimal
+    partner TEXT,                   -- none: it is main's own
+    key     TEXT NOT NULL,          -- BLAKE3 of the certified public key
+    expires INTEGER NOT NULL,
+    revoked INTEGER                 -- when; none while it is good
+);
+CREATE INDEX IF NOT EXISTS certificates_of ON certificates (partner, expires);
+-- The newest list of revoked certificates, as the authority signed it.
+CREATE TABLE IF NOT EXISTS revocation_lists (
+    number INTEGER PRIMARY KEY,
+    pem    TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS revoked_partners (
+    partner TEXT PRIMARY KEY REFERENCES partners (id),
+    revoked INTEGER NOT NULL,
+    reason  TEXT NOT NULL
+);
+-- Which list of revoked certificates each partner was told last.
+CREATE TABLE IF NOT EXISTS told_revocations (
+    partner TEXT PRIMARY KEY REFERENCES partners (id),
+    number  INTEGER NOT NULL
+);

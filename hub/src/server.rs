@@ -1,4 +1,4 @@
-//! The hub's servers: joins over TLS, and the main site's own pages.
+//! The hub's servers: joins, renewals and lines over TLS, the socket for other commands, and the main site's own pages.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,12 +8,14 @@ use tieup_protocol::contract::MeterClass;
 use tieup_protocol::diagnostic::Report;
 use tieup_store::blobs::{BlobStore, PutBlobError};
 use tieup_store::durable::DiskError;
-use tieup_web::listener::{Shutdown, serve_tls};
+use tieup_web::listener::{Shutdown, bind_socket, serve_socket, serve_tls};
 use tieup_web::site::{LiveSite, NoLog, PublicSite, ServedFile};
+use tieup_web::versions::speaking;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::joining;
+use crate::lines::Lines;
 use crate::partners::{Hub, HubError};
 use crate::trust::keep_fresh;
 
@@ -43,14 +45,22 @@ impl Server {
     /// Begins to answer joins on `join` and visitors on `public`, with no pages yet.
     ///
     /// # Errors
-    /// When the TLS identity or the folder of blobs cannot be used.
+    /// When the TLS identity, the socket or the folder of blobs cannot be used.
     pub fn start(hub: &Arc<Hub>, join: TcpListener, public: TcpListener) -> Result<Self, HubError> {
         let shutdown = Shutdown::new();
         let blobs = Arc::new(BlobStore::open(hub.config.state.join("blobs"))?);
         let site = Arc::new(PublicSite::new(blobs.clone(), Arc::new(NoLog)));
         let config = hub.tls().server_for_anyone()?;
+        let lines = Lines::new(hub.clone());
+        let router = joining::router(hub.clone()).merge(lines.joining_router());
+        let router = speaking(router, concat!("tieup ", env!("CARGO_PKG_VERSION")));
+        let path = hub.socket();
+        let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;
+        let revocations = hub.tls().revocations().clone();
         let tasks = vec![
-            tokio::spawn(serve_tls(join, config, joining::router(hub.clone()), shutdown.clone())),
+            tokio::spawn(serve_tls(join, config, revocations, router, shutdown.clone())),
+            tokio::spawn(serve_socket(socket, lines.socket_router(), shutdown.clone())),
+            tokio::spawn(lines.keep(shutdown.clone())),
             tokio::spawn(site.clone().serve(public, shutdown.clone())),
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
         ];

@@ -573,6 +573,18 @@ fn a_partner_is_added_then_invited() {
 }
 
 #[test]
+fn what_is_revoked_is_said() {
+    let folder = Folder::begun();
+    folder.assert_fails(&["partner", "revoke", "north"], "error: `north` has not joined\n");
+    let said = "Revoked every TLS certificate that this main site has used so far; a new one is in use.\n";
+    for _ in 0..2 {
+        assert_eq!(folder.run(&["key", "revoke-tls"]).done(), said);
+    }
+    let ran = folder.run(&["partner", "revoke", "north", "--reason", &"x".repeat(501)]);
+    assert_eq!(ran.status, Some(2), "{ran:?}");
+}
+
+#[test]
 fn a_kit_is_written_once_and_its_originals_build() {
     let folder = Folder::begun();
     let no_contract =

@@ -48,6 +48,37 @@ pub enum InvalidToken {
     Damaged,
 }
 
+/// How main reaches a partner's daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Reach {
+    /// It listens at this address: host and port.
+    Address(String),
+    /// It has no address; it dials main and keeps lines open, over which main calls.
+    Line,
+}
+
+/// [`Reach::Line`] as text.
+const LINE: &str = "line";
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if let Self::Address(address) = self { address } else { LINE })
+    }
+}
+
+impl From<String> for Reach {
+    fn from(text: String) -> Self {
+        if text == LINE { Self::Line } else { Self::Address(text) }
+    }
+}
+
+impl From<Reach> for String {
+    fn from(reach: Reach) -> Self {
+        reach.to_string()
+    }
+}
+
 impl Secret {
     /// What main keeps of the secret: enough to recognise it, useless to whoever reads it.
     pub fn fingerprint(&self) -> Digest {
@@ -111,6 +142,11 @@ pub fn partner_tls_name(main: &SiteId, partner: &SiteId) -> String {
     format!("{partner}.partner.{main}.tieup.internal")
 }
 
+/// The partner of `main` whose certificate has this DNS name; none where it is the name of something else.
+pub fn partner_of_tls_name(main: &SiteId, name: &str) -> Option<SiteId> {
+    name.strip_suffix(&format!(".partner.{main}.tieup.internal"))?.parse().ok()
+}
+
 /// The code that both ends show after a join, `481-902`: two people compare it to see that nobody stands between.
 ///
 /// It depends on main's certificate authority and the partner's public key (its DER `SubjectPublicKeyInfo`).
@@ -153,6 +189,17 @@ mod tests {
         }
         assert_eq!(token[..token.len() - 1].parse::<Invitation>(), Err(InvalidToken::Damaged));
         assert_eq!("hello".parse::<Invitation>(), Err(InvalidToken::Prefix));
+    }
+
+    #[test]
+    fn a_partner_is_known_by_its_name_in_tls() {
+        let (main, partner): (SiteId, SiteId) = ("main".parse().unwrap(), "north".parse().unwrap());
+        assert_eq!(partner_of_tls_name(&main, &partner_tls_name(&main, &partner)), Some(partner.clone()));
+        let other: SiteId = "other".parse().unwrap();
+        for name in [partner_tls_name(&other, &partner), main_tls_name(&main), "a.b.partner.main.tieup.internal".into()]
+        {
+            assert_eq!(partner_of_tls_name(&main, &name), None, "{name}");
+        }
     }
 
     #[test]

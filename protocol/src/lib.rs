@@ -24,5 +24,6 @@ pub mod patch;
 pub mod path;
 pub mod period;
 pub mod robots;
+pub mod version;
 pub mod wire;
 pub mod yaml;

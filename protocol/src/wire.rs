@@ -1,7 +1,7 @@
 //! Messages between main and partner, as JSON over HTTP over mutual TLS, and the paths they go to.
 //!
-//! hub calls syncd on all paths but [`JOIN`], which a new partner calls at hub. The first segment of every path is the
-//! version of the protocol.
+//! hub calls syncd on most paths; syncd calls hub on [`JOIN`], [`RENEW`], [`LINE`] and, by GET, [`REVOCATIONS`]. The first
+//! segment of every path but [`VERSIONS`] is the version of the protocol (see [`version`](crate::version)).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::ReleaseRecord;
 use crate::digest::Digest;
 use crate::ids::{ReleaseVersion, SiteId};
+use crate::joining::Reach;
 use crate::manifest::BlobRef;
 #[cfg(doc)]
 use crate::manifest::Manifest;
@@ -16,6 +17,14 @@ use crate::period::Month;
 
 /// POST a [`JoinRequest`] to hub, get a [`JoinGrant`].
 pub const JOIN: &str = "/v1/join";
+/// POST a [`RenewRequest`] to hub, get a [`RenewGrant`].
+pub const RENEW: &str = "/v1/renew";
+/// POST to hub with `Upgrade: tieup-line`: the connection becomes a line, over which hub calls the partner that dialed.
+pub const LINE: &str = "/v1/line";
+/// Main's newest list of revoked certificates (an X.509 CRL in PEM): GET it at hub, POST it to syncd.
+pub const REVOCATIONS: &str = "/v1/revocations";
+/// GET which versions of the protocol an end speaks, a [`Speaks`](crate::version::Speaks).
+pub const VERSIONS: &str = "/versions";
 /// GET a [`PartnerStatus`].
 pub const STATUS: &str = "/v1/status";
 /// POST an [`Offer`] compressed by zstd, get [`Ready`].
@@ -53,8 +62,8 @@ pub struct JoinRequest {
     pub secret: crate::joining::Secret,
     /// A PKCS #10 request in PEM for the key that the partner has just made.
     pub csr: String,
-    /// Where hub reaches the partner's daemon: host and port.
-    pub address: String,
+    /// How hub reaches the partner's daemon.
+    pub address: Reach,
     /// The key that signs the partner's journal, as a C2SP verifier key.
     pub journal_key: String,
 }
@@ -74,6 +83,30 @@ pub struct JoinGrant {
     /// The key with which main cosigns journals, as a C2SP verifier key.
     pub cosigner_key: String,
 }
+
+/// A partner's request for a new certificate for the key that it joined with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewRequest {
+    /// The partner.
+    pub partner: SiteId,
+    /// A PKCS #10 request in PEM; its signature shows that the partner has the key.
+    pub csr: String,
+}
+
+/// A new certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewGrant {
+    /// The partner's certificate in PEM.
+    pub certificate: String,
+}
+
+/// The kind of the problem that a join with a revoked key gets; its token stays good.
+pub const REVOKED_KEY: &str = "revoked-key";
+
+/// The most bytes of a list of revoked certificates.
+pub const MAX_REVOCATIONS: usize = 8 << 20;
 
 /// A release on offer: what is signed of it, and none of its content.
 #[derive(Clone, Debug, Serialize, Deserialize)]

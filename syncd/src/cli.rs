@@ -217,9 +217,17 @@ fn serve(config: &Config) -> anyhow::Result<()> {
         let bind = async |address: &str| {
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
         };
-        let listeners = Listeners { public: bind(&config.public).await?, peer: bind(&config.peer).await? };
+        let peer = match &config.peer {
+            Some(peer) => Some(bind(peer).await?),
+            None => None,
+        };
+        let listeners = Listeners { public: bind(&config.public).await?, peer };
         let daemon = Daemon::start(config, listeners)?;
-        say!("Serving visitors on http://{}/ and waiting for the main site on {}.", config.public, config.peer);
+        let meeting = match &config.peer {
+            Some(peer) => format!("waiting for the main site on {peer}"),
+            None => "keeping a line to the main site".to_owned(),
+        };
+        say!("Serving visitors on http://{}/ and {meeting}.", config.public);
         let mut releases = daemon.watch();
         let mut ended = pin!(told_to_end());
         let mut told = None;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::joining::Reach;
 use tieup_protocol::yaml;
 
 /// A daemon's configuration, with paths made absolute.
@@ -15,10 +16,10 @@ pub struct Config {
     pub state: PathBuf,
     /// Where visitors are served, host and port.
     pub public: String,
-    /// Where main calls, host and port.
-    pub peer: String,
-    /// How main reaches `peer`.
-    pub address: String,
+    /// Where main calls, host and port; none where the daemon dials main.
+    pub peer: Option<String>,
+    /// How main reaches the daemon.
+    pub address: Reach,
     /// Whether changes of the partner's own pages wait for the operator.
     pub originals: OriginalsApproval,
 }
@@ -41,10 +42,18 @@ struct Document {
     site: PathBuf,
     state: PathBuf,
     public: String,
-    peer: String,
+    peer: Option<String>,
     address: Option<String>,
     #[serde(default)]
     originals: OriginalsApproval,
+    dial: Option<Dial>,
+}
+
+/// Whom the daemon dials.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Dial {
+    Main,
 }
 
 fn here() -> PathBuf {
@@ -64,12 +73,13 @@ impl Config {
         })?;
         let document: Document = yaml::parse(&name, &text)?;
         let folder = file.parent().unwrap_or(Path::new("."));
+        let (peer, address) = meeting(&name, &document)?;
         Ok(Self {
             site: folder.join(document.site),
             state: folder.join(document.state),
-            address: document.address.unwrap_or_else(|| document.peer.clone()),
             public: document.public,
-            peer: document.peer,
+            peer,
+            address,
             originals: document.originals,
         })
     }
@@ -77,6 +87,25 @@ impl Config {
     /// The socket by which the operator's commands reach the running daemon.
     pub fn control_socket(&self) -> PathBuf {
         self.state.join("control.sock")
+    }
+}
+
+/// Where the daemon waits for main, if it does, and how main reaches it.
+fn meeting(file: &str, document: &Document) -> Result<(Option<String>, Reach), Diagnostic> {
+    match (&document.dial, &document.peer, &document.address) {
+        (Some(Dial::Main), None, None) => Ok((None, Reach::Line)),
+        (Some(Dial::Main), ..) => {
+            let title = "with `dial: main` no port is opened for the main site";
+            Err(Diagnostic::new("dial", file, title).help("take out `peer` and `address`, or `dial`"))
+        }
+        (None, Some(peer), address) => {
+            Ok((Some(peer.clone()), Reach::Address(address.clone().unwrap_or_else(|| peer.clone()))))
+        }
+        (None, None, _) => {
+            let title = "it is not said how the daemon and the main site meet";
+            let help = "give `peer`, where the main site calls; or `dial: main` if it cannot reach this machine";
+            Err(Diagnostic::new("missing-key", file, title).help(help))
+        }
     }
 }
 
@@ -95,9 +124,26 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let config = load("state: s\npublic: 127.0.0.1:1\npeer: 127.0.0.1:2\n").unwrap();
         assert!(config.state.is_absolute() && config.state.ends_with("s"));
-        assert_eq!((config.address.as_str(), config.originals), ("127.0.0.1:2", OriginalsApproval::Auto));
+        assert_eq!(config.address, Reach::Address("127.0.0.1:2".to_owned()));
+        assert_eq!(config.originals, OriginalsApproval::Auto);
         let asked = load("state: s\npublic: a\npeer: b\noriginals: ask\n").unwrap();
         assert_eq!(asked.originals, OriginalsApproval::Ask);
+    }
+
+    #[test]
+    fn a_daemon_listens_for_main_or_dials_it() {
+        let config = load("state: s\npublic: a:1\ndial: main\n").unwrap();
+        assert_eq!((config.peer, config.address), (None, Reach::Line));
+        let config = load("state: s\npublic: a:1\npeer: 0.0.0.0:2\naddress: b:3\n").unwrap();
+        let address = Reach::Address("b:3".to_owned());
+        assert_eq!((config.peer.as_deref(), config.address), (Some("0.0.0.0:2"), address));
+        for (text, code) in [
+            ("state: s\npublic: a:1\n", "missing-key"),
+            ("state: s\npublic: a:1\npeer: a:2\ndial: main\n", "dial"),
+            ("state: s\npublic: a:1\naddress: a:2\ndial: main\n", "dial"),
+        ] {
+            assert_eq!(load(text).unwrap_err().code, code, "{text}");
+        }
     }
 
     #[test]

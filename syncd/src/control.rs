@@ -3,7 +3,6 @@
 //! One command a connection, one JSON document each way.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -159,20 +158,6 @@ pub enum AskError {
     /// The line broke.
     #[error("the daemon did not answer")]
     Broken(#[from] io::Error),
-}
-
-/// Makes the socket, in place of one that a daemon which died has left. The caller holds the folder's lock.
-///
-/// # Errors
-/// When the path is too long for a socket, or the folder cannot be written.
-pub fn bind(path: &Path) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
 }
 
 /// Answers commands until `shutdown`.

@@ -1,7 +1,7 @@
 //! The daemon: its parts put together, its listeners, its tasks.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ use tieup_store::document::DocumentError;
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::InvalidKey;
 use tieup_store::lock::{LockError, StateLock};
-use tieup_web::listener::{Shutdown, serve_tls};
+use tieup_web::listener::{Shutdown, bind_socket, serve_tls};
 use tieup_web::site::PublicSite;
-use tieup_web::tls::TlsError;
+use tieup_web::tls::{ServerConfig, TlsError, TlsIdentity};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -33,8 +33,11 @@ use crate::config::Config;
 use crate::control;
 use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::{Intake, trust_document};
+use crate::line;
 use crate::peer;
 use crate::publisher::{Places, PublishError, Publisher};
+use crate::renewal;
+use crate::revocation::{RevocationError, RevocationFile};
 use crate::statement::{StatementFailure, notice_document, verify};
 use crate::trust::{self, TrustState};
 
@@ -43,7 +46,9 @@ const TRUST_CHECK: Duration = Duration::from_hours(1);
 
 /// Everything that the daemon's tasks share.
 pub struct Partner {
-    identity: Identity,
+    identity: RwLock<Arc<Identity>>,
+    tls: TlsIdentity,
+    revocations: RevocationFile,
     state: PathBuf,
     publisher: Mutex<Publisher>,
     intake: tokio::sync::Mutex<Intake>,
@@ -64,8 +69,8 @@ pub struct Daemon {
 pub struct Listeners {
     /// For visitors.
     pub public: TcpListener,
-    /// For main.
-    pub peer: TcpListener,
+    /// For main; none where the daemon dials it.
+    pub peer: Option<TcpListener>,
 }
 
 /// Why a daemon could not start.
@@ -80,6 +85,9 @@ pub enum StartError {
     /// The TLS identity is unusable.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Main's list of revoked certificates is unusable.
+    #[error(transparent)]
+    Revocations(#[from] RevocationError),
     /// A key is damaged.
     #[error("a key in the identity cannot be used")]
     Key(#[from] InvalidKey),
@@ -98,6 +106,17 @@ pub enum StartError {
     /// The control socket cannot be made.
     #[error("the control socket {0} cannot be made")]
     Control(PathBuf, #[source] std::io::Error),
+}
+
+/// Why a new certificate could not be kept or shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The certificate is unusable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Why the daemon cannot say how it stands.
@@ -135,9 +154,31 @@ impl Partner {
         &self.journal
     }
 
-    /// Who this partner is.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
+    /// Who this partner is, with its newest certificate.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its identity in TLS, which follows the newest certificate.
+    pub fn tls(&self) -> &TlsIdentity {
+        &self.tls
+    }
+
+    /// Takes a certificate that was granted: keeps it, and shows it from the next handshake on.
+    pub(crate) fn show(&self, renewed: Identity) -> Result<(), ShowError> {
+        renewed.save(&self.state)?;
+        self.tls.replace(&renewed.pair())?;
+        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(renewed);
+        Ok(())
+    }
+
+    /// Takes main's list of revoked certificates, keeps it and puts it in force. Returns the number of the list that is
+    /// in force then. Durable on return. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When it is not main's, or is older than the one in force.
+    pub fn take_revocations(&self, list: &str) -> Result<u64, RevocationError> {
+        self.revocations.take(list, self.tls.revocations())
     }
 
     /// What the daemon tells of itself.
@@ -149,7 +190,7 @@ impl Partner {
         let (releases, originals) = (publisher.releases()?, publisher.waiting_originals().cloned());
         drop(publisher);
         let alarms = self.alarms(Timestamp::now())?;
-        let (partner, journals) = (self.identity.partner.clone(), self.journal.months()?);
+        let (partner, journals) = (self.identity().partner.clone(), self.journal.months()?);
         Ok(PartnerStatus { partner, releases, journals, alarms, originals })
     }
 
@@ -159,7 +200,7 @@ impl Partner {
     /// When it cannot be read.
     pub fn alarms(&self, now: Timestamp) -> Result<Vec<ExpiryAlarm>, DocumentError> {
         let seen = trust_document(&self.state).read()?;
-        Ok(trust::alarms(&seen.unwrap_or_else(|| TrustState::pinned(self.identity.root.clone())), now))
+        Ok(trust::alarms(&seen.unwrap_or_else(|| TrustState::pinned(self.identity().root.clone())), now))
     }
 
     /// Keeps main's statement and compares it with the partner's own.
@@ -200,12 +241,16 @@ impl Daemon {
     pub fn start(config: &Config, listeners: Listeners) -> Result<Self, StartError> {
         let identity = Identity::load(&config.state)?;
         let lock = StateLock::take(&config.state)?;
-        let server = identity.tls()?.server_for(&main_tls_name(&identity.main))?;
+        let tls = identity.tls()?;
+        let revocations = RevocationFile::new(&config.state, &identity.authority);
+        revocations.load(tls.revocations())?;
+        let server = tls.server_for(&main_tls_name(&identity.main))?;
         let (journal, journal_thread) = Journal::start(journal_setup(config, &identity)?)?;
         let journal = Arc::new(journal);
         let blobs = Arc::new(BlobStore::open(config.state.join("blobs"))?);
         let public = Arc::new(PublicSite::new(blobs.clone(), journal.clone()));
-        let partner = Arc::new(open(config, identity, journal, blobs, public.clone())?);
+        let known = Known { identity, tls, revocations };
+        let partner = Arc::new(open(config, known, journal, blobs, public.clone())?);
         let (sender, changes) = mpsc::channel(1);
         // What was edited while no daemon ran is a change too.
         let _ = sender.try_send(());
@@ -215,16 +260,17 @@ impl Daemon {
         })
         .map_err(|error| StartError::Watch(config.site.clone(), error))?;
         let socket = config.control_socket();
-        let control = control::bind(&socket).map_err(|error| StartError::Control(socket, error))?;
+        let control = bind_socket(&socket).map_err(|error| StartError::Control(socket, error))?;
         let shutdown = Shutdown::new();
-        let tasks = vec![
-            tokio::spawn(serve_tls(listeners.peer, server, peer::router(partner.clone()), shutdown.clone())),
+        let mut tasks = vec![
+            tokio::spawn(renewal::keep_renewed(partner.clone(), shutdown.clone())),
             tokio::spawn(public.serve(listeners.public, shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
             tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
             tokio::spawn(keep_times(partner.clone(), shutdown.clone())),
         ];
+        tasks.extend(meet_main(&partner, listeners.peer, server, &shutdown));
         Ok(Self { partner, tasks, journal_thread, shutdown, _watch: watch, _lock: lock })
     }
 
@@ -250,6 +296,29 @@ impl Daemon {
     }
 }
 
+/// The tasks by which main reaches the daemon: they answer it at a port, or keep lines to it open.
+fn meet_main(
+    partner: &Arc<Partner>,
+    peer: Option<TcpListener>,
+    server: ServerConfig,
+    shutdown: &Shutdown,
+) -> Vec<JoinHandle<()>> {
+    let router = peer::router(partner.clone());
+    let Some(listener) = peer else {
+        let keep = |_| tokio::spawn(line::keep(partner.clone(), router.clone(), shutdown.clone()));
+        return (0..line::LINES).map(keep).collect();
+    };
+    let revocations = partner.tls.revocations().clone();
+    vec![tokio::spawn(serve_tls(listener, server, revocations, router, shutdown.clone()))]
+}
+
+/// Who the partner is, and whom it no longer believes.
+struct Known {
+    identity: Identity,
+    tls: TlsIdentity,
+    revocations: RevocationFile,
+}
+
 fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, StartError> {
     let contract = Contract::parse("contract.yaml", &identity.contract).map_err(StartError::Contract)?;
     Ok(JournalSetup {
@@ -264,18 +333,21 @@ fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, S
 
 fn open(
     config: &Config,
-    identity: Identity,
+    known: Known,
     journal: Arc<Journal>,
     blobs: Arc<BlobStore>,
     public: Arc<PublicSite>,
 ) -> Result<Partner, StartError> {
+    let Known { identity, tls, revocations } = known;
     let (main, partner) = (identity.main.clone(), identity.partner.clone());
     let intake = Intake::new(main.clone(), partner, &config.state, identity.root.clone(), blobs.clone());
     let (site, originals, state) = (config.site.clone(), config.originals, config.state.clone());
     let places = Places { main, site, originals, state, blobs, public };
     let publisher = Publisher::open(places).map_err(Box::new)?;
     Ok(Partner {
-        identity,
+        identity: RwLock::new(Arc::new(identity)),
+        tls,
+        revocations,
         state: config.state.clone(),
         publisher: Mutex::new(publisher),
         intake: tokio::sync::Mutex::new(intake),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::joining::{Invitation, compare_code, main_tls_name};
-use tieup_protocol::wire::{JOIN, JoinGrant, JoinRequest};
+use tieup_protocol::joining::{Invitation, Reach, compare_code, main_tls_name};
+use tieup_protocol::wire::{JOIN, JoinGrant, JoinRequest, REVOKED_KEY};
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::{InvalidKey, LogSigner, months};
 use tieup_web::authority::{AuthorityError, KeyRequest, PemPair, certificate_digest};
@@ -46,6 +46,9 @@ pub struct Identity {
     pub journal_key: String,
     /// When the partner joined.
     pub joined: Timestamp,
+    /// Where main's hub answers: host and port. None where the partner joined before this was kept.
+    #[serde(default)]
+    pub hub: Option<String>,
 }
 
 /// Why a join failed. Nothing was kept.
@@ -124,13 +127,13 @@ impl Identity {
     /// Joins main by a one-time token: makes the keys, pins main's root and gets a certificate.
     ///
     /// A partner that has joined this main before keeps its keys, so that its journal goes on, and gets a new
-    /// certificate. The root that it pinned then stays pinned.
+    /// certificate; a TLS key that main has revoked is replaced. The root that it pinned then stays pinned.
     ///
-    /// `address` is where main will reach this daemon. Durable on return.
+    /// `address` is how main will reach this daemon. Durable on return.
     ///
     /// # Errors
     /// See [`JoinError`]. The token is used up only if main accepted it.
-    pub async fn join(state: &Path, invitation: &Invitation, address: &str) -> Result<Joined, JoinError> {
+    pub async fn join(state: &Path, invitation: &Invitation, address: &Reach) -> Result<Joined, JoinError> {
         let before = match Self::load(state) {
             Ok(before) => Some(before),
             Err(LoadError::NotJoined) => None,
@@ -140,8 +143,14 @@ impl Identity {
         if before.is_none() && !months(&journals)?.is_empty() {
             return Err(JoinError::OrphanedJournals(journals));
         }
-        let (request, journal_key) = keys(before.as_ref(), invitation)?;
-        let grant = Self::ask(invitation, &request, address, journal_key.verifier().to_string()).await?;
+        let (mut request, journal_key) = keys(before.as_ref(), invitation)?;
+        let verifier = journal_key.verifier().to_string();
+        let mut granted = Self::ask(invitation, &request, address, &verifier).await;
+        if granted.as_ref().is_err_and(is_of_revoked_key) {
+            request = KeyRequest::create(&invitation.partner)?;
+            granted = Self::ask(invitation, &request, address, &verifier).await;
+        }
+        let grant = granted?;
         if certificate_digest(&grant.authority)? != invitation.authority {
             return Err(JoinError::WrongGrant);
         }
@@ -162,6 +171,7 @@ impl Identity {
             cosigner_key: grant.cosigner_key,
             journal_key: journal_key.to_private_text(),
             joined: Timestamp::now(),
+            hub: Some(invitation.hub.clone()),
         };
         identity.save(state)?;
         Ok(Joined { identity, compare_code: compare_code(invitation.authority, &request.public_key) })
@@ -186,15 +196,19 @@ impl Identity {
     /// # Errors
     /// When the kept texts are damaged.
     pub fn tls(&self) -> Result<TlsIdentity, TlsError> {
-        let pair = PemPair { certificate: self.certificate.clone(), key: self.key.clone() };
-        TlsIdentity::from_pem(&pair, &self.authority)
+        TlsIdentity::from_pem(&self.pair(), &self.authority)
+    }
+
+    /// The certificate and its key.
+    pub fn pair(&self) -> PemPair {
+        PemPair { certificate: self.certificate.clone(), key: self.key.clone() }
     }
 
     async fn ask(
         invitation: &Invitation,
         request: &KeyRequest,
-        address: &str,
-        journal_key: String,
+        address: &Reach,
+        journal_key: &str,
     ) -> Result<JoinGrant, JoinError> {
         let refused = |source| JoinError::Call { main: invitation.main.clone(), source };
         let config = joining_client(invitation.authority)?;
@@ -204,18 +218,28 @@ impl Identity {
             partner: invitation.partner.clone(),
             secret: invitation.secret.clone(),
             csr: request.csr.clone(),
-            address: address.to_owned(),
-            journal_key,
+            address: address.clone(),
+            journal_key: journal_key.to_owned(),
         };
         client.post(JOIN, &message).await.map_err(refused)
     }
 
-    fn save(&self, state: &Path) -> Result<(), JoinError> {
+    /// Keeps the identity in a state folder, in place of the one before. Durable on return.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&self, state: &Path) -> Result<(), DiskError> {
         let file = state.join(FILE);
         let bytes = serde_json::to_vec_pretty(self).expect("an identity is text and a time, so it always serializes");
         durable::create_dir_all(state)?;
-        Ok(durable::write_private_file(&file, &bytes)?)
+        durable::write_private_file(&file, &bytes)
     }
+}
+
+/// Whether main turned a join away because it has revoked the key. The token is still good.
+fn is_of_revoked_key(error: &JoinError) -> bool {
+    let JoinError::Call { source, .. } = error else { return false };
+    source.is_problem(REVOKED_KEY)
 }
 
 /// The keys to join with: those of the earlier join to the same main, or new ones.

@@ -14,11 +14,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
-    AUDIT, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, Metadata, OFFER, Offer,
-    PartnerStatus, Ready, STATEMENT, STATUS, Staged, StatementNotice, StatementVerdict, UNKNOWN_BASE, Wanted,
+    AUDIT, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, MAX_REVOCATIONS, Metadata,
+    OFFER, Offer, PartnerStatus, REVOCATIONS, Ready, STATEMENT, STATUS, Staged, StatementNotice, StatementVerdict,
+    UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
 use tieup_web::problem::Refusal;
+use tieup_web::versions::speaking;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::access_log::JournalError;
@@ -26,6 +28,7 @@ use crate::candidate::CandidateError;
 use crate::daemon::Partner;
 use crate::intake::IntakeError;
 use crate::publisher::PublishError;
+use crate::revocation::RevocationError;
 
 /// The most bytes of a compressed offer.
 const MAX_PACKED_OFFER: usize = 64 << 20;
@@ -49,7 +52,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// The daemon's answers to main.
 pub fn router(partner: Arc<Partner>) -> Router {
-    Router::new()
+    let router = Router::new()
+        .route(REVOCATIONS, post(revocations).layer(DefaultBodyLimit::max(MAX_REVOCATIONS)))
         .route(STATUS, get(status))
         .route(OFFER, post(offer).layer(DefaultBodyLimit::max(MAX_PACKED_OFFER)))
         .route(MANIFEST, put(manifest))
@@ -60,7 +64,17 @@ pub fn router(partner: Arc<Partner>) -> Router {
         .route(COSIGNATURE, post(cosignature))
         .route(STATEMENT, post(statement))
         .route(AUDIT, get(audit))
-        .with_state(partner)
+        .with_state(partner);
+    speaking(router, concat!("syncd ", env!("CARGO_PKG_VERSION")))
+}
+
+async fn revocations(State(partner): State<Arc<Partner>>, list: String) -> Result<Json<u64>, Refusal> {
+    let taken = tokio::task::block_in_place(|| partner.take_revocations(&list));
+    taken.map(Json).map_err(|error| match error {
+        RevocationError::Invalid(_) => Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-revocations", &error),
+        RevocationError::Older(_) => Refusal::caused_by(StatusCode::CONFLICT, "older-revocations", &error),
+        RevocationError::Disk(_) | RevocationError::Damaged(..) => internal(&error),
+    })
 }
 
 async fn status(State(partner): State<Arc<Partner>>) -> Result<Json<PartnerStatus>, Refusal> {

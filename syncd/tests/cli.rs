@@ -181,9 +181,17 @@ fn a_configuration_that_is_missing_or_wrong_is_named() {
         ),
         (
             "state: s\npublic: 127.0.0.1:0\n",
-            "error[missing-key]: missing key `peer`
+            "error[missing-key]: it is not said how the daemon and the main site meet
  --> syncd.yaml
-  = help: write `peer: ...`
+  = help: give `peer`, where the main site calls; or `dial: main` if it cannot reach this machine
+
+",
+        ),
+        (
+            "state: s\npublic: 127.0.0.1:0\npeer: 127.0.0.1:0\ndial: main\n",
+            "error[dial]: with `dial: main` no port is opened for the main site
+ --> syncd.yaml
+  = help: take out `peer` and `address`, or `dial`
 
 ",
         ),

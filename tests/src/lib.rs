@@ -9,11 +9,13 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a world that cannot be set up is a failed test")]
 
 pub mod contract;
+pub mod cutter;
 pub mod face;
 pub mod forge;
 pub mod journal;
 pub mod parcel;
 pub mod raw;
+pub mod secure;
 pub mod stranger;
 pub mod world;
 

@@ -72,7 +72,7 @@ impl World {
 
     async fn call_with(&self, config: ClientConfig, partner: &str) -> PeerClient {
         let name = partner_tls_name(&self.hub().config.main, &site_id(partner));
-        let address = self.partner(partner).peer.to_string();
+        let address = self.peer(partner).to_string();
         PeerClient::new(config, name, &address)
             .await
             .unwrap_or_else(|error| panic!("a client for `{partner}`: {error}"))

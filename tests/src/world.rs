@@ -18,6 +18,7 @@ use tieup_hub::statements::Delivered;
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
 use tieup_protocol::change::Change;
 use tieup_protocol::ids::SiteId;
+use tieup_protocol::joining::Invitation;
 use tieup_protocol::manifest::BlobRef;
 use tieup_syncd::config::Config;
 use tieup_syncd::daemon::{Daemon, Listeners, Partner, StartError};
@@ -44,7 +45,7 @@ pub struct Halted {
     /// The daemon's configuration.
     pub config: Config,
     public: SocketAddr,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     /// The code that both ends showed after the join.
     pub compare_code: String,
 }
@@ -90,6 +91,21 @@ impl World {
     pub async fn join(&mut self, partner: &str, site: &Path) {
         let added = self.deployment.add_partner(&site_id(partner), site).await;
         added.unwrap_or_else(|error| panic!("`{partner}` does not join: {error:#}"));
+    }
+
+    /// Lets `partner` join with a copy of the folder `site`, and starts its daemon, which dials `hub`: the hub itself, or
+    /// something between.
+    pub async fn join_dialing(&mut self, partner: &str, site: &Path, hub: &str) {
+        let invitation = self.hub().invite(&site_id(partner), Timestamp::now()).await;
+        let invitation = invitation.unwrap_or_else(|error| panic!("`{partner}` is not invited: {error}"));
+        let invitation = Invitation { hub: hub.to_owned(), ..invitation };
+        let joined = self.deployment.join_dialing(&invitation, site).await;
+        joined.unwrap_or_else(|error| panic!("`{partner}` does not join: {error:#}"));
+    }
+
+    /// Where main calls `partner`.
+    pub fn peer(&self, partner: &str) -> SocketAddr {
+        self.partner(partner).peer.unwrap_or_else(|| panic!("`{partner}` dials main, and has no port for it"))
     }
 
     /// The temporary folder that everything lies in.
@@ -287,7 +303,11 @@ impl World {
 
     /// Starts a daemon again on the same ports, if its state lets it.
     pub async fn try_resume(&mut self, halted: Halted) -> Result<(), (StartError, Halted)> {
-        let listeners = Listeners { public: bind(halted.public).await, peer: bind(halted.peer).await };
+        let peer = match halted.peer {
+            Some(peer) => Some(bind(peer).await),
+            None => None,
+        };
+        let listeners = Listeners { public: bind(halted.public).await, peer };
         match Daemon::start(&halted.config, listeners) {
             Err(error) => Err((error, halted)),
             Ok(daemon) => {

@@ -4,15 +4,19 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams,
+    DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PublicKeyData, RevokedCertParams, SerialNumber,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::{main_tls_name, partner_tls_name};
+
+use crate::certificate::Serial;
 
 /// How long an authority's own certificate holds.
 const AUTHORITY_LIFETIME: Duration = Duration::from_hours(24 * 365 * 10);
@@ -56,6 +60,14 @@ pub struct Issued {
     pub public_key: Vec<u8>,
 }
 
+/// A certificate that is on a list of revoked ones.
+pub struct RevokedCertificate {
+    /// Its number.
+    pub serial: Serial,
+    /// Since when.
+    pub revoked: SystemTime,
+}
+
 /// Why something could not be certified.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
@@ -65,6 +77,9 @@ pub enum AuthorityError {
     /// The request is no valid PKCS #10 request with a matching signature.
     #[error("the certificate request is not valid")]
     Request(#[source] rcgen::Error),
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Randomness,
     /// PEM text that holds no certificate or request.
     #[error("expected PEM text with a {0}")]
     Pem(&'static str),
@@ -116,6 +131,7 @@ impl Authority {
     pub fn issue_main(&self, now: SystemTime) -> Result<PemPair, AuthorityError> {
         let key = KeyPair::generate().map_err(AuthorityError::Authority)?;
         let mut params = leaf(&main_tls_name(&self.main)).map_err(AuthorityError::Authority)?;
+        params.serial_number = Some(serial()?);
         set_validity(&mut params, now, CERTIFICATE_LIFETIME);
         let certificate = params.signed_by(&key, &self.issuer).map_err(AuthorityError::Authority)?;
         Ok(PemPair { certificate: certificate.pem(), key: key.serialize_pem() })
@@ -131,10 +147,60 @@ impl Authority {
             .map_err(|_| AuthorityError::Pem("certificate request"))?;
         let mut request = CertificateSigningRequestParams::from_der(&der).map_err(AuthorityError::Request)?;
         request.params = leaf(&partner_tls_name(&self.main, partner)).map_err(AuthorityError::Request)?;
+        request.params.serial_number = Some(serial()?);
         set_validity(&mut request.params, now, CERTIFICATE_LIFETIME);
         let certificate = request.signed_by(&self.issuer).map_err(AuthorityError::Request)?;
         Ok(Issued { certificate: certificate.pem(), public_key: request.public_key.subject_public_key_info() })
     }
+
+    /// The public key in a partner's request, DER `SubjectPublicKeyInfo`. The request's signature is verified: whoever
+    /// made it has the key.
+    ///
+    /// # Errors
+    /// When the request is not valid.
+    pub fn requested_key(csr: &str) -> Result<Vec<u8>, AuthorityError> {
+        let der = CertificateSigningRequestDer::from_pem_slice(csr.as_bytes())
+            .map_err(|_| AuthorityError::Pem("certificate request"))?;
+        let request = CertificateSigningRequestParams::from_der(&der).map_err(AuthorityError::Request)?;
+        Ok(request.public_key.subject_public_key_info())
+    }
+
+    /// Signs list `number` of revoked certificates, in PEM. A later list has a higher number.
+    ///
+    /// # Errors
+    /// Only if the cryptographic library fails.
+    pub fn revocation_list(
+        &self,
+        number: u64,
+        revoked: &[RevokedCertificate],
+        now: SystemTime,
+    ) -> Result<String, AuthorityError> {
+        let revoked = revoked.iter().map(|certificate| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&certificate.serial.to_bytes()),
+            revocation_time: certificate.revoked.into(),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: now.into(),
+            next_update: (now + CERTIFICATE_LIFETIME).into(),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).map_err(AuthorityError::Authority)?;
+        list.pem().map_err(AuthorityError::Authority)
+    }
+}
+
+/// A random number for a certificate; rcgen's own would be the same for each certificate of one key.
+fn serial() -> Result<SerialNumber, AuthorityError> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| AuthorityError::Randomness)?;
+    // Positive, and of one length.
+    bytes[0] = bytes[0] & 0x3f | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
 }
 
 impl KeyRequest {

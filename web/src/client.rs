@@ -1,29 +1,56 @@
-//! Calls to the other end over TLS, with problem responses turned into errors.
+//! Calls to the other end, with problem responses turned into errors: over TLS that is dialed, or over a line that the
+//! other end dialed and the hub holds.
+//!
+//! HTTP/1.1, one exchange at a time for each client; the connection is kept between them.
 
 use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, Response};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, Request, Response, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tieup_protocol::version::{self, Behind, Versions};
 use tieup_protocol::wire::Problem;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::complaint;
+use crate::patience::{Patience, watched};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the other end may stay silent during an answer.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long nothing may move in either direction during an exchange.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// How many parts main's name in TLS has: `main.NAME.tieup.internal`. A partner's has one more.
 const MAIN_NAME_PARTS: usize = 4;
 
 /// The most bytes of a JSON answer.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// The kind of the problem with which the hub says that a partner keeps no line to it.
+pub const NO_LINE: &str = "no-line";
+
+/// The kind of the problem with which the hub says that a partner's line broke off.
+pub const LINE_CUT: &str = "line-cut";
 
 /// What went wrong beneath HTTP: the innermost cause, without what the layers above say of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,9 +60,14 @@ pub struct Reason(String);
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The client could not be set up.
-    #[error("the TLS client cannot be set up")]
-    Setup(#[source] reqwest::Error),
+    /// A name or a path that cannot stand in a call.
+    #[error("{peer} cannot be called on {path}")]
+    Setup {
+        /// The peer's name in TLS.
+        peer: String,
+        /// The path.
+        path: String,
+    },
     /// No address for the name.
     #[error("`{0}` is not an address: write host:port")]
     Address(String, #[source] io::Error),
@@ -60,6 +92,44 @@ pub enum CallError {
         /// What went wrong.
         #[source]
         source: Reason,
+    },
+    /// The peer dials, and no hub is running to which it could.
+    #[error("{peer} cannot be reached: it dials the hub, and no hub is running behind {}", socket.display())]
+    NoHub {
+        /// The peer's name in TLS.
+        peer: String,
+        /// The hub's socket.
+        socket: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: Reason,
+    },
+    /// The peer dials, and keeps no line at this moment.
+    #[error("{peer} cannot be reached: it dials the hub, and keeps no line to it at this moment")]
+    NoLine {
+        /// The peer's name in TLS.
+        peer: String,
+    },
+    /// The line that the peer dialed broke off.
+    #[error("{peer} cannot be reached: the line that it keeps to the hub broke off")]
+    LineCut {
+        /// The peer's name in TLS.
+        peer: String,
+        /// What went wrong.
+        #[source]
+        source: Reason,
+    },
+    /// The two ends have no version of the protocol in common.
+    #[error("{peer} speaks version {theirs} of the protocol, and this end version {ours}")]
+    Version {
+        /// The peer's name in TLS.
+        peer: String,
+        /// What it speaks.
+        theirs: Versions,
+        /// What this end speaks.
+        ours: Versions,
+        /// Which end is to be updated.
+        behind: Behind,
     },
     /// The other end said no.
     #[error("{}", .0.title)]
@@ -92,7 +162,16 @@ impl CallError {
 
     /// Whether the call may work later without anybody changing anything at this end.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::NoAnswer { .. } | Self::Unreachable { .. })
+        match self {
+            Self::NoAnswer { .. }
+            | Self::Unreachable { .. }
+            | Self::NoHub { .. }
+            | Self::NoLine { .. }
+            | Self::LineCut { .. } => true,
+            Self::Setup { .. } | Self::Address(..) | Self::Version { .. } | Self::Refused(_) | Self::Answer { .. } => {
+                false
+            }
+        }
     }
 
     /// What to do about it, where that is known.
@@ -100,6 +179,13 @@ impl CallError {
         match self {
             Self::Refused(problem) => problem.hint.clone(),
             Self::NoAnswer { peer, .. } => Some(format!("is `{}` running there?", program_of(peer))),
+            Self::NoHub { .. } => Some("start it with `tieup hub`, and leave it running".to_owned()),
+            Self::NoLine { .. } => Some("is `syncd run` running there? it dials again by itself".to_owned()),
+            Self::LineCut { .. } => Some("the partner dials again by itself; then try again".to_owned()),
+            Self::Version { peer, behind, .. } => Some(match behind {
+                Behind::Other => format!("update `{}` there", program_of(peer)),
+                Behind::This => format!("update `{}` here", counterpart_of(peer)),
+            }),
             _ => None,
         }
     }
@@ -107,38 +193,48 @@ impl CallError {
 
 /// The program that answers under a name in TLS.
 fn program_of(peer: &str) -> &'static str {
-    if peer.split('.').count() > MAIN_NAME_PARTS { "syncd run" } else { "tieup hub" }
+    if is_partner(peer) { "syncd run" } else { "tieup hub" }
 }
 
-/// A client for one peer.
+/// The program that calls whoever answers under a name in TLS.
+fn counterpart_of(peer: &str) -> &'static str {
+    if is_partner(peer) { "tieup" } else { "syncd" }
+}
+
+fn is_partner(peer: &str) -> bool {
+    peer.split('.').count() > MAIN_NAME_PARTS
+}
+
+/// A client for one peer. Clones share its connection.
 #[derive(Clone, Debug)]
 pub struct PeerClient {
-    client: Client,
     peer: String,
-    address: SocketAddr,
+    way: Way,
+    kept: Arc<Mutex<Option<SendRequest<Body>>>>,
+}
+
+/// How a client gets a connection to its peer.
+#[derive(Clone, Debug)]
+enum Way {
+    /// It dials an address and shows a certificate.
+    Dialed { config: Arc<ClientConfig>, address: SocketAddr },
+    /// It asks the running hub for a line that the peer dialed.
+    Held { socket: PathBuf },
 }
 
 impl PeerClient {
     /// A client that calls the peer certified as `peer` at `address` (host:port).
     ///
     /// # Errors
-    /// When the address does not resolve or the configuration is unusable.
+    /// When the address does not resolve.
     pub async fn new(config: ClientConfig, peer: String, address: &str) -> Result<Self, CallError> {
-        let resolved = tokio::net::lookup_host(address)
-            .await
-            .and_then(|mut found| found.next().ok_or_else(|| io::Error::other("the name has no address")));
-        let address = resolved.map_err(|error| CallError::Address(address.to_owned(), error))?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(config)
-            .https_only(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .resolve(&peer, address)
-            .build()
-            .map_err(CallError::Setup)?;
-        Ok(Self { client, peer, address })
+        let address = resolve(address).await?;
+        Ok(Self { peer, way: Way::Dialed { config: Arc::new(config), address }, kept: Arc::default() })
+    }
+
+    /// A client that calls the peer certified as `peer` over a line that it keeps to the hub behind `socket`.
+    pub fn through(socket: PathBuf, peer: String) -> Self {
+        Self { peer, way: Way::Held { socket }, kept: Arc::default() }
     }
 
     /// GETs JSON.
@@ -146,8 +242,7 @@ impl PeerClient {
     /// # Errors
     /// See [`CallError`].
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
-        let bytes = self.get_bytes(path).await?;
-        serde_json::from_slice(&bytes).map_err(|_| self.odd_answer(200, path))
+        self.call(Method::GET, path, Body::empty()).await
     }
 
     /// GETs bytes.
@@ -155,8 +250,7 @@ impl PeerClient {
     /// # Errors
     /// See [`CallError`].
     pub async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, CallError> {
-        let response = self.send(self.request(Method::GET, path), path).await?;
-        self.body(response, path).await
+        Ok(self.exchange(Method::GET, path, Body::empty()).await?.1)
     }
 
     /// POSTs JSON and reads JSON.
@@ -164,73 +258,229 @@ impl PeerClient {
     /// # Errors
     /// See [`CallError`].
     pub async fn post<T: DeserializeOwned>(&self, path: &str, message: &impl Serialize) -> Result<T, CallError> {
-        self.call(self.request(Method::POST, path).json(message), path).await
+        let Ok(body) = serde_json::to_vec(message) else { return Err(self.setup(path)) };
+        let json = (header::CONTENT_TYPE, "application/json");
+        self.read(self.send(Method::POST, path, Some(json), body.into()).await?, path)
     }
 
-    /// POSTs bytes and reads JSON.
+    /// POSTs bytes, which may be a stream ([`Body::from_stream`]), and reads JSON.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn post_body<T: DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, CallError> {
-        self.call(self.request(Method::POST, path).body(body), path).await
+    pub async fn post_body<T: DeserializeOwned>(&self, path: &str, body: impl Into<Body>) -> Result<T, CallError> {
+        self.call(Method::POST, path, body.into()).await
     }
 
-    /// PUTs bytes and reads JSON.
+    /// PUTs bytes, which may be a stream ([`Body::from_stream`]), and reads JSON.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn put_body<T: DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, CallError> {
-        self.call(self.request(Method::PUT, path).body(body), path).await
+    pub async fn put_body<T: DeserializeOwned>(&self, path: &str, body: impl Into<Body>) -> Result<T, CallError> {
+        self.call(Method::PUT, path, body.into()).await
     }
 
-    async fn call<T: DeserializeOwned>(&self, request: RequestBuilder, path: &str) -> Result<T, CallError> {
-        let response = self.send(request, path).await?;
-        let status = response.status().as_u16();
-        let bytes = self.body(response, path).await?;
+    /// Sends bytes, which may be a stream, and gives the bytes of the answer with its status.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Body>,
+    ) -> Result<(u16, Vec<u8>), CallError> {
+        self.send(method, path, None, body.into()).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Body) -> Result<T, CallError> {
+        self.read(self.send(method, path, None, body).await?, path)
+    }
+
+    fn read<T: DeserializeOwned>(&self, (status, bytes): (u16, Vec<u8>), path: &str) -> Result<T, CallError> {
         serde_json::from_slice(&bytes).map_err(|_| self.odd_answer(status, path))
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("https://{}:{}{path}", self.peer, self.address.port()))
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        extra: Option<(header::HeaderName, &str)>,
+        body: Body,
+    ) -> Result<(u16, Vec<u8>), CallError> {
+        let patience = Patience::new(SILENCE);
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.peer);
+        request = request.header(version::HEADER, Versions::spoken().to_string());
+        if let Some((name, value)) = extra {
+            request = request.header(name, value);
+        }
+        let request = request.body(watched(body, &patience)).map_err(|_| self.setup(path))?;
+        let mut kept = self.kept.lock().await;
+        let response = self.respond(&mut kept, request, &patience).await?;
+        let (parts, body) = response.into_parts();
+        let status = parts.status.as_u16();
+        let bytes = self.collect(body, status, path, &patience).await?;
+        if parts.status.is_success() {
+            return Ok((status, bytes));
+        }
+        Err(self.refusal(status, &parts.headers, &bytes, path))
     }
 
-    async fn send(&self, request: RequestBuilder, path: &str) -> Result<Response, CallError> {
-        let response = request.send().await.map_err(|source| self.unreachable(&source))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let bytes = self.body(response, path).await?;
-        match serde_json::from_slice(&bytes) {
-            Ok(problem) => Err(CallError::Refused(Box::new(problem))),
-            Err(_) => Err(self.odd_answer(status.as_u16(), path)),
-        }
-    }
-
-    async fn body(&self, mut response: Response, path: &str) -> Result<Vec<u8>, CallError> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|source| self.unreachable(&source))? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > MAX_ANSWER {
-                return Err(self.odd_answer(response.status().as_u16(), path));
+    /// The head of the answer. A connection that was kept, and that the other end has closed meanwhile, is made anew.
+    async fn respond(
+        &self,
+        kept: &mut Option<SendRequest<Body>>,
+        request: Request<Body>,
+        patience: &Patience,
+    ) -> Result<Response<Incoming>, CallError> {
+        let mut request = request;
+        if let Some(mut sender) = kept.take().filter(SendRequest::is_ready) {
+            match patience.wait(sender.try_send_request(request)).await {
+                Ok(Ok(response)) => {
+                    *kept = Some(sender);
+                    return Ok(response);
+                }
+                Ok(Err(mut failed)) => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(self.broken(failed.error())),
+                },
+                Err(silence) => return Err(self.broken(&silence)),
             }
         }
-        Ok(bytes)
-    }
-
-    fn unreachable(&self, source: &reqwest::Error) -> CallError {
-        let (peer, address) = (self.peer.clone(), self.address);
-        let reason = Reason(innermost(source).to_string());
-        if is_silence(source) {
-            CallError::NoAnswer { peer, address, source: reason }
-        } else {
-            CallError::Unreachable { peer, address, source: reason }
+        let mut sender = self.connect().await?;
+        match patience.wait(sender.send_request(request)).await {
+            Ok(Ok(response)) => {
+                *kept = Some(sender);
+                Ok(response)
+            }
+            Ok(Err(error)) => Err(self.broken(&error)),
+            Err(silence) => Err(self.broken(&silence)),
         }
     }
 
-    fn odd_answer(&self, status: u16, path: &str) -> CallError {
+    async fn connect(&self) -> Result<SendRequest<Body>, CallError> {
+        match &self.way {
+            Way::Dialed { config, address } => {
+                let stream = dial(config, &self.peer, *address).await?;
+                self.speak(stream).await
+            }
+            Way::Held { socket } => {
+                let stream = UnixStream::connect(socket).await.map_err(|error| CallError::NoHub {
+                    peer: self.peer.clone(),
+                    socket: socket.clone(),
+                    source: Reason(error.to_string()),
+                })?;
+                self.speak(stream).await
+            }
+        }
+    }
+
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<SendRequest<Body>, CallError> {
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(&error))?;
+        // It ends when the sender is dropped, or with the connection; errors come out of the request.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    async fn collect(
+        &self,
+        mut body: Incoming,
+        status: u16,
+        path: &str,
+        patience: &Patience,
+    ) -> Result<Vec<u8>, CallError> {
+        let mut bytes = Vec::new();
+        loop {
+            let frame = match patience.wait(body.frame()).await {
+                Ok(None) => return Ok(bytes),
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => return Err(self.broken(&error)),
+                Err(silence) => return Err(self.broken(&silence)),
+            };
+            patience.moved();
+            bytes.extend_from_slice(&frame.into_data().unwrap_or_else(|_| Bytes::new()));
+            if bytes.len() > MAX_ANSWER {
+                return Err(self.odd_answer(status, path));
+            }
+        }
+    }
+
+    pub(crate) fn refusal(&self, status: u16, headers: &HeaderMap, bytes: &[u8], path: &str) -> CallError {
+        let peer = self.peer.clone();
+        if let Some((theirs, behind)) = incompatible(headers) {
+            return CallError::Version { peer, theirs, ours: Versions::spoken(), behind };
+        }
+        let Ok(problem) = serde_json::from_slice::<Problem>(bytes) else { return self.odd_answer(status, path) };
+        match (&self.way, problem.kind.strip_prefix("tieup:")) {
+            (Way::Held { .. }, Some(NO_LINE)) => CallError::NoLine { peer },
+            (Way::Held { .. }, Some(LINE_CUT)) => {
+                CallError::LineCut { peer, source: Reason(problem.detail.unwrap_or(problem.title)) }
+            }
+            _ => CallError::Refused(Box::new(problem)),
+        }
+    }
+
+    pub(crate) fn broken(&self, error: &(dyn StdError + 'static)) -> CallError {
+        let (peer, source) = (self.peer.clone(), Reason(innermost(error).to_string()));
+        match &self.way {
+            Way::Dialed { address, .. } => CallError::Unreachable { peer, address: *address, source },
+            Way::Held { .. } => CallError::LineCut { peer, source },
+        }
+    }
+
+    pub(crate) fn odd_answer(&self, status: u16, path: &str) -> CallError {
         CallError::Answer { peer: self.peer.clone(), status, path: path.to_owned() }
     }
+
+    fn setup(&self, path: &str) -> CallError {
+        CallError::Setup { peer: self.peer.clone(), path: path.to_owned() }
+    }
+}
+
+/// The first address that `address` (host:port) resolves to.
+pub(crate) async fn resolve(address: &str) -> Result<SocketAddr, CallError> {
+    let resolved = tokio::net::lookup_host(address)
+        .await
+        .and_then(|mut found| found.next().ok_or_else(|| io::Error::other("the name has no address")));
+    resolved.map_err(|error| CallError::Address(address.to_owned(), error))
+}
+
+/// Connects, and shakes hands with the peer that is certified as `peer`.
+pub(crate) async fn dial(
+    config: &Arc<ClientConfig>,
+    peer: &str,
+    address: SocketAddr,
+) -> Result<TlsStream<TcpStream>, CallError> {
+    let unreachable =
+        |reason: String| CallError::Unreachable { peer: peer.to_owned(), address, source: Reason(reason) };
+    let name = ServerName::try_from(peer.to_owned()).map_err(|error| unreachable(error.to_string()))?;
+    let connected = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+        Ok(connected) => connected,
+        Err(elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, elapsed)),
+    };
+    let stream = connected.map_err(|error| {
+        let source = Reason(error.to_string());
+        if is_silence(&error) {
+            CallError::NoAnswer { peer: peer.to_owned(), address, source }
+        } else {
+            CallError::Unreachable { peer: peer.to_owned(), address, source }
+        }
+    })?;
+    // Small messages go at once; a failure to say so costs only time.
+    let _ = stream.set_nodelay(true);
+    let shaken =
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsConnector::from(config.clone()).connect(name, stream)).await;
+    let shaken = shaken.map_err(|_| unreachable("the handshake took too long".to_owned()))?;
+    shaken.map_err(|error| unreachable(innermost(&error).to_string()))
+}
+
+/// The versions that a peer speaks, and which end is to be updated, where there is none in common.
+fn incompatible(headers: &HeaderMap) -> Option<(Versions, Behind)> {
+    let theirs: Versions = headers.get(version::HEADER)?.to_str().ok()?.parse().ok()?;
+    let behind = Versions::spoken().behind(&theirs)?;
+    Some((theirs, behind))
 }
 
 fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
@@ -238,11 +488,9 @@ fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'st
 }
 
 /// Whether no connection came about at all.
-fn is_silence(error: &reqwest::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
-    let kind = innermost(error).downcast_ref::<io::Error>().map(io::Error::kind);
-    let closed = matches!(kind, Some(ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut));
-    error.is_connect() && (closed || error.is_timeout())
+fn is_silence(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut)
 }
 
 #[cfg(test)]
@@ -254,7 +502,8 @@ mod tests {
     #[test]
     fn the_hint_names_the_program_at_the_other_end() {
         let (main, partner) = ("partner".parse().unwrap(), "main".parse().unwrap());
-        assert_eq!(program_of(&main_tls_name(&main)), "tieup hub");
-        assert_eq!(program_of(&partner_tls_name(&main, &partner)), "syncd run");
+        let (main_name, partner_name) = (main_tls_name(&main), partner_tls_name(&main, &partner));
+        assert_eq!((program_of(&main_name), counterpart_of(&main_name)), ("tieup hub", "syncd"));
+        assert_eq!((program_of(&partner_name), counterpart_of(&partner_name)), ("syncd run", "tieup"));
     }
 }

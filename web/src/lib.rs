@@ -4,13 +4,18 @@
 //! It decides who is speaking. What they may say is decided by `syncd` and `hub`.
 
 pub mod authority;
+pub mod certificate;
 pub mod client;
 pub mod complaint;
+pub mod line;
 pub mod listener;
 mod paint;
+mod patience;
 pub mod problem;
+pub mod revocation;
 pub mod site;
 pub mod starter;
 pub mod terminal;
 pub mod tls;
+pub mod versions;
 pub mod visitors;

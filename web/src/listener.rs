@@ -1,26 +1,37 @@
 //! The accept loop: handshakes with a time limit, a bound on connections, an end on demand.
 
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse as _;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+
+use crate::certificate::{Certificate, InvalidCertificate};
+use crate::problem::Refusal;
+use crate::revocation::Revocations;
 
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -83,20 +94,165 @@ pub async fn told_to_end() -> io::Result<()> {
     }
 }
 
+/// Who is at the other end of a connection, as its verified certificate says. Handlers find it among a request's
+/// extensions, unless the other end showed no certificate.
+#[derive(Clone, Debug)]
+pub struct Peer(pub Arc<Certificate>);
+
+impl Peer {
+    /// The peer with this certificate, which the handshake has verified.
+    pub fn new(certificate: Certificate) -> Self {
+        Self(Arc::new(certificate))
+    }
+
+    /// Who showed the first of these certificates in a handshake; none where there are none.
+    ///
+    /// # Errors
+    /// When the certificate is not one of ours.
+    pub fn of(shown: Option<&[CertificateDer<'_>]>) -> Result<Option<Self>, InvalidCertificate> {
+        let first = shown.and_then(|chain| chain.first());
+        first.map(|leaf| Certificate::from_der(leaf).map(Self::new)).transpose()
+    }
+}
+
 /// Serves `router` over TLS until `shutdown`. Whoever fails the handshake is turned away before a byte of HTTP.
-pub async fn serve_tls(listener: TcpListener, config: ServerConfig, router: Router, shutdown: Shutdown) {
+///
+/// The certificate at the other end is looked up among `revocations` for each request; once it is revoked, the
+/// connection is cut.
+pub async fn serve_tls(
+    listener: TcpListener,
+    config: ServerConfig,
+    revocations: Revocations,
+    router: Router,
+    shutdown: Shutdown,
+) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    accept(listener, shutdown.clone(), move |stream, peer| {
+    accept(listener, shutdown.clone(), move |stream, address| {
         let (acceptor, router, shutdown) = (acceptor.clone(), router.clone(), shutdown.clone());
+        let revocations = revocations.clone();
         async move {
-            match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => answer(stream, peer, TowerToHyperService::new(router), shutdown).await,
-                Ok(Err(error)) => tracing::warn!(%peer, %error, "handshake refused"),
-                Err(_) => tracing::warn!(%peer, "handshake took too long"),
+            let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return tracing::warn!(peer = %address, %error, "handshake refused"),
+                Err(_) => return tracing::warn!(peer = %address, "handshake took too long"),
+            };
+            match Peer::of(stream.get_ref().1.peer_certificates()) {
+                Ok(peer) => {
+                    let service = Admitted { router: TowerToHyperService::new(router), peer, revocations };
+                    serve_admitted(stream, service, HEADER_TIMEOUT, shutdown).await;
+                }
+                Err(error) => tracing::warn!(peer = %address, %error, "connection refused"),
             }
         }
     })
     .await;
+}
+
+/// Serves `router` to `peer` over a line that this end has dialed, until `shutdown`, until the peer's certificate is
+/// revoked, or until it asks for nothing within `silence`.
+pub async fn serve_line(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    revocations: Revocations,
+    router: Router,
+    silence: Duration,
+    shutdown: Shutdown,
+) {
+    let service = Admitted { router: TowerToHyperService::new(router), peer: Some(peer), revocations };
+    serve_admitted(stream, service, silence, shutdown).await;
+}
+
+/// Serves `router` to whoever may open a Unix socket, until `shutdown`.
+pub async fn serve_socket(listener: UnixListener, router: Router, shutdown: Shutdown) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.wait() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let service = TowerToHyperService::new(router.clone());
+                connections.spawn(answer(stream, service, HEADER_TIMEOUT, shutdown.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    finish(connections).await;
+}
+
+/// Makes a socket that only its owner can open, in place of one that a process which died has left.
+///
+/// # Errors
+/// When the path is too long for a socket, or the folder cannot be written.
+pub fn bind_socket(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn serve_admitted(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: Admitted,
+    patience: Duration,
+    shutdown: Shutdown,
+) {
+    let (peer, revocations) = (service.peer.clone(), service.revocations.clone());
+    let revoked = async {
+        match &peer {
+            Some(Peer(certificate)) => revocations.revoked(&certificate.serial).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = answer(stream, service, patience, shutdown) => {}
+        () = revoked => tracing::warn!("a connection was cut: the certificate at its other end has been revoked"),
+    }
+}
+
+/// A router for one peer, whose certificate is looked at again for each request.
+#[derive(Clone)]
+struct Admitted {
+    router: TowerToHyperService<Router>,
+    peer: Option<Peer>,
+    revocations: Revocations,
+}
+
+impl Service<Request<Incoming>> for Admitted {
+    type Response = Response<axum::body::Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(peer) = &self.peer {
+            if let Some(refusal) = self.turn_away(&peer.0) {
+                return Box::pin(std::future::ready(Ok(refusal.into_response())));
+            }
+            request.extensions_mut().insert(peer.clone());
+        }
+        Box::pin(self.router.call(request))
+    }
+}
+
+impl Admitted {
+    fn turn_away(&self, certificate: &Certificate) -> Option<Refusal> {
+        let refusal = |kind, title| Some(Refusal::new(StatusCode::FORBIDDEN, kind, title));
+        if self.revocations.has(&certificate.serial) {
+            return refusal("revoked", "the certificate of this connection has been revoked");
+        }
+        if certificate.expires <= Timestamp::now() {
+            return refusal("expired", "the certificate of this connection has expired: connect again");
+        }
+        None
+    }
 }
 
 /// Serves plain HTTP until `shutdown`, with a service made for each visitor's address.
@@ -112,7 +268,10 @@ pub async fn serve_plain<S, B>(
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    accept(listener, shutdown.clone(), move |stream, peer| answer(stream, peer, service(peer), shutdown.clone())).await;
+    accept(listener, shutdown.clone(), move |stream, peer| {
+        answer(stream, service(peer), HEADER_TIMEOUT, shutdown.clone())
+    })
+    .await;
 }
 
 async fn accept<F>(listener: TcpListener, shutdown: Shutdown, connection: impl Fn(TcpStream, SocketAddr) -> F)
@@ -141,6 +300,11 @@ where
         }
         while connections.try_join_next().is_some() {}
     }
+    finish(connections).await;
+}
+
+/// Lets connections finish what they have begun.
+async fn finish(mut connections: JoinSet<()>) {
     let finished = async { while connections.join_next().await.is_some() {} };
     // Those that take longer are cut off when the set is dropped.
     let _ = tokio::time::timeout(DRAIN, finished).await;
@@ -156,8 +320,8 @@ async fn accept_one(
     Ok((slot, stream, peer))
 }
 
-/// Answers the requests of one connection by HTTP/1.1. Headers, the first byte included, have a time limit.
-async fn answer<I, S, B>(stream: I, peer: SocketAddr, service: S, shutdown: Shutdown)
+/// Answers the requests of one connection by HTTP/1.1. Headers, the first byte included, must come within `patience`.
+async fn answer<I, S, B>(stream: I, service: S, patience: Duration, shutdown: Shutdown)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
@@ -168,8 +332,8 @@ where
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    builder.timer(TokioTimer::new()).header_read_timeout(patience);
+    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -179,6 +343,6 @@ where
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "connection ended early");
+        tracing::debug!(%error, "connection ended early");
     }
 }

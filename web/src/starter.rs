@@ -8,6 +8,7 @@ public: 127.0.0.1:8080       # where visitors are served
 peer: 127.0.0.1:7450         # where the main site calls; it must be reachable for it
 # originals: ask             # your own changed pages wait for your word, too; without it they go live as you save
 # address: shop.example:7450 # how the main site reaches `peer`, if that differs
+# dial: main                 # instead of `peer`, where the main site cannot reach this machine: it is dialed then
 ";
 
 /// A partner's `site.yaml`. Its pages go below `content/`, in the paths that the contract gives to the partner.

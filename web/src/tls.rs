@@ -3,22 +3,30 @@
 //! A resumed session would skip the verification of the peer's certificate, so there are no tickets and no cache.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::client::{ResolvesClientCert, Resumption, WantsClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error as TlsFault, RootCertStore,
-    ServerConfig, SignatureScheme,
+    CertificateError, ConfigBuilder, DigitallySignedStruct, DistinguishedName, Error as TlsFault, RootCertStore,
+    SignatureScheme,
 };
+pub use rustls::{ClientConfig, ServerConfig};
 use tieup_protocol::digest::Digest;
+use tokio::sync::watch;
 
 use crate::authority::PemPair;
+use crate::certificate::{Certificate, Serial};
+use crate::revocation::Revocations;
 
 /// The application protocol.
 const ALPN: [&[u8]; 1] = [b"http/1.1"];
@@ -40,25 +48,78 @@ pub enum TlsError {
     Verifier(#[from] rustls::client::VerifierBuilderError),
 }
 
-/// One end's identity and the authority it trusts.
+/// One end's identity, the authority it trusts, and the certificates it no longer accepts. Clones share all of it.
+///
+/// The configurations made from it follow it: a certificate that is replaced is shown from the next handshake on, and
+/// one that is revoked is accepted in no further one. Connections that are open stay as they are.
+#[derive(Clone, Debug)]
 pub struct TlsIdentity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    shown: Arc<Shown>,
     authority: CertificateDer<'static>,
+    revocations: Revocations,
+}
+
+/// The certificate that is shown now.
+#[derive(Debug)]
+struct Shown(watch::Sender<Arc<Current>>);
+
+#[derive(Debug)]
+struct Current {
+    key: Arc<CertifiedKey>,
+    certificate: Certificate,
 }
 
 impl TlsIdentity {
-    /// Reads an identity and main's authority from PEM.
+    /// Reads an identity and main's authority from PEM. No certificate is revoked yet.
     ///
     /// # Errors
-    /// When one of the texts does not hold what it should.
+    /// When one of the texts does not hold what it should, or key and certificate do not belong together.
     pub fn from_pem(pair: &PemPair, authority: &str) -> Result<Self, TlsError> {
-        let certificate =
-            CertificateDer::from_pem_slice(pair.certificate.as_bytes()).map_err(|_| TlsError::Pem("certificate"))?;
         let authority =
             CertificateDer::from_pem_slice(authority.as_bytes()).map_err(|_| TlsError::Pem("certificate"))?;
-        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|_| TlsError::Pem("private key"))?;
-        Ok(Self { chain: vec![certificate, authority.clone()], key, authority })
+        let current = Current::from_pem(pair, &authority)?;
+        let shown = Arc::new(Shown(watch::Sender::new(Arc::new(current))));
+        Ok(Self { shown, authority, revocations: Revocations::default() })
+    }
+
+    /// Shows another certificate from the next handshake on.
+    ///
+    /// # Errors
+    /// When the texts do not hold what they should, or key and certificate do not belong together.
+    pub fn replace(&self, pair: &PemPair) -> Result<(), TlsError> {
+        self.shown.0.send_replace(Arc::new(Current::from_pem(pair, &self.authority)?));
+        Ok(())
+    }
+
+    /// The certificate that is shown now.
+    pub fn certificate(&self) -> Certificate {
+        self.shown.0.borrow().certificate.clone()
+    }
+
+    /// Waits until another certificate than the one with this number is shown.
+    pub async fn replaced(&self, serial: &Serial) {
+        let mut shown = self.shown.0.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = shown.wait_for(|current| current.certificate.serial != *serial).await;
+    }
+
+    /// The revoked certificates.
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// Checks that `pair` is certified for `name` by the authority, at `now`.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(&self, pair: &PemPair, name: &str, now: SystemTime) -> Result<Certificate, TlsError> {
+        let current = Current::from_pem(pair, &self.authority)?;
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots()?, provider()).build()?;
+        let leaf = current.key.end_entity_cert()?;
+        verifier.verify_client_cert(leaf, &[], UnixTime::since_unix_epoch(since))?;
+        verify_server_name(&ParsedCertificate::try_from(leaf)?, &server_name(name)?)?;
+        Ok(current.certificate)
     }
 
     /// The configuration of a server that admits only the peer named `peer`, certified by the authority.
@@ -66,24 +127,28 @@ impl TlsIdentity {
     /// # Errors
     /// When the identity is unusable.
     pub fn server_for(&self, peer: &str) -> Result<ServerConfig, TlsError> {
-        let provider = provider();
-        let inner = WebPkiClientVerifier::builder_with_provider(self.roots()?, provider.clone()).build()?;
-        let peer = server_name(peer)?;
-        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13])?;
-        let config = builder
-            .with_client_cert_verifier(Arc::new(NamedPeer { inner, peer }))
-            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
-        Ok(unresumed(config))
+        let inner = WebPkiClientVerifier::builder_with_provider(self.roots()?, provider()).build()?;
+        self.server(inner, Some(server_name(peer)?))
     }
 
-    /// The configuration of a server that admits anyone: the one that answers joins.
+    /// The configuration of a server that admits anyone: the one that answers joins. Whoever shows a certificate must
+    /// be certified by the authority.
     ///
     /// # Errors
     /// When the identity is unusable.
     pub fn server_for_anyone(&self) -> Result<ServerConfig, TlsError> {
+        let builder = WebPkiClientVerifier::builder_with_provider(self.roots()?, provider());
+        self.server(builder.allow_unauthenticated().build()?, None)
+    }
+
+    fn server(
+        &self,
+        inner: Arc<dyn ClientCertVerifier>,
+        peer: Option<ServerName<'static>>,
+    ) -> Result<ServerConfig, TlsError> {
         let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
-        let config = builder.with_no_client_auth().with_single_cert(self.chain.clone(), self.key.clone_key())?;
-        Ok(unresumed(config))
+        let verifier = Arc::new(PartnerVerifier { inner, peer, revocations: self.revocations.clone() });
+        Ok(unresumed(builder.with_client_cert_verifier(verifier).with_cert_resolver(self.shown.clone())))
     }
 
     /// The configuration of a client that shows this identity and trusts the authority alone.
@@ -91,18 +156,56 @@ impl TlsIdentity {
     /// # Errors
     /// When the identity is unusable.
     pub fn client(&self) -> Result<ClientConfig, TlsError> {
+        let builder = self.trusting()?;
+        Ok(unresumed_client(builder.with_client_cert_resolver(self.shown.clone())))
+    }
+
+    /// The configuration of a client that shows no certificate, for when this end's own has expired.
+    ///
+    /// # Errors
+    /// When the authority is unusable.
+    pub fn client_without_certificate(&self) -> Result<ClientConfig, TlsError> {
+        Ok(unresumed_client(self.trusting()?.with_no_client_auth()))
+    }
+
+    fn trusting(&self) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+        let inner = WebPkiServerVerifier::builder_with_provider(self.roots()?, provider()).build()?;
+        let verifier = Arc::new(UnrevokedServer { inner, revocations: self.revocations.clone() });
         let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
-        let mut config = builder
-            .with_root_certificates(self.roots()?)
-            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
-        config.resumption = Resumption::disabled();
-        Ok(config)
+        Ok(builder.dangerous().with_custom_certificate_verifier(verifier))
     }
 
     fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.clone())?;
         Ok(Arc::new(roots))
+    }
+}
+
+impl Current {
+    fn from_pem(pair: &PemPair, authority: &CertificateDer<'static>) -> Result<Self, TlsError> {
+        let leaf =
+            CertificateDer::from_pem_slice(pair.certificate.as_bytes()).map_err(|_| TlsError::Pem("certificate"))?;
+        let certificate = Certificate::from_der(&leaf).map_err(|_| TlsError::Pem("certificate"))?;
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|_| TlsError::Pem("private key"))?;
+        let key = CertifiedKey::from_der(vec![leaf, authority.clone()], key, &provider())?;
+        Ok(Self { key: Arc::new(key), certificate })
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.borrow().key.clone())
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.borrow().key.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 
@@ -113,9 +216,7 @@ impl TlsIdentity {
 pub fn joining_client(authority: Digest) -> Result<ClientConfig, TlsError> {
     let verifier = Arc::new(PinnedAuthority { authority, provider: provider() });
     let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
-    let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-    config.resumption = Resumption::disabled();
-    Ok(config)
+    Ok(unresumed_client(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -133,14 +234,38 @@ fn unresumed(mut config: ServerConfig) -> ServerConfig {
     config
 }
 
-/// Admits the clients that `inner` admits and that are certified for one name.
-#[derive(Debug)]
-struct NamedPeer {
-    inner: Arc<dyn ClientCertVerifier>,
-    peer: ServerName<'static>,
+fn unresumed_client(mut config: ClientConfig) -> ClientConfig {
+    config.resumption = Resumption::disabled();
+    config
 }
 
-impl ClientCertVerifier for NamedPeer {
+/// An error if a certificate has been revoked.
+fn check_unrevoked(certificate: &CertificateDer<'_>, revocations: &Revocations) -> Result<(), TlsFault> {
+    let fault = |fault| Err(TlsFault::InvalidCertificate(fault));
+    match Certificate::from_der(certificate) {
+        Ok(certificate) if revocations.has(&certificate.serial) => fault(CertificateError::Revoked),
+        Ok(_) => Ok(()),
+        Err(_) => fault(CertificateError::BadEncoding),
+    }
+}
+
+/// Admits the clients that `inner` admits, that are certified for one name where there is one, and not revoked.
+#[derive(Debug)]
+struct PartnerVerifier {
+    inner: Arc<dyn ClientCertVerifier>,
+    peer: Option<ServerName<'static>>,
+    revocations: Revocations,
+}
+
+impl ClientCertVerifier for PartnerVerifier {
+    fn offer_client_auth(&self) -> bool {
+        self.inner.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.inner.root_hint_subjects()
     }
@@ -152,7 +277,54 @@ impl ClientCertVerifier for NamedPeer {
         now: UnixTime,
     ) -> Result<ClientCertVerified, TlsFault> {
         let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
-        verify_server_name(&ParsedCertificate::try_from(end_entity)?, &self.peer)?;
+        if let Some(peer) = &self.peer {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, peer)?;
+        }
+        check_unrevoked(end_entity, &self.revocations)?;
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsFault> {
+        Err(TlsFault::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOffered))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsFault> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Trusts the servers that `inner` trusts and that are not revoked.
+#[derive(Debug)]
+struct UnrevokedServer {
+    inner: Arc<WebPkiServerVerifier>,
+    revocations: Revocations,
+}
+
+impl ServerCertVerifier for UnrevokedServer {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsFault> {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+        check_unrevoked(end_entity, &self.revocations)?;
         Ok(verified)
     }
 

@@ -12,6 +12,7 @@ use tieup_store::durable;
 use tieup_web::{say, terminal};
 use tough::schema::{Root, Signed};
 
+use super::revoke;
 use super::site::describe;
 use crate::partners::Hub;
 use crate::trust::{Installed, PublicKey, Role, RootDraft, SigningKey, SigningRequest, id_text};
@@ -59,6 +60,8 @@ the key for that stays on the hub.")]
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Revoke every TLS certificate that the hub has used so far, because its key may be stolen, and tell the partners.
+    RevokeTls,
     /// Read what a file asks you to sign, and sign it. This needs no hub.
     Sign {
         /// The drafted root or the release that waits for signatures.
@@ -168,6 +171,7 @@ pub(super) async fn key(hub: &Hub, action: &KeyAction) -> anyhow::Result<()> {
         KeyAction::Rotate { add, remove, threshold, out } => draft(hub, add, remove, threshold, out.as_deref()),
         KeyAction::Revoke { id, add, out } => draft(hub, add, std::slice::from_ref(id), &[], out.as_deref()),
         KeyAction::Install { files } => install(hub, files).await,
+        KeyAction::RevokeTls => revoke::tls(hub).await,
         KeyAction::Create { out } => create(out),
         KeyAction::Sign { file, key } => sign(file, key),
     }

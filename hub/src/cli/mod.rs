@@ -7,6 +7,7 @@ mod partners;
 mod preview;
 mod progress;
 mod releases;
+mod revoke;
 mod site;
 
 use std::path::PathBuf;
@@ -136,7 +137,7 @@ enum Action {
     /// Partners.
     #[command(subcommand)]
     Partner(PartnerAction),
-    /// The keys that sign releases, and who must sign.
+    /// The keys that sign releases, who must sign, and what to do when one is stolen.
     #[command(subcommand)]
     Key(key::KeyAction),
     /// The partners' access logs.
@@ -169,6 +170,14 @@ enum PartnerAction {
     },
     /// List the partners that have joined, with the code to compare.
     List,
+    /// Refuse a partner from now on: its certificates are accepted no more, and nothing is sent to it.
+    Revoke {
+        /// The partner's name.
+        partner: SiteId,
+        /// Why, for your own status, in at most 500 characters.
+        #[arg(long, value_parser = revoke::parse_reason)]
+        reason: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]

@@ -8,13 +8,14 @@ use jiff::tz::TimeZone;
 use tieup_generator::Site;
 use tieup_protocol::contract::Partnership;
 use tieup_protocol::ids::SiteId;
+use tieup_protocol::joining::Reach;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementVerdict;
 use tieup_store::durable;
 use tieup_store::journal::{LogVerifier, Origin, month_dir, months, verify_log};
 use tieup_web::{complaint, say, terminal};
 
-use super::PartnerAction;
+use super::{PartnerAction, revoke};
 use crate::database::{PartnerRow, ReleaseRow};
 use crate::kit;
 use crate::partners::{Hub, HubError};
@@ -32,9 +33,14 @@ pub(super) enum Shown {
 
 pub(super) async fn status(hub: &Hub, shown: Shown) -> anyhow::Result<()> {
     for partner in joined(hub).await? {
+        if let Some(revoked) = &partner.revoked {
+            say!("{} is REVOKED since {}{}", partner.id, revoked.day(), revoked.because());
+            show_releases(&hub.database.releases(&partner.id).await?, shown);
+            continue;
+        }
         let answer = hub.status(&partner).await;
         let reached = if answer.is_ok() { "reached now" } else { "NOT reached" };
-        say!("{} at {} ({reached})", partner.id, partner.address);
+        say!("{} {} ({reached})", partner.id, place(&partner.address));
         if hub.contract(&partner.id).is_some_and(|contract| contract.partnership == Partnership::Link) {
             say!("  the contract is for a link alone: nothing is published");
         }
@@ -69,6 +75,14 @@ pub(super) async fn audit(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
     let end = fetched.context("above stands what main fetched before")?;
     say!("{} entries; each continues the one before it.", end.lines);
     Ok(())
+}
+
+/// Where a partner is, as people read it.
+fn place(address: &Reach) -> String {
+    match address {
+        Reach::Address(address) => format!("at {address}"),
+        Reach::Line => "on a line that it dials".to_owned(),
+    }
 }
 
 /// Shows releases, of which the newest comes first.
@@ -117,8 +131,13 @@ pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result
         PartnerAction::List => {
             for partner in joined(hub).await? {
                 let joined = partner.joined.strftime("%Y-%m-%d");
-                say!("{}  {}  joined {joined}  compare code {}", partner.id, partner.address, partner.compare_code);
+                let revoked = if partner.revoked.is_some() { "  REVOKED" } else { "" };
+                let (place, code) = (place(&partner.address), &partner.compare_code);
+                say!("{}  {place}  joined {joined}  compare code {code}{revoked}", partner.id);
             }
+        }
+        PartnerAction::Revoke { partner, reason } => {
+            revoke::partner(hub, partner, reason.as_deref().unwrap_or_default()).await?;
         }
     }
     Ok(())
@@ -142,7 +161,7 @@ fn write_kit(hub: &Hub, partner: &SiteId, out: &Path) -> anyhow::Result<()> {
 
 pub(super) async fn fetch(hub: &Hub) -> anyhow::Result<()> {
     let mut failed = 0;
-    for partner in joined(hub).await? {
+    for partner in joined(hub).await?.into_iter().filter(|partner| partner.revoked.is_none()) {
         if let Err(error) = hub.fetch_audit(&partner).await {
             failed += 1;
             eprintln!("{}:", partner.id);

@@ -60,14 +60,17 @@ const EXCUSED: [(&str, &str, &str); 2] = [
         "fs::write",
         "gives the TUF client its datastore, a temporary folder that lives for one check",
     ),
-    ("syncd/src/control.rs", "fs::remove_file", "takes away the socket of a daemon that died, which is no file"),
+    ("web/src/listener.rs", "fs::remove_file", "takes away the socket of a process that died, which is no file"),
 ];
 
 /// Words with which a statement of SQL begins, in the source of Rust.
 const SQL: [&str; 6] = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"CREATE ", "sqlx::query"];
 
-/// Where SQL may stand.
+/// Where SQL may stand: a module with those below it.
 const SQL_FILE: &str = "hub/src/database.rs";
+
+/// The folder of the modules below it.
+const SQL_FOLDER: &str = "hub/src/database/";
 
 /// Which of our crates a crate depends on.
 type Graph = BTreeMap<String, BTreeSet<String>>;
@@ -193,7 +196,8 @@ fn only_store_writes_files() {
 #[test]
 fn sql_stands_in_one_module() {
     for (name, _) in MAY_USE.iter().filter(|(name, _)| *name != "tests") {
-        let elsewhere = words_in(name, &SQL).into_iter().filter(|(file, _)| file != SQL_FILE);
+        let elsewhere =
+            words_in(name, &SQL).into_iter().filter(|(file, _)| file != SQL_FILE && !file.starts_with(SQL_FOLDER));
         assert_eq!(elsewhere.collect::<Vec<_>>(), [], "SQL belongs into {SQL_FILE} and schema.sql");
         let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
         assert!(*name == "hub" || !manifest.contains("sqlx"), "`{name}` depends on a database");

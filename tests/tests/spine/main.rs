@@ -7,12 +7,16 @@ mod hardening;
 mod hostile;
 mod imports;
 mod kinds;
+mod lines;
 mod parties;
 mod recovery;
+mod renewal;
+mod revocation;
 mod searching;
 mod statements;
 mod the_loop;
 mod trust;
+mod versions;
 mod visitors;
 
 use tieup_tests::{Contract, World};

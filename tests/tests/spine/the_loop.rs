@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tieup_hub::publish::{Outcome, Rejected};
 use tieup_protocol::approval::{DecidedBy, ReleaseState};
 use tieup_protocol::digest::Digest;
+use tieup_protocol::joining::Reach;
 use tieup_store::journal::{CosignerVerifier, Origin, verify_cosignature, verify_log};
 use tieup_syncd::control::{Answer, Command, ask};
 use tieup_tests::journal::files_below;
@@ -26,7 +27,7 @@ async fn row_003_01_a_partner_is_certified_by_its_token_and_its_key_stays_with_i
     let world = settled().await;
     let row = world.hub().partner(&site_id("north")).await.unwrap();
     assert_eq!(row.compare_code, world.partner("north").compare_code, "the code that two people compare");
-    assert_eq!(row.address, world.partner("north").peer.to_string());
+    assert_eq!(row.address, Reach::Address(world.peer("north").to_string()));
     let identity = world.daemon("north").identity();
     assert!(identity.key.contains("PRIVATE KEY"));
     let secret = identity.key.lines().nth(1).unwrap();

@@ -163,7 +163,9 @@ async fn nothing_on_disk_names_a_visitor() {
     for (path, bytes) in partners.iter().chain(&mains) {
         for word in words {
             let found = bytes.windows(word.len()).any(|window| window == word.as_bytes());
-            assert!(!found, "{} holds {word:?}", path.display());
+            // Main, whose address the identity holds, is on this machine as the visitors are.
+            let is_main = path.ends_with("identity.json") && word == "127.0.0.1";
+            assert!(!found || is_main, "{} holds {word:?}", path.display());
         }
     }
     let entries = partners.iter().find(|(path, _)| path.ends_with("entries")).unwrap().1;

@@ -123,7 +123,7 @@ async fn whoever_speaks_no_tls_hears_no_http() {
     let world = settled().await;
     let before = world.face("north").await;
     let hub = world.hub().config.join.parse().unwrap();
-    for port in [world.partner("north").peer, hub] {
+    for port in [world.peer("north"), hub] {
         let answer = raw::request(port, "GET", STATUS, &[]).await;
         assert_eq!((answer.status, answer.body.as_str()), (0, ""), "{answer:?}");
     }

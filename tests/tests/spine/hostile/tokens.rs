@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use tieup_protocol::digest::Digest;
-use tieup_protocol::joining::{Invitation, Secret, main_tls_name};
+use tieup_protocol::joining::{Invitation, Reach, Secret, main_tls_name};
 use tieup_protocol::wire::{JOIN, JoinGrant, JoinRequest};
 use tieup_syncd::identity::{Identity, JoinError};
 use tieup_tests::world::site_id;
@@ -14,7 +14,9 @@ use tieup_web::client::PeerClient;
 use tieup_web::tls::joining_client;
 
 /// Where the partner that joins says it can be reached. Nobody calls it in these tests.
-const ADDRESS: &str = "127.0.0.1:1";
+fn address() -> Reach {
+    Reach::Address("127.0.0.1:1".to_owned())
+}
 
 /// Contracts with `north` and `south`, neither of which has joined.
 async fn before_joining() -> World {
@@ -31,7 +33,7 @@ async fn invite(world: &World, partner: &str) -> Invitation {
 
 /// Joins with a state folder of its own below the world's.
 async fn join(world: &World, folder: &str, invitation: &Invitation) -> Result<(), JoinError> {
-    Identity::join(&state(world, folder), invitation, ADDRESS).await.map(drop)
+    Identity::join(&state(world, folder), invitation, &address()).await.map(drop)
 }
 
 fn state(world: &World, folder: &str) -> PathBuf {
@@ -125,7 +127,7 @@ async fn a_request_that_cannot_be_certified_leaves_the_token_good() {
         partner: invitation.partner.clone(),
         secret: invitation.secret.clone(),
         csr: "not a request".to_owned(),
-        address: ADDRESS.to_owned(),
+        address: address(),
         journal_key: "not a key".to_owned(),
     };
     let error = hub.post::<JoinGrant>(JOIN, &request).await.unwrap_err();

@@ -1,0 +1,193 @@
+//! Revocation at once, open connections included, and what a stolen TLS key is worth after it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::HandshakeKind;
+use rustls::client::Resumption;
+use tieup_hub::partners::{Hub, HubError};
+use tieup_hub::publish::PublishError;
+use tieup_hub::renewal::RenewError;
+use tieup_protocol::joining::{main_tls_name, partner_tls_name};
+use tieup_protocol::wire::{BLOBS, OFFER, RENEW, REVOCATIONS, RenewRequest, STATUS, Staged};
+use tieup_syncd::identity::Identity;
+use tieup_tests::secure::Secure;
+use tieup_tests::world::site_id;
+use tieup_tests::{Contract, Kept, World, assert_says, told};
+use tieup_web::authority::{Authority, KeyRequest};
+use tieup_web::client::{CallError, PeerClient};
+use tieup_web::tls::{ClientConfig, TlsIdentity};
+
+use crate::settled;
+
+/// A connection to the hub with this identity.
+async fn to_hub(world: &World, config: &Arc<ClientConfig>) -> std::io::Result<Secure> {
+    let main = main_tls_name(&world.hub().config.main);
+    Secure::connect(config, &main, world.hub().config.join.parse().unwrap()).await
+}
+
+/// A connection to `north` with this identity.
+async fn to_north(world: &World, config: &Arc<ClientConfig>) -> std::io::Result<Secure> {
+    let name = partner_tls_name(&world.hub().config.main, &site_id("north"));
+    Secure::connect(config, &name, world.peer("north")).await
+}
+
+/// Fails unless a connection with this identity is not served. A client learns of a refusal with its first request.
+async fn assert_shut_out(connected: std::io::Result<Secure>) {
+    if let Ok(mut connection) = connected {
+        let answer = connection.get("/versions").await;
+        assert!(answer.is_err(), "a revoked certificate was served: {answer:?}");
+    }
+}
+
+fn shared(identity: &TlsIdentity) -> Arc<ClientConfig> {
+    Arc::new(identity.client().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_partner_is_cut_off_at_once_and_joins_again_by_a_new_invitation_alone() {
+    let mut world = settled().await;
+    let (hub, north, now) = (world.hub().clone(), site_id("north"), Timestamp::now());
+    let config = shared(&world.partner_identity("north"));
+    let mut open = to_hub(&world, &config).await.unwrap();
+    assert_eq!(open.get("/versions").await.unwrap().0, 200);
+    open.begin("POST", RENEW).await.unwrap();
+    let old_invitation = hub.invite(&north, now).await.unwrap();
+    hub.revoke_partner(&north, "the laptop was stolen", now).await.unwrap();
+    assert_eq!(open.rest().await, b"", "a request that was under way was answered");
+    assert_shut_out(to_hub(&world, &config).await).await;
+
+    let before = world.face("north").await;
+    world.edit("/about/", "We mend everything.");
+    let error = world.try_publish("north").await.unwrap_err();
+    assert!(matches!(error, PublishError::Hub(HubError::Revoked { .. })), "{error:?}");
+    assert_says(&told(&error), &["`north` is revoked since ", "(the laptop was stolen)"]);
+    world.publish_to_all().await;
+    assert_eq!(world.releases("south").len(), 1, "the others are published to");
+    world.assert_unchanged("north", &before, Kept::All).await;
+    let identity = world.daemon("north").identity();
+    let csr = KeyRequest::again(&north, &identity.key).unwrap().csr;
+    let refused = hub.renew(&RenewRequest { partner: north.clone(), csr }, now).await.unwrap_err();
+    assert!(matches!(refused, RenewError::Revoked(_)), "{refused:?}");
+
+    let halted = world.halt("north").await;
+    let refused = Identity::join(&halted.config.state, &old_invitation, &halted.config.address).await.unwrap_err();
+    assert_says(&told(&refused), &["this token is not known here"]);
+    let invitation = hub.invite(&north, now).await.unwrap();
+    let joined = Identity::join(&halted.config.state, &invitation, &halted.config.address).await.unwrap();
+    assert_ne!(joined.identity.key, identity.key, "a key that may be stolen was certified again");
+    assert_eq!(joined.identity.journal_key, identity.journal_key);
+    world.resume(halted).await;
+    world.go_live("north").await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+    assert_shut_out(to_hub(&world, &config).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_of_a_revoked_partner_is_cut_in_the_middle_of_a_call() {
+    let mut world = World::new().contract_alone("north", Contract::inherited()).start().await;
+    let (site, address) = (world.folder().join("sources/partners/north"), world.hub().config.address.clone());
+    world.join_dialing("north", &site, &address).await;
+    let (hub, north) = (world.hub().clone(), site_id("north"));
+    let client = hub.call(&hub.partner(&north).await.unwrap()).await.unwrap();
+    // A body that never ends: the call is under way until the line is cut.
+    let (sender, body) = tokio::io::duplex(1 << 16);
+    let body = axum::body::Body::from_stream(tokio_util::io::ReaderStream::new(body));
+    let under_way = tokio::spawn(async move { client.put_body::<Staged>(BLOBS, body).await });
+    let mut sender = sender;
+    tokio::io::AsyncWriteExt::write_all(&mut sender, b"not yet a stream of blobs").await.unwrap();
+    hub.revoke_partner(&north, "", Timestamp::now()).await.unwrap();
+    let error = under_way.await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::LineCut { .. } | CallError::NoLine { .. }), "{error:?}");
+    let held = PeerClient::through(hub.socket(), partner_tls_name(&hub.config.main, &north));
+    let error = held.get_bytes(STATUS).await.unwrap_err();
+    assert!(matches!(error, CallError::NoLine { .. }), "{error:?}");
+}
+
+/// The identity of a process of the hub, as a thief would have it from its memory.
+async fn stolen(world: &World) -> Hub {
+    Hub::open(world.hub().config.clone()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_tls_key_of_mains_opens_nothing_once_it_is_revoked() {
+    let mut world = settled().await;
+    let stolen = stolen(&world).await;
+    let config = shared(stolen.tls());
+    let mut open = to_north(&world, &config).await.unwrap();
+    assert_eq!(open.get(STATUS).await.unwrap().0, 200);
+    open.begin("POST", OFFER).await.unwrap();
+    let untold = world.hub().revoke_tls(Timestamp::now()).await.unwrap();
+    assert!(untold.is_empty(), "{untold:?}");
+    assert_eq!(open.rest().await, b"", "a request that was under way was answered");
+    for words in ["We mend everything.", "We mend everything twice."] {
+        assert_shut_out(to_north(&world, &config).await).await;
+        world.edit("/about/", words);
+        world.go_live("north").await;
+        world.assert_shows("north", "/about/", words).await;
+        // Also after a restart, without a word from main.
+        world.restart("north").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_older_or_not_mains_is_refused() {
+    let world = settled().await;
+    world.hub().revoke_tls(Timestamp::now()).await.unwrap();
+    let old = world.hub().database.revocation_list().await.unwrap().unwrap();
+    world.hub().revoke_tls(Timestamp::now()).await.unwrap();
+    let new = world.hub().database.revocation_list().await.unwrap().unwrap();
+    let main = world.call("north").await;
+    assert_eq!(main.post_body::<u64>(REVOCATIONS, new.clone()).await.unwrap(), 2, "the same list again");
+    let other = Authority::create(&world.hub().config.main, Timestamp::now().into()).unwrap();
+    let other = Authority::load(&world.hub().config.main, &other).unwrap();
+    let foreign = other.revocation_list(9, &[], Timestamp::now().into()).unwrap();
+    let cases = [
+        (old, "tieup:older-revocations"),
+        (foreign, "tieup:bad-revocations"),
+        ("nothing".into(), "tieup:bad-revocations"),
+    ];
+    for (list, kind) in cases {
+        let error = main.post_body::<u64>(REVOCATIONS, list).await.unwrap_err();
+        assert_eq!(error.problem().map(|problem| problem.kind.as_str()), Some(kind), "{}", told(&error));
+    }
+    assert_eq!(std::fs::read_to_string(world.state("north").join("revocations.pem")).unwrap(), new);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_that_slept_through_a_revocation_asks_when_it_wakes() {
+    let mut world = settled().await;
+    let stolen = stolen(&world).await;
+    let config = shared(stolen.tls());
+    let halted = world.halt("north").await;
+    let untold = world.hub().revoke_tls(Timestamp::now()).await.unwrap();
+    assert_eq!(untold.iter().map(|untold| untold.partner.as_str()).collect::<Vec<_>>(), ["north"]);
+    world.resume(halted).await;
+    // Whatever it hears first: from main's next call, or because it asked.
+    world.daemon("north").tls().revocations().revoked(&stolen.tls().certificate().serial).await;
+    assert_shut_out(to_north(&world, &config).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_then_resumed() {
+    let world = settled().await;
+    let resuming = |identity: &TlsIdentity| {
+        let mut config = identity.client().unwrap();
+        config.resumption = Resumption::in_memory_sessions(8);
+        Arc::new(config)
+    };
+    let stolen = stolen(&world).await;
+    let (thief, partner) = (resuming(stolen.tls()), resuming(&world.partner_identity("north")));
+    for _ in 0..2 {
+        let mut connection = to_north(&world, &thief).await.unwrap();
+        assert_eq!(connection.get(STATUS).await.unwrap().0, 200);
+        assert_eq!(connection.kind(), Some(HandshakeKind::Full), "a session was resumed at the partner");
+        let mut connection = to_hub(&world, &partner).await.unwrap();
+        assert_eq!(connection.get("/versions").await.unwrap().0, 200);
+        assert_eq!(connection.kind(), Some(HandshakeKind::Full), "a session was resumed at the hub");
+    }
+    world.hub().revoke_tls(Timestamp::now()).await.unwrap();
+    world.hub().revoke_partner(&site_id("north"), "", Timestamp::now()).await.unwrap();
+    assert_shut_out(to_north(&world, &thief).await).await;
+    assert_shut_out(to_hub(&world, &partner).await).await;
+}
