@@ -6,6 +6,7 @@
 pub mod authority;
 pub mod client;
 pub mod complaint;
+pub mod console;
 pub mod listener;
 mod paint;
 pub mod problem;

@@ -99,6 +99,11 @@ pub async fn serve_tls(listener: TcpListener, config: ServerConfig, router: Rout
     .await;
 }
 
+/// Serves `router` over plain HTTP until `shutdown`.
+pub async fn serve_router(listener: TcpListener, router: Router, shutdown: Shutdown) {
+    serve_plain(listener, move |_| TowerToHyperService::new(router.clone()), shutdown).await;
+}
+
 /// Serves plain HTTP until `shutdown`, with a service made for each visitor's address.
 pub async fn serve_plain<S, B>(
     listener: TcpListener,
