@@ -1,6 +1,8 @@
 //! The daemon: its parts put together, its listeners, its tasks.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -30,10 +32,14 @@ use tokio::task::JoinHandle;
 
 use crate::access_log::{Journal, JournalSetup};
 use crate::config::Config;
+use crate::console::{Console, Front};
 use crate::control;
+use crate::door::{Door, Host, Opened};
 use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::{Intake, trust_document};
 use crate::peer;
+use crate::preview::Preview;
+use crate::prompt::{PromptStatus, Prompter, Retries};
 use crate::publisher::{Places, PublishError, Publisher};
 use crate::statement::{StatementFailure, notice_document, verify};
 use crate::trust::{self, TrustState};
@@ -48,6 +54,9 @@ pub struct Partner {
     publisher: Mutex<Publisher>,
     intake: tokio::sync::Mutex<Intake>,
     journal: Arc<Journal>,
+    /// How often the originals were looked at since the daemon started.
+    originals: AtomicU64,
+    front: Front,
 }
 
 /// A daemon that is running.
@@ -95,6 +104,12 @@ pub enum StartError {
     /// The originals cannot be watched.
     #[error("the folder {0} cannot be watched")]
     Watch(PathBuf, #[source] notify::Error),
+    /// A port for the operator is taken.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// What the operator was told of cannot be read.
+    #[error("what the operator was told of cannot be read")]
+    Prompts(#[from] DocumentError),
     /// The control socket cannot be made.
     #[error("the control socket {0} cannot be made")]
     Control(PathBuf, #[source] std::io::Error),
@@ -138,6 +153,21 @@ impl Partner {
     /// Who this partner is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// How often the originals were looked at since the daemon started: what was made of them before may be old.
+    pub fn originals(&self) -> u64 {
+        self.originals.load(Ordering::Acquire)
+    }
+
+    /// Where the operator's own addresses are.
+    pub fn front(&self) -> &Front {
+        &self.front
+    }
+
+    /// How the operator was told of what waits, way by way.
+    pub fn prompts(&self) -> Vec<PromptStatus> {
+        self.front.board.all()
     }
 
     /// What the daemon tells of itself.
@@ -205,7 +235,11 @@ impl Daemon {
         let journal = Arc::new(journal);
         let blobs = Arc::new(BlobStore::open(config.state.join("blobs"))?);
         let public = Arc::new(PublicSite::new(blobs.clone(), journal.clone()));
-        let partner = Arc::new(open(config, identity, journal, blobs, public.clone())?);
+        let (console, preview) =
+            (opened(config.console.as_ref(), Host::Name)?, opened(config.preview.as_ref(), Host::Number)?);
+        let prompter = prompter(config, &identity, console.as_ref())?;
+        let front = Front::new(&identity.partner, console.as_ref(), preview.as_ref(), prompter.board());
+        let partner = Arc::new(open(config, identity, journal, blobs.clone(), public.clone(), front)?);
         let (sender, changes) = mpsc::channel(1);
         // What was edited while no daemon ran is a change too.
         let _ = sender.try_send(());
@@ -217,7 +251,7 @@ impl Daemon {
         let socket = config.control_socket();
         let control = control::bind(&socket).map_err(|error| StartError::Control(socket, error))?;
         let shutdown = Shutdown::new();
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(serve_tls(listeners.peer, server, peer::router(partner.clone()), shutdown.clone())),
             tokio::spawn(public.serve(listeners.public, shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
@@ -225,6 +259,14 @@ impl Daemon {
             tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
             tokio::spawn(keep_times(partner.clone(), shutdown.clone())),
         ];
+        tasks.extend(prompter.start(&partner.publisher().watch(), &shutdown));
+        if let Some(console) = console {
+            tasks.push(tokio::spawn(Console::serve(partner.clone(), console.listener, shutdown.clone())));
+        }
+        if let Some(door) = preview {
+            let preview = Preview::new(partner.clone(), door.names.clone(), blobs);
+            tasks.push(tokio::spawn(preview.serve(door, shutdown.clone())));
+        }
         Ok(Self { partner, tasks, journal_thread, shutdown, _watch: watch, _lock: lock })
     }
 
@@ -250,6 +292,18 @@ impl Daemon {
     }
 }
 
+/// Opens a door, if there is to be one.
+fn opened(door: Option<&Door>, host: Host) -> Result<Option<Opened>, StartError> {
+    let open = |door: &Door| door.open(host).map_err(|error| StartError::Listen(door.listen, error));
+    door.map(open).transpose()
+}
+
+fn prompter(config: &Config, identity: &Identity, console: Option<&Opened>) -> Result<Prompter, StartError> {
+    let parties = (identity.main.clone(), identity.partner.clone());
+    let console = console.map(|console| console.url.clone());
+    Ok(Prompter::open(parties, console, &config.prompts, &config.state, Retries::usual())?)
+}
+
 fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, StartError> {
     let contract = Contract::parse("contract.yaml", &identity.contract).map_err(StartError::Contract)?;
     Ok(JournalSetup {
@@ -268,6 +322,7 @@ fn open(
     journal: Arc<Journal>,
     blobs: Arc<BlobStore>,
     public: Arc<PublicSite>,
+    front: Front,
 ) -> Result<Partner, StartError> {
     let (main, partner) = (identity.main.clone(), identity.partner.clone());
     let intake = Intake::new(main.clone(), partner, &config.state, identity.root.clone(), blobs.clone());
@@ -280,6 +335,8 @@ fn open(
         publisher: Mutex::new(publisher),
         intake: tokio::sync::Mutex::new(intake),
         journal,
+        originals: AtomicU64::new(0),
+        front,
     })
 }
 
@@ -331,6 +388,7 @@ async fn follow_originals(partner: Arc<Partner>, mut changes: mpsc::Receiver<()>
             () = shutdown.wait() => return,
             change = changes.recv() => if change.is_none() { return },
         }
+        partner.originals.fetch_add(1, Ordering::AcqRel);
         tokio::task::block_in_place(|| refresh_originals(&mut partner.publisher()));
     }
 }
