@@ -11,7 +11,10 @@
 pub mod contract;
 pub mod face;
 pub mod forge;
+pub mod hook;
 pub mod journal;
+pub mod mailbox;
+pub mod operator;
 pub mod parcel;
 pub mod raw;
 pub mod stranger;

@@ -3,11 +3,13 @@
 #![cfg(test)]
 
 mod approval;
+mod console;
 mod hardening;
 mod hostile;
 mod imports;
 mod kinds;
 mod parties;
+mod prompts;
 mod recovery;
 mod searching;
 mod statements;
