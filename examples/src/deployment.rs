@@ -35,6 +35,8 @@ pub struct Deployment {
     pub public: SocketAddr,
     /// The partners.
     pub partners: BTreeMap<SiteId, RunningPartner>,
+    /// How the operators of partners that join from now on are prompted: the value of `prompts` in their `syncd.yaml`.
+    pub prompts: Option<String>,
 }
 
 /// A partner whose daemon is running.
@@ -68,7 +70,7 @@ impl Deployment {
         fs::write(&file, hub_document(main, join_address, public_address))?;
         let hub = Arc::new(Hub::create(HubConfig::load(&file)?).await?);
         let server = Server::start(&hub, join, public)?;
-        Ok(Self { root: root.to_owned(), hub, server, public: public_address, partners: BTreeMap::new() })
+        Ok(Self { root: root.to_owned(), hub, server, public: public_address, partners: BTreeMap::new(), prompts: None })
     }
 
     /// Invites `partner`, lets it join with a copy of `site`, and starts its daemon.
@@ -90,7 +92,7 @@ impl Deployment {
         let (public, peer) = (TcpListener::bind(LOOPBACK).await?, TcpListener::bind(LOOPBACK).await?);
         let (public_address, peer_address) = (public.local_addr()?, peer.local_addr()?);
         let config_file = folder.join("syncd.yaml");
-        fs::write(&config_file, partner_document(public_address, peer_address))?;
+        fs::write(&config_file, partner_document(public_address, peer_address, self.prompts.as_deref()))?;
         let config = PartnerConfig::load(&config_file)?;
         let joined = Identity::join(&config.state, invitation, &config.address).await?;
         let daemon = Daemon::start(&config, Listeners { public, peer })?;
@@ -153,8 +155,10 @@ fn hub_document(main: &SiteId, join: SocketAddr, public: SocketAddr) -> String {
     format!("main: {main}\nsite: site\nthemes: themes\nstate: state\njoin: {join}\npublic: {public}\n")
 }
 
-fn partner_document(public: SocketAddr, peer: SocketAddr) -> String {
-    format!("site: site\nstate: state\npublic: {public}\npeer: {peer}\n")
+fn partner_document(public: SocketAddr, peer: SocketAddr, prompts: Option<&str>) -> String {
+    let own = format!("console: {LOOPBACK}\npreview: {LOOPBACK}\n");
+    let prompts = prompts.map(|prompts| format!("prompts: {prompts}\n")).unwrap_or_default();
+    format!("site: site\nstate: state\npublic: {public}\npeer: {peer}\n{own}{prompts}")
 }
 
 /// Copies a folder with all that is in it.
