@@ -70,7 +70,14 @@ impl Deployment {
         fs::write(&file, hub_document(main, join_address, public_address))?;
         let hub = Arc::new(Hub::create(HubConfig::load(&file)?).await?);
         let server = Server::start(&hub, join, public)?;
-        Ok(Self { root: root.to_owned(), hub, server, public: public_address, partners: BTreeMap::new(), prompts: None })
+        Ok(Self {
+            root: root.to_owned(),
+            hub,
+            server,
+            public: public_address,
+            partners: BTreeMap::new(),
+            prompts: None,
+        })
     }
 
     /// Invites `partner`, lets it join with a copy of `site`, and starts its daemon.

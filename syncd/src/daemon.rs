@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub struct Partner {
     publisher: Mutex<Publisher>,
     intake: tokio::sync::Mutex<Intake>,
     journal: Arc<Journal>,
+    /// Every release, newest first.
+    releases: watch::Receiver<Vec<ReleaseRecord>>,
     /// How often the originals were looked at since the daemon started.
     originals: AtomicU64,
     front: Front,
@@ -133,6 +135,20 @@ impl Partner {
     /// The releases and the public site. Methods of it block on the disk.
     pub fn publisher(&self) -> MutexGuard<'_, Publisher> {
         self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, unless a release is being worked on just now.
+    pub fn idle_publisher(&self) -> Option<MutexGuard<'_, Publisher>> {
+        match self.publisher.try_lock() {
+            Ok(publisher) => Some(publisher),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Every release, newest first, without waiting for the one that is being worked on.
+    pub fn releases(&self) -> Vec<ReleaseRecord> {
+        self.releases.borrow().clone()
     }
 
     /// The intake of releases, one at a time.
@@ -332,6 +348,7 @@ fn open(
     Ok(Partner {
         identity,
         state: config.state.clone(),
+        releases: publisher.watch(),
         publisher: Mutex::new(publisher),
         intake: tokio::sync::Mutex::new(intake),
         journal,

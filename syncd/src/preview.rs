@@ -93,9 +93,7 @@ impl Preview {
     /// Makes the site anew if another release waits, or the originals have changed. The release that is shown.
     fn freshen(&self) -> Result<Option<ReleaseVersion>, PublishError> {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let publisher = self.partner.publisher();
-        let releases = publisher.watch();
-        let waiting = releases.borrow().iter().find(|release| release.state.is_open()).cloned();
+        let waiting = self.partner.releases().into_iter().find(|release| release.state.is_open());
         let Some(waiting) = waiting else {
             self.site.switch(tieup_web::site::LiveSite::default());
             *shown = None;
@@ -104,7 +102,7 @@ impl Preview {
         let now = Shown { version: waiting.version, manifest: waiting.manifest, originals: self.partner.originals() };
         if *shown != Some(now) {
             *shown = None;
-            self.site.switch(publisher.candidate(now.version)?.to_live());
+            self.site.switch(self.partner.publisher().candidate(now.version)?.to_live());
             *shown = Some(now);
         }
         Ok(Some(now.version))

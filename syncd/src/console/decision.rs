@@ -114,8 +114,8 @@ pub(super) fn conclude(
     match done {
         Ok(release) => Redirect::to(&format!("/?about={}", release.version)).into_response(),
         Err(PublishError::Illegal(IllegalStep::OtherManifest(_) | IllegalStep::NotStaged(..))) => {
-            let releases = console.partner.publisher().watch();
-            let waiting = releases.borrow().iter().find(|release| release.state.is_open()).map(|found| found.version);
+            let open = console.partner.releases().into_iter().find(|release| release.state.is_open());
+            let waiting = open.map(|found| found.version);
             let says = match waiting {
                 Some(waiting) if waiting == version => {
                     "The main site has changed this release since you opened the page. This is how it is now."

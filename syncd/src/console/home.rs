@@ -10,7 +10,7 @@ use tieup_web::console::{Html, SignedIn, layout};
 use tieup_web::html;
 
 use super::Console;
-use super::words::{decided_by, heading, refused, result};
+use super::words::{decided_by, heading, result};
 use crate::prompt::Stand;
 
 /// How many releases are listed.
@@ -29,17 +29,12 @@ pub(super) async fn page(
     Query(about): Query<About>,
 ) -> Response {
     let frame = console.frame(&sign);
-    let releases = match tokio::task::block_in_place(|| console.partner.publisher().releases()) {
-        Ok(releases) => releases,
-        Err(error) => return refused(&frame, StatusCode::INTERNAL_SERVER_ERROR, &error),
-    };
+    let releases = console.partner.releases();
     let told = about.about.and_then(|about| releases.iter().find(|release| release.version == about));
-    let told = told.map(|release| {
-        html!("<section class=\"card good\" role=\"status\">{}</section>", result(release, |time| console.clock(time)))
-    });
+    let told = told
+        .map(|release| html!("<section class=\"card good\">{}</section>", result(release, |time| console.clock(time))));
     let main = html!(
-        "<h1>{}</h1>{}{}{}{}{}<h2>All releases</h2>{}",
-        console.gate.title,
+        "<h1>Your site</h1>{}{}{}{}{}<h2>All releases</h2>{}",
         told.unwrap_or_default(),
         waiting(&releases),
         originals(&console),
@@ -64,7 +59,9 @@ fn waiting(releases: &[ReleaseRecord]) -> Html {
 }
 
 fn originals(console: &Console) -> Html {
-    match console.partner.publisher().waiting_originals() {
+    // The start does not wait for a release that is being worked on.
+    let publisher = console.partner.idle_publisher();
+    match publisher.as_ref().and_then(|publisher| publisher.waiting_originals()) {
         Some(waiting) => html!(
             "<section class=\"card warn\"><h2>Your own pages wait for your word</h2><p>{}.</p>\
              <p><a class=\"button\" href=\"/originals\">Read and decide</a></p></section>",
@@ -77,7 +74,7 @@ fn originals(console: &Console) -> Html {
 fn live(console: &Console, releases: &[ReleaseRecord]) -> Html {
     let Some(live) = releases.iter().find(|release| release.state == ReleaseState::Live) else {
         return html!(
-            "<section class=\"card\"><h2>Nothing is live yet</h2><p>The first release that you approve is.</p></section>"
+            "<section class=\"card\"><h2>Nothing is live yet</h2><p>The first release that you approve will be.</p></section>"
         );
     };
     let before =

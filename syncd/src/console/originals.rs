@@ -32,7 +32,7 @@ pub(super) async fn page(State(console): State<Console>, SignedIn(sign): SignedI
         Err(error) => return refused(&frame, StatusCode::CONFLICT, &error),
     };
     let fields = html!(
-        "<input type=\"hidden\" name=\"digest\" value=\"{}\"><button class=\"primary\">Approve: make them live</button>",
+        "<input type=\"hidden\" name=\"digest\" value=\"{}\"><button type=\"submit\" class=\"primary\">Approve: make them live</button>",
         waiting.digest
     );
     let main = html!(

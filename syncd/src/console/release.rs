@@ -29,13 +29,8 @@ pub(super) fn show(
     version: ReleaseVersion,
     first: Html,
 ) -> Response {
-    let record = tokio::task::block_in_place(|| console.partner.publisher().releases());
-    let record = record.and_then(|releases| {
-        releases.into_iter().find(|release| release.version == version).ok_or(PublishError::Unknown(version))
-    });
-    let record = match record {
-        Ok(record) => record,
-        Err(error) => return refused(frame, StatusCode::NOT_FOUND, &error),
+    let Some(record) = console.partner.releases().into_iter().find(|release| release.version == version) else {
+        return refused(frame, StatusCode::NOT_FOUND, &PublishError::Unknown(version));
     };
     let body = if record.state.is_open() { proposed(console, frame, &record) } else { decided(console, &record) };
     let main = html!("{}<h1>{}</h1><p class=\"lead\">{}.</p>{}", first, heading(&record), record.sentence, body);
@@ -84,10 +79,11 @@ fn preview(console: &Console) -> Html {
 }
 
 fn choices(console: &Console, frame: &Frame, record: &ReleaseRecord) -> Html {
-    let approve = html!("{}<button class=\"primary\">Approve: make it live</button>", manifest(record));
+    let approve = html!("{}<button type=\"submit\" class=\"primary\">Approve: make it live</button>", manifest(record));
     let hold = match record.state {
         ReleaseState::Held { .. } => Html::default(),
-        _ => frame.form(&action(record, "hold"), &html!("{}<button>Hold it back</button>", manifest(record))),
+        _ => frame
+            .form(&action(record, "hold"), &html!("{}<button type=\"submit\">Hold it back</button>", manifest(record))),
     };
     html!(
         "<div class=\"card\"><div class=\"choices\">{}{}</div>{}{}\
@@ -103,7 +99,7 @@ fn schedule(console: &Console, frame: &Frame, record: &ReleaseRecord) -> Html {
     let Some(zone) = &console.zone else { return Html::default() };
     let fields = html!(
         "{}<label for=\"at\">When, by the clocks of {}?</label>\
-         <input id=\"at\" name=\"at\" type=\"datetime-local\" required><button>Approve for then</button>",
+         <input id=\"at\" name=\"at\" type=\"datetime-local\" required><button type=\"submit\">Approve for then</button>",
         manifest(record),
         zone.name()
     );
@@ -120,8 +116,8 @@ fn action(record: &ReleaseRecord, what: &str) -> String {
 fn reject(frame: &Frame, record: &ReleaseRecord) -> Html {
     let fields = html!(
         "{}<label for=\"reason\">Why not? The main site reads it.</label>\
-         <input id=\"reason\" name=\"reason\" required maxlength=\"500\" autocomplete=\"off\">\
-         <button class=\"stop\">Say no</button>",
+         <input id=\"reason\" name=\"reason\" type=\"text\" required maxlength=\"500\" autocomplete=\"off\">\
+         <button type=\"submit\" class=\"stop\">Say no</button>",
         manifest(record)
     );
     html!("<details><summary>Say no…</summary>{}</details>", frame.form(&action(record, "reject"), &fields))

@@ -34,7 +34,7 @@ pub(super) async fn ask(
         Err(error) => return refused(&frame, StatusCode::CONFLICT, &error),
     };
     let fields = html!(
-        "<input type=\"hidden\" name=\"live\" value=\"{}\"><button class=\"primary\">Go back to release {}</button>",
+        "<input type=\"hidden\" name=\"live\" value=\"{}\"><button type=\"submit\" class=\"primary\">Go back to release {}</button>",
         live,
         version
     );

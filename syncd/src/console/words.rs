@@ -85,13 +85,13 @@ pub(super) fn risks(risks: &Risks) -> Html {
     let kinds = [
         ("A program that runs in your visitors' browsers:", &risks.scripts),
         ("A form that sends what your visitors type to:", &risks.forms),
-        ("An address outside of your site, linked or loaded:", &risks.hosts),
+        ("Something outside of your site, linked or loaded:", &risks.hosts),
     ];
     let lines: Html = kinds
         .into_iter()
         .flat_map(|(what, found)| found.iter().map(move |one| html!("<li>{} <strong>{}</strong></li>", what, one)))
         .collect();
-    html!("<div class=\"card warn\"><h3>New, and worth a look</h3><ul>{}</ul></div>", lines)
+    html!("<div class=\"card warn\"><h2>New, and worth a look</h2><ul>{}</ul></div>", lines)
 }
 
 /// A page that says why nothing was done.

@@ -26,7 +26,7 @@ async fn row_003_18_19_20_an_operator_signs_in_reads_and_approves() {
         &[
             "Release 2 from lampworks: 1 changed, 1 new; NEW external host: elsewhere.example; signature valid.",
             "You are asked because: the contract has no rule for automatic approval",
-            "An address outside of your site, linked or loaded: <strong>elsewhere.example</strong>",
+            "Something outside of your site, linked or loaded: <strong>elsewhere.example</strong>",
             "<li>1 page changes in its words alone</li><li>1 page or file is new</li>",
             "&lt;p&gt;We mend <del>lamps</del>.&lt;/p&gt;",
             "&lt;p&gt;We mend <ins>everything</ins>.&lt;/p&gt;",

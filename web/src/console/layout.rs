@@ -39,7 +39,7 @@ impl Frame {
 
     fn header(&self) -> Html {
         let leave = match self.token {
-            Some(_) => self.form("/sign-out", &html!("<button class=\"quiet\">Sign out</button>")),
+            Some(_) => self.form("/sign-out", &html!("<button type=\"submit\" class=\"quiet\">Sign out</button>")),
             None => Html::default(),
         };
         html!("<header><a class=\"home\" href=\"/\">{}</a>{}</header>", self.title, leave)

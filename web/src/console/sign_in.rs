@@ -86,7 +86,7 @@ async fn offer(State(gate): State<Arc<Gate>>, Query(link): Query<Link>) -> Respo
     let form = html!(
         "<p>You are about to sign in on this browser, for twelve hours.</p>\
          <form method=\"post\" action=\"{}\"><input type=\"hidden\" name=\"link\" value=\"{}\">\
-         <button class=\"primary\" autofocus>Sign in</button></form>",
+         <button type=\"submit\" class=\"primary\" autofocus>Sign in</button></form>",
         SIGN_IN,
         link.link
     );
