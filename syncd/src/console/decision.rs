@@ -125,7 +125,7 @@ pub(super) fn conclude(
             };
             let first =
                 html!("<div class=\"card warn\" role=\"alert\"><h2>Nothing was decided</h2><p>{}</p></div>", says);
-            release::show(console, frame, StatusCode::CONFLICT, waiting.unwrap_or(version), first)
+            release::show(console, frame, StatusCode::CONFLICT, waiting.unwrap_or(version), &first)
         }
         Err(error) => refused(frame, StatusCode::CONFLICT, &error),
     }

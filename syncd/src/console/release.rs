@@ -18,7 +18,7 @@ pub(super) async fn page(
     SignedIn(sign): SignedIn,
     Path(version): Path<ReleaseVersion>,
 ) -> Response {
-    show(&console, &console.frame(&sign), StatusCode::OK, version, Html::default())
+    show(&console, &console.frame(&sign), StatusCode::OK, version, &Html::default())
 }
 
 /// The page of a release, with `first` said before everything else.
@@ -27,7 +27,7 @@ pub(super) fn show(
     frame: &Frame,
     status: StatusCode,
     version: ReleaseVersion,
-    first: Html,
+    first: &Html,
 ) -> Response {
     let Some(record) = console.partner.releases().into_iter().find(|release| release.version == version) else {
         return refused(frame, StatusCode::NOT_FOUND, &PublishError::Unknown(version));

@@ -42,7 +42,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
             }
         }
     }
-    if failed > 0 { bail!("{failed} of {} ways failed", ways.len()) } else { Ok(()) }
+    if failed > 0 {
+        bail!("{failed} of {} ways failed", ways.len());
+    }
+    Ok(())
 }
 
 fn notice(config: &Config) -> anyhow::Result<Notice> {
