@@ -35,6 +35,8 @@ pub struct Deployment {
     pub public: SocketAddr,
     /// The partners.
     pub partners: BTreeMap<SiteId, RunningPartner>,
+    /// How the operators of partners that join from now on are prompted: the value of `prompts` in their `syncd.yaml`.
+    pub prompts: Option<String>,
 }
 
 /// A partner whose daemon is running.
@@ -68,7 +70,14 @@ impl Deployment {
         fs::write(&file, hub_document(main, join_address, public_address))?;
         let hub = Arc::new(Hub::create(HubConfig::load(&file)?).await?);
         let server = Server::start(&hub, join, public)?;
-        Ok(Self { root: root.to_owned(), hub, server, public: public_address, partners: BTreeMap::new() })
+        Ok(Self {
+            root: root.to_owned(),
+            hub,
+            server,
+            public: public_address,
+            partners: BTreeMap::new(),
+            prompts: None,
+        })
     }
 
     /// Invites `partner`, lets it join with a copy of `site`, and starts its daemon.
@@ -105,7 +114,7 @@ impl Deployment {
         let public_address = public.local_addr()?;
         let peer_address = peer.as_ref().map(TcpListener::local_addr).transpose()?;
         let config_file = folder.join("syncd.yaml");
-        fs::write(&config_file, partner_document(public_address, peer_address))?;
+        fs::write(&config_file, partner_document(public_address, peer_address, self.prompts.as_deref()))?;
         let config = PartnerConfig::load(&config_file)?;
         let joined = Identity::join(&config.state, invitation, &config.address).await?;
         let daemon = Daemon::start(&config, Listeners { public, peer })?;
@@ -169,9 +178,11 @@ fn hub_document(main: &SiteId, join: SocketAddr, public: SocketAddr) -> String {
     format!("main: {main}\nsite: site\nthemes: themes\nstate: state\njoin: {join}\npublic: {public}\n")
 }
 
-fn partner_document(public: SocketAddr, peer: Option<SocketAddr>) -> String {
+fn partner_document(public: SocketAddr, peer: Option<SocketAddr>, prompts: Option<&str>) -> String {
     let meeting = peer.map_or("dial: main".to_owned(), |peer| format!("peer: {peer}"));
-    format!("site: site\nstate: state\npublic: {public}\n{meeting}\n")
+    let own = format!("console: {LOOPBACK}\npreview: {LOOPBACK}\n");
+    let prompts = prompts.map(|prompts| format!("prompts: {prompts}\n")).unwrap_or_default();
+    format!("site: site\nstate: state\npublic: {public}\n{meeting}\n{own}{prompts}")
 }
 
 /// Copies a folder with all that is in it.

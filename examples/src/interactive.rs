@@ -25,6 +25,10 @@ const COLLECT_INTERVAL: Duration = Duration::from_secs(10);
 /// The most lines of a difference that are shown.
 const MOST_LINES: usize = 40;
 
+/// How operators are prompted: what would be spoken is written down. With `espeak-ng` installed, its line would be
+/// `{command: [espeak-ng, --stdin]}`.
+const PROMPTS: &str = "{command: [sh, -c, 'cat >> spoken.txt']}";
+
 /// Sets everything up in `root`, and stays until Ctrl-C.
 ///
 /// # Errors
@@ -32,6 +36,7 @@ const MOST_LINES: usize = 40;
 pub async fn run(root: &Path) -> Result<()> {
     let (sources, cast) = (Sources::of_repository(), Cast::new()?);
     let mut deployment = Deployment::start(root, &cast.main, &sources.site(&cast.main), &sources.themes).await?;
+    deployment.prompts = Some(PROMPTS.to_owned());
     for partner in [&cast.shop, &cast.region] {
         deployment.add_partner(partner, &sources.site(partner)).await?;
     }
@@ -216,18 +221,27 @@ fn explain(deployment: &Deployment, cast: &Cast) -> Result<()> {
     let page = config.site.join("content/company/repair.md").display().to_string();
     let template = config.themes.join("storefront/templates/base.html").display().to_string();
     let daemon = shop.config_file.display();
+    let front = shop.daemon.partner().front();
+    let console = front.sign_in_link(Timestamp::now())?;
+    let preview = front.preview().unwrap_or_default();
+    let spoken = shop.config_file.with_file_name("spoken.txt").display().to_string();
     line(&format!(
         "
 Open
   http://{main_at}/   {main}, the main site
   http://{shop_at}/   {shop_name}, once you have approved its first release
   http://{region_at}/   {region_name}, live
+  {preview}   {shop_name}, as what waits would make it
+  {console}
+                              the console of {shop_name}: read, see and decide there; the link works once
 Try
   a, Enter                    approve what waits at {shop_name}
   edit {page}
                               and watch it arrive, then approve it (a) or roll it back (b)
   edit words in {template}
                               and watch it go live at {region_name} by rule
+  read {spoken}
+                              what its operator would hear of each release that waits
   s, Enter                    fetch the journals and make both statements
   the operator's own command, in another terminal:
   cargo syncd --config {daemon} status

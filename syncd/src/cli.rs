@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::control::{Answer, Command, ask};
 use crate::daemon::{Daemon, Listeners};
 use crate::identity::Identity;
+use crate::prompt::{PromptStatus, trial};
 use crate::publisher::AUDIT;
 
 /// The most characters of a reason; it is shown in a line of main's status.
@@ -46,7 +47,9 @@ Begin in an empty folder, with the token that the main site gave you:
 and when a release is waiting:
   syncd diff
   syncd approve 5      (or: syncd reject 5 --reason \"the price of the kettle is wrong\", or syncd hold 5)
-where 5 is the release that you have read about"
+where 5 is the release that you have read about;
+or decide in a browser, with the link that this gives you:
+  syncd console"
 )]
 struct Cli {
     /// The daemon's configuration.
@@ -133,6 +136,10 @@ enum Action {
     },
     /// Show who decided what and when, and verify that nothing of it was changed.
     Audit,
+    /// Get a link that signs you in to the console, once, in the browser that opens it.
+    Console,
+    /// Show how you are told that a release waits.
+    Prompt(PromptArguments),
     /// The access log.
     #[command(subcommand)]
     Log(LogAction),
@@ -157,6 +164,13 @@ enum FeeAction {
 }
 
 #[derive(Args)]
+struct PromptArguments {
+    /// Send a test by every way, and say what came of each.
+    #[arg(long)]
+    test: bool,
+}
+
+#[derive(Args)]
 struct MonthArgument {
     /// The month, such as 2026-11; every month if left out.
     month: Option<Month>,
@@ -177,6 +191,11 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.action {
         Action::Join { token } => join(&config, token),
         Action::Run => serve(&config),
+        Action::Prompt(PromptArguments { test: true }) => trial::run(&config),
+        Action::Prompt(PromptArguments { test: false }) => {
+            trial::show(&config);
+            Ok(())
+        }
         Action::Log(LogAction::Verify(argument)) => verify_logs(&config, argument.month),
         Action::Audit => show_trail(&config, cli.format),
         other => operate(&config, cli.format, other),
@@ -228,6 +247,9 @@ fn serve(config: &Config) -> anyhow::Result<()> {
             None => "keeping a line to the main site".to_owned(),
         };
         say!("Serving visitors on http://{}/ and {meeting}.", config.public);
+        if let Some(console) = daemon.partner().front().console() {
+            say!("Your console is {console}: sign in with `syncd console`.");
+        }
         let mut releases = daemon.watch();
         let mut ended = pin!(told_to_end());
         let mut told = None;
@@ -431,6 +453,7 @@ fn command(config: &Config, action: &Action) -> anyhow::Result<(Option<ReleaseRe
             let (version, manifest) = (release.version, release.manifest);
             (None, Command::Reject { version, manifest, reason: reason.clone() })
         }
+        Action::Console => (None, Command::SignIn),
         Action::Rollback { version } => (None, Command::RollBack { version: *version }),
         Action::Export { release, to } => (None, Command::Export { version: *release, to: std::path::absolute(to)? }),
         Action::Fee(FeeAction::Verify { month }) => (None, Command::VerifyFee { month: *month }),
@@ -455,7 +478,7 @@ fn zone(config: &Config) -> anyhow::Result<Zone> {
 
 fn status(config: &Config) -> anyhow::Result<PartnerStatus> {
     match answer(config, &Command::Status)? {
-        Answer::Status { status } => Ok(status),
+        Answer::Status { status, .. } => Ok(status),
         _ => bail!("the daemon gave another answer"),
     }
 }
@@ -487,7 +510,7 @@ fn waiting(config: &Config, version: ReleaseVersion) -> anyhow::Result<ReleaseRe
 }
 
 /// An operator's reason: something to read, and not too much of it.
-fn parse_reason(text: &str) -> Result<String, String> {
+pub(crate) fn parse_reason(text: &str) -> Result<String, String> {
     let reason = text.trim();
     match reason.chars().count() {
         0 => Err("say why: the main site reads it".to_owned()),
@@ -502,7 +525,15 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer) {
         say!("{}.", release.sentence);
     }
     match answer {
-        Answer::Status { status } => show_status(status),
+        Answer::Status { status, prompts } => {
+            show_status(status);
+            for PromptStatus { way, stand } in prompts {
+                say!("prompt by {way}: {stand}");
+            }
+        }
+        Answer::SignIn { link, minutes } => {
+            say!("Open this link in your browser. It works once, within {minutes} minutes:\n{link}");
+        }
         Answer::Diff { difference } => {
             let nothing = || "Visitors would notice nothing.\n".to_owned();
             terminal::say(&if difference.is_empty() { nothing() } else { difference.to_string() });

@@ -7,6 +7,9 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::joining::Reach;
 use tieup_protocol::yaml;
 
+use crate::door::{Door, Listen, PublicUrl};
+use crate::prompt::settings::{self, Ways};
+
 /// A daemon's configuration, with paths made absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -20,6 +23,12 @@ pub struct Config {
     pub peer: Option<String>,
     /// How main reaches the daemon.
     pub address: Reach,
+    /// Where the operator's console is, if there is to be one.
+    pub console: Option<Door>,
+    /// Where the site is shown as the waiting release would make it, if it is to be.
+    pub preview: Option<Door>,
+    /// How the operator is told that a release waits.
+    pub prompts: Ways,
     /// Whether changes of the partner's own pages wait for the operator.
     pub originals: OriginalsApproval,
 }
@@ -44,6 +53,12 @@ struct Document {
     public: String,
     peer: Option<String>,
     address: Option<String>,
+    console: Option<Listen>,
+    console_url: Option<PublicUrl>,
+    preview: Option<Listen>,
+    preview_url: Option<PublicUrl>,
+    #[serde(default)]
+    prompts: settings::Document,
     #[serde(default)]
     originals: OriginalsApproval,
     dial: Option<Dial>,
@@ -74,7 +89,11 @@ impl Config {
         let document: Document = yaml::parse(&name, &text)?;
         let folder = file.parent().unwrap_or(Path::new("."));
         let (peer, address) = meeting(&name, &document)?;
+        let source = (name.as_str(), text.as_str());
         Ok(Self {
+            console: Door::of(source, "console", document.console, document.console_url)?,
+            preview: Door::of(source, "preview", document.preview, document.preview_url)?,
+            prompts: Ways::of(source, folder, document.prompts)?,
             site: folder.join(document.site),
             state: folder.join(document.state),
             public: document.public,
@@ -114,7 +133,10 @@ mod tests {
     use super::*;
 
     fn load(text: &str) -> Result<Config, Diagnostic> {
-        let folder = tempfile::tempdir().unwrap();
+        load_in(&tempfile::tempdir().unwrap(), text)
+    }
+
+    fn load_in(folder: &tempfile::TempDir, text: &str) -> Result<Config, Diagnostic> {
         let file = folder.path().join("syncd.yaml");
         std::fs::write(&file, text).unwrap();
         Config::load(&file)
@@ -151,5 +173,83 @@ mod tests {
         let error = load("state: s\npublic: a\npeers: b\n").unwrap_err();
         assert_eq!(error.code, "unknown-key");
         assert_eq!(error.help.as_deref(), Some("did you mean `peer`?"));
+    }
+
+    const BEGIN: &str = "state: s\npublic: a:1\npeer: b:1\n";
+
+    #[test]
+    fn what_the_operator_is_told_by_may_be_left_out() {
+        let config = load(BEGIN).unwrap();
+        assert_eq!((config.console, config.preview, config.prompts), (None, None, Ways::default()));
+    }
+
+    #[test]
+    fn ways_are_read_with_the_files_they_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("hook"), "whsec_bm90IGEgdmVyeSBnb29kIHNlY3JldA==\n").unwrap();
+        std::fs::write(folder.path().join("pass"), "open sesame\n").unwrap();
+        let text = format!(
+            "{BEGIN}console: localhost:7460\npreview: 0.0.0.0:7470\npreview_url: https://preview.example/\nprompts:
+  mail: {{to: [Shop <shop@example.com>], from: syncd@example.com, server: mail.example:465, user: u, password: pass}}
+  webhook: {{url: https://hooks.example/x, secret: hook}}
+  command: [espeak-ng, --stdin]\n"
+        );
+        let config = load_in(&folder, &text).unwrap();
+        assert_eq!(config.console.unwrap().listen, "127.0.0.1:7460".parse().unwrap());
+        let told: Vec<String> = config.prompts.all().map(|way| way.to_string()).collect();
+        let all = [
+            "mail to Shop <shop@example.com> by mail.example:465",
+            "webhook https://hooks.example/x",
+            "command espeak-ng --stdin",
+        ];
+        assert_eq!(told, all);
+        assert!(!format!("{:?}", config.prompts).contains("sesame"), "a password is shown");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line_and_what_to_do() {
+        let mail = "to: [a@b.example], from: c@d.example, server:";
+        let cases = [
+            ("console: 7460", "`7460` is not an address to listen at", "write it like 127.0.0.1:7460"),
+            ("console: 0.0.0.0:7460", "plain HTTP to other machines", "`console_url: https://...`"),
+            ("preview_url: https://p.example/", "`preview_url` stands without `preview`", "write `preview: 127"),
+            ("console_url: http://c.example/", "is not an address of a host", "write it like https://"),
+            ("prompts: {command: []}", "the command is empty", "[espeak-ng, --stdin]"),
+            ("prompts: {command: [./no/such/program]}", "there is no program `./no/such/program`", "chmod"),
+            ("prompts: {sms: x}", "unknown key `sms`", "mail, webhook, command"),
+            (
+                "prompts: {webhook: {url: 'http://hooks.example/', secret: x}}",
+                "`http://hooks.example/` is no",
+                "https://",
+            ),
+            (
+                "prompts: {webhook: {url: 'https://hooks.example/', secret: nofile}}",
+                "`nofile` cannot be read",
+                "whsec_",
+            ),
+            (
+                "prompts: {mail: {to: [nobody], from: a@b.example, server: x:25}}",
+                "`nobody` is no mail address",
+                "write it",
+            ),
+            (
+                &format!("prompts: {{mail: {{{mail} mail.example}}}}"),
+                "`mail.example` is no mail server",
+                "write it like",
+            ),
+            (
+                &format!("prompts: {{mail: {{{mail} 'm.example:25', security: none}}}}"),
+                "to another machine",
+                "starttls",
+            ),
+            (&format!("prompts: {{mail: {{{mail} 'm.example:25', user: u}}}}"), "`user` stands without `password`", ""),
+            (&format!("prompts: {{mail: {{{mail} 'm.example:25', trust: nofile}}}}"), "`nofile` cannot be read", "PEM"),
+        ];
+        for (line, says, helps) in cases {
+            let problem = load(&format!("{BEGIN}{line}\n")).unwrap_err();
+            assert!(problem.message.contains(says), "{line}: {problem}");
+            assert!(problem.help.as_deref().unwrap_or_default().contains(helps), "{line}: {problem}");
+            assert_eq!(problem.span.as_ref().map(|span| span.line), Some(4), "{line}: {problem}");
+        }
     }
 }

@@ -14,11 +14,13 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
+use tieup_web::console::gate::LINK_LIFETIME;
 use tieup_web::listener::Shutdown;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::daemon::Partner;
+use crate::prompt::PromptStatus;
 use crate::publisher::PublishError;
 
 /// The most bytes of a command.
@@ -95,6 +97,8 @@ pub enum Command {
         /// The folder, which must not be there yet.
         to: PathBuf,
     },
+    /// Make a one-time link that signs in to the console.
+    SignIn,
     /// Compute a month's statement and compare it with main's.
     VerifyFee {
         /// The month.
@@ -110,6 +114,9 @@ pub enum Answer {
     Status {
         /// How things stand.
         status: PartnerStatus,
+        /// How the operator was told of what waits, way by way.
+        #[serde(default)]
+        prompts: Vec<PromptStatus>,
     },
     /// To [`Command::Diff`].
     Diff {
@@ -134,6 +141,13 @@ pub enum Answer {
         to: PathBuf,
         /// How many blobs it holds.
         blobs: usize,
+    },
+    /// To [`Command::SignIn`].
+    SignIn {
+        /// The link. Whoever opens it first may sign in.
+        link: String,
+        /// For how many minutes it is good.
+        minutes: i64,
     },
     /// To [`Command::VerifyFee`].
     Fee {
@@ -218,7 +232,7 @@ fn perform(command: Command, partner: &Partner) -> Answer {
     };
     match command {
         Command::Status => match partner.status() {
-            Ok(status) => Answer::Status { status },
+            Ok(status) => Answer::Status { status, prompts: partner.prompts() },
             Err(error) => refused(&error),
         },
         Command::Diff { version } => match partner.publisher().difference(version) {
@@ -249,6 +263,10 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         Command::RollBack { version } => release(partner.publisher().roll_back(version, now)),
         Command::Export { version, to } => match partner.export(version, &to) {
             Ok((version, blobs)) => Answer::Exported { version, to, blobs },
+            Err(error) => refused(&error),
+        },
+        Command::SignIn => match partner.front().sign_in_link(now) {
+            Ok(link) => Answer::SignIn { link, minutes: LINK_LIFETIME.as_mins() },
             Err(error) => refused(&error),
         },
         Command::VerifyFee { month } => match partner.verify_statement(month) {

@@ -1,7 +1,9 @@
 //! The daemon: its parts put together, its listeners, its tasks.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::thread;
 use std::time::Duration;
 
@@ -30,11 +32,15 @@ use tokio::task::JoinHandle;
 
 use crate::access_log::{Journal, JournalSetup};
 use crate::config::Config;
+use crate::console::{Console, Front};
 use crate::control;
+use crate::door::{Door, Host, Opened};
 use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::{Intake, trust_document};
 use crate::line;
 use crate::peer;
+use crate::preview::Preview;
+use crate::prompt::{PromptStatus, Prompter, Retries};
 use crate::publisher::{Places, PublishError, Publisher};
 use crate::renewal;
 use crate::revocation::{RevocationError, RevocationFile};
@@ -53,6 +59,11 @@ pub struct Partner {
     publisher: Mutex<Publisher>,
     intake: tokio::sync::Mutex<Intake>,
     journal: Arc<Journal>,
+    /// Every release, newest first.
+    releases: watch::Receiver<Vec<ReleaseRecord>>,
+    /// How often the originals were looked at since the daemon started.
+    originals: AtomicU64,
+    front: Front,
 }
 
 /// A daemon that is running.
@@ -103,6 +114,12 @@ pub enum StartError {
     /// The originals cannot be watched.
     #[error("the folder {0} cannot be watched")]
     Watch(PathBuf, #[source] notify::Error),
+    /// A port for the operator is taken.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// What the operator was told of cannot be read.
+    #[error("what the operator was told of cannot be read")]
+    Prompts(#[from] DocumentError),
     /// The control socket cannot be made.
     #[error("the control socket {0} cannot be made")]
     Control(PathBuf, #[source] std::io::Error),
@@ -137,6 +154,20 @@ impl Partner {
     /// The releases and the public site. Methods of it block on the disk.
     pub fn publisher(&self) -> MutexGuard<'_, Publisher> {
         self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, unless a release is being worked on just now.
+    pub fn idle_publisher(&self) -> Option<MutexGuard<'_, Publisher>> {
+        match self.publisher.try_lock() {
+            Ok(publisher) => Some(publisher),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Every release, newest first, without waiting for the one that is being worked on.
+    pub fn releases(&self) -> Vec<ReleaseRecord> {
+        self.releases.borrow().clone()
     }
 
     /// The intake of releases, one at a time.
@@ -179,6 +210,21 @@ impl Partner {
     /// When it is not main's, or is older than the one in force.
     pub fn take_revocations(&self, list: &str) -> Result<u64, RevocationError> {
         self.revocations.take(list, self.tls.revocations())
+    }
+
+    /// How often the originals were looked at since the daemon started: what was made of them before may be old.
+    pub fn originals(&self) -> u64 {
+        self.originals.load(Ordering::Acquire)
+    }
+
+    /// Where the operator's own addresses are.
+    pub fn front(&self) -> &Front {
+        &self.front
+    }
+
+    /// How the operator was told of what waits, way by way.
+    pub fn prompts(&self) -> Vec<PromptStatus> {
+        self.front.board.all()
     }
 
     /// What the daemon tells of itself.
@@ -249,8 +295,12 @@ impl Daemon {
         let journal = Arc::new(journal);
         let blobs = Arc::new(BlobStore::open(config.state.join("blobs"))?);
         let public = Arc::new(PublicSite::new(blobs.clone(), journal.clone()));
+        let (console, preview) =
+            (opened(config.console.as_ref(), Host::Name)?, opened(config.preview.as_ref(), Host::Number)?);
+        let prompter = prompter(config, &identity, console.as_ref())?;
+        let front = Front::new(&identity.partner, console.as_ref(), preview.as_ref(), prompter.board());
         let known = Known { identity, tls, revocations };
-        let partner = Arc::new(open(config, known, journal, blobs, public.clone())?);
+        let partner = Arc::new(open(config, known, journal, blobs.clone(), public.clone(), front)?);
         let (sender, changes) = mpsc::channel(1);
         // What was edited while no daemon ran is a change too.
         let _ = sender.try_send(());
@@ -271,6 +321,14 @@ impl Daemon {
             tokio::spawn(keep_times(partner.clone(), shutdown.clone())),
         ];
         tasks.extend(meet_main(&partner, listeners.peer, server, &shutdown));
+        tasks.extend(prompter.start(&partner.publisher().watch(), &shutdown));
+        if let Some(console) = console {
+            tasks.push(tokio::spawn(Console::serve(partner.clone(), console.listener, shutdown.clone())));
+        }
+        if let Some(door) = preview {
+            let preview = Preview::new(partner.clone(), door.names.clone(), blobs);
+            tasks.push(tokio::spawn(preview.serve(door, shutdown.clone())));
+        }
         Ok(Self { partner, tasks, journal_thread, shutdown, _watch: watch, _lock: lock })
     }
 
@@ -294,6 +352,18 @@ impl Daemon {
         self.partner.journal.close();
         let _ = tokio::task::spawn_blocking(move || self.journal_thread.join()).await;
     }
+}
+
+/// Opens a door, if there is to be one.
+fn opened(door: Option<&Door>, host: Host) -> Result<Option<Opened>, StartError> {
+    let open = |door: &Door| door.open(host).map_err(|error| StartError::Listen(door.listen, error));
+    door.map(open).transpose()
+}
+
+fn prompter(config: &Config, identity: &Identity, console: Option<&Opened>) -> Result<Prompter, StartError> {
+    let parties = (identity.main.clone(), identity.partner.clone());
+    let console = console.map(|console| console.url.clone());
+    Ok(Prompter::open(parties, console, &config.prompts, &config.state, Retries::usual())?)
 }
 
 /// The tasks by which main reaches the daemon: they answer it at a port, or keep lines to it open.
@@ -337,6 +407,7 @@ fn open(
     journal: Arc<Journal>,
     blobs: Arc<BlobStore>,
     public: Arc<PublicSite>,
+    front: Front,
 ) -> Result<Partner, StartError> {
     let Known { identity, tls, revocations } = known;
     let (main, partner) = (identity.main.clone(), identity.partner.clone());
@@ -349,9 +420,12 @@ fn open(
         tls,
         revocations,
         state: config.state.clone(),
+        releases: publisher.watch(),
         publisher: Mutex::new(publisher),
         intake: tokio::sync::Mutex::new(intake),
         journal,
+        originals: AtomicU64::new(0),
+        front,
     })
 }
 
@@ -403,6 +477,7 @@ async fn follow_originals(partner: Arc<Partner>, mut changes: mpsc::Receiver<()>
             () = shutdown.wait() => return,
             change = changes.recv() => if change.is_none() { return },
         }
+        partner.originals.fetch_add(1, Ordering::AcqRel);
         tokio::task::block_in_place(|| refresh_originals(&mut partner.publisher()));
     }
 }

@@ -342,6 +342,25 @@ impl Publisher {
         Ok(Difference { contract: self.contract_hunks(version)?, ..pages })
     }
 
+    /// The site that the release `version` would make with the originals as they are approved.
+    ///
+    /// # Errors
+    /// When there is no such release or it does not fit the originals.
+    pub fn candidate(&self, version: ReleaseVersion) -> Result<Candidate, PublishError> {
+        self.build(&self.reread(version)?)
+    }
+
+    /// What an operator decides about: what the release `version` would change now, in short and in full.
+    ///
+    /// # Errors
+    /// When there is no such release or it does not fit the originals.
+    pub fn proposal(&self, version: ReleaseVersion) -> Result<Comparison, PublishError> {
+        let release = self.reread(version)?;
+        let Comparison { change, difference } = self.compare(&release, &self.build(&release)?)?;
+        let difference = Difference { contract: self.contract_hunks(version)?, ..difference };
+        Ok(Comparison { change, difference })
+    }
+
     /// The same as text.
     ///
     /// # Errors

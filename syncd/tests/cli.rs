@@ -33,7 +33,9 @@ impl Folder {
         let folder = Self::empty();
         folder.run(&["init"]).done();
         let config = fs::read_to_string(folder.path("syncd.yaml")).unwrap();
-        let config = config.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:7450", "127.0.0.1:0");
+        let config = ["8080", "7450", "7460", "7470"]
+            .iter()
+            .fold(config, |config, port| config.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0"));
         fs::write(folder.path("syncd.yaml"), config).unwrap();
         folder
     }

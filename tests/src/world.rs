@@ -285,6 +285,15 @@ impl World {
         self.resume(halted).await;
     }
 
+    /// Stops a daemon, adds `lines` to its `syncd.yaml`, and starts it again.
+    pub async fn reconfigure(&mut self, partner: &str, lines: &str) {
+        let mut halted = self.halt(partner).await;
+        let text = fs::read_to_string(&halted.config_file).unwrap_or_else(|error| panic!("syncd.yaml: {error}"));
+        write(&halted.config_file, &(text + lines));
+        halted.config = Config::load(&halted.config_file).unwrap_or_else(|error| panic!("{error}"));
+        self.resume(halted).await;
+    }
+
     /// Stops a daemon. It is no partner of this world until [`World::resume`].
     pub async fn halt(&mut self, partner: &str) -> Halted {
         let running = self.deployment.partners.remove(&site_id(partner));

@@ -49,6 +49,20 @@ pub fn render(error: &(dyn StdError + 'static)) -> String {
     printable(&text)
 }
 
+/// An error and its causes in one line, for a log or a status.
+pub fn in_one_line(error: &(dyn StdError + 'static)) -> String {
+    let mut line = String::new();
+    for cause in causes(error) {
+        let message = cause.to_string();
+        if line.contains(&message) {
+            continue;
+        }
+        let lead = if line.is_empty() { "" } else { ": " };
+        let _ = write!(line, "{lead}{message}");
+    }
+    printable(&line).replace('\n', " ")
+}
+
 /// An error made of messages that came over a wire, outermost first.
 pub fn chain(causes: Vec<String>) -> Told {
     let mut told = Told { message: String::new(), cause: None };

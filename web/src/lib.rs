@@ -7,6 +7,7 @@ pub mod authority;
 pub mod certificate;
 pub mod client;
 pub mod complaint;
+pub mod console;
 pub mod line;
 pub mod listener;
 mod paint;

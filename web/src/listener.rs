@@ -148,6 +148,11 @@ pub async fn serve_tls(
     .await;
 }
 
+/// Serves `router` over plain HTTP until `shutdown`.
+pub async fn serve_router(listener: TcpListener, router: Router, shutdown: Shutdown) {
+    serve_plain(listener, move |_| TowerToHyperService::new(router.clone()), shutdown).await;
+}
+
 /// Serves `router` to `peer` over a line that this end has dialed, until `shutdown`, until the peer's certificate is
 /// revoked, or until it asks for nothing within `silence`.
 pub async fn serve_line(

@@ -138,7 +138,8 @@ impl PublicSite {
         serve_plain(listener, service, shutdown).await;
     }
 
-    async fn answer(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Answers one request, which came from `peer`, and logs it.
+    pub async fn answer(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let Ok(path) = SitePath::from_request(request.uri().path()) else {
             return plain(StatusCode::BAD_REQUEST, "This is not an address on this site.\n");
         };

@@ -9,6 +9,12 @@ peer: 127.0.0.1:7450         # where the main site calls; it must be reachable f
 # originals: ask             # your own changed pages wait for your word, too; without it they go live as you save
 # address: shop.example:7450 # how the main site reaches `peer`, if that differs
 # dial: main                 # instead of `peer`, where the main site cannot reach this machine: it is dialed then
+console: 127.0.0.1:7460      # where you decide in a browser of this machine: `syncd console` gives you a link
+preview: 127.0.0.1:7470      # where your site is shown as the release that waits would make it
+# prompts:                   # how you are told that a release waits; try it: `syncd prompt --test`
+#   mail: {to: [shop@example.com], from: shop@example.com, server: smtp.example.com:587, user: shop, password: mail.secret}
+#   webhook: {url: https://hooks.example.com/tieup, secret: webhook.secret}
+#   command: [espeak-ng, --stdin]
 ";
 
 /// A partner's `site.yaml`. Its pages go below `content/`, in the paths that the contract gives to the partner.

@@ -367,7 +367,7 @@ async fn row_003_22_changed_originals_wait_where_the_partner_wants_it() {
     world.resume(halted).await;
     world.edit_original("north", "/local/", "Our second shelf.").unwrap();
     world.assert_shows("north", "/local/", "Our own shelf.").await;
-    let Answer::Status { status } = command(&world, Command::Status).await else { panic!("no status") };
+    let Answer::Status { status, .. } = command(&world, Command::Status).await else { panic!("no status") };
     let waiting = status.originals.unwrap();
     assert_eq!(waiting.sentence, "Your own pages: 1 changed; no new scripts, forms or external hosts");
     let Answer::Diff { difference } = command(&world, Command::DiffOriginals).await else { panic!("no diff") };

@@ -3,12 +3,14 @@
 #![cfg(test)]
 
 mod approval;
+mod console;
 mod hardening;
 mod hostile;
 mod imports;
 mod kinds;
 mod lines;
 mod parties;
+mod prompts;
 mod recovery;
 mod renewal;
 mod revocation;

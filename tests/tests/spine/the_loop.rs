@@ -134,7 +134,7 @@ async fn row_003_18_19_20_the_operator_is_asked_in_a_sentence_and_answers_yes() 
     world.edit("/about/", "We mend everything.");
     world.edit("/prices/", "Nothing is free, see [the other shop](https://elsewhere.example/).");
     world.publish("north").await;
-    let Answer::Status { status } = command(&world, "north", Command::Status).await else { panic!("no status") };
+    let Answer::Status { status, .. } = command(&world, "north", Command::Status).await else { panic!("no status") };
     let waiting = &status.releases[0];
     let sentence = "Release 2 from lampworks: 1 changed, 1 new; NEW external host: elsewhere.example; signature valid";
     assert_eq!(waiting.sentence, sentence);
