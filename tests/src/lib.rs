@@ -10,9 +10,11 @@
 
 pub mod contract;
 pub mod cutter;
+pub mod desk;
 pub mod face;
 pub mod forge;
 pub mod journal;
+pub mod mute;
 pub mod parcel;
 pub mod raw;
 pub mod secure;
@@ -22,6 +24,7 @@ pub mod world;
 mod sources;
 
 pub use contract::Contract;
+pub use desk::Desk;
 pub use face::{Face, Kept};
 pub use sources::Plan;
 pub use world::World;

@@ -25,6 +25,7 @@ use tracing_subscriber::filter::LevelFilter;
 pub use self::site::describe;
 use self::status::Shown;
 use self::watching::Pushing;
+pub use self::watching::keep_publishing;
 use crate::config::Config;
 use crate::partners::Hub;
 use crate::publish::Rejected;

@@ -2,6 +2,7 @@
 //! changes, by a save or because a page's time has come, and hand it to the scheduler.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,9 +44,9 @@ pub(super) async fn serve(hub: Hub, pushing: Pushing) -> anyhow::Result<()> {
     let server = Server::start(&hub, join, public)?;
     say!("Serving the main site on http://{shown}/; partners join on {joins}.");
     let desk = (pushing == Pushing::Scheduled).then(|| Desk::open(&hub, &[]));
-    let ended = attend(&hub, desk, |site, running| show(&server, site, running)).await;
+    let result = attend(&hub, desk, |site, running| show(&server, site, running), told_to_end()).await;
     server.stop().await;
-    ended
+    result
 }
 
 /// Publishes now, and then whenever it is due, without serving anything.
@@ -53,8 +54,19 @@ pub(super) async fn publish_on_change(hub: Hub, only: &[SiteId], rejected: Rejec
     if let Err(error) = publish(&hub, only, rejected, None).await {
         terminal::complain(error.as_ref());
     }
-    let hub = Arc::new(hub);
-    attend(&hub, Some(Desk::open(&hub, only)), |_, _| {}).await
+    keep_publishing(&Arc::new(hub), only, told_to_end()).await
+}
+
+/// Publishes whenever it is due to the partners in `only`, or to all, until `ended` is.
+///
+/// # Errors
+/// When the site cannot be watched.
+pub async fn keep_publishing(
+    hub: &Arc<Hub>,
+    only: &[SiteId],
+    ended: impl Future<Output = io::Result<()>>,
+) -> anyhow::Result<()> {
+    attend(hub, Some(Desk::open(hub, only)), |_, _| {}, ended).await
 }
 
 /// A scheduler at work, and the line on which it hears of the site.
@@ -78,11 +90,16 @@ impl Desk {
     }
 }
 
-/// Reads the site now and after each change, until the process is told to end.
-async fn attend(hub: &Hub, desk: Option<Desk>, show: impl Fn(&Site, Running)) -> anyhow::Result<()> {
+/// Reads the site now and after each change, until `ended` is.
+async fn attend(
+    hub: &Hub,
+    desk: Option<Desk>,
+    show: impl Fn(&Site, Running),
+    ended: impl Future<Output = io::Result<()>>,
+) -> anyhow::Result<()> {
     let (_watch, mut changes) = watch_site(&hub.config)?;
     // One future for all rounds: a signal that comes while pages are built is not lost.
-    let mut ended = pin!(told_to_end());
+    let mut ended = pin!(ended);
     let mut edition: fn(Arc<Site>, Timestamp) -> Edition = Edition::found;
     let result = loop {
         let site = tokio::task::block_in_place(|| read(hub, &show));

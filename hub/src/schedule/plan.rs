@@ -51,13 +51,18 @@ fn coming(queued: &Queued, given: Given<'_>, now: Timestamp) -> Option<Coming> {
     let at_once = Coming { at: given.changed.min(now), cause: Cause::Site };
     let fresh = match given.schedule {
         Some(schedule) => {
-            let next = schedule.next(covered.unwrap_or(given.joined));
+            let next = schedule.next(covered.unwrap_or(given.joined.min(now)));
             next.map(|at| Coming { at, cause: Cause::Prescribed })
         }
-        None => (is_new || covered.is_none_or(|covered| covered < given.joined)).then_some(at_once),
+        None => (is_new || has_joined_since(covered, given.joined, now)).then_some(at_once),
     };
     let mended = (came_to == Some(CameTo::Broken) && is_new).then_some(at_once);
     [retry, fresh, mended].into_iter().flatten().min_by_key(|coming| coming.at)
+}
+
+/// Whether the partner joined, for the first time or again, after what was covered. Not by a clock that was set back.
+fn has_joined_since(covered: Option<Timestamp>, joined: Timestamp, now: Timestamp) -> bool {
+    joined <= now && covered.is_none_or(|covered| covered < joined)
 }
 
 /// A try that lies farther ahead than any wait was planned under another clock, and is due.
@@ -165,6 +170,8 @@ mod tests {
         let sent = Queued::default().after(CameTo::Delivered, String::new(), ahead, ahead, Roll(0));
         let given = Given { schedule: Some(&schedule), ..site("01:00") };
         assert_eq!(plan(&sent, given, at("05:00")), wait("06:00", Cause::Prescribed));
+        let joined = Given { joined: ahead, ..site("09:00") };
+        assert_eq!(plan(&row(CameTo::Delivered, "09:30"), joined, at("10:00")), Plan::Wait(None));
     }
 
     fn came_to() -> impl Strategy<Value = CameTo> {

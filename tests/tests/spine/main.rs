@@ -12,6 +12,7 @@ mod parties;
 mod recovery;
 mod renewal;
 mod revocation;
+mod schedule;
 mod searching;
 mod statements;
 mod the_loop;
