@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::path::SitePath;
+use tieup_protocol::period::Zone;
+use tieup_protocol::schedule::{Schedule, WrittenSchedule};
 use tieup_protocol::yaml;
 
 use crate::anchors::slug;
@@ -49,6 +51,8 @@ pub(crate) struct SiteConfig {
     pub(crate) menus: BTreeMap<String, Vec<MenuLink>>,
     /// The time zone in which days begin.
     pub(crate) zone: TimeZone,
+    /// When main pushes to partners whose contracts do not say.
+    pub(crate) schedule: Option<Schedule>,
     /// How Markdown is read.
     pub(crate) markdown: markdown::Settings,
     /// When the site's files came to be, where pages may take their days from it.
@@ -180,6 +184,7 @@ struct Document {
     #[serde(default)]
     menus: BTreeMap<String, Vec<MenuLink>>,
     timezone: Option<String>,
+    schedule: Option<WrittenSchedule>,
     #[serde(default)]
     dates: Dates,
     #[serde(default)]
@@ -218,9 +223,13 @@ impl SiteConfig {
     pub(crate) fn load_partner(dir: &Path) -> Result<Self, Diagnostic> {
         let (file, text) = read_document(dir)?;
         let document: Document = yaml::parse(&file, &text)?;
-        if document.theme.is_some() {
-            let problem = Diagnostic::new("unknown-key", file, "unknown key `theme`").at_text(&text, "theme");
-            return Err(problem.help("the theme comes with the release"));
+        let foreign = [
+            ("theme", document.theme.is_some(), "the theme comes with the release"),
+            ("schedule", document.schedule.is_some(), "main says when it pushes"),
+        ];
+        if let Some((key, _, help)) = foreign.into_iter().find(|(_, there, _)| *there) {
+            let problem = Diagnostic::new("unknown-key", file, format!("unknown key `{key}`"));
+            return Err(problem.at_text(&text, key).help(help));
         }
         let dates = document.dates;
         Self::new(document, file, text)?.dated(dates, dir)
@@ -262,6 +271,7 @@ impl SiteConfig {
             permalinks: Vec::new(),
             menus: document.menus,
             zone: TimeZone::UTC,
+            schedule: None,
             history: History::Unknown,
             organization: document.organization,
             currency: None,
@@ -280,6 +290,8 @@ impl SiteConfig {
                 Err(bad) => problems.push(config.bad_pattern(&pattern, &bad)),
             }
         }
+        let clock = document.timezone.as_deref().and_then(|name| name.parse().ok()).unwrap_or_else(Zone::utc);
+        config.schedule = document.schedule.map(|written| written.within(&clock));
         if let Some(name) = document.timezone {
             match TimeZone::get(&name) {
                 Ok(zone) => config.zone = zone,
@@ -494,5 +506,23 @@ mod tests {
         let problem = load("title: A\nbase_url: https://a.example\nlanguage: ../x\n").unwrap_err();
         assert_eq!(problem.span.map(|span| span.line), Some(3));
         assert_eq!(load("title: A\nbase_url: https://a.example\ntheme: x\n").unwrap_err().code, "unknown-key");
+        let error = load("title: A\nbase_url: https://a.example\nschedule: {push: 0 6 * * *}\n").unwrap_err();
+        assert_eq!((error.code, error.help.as_deref()), ("unknown-key", Some("main says when it pushes")));
+    }
+
+    #[test]
+    fn row_003_14_a_main_site_says_when_it_pushes_in_its_own_zone() {
+        let dir = tempfile::tempdir().unwrap();
+        let begin = "title: A\nbase_url: https://a.example/\ntheme: x\ntimezone: Asia/Tokyo\n";
+        let load = |schedule: &str| {
+            std::fs::write(dir.path().join("site.yaml"), format!("{begin}schedule: {schedule}\n")).unwrap();
+            SiteConfig::load_main(dir.path()).map(|(config, _)| config.schedule.unwrap())
+        };
+        let from = "2026-11-01T00:00:00Z".parse().unwrap();
+        let next = |schedule: Schedule| schedule.next(from).unwrap().to_string();
+        assert_eq!(next(load("{push: 0 6 * * *}").unwrap()), "2026-11-01T21:00:00Z");
+        assert_eq!(next(load("{push: 0 6 * * *, tz: Europe/Berlin}").unwrap()), "2026-11-01T05:00:00Z");
+        let error = load("{push: 0 25 * * *}").unwrap_err();
+        assert_eq!((error.code, error.span.map(|span| span.line)), ("wrong-value", Some(5)));
     }
 }

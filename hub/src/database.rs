@@ -2,6 +2,7 @@
 
 mod certificates;
 mod metadata;
+mod queue;
 
 use std::path::Path;
 

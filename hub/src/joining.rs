@@ -81,6 +81,7 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
     let admitted = hub.database.admit(&admission, Timestamp::now()).await;
     judge(admitted.map_err(internal)?, &request)?;
     let partner = admission.partner;
+    hub.queue_changed.notify_one();
     tracing::info!(partner = %partner.id, code = %partner.compare_code, "a partner joined");
     Ok(Json(JoinGrant {
         certificate: issued.certificate,

@@ -17,6 +17,7 @@ pub mod publish;
 pub mod release;
 pub mod renewal;
 pub mod revocation;
+pub mod schedule;
 pub mod server;
 pub mod signing;
 pub mod starter;

@@ -10,6 +10,7 @@ use tieup_protocol::joining::{Invitation, Reach, Secret, partner_tls_name};
 use tieup_store::durable::{self, DiskError};
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::tls::{TlsError, TlsIdentity};
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::database::{Database, DatabaseError, PartnerRow, RevokedRow};
@@ -26,6 +27,8 @@ pub struct Hub {
     pub database: Database,
     /// Its keys.
     pub keys: KeyFolder,
+    /// Told when the queue may hold something that is due: a partner joined, or somebody wants to be sure.
+    pub queue_changed: Notify,
     tls: TlsIdentity,
 }
 
@@ -95,7 +98,7 @@ impl Hub {
         let tls = TlsIdentity::from_pem(&pair, keys.authority()?.certificate())?;
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.state).await?;
-        let hub = Self { config, database, keys, tls };
+        let hub = Self { config, database, keys, queue_changed: Notify::new(), tls };
         hub.keep_own(&pair, now).await?;
         hub.refresh_tls(now).await?;
         Ok(hub)

@@ -3,10 +3,12 @@
 //! Partners are served side by side; one that is slow or dead holds up no other.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use tieup_generator::{Releases, Site};
+use tieup_generator::Site;
 use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
 use tieup_protocol::contract::Partnership;
 use tieup_protocol::digest::Digest;
@@ -21,12 +23,13 @@ use crate::database::{PartnerRow, ReleaseRow};
 use crate::keys::KeyError;
 use crate::partners::{Hub, HubError};
 use crate::release::BuiltRelease;
+use crate::schedule::{self, Workshop};
 use crate::signing::SigningError;
 use crate::transfer::{Parcel, Taken, TransferError};
 use crate::trust::{AWAITING, RefreshError, RequestError, SigningRequest, WaitingError, fresh_until};
 
-/// How many partners are pushed to at once.
-const CONCURRENT_PUSHES: usize = 8;
+/// How many partners are pushed to at once. One that does not answer takes a place until its time is over.
+pub const CONCURRENT_PUSHES: usize = 128;
 
 /// How many of a partner's newest releases a next one may be told against.
 const BASES: u32 = 4;
@@ -111,6 +114,12 @@ pub enum PublishError {
     /// Another command is publishing to this partner.
     #[error("another command is publishing to `{0}` at this moment")]
     Busy(SiteId, #[source] LockError),
+    /// The push took too long.
+    #[error("the push to `{0}` was given up after {minutes} minutes", minutes = .1.as_secs() / 60)]
+    Slow(SiteId, Duration),
+    /// A fault of ours while it was built.
+    #[error("the release of `{0}` was not built: the thread that built it ended")]
+    NotBuilt(SiteId),
     /// The release could not be packed.
     #[error("the release could not be compressed")]
     Pack(#[from] std::io::Error),
@@ -125,12 +134,24 @@ pub enum Rejected {
     SendAgain,
 }
 
-/// How a release is sent.
+/// What is done with a partner that does not answer when it is asked what it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unheard {
+    /// The release is offered all the same, and takes its number.
+    Offer,
+    /// Nothing, so that trying again takes no number each time.
+    Leave,
+}
+
+/// How a partner is published to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Sending {
-    rejected: Rejected,
+pub struct Approach {
+    /// What is done with content that the operator rejected.
+    pub rejected: Rejected,
+    /// What is done with a partner that does not answer.
+    pub unheard: Unheard,
     /// Why it is an emergency, if it is one.
-    emergency: Option<String>,
+    pub emergency: Option<String>,
 }
 
 impl Hub {
@@ -144,7 +165,7 @@ impl Hub {
         only: &[SiteId],
         rejected: Rejected,
     ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
-        self.publish_as(site, only, &Sending { rejected, emergency: None }).await
+        self.publish_as(site, only, &Approach { rejected, unheard: Unheard::Offer, emergency: None }).await
     }
 
     /// Publishes `site` as an emergency, for `reason`. Where the contract lets it, it goes live at once; elsewhere it
@@ -159,25 +180,26 @@ impl Hub {
         rejected: Rejected,
         reason: &str,
     ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
-        self.publish_as(site, only, &Sending { rejected, emergency: Some(reason.to_owned()) }).await
+        let emergency = Some(reason.to_owned());
+        self.publish_as(site, only, &Approach { rejected, unheard: Unheard::Offer, emergency }).await
     }
 
     async fn publish_as(
         &self,
         site: &Site,
         only: &[SiteId],
-        sending: &Sending,
+        approach: &Approach,
     ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
         let mut partners = self.database.partners().await.map_err(HubError::from)?;
         partners.retain(|partner| if only.is_empty() { partner.revoked.is_none() } else { only.contains(&partner.id) });
         if let Some(unknown) = only.iter().find(|id| !partners.iter().any(|partner| partner.id == **id)) {
             return Err(HubError::NotJoined(unknown.clone()));
         }
-        let releases = site.releases();
+        let (workshop, clock) = (Workshop::open(Arc::new(site.clone())), schedule::wall_clock());
         let archive = self.archive();
         let push = async |partner: PartnerRow| {
-            let outcome = self.publish_to(site, &releases, archive.as_ref(), &partner, sending).await;
-            (partner.id, outcome)
+            let attempt = self.attempt(&workshop, archive.as_ref(), &partner, approach, &clock).await;
+            (attempt.partner, attempt.outcome)
         };
         let mut outcomes: Vec<_> = stream::iter(partners).map(push).buffer_unordered(CONCURRENT_PUSHES).collect().await;
         outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -190,6 +212,7 @@ impl Hub {
     /// When it cannot be reached.
     pub async fn status(&self, partner: &PartnerRow) -> Result<PartnerStatus, HubError> {
         let status: PartnerStatus = self.call(partner).await?.get(STATUS).await?;
+        self.database.set_heard(&partner.id, Timestamp::now()).await?;
         for record in &status.releases {
             if let Some(row) = self.database.release(&partner.id, record.version).await? {
                 self.database.set_release_state(&partner.id, &told(row, record)).await?;
@@ -198,52 +221,42 @@ impl Hub {
         Ok(status)
     }
 
-    async fn publish_to(
+    /// Publishes to one partner, unless another process does so at this moment.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub(crate) async fn publish_to(
         &self,
-        site: &Site,
-        releases: &Releases<'_>,
+        workshop: &Workshop,
         archive: Option<&Archive>,
         partner: &PartnerRow,
-        sending: &Sending,
+        approach: &Approach,
     ) -> Result<Outcome, PublishError> {
         self.check_unrevoked(partner)?;
         let folder = self.publishing_folder(&partner.id);
         let busy = |error| PublishError::Busy(partner.id.clone(), error);
         let _lock = StateLock::take(&folder).map_err(busy)?;
-        if site.partners().any(|c| c.id.partner == partner.id && c.partnership == Partnership::Link) {
+        let mut contracts = workshop.site().partners();
+        if contracts.any(|c| c.id.partner == partner.id && c.partnership == Partnership::Link) {
             let releases = self.database.releases(&partner.id).await.map_err(HubError::from)?;
             let live = releases.iter().find(|row| row.state == ReleaseState::Live.word());
             return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
-        let release = tokio::task::block_in_place(|| BuiltRelease::build(site, releases, &partner.id));
-        let built = release.map_err(PublishError::Site)?.as_emergency(sending.emergency.as_deref());
-        let before = self.database.newest_release(&partner.id).await.map_err(HubError::from)?;
-        if let Some(outcome) = self.settle_waiting(partner, &built, archive, before.as_ref()).await? {
+        let built = workshop.build(&partner.id).await?.as_emergency(approach.emergency.as_deref());
+        let rows = self.database.releases(&partner.id).await.map_err(HubError::from)?;
+        if let Some(outcome) = self.settle_waiting(partner, &built, archive, rows.first()).await? {
             return Ok(outcome);
         }
-        // A status that cannot be had shows again, with its cause, when the release is offered.
-        let status = self.status(partner).await.ok();
-        let known = status.iter().flat_map(|status| &status.releases);
-        let answered = before.as_ref().and_then(|row| known.into_iter().find(|record| record.version == row.version));
-        if let Some((row, record)) = before.as_ref().zip(answered) {
-            let same = Manifest::parse(row.manifest.as_bytes())
-                .is_ok_and(|manifest| manifest.same_content(&built.manifest(manifest.version)));
-            match &record.state {
-                ReleaseState::Rejected { reason } if same && sending.rejected == Rejected::Skip => {
-                    return Ok(Outcome::RejectedBefore { version: row.version, reason: reason.clone() });
-                }
-                ReleaseState::Retired if same && sending.rejected == Rejected::Skip => {
-                    return Ok(Outcome::RolledBack(row.version));
-                }
-                ReleaseState::Live if same => return Ok(Outcome::Unchanged(row.version)),
-                // What waits is sent once more where it has become an emergency.
-                state if same && state.is_open() && sending.emergency.is_none() => {
-                    return Ok(Outcome::Unchanged(row.version));
-                }
-                _ => {}
-            }
+        let status = match (self.status(partner).await, approach.unheard) {
+            (Ok(status), _) => Some(status),
+            (Err(error), Unheard::Leave) => return Err(error.into()),
+            // Why it cannot be had shows again when the release is offered.
+            (Err(_), Unheard::Offer) => None,
+        };
+        if let Some(outcome) = status.and_then(|status| already(&rows, &status, &built, approach)) {
+            return Ok(outcome);
         }
-        let version = before.map_or(ReleaseVersion::FIRST, |row| row.version.next());
+        let version = rows.first().map_or(ReleaseVersion::FIRST, |row| row.version.next());
         self.send(partner, &built, archive, version).await
     }
 
@@ -351,6 +364,30 @@ impl Hub {
 fn offer_of(metadata: Metadata, contract: String) -> Offer {
     let Metadata { roots, timestamp, snapshot, targets } = metadata;
     Offer { roots, timestamp, snapshot, targets, contract }
+}
+
+/// Why `built` need not be sent, judged by the newest release that the partner knows; `rows` are all, newest first.
+///
+/// Numbers that were taken for what never arrived do not count, so that content which was rejected is not sent again
+/// because something else could not be sent meanwhile.
+fn already(rows: &[ReleaseRow], status: &PartnerStatus, built: &BuiltRelease, approach: &Approach) -> Option<Outcome> {
+    let known = |row: &ReleaseRow| status.releases.iter().find(|record| record.version == row.version);
+    let (row, record) = rows.iter().find_map(|row| Some((row, known(row)?)))?;
+    let manifest = Manifest::parse(row.manifest.as_bytes()).ok()?;
+    if !manifest.same_content(&built.manifest(manifest.version)) {
+        return None;
+    }
+    match (&record.state, approach.rejected) {
+        (ReleaseState::Rejected { reason }, Rejected::Skip) => {
+            Some(Outcome::RejectedBefore { version: row.version, reason: reason.clone() })
+        }
+        (ReleaseState::Retired, Rejected::Skip) => Some(Outcome::RolledBack(row.version)),
+        (ReleaseState::Rejected { .. } | ReleaseState::Retired | ReleaseState::Superseded, _) => None,
+        // What waits is sent once more where it has become an emergency.
+        (state, _) if state.is_open() && approach.emergency.is_some() => None,
+        // It waits, or is live.
+        _ => Some(Outcome::Unchanged(row.version)),
+    }
 }
 
 /// Keeps what was sent, so that the next release can be told against it.

@@ -63,3 +63,17 @@ CREATE TABLE IF NOT EXISTS told_revocations (
     partner TEXT PRIMARY KEY REFERENCES partners (id),
     number  INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS queue (  -- what is due to each partner; its times are milliseconds
+    partner  TEXT PRIMARY KEY REFERENCES partners (id),
+    covered  INTEGER,               -- what was prescribed or changed up to here has been tried
+    came_to  TEXT,                  -- what the last try came to, in one word
+    why      TEXT,
+    tried    INTEGER,               -- when it ended
+    since    INTEGER,               -- since when tries come to this
+    failures INTEGER NOT NULL DEFAULT 0,
+    retry    INTEGER,               -- when to try again after a failure
+    coming   INTEGER,               -- when the next push is planned,
+    cause    TEXT,                  -- and why
+    changed  INTEGER,               -- since when the site holds something that waits for a prescribed time
+    heard    INTEGER                -- when the partner answered last
+);

@@ -24,6 +24,7 @@ pub mod patch;
 pub mod path;
 pub mod period;
 pub mod robots;
+pub mod schedule;
 pub mod version;
 pub mod wire;
 pub mod yaml;

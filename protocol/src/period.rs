@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{Timestamp, ToSpan, Zoned};
 use serde::{Deserialize, Serialize};
 
 /// A calendar month: `2026-11`.
@@ -63,6 +63,11 @@ impl Month {
 }
 
 impl Zone {
+    /// Coordinated Universal Time.
+    pub fn utc() -> Self {
+        Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
+    }
+
     /// The name in the IANA database.
     pub fn name(&self) -> &str {
         &self.name
@@ -77,6 +82,11 @@ impl Zone {
     /// beginning; where they show it twice, the first; where no instant has this date, the last there is.
     pub fn instant(&self, local: DateTime) -> Timestamp {
         self.zone.to_timestamp(local).unwrap_or(Timestamp::MAX)
+    }
+
+    /// `time` as the clocks of this zone show it, with the zone.
+    pub fn zoned(&self, time: Timestamp) -> Zoned {
+        time.to_zoned(self.zone.clone())
     }
 
     /// The day and hour of `time` in this zone, as a sortable number: days since 1970-01-01 times 24, plus the hour.

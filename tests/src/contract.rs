@@ -17,7 +17,15 @@ pub struct Contract(Text);
 
 #[derive(Clone, Debug)]
 enum Text {
-    Made { version: u32, partnership: &'static str, mounts: String, rights: String, approval: String, fees: String },
+    Made {
+        version: u32,
+        partnership: &'static str,
+        mounts: String,
+        rights: String,
+        approval: String,
+        fees: String,
+        schedule: String,
+    },
     Raw(String),
 }
 
@@ -51,6 +59,7 @@ impl Contract {
             rights,
             approval: "{policy: ask}".to_owned(),
             fees: FEES.to_owned(),
+            schedule: String::new(),
         })
     }
 
@@ -105,9 +114,18 @@ impl Contract {
         self
     }
 
+    /// The same with times to push, as YAML.
+    #[must_use]
+    pub fn schedule(mut self, yaml: &str) -> Self {
+        if let Text::Made { schedule, .. } = &mut self.0 {
+            *schedule = format!("schedule: {yaml}\n");
+        }
+        self
+    }
+
     /// The document for `partner`.
     pub fn text(&self, partner: &str) -> String {
-        let Text::Made { version, partnership, mounts, rights, approval, fees } = &self.0 else {
+        let Text::Made { version, partnership, mounts, rights, approval, fees, schedule } = &self.0 else {
             let Text::Raw(text) = &self.0 else { return String::new() };
             return text.clone();
         };
@@ -120,7 +138,7 @@ mounts: {mounts}
 rights: {rights}
 slots: [nav]
 approval: {approval}
-journal: {{writer: partner, verifier: both}}
+{schedule}journal: {{writer: partner, verifier: both}}
 count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
 money: {{currency: JPY, round: half_up, at: line}}
 {fees}close: {{grace: 5d, late: next_period_correction}}

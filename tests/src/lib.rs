@@ -10,11 +10,13 @@
 
 pub mod contract;
 pub mod cutter;
+pub mod desk;
 pub mod face;
 pub mod forge;
 pub mod hook;
 pub mod journal;
 pub mod mailbox;
+pub mod mute;
 pub mod operator;
 pub mod parcel;
 pub mod raw;
@@ -25,6 +27,7 @@ pub mod world;
 mod sources;
 
 pub use contract::Contract;
+pub use desk::Desk;
 pub use face::{Face, Kept};
 pub use sources::Plan;
 pub use world::World;

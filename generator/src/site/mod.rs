@@ -16,6 +16,7 @@ use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
+use tieup_protocol::schedule::Schedule;
 use tieup_store::cache::Cache;
 
 use crate::assets::{self, pictures::Pictures};
@@ -213,6 +214,12 @@ impl Site {
     /// The contracts, in order of the partners' names.
     pub fn partners(&self) -> impl Iterator<Item = &Contract> {
         self.partners.values().map(|partner| &partner.contract)
+    }
+
+    /// When main pushes to `partner`, by its contract or else by `site.yaml`; none where it does when the site changes.
+    pub fn schedule_for(&self, partner: &SiteId) -> Option<&Schedule> {
+        let agreed = self.partners.get(partner).and_then(|partner| partner.contract.schedule.as_ref());
+        agreed.or(self.config.schedule.as_ref())
     }
 
     /// The layout of a partner's site, of whatever kind the partnership is.

@@ -9,6 +9,8 @@ mod progress;
 mod releases;
 mod revoke;
 mod site;
+mod status;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,8 +22,10 @@ use tieup_protocol::period::Month;
 use tieup_web::terminal;
 use tracing_subscriber::filter::LevelFilter;
 
-use self::partners::Shown;
 pub use self::site::describe;
+use self::status::Shown;
+use self::watching::Pushing;
+pub use self::watching::keep_publishing;
 use crate::config::Config;
 use crate::partners::Hub;
 use crate::publish::Rejected;
@@ -106,9 +110,14 @@ enum Action {
         #[command(flatten)]
         site: SiteArguments,
     },
-    /// Run the hub until Ctrl-C: partners join here, and the main site is served.
-    Hub,
-    /// Build and push to every partner what has changed for it.
+    /// Run the hub until Ctrl-C: partners join here, the main site is served, and partners are pushed to when it is due:
+    /// at the times of their contracts, or else when the site changes.
+    Hub {
+        /// Push to nobody; only `tieup publish` does.
+        #[arg(long)]
+        no_publish: bool,
+    },
+    /// Build and push to every partner what has changed for it, at once, whatever was scheduled.
     Publish {
         /// Only to these partners.
         partners: Vec<SiteId>,
@@ -119,15 +128,21 @@ enum Action {
         /// operator is told; elsewhere it waits as any release does.
         #[arg(long, value_name = "REASON", conflicts_with = "watch", value_parser = parse_emergency)]
         emergency: Option<String>,
-        /// Stay, publish again whenever the site changes, and try again where a partner could not be reached.
+        /// Stay, and go on as `tieup hub` does: at prescribed times, or else when the site changes, and again after a
+        /// failure.
         #[arg(long)]
         watch: bool,
     },
-    /// Show for every partner what is offered, staged, live or refused, and why.
+    /// Show how every partner stands: what is offered, staged, live or refused, since when, why, and what comes next.
     Status {
-        /// Show every release, not only the newest of each partner.
+        /// Only these partners, with their newest releases.
+        partners: Vec<SiteId>,
+        /// Show every release.
         #[arg(long)]
         all: bool,
+        /// How it is written.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
     /// Fetch and show who decided what at a partner and when, and verify that nothing of it was changed.
     Audit {
@@ -242,19 +257,26 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         match &cli.action {
             Action::Preview(arguments) => preview::preview(&cli.config, arguments).await,
             Action::Init { main } => site::init(&cli.config, main).await,
-            Action::Hub => site::serve(open(cli).await?).await,
+            Action::Hub { no_publish } => {
+                let pushing = if *no_publish { Pushing::No } else { Pushing::Scheduled };
+                watching::serve(open(cli).await?, pushing).await
+            }
             Action::Publish { partners, again, emergency, watch } => {
                 let rejected = if *again { Rejected::SendAgain } else { Rejected::Skip };
                 let hub = open(cli).await?;
                 if *watch {
-                    site::publish_on_change(&hub, partners, rejected).await
+                    watching::publish_on_change(hub, partners, rejected).await
                 } else {
                     site::publish(&hub, partners, rejected, emergency.as_deref()).await
                 }
             }
-            Action::Status { all } => {
-                let shown = if *all { Shown::All } else { Shown::Newest };
-                partners::status(&open(cli).await?, shown).await
+            Action::Status { partners, all, format } => {
+                let shown = match (all, partners.is_empty()) {
+                    (true, _) => Shown::All,
+                    (false, true) => Shown::None,
+                    (false, false) => Shown::Newest,
+                };
+                status::status(&open(cli).await?, partners, shown, *format).await
             }
             Action::Audit { partner } => partners::audit(&open(cli).await?, partner).await,
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,

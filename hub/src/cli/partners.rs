@@ -1,4 +1,4 @@
-//! What a fee manager does, and whoever looks after partners: invite, status, logs, statements.
+//! What a fee manager does, and whoever looks after partners: invite, logs, statements.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,6 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tieup_generator::Site;
-use tieup_protocol::contract::Partnership;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::Reach;
 use tieup_protocol::period::Month;
@@ -16,50 +15,24 @@ use tieup_store::journal::{LogVerifier, Origin, month_dir, months, verify_log};
 use tieup_web::{complaint, say, terminal};
 
 use super::{PartnerAction, revoke};
-use crate::database::{PartnerRow, ReleaseRow};
+use crate::database::PartnerRow;
 use crate::kit;
 use crate::partners::{Hub, HubError};
 use crate::starter;
 
-/// How many releases of each partner `tieup status` shows unless it is asked for all.
-const NEWEST: usize = 5;
-
-/// How many releases of each partner are shown.
+/// How much is said of an audit trail.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    Newest,
-    All,
+pub(super) enum Trail {
+    /// How long it is.
+    Length,
+    /// Nothing, unless it is not the one main knows.
+    Trouble,
 }
 
-pub(super) async fn status(hub: &Hub, shown: Shown) -> anyhow::Result<()> {
-    for partner in joined(hub).await? {
-        if let Some(revoked) = &partner.revoked {
-            say!("{} is REVOKED since {}{}", partner.id, revoked.day(), revoked.because());
-            show_releases(&hub.database.releases(&partner.id).await?, shown);
-            continue;
-        }
-        let answer = hub.status(&partner).await;
-        let reached = if answer.is_ok() { "reached now" } else { "NOT reached" };
-        say!("{} {} ({reached})", partner.id, place(&partner.address));
-        if hub.contract(&partner.id).is_some_and(|contract| contract.partnership == Partnership::Link) {
-            say!("  the contract is for a link alone: nothing is published");
-        }
-        for alarm in answer.iter().flat_map(|status| &status.alarms) {
-            say!("  ALARM: {alarm}");
-        }
-        show_releases(&hub.database.releases(&partner.id).await?, shown);
-        match answer {
-            Ok(_) => show_trail_end(hub, &partner).await,
-            Err(error) => terminal::say(&complaint::render(&error)),
-        }
-    }
-    Ok(())
-}
-
-/// Fetches the partner's audit trail and says what was decided last; loudly where it is not the one main knows.
-async fn show_trail_end(hub: &Hub, partner: &PartnerRow) {
+/// Fetches the partner's audit trail and says how long it is; loudly where it is not the one main knows.
+pub(super) async fn show_trail_end(hub: &Hub, partner: &PartnerRow, trail: Trail) {
     match hub.fetch_audit(partner).await {
-        Ok(end) if end.lines == 0 => {}
+        Ok(end) if end.lines == 0 || trail == Trail::Trouble => {}
         Ok(end) => say!("  audit trail: {} entries continue each other; tieup audit {}", end.lines, partner.id),
         Err(error) => terminal::say(&complaint::render(&error)),
     }
@@ -85,21 +58,8 @@ fn place(address: &Reach) -> String {
     }
 }
 
-/// Shows releases, of which the newest comes first.
-fn show_releases(releases: &[ReleaseRow], shown: Shown) {
-    let limit = if shown == Shown::All { releases.len() } else { NEWEST };
-    for release in releases.iter().take(limit) {
-        let since = release.since.strftime("%Y-%m-%d %H:%M UTC");
-        let detail = if release.detail.is_empty() { String::new() } else { format!(": {}", release.detail) };
-        say!("  release {:<4} {:<11} since {since}{detail}", release.version, release.state);
-    }
-    if releases.len() > limit {
-        say!("  and {} before them: tieup status --all", releases.len() - limit);
-    }
-}
-
 /// The partners that have joined. Says so where there are none, so that no command is silent.
-async fn joined(hub: &Hub) -> anyhow::Result<Vec<PartnerRow>> {
+pub(super) async fn joined(hub: &Hub) -> anyhow::Result<Vec<PartnerRow>> {
     let partners = hub.database.partners().await?;
     if partners.is_empty() {
         say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");

@@ -1,39 +1,28 @@
-//! What an editor does: set up, build, check, serve, publish.
+//! What an editor does: set up, check, publish.
 
 use std::path::{Component, Path, PathBuf};
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use serde::Serialize;
-use tieup_generator::{Loading, Site, Watch};
+use tieup_generator::{Loading, Site};
 use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::ids::SiteId;
 use tieup_store::cache::Cache;
 use tieup_store::durable;
-use tieup_web::listener::told_to_end;
 use tieup_web::{say, terminal};
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
 use super::progress::Running;
 use super::{Format, SiteArguments};
 use crate::config::Config;
 use crate::keys::{KeyError, KeyFolder};
-use crate::partners::{Hub, HubError};
+use crate::partners::Hub;
 use crate::publish::{Outcome, PublishError, Rejected};
-use crate::server::Server;
 use crate::starter;
-use crate::waking;
 
 /// Where a new hub keeps its state.
 pub(super) const STATE: &str = ".tieup";
-
-/// How long a partner that could not be reached is left alone.
-const RETRY: Duration = Duration::from_secs(30);
 
 pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
     if file.exists() {
@@ -148,128 +137,9 @@ pub(super) fn report<T>(result: Result<T, Report>, format: Format) -> anyhow::Re
     })
 }
 
-fn load_site(hub: &Hub, running: &Running) -> anyhow::Result<Site> {
+pub(super) fn load_site(hub: &Hub, running: &Running) -> anyhow::Result<Site> {
     let (config, loading) = (&hub.config, loading(running, &hub.config.state));
     Ok(Site::load_as(&config.site, &config.themes, &loading)?.at(Timestamp::now()))
-}
-
-/// Watches the site and its themes; a message comes after each change.
-fn watch_site(config: &Config) -> anyhow::Result<(Watch, mpsc::Receiver<()>)> {
-    let (sender, changes) = mpsc::channel(1);
-    let watch = Watch::start(&[&config.site, &config.themes], &config.state, move || {
-        // A full channel already holds a message that will cover this change too.
-        let _ = sender.try_send(());
-    })
-    .context("the site cannot be watched")?;
-    Ok((watch, changes))
-}
-
-pub(super) async fn serve(hub: Hub) -> anyhow::Result<()> {
-    let bind =
-        async |address: &str| TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"));
-    let (join, public) = (bind(&hub.config.join).await?, bind(&hub.config.public).await?);
-    let (joins, shown) = (join.local_addr()?, public.local_addr()?);
-    let hub = Arc::new(hub);
-    let server = Server::start(&hub, join, public)?;
-    let (_watch, mut changes) = watch_site(&hub.config)?;
-    say!("Serving the main site on http://{shown}/; partners join on {joins}.");
-    // One future for all rounds: a signal that comes while pages are built is not lost.
-    let mut ended = pin!(told_to_end());
-    loop {
-        let next_change = tokio::task::block_in_place(|| show(&server, &hub));
-        tokio::select! {
-            ended = ended.as_mut() => {
-                ended?;
-                break;
-            }
-            Some(()) = changes.recv() => {}
-            () = waking::reached(next_change, Timestamp::now) => {}
-        }
-    }
-    server.stop().await;
-    Ok(())
-}
-
-/// Serves the site as it stands now, tells how it went, and gives the instant at which it changes by itself.
-fn show(server: &Server, hub: &Hub) -> Option<Timestamp> {
-    let running = Running::begin();
-    let site = load_site(hub, &running).inspect_err(|error| terminal::complain(error.as_ref())).ok()?;
-    match server.show(&site) {
-        Ok(Some(files)) => say!("{}; {files} files are served.", running.end(files).work()),
-        Ok(None) => {}
-        Err(error) => terminal::complain(&error),
-    }
-    site.next_change()
-}
-
-/// Publishes now, again after each change and when a page goes live or expires, and again to partners that could not
-/// be reached, until the process is told to end.
-pub(super) async fn publish_on_change(hub: &Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<()> {
-    let (_watch, mut changes) = watch_site(&hub.config)?;
-    let mut ended = pin!(told_to_end());
-    let mut due = publish_and_tell(hub, only, rejected).await;
-    loop {
-        tokio::select! {
-            ended = ended.as_mut() => return Ok(ended?),
-            Some(()) = changes.recv() => due = publish_and_tell(hub, only, rejected).await,
-            () = waking::reached(due.next_change, Timestamp::now) => due = publish_and_tell(hub, only, rejected).await,
-            () = tokio::time::sleep(RETRY), if !due.unreached.is_empty() => {
-                due.unreached = publish_again(hub, due.unreached, rejected).await;
-            }
-        }
-    }
-}
-
-/// Why to publish once more, though nobody changes the site.
-#[derive(Default)]
-struct Due {
-    /// Partners that could not be reached.
-    unreached: Vec<SiteId>,
-    /// When a page goes live or expires.
-    next_change: Option<Timestamp>,
-}
-
-/// Publishes to those of `waiting` that answer again; the others are given back.
-///
-/// Each is asked for its status first, since an attempt to publish takes a number for the release.
-async fn publish_again(hub: &Hub, waiting: Vec<SiteId>, rejected: Rejected) -> Vec<SiteId> {
-    let (mut answering, mut silent) = (Vec::new(), Vec::new());
-    for id in waiting {
-        let answers = match hub.partner(&id).await {
-            Ok(partner) => hub.status(&partner).await.is_ok(),
-            Err(_) => false,
-        };
-        if answers { answering.push(id) } else { silent.push(id) }
-    }
-    if !answering.is_empty() {
-        silent.extend(publish_and_tell(hub, &answering, rejected).await.unreached);
-    }
-    silent
-}
-
-/// Publishes, tells how it went, and says why to publish again.
-async fn publish_and_tell(hub: &Hub, only: &[SiteId], rejected: Rejected) -> Due {
-    let running = Running::begin();
-    let site = match tokio::task::block_in_place(|| load_site(hub, &running)) {
-        Ok(site) => site,
-        Err(error) => {
-            terminal::complain(error.as_ref());
-            return Due::default();
-        }
-    };
-    let outcomes = hub.publish(&site, only, rejected).await;
-    let round = outcomes.map_err(anyhow::Error::from).and_then(|outcomes| tell_round(running, outcomes));
-    let unreached = match round {
-        Ok(round) => round.unreached,
-        Err(error) => {
-            terminal::complain(error.as_ref());
-            Vec::new()
-        }
-    };
-    for partner in &unreached {
-        say!("{partner}: could not be reached; trying again every {} s until it is.", RETRY.as_secs());
-    }
-    Due { unreached, next_change: site.next_change() }
 }
 
 /// Publishes to the partners in `only`, or to all; as an emergency where there is a reason for one.
@@ -285,52 +155,34 @@ pub(super) async fn publish(
         Some(reason) => hub.publish_emergency(&site, only, rejected, reason).await?,
         None => hub.publish(&site, only, rejected).await?,
     };
-    let failed = tell_round(running, outcomes)?.failed;
+    let failed = tell_round(running, outcomes)?;
     if failed > 0 {
         bail!("{failed} of the partners did not get the release; their sites are as they were");
     }
     Ok(())
 }
 
-/// How one round of publishing went, beyond what was said about it.
-#[derive(Default)]
-struct Round {
-    failed: usize,
-    unreached: Vec<SiteId>,
-}
-
-/// Says how publishing went, partner by partner.
-fn tell_round(running: Running, outcomes: Vec<(SiteId, Result<Outcome, PublishError>)>) -> anyhow::Result<Round> {
+/// Says how publishing went, partner by partner, and gives how many did not get it.
+fn tell_round(running: Running, outcomes: Vec<(SiteId, Result<Outcome, PublishError>)>) -> anyhow::Result<usize> {
     let work = running.end(0).work();
     if outcomes.is_empty() {
         say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
     }
-    let (partners, mut round) = (outcomes.len(), Round::default());
+    let (partners, mut failed) = (outcomes.len(), 0);
     for (partner, outcome) in outcomes {
         match outcome {
             Ok(outcome) => say!("{partner}: {}", describe(&outcome)),
             Err(PublishError::Site(report)) => return Err(report.into()),
             Err(error) => {
                 terminal::complain(&error);
-                round.failed += 1;
-                if may_pass(&error) {
-                    round.unreached.push(partner);
-                }
+                failed += 1;
             }
         }
     }
     if partners > 0 {
         say!("{partners} {}: {work}", if partners == 1 { "partner" } else { "partners" });
     }
-    Ok(round)
-}
-
-/// Whether publishing failed for no other reason than that the partner could not be reached.
-fn may_pass(error: &PublishError) -> bool {
-    match error {
-        PublishError::Push { source: call, .. } | PublishError::Hub(HubError::Call(call)) => call.may_pass(),
-        _ => false,
-    }
+    Ok(failed)
 }
 
 /// An outcome as people read it.

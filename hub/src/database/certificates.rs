@@ -73,6 +73,14 @@ impl Owner {
 }
 
 impl Database {
+    /// Keeps a partner's row in the place of the one before, such as after it moved to another address.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_partner(&self, partner: &PartnerRow) -> Result<(), DatabaseError> {
+        put_partner(&mut *self.pool.acquire().await?, partner).await
+    }
+
     /// Uses up the invitation, and keeps the partner and its certificate; one that joins again takes its own place and
     /// is not revoked any more. All of it or nothing. Of two calls with one secret at the same time, one is accepted.
     ///

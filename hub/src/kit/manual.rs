@@ -36,7 +36,7 @@ impl Kit<'_> {
     }
 
     fn site_sections(&self) -> String {
-        let mut text = fill(JOIN, &[("{approval}", &self.approval())]);
+        let mut text = fill(JOIN, &[("{approval}", &self.approval()), ("{arrivals}", &self.arrivals())]);
         text += &self.originals();
         if self.contract.partnership == Partnership::Framework {
             text += &fill(
@@ -91,6 +91,14 @@ impl Kit<'_> {
         let days: Vec<String> = approval.days.iter().map(ToString::to_string).collect();
         let days = if days.is_empty() { "every day".to_owned() } else { format!("on {}", days.join(", ")) };
         format!("{soak}, {hours} {days} ({})", self.contract.effective.tz.name())
+    }
+
+    /// When main pushes.
+    fn arrivals(&self) -> String {
+        match self.schedule {
+            Some(schedule) => format!("{{main}} sends what is new {schedule}."),
+            None => "{main} sends what is new whenever its site changes.".to_owned(),
+        }
     }
 
     fn originals(&self) -> String {

@@ -11,6 +11,7 @@ use tieup_generator::{Framework, Site};
 use tieup_protocol::contract::{Contract, Owner, Partnership};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::path::{SitePath, SourcePath};
+use tieup_protocol::schedule::Schedule;
 use tieup_web::starter;
 
 /// The files of a kit, by path in its folder.
@@ -21,6 +22,8 @@ struct Kit<'a> {
     contract: &'a Contract,
     text: &'a str,
     framework: &'a Framework,
+    /// When main pushes; whenever its site changes, where nothing says when.
+    schedule: Option<&'a Schedule>,
     /// The main site's title and address.
     main: (&'a str, &'a str),
 }
@@ -29,7 +32,8 @@ struct Kit<'a> {
 pub fn files(site: &Site, partner: &SiteId) -> Option<Files> {
     let contract = site.partners().find(|contract| contract.id.partner == *partner)?;
     let (text, framework) = (site.contract_text(partner)?, site.framework_for(partner)?);
-    Some(Kit { contract, text, framework, main: (site.title(), site.base_url()) }.files())
+    let (schedule, main) = (site.schedule_for(partner), (site.title(), site.base_url()));
+    Some(Kit { contract, text, framework, schedule, main }.files())
 }
 
 impl Kit<'_> {

@@ -35,6 +35,7 @@ fn an_inherited_kit_names_what_the_contract_gives() {
         "# Harbor shop and Nationwide",
         "`nationwide/harbor-shop@3`",
         "Nothing of Nationwide goes live before you approve it.",
+        "Nationwide sends what is new at 06:00 (`0 6 * * *`), Asia/Tokyo time.",
         "- `/` and below: main\n- `/local/` and below: partner",
         "`content/local/_index.md` is `/local/`",
         "`nav`, `banner`, `address`, `notices`",

@@ -29,6 +29,7 @@ use crate::digest::Digest;
 use crate::ids::SiteId;
 use crate::period::{Month, Zone};
 use crate::robots;
+use crate::schedule::{Schedule, WrittenSchedule};
 use crate::yaml;
 
 /// Who made a contract and which version of it: `nationwide/harbor-shop@3`.
@@ -193,6 +194,8 @@ pub struct Contract {
     pub index: Indexing,
     /// When a staged release may go live.
     pub approval: Approval,
+    /// When main pushes; whenever the site changes, where neither this nor main's `site.yaml` says when.
+    pub schedule: Option<Schedule>,
     /// Who writes and verifies the journal.
     pub journal: JournalTerms,
     /// Counting, money, meters, charges, adjustments and closing.
@@ -217,7 +220,7 @@ struct Document {
     #[serde(default)]
     index: Indexing,
     approval: Approval,
-    schedule: Option<serde_yaml::Value>,
+    schedule: Option<WrittenSchedule>,
     routes: Option<serde_yaml::Value>,
     services: Option<Vec<String>>,
     journal: JournalTerms,
@@ -253,6 +256,7 @@ impl Contract {
             dispute: document.dispute,
         };
         consistency::check(&terms).map_err(|problem| problem.locate(file, text))?;
+        let schedule = document.schedule.map(|written| written.within(&document.effective.tz));
         Ok(Self {
             id: document.contract,
             effective: document.effective,
@@ -263,6 +267,7 @@ impl Contract {
             slots: document.slots,
             index: document.index,
             approval: document.approval,
+            schedule,
             journal: document.journal,
             terms,
             digest: Digest::of(text.as_bytes()),
@@ -303,7 +308,6 @@ fn check_robots(pinned: Digest) -> Result<(), Diagnostic> {
 impl Document {
     fn not_acted_on(&self) -> Vec<&'static str> {
         let noted = [
-            ("schedule", self.schedule.is_some()),
             ("routes", self.routes.is_some()),
             ("services", self.services.as_ref().is_some_and(|s| !s.is_empty())),
             ("dispute", self.dispute.is_some()),

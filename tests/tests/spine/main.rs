@@ -14,6 +14,7 @@ mod prompts;
 mod recovery;
 mod renewal;
 mod revocation;
+mod schedule;
 mod searching;
 mod statements;
 mod the_loop;

@@ -1,0 +1,143 @@
+//! `tieup status`: how every partner stands, in a line, and its releases where one is asked for.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use serde::Serialize;
+use tieup_protocol::contract::Partnership;
+use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_protocol::wire::ExpiryAlarm;
+use tieup_web::complaint::causes;
+use tieup_web::say;
+
+use super::Format;
+use super::partners::{Trail, joined, show_trail_end};
+use super::site::say_json;
+use crate::database::{PartnerRow, ReleaseRow};
+use crate::partners::{Hub, HubError};
+use crate::publish::CONCURRENT_PUSHES;
+use crate::schedule::queue::Queued;
+use crate::schedule::standing::{Contact, Kind, Known, Standing};
+
+/// How many releases of a partner are shown unless all are asked for.
+const NEWEST: usize = 5;
+
+/// How long a partner may take to say how it stands. What is kept of it is shown then.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many releases of each partner are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// None: how it stands is enough.
+    None,
+    /// The newest.
+    Newest,
+    /// All.
+    All,
+}
+
+/// A partner, for programs.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    standing: Standing,
+    /// What it warns of.
+    alarms: Vec<String>,
+    releases: Vec<Release>,
+}
+
+/// A release, for programs.
+#[derive(Serialize)]
+struct Release {
+    version: ReleaseVersion,
+    state: String,
+    since: Timestamp,
+    why: String,
+}
+
+pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: Format) -> anyhow::Result<()> {
+    let mut partners = if format == Format::Json { hub.database.partners().await? } else { joined(hub).await? };
+    if let Some(unknown) = only.iter().find(|id| !partners.iter().any(|partner| partner.id == **id)) {
+        return Err(HubError::NotJoined(unknown.clone()).into());
+    }
+    partners.retain(|partner| only.is_empty() || only.contains(&partner.id));
+    let ask = async |partner: PartnerRow| (ask(hub, &partner).await, partner);
+    let answers: Vec<_> = stream::iter(partners).map(ask).buffered(CONCURRENT_PUSHES).collect().await;
+    let mut told = Vec::new();
+    for ((contact, alarms), partner) in answers {
+        let (releases, queued) = (hub.database.releases(&partner.id).await?, hub.database.queued(&partner.id).await?);
+        let standing = standing(hub, &partner, &releases, &queued, &contact);
+        match format {
+            Format::Text => {
+                say!("{}", standing.line(Timestamp::now()));
+                for alarm in &alarms {
+                    say!("  ALARM: {alarm}");
+                }
+                show_releases(&releases, shown);
+                if contact == Contact::Answers {
+                    let trail = if shown == Shown::None { Trail::Trouble } else { Trail::Length };
+                    show_trail_end(hub, &partner, trail).await;
+                }
+            }
+            Format::Json => {
+                let rows = releases.into_iter().take(limit(shown));
+                let alarms = alarms.iter().map(ToString::to_string).collect();
+                told.push(Told { standing, alarms, releases: rows.map(Release::from).collect() });
+            }
+        }
+    }
+    if format == Format::Json {
+        say_json(&told);
+    }
+    Ok(())
+}
+
+/// Whether a partner answers, and what it warns of. What it says of its releases is kept.
+async fn ask(hub: &Hub, partner: &PartnerRow) -> (Contact, Vec<ExpiryAlarm>) {
+    match tokio::time::timeout(PATIENCE, hub.status(partner)).await {
+        Ok(Ok(status)) => (Contact::Answers, status.alarms),
+        Ok(Err(error)) => (Contact::Silent(in_a_line(&error)), Vec::new()),
+        Err(_) => (Contact::Silent(format!("it does not answer within {} s", PATIENCE.as_secs())), Vec::new()),
+    }
+}
+
+/// An error with its causes; one that says no more than the one before it is left out.
+fn in_a_line(error: &HubError) -> String {
+    let words = causes(error).map(ToString::to_string);
+    let join = |said: String, next: String| if said.contains(&next) { said } else { format!("{said}: {next}") };
+    words.reduce(join).unwrap_or_default()
+}
+
+fn standing(hub: &Hub, partner: &PartnerRow, releases: &[ReleaseRow], queued: &Queued, contact: &Contact) -> Standing {
+    let is_link = hub.contract(&partner.id).is_some_and(|contract| contract.partnership == Partnership::Link);
+    let kind = if is_link { Kind::LinkAlone } else { Kind::Releases };
+    Standing::of(Known { partner, releases, queued, kind, contact })
+}
+
+fn limit(shown: Shown) -> usize {
+    match shown {
+        Shown::None => 0,
+        Shown::Newest => NEWEST,
+        Shown::All => usize::MAX,
+    }
+}
+
+/// Shows releases, of which the newest comes first.
+fn show_releases(releases: &[ReleaseRow], shown: Shown) {
+    let limit = limit(shown);
+    for release in releases.iter().take(limit) {
+        let since = release.since.strftime("%Y-%m-%d %H:%M UTC");
+        let detail = if release.detail.is_empty() { String::new() } else { format!(": {}", release.detail) };
+        say!("  release {:<4} {:<11} since {since}{detail}", release.version, release.state);
+    }
+    if limit > 0 && releases.len() > limit {
+        say!("  and {} before them: tieup status --all", releases.len() - limit);
+    }
+}
+
+impl From<ReleaseRow> for Release {
+    fn from(row: ReleaseRow) -> Self {
+        Self { version: row.version, state: row.state, since: row.since, why: row.detail }
+    }
+}

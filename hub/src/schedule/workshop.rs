@@ -1,0 +1,72 @@
+//! Where releases are built: on threads of their own, so that no push waits because another release is being built.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tieup_generator::Site;
+use tieup_protocol::diagnostic::Report;
+use tieup_protocol::ids::SiteId;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::publish::PublishError;
+use crate::release::BuiltRelease;
+
+/// One site's releases, built when they are asked for; what partners share is built once.
+///
+/// Its threads end when it is dropped.
+pub struct Workshop {
+    site: Arc<Site>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// A release that somebody waits for.
+struct Order {
+    partner: SiteId,
+    done: oneshot::Sender<Result<BuiltRelease, Report>>,
+}
+
+impl Workshop {
+    /// A workshop for `site`.
+    pub fn open(site: Arc<Site>) -> Self {
+        let (orders, waiting) = mpsc::channel(1);
+        let sources = site.clone();
+        tokio::task::spawn_blocking(move || work(&sources, waiting));
+        Self { site, orders }
+    }
+
+    /// The site.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Builds the release of one partner.
+    ///
+    /// # Errors
+    /// What is wrong with the site; [`PublishError::NotBuilt`] where the thread that built it is gone.
+    pub async fn build(&self, partner: &SiteId) -> Result<BuiltRelease, PublishError> {
+        let (done, built) = oneshot::channel();
+        // Where nobody takes the order, nobody answers it either.
+        let _ = self.orders.send(Order { partner: partner.clone(), done }).await;
+        let built = built.await.map_err(|_| PublishError::NotBuilt(partner.clone()))?;
+        built.map_err(PublishError::Site)
+    }
+}
+
+/// Builds what is ordered, on all processors, until nobody can order any more.
+fn work(site: &Site, orders: mpsc::Receiver<Order>) {
+    let (releases, orders) = (site.releases(), Mutex::new(orders));
+    let next = || orders.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+            scope.spawn(|| {
+                while let Some(Order { partner, done }) = next() {
+                    // Nobody may wait any more, since a push is given up after a time.
+                    if !done.is_closed() {
+                        let _ = done.send(BuiltRelease::build(site, &releases, &partner));
+                    }
+                }
+            });
+        }
+    });
+}
