@@ -16,6 +16,7 @@ pub mod preview;
 pub mod publish;
 pub mod release;
 pub mod renewal;
+pub mod restore;
 pub mod revocation;
 pub mod server;
 pub mod signing;

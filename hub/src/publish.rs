@@ -189,7 +189,26 @@ impl Hub {
     /// # Errors
     /// When it cannot be reached.
     pub async fn status(&self, partner: &PartnerRow) -> Result<PartnerStatus, HubError> {
-        let status: PartnerStatus = self.call(partner).await?.get(STATUS).await?;
+        self.status_restoring(partner, None).await
+    }
+
+    /// The same; what the partner's disk has lost is sent again from `archive`, or main's own where none is open.
+    async fn status_restoring(
+        &self,
+        partner: &PartnerRow,
+        archive: Option<&Archive>,
+    ) -> Result<PartnerStatus, HubError> {
+        let mut status: PartnerStatus = self.call(partner).await?.get(STATUS).await?;
+        if let Some(drift) = &status.guard.drift {
+            let own = if archive.is_none() { self.archive() } else { None };
+            match self.restore(partner, drift, archive.or(own.as_ref())).await {
+                Ok(Some(report)) => status.guard = report,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, partner = %partner.id, "not restored");
+                }
+            }
+        }
         for record in &status.releases {
             if let Some(row) = self.database.release(&partner.id, record.version).await? {
                 self.database.set_release_state(&partner.id, &told(row, record)).await?;
@@ -222,7 +241,7 @@ impl Hub {
             return Ok(outcome);
         }
         // A status that cannot be had shows again, with its cause, when the release is offered.
-        let status = self.status(partner).await.ok();
+        let status = self.status_restoring(partner, archive).await.ok();
         let known = status.iter().flat_map(|status| &status.releases);
         let answered = before.as_ref().and_then(|row| known.into_iter().find(|record| record.version == row.version));
         if let Some((row, record)) = before.as_ref().zip(answered) {

@@ -59,6 +59,10 @@ pub enum Event {
     OfferRefused,
     /// The partner's own changed pages were made public.
     OriginalsApproved,
+    /// Stored content was no longer what was verified.
+    DriftFound,
+    /// What had drifted is whole again.
+    DriftRestored,
 }
 
 /// One line of the trail.
@@ -192,6 +196,7 @@ impl From<DecidedBy> for Actor {
             DecidedBy::Rule => Self::Rule,
             DecidedBy::Emergency => Self::Emergency,
             DecidedBy::LaterRelease => Self::Main,
+            DecidedBy::Daemon => Self::Daemon,
         }
     }
 }
@@ -225,6 +230,8 @@ impl Event {
             Self::ContractChanged => "contract changed",
             Self::OfferRefused => "offer refused",
             Self::OriginalsApproved => "originals approved",
+            Self::DriftFound => "damage found",
+            Self::DriftRestored => "damage restored",
         }
     }
 }

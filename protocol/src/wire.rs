@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::approval::ReleaseRecord;
 use crate::digest::Digest;
+use crate::drift::GuardReport;
 use crate::ids::{ReleaseVersion, SiteId};
 use crate::joining::Reach;
 use crate::manifest::BlobRef;
@@ -37,6 +38,11 @@ pub const MANIFEST: &str = "/v1/releases/manifest";
 pub const BLOBS: &str = "/v1/releases/blobs";
 /// POST a [`Metadata`], get [`Fresh`]: the newest release is still the newest.
 pub const FRESHNESS: &str = "/v1/freshness";
+/// PUT content that the partner's status names as lacking, get a [`GuardReport`].
+///
+/// The body is pieces one after another, compressed by zstd as a whole: digest and length (see
+/// [`crate::drift::piece_head`]), then the bytes. What is not lacking is refused.
+pub const RESTORE: &str = "/v1/restore";
 /// POST a [`Cosigned`] checkpoint.
 pub const COSIGNATURE: &str = "/v1/journal/cosignature";
 /// POST a [`StatementNotice`], get a [`StatementVerdict`].
@@ -285,6 +291,9 @@ pub struct PartnerStatus {
     /// Changed pages of its own that wait for its operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub originals: Option<WaitingOriginals>,
+    /// Whether what it stores is whole.
+    #[serde(default)]
+    pub guard: GuardReport,
 }
 
 /// A partner's own changed pages, where they wait for its operator.

@@ -131,6 +131,8 @@ enum Action {
         #[arg(long)]
         to: PathBuf,
     },
+    /// Read everything that is stored, restore what is damaged, and say what is lacking.
+    Guard,
     /// Show who decided what and when, and verify that nothing of it was changed.
     Audit,
     /// The access log.
@@ -387,6 +389,7 @@ fn operate(config: &Config, format: Format, action: &Action) -> anyhow::Result<(
     }
     match answer {
         Answer::Fee { verdict: StatementVerdict::Different { .. }, .. } => bail!("the statements differ"),
+        Answer::Guard { report } if report.drift.is_some() => bail!("files are lacking; the main site is told"),
         _ => Ok(()),
     }
 }
@@ -433,6 +436,7 @@ fn command(config: &Config, action: &Action) -> anyhow::Result<(Option<ReleaseRe
         }
         Action::Rollback { version } => (None, Command::RollBack { version: *version }),
         Action::Export { release, to } => (None, Command::Export { version: *release, to: std::path::absolute(to)? }),
+        Action::Guard => (None, Command::Guard),
         Action::Fee(FeeAction::Verify { month }) => (None, Command::VerifyFee { month: *month }),
         _ => (None, Command::Status),
     })
@@ -519,6 +523,7 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer) {
             terminal::say(statement);
             say!("{}", describe(verdict));
         }
+        Answer::Guard { report } => say!("{report}"),
         Answer::Refused { causes } => say!("{}", causes.join("\n")),
     }
 }
@@ -554,6 +559,9 @@ fn show_status(status: &PartnerStatus) {
         say!("No release has arrived yet.");
     }
     status.releases.iter().for_each(show_release);
+    if !status.guard.is_quiet() {
+        say!("{}", status.guard);
+    }
     if let Some(waiting) = &status.originals {
         say!("{}", waiting.sentence);
         say!("    they wait for you: syncd diff originals | syncd approve originals");

@@ -7,6 +7,8 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::joining::Reach;
 use tieup_protocol::yaml;
 
+use crate::guard::Pace;
+
 /// A daemon's configuration, with paths made absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -22,6 +24,8 @@ pub struct Config {
     pub address: Reach,
     /// Whether changes of the partner's own pages wait for the operator.
     pub originals: OriginalsApproval,
+    /// At which pace everything that is stored is read and checked.
+    pub guard: Pace,
 }
 
 /// What happens when the partner's own pages change.
@@ -46,6 +50,8 @@ struct Document {
     address: Option<String>,
     #[serde(default)]
     originals: OriginalsApproval,
+    #[serde(default)]
+    guard: Pace,
     dial: Option<Dial>,
 }
 
@@ -81,6 +87,7 @@ impl Config {
             peer,
             address,
             originals: document.originals,
+            guard: document.guard,
         })
     }
 
@@ -128,6 +135,9 @@ mod tests {
         assert_eq!(config.originals, OriginalsApproval::Auto);
         let asked = load("state: s\npublic: a\npeer: b\noriginals: ask\n").unwrap();
         assert_eq!(asked.originals, OriginalsApproval::Ask);
+        assert_eq!(asked.guard, Pace::default());
+        let slow = load("state: s\npublic: a\npeer: b\nguard: {mib_per_second: 1}\n").unwrap();
+        assert_eq!((slow.guard.every_hours, slow.guard.mib_per_second), (6, 1));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
 use tieup_protocol::difference::Difference;
 use tieup_protocol::digest::Digest;
+use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
@@ -95,6 +96,8 @@ pub enum Command {
         /// The folder, which must not be there yet.
         to: PathBuf,
     },
+    /// Read everything that is stored, and mend what can be mended.
+    Guard,
     /// Compute a month's statement and compare it with main's.
     VerifyFee {
         /// The month.
@@ -120,6 +123,11 @@ pub enum Answer {
     Originals {
         /// How many paths changed.
         paths: usize,
+    },
+    /// To [`Command::Guard`].
+    Guard {
+        /// What was found.
+        report: GuardReport,
     },
     /// To a decision.
     Release {
@@ -249,6 +257,10 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         Command::RollBack { version } => release(partner.publisher().roll_back(version, now)),
         Command::Export { version, to } => match partner.export(version, &to) {
             Ok((version, blobs)) => Answer::Exported { version, to, blobs },
+            Err(error) => refused(&error),
+        },
+        Command::Guard => match partner.guard().check(partner, now) {
+            Ok(report) => Answer::Guard { report },
             Err(error) => refused(&error),
         },
         Command::VerifyFee { month } => match partner.verify_statement(month) {

@@ -31,6 +31,7 @@ use tokio::task::JoinHandle;
 use crate::access_log::{Journal, JournalSetup};
 use crate::config::Config;
 use crate::control;
+use crate::guard::{self, Guard};
 use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::{Intake, trust_document};
 use crate::line;
@@ -53,6 +54,7 @@ pub struct Partner {
     publisher: Mutex<Publisher>,
     intake: tokio::sync::Mutex<Intake>,
     journal: Arc<Journal>,
+    guard: Guard,
 }
 
 /// A daemon that is running.
@@ -154,6 +156,11 @@ impl Partner {
         &self.journal
     }
 
+    /// Who watches over what is stored.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
     /// Who this partner is, with its newest certificate.
     pub fn identity(&self) -> Arc<Identity> {
         self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -191,7 +198,7 @@ impl Partner {
         drop(publisher);
         let alarms = self.alarms(Timestamp::now())?;
         let (partner, journals) = (self.identity().partner.clone(), self.journal.months()?);
-        Ok(PartnerStatus { partner, releases, journals, alarms, originals })
+        Ok(PartnerStatus { partner, releases, journals, alarms, originals, guard: self.guard.report() })
     }
 
     /// What has expired at `now` of the metadata that this partner trusts, or will soon.
@@ -269,6 +276,8 @@ impl Daemon {
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
             tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
             tokio::spawn(keep_times(partner.clone(), shutdown.clone())),
+            tokio::spawn(guard::keep_watch(partner.clone(), shutdown.clone())),
+            tokio::spawn(guard::run_cycle(partner.clone(), config.guard, shutdown.clone())),
         ];
         tasks.extend(meet_main(&partner, listeners.peer, server, &shutdown));
         Ok(Self { partner, tasks, journal_thread, shutdown, _watch: watch, _lock: lock })
@@ -341,6 +350,7 @@ fn open(
     let Known { identity, tls, revocations } = known;
     let (main, partner) = (identity.main.clone(), identity.partner.clone());
     let intake = Intake::new(main.clone(), partner, &config.state, identity.root.clone(), blobs.clone());
+    let guard = Guard::new(&config.state, blobs.clone());
     let (site, originals, state) = (config.site.clone(), config.originals, config.state.clone());
     let places = Places { main, site, originals, state, blobs, public };
     let publisher = Publisher::open(places).map_err(Box::new)?;
@@ -352,6 +362,7 @@ fn open(
         publisher: Mutex::new(publisher),
         intake: tokio::sync::Mutex::new(intake),
         journal,
+        guard,
     })
 }
 

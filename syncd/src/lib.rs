@@ -13,6 +13,7 @@ pub mod control;
 pub mod daemon;
 pub mod edits;
 pub mod export;
+pub mod guard;
 pub mod identity;
 pub mod intake;
 pub mod line;

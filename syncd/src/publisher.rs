@@ -4,6 +4,7 @@
 //! the releases' records follow it and are put right from it after a crash. Methods block on the disk.
 
 mod decisions;
+mod holdings;
 mod originals;
 mod trail;
 
@@ -33,6 +34,7 @@ use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
 use tieup_web::site::PublicSite;
 use tokio::sync::watch;
 
+pub use self::holdings::{Documents, Holdings};
 use self::trail::happening;
 use crate::candidate::{Candidate, CandidateError};
 use crate::comparison::{self, Comparison};
@@ -143,6 +145,9 @@ pub enum PublishError {
         "release {0} cannot be rolled back to: the contract's strategy is to overwrite, so only the last one is kept"
     )]
     Overwritten(ReleaseVersion),
+    /// A release of which only the history is kept.
+    #[error("release {0} was swept: of releases that were live before, the last {kept} are kept", kept = holdings::RETIRED_KEPT)]
+    Swept(ReleaseVersion),
     /// No changed originals wait.
     #[error("no changed pages of your own are waiting")]
     NoOriginals,
@@ -251,6 +256,7 @@ impl Publisher {
     /// When a record cannot be read.
     pub fn kept_manifests(&self) -> Result<Vec<Digest>, PublishError> {
         let mut records = self.releases.list()?;
+        records.retain(|record| !self.is_swept(record.version));
         records.sort_by_key(|record| match &record.state {
             state if state.is_open() => 0,
             ReleaseState::Live => 1,
@@ -265,7 +271,7 @@ impl Publisher {
     /// When the records cannot be read.
     pub fn kept_manifest(&self, digest: Digest) -> Result<Option<Manifest>, PublishError> {
         let record = self.releases.list()?.into_iter().find(|record| record.manifest == digest);
-        let Some(record) = record else { return Ok(None) };
+        let Some(record) = record.filter(|record| !self.is_swept(record.version)) else { return Ok(None) };
         let bytes = self.kept(record.version, MANIFEST)?;
         Ok(Some(bytes).filter(|bytes| Digest::of(bytes) == digest).and_then(|bytes| Manifest::parse(&bytes).ok()))
     }
@@ -278,7 +284,7 @@ impl Publisher {
         let mut approved = Vec::new();
         for record in self.releases.list()? {
             if matches!(record.state, ReleaseState::Live | ReleaseState::Retired) {
-                approved.push(self.reread(record.version)?.contract.clone());
+                approved.push(self.terms(record.version)?);
             }
         }
         Ok(charged_under(approved, month))
@@ -489,6 +495,9 @@ impl Publisher {
     }
 
     fn reread(&self, version: ReleaseVersion) -> Result<Verified<Release>, PublishError> {
+        if self.is_swept(version) {
+            return Err(PublishError::Swept(version));
+        }
         let manifest = self.kept(version, MANIFEST)?;
         let contract = self.kept(version, CONTRACT)?;
         let verified = self.record(version)?.manifest;

@@ -192,6 +192,10 @@ impl PublicSite {
         let tag = format!("\"{}\"", file.blob.digest.hex());
         let purpose = if file.kind == EntryKind::Page { Purpose::Document } else { Purpose::Resource };
         let class = Some(file.class);
+        if !self.blobs.contains(&file.blob) {
+            // It was found damaged. Neither its length nor that a copy is still good is said of it.
+            return Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "This page is being repaired.\n"));
+        }
         if matches_tag(headers, &tag) {
             let response = with_headers(StatusCode::NOT_MODIFIED, file, &tag, Bytes::new());
             return Answer { response, class, bytes: 0, purpose };

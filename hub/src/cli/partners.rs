@@ -49,7 +49,12 @@ pub(super) async fn status(hub: &Hub, shown: Shown) -> anyhow::Result<()> {
         }
         show_releases(&hub.database.releases(&partner.id).await?, shown);
         match answer {
-            Ok(_) => show_trail_end(hub, &partner).await,
+            Ok(status) => {
+                if !status.guard.is_quiet() {
+                    say!("  what is stored there: {}", status.guard);
+                }
+                show_trail_end(hub, &partner).await;
+            }
             Err(error) => terminal::say(&complaint::render(&error)),
         }
     }
