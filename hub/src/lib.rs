@@ -20,6 +20,7 @@ pub mod restore;
 pub mod revocation;
 pub mod server;
 pub mod signing;
+pub mod space;
 pub mod starter;
 pub mod statements;
 mod transfer;

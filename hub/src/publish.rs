@@ -29,7 +29,7 @@ use crate::trust::{AWAITING, RefreshError, RequestError, SigningRequest, Waiting
 const CONCURRENT_PUSHES: usize = 8;
 
 /// How many of a partner's newest releases a next one may be told against.
-const BASES: u32 = 4;
+pub(crate) const BASES: u32 = 4;
 
 /// What became of publishing to one partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +181,11 @@ impl Hub {
         };
         let mut outcomes: Vec<_> = stream::iter(partners).map(push).buffer_unordered(CONCURRENT_PUSHES).collect().await;
         outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if let Some(archive) = &archive
+            && let Err(error) = self.sweep(archive, Timestamp::now()).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no space was given back");
+        }
         Ok(outcomes)
     }
 

@@ -59,6 +59,10 @@ pub enum Event {
     OfferRefused,
     /// The partner's own changed pages were made public.
     OriginalsApproved,
+    /// The operator declared an emergency, in which pages of the partner's own may take the place of main's.
+    EmergencyBegun,
+    /// The operator ended it.
+    EmergencyEnded,
     /// Stored content was no longer what was verified.
     DriftFound,
     /// What had drifted is whole again.
@@ -230,6 +234,8 @@ impl Event {
             Self::ContractChanged => "contract changed",
             Self::OfferRefused => "offer refused",
             Self::OriginalsApproved => "originals approved",
+            Self::EmergencyBegun => "emergency declared",
+            Self::EmergencyEnded => "emergency ended",
             Self::DriftFound => "damage found",
             Self::DriftRestored => "damage restored",
         }

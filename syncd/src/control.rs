@@ -96,6 +96,13 @@ pub enum Command {
         /// The folder, which must not be there yet.
         to: PathBuf,
     },
+    /// Declare an emergency.
+    BeginEmergency {
+        /// Why.
+        reason: String,
+    },
+    /// End it.
+    EndEmergency,
     /// Read everything that is stored, and mend what can be mended.
     Guard,
     /// Compute a month's statement and compare it with main's.
@@ -109,7 +116,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Answer {
-    /// To [`Command::Status`].
+    /// To [`Command::Status`], and to what an operator did about an emergency.
     Status {
         /// How things stand.
         status: PartnerStatus,
@@ -225,10 +232,7 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         Err(error) => refused(&error),
     };
     match command {
-        Command::Status => match partner.status() {
-            Ok(status) => Answer::Status { status },
-            Err(error) => refused(&error),
-        },
+        Command::Status => done(Ok(()), partner),
         Command::Diff { version } => match partner.publisher().difference(version) {
             Ok(difference) => Answer::Diff { difference },
             Err(error) => refused(&error),
@@ -259,6 +263,8 @@ fn perform(command: Command, partner: &Partner) -> Answer {
             Ok((version, blobs)) => Answer::Exported { version, to, blobs },
             Err(error) => refused(&error),
         },
+        Command::BeginEmergency { reason } => done(partner.publisher().begin_emergency(reason, now), partner),
+        Command::EndEmergency => done(partner.publisher().end_emergency(now), partner),
         Command::Guard => match partner.guard().check(partner, now) {
             Ok(report) => Answer::Guard { report },
             Err(error) => refused(&error),
@@ -267,6 +273,15 @@ fn perform(command: Command, partner: &Partner) -> Answer {
             Ok((statement, verdict)) => Answer::Fee { statement: statement.text, verdict },
             Err(error) => refused(&error),
         },
+    }
+}
+
+/// How things stand after something was done.
+fn done(result: Result<(), PublishError>, partner: &Partner) -> Answer {
+    match result.map(|()| partner.status()) {
+        Ok(Ok(status)) => Answer::Status { status },
+        Ok(Err(error)) => refused(&error),
+        Err(error) => refused(&error),
     }
 }
 

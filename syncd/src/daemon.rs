@@ -195,10 +195,12 @@ impl Partner {
     pub fn status(&self) -> Result<PartnerStatus, StatusError> {
         let publisher = self.publisher();
         let (releases, originals) = (publisher.releases()?, publisher.waiting_originals().cloned());
+        let (emergency, overrides) = (publisher.emergency().cloned(), publisher.overrides());
         drop(publisher);
         let alarms = self.alarms(Timestamp::now())?;
+        let guard = self.guard.report();
         let (partner, journals) = (self.identity().partner.clone(), self.journal.months()?);
-        Ok(PartnerStatus { partner, releases, journals, alarms, originals, guard: self.guard.report() })
+        Ok(PartnerStatus { partner, releases, journals, alarms, originals, emergency, overrides, guard })
     }
 
     /// What has expired at `now` of the metadata that this partner trusts, or will soon.

@@ -6,6 +6,7 @@
 mod decisions;
 mod holdings;
 mod originals;
+mod rights;
 mod trail;
 
 use std::collections::BTreeMap;
@@ -22,9 +23,9 @@ use tieup_protocol::difference::{Difference, Hunk};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
-use tieup_protocol::path::{InvalidPath, SourcePath};
+use tieup_protocol::path::{InvalidPath, SitePath, SourcePath};
 use tieup_protocol::period::Month;
-use tieup_protocol::wire::WaitingOriginals;
+use tieup_protocol::wire::{DeclaredEmergency, WaitingOriginals};
 use tieup_store::audit::{AuditError, AuditTrail};
 use tieup_store::blobs::{BlobStore, ReadBlobError};
 use tieup_store::cache::Cache;
@@ -35,6 +36,7 @@ use tieup_web::site::PublicSite;
 use tokio::sync::watch;
 
 pub use self::holdings::{Documents, Holdings};
+use self::rights::Overridden;
 use self::trail::happening;
 use crate::candidate::{Candidate, CandidateError};
 use crate::comparison::{self, Comparison};
@@ -64,6 +66,12 @@ struct Live {
     /// The release that the operator rolled back from. Until they approve one again, no rule makes one live.
     #[serde(default)]
     rolled_back: Option<ReleaseVersion>,
+    /// Pages that stood once and do not now, with the release with which they went.
+    #[serde(default)]
+    withdrawn: BTreeMap<SitePath, ReleaseVersion>,
+    /// Originals that take the place of main's content.
+    #[serde(default)]
+    overrides: BTreeMap<SitePath, Overridden>,
 }
 
 /// The partner's releases and its public site.
@@ -74,6 +82,8 @@ pub struct Publisher {
     approved_originals: PathBuf,
     originals: OriginalsApproval,
     waiting_originals: Option<WaitingOriginals>,
+    emergency: Option<DeclaredEmergency>,
+    emergency_document: Document<DeclaredEmergency>,
     audit: AuditTrail,
     releases: Releases,
     blobs: Arc<BlobStore>,
@@ -148,6 +158,12 @@ pub enum PublishError {
     /// A release of which only the history is kept.
     #[error("release {0} was swept: of releases that were live before, the last {kept} are kept", kept = holdings::RETIRED_KEPT)]
     Swept(ReleaseVersion),
+    /// The contract does not speak of the operator's emergencies.
+    #[error("the contract does not let you declare an emergency: its `rights.override` is not `emergency`")]
+    NoEmergencyRight,
+    /// None is declared.
+    #[error("no emergency is declared")]
+    NoEmergency,
     /// No changed originals wait.
     #[error("no changed pages of your own are waiting")]
     NoOriginals,
@@ -177,13 +193,16 @@ impl Publisher {
         for damaged in releases.damaged()? {
             tracing::error!(error = &damaged as &dyn std::error::Error, "a release is left out");
         }
-        places.public.switch(live.site.to_live());
+        places.public.switch(live.shown());
+        let emergency_document = Document::at(places.state.join("emergency.json"));
         let mut publisher = Self {
             main: places.main,
             site: places.site,
             approved_originals: places.state.join("originals"),
             originals: places.originals,
             waiting_originals: None,
+            emergency: emergency_document.read()?,
+            emergency_document,
             audit: AuditTrail::at(places.state.join(AUDIT)),
             releases,
             blobs: places.blobs,
@@ -317,9 +336,11 @@ impl Publisher {
         self.check_contract(&release.contract)?;
         // A trail that cannot be continued keeps releases out, too.
         self.audit.end()?;
-        let change = self.compare(release, &self.build(release)?)?.change;
+        let candidate = self.build(release)?;
+        let change = self.compare(release, &candidate)?.change;
         let before = self.decided_before(version)?;
-        let record = ReleaseRecord::staged(version, release.digest, change.sentence(&self.main, version), now);
+        let sentence = change.sentence(&self.main, version) + &self.changed_beneath(&candidate);
+        let record = ReleaseRecord::staged(version, release.digest, sentence, now);
         let decision = match before {
             Some(reason) => Decision::Ask(reason),
             None => release.contract.approval.decide(&change, &release.contract.effective.tz, now),
@@ -382,7 +403,8 @@ impl Publisher {
     }
 
     fn build(&self, release: &Verified<Release>) -> Result<Candidate, PublishError> {
-        Ok(Candidate::build(release, self.originals_for_release(), &self.blobs, &self.pictures)?)
+        let site = self.originals_for_release();
+        Ok(Candidate::build(release, site, &self.blobs, &self.pictures, self.standing())?)
     }
 
     fn compare(&self, release: &Verified<Release>, candidate: &Candidate) -> Result<Comparison, PublishError> {
@@ -437,17 +459,18 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let mut accepted = self.live.accepted.clone();
         accepted.extend(self.compare(&self.reread(version)?, &site)?.change.new_risks);
-        self.put_live(Live { version: Some(version), by: Some(by), site, accepted, rolled_back })
+        self.put_live(Live { version: Some(version), by: Some(by), site, accepted, rolled_back, ..Live::default() })
     }
 
     fn put_live(&mut self, live: Live) -> Result<(), PublishError> {
+        let live = live.after(&self.live);
         // A write can fail after the new document has its name; then it is what the next start would serve.
         if let Err(error) = self.document.write(&live)
             && self.document.read().ok().flatten().as_ref() != Some(&live)
         {
             return Err(error.into());
         }
-        self.public.switch(live.site.to_live());
+        self.public.switch(live.shown());
         self.live = live;
         Ok(())
     }

@@ -50,6 +50,12 @@ pub(super) async fn status(hub: &Hub, shown: Shown) -> anyhow::Result<()> {
         show_releases(&hub.database.releases(&partner.id).await?, shown);
         match answer {
             Ok(status) => {
+                if let Some(emergency) = &status.emergency {
+                    let since = emergency.since.strftime("%Y-%m-%d %H:%M UTC");
+                    say!("  EMERGENCY declared there since {since}: {}", emergency.reason);
+                    let replaced = status.overrides.iter().map(|page| page.path.as_str()).collect::<Vec<_>>();
+                    say!("  its own pages take the place of yours: {}", replaced.join(", "));
+                }
                 if !status.guard.is_quiet() {
                     say!("  what is stored there: {}", status.guard);
                 }

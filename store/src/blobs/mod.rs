@@ -302,11 +302,8 @@ impl Shelf {
             spares.retain(|spare| !numbers.contains(&spare.segment));
             !spares.is_empty()
         });
-        let gone: Vec<Digest> = self
-            .places
-            .extract_if(|_, place| numbers.contains(&place.segment))
-            .map(|(digest, _)| digest)
-            .collect();
+        let gone: Vec<Digest> =
+            self.places.extract_if(|_, place| numbers.contains(&place.segment)).map(|(digest, _)| digest).collect();
         for digest in gone {
             self.fall_back(&digest);
         }

@@ -43,12 +43,7 @@ impl Guard {
     ///
     /// # Errors
     /// When a piece is not lacking, or not what it says.
-    pub fn take_in(
-        &self,
-        partner: &Partner,
-        mut stream: impl Read,
-        now: Timestamp,
-    ) -> Result<GuardReport, GuardError> {
+    pub fn take_in(&self, partner: &Partner, mut stream: impl Read, now: Timestamp) -> Result<GuardReport, GuardError> {
         let drift = self.report().drift;
         let (blobs, documents) = drift.map(|drift| (drift.blobs, drift.documents)).unwrap_or_default();
         let batch = self.blobs.batch();
@@ -102,7 +97,8 @@ impl Guard {
         let restored = state.lost.union(found).filter(|blob| !lost.contains(blob)).count()
             + lacked.difference(&documents.lacking).count()
             + documents.restored.len();
-        let paths: Vec<_> = lost.iter().filter_map(|blob| holdings.served.get(blob)).take(MOST_PATHS).cloned().collect();
+        let paths: Vec<_> =
+            lost.iter().filter_map(|blob| holdings.served.get(blob)).take(MOST_PATHS).cloned().collect();
         let where_from = found.iter().filter_map(|blob| holdings.served.get(blob)).take(MOST_PATHS);
         let named: Vec<&str> = where_from.map(|path| path.as_str()).collect();
         let named = [named, documents.restored.iter().map(String::as_str).collect()].concat().join(", ");

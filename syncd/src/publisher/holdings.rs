@@ -86,11 +86,7 @@ impl Publisher {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn check_documents(
-        &mut self,
-        quarantine: &Quarantine,
-        now: Timestamp,
-    ) -> Result<Documents, PublishError> {
+    pub fn check_documents(&mut self, quarantine: &Quarantine, now: Timestamp) -> Result<Documents, PublishError> {
         let mut found = Documents::default();
         self.check_live(quarantine, now, &mut found)?;
         self.check_records(quarantine, now, &mut found)?;
@@ -222,12 +218,7 @@ impl Publisher {
         Ok(bytes.filter(|bytes| Digest::of(bytes) == manifest.contract.digest))
     }
 
-    fn check_live(
-        &self,
-        quarantine: &Quarantine,
-        now: Timestamp,
-        found: &mut Documents,
-    ) -> Result<(), PublishError> {
+    fn check_live(&self, quarantine: &Quarantine, now: Timestamp, found: &mut Documents) -> Result<(), PublishError> {
         if self.live.version.is_none() || self.document.read().ok().flatten().as_ref() == Some(&self.live) {
             return Ok(());
         }

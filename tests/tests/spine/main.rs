@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod approval;
+mod guard;
 mod hardening;
 mod hostile;
 mod imports;
@@ -12,6 +13,7 @@ mod parties;
 mod recovery;
 mod renewal;
 mod revocation;
+mod rights;
 mod searching;
 mod statements;
 mod the_loop;
