@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
+use std::sync::PoisonError;
 
 use jiff::Timestamp;
 use tieup_protocol::audit::{Actor, Event, Happening};
@@ -20,6 +21,7 @@ impl Guard {
     /// # Errors
     /// When the disk fails.
     pub fn mend(&self, partner: &Partner, now: Timestamp) -> Result<GuardReport, GuardError> {
+        let _alone = self.mending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = self.set_aside(now)?;
         let mut publisher = partner.publisher();
         let documents = publisher.check_documents(&self.quarantine, now)?;

@@ -43,6 +43,8 @@ pub struct Guard {
     blobs: Arc<BlobStore>,
     quarantine: Quarantine,
     alarm: Arc<Notify>,
+    /// Held by the one who mends, so that what one has taken up is done before another looks.
+    mending: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -80,7 +82,13 @@ impl Guard {
         let alarm = Arc::new(Notify::new());
         let heard = alarm.clone();
         blobs.on_damage(move || heard.notify_one());
-        Self { blobs, quarantine: Quarantine::at(state.join(QUARANTINE)), alarm, state: Mutex::default() }
+        Self {
+            blobs,
+            quarantine: Quarantine::at(state.join(QUARANTINE)),
+            alarm,
+            mending: Mutex::default(),
+            state: Mutex::default(),
+        }
     }
 
     /// What it has to tell.
