@@ -16,8 +16,8 @@ use tieup_protocol::drift::GuardReport;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
     AUDIT, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, MAX_REVOCATIONS, Metadata,
-    OFFER, Offer, PartnerStatus, RESTORE, REVOCATIONS, Ready, STATEMENT, STATUS, Staged, StatementNotice, StatementVerdict,
-    UNKNOWN_BASE, Wanted,
+    OFFER, Offer, PartnerStatus, RESTORE, REVOCATIONS, Ready, STATEMENT, STATUS, Staged, StatementNotice,
+    StatementVerdict, UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
 use tieup_web::problem::Refusal;
