@@ -55,7 +55,7 @@ impl BlobStore {
             let blobs = self.places(|place| place.segment == segment.number);
             let blobs = blobs.into_iter().map(|place| place.record.blob).collect();
             if how == Changed::Displaced {
-                self.rewrite(&[segment.clone()], |_| true)?;
+                self.rewrite(std::slice::from_ref(&segment), |_| true)?;
             }
             drifted.push(Drifted { path: segment.path.clone(), how, blobs });
         }

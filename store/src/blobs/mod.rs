@@ -234,13 +234,13 @@ impl BlobStore {
     /// Forgets that the blob stands at `place`, where it is damaged. Says whether it stands nowhere now; it does where
     /// it was moved meanwhile or another copy is here.
     fn forget(&self, digest: &Digest, place: &Place) -> bool {
-        let mut shelf = self.shelf_mut();
-        match shelf.places.entry(*digest) {
+        let mut known = self.shelf_mut();
+        match known.places.entry(*digest) {
             Entry::Occupied(there) if there.get() == place => there.remove(),
             _ => return false,
         };
-        let is_lost = !shelf.fall_back(digest);
-        drop(shelf);
+        let is_lost = !known.fall_back(digest);
+        drop(known);
         self.damages.note(*place, is_lost);
         is_lost
     }

@@ -194,7 +194,7 @@ fn a_sweep_gives_back_what_nobody_keeps() {
     let blobs: Vec<BlobRef> = (0..10_u8).map(|n| batch.put(&[n; 10_000]).unwrap()).collect();
     batch.sync().unwrap();
     let keep = blobs[..3].iter().map(|blob| blob.digest).collect();
-    assert_eq!(first.sweep(&keep, SystemTime::UNIX_EPOCH).unwrap(), sweep::Swept::default(), "too young");
+    assert_eq!(first.sweep(&keep, SystemTime::UNIX_EPOCH).unwrap(), Swept::default(), "too young");
     let swept = first.sweep(&keep, later()).unwrap();
     assert_eq!(swept.blobs, 7);
     assert!(swept.bytes > 70_000);

@@ -9,9 +9,10 @@ use tieup_protocol::audit::{Actor, Event, Happening};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::drift::{Drift, GuardReport, MOST_LACKING, MOST_PATHS, PIECE_HEAD, piece_of};
 use tieup_protocol::manifest::{BlobRef, MAX_MANIFEST};
+use tieup_protocol::path::SitePath;
 use tieup_store::blobs::PutBlobError;
 
-use super::{Guard, GuardError, PATIENCE};
+use super::{Guard, GuardError, PATIENCE, State};
 use crate::daemon::Partner;
 use crate::publisher::{Documents, Holdings, Publisher};
 
@@ -36,8 +37,9 @@ impl Guard {
             holdings = publisher.holdings()?;
             lost = self.lost(&holdings);
         }
-        self.note(&mut publisher, &found, lost, &documents, &holdings, now);
-        self.fall_back_if_late(&mut publisher, &holdings, now)?;
+        let findings = Findings { found, lost, documents, holdings };
+        self.note(&mut publisher, &findings, now);
+        self.fall_back_if_late(&mut publisher, &findings.holdings, now)?;
         Ok(self.report())
     }
 
@@ -81,51 +83,25 @@ impl Guard {
     }
 
     /// Keeps what is lacking for the report, and writes down what is news about it.
-    fn note(
-        &self,
-        publisher: &mut Publisher,
-        found: &BTreeSet<BlobRef>,
-        lost: BTreeSet<BlobRef>,
-        documents: &Documents,
-        holdings: &Holdings,
-        now: Timestamp,
-    ) {
+    fn note(&self, publisher: &mut Publisher, findings: &Findings, now: Timestamp) {
+        let Findings { found, lost, documents, holdings } = findings;
         let mut state = self.state();
-        let before = state.report.drift.take();
-        let lacked: BTreeSet<Digest> = before.iter().flat_map(|drift| drift.documents.iter().copied()).collect();
-        let news = found.difference(&state.lost).count()
-            + documents.lacking.difference(&lacked).count()
-            + documents.restored.len();
-        let restored = state.lost.union(found).filter(|blob| !lost.contains(blob)).count()
-            + lacked.difference(&documents.lacking).count()
-            + documents.restored.len();
-        let paths: Vec<_> =
-            lost.iter().filter_map(|blob| holdings.served.get(blob)).take(MOST_PATHS).cloned().collect();
-        let where_from = found.iter().filter_map(|blob| holdings.served.get(blob)).take(MOST_PATHS);
-        let named: Vec<&str> = where_from.map(|path| path.as_str()).collect();
-        let named = [named, documents.restored.iter().map(String::as_str).collect()].concat().join(", ");
+        let news = News::between(&state, found, lost, documents);
+        let since = state.report.drift.take().map_or(now, |drift| drift.since);
         if !lost.is_empty() || !documents.lacking.is_empty() {
             state.report.drift = Some(Drift {
-                since: before.map_or(now, |drift| drift.since),
+                since,
                 blobs: lost.iter().take(MOST_LACKING).copied().collect(),
                 documents: documents.lacking.iter().copied().collect(),
-                paths,
+                paths: served(lost, holdings).cloned().collect(),
             });
         }
-        state.report.restored += restored as u64;
-        state.lost = lost;
+        state.report.restored += news.restored as u64;
+        state.lost.clone_from(lost);
         drop(state);
-        let happening = |what, reason| Happening { who: Actor::Daemon, what, release: None, reason: Some(reason) };
-        let mut happenings = Vec::new();
-        if news > 0 {
-            let named = if named.is_empty() { String::new() } else { format!(": {named}") };
-            happenings.push(happening(Event::DriftFound, format!("{news} stored files{named}")));
-        }
-        if restored > 0 {
-            tracing::info!(restored, "damaged files were restored");
-            happenings.push(happening(Event::DriftRestored, format!("{restored} stored files")));
-        }
-        publisher.note_drift(&happenings, now);
+        let paths = served(found, holdings).map(SitePath::as_str);
+        let named: Vec<&str> = paths.chain(documents.restored.iter().map(String::as_str)).collect();
+        publisher.note_drift(&news.happenings(&named), now);
     }
 
     /// Goes back to the last good release where a page has been lacking for too long.
@@ -150,6 +126,53 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+/// What mending found.
+struct Findings {
+    /// The blobs of which a damaged copy was found, or none.
+    found: BTreeSet<BlobRef>,
+    /// Those that are lacking still.
+    lost: BTreeSet<BlobRef>,
+    documents: Documents,
+    holdings: Holdings,
+}
+
+/// What has become known since the last time.
+struct News {
+    found: usize,
+    restored: usize,
+}
+
+impl News {
+    /// How many files are newly known to be damaged, and how many of all that were are whole again.
+    fn between(state: &State, found: &BTreeSet<BlobRef>, lost: &BTreeSet<BlobRef>, documents: &Documents) -> Self {
+        let before = state.report.drift.iter().flat_map(|drift| drift.documents.iter().copied());
+        let lacked: BTreeSet<Digest> = before.collect();
+        let restored = documents.restored.len();
+        Self {
+            found: found.difference(&state.lost).count() + documents.lacking.difference(&lacked).count() + restored,
+            restored: state.lost.union(found).filter(|blob| !lost.contains(blob)).count()
+                + lacked.difference(&documents.lacking).count()
+                + restored,
+        }
+    }
+
+    /// The same for the audit trail; `named` are files that people know.
+    fn happenings(&self, named: &[&str]) -> Vec<Happening> {
+        let happening = |what, reason| Happening { who: Actor::Daemon, what, release: None, reason: Some(reason) };
+        let list = if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
+        let found =
+            (self.found > 0).then(|| happening(Event::DriftFound, format!("{} stored files{list}", self.found)));
+        let restored = self.restored;
+        let restored = (restored > 0).then(|| happening(Event::DriftRestored, format!("{restored} stored files")));
+        found.into_iter().chain(restored).collect()
+    }
+}
+
+/// The first paths at which visitors get some of `blobs`.
+fn served<'a>(blobs: &'a BTreeSet<BlobRef>, holdings: &'a Holdings) -> impl Iterator<Item = &'a SitePath> {
+    blobs.iter().filter_map(|blob| holdings.served.get(blob)).take(MOST_PATHS)
 }
 
 fn next_piece(stream: &mut impl Read) -> Result<Option<(Digest, u64)>, GuardError> {
