@@ -17,7 +17,7 @@ use crate::daemon::Partner;
 const LOOK: Duration = Duration::from_secs(2);
 
 /// How often what is lacking is looked for while something is.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 
 /// How many bytes are read at a stretch in the slow cycle.
 const STRETCH: u64 = 4 << 20;
