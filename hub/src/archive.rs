@@ -3,17 +3,22 @@
 //! It is kept small: a page that differs from main's by a few words, or from its own last version, is a patch. Anyone
 //! may remove it while no `tieup` runs; the next release to each partner is then told whole.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
+use jiff::Timestamp;
+use tieup_protocol::digest::Digest;
 use tieup_protocol::manifest::{BlobRef, Manifest};
 use tieup_protocol::path::SitePath;
-use tieup_store::blobs::{BlobStore, PutBlobError};
+use tieup_store::blobs::{BlobStore, PutBlobError, Swept};
+use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::DiskError;
 use tieup_store::lock::StateLock;
 
 use crate::release::BuiltRelease;
+use crate::space::GRACE;
 
 /// The archive's folder in the state folder.
 const FOLDER: &str = "published";
@@ -23,6 +28,8 @@ pub struct Archive {
     blobs: BlobStore,
     /// For each path the content that came first in this process: what other partners' versions are like.
     first: Mutex<HashMap<SitePath, BlobRef>>,
+    /// When it was last swept.
+    swept: Document<Timestamp>,
     _lock: StateLock,
 }
 
@@ -34,8 +41,9 @@ impl Archive {
     pub fn open(state: &Path) -> Result<Option<Self>, DiskError> {
         let folder = state.join(FOLDER);
         let Ok(lock) = StateLock::take(&folder) else { return Ok(None) };
+        let swept = Document::at(folder.join("swept.json"));
         let blobs = BlobStore::open(folder)?;
-        Ok(Some(Self { blobs, first: Mutex::default(), _lock: lock }))
+        Ok(Some(Self { blobs, first: Mutex::default(), swept, _lock: lock }))
     }
 
     /// A blob that a partner was sent, if it is here and undamaged.
@@ -46,6 +54,28 @@ impl Archive {
     /// How many bytes it takes.
     pub fn size(&self) -> u64 {
         self.blobs.size()
+    }
+
+    /// Whether it is time to sweep it. The first time is a day after this was first asked.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn is_due(&self, now: Timestamp) -> Result<bool, DocumentError> {
+        let Some(swept) = self.swept.read()? else {
+            self.swept.write(&now)?;
+            return Ok(false);
+        };
+        Ok(now.duration_since(swept) >= GRACE)
+    }
+
+    /// Gives up what is not in `keep` and was written before `since`.
+    ///
+    /// # Errors
+    /// When the disk fails; then nothing is lost that is kept.
+    pub fn sweep(&self, keep: &HashSet<Digest>, since: SystemTime, now: Timestamp) -> Result<Swept, DocumentError> {
+        let swept = self.blobs.sweep(keep, since)?;
+        self.swept.write(&now)?;
+        Ok(swept)
     }
 
     /// Keeps the content of a release whose partner had `before`. Durable on return.

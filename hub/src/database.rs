@@ -66,7 +66,7 @@ pub struct PartnerRow {
 pub struct ReleaseRow {
     /// Which release.
     pub version: ReleaseVersion,
-    /// The manifest's bytes.
+    /// The manifest's bytes; none where it was forgotten since many releases followed.
     pub manifest: String,
     /// The contract it was made under, word for word.
     pub contract: String,
@@ -228,6 +228,36 @@ impl Database {
             .fetch_optional(&self.pool)
             .await?;
         row.as_ref().map(release_from).transpose()
+    }
+
+    /// Forgets a partner's manifests but for those of the `count` newest releases, and of those that are live there or
+    /// wait. All else that is known of the releases stays.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_manifests(&self, partner: &SiteId, count: u32) -> Result<(), DatabaseError> {
+        sqlx::query(
+            "UPDATE releases SET manifest = '' WHERE partner = ?1 AND manifest <> '' \
+             AND state NOT IN ('live', 'staged', 'approved', 'held', 'signed', 'unreachable') AND version NOT IN \
+             (SELECT version FROM releases WHERE partner = ?1 ORDER BY version DESC LIMIT ?2)",
+        )
+        .bind(partner.as_str())
+        .bind(count)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The manifests of a partner's releases that have not been forgotten.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn kept_manifests(&self, partner: &SiteId) -> Result<Vec<String>, DatabaseError> {
+        let rows = sqlx::query("SELECT manifest FROM releases WHERE partner = ? AND manifest <> ''")
+            .bind(partner.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
     }
 
     /// The manifests of the newest releases to a partner, newest first.

@@ -32,7 +32,7 @@ use crate::trust::{AWAITING, RefreshError, RequestError, SigningRequest, Waiting
 pub const CONCURRENT_PUSHES: usize = 128;
 
 /// How many of a partner's newest releases a next one may be told against.
-const BASES: u32 = 4;
+pub(crate) const BASES: u32 = 4;
 
 /// What became of publishing to one partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,6 +203,11 @@ impl Hub {
         };
         let mut outcomes: Vec<_> = stream::iter(partners).map(push).buffer_unordered(CONCURRENT_PUSHES).collect().await;
         outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if let Some(archive) = &archive
+            && let Err(error) = self.sweep(archive, Timestamp::now()).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no space was given back");
+        }
         Ok(outcomes)
     }
 
@@ -211,8 +216,27 @@ impl Hub {
     /// # Errors
     /// When it cannot be reached.
     pub async fn status(&self, partner: &PartnerRow) -> Result<PartnerStatus, HubError> {
-        let status: PartnerStatus = self.call(partner).await?.get(STATUS).await?;
+        self.status_restoring(partner, None).await
+    }
+
+    /// The same; what the partner's disk has lost is sent again from `archive`, or main's own where none is open.
+    async fn status_restoring(
+        &self,
+        partner: &PartnerRow,
+        archive: Option<&Archive>,
+    ) -> Result<PartnerStatus, HubError> {
+        let mut status: PartnerStatus = self.call(partner).await?.get(STATUS).await?;
         self.database.set_heard(&partner.id, Timestamp::now()).await?;
+        if let Some(drift) = &status.guard.drift {
+            let own = if archive.is_none() { self.archive() } else { None };
+            match self.restore(partner, drift, archive.or(own.as_ref())).await {
+                Ok(Some(report)) => status.guard = report,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, partner = %partner.id, "not restored");
+                }
+            }
+        }
         for record in &status.releases {
             if let Some(row) = self.database.release(&partner.id, record.version).await? {
                 self.database.set_release_state(&partner.id, &told(row, record)).await?;
@@ -247,7 +271,7 @@ impl Hub {
         if let Some(outcome) = self.settle_waiting(partner, &built, archive, rows.first()).await? {
             return Ok(outcome);
         }
-        let status = match (self.status(partner).await, approach.unheard) {
+        let status = match (self.status_restoring(partner, archive).await, approach.unheard) {
             (Ok(status), _) => Some(status),
             (Err(error), Unheard::Leave) => return Err(error.into()),
             // Why it cannot be had shows again when the release is offered.

@@ -102,5 +102,5 @@ fn store(output: &Output, blobs: &BlobStore) -> Result<LiveSite, ShowError> {
         files.insert(path.clone(), ServedFile { blob, media_type, kind: file.kind, class: MeterClass::Tieup });
     }
     batch.sync()?;
-    Ok(LiveSite { files })
+    Ok(LiveSite { files, ..LiveSite::default() })
 }

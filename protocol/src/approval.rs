@@ -48,6 +48,8 @@ pub enum DecidedBy {
     Emergency,
     /// The arrival of a later release.
     LaterRelease,
+    /// The daemon, which could not restore what is stored of another release.
+    Daemon,
 }
 
 /// A release with its state, as the partner keeps it.
@@ -230,15 +232,13 @@ impl ReleaseRecord {
         }
     }
 
-    /// The record after the operator rolled back to it.
+    /// The record after somebody rolled back to it.
     ///
     /// # Errors
     /// When it has never been live.
-    pub fn restore(&self, now: Timestamp) -> Result<Self, IllegalStep> {
+    pub fn restore(&self, by: DecidedBy, now: Timestamp) -> Result<Self, IllegalStep> {
         match self.state {
-            ReleaseState::Retired => {
-                Ok(Self { state: ReleaseState::Live, since: now, by: Some(DecidedBy::Operator), ..self.clone() })
-            }
+            ReleaseState::Retired => Ok(Self { state: ReleaseState::Live, since: now, by: Some(by), ..self.clone() }),
             _ => Err(IllegalStep::NeverLive(self.version, self.state.word())),
         }
     }

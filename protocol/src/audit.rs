@@ -59,6 +59,14 @@ pub enum Event {
     OfferRefused,
     /// The partner's own changed pages were made public.
     OriginalsApproved,
+    /// The operator declared an emergency, in which pages of the partner's own may take the place of main's.
+    EmergencyBegun,
+    /// The operator ended it.
+    EmergencyEnded,
+    /// Stored content was no longer what was verified.
+    DriftFound,
+    /// What had drifted is whole again.
+    DriftRestored,
 }
 
 /// One line of the trail.
@@ -192,6 +200,7 @@ impl From<DecidedBy> for Actor {
             DecidedBy::Rule => Self::Rule,
             DecidedBy::Emergency => Self::Emergency,
             DecidedBy::LaterRelease => Self::Main,
+            DecidedBy::Daemon => Self::Daemon,
         }
     }
 }
@@ -225,6 +234,10 @@ impl Event {
             Self::ContractChanged => "contract changed",
             Self::OfferRefused => "offer refused",
             Self::OriginalsApproved => "originals approved",
+            Self::EmergencyBegun => "emergency declared",
+            Self::EmergencyEnded => "emergency ended",
+            Self::DriftFound => "damage found",
+            Self::DriftRestored => "damage restored",
         }
     }
 }

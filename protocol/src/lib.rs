@@ -14,6 +14,7 @@ pub mod delta;
 pub mod diagnostic;
 pub mod difference;
 pub mod digest;
+pub mod drift;
 pub mod ids;
 pub mod index;
 pub mod joining;

@@ -11,6 +11,18 @@ use crate::path::SitePath;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MergePlan {
     owners: BTreeMap<SitePath, Owner>,
+    overridden: BTreeSet<SitePath>,
+    set_aside: BTreeSet<SitePath>,
+}
+
+/// Whether the partner's operator has declared an emergency, in which the contract may let them replace main's pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// None is declared.
+    #[default]
+    Usual,
+    /// One is, and has not been ended.
+    Emergency,
 }
 
 /// A path that cannot be served, since two claim it or the wrong one does.
@@ -32,7 +44,8 @@ impl MergePlan {
     /// Decides who serves each path.
     ///
     /// `originals` maps each of the partner's paths to the file it comes from. In its own mounts the partner's file
-    /// takes the place of a theme's: its own logo in the inherited layout.
+    /// takes the place of a theme's: its own logo in the inherited layout. Under `rights.override: emergency` an
+    /// original takes the place of main's page only in an emergency; otherwise it is set aside.
     ///
     /// # Errors
     /// Every path that main publishes in the partner's mounts (theme files excepted), and every original in main's
@@ -41,9 +54,15 @@ impl MergePlan {
         release: &Manifest,
         originals: &BTreeMap<SitePath, String>,
         contract: &Contract,
+        standing: Standing,
     ) -> Result<Self, Vec<Conflict>> {
-        let may_override = contract.rights.replace == Override::Always;
-        let mut owners = BTreeMap::new();
+        let may_override = match contract.rights.replace {
+            Override::Always => true,
+            Override::Emergency => standing == Standing::Emergency,
+            Override::Never => false,
+        };
+        let waits = contract.rights.replace == Override::Emergency && !may_override;
+        let mut plan = Self::default();
         let mut conflicts = Vec::new();
         let paths: BTreeSet<&SitePath> = release.entries.keys().chain(originals.keys()).collect();
         for path in paths {
@@ -54,8 +73,15 @@ impl MergePlan {
             let layout = entry.is_none_or(|entry| entry.kind == EntryKind::Layout) && !shadows;
             let main_may = owner == Owner::Main || layout;
             let partner_may = owner == Owner::Partner || original.is_none() || may_override;
-            if main_may && partner_may {
-                owners.insert(path.clone(), if original.is_some() { Owner::Partner } else { Owner::Main });
+            let is_mains = owner == Owner::Main && entry.is_some() && original.is_some();
+            if is_mains && waits {
+                plan.owners.insert(path.clone(), Owner::Main);
+                plan.set_aside.insert(path.clone());
+            } else if main_may && partner_may {
+                plan.owners.insert(path.clone(), if original.is_some() { Owner::Partner } else { Owner::Main });
+                if is_mains {
+                    plan.overridden.insert(path.clone());
+                }
             } else {
                 conflicts.push(Conflict {
                     path: path.clone(),
@@ -66,7 +92,17 @@ impl MergePlan {
                 });
             }
         }
-        if conflicts.is_empty() { Ok(Self { owners }) } else { Err(conflicts) }
+        if conflicts.is_empty() { Ok(plan) } else { Err(conflicts) }
+    }
+
+    /// The paths in main's mounts at which an original takes the place of main's page.
+    pub fn overridden(&self) -> &BTreeSet<SitePath> {
+        &self.overridden
+    }
+
+    /// The paths at which an original would do so in an emergency.
+    pub fn set_aside(&self) -> &BTreeSet<SitePath> {
+        &self.set_aside
     }
 
     /// Every path with its owner, in order.
@@ -137,9 +173,18 @@ mod tests {
     }
 
     fn plan(rights: &str, entries: &[(&str, EntryKind)], originals: &[&str]) -> Result<Vec<(String, Owner)>, String> {
+        plan_in(Standing::Usual, rights, entries, originals)
+    }
+
+    fn plan_in(
+        standing: Standing,
+        rights: &str,
+        entries: &[(&str, EntryKind)],
+        originals: &[&str],
+    ) -> Result<Vec<(String, Owner)>, String> {
         let contract = contract(rights);
         let originals = originals.iter().map(|path| (path.parse().unwrap(), "content/x.md".to_owned())).collect();
-        let plan = MergePlan::new(&release(&contract, entries), &originals, &contract);
+        let plan = MergePlan::new(&release(&contract, entries), &originals, &contract, standing);
         let plan = plan.map_err(|conflicts| Conflicts(conflicts).to_string())?;
         Ok(plan.iter().map(|(path, owner)| (path.to_string(), owner)).collect())
     }
@@ -184,6 +229,12 @@ mod tests {
     fn a_contract_may_let_the_partner_override() {
         let merged = plan("rights: {override: always}", &[("/about/", EntryKind::Page)], &["/about/"]).unwrap();
         assert_eq!(merged, [("/about/".to_owned(), Owner::Partner)]);
-        assert!(plan("rights: {override: emergency}", &[("/about/", EntryKind::Page)], &["/about/"]).is_err());
+        let emergency = "rights: {override: emergency}";
+        for (standing, owner) in [(Standing::Usual, Owner::Main), (Standing::Emergency, Owner::Partner)] {
+            let merged = plan_in(standing, emergency, &[("/about/", EntryKind::Page)], &["/about/"]).unwrap();
+            assert_eq!(merged, [("/about/".to_owned(), owner)]);
+            assert!(plan_in(standing, NEVER, &[("/about/", EntryKind::Page)], &["/about/"]).is_err());
+        }
+        assert!(plan(emergency, &[], &["/about/"]).is_err(), "an original beside main's pages is no override");
     }
 }

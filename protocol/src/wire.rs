@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::approval::ReleaseRecord;
 use crate::digest::Digest;
+use crate::drift::GuardReport;
 use crate::ids::{ReleaseVersion, SiteId};
 use crate::joining::Reach;
 use crate::manifest::BlobRef;
 #[cfg(doc)]
 use crate::manifest::Manifest;
+use crate::path::SitePath;
 use crate::period::Month;
 
 /// POST a [`JoinRequest`] to hub, get a [`JoinGrant`].
@@ -37,6 +39,11 @@ pub const MANIFEST: &str = "/v1/releases/manifest";
 pub const BLOBS: &str = "/v1/releases/blobs";
 /// POST a [`Metadata`], get [`Fresh`]: the newest release is still the newest.
 pub const FRESHNESS: &str = "/v1/freshness";
+/// PUT content that the partner's status names as lacking, get a [`GuardReport`].
+///
+/// The body is pieces one after another, compressed by zstd as a whole: digest and length (see
+/// [`crate::drift::piece_head`]), then the bytes. What is not lacking is refused.
+pub const RESTORE: &str = "/v1/restore";
 /// POST a [`Cosigned`] checkpoint.
 pub const COSIGNATURE: &str = "/v1/journal/cosignature";
 /// POST a [`StatementNotice`], get a [`StatementVerdict`].
@@ -285,6 +292,48 @@ pub struct PartnerStatus {
     /// Changed pages of its own that wait for its operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub originals: Option<WaitingOriginals>,
+    /// The emergency that its operator has declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<DeclaredEmergency>,
+    /// Main's pages that its own take the place of, or would in an emergency.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<OverriddenPage>,
+    /// Whether what it stores is whole.
+    #[serde(default)]
+    pub guard: GuardReport,
+}
+
+/// An emergency that a partner's operator has declared: while it lasts, pages of the partner's own take the place of
+/// main's where the contract lets them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredEmergency {
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A page of main's that one of the partner's own takes the place of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverriddenPage {
+    /// Where.
+    pub path: SitePath,
+    /// How the two stand to each other.
+    pub state: OverrideState,
+}
+
+/// How a page of the partner's own stands to main's at the same path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OverrideState {
+    /// It takes the place of main's, which is as it was then.
+    Current,
+    /// Main's page has changed since.
+    Changed,
+    /// Main's page stands; it would take its place in an emergency.
+    SetAside,
 }
 
 /// A partner's own changed pages, where they wait for its operator.

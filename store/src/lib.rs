@@ -13,5 +13,6 @@ pub mod durable;
 mod fault;
 pub mod journal;
 pub mod lock;
+pub mod quarantine;
 pub mod releases;
 pub mod tree;

@@ -97,6 +97,35 @@ impl Releases {
         Ok(durable::read_file(&self.folder(version).join(name.as_str()))?)
     }
 
+    /// Whether a release has the file.
+    pub fn has_file(&self, version: ReleaseVersion, name: &SourcePath) -> bool {
+        let _guard = self.read();
+        self.folder(version).join(name.as_str()).is_file()
+    }
+
+    /// Puts one file of a release right that was damaged or is gone.
+    ///
+    /// Durable on return.
+    pub fn restore_file(&self, version: ReleaseVersion, name: &SourcePath, bytes: &[u8]) -> Result<(), ReleasesError> {
+        let _guard = self.write();
+        let path = self.folder(version).join(name.as_str());
+        durable::create_dir_all(durable::parent(&path))?;
+        Ok(durable::write_file(&path, bytes)?)
+    }
+
+    /// Puts the record of a release right that was damaged or is gone.
+    ///
+    /// Durable on return.
+    pub fn restore_record(&self, record: &ReleaseRecord) -> Result<(), ReleasesError> {
+        let bytes = encode(record).map_err(|source| self.invalid_record(record.version, source))?;
+        self.restore_file(record.version, &record_name(), &bytes)
+    }
+
+    /// The bytes of a release's record as they lie on the disk.
+    pub fn record_bytes(&self, version: ReleaseVersion) -> Result<Option<Vec<u8>>, ReleasesError> {
+        self.file(version, &record_name())
+    }
+
     /// The records of all releases that are here, newest first. One that is damaged is left out and left alone; see
     /// [`Releases::damaged`].
     pub fn list(&self) -> Result<Vec<ReleaseRecord>, ReleasesError> {

@@ -3,7 +3,7 @@
 //! Building one changes nothing that visitors see. It renders the originals inside the release's framework, decides
 //! who serves each path, fills the slots and derives the files that span both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use tieup_protocol::contract::{Contract, Indexing, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
-use tieup_protocol::merge::{Conflicts, MergePlan};
+use tieup_protocol::merge::{Conflicts, MergePlan, Standing};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::{BlobBatch, BlobStore, PutBlobError, ReadBlobError};
 use tieup_store::cache::Cache;
@@ -56,6 +56,12 @@ pub struct Candidate {
     /// It stands apart, so that a change of words stays one, whatever it changes in the index.
     #[serde(default)]
     pub search: BTreeMap<SitePath, MergedFile>,
+    /// Main's content beneath each original that takes its place.
+    #[serde(default)]
+    pub beneath: BTreeMap<SitePath, BlobRef>,
+    /// Where an original would take the place of main's page in an emergency.
+    #[serde(default)]
+    pub set_aside: BTreeSet<SitePath>,
 }
 
 /// Why a candidate could not be built. The public site is as it was.
@@ -101,6 +107,7 @@ impl Candidate {
         site: &Path,
         blobs: &BlobStore,
         pictures: &Cache,
+        standing: Standing,
     ) -> Result<Self, CandidateError> {
         let manifest = &release.manifest;
         let inherited: Vec<IndexedPage> =
@@ -110,7 +117,7 @@ impl Candidate {
         let mut originals = originals.map_err(CandidateError::Originals)?;
         check_slots(&originals, &release.contract)?;
         leave_out_not_found(&mut originals, release);
-        let plan = plan(manifest, &originals, &release.contract)?;
+        let plan = plan(manifest, &originals, &release.contract, standing)?;
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = BTreeMap::new();
         for (path, owner) in plan.iter() {
@@ -131,7 +138,9 @@ impl Candidate {
         }
         merge.batch.sync()?;
         let search = search_index(originals.search.as_ref(), &files, &pages, blobs)?;
-        Ok(Self { base_url: originals.base_url, files, search })
+        let beneath = |path: &SitePath| Some((path.clone(), manifest.entries.get(path)?.blob));
+        let beneath = plan.overridden().iter().filter_map(beneath).collect();
+        Ok(Self { base_url: originals.base_url, files, search, beneath, set_aside: plan.set_aside().clone() })
     }
 
     /// The candidate as the public server takes it.
@@ -146,7 +155,8 @@ impl Candidate {
             },
         };
         let files = self.search.iter().chain(&self.files);
-        LiveSite { files: files.map(|(path, file)| (path.clone(), served(file))).collect() }
+        let files = files.map(|(path, file)| (path.clone(), served(file))).collect();
+        LiveSite { files, ..LiveSite::default() }
     }
 }
 
@@ -239,9 +249,15 @@ fn framework(manifest: &Manifest, blobs: &BlobStore) -> Result<Framework, Candid
     Framework::from_files(&manifest.theme, files).map_err(CandidateError::Framework)
 }
 
-fn plan(manifest: &Manifest, originals: &Originals, contract: &Contract) -> Result<MergePlan, CandidateError> {
+fn plan(
+    manifest: &Manifest,
+    originals: &Originals,
+    contract: &Contract,
+    standing: Standing,
+) -> Result<MergePlan, CandidateError> {
     let sources = originals.output.files.iter().map(|(path, file)| (path.clone(), file.source.clone())).collect();
-    MergePlan::new(manifest, &sources, contract).map_err(|conflicts| CandidateError::Conflict(Conflicts(conflicts)))
+    let plan = MergePlan::new(manifest, &sources, contract, standing);
+    plan.map_err(|conflicts| CandidateError::Conflict(Conflicts(conflicts)))
 }
 
 /// The pages of both indexes that are served, originals in place of what they override.

@@ -14,7 +14,7 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::joining::Invitation;
 use tieup_protocol::period::{Month, Zone};
-use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
+use tieup_protocol::wire::{OverriddenPage, OverrideState, PartnerStatus, StatementVerdict};
 use tieup_store::audit::AuditTrail;
 use tieup_store::durable;
 use tieup_store::journal::{LogSigner, Origin, month_dir, months, verify_log};
@@ -134,6 +134,13 @@ enum Action {
         #[arg(long)]
         to: PathBuf,
     },
+    /// Declare an emergency, in which your own pages take the place of the main site's, or end it. The main site is told.
+    #[command(subcommand)]
+    Emergency(EmergencyAction),
+    /// List the main site's pages that your own take the place of, and which of them it has changed since.
+    Overrides,
+    /// Read everything that is stored, restore what is damaged, and say what is lacking.
+    Guard,
     /// Show who decided what and when, and verify that nothing of it was changed.
     Audit,
     /// Get a link that signs you in to the console, once, in the browser that opens it.
@@ -146,6 +153,18 @@ enum Action {
     /// The fee.
     #[command(subcommand)]
     Fee(FeeAction),
+}
+
+#[derive(Subcommand)]
+enum EmergencyAction {
+    /// From now on your own pages stand where the main site has pages at the same addresses.
+    Begin {
+        /// Why, in at most 500 characters.
+        #[arg(long, value_parser = parse_reason)]
+        reason: String,
+    },
+    /// The main site's pages come back.
+    End,
 }
 
 #[derive(Subcommand)]
@@ -198,6 +217,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         }
         Action::Log(LogAction::Verify(argument)) => verify_logs(&config, argument.month),
         Action::Audit => show_trail(&config, cli.format),
+        Action::Overrides => show_overrides(&config, cli.format),
         other => operate(&config, cli.format, other),
     }
 }
@@ -409,6 +429,7 @@ fn operate(config: &Config, format: Format, action: &Action) -> anyhow::Result<(
     }
     match answer {
         Answer::Fee { verdict: StatementVerdict::Different { .. }, .. } => bail!("the statements differ"),
+        Answer::Guard { report } if report.drift.is_some() => bail!("files are lacking; the main site is told"),
         _ => Ok(()),
     }
 }
@@ -456,6 +477,11 @@ fn command(config: &Config, action: &Action) -> anyhow::Result<(Option<ReleaseRe
         Action::Console => (None, Command::SignIn),
         Action::Rollback { version } => (None, Command::RollBack { version: *version }),
         Action::Export { release, to } => (None, Command::Export { version: *release, to: std::path::absolute(to)? }),
+        Action::Guard => (None, Command::Guard),
+        Action::Emergency(EmergencyAction::Begin { reason }) => {
+            (None, Command::BeginEmergency { reason: reason.clone() })
+        }
+        Action::Emergency(EmergencyAction::End) => (None, Command::EndEmergency),
         Action::Fee(FeeAction::Verify { month }) => (None, Command::VerifyFee { month: *month }),
         _ => (None, Command::Status),
     })
@@ -550,6 +576,7 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer) {
             terminal::say(statement);
             say!("{}", describe(verdict));
         }
+        Answer::Guard { report } => say!("{report}"),
         Answer::Refused { causes } => say!("{}", causes.join("\n")),
     }
 }
@@ -585,9 +612,38 @@ fn show_status(status: &PartnerStatus) {
         say!("No release has arrived yet.");
     }
     status.releases.iter().for_each(show_release);
+    if let Some(emergency) = &status.emergency {
+        say!("EMERGENCY declared since {}: {}", minute(emergency.since), emergency.reason);
+        say!("    your own pages take the place of the main site's; to end it: syncd emergency end");
+    }
+    status.overrides.iter().filter(|page| page.state == OverrideState::Changed).for_each(show_override);
+    if !status.guard.is_quiet() {
+        say!("{}", status.guard);
+    }
     if let Some(waiting) = &status.originals {
         say!("{}", waiting.sentence);
         say!("    they wait for you: syncd diff originals | syncd approve originals");
+    }
+}
+
+fn show_overrides(config: &Config, format: Format) -> anyhow::Result<()> {
+    let overrides = status(config)?.overrides;
+    if format == Format::Json {
+        say!("{}", serde_json::to_string_pretty(&overrides)?);
+        return Ok(());
+    }
+    if overrides.is_empty() {
+        say!("No page of your own stands where the main site has one.");
+    }
+    overrides.iter().for_each(show_override);
+    Ok(())
+}
+
+fn show_override(page: &OverriddenPage) {
+    match page.state {
+        OverrideState::Current => say!("{}: yours stands; the main site's beneath it is as it was", page.path),
+        OverrideState::Changed => say!("{}: yours stands; the main site has CHANGED its page since", page.path),
+        OverrideState::SetAside => say!("{}: the main site's stands; yours would in an emergency", page.path),
     }
 }
 

@@ -8,6 +8,7 @@ use tieup_protocol::joining::Reach;
 use tieup_protocol::yaml;
 
 use crate::door::{Door, Listen, PublicUrl};
+use crate::guard::Pace;
 use crate::prompt::settings::{self, Ways};
 
 /// A daemon's configuration, with paths made absolute.
@@ -31,6 +32,8 @@ pub struct Config {
     pub prompts: Ways,
     /// Whether changes of the partner's own pages wait for the operator.
     pub originals: OriginalsApproval,
+    /// At which pace everything that is stored is read and checked.
+    pub guard: Pace,
 }
 
 /// What happens when the partner's own pages change.
@@ -61,6 +64,8 @@ struct Document {
     prompts: settings::Document,
     #[serde(default)]
     originals: OriginalsApproval,
+    #[serde(default)]
+    guard: Pace,
     dial: Option<Dial>,
 }
 
@@ -100,6 +105,7 @@ impl Config {
             peer,
             address,
             originals: document.originals,
+            guard: document.guard,
         })
     }
 
@@ -150,6 +156,9 @@ mod tests {
         assert_eq!(config.originals, OriginalsApproval::Auto);
         let asked = load("state: s\npublic: a\npeer: b\noriginals: ask\n").unwrap();
         assert_eq!(asked.originals, OriginalsApproval::Ask);
+        assert_eq!(asked.guard, Pace::default());
+        let slow = load("state: s\npublic: a\npeer: b\nguard: {mib_per_second: 1}\n").unwrap();
+        assert_eq!((slow.guard.every_hours, slow.guard.mib_per_second), (6, 1));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
 use tieup_protocol::difference::Difference;
 use tieup_protocol::digest::Digest;
+use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
@@ -99,6 +100,15 @@ pub enum Command {
     },
     /// Make a one-time link that signs in to the console.
     SignIn,
+    /// Declare an emergency.
+    BeginEmergency {
+        /// Why.
+        reason: String,
+    },
+    /// End it.
+    EndEmergency,
+    /// Read everything that is stored, and mend what can be mended.
+    Guard,
     /// Compute a month's statement and compare it with main's.
     VerifyFee {
         /// The month.
@@ -110,7 +120,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Answer {
-    /// To [`Command::Status`].
+    /// To [`Command::Status`], and to what an operator did about an emergency.
     Status {
         /// How things stand.
         status: PartnerStatus,
@@ -127,6 +137,11 @@ pub enum Answer {
     Originals {
         /// How many paths changed.
         paths: usize,
+    },
+    /// To [`Command::Guard`].
+    Guard {
+        /// What was found.
+        report: GuardReport,
     },
     /// To a decision.
     Release {
@@ -231,10 +246,7 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         Err(error) => refused(&error),
     };
     match command {
-        Command::Status => match partner.status() {
-            Ok(status) => Answer::Status { status, prompts: partner.prompts() },
-            Err(error) => refused(&error),
-        },
+        Command::Status => done(Ok(()), partner),
         Command::Diff { version } => match partner.publisher().difference(version) {
             Ok(difference) => Answer::Diff { difference },
             Err(error) => refused(&error),
@@ -269,10 +281,25 @@ fn perform(command: Command, partner: &Partner) -> Answer {
             Ok(link) => Answer::SignIn { link, minutes: LINK_LIFETIME.as_mins() },
             Err(error) => refused(&error),
         },
+        Command::BeginEmergency { reason } => done(partner.publisher().begin_emergency(reason, now), partner),
+        Command::EndEmergency => done(partner.publisher().end_emergency(now), partner),
+        Command::Guard => match partner.guard().check(partner, now) {
+            Ok(report) => Answer::Guard { report },
+            Err(error) => refused(&error),
+        },
         Command::VerifyFee { month } => match partner.verify_statement(month) {
             Ok((statement, verdict)) => Answer::Fee { statement: statement.text, verdict },
             Err(error) => refused(&error),
         },
+    }
+}
+
+/// How things stand after something was done.
+fn done(result: Result<(), PublishError>, partner: &Partner) -> Answer {
+    match result.map(|()| partner.status()) {
+        Ok(Ok(status)) => Answer::Status { status, prompts: partner.prompts() },
+        Ok(Err(error)) => refused(&error),
+        Err(error) => refused(&error),
     }
 }
 

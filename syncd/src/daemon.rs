@@ -35,6 +35,7 @@ use crate::config::Config;
 use crate::console::{Console, Front};
 use crate::control;
 use crate::door::{Door, Host, Opened};
+use crate::guard::{self, Guard};
 use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::{Intake, trust_document};
 use crate::line;
@@ -64,6 +65,7 @@ pub struct Partner {
     /// How often the originals were looked at since the daemon started.
     originals: AtomicU64,
     front: Front,
+    guard: Guard,
 }
 
 /// A daemon that is running.
@@ -185,6 +187,11 @@ impl Partner {
         &self.journal
     }
 
+    /// Who watches over what is stored.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
     /// Who this partner is, with its newest certificate.
     pub fn identity(&self) -> Arc<Identity> {
         self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -234,10 +241,12 @@ impl Partner {
     pub fn status(&self) -> Result<PartnerStatus, StatusError> {
         let publisher = self.publisher();
         let (releases, originals) = (publisher.releases()?, publisher.waiting_originals().cloned());
+        let (emergency, overrides) = (publisher.emergency().cloned(), publisher.overrides());
         drop(publisher);
         let alarms = self.alarms(Timestamp::now())?;
+        let guard = self.guard.report();
         let (partner, journals) = (self.identity().partner.clone(), self.journal.months()?);
-        Ok(PartnerStatus { partner, releases, journals, alarms, originals })
+        Ok(PartnerStatus { partner, releases, journals, alarms, originals, emergency, overrides, guard })
     }
 
     /// What has expired at `now` of the metadata that this partner trusts, or will soon.
@@ -319,6 +328,8 @@ impl Daemon {
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
             tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
             tokio::spawn(keep_times(partner.clone(), shutdown.clone())),
+            tokio::spawn(guard::keep_watch(partner.clone(), shutdown.clone())),
+            tokio::spawn(guard::run_cycle(partner.clone(), config.guard, shutdown.clone())),
         ];
         tasks.extend(meet_main(&partner, listeners.peer, server, &shutdown));
         tasks.extend(prompter.start(&partner.publisher().watch(), &shutdown));
@@ -412,6 +423,7 @@ fn open(
     let Known { identity, tls, revocations } = known;
     let (main, partner) = (identity.main.clone(), identity.partner.clone());
     let intake = Intake::new(main.clone(), partner, &config.state, identity.root.clone(), blobs.clone());
+    let guard = Guard::new(&config.state, blobs.clone());
     let (site, originals, state) = (config.site.clone(), config.originals, config.state.clone());
     let places = Places { main, site, originals, state, blobs, public };
     let publisher = Publisher::open(places).map_err(Box::new)?;
@@ -426,6 +438,7 @@ fn open(
         journal,
         originals: AtomicU64::new(0),
         front,
+        guard,
     })
 }
 

@@ -3,6 +3,7 @@
 //! Three steps, each refused without a trace: what is signed; the manifest, told as the difference from a release that
 //! is here; the blobs that are lacking. What a patch makes is kept only once the whole manifest is the signed one.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -112,6 +113,13 @@ impl Intake {
     pub fn new(main: SiteId, partner: SiteId, state: &Path, pinned_root: String, blobs: Arc<BlobStore>) -> Self {
         let trust = trust_document(state);
         Self { main, partner, trust, pinned_root, blobs, offered: None }
+    }
+
+    /// The content that the release on offer counts on.
+    pub fn needed(&self) -> HashSet<Digest> {
+        let release = self.offered.as_ref().and_then(|offered| offered.release.as_ref());
+        let blobs = release.map(|release| release.manifest.blobs()).unwrap_or_default();
+        blobs.into_iter().map(|blob| blob.digest).collect()
     }
 
     /// Verifies what is signed of an offer, and says against which of the `kept` manifests it may be told.

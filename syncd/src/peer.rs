@@ -12,11 +12,12 @@ use axum::{Json, Router};
 use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Deserialize;
+use tieup_protocol::drift::GuardReport;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
     AUDIT, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, MAX_REVOCATIONS, Metadata,
-    OFFER, Offer, PartnerStatus, REVOCATIONS, Ready, STATEMENT, STATUS, Staged, StatementNotice, StatementVerdict,
-    UNKNOWN_BASE, Wanted,
+    OFFER, Offer, PartnerStatus, RESTORE, REVOCATIONS, Ready, STATEMENT, STATUS, Staged, StatementNotice,
+    StatementVerdict, UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
 use tieup_web::problem::Refusal;
@@ -26,6 +27,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use crate::access_log::JournalError;
 use crate::candidate::CandidateError;
 use crate::daemon::Partner;
+use crate::guard::GuardError;
 use crate::intake::IntakeError;
 use crate::publisher::PublishError;
 use crate::revocation::RevocationError;
@@ -59,6 +61,7 @@ pub fn router(partner: Arc<Partner>) -> Router {
         .route(MANIFEST, put(manifest))
         .route(BLOBS, put(blobs))
         .route(FRESHNESS, post(freshness).layer(DefaultBodyLimit::max(MAX_FRESHNESS)))
+        .route(RESTORE, put(restore))
         .route(&format!("{JOURNAL}/{{month}}/checkpoint"), get(checkpoint))
         .route(&format!("{JOURNAL}/{{month}}/tile/{{*tile}}"), get(tile))
         .route(COSIGNATURE, post(cosignature))
@@ -124,6 +127,22 @@ async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<S
     });
     let staged = taken.await.map_err(|error| internal(&error))?;
     staged.map(|release| Json(Staged { release })).map_err(|error| refuse_offer(&partner, &error))
+}
+
+/// What main sends of what is lacking here.
+async fn restore(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<GuardReport>, Refusal> {
+    let reader = reader(body);
+    let taken = tokio::task::spawn_blocking(move || {
+        let unpacked = zstd::Decoder::new(reader).map_err(GuardError::Stream)?;
+        partner.guard().take_in(&partner, unpacked, Timestamp::now())
+    });
+    let report = taken.await.map_err(|error| internal(&error))?;
+    report.map(Json).map_err(|error| match &error {
+        GuardError::NotLacking(_) => Refusal::caused_by(StatusCode::CONFLICT, "not-lacking", &error),
+        GuardError::Blob(_) => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "bad-blob", &error),
+        GuardError::Stream(_) => Refusal::caused_by(StatusCode::BAD_REQUEST, "broken-stream", &error),
+        GuardError::Disk(_) | GuardError::Publisher(_) => internal(&error),
+    })
 }
 
 /// A body to be read on a thread that may wait. A line that falls silent ends it, so that the next one is not held up.

@@ -4,7 +4,9 @@
 //! the releases' records follow it and are put right from it after a crash. Methods block on the disk.
 
 mod decisions;
+mod holdings;
 mod originals;
+mod rights;
 mod trail;
 
 use std::collections::BTreeMap;
@@ -21,9 +23,9 @@ use tieup_protocol::difference::{Difference, Hunk};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
-use tieup_protocol::path::{InvalidPath, SourcePath};
+use tieup_protocol::path::{InvalidPath, SitePath, SourcePath};
 use tieup_protocol::period::Month;
-use tieup_protocol::wire::WaitingOriginals;
+use tieup_protocol::wire::{DeclaredEmergency, WaitingOriginals};
 use tieup_store::audit::{AuditError, AuditTrail};
 use tieup_store::blobs::{BlobStore, ReadBlobError};
 use tieup_store::cache::Cache;
@@ -33,6 +35,8 @@ use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
 use tieup_web::site::PublicSite;
 use tokio::sync::watch;
 
+pub use self::holdings::{Documents, Holdings};
+use self::rights::Overridden;
 use self::trail::happening;
 use crate::candidate::{Candidate, CandidateError};
 use crate::comparison::{self, Comparison};
@@ -62,6 +66,12 @@ struct Live {
     /// The release that the operator rolled back from. Until they approve one again, no rule makes one live.
     #[serde(default)]
     rolled_back: Option<ReleaseVersion>,
+    /// Pages that stood once and do not now, with the release with which they went.
+    #[serde(default)]
+    withdrawn: BTreeMap<SitePath, ReleaseVersion>,
+    /// Originals that take the place of main's content.
+    #[serde(default)]
+    overrides: BTreeMap<SitePath, Overridden>,
 }
 
 /// The partner's releases and its public site.
@@ -72,6 +82,8 @@ pub struct Publisher {
     approved_originals: PathBuf,
     originals: OriginalsApproval,
     waiting_originals: Option<WaitingOriginals>,
+    emergency: Option<DeclaredEmergency>,
+    emergency_document: Document<DeclaredEmergency>,
     audit: AuditTrail,
     releases: Releases,
     blobs: Arc<BlobStore>,
@@ -143,6 +155,15 @@ pub enum PublishError {
         "release {0} cannot be rolled back to: the contract's strategy is to overwrite, so only the last one is kept"
     )]
     Overwritten(ReleaseVersion),
+    /// A release of which only the history is kept.
+    #[error("release {0} was swept: of releases that were live before, the last {kept} are kept", kept = holdings::RETIRED_KEPT)]
+    Swept(ReleaseVersion),
+    /// The contract does not speak of the operator's emergencies.
+    #[error("the contract does not let you declare an emergency: its `rights.override` is not `emergency`")]
+    NoEmergencyRight,
+    /// None is declared.
+    #[error("no emergency is declared")]
+    NoEmergency,
     /// No changed originals wait.
     #[error("no changed pages of your own are waiting")]
     NoOriginals,
@@ -172,13 +193,16 @@ impl Publisher {
         for damaged in releases.damaged()? {
             tracing::error!(error = &damaged as &dyn std::error::Error, "a release is left out");
         }
-        places.public.switch(live.site.to_live());
+        places.public.switch(live.shown());
+        let emergency_document = Document::at(places.state.join("emergency.json"));
         let mut publisher = Self {
             main: places.main,
             site: places.site,
             approved_originals: places.state.join("originals"),
             originals: places.originals,
             waiting_originals: None,
+            emergency: emergency_document.read()?,
+            emergency_document,
             audit: AuditTrail::at(places.state.join(AUDIT)),
             releases,
             blobs: places.blobs,
@@ -251,6 +275,7 @@ impl Publisher {
     /// When a record cannot be read.
     pub fn kept_manifests(&self) -> Result<Vec<Digest>, PublishError> {
         let mut records = self.releases.list()?;
+        records.retain(|record| !self.is_swept(record.version));
         records.sort_by_key(|record| match &record.state {
             state if state.is_open() => 0,
             ReleaseState::Live => 1,
@@ -265,7 +290,7 @@ impl Publisher {
     /// When the records cannot be read.
     pub fn kept_manifest(&self, digest: Digest) -> Result<Option<Manifest>, PublishError> {
         let record = self.releases.list()?.into_iter().find(|record| record.manifest == digest);
-        let Some(record) = record else { return Ok(None) };
+        let Some(record) = record.filter(|record| !self.is_swept(record.version)) else { return Ok(None) };
         let bytes = self.kept(record.version, MANIFEST)?;
         Ok(Some(bytes).filter(|bytes| Digest::of(bytes) == digest).and_then(|bytes| Manifest::parse(&bytes).ok()))
     }
@@ -278,7 +303,7 @@ impl Publisher {
         let mut approved = Vec::new();
         for record in self.releases.list()? {
             if matches!(record.state, ReleaseState::Live | ReleaseState::Retired) {
-                approved.push(self.reread(record.version)?.contract.clone());
+                approved.push(self.terms(record.version)?);
             }
         }
         Ok(charged_under(approved, month))
@@ -311,9 +336,11 @@ impl Publisher {
         self.check_contract(&release.contract)?;
         // A trail that cannot be continued keeps releases out, too.
         self.audit.end()?;
-        let change = self.compare(release, &self.build(release)?)?.change;
+        let candidate = self.build(release)?;
+        let change = self.compare(release, &candidate)?.change;
         let before = self.decided_before(version)?;
-        let record = ReleaseRecord::staged(version, release.digest, change.sentence(&self.main, version), now);
+        let sentence = change.sentence(&self.main, version) + &self.changed_beneath(&candidate);
+        let record = ReleaseRecord::staged(version, release.digest, sentence, now);
         let decision = match before {
             Some(reason) => Decision::Ask(reason),
             None => release.contract.approval.decide(&change, &release.contract.effective.tz, now),
@@ -395,7 +422,8 @@ impl Publisher {
     }
 
     fn build(&self, release: &Verified<Release>) -> Result<Candidate, PublishError> {
-        Ok(Candidate::build(release, self.originals_for_release(), &self.blobs, &self.pictures)?)
+        let site = self.originals_for_release();
+        Ok(Candidate::build(release, site, &self.blobs, &self.pictures, self.standing())?)
     }
 
     fn compare(&self, release: &Verified<Release>, candidate: &Candidate) -> Result<Comparison, PublishError> {
@@ -450,17 +478,18 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let mut accepted = self.live.accepted.clone();
         accepted.extend(self.compare(&self.reread(version)?, &site)?.change.new_risks);
-        self.put_live(Live { version: Some(version), by: Some(by), site, accepted, rolled_back })
+        self.put_live(Live { version: Some(version), by: Some(by), site, accepted, rolled_back, ..Live::default() })
     }
 
     fn put_live(&mut self, live: Live) -> Result<(), PublishError> {
+        let live = live.after(&self.live);
         // A write can fail after the new document has its name; then it is what the next start would serve.
         if let Err(error) = self.document.write(&live)
             && self.document.read().ok().flatten().as_ref() != Some(&live)
         {
             return Err(error.into());
         }
-        self.public.switch(live.site.to_live());
+        self.public.switch(live.shown());
         self.live = live;
         Ok(())
     }
@@ -508,6 +537,9 @@ impl Publisher {
     }
 
     fn reread(&self, version: ReleaseVersion) -> Result<Verified<Release>, PublishError> {
+        if self.is_swept(version) {
+            return Err(PublishError::Swept(version));
+        }
         let manifest = self.kept(version, MANIFEST)?;
         let contract = self.kept(version, CONTRACT)?;
         let verified = self.record(version)?.manifest;

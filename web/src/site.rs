@@ -3,7 +3,7 @@
 //! What is served is looked up in the index and never in the file system. Each answer to a path is logged before it
 //! ends; what is no path at all is turned away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -36,6 +36,15 @@ const CONCURRENT_READS: usize = 64;
 /// What must be escaped in a `Location`.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'%').add(b'?').add(b'#');
 
+/// What is said where nothing stands: the status, the site's pages for it, and words where it has none.
+type Nothing = (StatusCode, &'static [&'static str], &'static str);
+
+/// Where nothing ever stood.
+const NOT_FOUND: Nothing = (StatusCode::NOT_FOUND, &["/404.html"], "There is no page at this address.\n");
+
+/// Where something stood that was withdrawn.
+const GONE: Nothing = (StatusCode::GONE, &["/410.html", "/404.html"], "This page was withdrawn.\n");
+
 /// One path as it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServedFile {
@@ -54,6 +63,8 @@ pub struct ServedFile {
 pub struct LiveSite {
     /// What stands at each path.
     pub files: HashMap<SitePath, ServedFile>,
+    /// Where something stood once and was withdrawn.
+    pub gone: HashSet<SitePath>,
 }
 
 /// One answered request, for the log.
@@ -179,13 +190,15 @@ impl PublicSite {
         if live.files.contains_key(&path.with_slash()) {
             return Answer::unclassed(redirect(&path.with_slash()));
         }
-        let not_found = "/404.html".parse().ok().and_then(|page: SitePath| live.files.get(&page));
-        match not_found {
+        let is_gone = live.gone.contains(path) || live.gone.contains(&path.with_slash());
+        let (status, pages, text) = if is_gone { GONE } else { NOT_FOUND };
+        let page = pages.iter().find_map(|page| live.files.get(&page.parse::<SitePath>().ok()?));
+        match page {
             Some(page) => {
-                let answer = self.send(page, StatusCode::NOT_FOUND, method, &HeaderMap::new()).await;
+                let answer = self.send(page, status, method, &HeaderMap::new()).await;
                 Answer { class: None, ..answer }
             }
-            None => Answer::unclassed(plain(StatusCode::NOT_FOUND, "There is no page at this address.\n")),
+            None => Answer::unclassed(plain(status, text)),
         }
     }
 
@@ -193,6 +206,10 @@ impl PublicSite {
         let tag = format!("\"{}\"", file.blob.digest.hex());
         let purpose = if file.kind == EntryKind::Page { Purpose::Document } else { Purpose::Resource };
         let class = Some(file.class);
+        if !self.blobs.contains(&file.blob) {
+            // It was found damaged. Neither its length nor that a copy is still good is said of it.
+            return Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "This page is being repaired.\n"));
+        }
         if matches_tag(headers, &tag) {
             let response = with_headers(StatusCode::NOT_MODIFIED, file, &tag, Bytes::new());
             return Answer { response, class, bytes: 0, purpose };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tieup_protocol::contract::Partnership;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
-use tieup_protocol::wire::ExpiryAlarm;
+use tieup_protocol::wire::PartnerStatus;
 use tieup_web::complaint::causes;
 use tieup_web::say;
 
@@ -72,7 +72,7 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
             Format::Text => {
                 say!("{}", standing.line(Timestamp::now()));
                 for alarm in &alarms {
-                    say!("  ALARM: {alarm}");
+                    say!("  {alarm}");
                 }
                 show_releases(&releases, shown);
                 if contact == Contact::Answers {
@@ -82,7 +82,6 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
             }
             Format::Json => {
                 let rows = releases.into_iter().take(limit(shown));
-                let alarms = alarms.iter().map(ToString::to_string).collect();
                 told.push(Told { standing, alarms, releases: rows.map(Release::from).collect() });
             }
         }
@@ -93,10 +92,25 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
     Ok(())
 }
 
+/// What a partner warns of, a sentence each.
+fn warnings(status: &PartnerStatus) -> Vec<String> {
+    let mut warnings: Vec<String> = status.alarms.iter().map(|alarm| format!("ALARM: {alarm}")).collect();
+    if let Some(emergency) = &status.emergency {
+        let since = emergency.since.strftime("%Y-%m-%d %H:%M UTC");
+        warnings.push(format!("EMERGENCY declared there since {since}: {}", emergency.reason));
+        let replaced: Vec<&str> = status.overrides.iter().map(|page| page.path.as_str()).collect();
+        warnings.push(format!("its own pages take the place of yours: {}", replaced.join(", ")));
+    }
+    if !status.guard.is_quiet() {
+        warnings.push(format!("what is stored there: {}", status.guard));
+    }
+    warnings
+}
+
 /// Whether a partner answers, and what it warns of. What it says of its releases is kept.
-async fn ask(hub: &Hub, partner: &PartnerRow) -> (Contact, Vec<ExpiryAlarm>) {
+async fn ask(hub: &Hub, partner: &PartnerRow) -> (Contact, Vec<String>) {
     match tokio::time::timeout(PATIENCE, hub.status(partner)).await {
-        Ok(Ok(status)) => (Contact::Answers, status.alarms),
+        Ok(Ok(status)) => (Contact::Answers, warnings(&status)),
         Ok(Err(error)) => (Contact::Silent(in_a_line(&error)), Vec::new()),
         Err(_) => (Contact::Silent(format!("it does not answer within {} s", PATIENCE.as_secs())), Vec::new()),
     }

@@ -27,7 +27,7 @@ fn row_003_20_21_a_staged_release_is_approved_or_rejected_once() {
         Err(IllegalStep::NotStaged(live.version, "live"))
     );
     let rejected = record.reject(record.manifest, "typo".to_owned(), NOW).unwrap();
-    assert_eq!(rejected.restore(NOW), Err(IllegalStep::NeverLive(record.version, "rejected")));
+    assert_eq!(rejected.restore(DecidedBy::Operator, NOW), Err(IllegalStep::NeverLive(record.version, "rejected")));
 }
 
 #[test]
@@ -43,9 +43,9 @@ fn approval_names_what_was_read() {
 #[test]
 fn only_what_was_live_can_be_rolled_back_to() {
     let live = live();
-    assert_eq!(live.retire(NOW).unwrap().restore(NOW).unwrap().state, ReleaseState::Live);
-    assert!(live.restore(NOW).is_err());
-    assert!(staged().restore(NOW).is_err());
+    assert_eq!(live.retire(NOW).unwrap().restore(DecidedBy::Operator, NOW).unwrap().state, ReleaseState::Live);
+    assert!(live.restore(DecidedBy::Operator, NOW).is_err());
+    assert!(staged().restore(DecidedBy::Operator, NOW).is_err());
     assert!(staged().retire(NOW).is_err());
 }
 
@@ -158,7 +158,7 @@ impl History {
             Step::Reject(right) => self.record.reject(named(*right), String::new(), now)?,
             Step::Supersede => self.record.supersede(now)?,
             Step::Retire => self.record.retire(now)?,
-            Step::Restore => self.record.restore(now)?,
+            Step::Restore => self.record.restore(DecidedBy::Operator, now)?,
         };
         self.note(step);
         self.record = next;

@@ -123,7 +123,7 @@ pub enum Override {
     /// No.
     #[default]
     Never,
-    /// Only while an emergency is declared. None can be declared yet, so this is `never` today.
+    /// Only while the partner's operator has declared an emergency. Otherwise main's page stands.
     Emergency,
     /// Yes.
     Always,
@@ -311,7 +311,6 @@ impl Document {
             ("routes", self.routes.is_some()),
             ("services", self.services.as_ref().is_some_and(|s| !s.is_empty())),
             ("dispute", self.dispute.is_some()),
-            ("rights.override: emergency", self.rights.replace == Override::Emergency),
             ("journal", self.journal.writer != Side::Partner || self.journal.verifier != Side::Both),
         ];
         noted.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect()

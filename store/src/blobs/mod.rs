@@ -5,6 +5,8 @@
 //! segments when the store is opened. What has been synced is whole: content is checked before it is kept, and again
 //! whenever it is read. A blob may be kept as a patch against another that is whole here; readers do not notice.
 
+mod damage;
+mod drift;
 mod segment;
 mod sweep;
 #[cfg(test)]
@@ -21,7 +23,11 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::manifest::BlobRef;
 use tieup_protocol::patch;
 
+pub use self::damage::Damage;
+use self::damage::Damages;
+pub use self::drift::{Changed, Drifted};
 use self::segment::{Record, Records, Segment, SegmentWriter};
+pub use self::sweep::Swept;
 use crate::durable::{self, DiskError};
 
 /// How much of a stream is in memory at a time.
@@ -35,6 +41,7 @@ const SEGMENT: u64 = 256 << 20;
 pub struct BlobStore {
     dir: PathBuf,
     shelf: RwLock<Shelf>,
+    damages: Damages,
 }
 
 /// What is there, and where.
@@ -42,6 +49,8 @@ pub struct BlobStore {
 struct Shelf {
     segments: BTreeMap<u64, Arc<Segment>>,
     places: HashMap<Digest, Place>,
+    /// Where else a blob stands, for when it is damaged at its place. The last is the best.
+    spares: HashMap<Digest, Vec<Place>>,
     /// The number of the next segment.
     next: u64,
 }
@@ -137,7 +146,7 @@ impl BlobStore {
             let records = segment.records()?;
             shelf.add(segment, records);
         }
-        Ok(Self { dir, shelf: RwLock::new(shelf) })
+        Ok(Self { dir, shelf: RwLock::new(shelf), damages: Damages::default() })
     }
 
     /// Whether the blob is here, durably. Its content is checked when it is read.
@@ -171,10 +180,13 @@ impl BlobStore {
 
     /// The blob's bytes, checked against its digest.
     ///
-    /// A damaged blob is forgotten, so that [`BlobStore::contains`] says no and it can be got again.
+    /// Where it is damaged and another copy is here, that one is read from then on. A blob without an undamaged copy is
+    /// forgotten, so that [`BlobStore::contains`] says no and it can be got again. Either is noted; see
+    /// [`BlobStore::next_damage`].
     pub fn read(&self, blob: &BlobRef) -> Result<Vec<u8>, ReadBlobError> {
         loop {
-            let place = self.place(&blob.digest).ok_or(ReadBlobError::Missing(blob.digest))?;
+            let place = self.place(&blob.digest).filter(|place| place.record.blob == *blob);
+            let place = place.ok_or(ReadBlobError::Missing(blob.digest))?;
             match self.read_at(&place)?.filter(|bytes| BlobRef::of(bytes) == *blob) {
                 Some(bytes) => return Ok(bytes),
                 None if self.forget(&blob.digest, &place) => return Err(ReadBlobError::Damaged(blob.digest)),
@@ -213,18 +225,24 @@ impl BlobStore {
     /// The bytes that are kept at `place`; none where its segment was swept since.
     fn stored(&self, place: &Place) -> Result<Option<Vec<u8>>, DiskError> {
         let segment = self.shelf().segments.get(&place.segment).cloned();
-        segment.map(|segment| segment.read(place.at, place.record.stored)).transpose()
+        match segment.map(|segment| segment.read(place.at, place.record.stored)).transpose() {
+            Err(error) if drift::is_damage(&error) => Ok(None),
+            other => other,
+        }
     }
 
-    /// Forgets the blob that is damaged at `place`, unless it has another place by now.
+    /// Forgets that the blob stands at `place`, where it is damaged. Says whether it stands nowhere now; it does where
+    /// it was moved meanwhile or another copy is here.
     fn forget(&self, digest: &Digest, place: &Place) -> bool {
-        match self.shelf_mut().places.entry(*digest) {
-            Entry::Occupied(there) if there.get() == place => {
-                there.remove();
-                true
-            }
-            _ => false,
-        }
+        let mut known = self.shelf_mut();
+        match known.places.entry(*digest) {
+            Entry::Occupied(there) if there.get() == place => there.remove(),
+            _ => return false,
+        };
+        let is_lost = !known.fall_back(digest);
+        drop(known);
+        self.damages.note(*place, is_lost);
+        is_lost
     }
 
     fn place(&self, digest: &Digest) -> Option<Place> {
@@ -260,9 +278,15 @@ impl Shelf {
         let number = segment.number;
         for (record, at) in records {
             let place = Place { segment: number, at, record };
-            let known = self.places.entry(record.blob.digest).or_insert(place);
-            if known.segment <= number {
-                *known = place;
+            match self.places.entry(record.blob.digest) {
+                Entry::Vacant(free) => {
+                    free.insert(place);
+                }
+                Entry::Occupied(mut known) => {
+                    let later = known.get().segment <= number;
+                    let spare = if later { known.insert(place) } else { place };
+                    self.spares.entry(record.blob.digest).or_default().push(spare);
+                }
             }
         }
         self.next = self.next.max(number);
@@ -274,8 +298,26 @@ impl Shelf {
         if let Some((segment, records)) = by {
             self.add(segment, records);
         }
-        self.places.retain(|_, place| !numbers.contains(&place.segment));
+        self.spares.retain(|_, spares| {
+            spares.retain(|spare| !numbers.contains(&spare.segment));
+            !spares.is_empty()
+        });
+        let gone: Vec<Digest> =
+            self.places.extract_if(|_, place| numbers.contains(&place.segment)).map(|(digest, _)| digest).collect();
+        for digest in gone {
+            self.fall_back(&digest);
+        }
         self.segments.retain(|number, _| !numbers.contains(number));
+    }
+
+    /// Takes another copy of a blob that has no place, if there is one.
+    fn fall_back(&mut self, digest: &Digest) -> bool {
+        let Entry::Occupied(mut spares) = self.spares.entry(*digest) else { return false };
+        let spare = spares.get_mut().pop();
+        if spares.get().is_empty() {
+            spares.remove();
+        }
+        spare.is_some_and(|spare| self.places.insert(*digest, spare).is_none())
     }
 }
 

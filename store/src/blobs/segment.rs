@@ -4,10 +4,11 @@
 //! whether they are the blob itself or a patch against another one; its last bytes vouch for those before them. So a
 //! segment can be read without anything beside it, and a header that is damaged costs the one record.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tieup_protocol::digest::Digest;
@@ -182,6 +183,28 @@ pub(super) struct Segment {
     /// When it was written.
     pub written: SystemTime,
     file: File,
+    /// What its file looked like when it was last looked at.
+    seen: Mutex<Look>,
+}
+
+/// What a file looks like from outside. It looks otherwise once somebody has written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    device: u64,
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
+}
+
+/// What became of a segment's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// Nothing.
+    Same,
+    /// Somebody wrote to it.
+    Written,
+    /// Another file has its name, or none has.
+    Displaced,
 }
 
 impl Segment {
@@ -190,10 +213,28 @@ impl Segment {
         let opened = durable::step(Step::Read, &path, || {
             let file = File::open(&path)?;
             let about = file.metadata()?;
-            Ok((about.len(), about.modified()?, file))
+            Ok((Look::of(&about), about.modified()?, file))
         });
-        let (length, written, file) = opened?;
-        Ok(Self { number, path, length, written, file })
+        let (look, written, file) = opened?;
+        Ok(Self { number, path, length: look.length, written, file, seen: Mutex::new(look) })
+    }
+
+    /// What became of the file since this was last asked.
+    pub(super) fn look_again(&self) -> Result<Since, DiskError> {
+        let look = durable::step(Step::Read, &self.path, || match fs::symlink_metadata(&self.path) {
+            Ok(about) => Ok(Some(Look::of(&about))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(match look {
+            Some(look) if look == *seen => Since::Same,
+            Some(look) if (look.device, look.inode) == (seen.device, seen.inode) => {
+                *seen = look;
+                Since::Written
+            }
+            _ => Since::Displaced,
+        })
     }
 
     /// Every record with the place of its bytes. What is damaged between records is passed over.
@@ -219,9 +260,13 @@ impl Segment {
         })
     }
 
-    /// Removes the file. The folder is not synced: a segment that comes back is a copy that nobody needs.
+    /// Removes the file, if it is there. The folder is not synced: a segment that comes back is a copy that nobody
+    /// needs.
     pub(super) fn remove(&self) -> Result<(), DiskError> {
-        durable::step(Step::Remove, &self.path, || fs::remove_file(&self.path))
+        durable::step(Step::Remove, &self.path, || match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
     }
 
     /// The first whole record at or after `at`.
@@ -256,6 +301,17 @@ impl Segment {
             at += (read.saturating_sub(MAGIC.len() - 1)).max(1) as u64;
         }
         Ok(None)
+    }
+}
+
+impl Look {
+    fn of(about: &Metadata) -> Self {
+        Self {
+            device: about.dev(),
+            inode: about.ino(),
+            length: about.len(),
+            changed: (about.ctime(), about.ctime_nsec()),
+        }
     }
 }
 

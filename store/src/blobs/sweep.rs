@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use tieup_protocol::digest::Digest;
 
-use super::segment::{Records, Segment, SegmentWriter};
+use super::segment::{Record, Records, Segment, SegmentWriter};
 use super::{BlobStore, Place};
 use crate::durable::{self, DiskError};
 
@@ -70,7 +70,7 @@ impl BlobStore {
     }
 
     /// Copies what is wanted of `segments` into a new one and removes them.
-    fn rewrite(&self, segments: &[Arc<Segment>], wanted: impl Fn(&Place) -> bool) -> Result<(), DiskError> {
+    pub(super) fn rewrite(&self, segments: &[Arc<Segment>], wanted: impl Fn(&Place) -> bool) -> Result<(), DiskError> {
         if segments.is_empty() {
             return Ok(());
         }
@@ -83,7 +83,7 @@ impl BlobStore {
         durable::sync_dir(&self.dir)
     }
 
-    fn places(&self, wanted: impl Fn(&Place) -> bool) -> Vec<Place> {
+    pub(super) fn places(&self, wanted: impl Fn(&Place) -> bool) -> Vec<Place> {
         self.shelf().places.values().filter(|place| wanted(place)).copied().collect()
     }
 
@@ -91,8 +91,8 @@ impl BlobStore {
     fn copy(&self, places: &[Place]) -> Result<Option<(Segment, Records)>, DiskError> {
         let mut writer = SegmentWriter::create_in(&self.dir)?;
         for place in places {
-            if let Some(stored) = self.undamaged(place)? {
-                writer.put(place.record, &stored)?;
+            if let Some((record, stored)) = self.undamaged(place)? {
+                writer.put(record, &stored)?;
             }
         }
         if writer.is_void() {
@@ -104,13 +104,15 @@ impl BlobStore {
         Ok(Some(sealed))
     }
 
-    /// The bytes kept at `place`, if the blob can be read from them.
-    fn undamaged(&self, place: &Place) -> Result<Option<Vec<u8>>, DiskError> {
-        let stored = self.stored(place)?;
-        match self.read(&place.record.blob) {
-            Ok(_) => Ok(stored),
-            Err(super::ReadBlobError::Disk(error)) => Err(error),
-            Err(_) => Ok(None),
+    /// What is kept of the blob at `place`, if it can be read: there, or at another place that it falls back to.
+    fn undamaged(&self, place: &Place) -> Result<Option<(Record, Vec<u8>)>, DiskError> {
+        let blob = place.record.blob;
+        match self.read(&blob) {
+            Ok(_) => {}
+            Err(super::ReadBlobError::Disk(error)) => return Err(error),
+            Err(_) => return Ok(None),
         }
+        let Some(good) = self.place(&blob.digest) else { return Ok(None) };
+        Ok(self.stored(&good)?.map(|stored| (good.record, stored)))
     }
 }

@@ -194,7 +194,7 @@ fn a_sweep_gives_back_what_nobody_keeps() {
     let blobs: Vec<BlobRef> = (0..10_u8).map(|n| batch.put(&[n; 10_000]).unwrap()).collect();
     batch.sync().unwrap();
     let keep = blobs[..3].iter().map(|blob| blob.digest).collect();
-    assert_eq!(first.sweep(&keep, SystemTime::UNIX_EPOCH).unwrap(), sweep::Swept::default(), "too young");
+    assert_eq!(first.sweep(&keep, SystemTime::UNIX_EPOCH).unwrap(), Swept::default(), "too young");
     let swept = first.sweep(&keep, later()).unwrap();
     assert_eq!(swept.blobs, 7);
     assert!(swept.bytes > 70_000);
@@ -244,6 +244,110 @@ fn a_sweep_loses_nothing_that_is_kept_whatever_fails() {
             assert!(blobs[..2].iter().all(|blob| store.read(blob).is_ok()), "{fault:?}");
         }
     });
+}
+
+/// Writes the same blob into a segment of its own, once more.
+fn copy_of(store: &BlobStore, bytes: &[u8]) -> BlobRef {
+    let blob = BlobRef::of(bytes);
+    store.put_expected(&blob, Cursor::new(bytes)).unwrap();
+    blob
+}
+
+#[test]
+fn another_copy_takes_the_place_of_a_damaged_one_and_the_damage_is_told() {
+    for reopened in [false, true] {
+        let dir = tempdir().unwrap();
+        let first = store(&dir);
+        let blob = copy_of(&first, b"tie-up");
+        copy_of(&first, b"tie-up");
+        let first = if reopened { store(&dir) } else { first };
+        let heard = Arc::new(RwLock::new(0));
+        let told = heard.clone();
+        first.on_damage(move || *told.write().unwrap() += 1);
+        let newest = files(&dir).pop().unwrap();
+        let mut bytes = fs::read(&newest).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&newest, bytes).unwrap();
+        assert_eq!(first.read(&blob).unwrap(), b"tie-up", "reopened: {reopened}");
+        assert_eq!(*heard.read().unwrap(), 1);
+        let damage = first.next_damage().unwrap().unwrap();
+        assert_eq!((damage.blob, damage.bytes.as_deref(), damage.is_lost), (blob, Some(b"tie-uq".as_slice()), false));
+        assert_eq!(first.next_damage().unwrap(), None, "it is handed out once");
+        damage_all(&dir);
+        assert!(matches!(first.read(&blob), Err(ReadBlobError::Damaged(_))));
+        assert!(first.next_damage().unwrap().unwrap().is_lost);
+    }
+}
+
+/// Changes the last byte of every file.
+fn damage_all(dir: &TempDir) {
+    for path in files(dir) {
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_is_damaged_and_no_failure_of_the_disk() {
+    let dir = tempdir().unwrap();
+    let first = store(&dir);
+    let blob = first.put(b"tie-up").unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&files(&dir)[0]).unwrap();
+    file.set_len(segment::HEADER as u64 + 2).unwrap();
+    assert!(matches!(first.read(&blob), Err(ReadBlobError::Damaged(_))));
+    assert!(!first.contains(&blob));
+}
+
+#[test]
+fn a_segment_that_somebody_writes_to_is_told_once() {
+    let dir = tempdir().unwrap();
+    let first = store(&dir);
+    let blob = first.put(b"tie-up").unwrap();
+    assert_eq!(first.drifted().unwrap(), []);
+    damage(&dir, b"tie-up");
+    let drifted = first.drifted().unwrap();
+    assert_eq!((drifted.len(), drifted[0].how, drifted[0].blobs.as_slice()), (1, Changed::Written, [blob].as_slice()));
+    assert_eq!(first.drifted().unwrap(), []);
+}
+
+#[test]
+fn a_segment_that_is_removed_or_replaced_is_written_anew() {
+    for replaced in [false, true] {
+        let dir = tempdir().unwrap();
+        let first = store(&dir);
+        let blob = first.put(b"tie-up").unwrap();
+        let path = files(&dir).remove(0);
+        fs::remove_file(&path).unwrap();
+        if replaced {
+            fs::write(&path, b"something else").unwrap();
+        }
+        let drifted = first.drifted().unwrap();
+        assert_eq!((drifted.len(), drifted[0].how), (1, Changed::Displaced));
+        for store in [&first, &store(&dir)] {
+            assert_eq!(store.read(&blob).unwrap(), b"tie-up", "replaced: {replaced}");
+        }
+        assert_eq!(first.drifted().unwrap(), []);
+    }
+}
+
+#[test]
+fn a_sweep_takes_the_undamaged_copy_along() {
+    let dir = tempdir().unwrap();
+    let first = store(&dir);
+    let blob = copy_of(&first, b"tie-up");
+    let batch = first.batch();
+    batch.put(&[9; 1000]).unwrap();
+    batch.put_expected(&blob, Cursor::new(b"tie-up")).unwrap();
+    batch.sync().unwrap();
+    let newest = files(&dir).pop().unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&newest, bytes).unwrap();
+    first.sweep(&[blob.digest].into(), later()).unwrap();
+    for store in [&first, &store(&dir)] {
+        assert_eq!(store.read(&blob).unwrap(), b"tie-up");
+    }
 }
 
 proptest! {

@@ -162,15 +162,26 @@ impl Publisher {
             Some(version) => self.record(version)?,
             None => self.last_retired()?,
         };
-        let record = target.restore(now)?;
+        let reason = self.live.version.map(|live| format!("from release {live}"));
+        self.go_back(&target, DecidedBy::Operator, reason.as_deref(), now)
+    }
+
+    /// Makes `target` live again, which was live before.
+    pub(super) fn go_back(
+        &mut self,
+        target: &ReleaseRecord,
+        by: DecidedBy,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<ReleaseRecord, PublishError> {
+        let record = target.restore(by, now)?;
         self.check_kept(record.version)?;
         let site = self.build(&self.reread(record.version)?)?;
         // Going forward again to a later release ends the rollback.
         let from = self.live.version.filter(|live| *live > record.version);
-        let reason = self.live.version.map(|live| format!("from release {live}"));
-        self.audit.append(&[happening(&record, DecidedBy::Operator, Event::RolledBack, reason.as_deref())], now)?;
+        self.audit.append(&[happening(&record, by, Event::RolledBack, reason)], now)?;
         self.withdraw_what_a_rule_approved(from, now)?;
-        self.switch(record.version, DecidedBy::Operator, from, site)?;
+        self.switch(record.version, by, from, site)?;
         self.follow_live(now)?;
         self.announce()?;
         Ok(record)

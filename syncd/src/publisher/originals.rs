@@ -114,7 +114,7 @@ impl Publisher {
     fn show_originals(&mut self) -> Result<Change, PublishError> {
         let (candidate, comparison) = self.compare_originals(self.originals_for_release())?;
         let change = comparison.change;
-        if !change.is_empty() || candidate.search != self.live.site.search {
+        if !change.is_empty() || candidate != self.live.site {
             let mut accepted = self.live.accepted.clone();
             accepted.extend(change.new_risks.clone());
             self.put_live(Live { site: candidate, accepted, ..self.live.clone() })?;
@@ -142,7 +142,8 @@ impl Publisher {
     /// The live release with the originals in `site`, and how that differs from what is live.
     fn compare_originals(&self, site: &Path) -> Result<(Candidate, Comparison), PublishError> {
         let version = self.live.version.ok_or(PublishError::NoOriginals)?;
-        let candidate = Candidate::build(&self.reread(version)?, site, &self.blobs, &self.pictures)?;
+        let release = self.reread(version)?;
+        let candidate = Candidate::build(&release, site, &self.blobs, &self.pictures, self.standing())?;
         let comparison = comparison::compare(&self.live.site, &candidate, &self.live.accepted, &self.blobs)?;
         Ok((candidate, comparison))
     }

@@ -4,6 +4,7 @@
 
 mod approval;
 mod console;
+mod guard;
 mod hardening;
 mod hostile;
 mod imports;
@@ -14,6 +15,7 @@ mod prompts;
 mod recovery;
 mod renewal;
 mod revocation;
+mod rights;
 mod schedule;
 mod searching;
 mod statements;

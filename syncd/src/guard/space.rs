@@ -1,0 +1,40 @@
+//! Space: what neither the live site needs, nor a waiting release, nor a rollback, goes after a time of grace.
+
+use std::time::SystemTime;
+
+use jiff::{SignedDuration, Timestamp};
+use tieup_store::blobs::Swept;
+
+use super::{Guard, GuardError};
+use crate::daemon::Partner;
+use crate::intake::Intake;
+
+/// How long what nobody needs is kept.
+pub const GRACE: SignedDuration = SignedDuration::from_hours(24);
+
+impl Guard {
+    /// Gives up what nothing needs and was written or decided on before `before`. Whoever calls this has the `intake`,
+    /// so that none goes on meanwhile; what the release on offer counts on is kept.
+    ///
+    /// Nothing goes while it is not known what a kept release needs. After a failure nothing is lost that is kept.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sweep(&self, partner: &Partner, intake: &Intake, before: Timestamp) -> Result<Swept, GuardError> {
+        // Held to the end: what is merged meanwhile could count on a blob that goes.
+        let mut publisher = partner.publisher();
+        let holdings = publisher.holdings()?;
+        if holdings.unreadable > 0 {
+            tracing::warn!("nothing is swept while {} releases are damaged", holdings.unreadable);
+            return Ok(Swept::default());
+        }
+        let releases = publisher.sweep_releases(before)?;
+        let mut keep = holdings.digests();
+        keep.extend(intake.needed());
+        let swept = self.blobs.sweep(&keep, SystemTime::from(before))?;
+        if releases > 0 || swept.blobs > 0 {
+            tracing::info!(releases, blobs = swept.blobs, bytes = swept.bytes, "swept");
+        }
+        Ok(swept)
+    }
+}
