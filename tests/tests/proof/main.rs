@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+mod disk;
 mod kills;
 
 /// A number from the environment, for a longer run than the usual one.
