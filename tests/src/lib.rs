@@ -20,6 +20,7 @@ pub mod mailbox;
 pub mod marked;
 pub mod operator;
 pub mod parcel;
+pub mod proxy;
 pub mod raw;
 pub mod secure;
 pub mod stranger;

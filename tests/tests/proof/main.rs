@@ -7,6 +7,7 @@
 
 mod disk;
 mod kills;
+mod network;
 
 /// A number from the environment, for a longer run than the usual one.
 fn setting(name: &str) -> Option<u64> {
