@@ -24,6 +24,7 @@ pub mod merge;
 pub mod patch;
 pub mod path;
 pub mod period;
+pub mod portable;
 pub mod robots;
 pub mod schedule;
 pub mod version;

@@ -10,6 +10,7 @@ use crate::contract::ContractId;
 use crate::digest::Digest;
 use crate::ids::{ReleaseVersion, SiteId};
 use crate::path::{SitePath, SourcePath};
+use crate::portable::{self, UnportablePath};
 
 /// The version of the manifest's own format.
 pub const FORMAT: u32 = 1;
@@ -154,6 +155,9 @@ pub enum InvalidManifest {
     /// A directory path with an entry that is no page.
     #[error("{0}: only a page may stand at a path that ends with `/`")]
     NotAPage(SitePath),
+    /// A path that not every system can keep, or that is like another one.
+    #[error(transparent)]
+    Path(#[from] UnportablePath),
 }
 
 impl Manifest {
@@ -178,6 +182,7 @@ impl Manifest {
             }
             entry.check_slots(path)?;
         }
+        manifest.check_paths()?;
         let blobs = manifest.blobs();
         let largest = blobs.iter().map(|blob| blob.length).max().unwrap_or(0);
         let total = blobs.iter().fold(0_u64, |total, blob| total.saturating_add(blob.length));
@@ -185,6 +190,12 @@ impl Manifest {
             return Err(InvalidManifest::TooLarge(largest, total));
         }
         Ok(manifest)
+    }
+
+    fn check_paths(&self) -> Result<(), UnportablePath> {
+        let is_served = |path: &str| path.parse::<SitePath>().is_ok_and(|path| self.entries.contains_key(&path));
+        portable::check(self.entries.keys().map(SitePath::as_str), is_served)?;
+        portable::check(self.framework.keys().map(SourcePath::as_str), |path| self.framework.contains_key(path))
     }
 
     /// The bytes that are signed: JSON with paths in order, so that equal manifests have equal bytes.
@@ -280,6 +291,7 @@ mod tests {
         assert!(matches!(edit("\"at\":3", "\"at\":18446744073709551615"), Err(InvalidManifest::Slot { .. })));
         assert!(matches!(edit("\"kind\":\"page\"", "\"kind\":\"asset\""), Err(InvalidManifest::NotAPage(_))));
         assert!(matches!(edit("\"/\":{", "\"/../etc/\":{"), Err(InvalidManifest::Json(_))));
+        assert!(matches!(edit("\"/\":{", "\"/aux/\":{"), Err(InvalidManifest::Path(UnportablePath::Name(..)))));
         assert!(matches!(edit("\"version\":1", "\"version\":0"), Err(InvalidManifest::Json(_))));
     }
 

@@ -20,6 +20,7 @@ use tieup_protocol::wire::{
     StatementVerdict, UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
+use tieup_web::complaint::causes;
 use tieup_web::problem::Refusal;
 use tieup_web::versions::speaking;
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -241,6 +242,10 @@ fn refuse_offer(partner: &Partner, error: &IntakeError) -> Refusal {
 }
 
 fn refuse_intake(error: &IntakeError) -> Refusal {
+    if let Some(refusal) = refuse_full_disk(error) {
+        tracing::error!(error = error as &dyn std::error::Error, "a release was refused, since the disk takes nothing");
+        return refusal;
+    }
     let (status, kind, hint) = match error {
         IntakeError::Refused(refused) => (StatusCode::FORBIDDEN, refused.kind(), refused.hint()),
         IntakeError::Publish(_, cause) => return refuse_publish(cause),
@@ -262,6 +267,22 @@ fn refuse_intake(error: &IntakeError) -> Refusal {
         Some(hint) => refusal.hint(hint),
         None => refusal,
     }
+}
+
+/// A disk that is full, or takes nothing at all, is told in these words: main's people can only ask the partner's.
+fn refuse_full_disk(error: &IntakeError) -> Option<Refusal> {
+    let kinds = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let (status, kind, title, hint) = match kinds.last()? {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (StatusCode::INSUFFICIENT_STORAGE, "no-space", "the partner's disk is full", "make room on its disk")
+        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            let title = "the partner's daemon may not write to its state folder";
+            (StatusCode::INTERNAL_SERVER_ERROR, "read-only", title, "let it write there")
+        }
+        _ => return None,
+    };
+    Some(Refusal::new(status, kind, title).hint(hint))
 }
 
 fn refuse_publish(error: &PublishError) -> Refusal {

@@ -8,6 +8,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a world that cannot be set up is a failed test")]
 
+pub mod child;
 pub mod contract;
 pub mod cutter;
 pub mod desk;
@@ -15,10 +16,13 @@ pub mod face;
 pub mod forge;
 pub mod hook;
 pub mod journal;
+pub mod keep_alive;
 pub mod mailbox;
+pub mod marked;
 pub mod mute;
 pub mod operator;
 pub mod parcel;
+pub mod proxy;
 pub mod raw;
 pub mod secure;
 pub mod stranger;

@@ -41,11 +41,14 @@ pub struct World {
 /// A partner whose daemon is stopped: all that is needed to start it again.
 pub struct Halted {
     id: SiteId,
-    config_file: PathBuf,
+    /// The file that `syncd --config` takes.
+    pub config_file: PathBuf,
     /// The daemon's configuration.
     pub config: Config,
-    public: SocketAddr,
-    peer: Option<SocketAddr>,
+    /// Where visitors are served.
+    pub public: SocketAddr,
+    /// Where main calls, unless the daemon dials main.
+    pub peer: Option<SocketAddr>,
     /// The code that both ends showed after the join.
     pub compare_code: String,
 }
@@ -316,12 +319,14 @@ impl World {
             Some(peer) => Some(bind(peer).await),
             None => None,
         };
+        // Where the system was to choose a port, this is the one that it chose.
+        let bound = peer.as_ref().and_then(|listener| listener.local_addr().ok());
         let listeners = Listeners { public: bind(halted.public).await, peer };
         match Daemon::start(&halted.config, listeners) {
             Err(error) => Err((error, halted)),
             Ok(daemon) => {
-                let Halted { id, config_file, config, public, peer, compare_code } = halted;
-                let running = RunningPartner { config_file, config, daemon, public, peer, compare_code };
+                let Halted { id, config_file, config, public, peer: _, compare_code } = halted;
+                let running = RunningPartner { config_file, config, daemon, public, peer: bound, compare_code };
                 self.deployment.partners.insert(id, running);
                 Ok(())
             }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::file::{File, files, put};
 use super::{About, Content, Slots, Step};
 use crate::digest::Digest;
-use crate::manifest::{BlobRef, Entry, MAX_FILES, MAX_RELEASE, Manifest, SlotRange};
+use crate::manifest::{BlobRef, Entry, MAX_FILES, MAX_MANIFEST, MAX_RELEASE, Manifest, SlotRange};
 use crate::path::InvalidPath;
 
 /// A release that is being put together.
@@ -17,6 +17,8 @@ pub struct Assembly {
     manifest: Manifest,
     count: u64,
     patched: u64,
+    /// How many bytes of paths, types and slots have been told.
+    told: u64,
 }
 
 /// Why steps do not make a release.
@@ -52,6 +54,12 @@ pub enum InvalidDelta {
     /// More files than a release may have.
     #[error("the steps make more than {MAX_FILES} files")]
     TooManyFiles,
+    /// A step that does nothing, of which there could be any number.
+    #[error("a step keeps or drops no file")]
+    Idle,
+    /// More said of the files than a manifest can hold.
+    #[error("the steps say more than a manifest of {MAX_MANIFEST} bytes can hold")]
+    TooMuchSaid,
     /// More content than a release may have.
     #[error("the patches make more than {MAX_RELEASE} bytes")]
     TooLarge,
@@ -75,8 +83,12 @@ impl Assembly {
     /// When the frame cannot be read.
     pub fn begin(first: &Step, base: Option<&Manifest>) -> Result<Self, InvalidDelta> {
         let Step::Begin { frame, .. } = first else { return Err(InvalidDelta::NoBeginning) };
+        let told = frame.len() as u64;
+        if told > MAX_MANIFEST {
+            return Err(InvalidDelta::TooMuchSaid);
+        }
         let manifest = serde_json::from_str(frame).map_err(InvalidDelta::Frame)?;
-        Ok(Self { base: base.into_iter().flat_map(files).collect(), manifest, count: 0, patched: 0 })
+        Ok(Self { base: base.into_iter().flat_map(files).collect(), manifest, count: 0, patched: 0, told })
     }
 
     /// Takes one step. `patched` is given a blob of the base and a patch, and says what that makes.
@@ -90,8 +102,10 @@ impl Assembly {
         step: Step,
         patched: impl FnOnce(&BlobRef, &[u8]) -> Result<BlobRef, E>,
     ) -> Result<bool, E> {
+        self.hear(&step)?;
         match step {
             Step::Begin { .. } => return Err(InvalidDelta::BeginsAgain.into()),
+            Step::Keep(0) | Step::Drop(0) => return Err(InvalidDelta::Idle.into()),
             Step::Keep(count) => {
                 for file in self.next(count)? {
                     self.put(file)?;
@@ -125,6 +139,20 @@ impl Assembly {
         self.manifest
     }
 
+    /// Counts what is said of files, so that no stream of steps fills the memory.
+    fn hear(&mut self, step: &Step) -> Result<(), InvalidDelta> {
+        let said = match step {
+            Step::Add { place, about, slots, .. } => place.length() + about.media_type.len() + size_of_slots(slots),
+            Step::Change { about, slots, .. } => {
+                let about = about.as_ref().map_or(0, |about| about.media_type.len());
+                about + if let Slots::Other(slots) = slots { size_of_slots(slots) } else { 0 }
+            }
+            _ => 0,
+        };
+        self.told = self.told.saturating_add(said as u64);
+        if self.told > MAX_MANIFEST { Err(InvalidDelta::TooMuchSaid) } else { Ok(()) }
+    }
+
     fn next(&mut self, count: u64) -> Result<Vec<File>, InvalidDelta> {
         let count = usize::try_from(count).ok().filter(|count| *count <= self.base.len());
         Ok(self.base.drain(..count.ok_or(InvalidDelta::BeyondBase)?).collect())
@@ -142,6 +170,14 @@ impl Assembly {
         self.patched = self.patched.saturating_add(blob.length);
         if self.patched > MAX_RELEASE { Err(InvalidDelta::TooLarge) } else { Ok(blob) }
     }
+}
+
+/// How many bytes a slot takes in a manifest beside its name.
+const SLOT: usize = 28;
+
+/// At most as many bytes as the slots take in a manifest.
+fn size_of_slots(slots: &[SlotRange]) -> usize {
+    slots.iter().map(|slot| slot.name.len() + SLOT).sum()
 }
 
 fn changed(base: File, about: Option<About>, slots: Slots, blob: BlobRef) -> Result<File, InvalidDelta> {

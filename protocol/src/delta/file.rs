@@ -47,6 +47,16 @@ pub(super) fn put(manifest: &mut Manifest, file: File) -> Result<(), InvalidPath
     Ok(())
 }
 
+impl Place {
+    /// How many bytes the path has.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Entry(path) | Self::Framework(path) => path.len(),
+            Self::Index => 0,
+        }
+    }
+}
+
 impl About {
     /// What is said of a file beside its content.
     pub(super) fn of(entry: &Entry) -> Self {

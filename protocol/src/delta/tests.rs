@@ -88,6 +88,21 @@ fn a_patched_file_travels_without_its_digest() {
 }
 
 #[test]
+fn more_than_a_manifest_can_hold_is_not_listened_to() {
+    let base = pages(&[("/a/", "one")]);
+    let begin = steps(&base, &base).remove(0);
+    let about = About { kind: EntryKind::Page, media_type: "x".repeat(40 << 20) };
+    let add = |path: &str| Step::Add {
+        place: Place::Entry(path.to_owned()),
+        about: about.clone(),
+        slots: Vec::new(),
+        content: BlobRef::of(b"").into(),
+    };
+    let refused = assemble(&base, vec![begin, add("/b/"), add("/c/"), Step::End]).unwrap_err();
+    assert!(matches!(refused, InvalidDelta::TooMuchSaid));
+}
+
+#[test]
 fn steps_that_do_not_fit_the_base_are_refused() {
     let base = pages(&[("/a/", "one"), ("/b/", "two")]);
     let begin = steps(&base, &base).remove(0);
@@ -95,6 +110,8 @@ fn steps_that_do_not_fit_the_base_are_refused() {
     assert!(matches!(with(Step::Keep(6)), InvalidDelta::BeyondBase));
     assert!(matches!(with(Step::Drop(u64::MAX)), InvalidDelta::BeyondBase));
     assert!(matches!(with(begin.clone()), InvalidDelta::BeginsAgain));
+    assert!(matches!(with(Step::Keep(0)), InvalidDelta::Idle));
+    assert!(matches!(with(Step::Drop(0)), InvalidDelta::Idle));
     let content = Content::Named(BlobRef::of(b"").into());
     let change = |slots| Step::Change { about: None, slots, content: content.clone() };
     assert!(matches!(with(change(Slots::Moved(Vec::new()))), InvalidDelta::Slot));

@@ -6,3 +6,4 @@ mod journals;
 mod metadata;
 mod offers;
 mod tokens;
+mod transfer;
