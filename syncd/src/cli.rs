@@ -504,7 +504,7 @@ fn zone(config: &Config) -> anyhow::Result<Zone> {
 
 fn status(config: &Config) -> anyhow::Result<PartnerStatus> {
     match answer(config, &Command::Status)? {
-        Answer::Status { status, .. } => Ok(status),
+        Answer::Status { status, .. } => Ok(*status),
         _ => bail!("the daemon gave another answer"),
     }
 }

@@ -123,7 +123,7 @@ pub enum Answer {
     /// To [`Command::Status`], and to what an operator did about an emergency.
     Status {
         /// How things stand.
-        status: PartnerStatus,
+        status: Box<PartnerStatus>,
         /// How the operator was told of what waits, way by way.
         #[serde(default)]
         prompts: Vec<PromptStatus>,
@@ -297,7 +297,7 @@ fn perform(command: Command, partner: &Partner) -> Answer {
 /// How things stand after something was done.
 fn done(result: Result<(), PublishError>, partner: &Partner) -> Answer {
     match result.map(|()| partner.status()) {
-        Ok(Ok(status)) => Answer::Status { status, prompts: partner.prompts() },
+        Ok(Ok(status)) => Answer::Status { status: Box::new(status), prompts: partner.prompts() },
         Ok(Err(error)) => refused(&error),
         Err(error) => refused(&error),
     }

@@ -127,7 +127,7 @@ impl Process {
     /// How things stand at the daemon.
     pub fn status(&self) -> PartnerStatus {
         match self.ask(&control::Command::Status) {
-            Ok(Answer::Status { status, .. }) => status,
+            Ok(Answer::Status { status, .. }) => *status,
             other => panic!("no status but {other:?}:\n{}", self.program.logged()),
         }
     }

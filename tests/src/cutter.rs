@@ -35,7 +35,7 @@ impl Cutter {
                 let budget = shared.clone();
                 tokio::spawn(async move {
                     if let Ok(far) = TcpStream::connect(target).await {
-                        pass(near, far, budget).await;
+                        Box::pin(pass(near, far, budget)).await;
                     }
                 });
             }

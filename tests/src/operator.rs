@@ -1,5 +1,6 @@
 //! An operator at the console, with a browser that keeps one cookie and follows no redirect.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
@@ -36,7 +37,7 @@ impl World {
     pub fn link(&self, partner: &str) -> String {
         let link = self.daemon(partner).front().sign_in_link(Timestamp::now());
         let link = link.unwrap_or_else(|error| panic!("no link: {error}"));
-        link.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_else(|| panic!("{link} has no path"))
+        link.splitn(4, '/').nth(3).map_or_else(|| panic!("{link} has no path"), |path| format!("/{path}"))
     }
 
     /// The operator of `partner`, signed in.
@@ -79,13 +80,13 @@ impl Operator {
         let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         text.push_str("content-type: application/x-www-form-urlencoded\r\n");
         if headers.iter().all(|(name, _)| *name != "host") {
-            text.push_str(&format!("host: {}\r\n", self.console));
+            let _ = write!(text, "host: {}\r\n", self.console);
         }
         for (name, value) in headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(text, "{name}: {value}\r\n");
         }
         if let Some(cookie) = &self.cookie {
-            text.push_str(&format!("cookie: {cookie}\r\n"));
+            let _ = write!(text, "cookie: {cookie}\r\n");
         }
         send(self.console, &format!("{text}\r\n{body}")).await
     }

@@ -32,7 +32,7 @@ impl Secure {
 
     /// How the keys of the connection were agreed on.
     pub fn group(&self) -> Option<NamedGroup> {
-        self.0.get_ref().1.negotiated_key_exchange_group().map(|group| group.name())
+        self.0.get_ref().1.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name)
     }
 
     /// Whether an earlier session was resumed.

@@ -28,7 +28,7 @@ async fn from_the_future() -> impl IntoResponse {
 }
 
 /// Serves that end with an identity, to whoever `peer` says.
-async fn serve_future(identity: &TlsIdentity, peer: Option<&str>, listener: TcpListener) {
+fn serve_future(identity: &TlsIdentity, peer: Option<&str>, listener: TcpListener) {
     let config = match peer {
         Some(peer) => identity.server_for(peer),
         None => identity.server_for_anyone(),
@@ -75,7 +75,7 @@ async fn a_partner_that_speaks_version_2_alone_is_told_of_and_this_end_is_to_be_
     let (identity, peer) = (world.partner_identity("north"), world.peer("north"));
     let halted = world.halt("north").await;
     let listener = TcpListener::bind(peer).await.unwrap();
-    serve_future(&identity, Some(&main_tls_name(&world.hub().config.main)), listener).await;
+    serve_future(&identity, Some(&main_tls_name(&world.hub().config.main)), listener);
     let error = world.try_publish("north").await.unwrap_err();
     let says = ["speaks version 2 of the protocol, and this end version 1", "hint: update `tieup` here"];
     assert_says(&told(&error), &says);
@@ -88,7 +88,7 @@ async fn a_hub_that_speaks_version_2_alone_is_told_of_and_the_token_stays_good()
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let genuine = world.hub().invite(&site_id("north"), Timestamp::now()).await.unwrap();
     let future = Invitation { hub: listener.local_addr().unwrap().to_string(), ..genuine.clone() };
-    serve_future(world.hub().tls(), None, listener).await;
+    serve_future(world.hub().tls(), None, listener);
     let (state, reach) = (world.folder().join("state"), "127.0.0.1:1".to_owned().into());
     let error = Identity::join(&state, &future, &reach).await.unwrap_err();
     let says = ["did not accept the join", "speaks version 2 of the protocol", "hint: update `syncd` here"];
