@@ -121,7 +121,7 @@ fn meeting(file: &str, document: &Document) -> Result<(Option<String>, Reach), D
         (Some(Dial::Main), None, None) => Ok((None, Reach::Line)),
         (Some(Dial::Main), ..) => {
             let title = "with `dial: main` no port is opened for the main site";
-            Err(Diagnostic::new("dial", file, title).help("take out `peer` and `address`, or `dial`"))
+            Err(Diagnostic::new("wrong-value", file, title).help("take out `peer` and `address`, or `dial`"))
         }
         (None, Some(peer), address) => {
             Ok((Some(peer.clone()), Reach::Address(address.clone().unwrap_or_else(|| peer.clone()))))

@@ -154,17 +154,17 @@ impl Source<'_> {
     fn mail(&self, document: MailDocument) -> Result<Mail, Diagnostic> {
         let security = document.security.unwrap_or_else(|| document.server.usual_security());
         if document.to.is_empty() {
-            return Err(self.problem("to", "the mail goes to nobody").help("write `to: [shop@example.com]`"));
+            return Err(self.wrong("to", "the mail goes to nobody").help("write `to: [shop@example.com]`"));
         }
         if security == Security::None && !document.server.is_loopback() {
-            let problem = self.problem("security", "the mail would go to another machine without TLS");
+            let problem = self.wrong("security", "the mail would go to another machine without TLS");
             return Err(problem.help("write `security: starttls`, or `security: tls`"));
         }
         let login = match (document.user, document.password) {
             (None, None) => None,
             (Some(user), Some(password)) => Some(Login { user, password: self.password(&password)? }),
-            (Some(_), None) => return Err(self.problem("user", "`user` stands without `password`").help(PASSWORD)),
-            (None, Some(_)) => return Err(self.problem("password", "`password` stands without `user`")),
+            (Some(_), None) => return Err(self.wrong("user", "`user` stands without `password`").help(PASSWORD)),
+            (None, Some(_)) => return Err(self.wrong("password", "`password` stands without `user`")),
         };
         let authorities = self.authorities(document.trust)?;
         Ok(Mail { to: document.to, from: document.from, server: document.server, security, login, authorities })
@@ -173,7 +173,7 @@ impl Source<'_> {
     fn webhook(&self, document: WebhookDocument) -> Result<Webhook, Diagnostic> {
         let (name, text) = self.read(&document.secret, SECRET)?;
         let secret = text.trim().parse::<Secret>();
-        let secret = secret.map_err(|error| self.problem(&name, &format!("{name}: {error}")).help(SECRET))?;
+        let secret = secret.map_err(|error| self.wrong(&name, &format!("{name}: {error}")).help(SECRET))?;
         Ok(Webhook { url: document.url, secret, authorities: self.authorities(document.trust)? })
     }
 
@@ -183,7 +183,7 @@ impl Source<'_> {
         if program.is_missing() {
             let message = format!("there is no program `{}`", program.argv.name());
             let help = "put it there, relative to this file, and let it be run: `chmod +x`";
-            return Err(self.problem(program.argv.name(), &message).help(help));
+            return Err(self.wrong(program.argv.name(), &message).help(help));
         }
         Ok(program)
     }
@@ -192,7 +192,7 @@ impl Source<'_> {
         let (name, text) = self.read(file, PASSWORD)?;
         let line = text.trim_end_matches(['\r', '\n']);
         if line.is_empty() || line.contains(['\r', '\n']) {
-            return Err(self.problem(&name, &format!("the file `{name}` does not hold one password")).help(PASSWORD));
+            return Err(self.wrong(&name, &format!("the file `{name}` does not hold one password")).help(PASSWORD));
         }
         Ok(super::mail::Password(line.to_owned()))
     }
@@ -201,19 +201,19 @@ impl Source<'_> {
         let Some(file) = file else { return Ok(Authorities::default()) };
         let (name, text) = self.read(&file, TRUST)?;
         let read = Authorities::from_pem(&text);
-        read.ok_or_else(|| self.problem(&name, &format!("the file `{name}` holds no certificate")).help(TRUST))
+        read.ok_or_else(|| self.wrong(&name, &format!("the file `{name}` holds no certificate")).help(TRUST))
     }
 
     /// A file that the document names, with its name there.
     fn read(&self, file: &Path, help: &str) -> Result<(String, String), Diagnostic> {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(self.folder.join(file));
-        let problem = |error| self.problem(&name, &format!("the file `{name}` cannot be read: {error}")).help(help);
+        let problem = |error| self.wrong(&name, &format!("the file `{name}` cannot be read: {error}")).help(help);
         text.map_err(problem).map(|text| (name.clone(), text))
     }
 
     /// A problem at `word`, where that stands below `prompts`.
-    fn problem(&self, word: &str, message: &str) -> Diagnostic {
+    fn wrong(&self, word: &str, message: &str) -> Diagnostic {
         Diagnostic::new("wrong-value", self.file, message).at_word(self.text, "prompts", word)
     }
 }
