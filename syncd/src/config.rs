@@ -170,8 +170,8 @@ mod tests {
         assert_eq!((config.peer.as_deref(), config.address), (Some("0.0.0.0:2"), address));
         for (text, code) in [
             ("state: s\npublic: a:1\n", "missing-key"),
-            ("state: s\npublic: a:1\npeer: a:2\ndial: main\n", "dial"),
-            ("state: s\npublic: a:1\naddress: a:2\ndial: main\n", "dial"),
+            ("state: s\npublic: a:1\npeer: a:2\ndial: main\n", "wrong-value"),
+            ("state: s\npublic: a:1\naddress: a:2\ndial: main\n", "wrong-value"),
         ] {
             assert_eq!(load(text).unwrap_err().code, code, "{text}");
         }

@@ -191,7 +191,7 @@ fn a_configuration_that_is_missing_or_wrong_is_named() {
         ),
         (
             "state: s\npublic: 127.0.0.1:0\npeer: 127.0.0.1:0\ndial: main\n",
-            "error[dial]: with `dial: main` no port is opened for the main site
+            "error[wrong-value]: with `dial: main` no port is opened for the main site
  --> syncd.yaml
   = help: take out `peer` and `address`, or `dial`
 

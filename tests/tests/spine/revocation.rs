@@ -9,7 +9,7 @@ use tieup_hub::partners::{Hub, HubError};
 use tieup_hub::publish::PublishError;
 use tieup_hub::renewal::RenewError;
 use tieup_protocol::joining::{main_tls_name, partner_tls_name};
-use tieup_protocol::wire::{BLOBS, OFFER, RENEW, REVOCATIONS, RenewRequest, STATUS, Staged};
+use tieup_protocol::wire::{OFFER, RENEW, REVOCATIONS, Ready, RenewRequest, STATUS};
 use tieup_syncd::identity::Identity;
 use tieup_tests::secure::Secure;
 use tieup_tests::world::site_id;
@@ -93,9 +93,9 @@ async fn the_line_of_a_revoked_partner_is_cut_in_the_middle_of_a_call() {
     // A body that never ends: the call is under way until the line is cut.
     let (sender, body) = tokio::io::duplex(1 << 16);
     let body = axum::body::Body::from_stream(tokio_util::io::ReaderStream::new(body));
-    let under_way = tokio::spawn(async move { client.put_body::<Staged>(BLOBS, body).await });
+    let under_way = tokio::spawn(async move { client.post_body::<Ready>(OFFER, body).await });
     let mut sender = sender;
-    tokio::io::AsyncWriteExt::write_all(&mut sender, b"not yet a stream of blobs").await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut sender, b"not yet an offer").await.unwrap();
     hub.revoke_partner(&north, "", Timestamp::now()).await.unwrap();
     let error = under_way.await.unwrap().unwrap_err();
     assert!(matches!(error, CallError::LineCut { .. } | CallError::NoLine { .. }), "{error:?}");
