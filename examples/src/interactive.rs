@@ -231,7 +231,7 @@ Open
   http://{main_at}/   {main}, the main site
   http://{shop_at}/   {shop_name}, once you have approved its first release
   http://{region_at}/   {region_name}, live
-  {preview}   {shop_name}, as what waits would make it
+  {preview}   as {shop_name} would be with the release that waits
   {console}
                               the console of {shop_name}: read, see and decide there; the link works once
 Try
