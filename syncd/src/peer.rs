@@ -29,7 +29,7 @@ use crate::access_log::JournalError;
 use crate::candidate::CandidateError;
 use crate::daemon::Partner;
 use crate::guard::GuardError;
-use crate::intake::IntakeError;
+use crate::intake::{Intake, IntakeError};
 use crate::publisher::PublishError;
 use crate::revocation::RevocationError;
 
@@ -95,17 +95,10 @@ async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Jso
 }
 
 async fn manifest(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Wanted>, Refusal> {
-    let reader = reader(body);
-    // On a thread of its own: the body arrives through the task that runs this handler.
-    let receiving = partner.clone();
-    let taken = tokio::task::spawn_blocking(move || {
-        let partner = receiving;
-        let mut intake = partner.intake_blocking();
-        let unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
+    let wanted = take_in(&partner, body, |partner, intake, unpacked| {
         intake.manifest(|digest| partner.publisher().kept_manifest(digest), unpacked)
     });
-    let wanted = taken.await.map_err(|error| internal(&error))?;
-    wanted.map(Json).map_err(|error| refuse_offer(&partner, &error))
+    wanted.await.map(Json)
 }
 
 async fn freshness(
@@ -117,17 +110,27 @@ async fn freshness(
 }
 
 async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Staged>, Refusal> {
-    let reader = reader(body);
-    let receiving = partner.clone();
-    let taken = tokio::task::spawn_blocking(move || {
-        let partner = receiving;
-        let mut intake = partner.intake_blocking();
-        let unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
+    let staged = take_in(&partner, body, |partner, intake, unpacked| {
         intake.receive(unpacked)?;
         intake.stage(&mut partner.publisher(), Timestamp::now())
     });
-    let staged = taken.await.map_err(|error| internal(&error))?;
-    staged.map(|release| Json(Staged { release })).map_err(|error| refuse_offer(&partner, &error))
+    staged.await.map(|release| Json(Staged { release }))
+}
+
+/// Lets the intake take a body that zstd compressed, and notes what it refuses.
+async fn take_in<T: Send + 'static>(
+    partner: &Arc<Partner>,
+    body: Body,
+    take: impl FnOnce(&Partner, &mut Intake, &mut dyn io::Read) -> Result<T, IntakeError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (reader, receiving) = (reader(body), partner.clone());
+    // On a thread of its own: the body arrives through the task that runs this handler.
+    let taken = tokio::task::spawn_blocking(move || {
+        let mut intake = receiving.intake_blocking();
+        let mut unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
+        take(&receiving, &mut intake, &mut unpacked)
+    });
+    taken.await.map_err(|error| internal(&error))?.map_err(|error| refuse_offer(partner, &error))
 }
 
 /// What main sends of what is lacking here.
