@@ -133,6 +133,8 @@ impl Shop {
             shop.act(under).await;
             shop.takes.insert(under, began.elapsed());
         }
+        // The newest is served, so that a rollback goes to an older one.
+        shop.publish_next().await;
         shop.restart(None);
         shop
     }
@@ -152,9 +154,11 @@ impl Shop {
         self.visitor.shared.set(Opening::Open);
         self.killed_while(under, after).await;
         let was = self.restart_and_look(under, before);
-        self.mark += u64::from(under != Under::Publishing);
-        marked::write_release(&self.world, self.mark);
-        self.publish().await;
+        if under == Under::Publishing {
+            self.publish().await;
+        } else {
+            self.publish_next().await;
+        }
         self.settle_originals();
         let now = self.seen();
         assert_eq!((now.mark, now.note), (self.mark, self.note), "after the push that followed");
@@ -285,6 +289,13 @@ impl Shop {
             panic!("the push: {}\n{}", tieup_tests::told(&error), self.program.logged());
         }
         approve_open(&self.program.socket);
+    }
+
+    /// Publishes one more release.
+    async fn publish_next(&mut self) {
+        self.mark += 1;
+        marked::write_release(&self.world, self.mark);
+        self.publish().await;
     }
 
     /// Waits until the partner's page is served as it stands in its file.
