@@ -16,7 +16,7 @@ use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{Manifest, TARGET};
 use tieup_protocol::wire::{Metadata, Offer, PartnerStatus, STATUS};
 use tieup_store::lock::{LockError, StateLock};
-use tieup_web::client::CallError;
+use tieup_web::client::{CallError, PeerClient};
 
 use crate::archive::Archive;
 use crate::database::{PartnerRow, ReleaseRow};
@@ -154,6 +154,14 @@ pub struct Approach {
     pub emergency: Option<String>,
 }
 
+/// A partner that a release goes to, and the line to it where one is open.
+pub(crate) struct Addressee<'a> {
+    /// The partner.
+    pub partner: &'a PartnerRow,
+    /// What it was asked over.
+    pub line: Option<PeerClient>,
+}
+
 impl Hub {
     /// Publishes `site` to the partners, all of those that have joined and are not revoked where `only` is empty.
     ///
@@ -216,16 +224,18 @@ impl Hub {
     /// # Errors
     /// When it cannot be reached.
     pub async fn status(&self, partner: &PartnerRow) -> Result<PartnerStatus, HubError> {
-        self.status_restoring(partner, None).await
+        let line = self.call(partner).await?;
+        self.status_restoring(partner, &line, None).await
     }
 
     /// The same; what the partner's disk has lost is sent again from `archive`, or main's own where none is open.
     async fn status_restoring(
         &self,
         partner: &PartnerRow,
+        line: &PeerClient,
         archive: Option<&Archive>,
     ) -> Result<PartnerStatus, HubError> {
-        let mut status: PartnerStatus = self.call(partner).await?.get(STATUS).await?;
+        let mut status: PartnerStatus = line.get(STATUS).await?;
         self.database.set_heard(&partner.id, Timestamp::now()).await?;
         if let Some(drift) = &status.guard.drift {
             let own = if archive.is_none() { self.archive() } else { None };
@@ -271,22 +281,34 @@ impl Hub {
         if let Some(outcome) = self.settle_waiting(partner, &built, archive, rows.first()).await? {
             return Ok(outcome);
         }
-        let status = match (self.status_restoring(partner, archive).await, approach.unheard) {
-            (Ok(status), _) => Some(status),
+        let (line, status) = match (self.ask(partner, archive).await, approach.unheard) {
+            (Ok((line, status)), _) => (Some(line), Some(status)),
             (Err(error), Unheard::Leave) => return Err(error.into()),
             // Why it cannot be had shows again when the release is offered.
-            (Err(_), Unheard::Offer) => None,
+            (Err(_), Unheard::Offer) => (None, None),
         };
         if let Some(outcome) = status.and_then(|status| already(&rows, &status, &built, approach)) {
             return Ok(outcome);
         }
         let version = rows.first().map_or(ReleaseVersion::FIRST, |row| row.version.next());
-        self.send(partner, &built, archive, version).await
+        self.send(Addressee { partner, line }, &built, archive, version).await
+    }
+
+    /// A line to a partner, and what it says of itself over it. What follows goes over the same one: a handshake with
+    /// its certificates is a third of what a push of one page takes.
+    async fn ask(
+        &self,
+        partner: &PartnerRow,
+        archive: Option<&Archive>,
+    ) -> Result<(PeerClient, PartnerStatus), HubError> {
+        let line = self.call(partner).await?;
+        let status = self.status_restoring(partner, &line, archive).await?;
+        Ok((line, status))
     }
 
     async fn send(
         &self,
-        partner: &PartnerRow,
+        to: Addressee<'_>,
         built: &BuiltRelease,
         archive: Option<&Archive>,
         version: ReleaseVersion,
@@ -304,30 +326,35 @@ impl Hub {
             since: Timestamp::now(),
         };
         if !request.is_met() {
-            return self.request_signatures(partner, built, &request, row).await;
+            return self.request_signatures(to.partner, built, &request, row).await;
         }
         // Kept before it is sent, so that its number is never given to another release.
-        self.database.add_release(&partner.id, &row).await.map_err(HubError::from)?;
-        self.deliver(partner, built, archive, &request, row).await
+        self.database.add_release(&to.partner.id, &row).await.map_err(HubError::from)?;
+        self.deliver(to, built, archive, &request, row).await
     }
 
-    /// Sends a release that is in the database and that enough people have signed.
+    /// Sends a release that is in the database and that enough people have signed, over the line that is open, if one is.
     pub(crate) async fn deliver(
         &self,
-        partner: &PartnerRow,
+        to: Addressee<'_>,
         built: &BuiltRelease,
         archive: Option<&Archive>,
         request: &SigningRequest,
         mut row: ReleaseRow,
     ) -> Result<Outcome, PublishError> {
+        let Addressee { partner, line } = to;
         let version = row.version;
         let (manifest, earlier) = (built.manifest(version), self.earlier(partner, version).await?);
         let metadata = self.seal(&partner.id, version, request, Timestamp::now()).await?;
         let until = fresh_until(&metadata);
         let offer = offer_of(metadata, row.contract.clone());
         let parcel = Parcel { offer: &offer, manifest: &manifest, built, archive, earlier: &earlier };
-        let taken = match self.call(partner).await {
-            Ok(client) => parcel.send(&client).await,
+        let line = match line {
+            Some(line) => Ok(line),
+            None => self.call(partner).await,
+        };
+        let taken = match line {
+            Ok(line) => parcel.send(&line).await,
             Err(HubError::Call(error)) => Err(error.into()),
             Err(error) => return Err(error.into()),
         };

@@ -8,6 +8,7 @@ mod holdings;
 mod originals;
 mod rights;
 mod trail;
+mod weighed;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,8 +39,9 @@ use tokio::sync::watch;
 pub use self::holdings::{Documents, Holdings};
 use self::rights::Overridden;
 use self::trail::happening;
+use self::weighed::Weighed;
 use crate::candidate::{Candidate, CandidateError};
-use crate::comparison::{self, Comparison};
+use crate::comparison::Comparison;
 use crate::config::OriginalsApproval;
 use crate::edits;
 use crate::trust::{self, OfferRefused, Release, Verified};
@@ -91,6 +93,8 @@ pub struct Publisher {
     pictures: Cache,
     document: Document<Live>,
     live: Live,
+    /// What was compared with the live site last.
+    weighed: Weighed,
     public: Arc<PublicSite>,
     records: watch::Sender<Vec<ReleaseRecord>>,
 }
@@ -209,6 +213,7 @@ impl Publisher {
             pictures: Cache::at(places.state.join("cache/pictures")),
             document,
             live,
+            weighed: Weighed::default(),
             public: places.public,
             records: watch::Sender::new(Vec::new()),
         };
@@ -427,7 +432,7 @@ impl Publisher {
     }
 
     fn compare(&self, release: &Verified<Release>, candidate: &Candidate) -> Result<Comparison, PublishError> {
-        let mut comparison = comparison::compare(&self.live.site, candidate, &self.live.accepted, &self.blobs)?;
+        let mut comparison = self.weighed.compare(&self.live, candidate, &self.blobs)?;
         let before = self.contract()?.map(|contract| contract.id.version);
         let after = release.contract.id.version;
         let change = &mut comparison.change;
@@ -491,6 +496,7 @@ impl Publisher {
         }
         self.public.switch(live.shown());
         self.live = live;
+        self.weighed.forget();
         Ok(())
     }
 

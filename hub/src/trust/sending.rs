@@ -11,7 +11,7 @@ use super::waiting::{AWAITING, read_request, write_request};
 use crate::archive::Archive;
 use crate::database::{PartnerRow, ReleaseRow};
 use crate::partners::{Hub, HubError};
-use crate::publish::{Outcome, PublishError};
+use crate::publish::{Addressee, Outcome, PublishError};
 use crate::release::BuiltRelease;
 
 /// What signatures that came back have led to.
@@ -108,7 +108,7 @@ impl Hub {
         request: &SigningRequest,
     ) -> Result<Outcome, PublishError> {
         let built = self.read_waiting(&partner.id, manifest, &row.contract)?;
-        let delivered = self.deliver(partner, &built, archive, request, row.clone()).await;
+        let delivered = self.deliver(Addressee { partner, line: None }, &built, archive, request, row.clone()).await;
         match &delivered {
             // People have signed it: it waits for the partner now, and is not signed again.
             Err(PublishError::Push { source, .. }) if source.problem().is_none() => {
