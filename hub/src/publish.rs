@@ -224,17 +224,17 @@ impl Hub {
     /// # Errors
     /// When it cannot be reached.
     pub async fn status(&self, partner: &PartnerRow) -> Result<PartnerStatus, HubError> {
-        let line = self.call(partner).await?;
-        self.status_restoring(partner, &line, None).await
+        Ok(self.ask(partner, None).await?.1)
     }
 
-    /// The same; what the partner's disk has lost is sent again from `archive`, or main's own where none is open.
-    async fn status_restoring(
+    /// A line to a partner, and what it says of itself over it. What its disk has lost is sent again from `archive`, or
+    /// main's own where none is open. What follows goes over the same line, so that a push makes one handshake.
+    async fn ask(
         &self,
         partner: &PartnerRow,
-        line: &PeerClient,
         archive: Option<&Archive>,
-    ) -> Result<PartnerStatus, HubError> {
+    ) -> Result<(PeerClient, PartnerStatus), HubError> {
+        let line = self.call(partner).await?;
         let mut status: PartnerStatus = line.get(STATUS).await?;
         self.database.set_heard(&partner.id, Timestamp::now()).await?;
         if let Some(drift) = &status.guard.drift {
@@ -252,7 +252,7 @@ impl Hub {
                 self.database.set_release_state(&partner.id, &told(row, record)).await?;
             }
         }
-        Ok(status)
+        Ok((line, status))
     }
 
     /// Publishes to one partner, unless another process does so at this moment.
@@ -292,18 +292,6 @@ impl Hub {
         }
         let version = rows.first().map_or(ReleaseVersion::FIRST, |row| row.version.next());
         self.send(Addressee { partner, line }, &built, archive, version).await
-    }
-
-    /// A line to a partner, and what it says of itself over it. What follows goes over the same one: a handshake with
-    /// its certificates is a third of what a push of one page takes.
-    async fn ask(
-        &self,
-        partner: &PartnerRow,
-        archive: Option<&Archive>,
-    ) -> Result<(PeerClient, PartnerStatus), HubError> {
-        let line = self.call(partner).await?;
-        let status = self.status_restoring(partner, &line, archive).await?;
-        Ok((line, status))
     }
 
     async fn send(
