@@ -27,6 +27,7 @@ pub mod period;
 pub mod portable;
 pub mod robots;
 pub mod schedule;
+pub mod shape;
 pub mod version;
 pub mod wire;
 pub mod yaml;

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::thread;
 
-use tieup_protocol::change::{Change, ChangedPath, Nature, PageShape, Risks};
+use tieup_protocol::change::{Change, ChangedPath, Nature, Risks};
 use tieup_protocol::difference::{BinaryFile, Difference, NewFile};
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
+use tieup_protocol::shape::PageShape;
 use tieup_store::blobs::{BlobStore, ReadBlobError};
 
 use crate::candidate::{Candidate, MergedFile};

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
-use tieup_protocol::change::PageShape;
 use tieup_protocol::difference::{EditGroup, Hunk, HunkLine, LAYOUT_PAGES};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::path::SitePath;
+use tieup_protocol::shape::PageShape;
 
 /// Unchanged lines shown around an edit.
 const CONTEXT: usize = 2;

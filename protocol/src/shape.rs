@@ -1,0 +1,479 @@
+//! The shape of a page: all of it but its words, and what in it an operator wants to know of.
+//!
+//! Pages are read by the tokenizer rules of the HTML standard. Where a browser might see something else than the
+//! tokenizer does, the shape keeps everything, so that such a page is never taken for a change of words.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::ops::Range;
+
+use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
+use html5gum::{Span, Tokenizer};
+use serde_json::Value;
+
+use crate::change::Risks;
+use crate::digest::Digest;
+
+/// Elements that are marks around words. Without attributes of their own they count as text.
+const TEXT_ELEMENTS: [&str; 32] = [
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "li",
+    "em",
+    "strong",
+    "b",
+    "i",
+    "code",
+    "pre",
+    "br",
+    "hr",
+    "blockquote",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "dl",
+    "dt",
+    "dd",
+    "s",
+    "small",
+    "sub",
+    "sup",
+];
+
+/// Elements whose text is not read as markup, or not by every browser.
+const RAW_TEXT: [&str; 9] =
+    ["title", "textarea", "script", "style", "xmp", "iframe", "noembed", "noframes", "noscript"];
+
+/// What stands for the name of a script element that holds JSON-LD, which browsers never run.
+const JSON_LD: &str = "script of JSON-LD";
+
+/// The keys of JSON-LD whose texts are words.
+const JSON_LD_WORDS: [&str; 3] = ["name", "headline", "description"];
+
+/// Attributes whose address may take a visitor or their data somewhere.
+const ADDRESSES: [&str; 6] = ["href", "src", "action", "formaction", "data", "poster"];
+
+/// Attributes that hold several such addresses, between blanks and commas.
+const LISTS: [&str; 3] = ["srcset", "imagesrcset", "ping"];
+
+/// A page without its words: what must be equal for two pages to differ in text alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageShape {
+    /// Of everything in the page that is no words, in order.
+    skeleton: Digest,
+    /// Whether there is SVG or MathML in the page.
+    foreign: bool,
+    /// Scripts, forms and external hosts of the page.
+    pub risks: Risks,
+}
+
+impl PageShape {
+    /// Reads the shape of an HTML page.
+    pub fn of(html: &str) -> Self {
+        let mut reading = Reading::default();
+        let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
+            reading.take(event);
+            None
+        });
+        emitter.naively_switch_states(true);
+        let Ok(()) = Tokenizer::new_with_emitter(html, emitter).finish();
+        let Reading { skeleton, risks, foreign, .. } = reading;
+        Self { skeleton: Digest::of(&skeleton), foreign, risks }
+    }
+
+    /// Whether a page of this shape differs from one of `other` in words alone.
+    pub fn differs_in_text_alone(&self, other: &Self) -> bool {
+        // Within SVG and MathML the same characters can be words or markup, so nothing is said of such pages.
+        !self.foreign && !other.foreign && self.skeleton == other.skeleton
+    }
+}
+
+/// A page that is being read.
+#[derive(Default)]
+struct Reading {
+    /// What is no words so far: pieces, each with its kind and length before it.
+    skeleton: Vec<u8>,
+    risks: Risks,
+    /// The element that is open and whose text is not read as markup.
+    raw: Option<&'static str>,
+    foreign: bool,
+    /// The start tag that is being read.
+    tag: Option<StartTag>,
+    /// Room for the next one.
+    spare: StartTag,
+}
+
+/// What a piece of the skeleton is.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Piece {
+    Start,
+    Attribute,
+    Value,
+    End,
+    Raw,
+    Comment,
+    Other,
+}
+
+/// A start tag with its attributes, in the order in which they stand.
+#[derive(Default)]
+struct StartTag {
+    text: String,
+    name: Range<usize>,
+    attributes: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Reading {
+    fn take(&mut self, event: CallbackEvent<'_>) {
+        match event {
+            CallbackEvent::OpenStartTag { name } => {
+                let mut tag = std::mem::take(&mut self.spare);
+                tag.begin(&lossy(name));
+                self.tag = Some(tag);
+            }
+            CallbackEvent::AttributeName { name } => match &mut self.tag {
+                Some(tag) => tag.attribute(&lossy(name)),
+                None => self.note(Piece::Other, name),
+            },
+            CallbackEvent::AttributeValue { value } => match &mut self.tag {
+                Some(tag) => tag.value(&lossy(value)),
+                None => self.note(Piece::Other, value),
+            },
+            CallbackEvent::CloseStartTag { .. } => {
+                if let Some(tag) = self.tag.take() {
+                    self.start_tag(&tag);
+                    self.spare = tag;
+                }
+            }
+            CallbackEvent::EndTag { name } => {
+                self.raw = None;
+                if !is_text_element(&lossy(name)) {
+                    self.note(Piece::End, name);
+                }
+            }
+            CallbackEvent::String { value } => self.text(&lossy(value)),
+            CallbackEvent::Comment { value } => self.note(Piece::Comment, value),
+            other @ (CallbackEvent::Doctype { .. } | CallbackEvent::Error(_)) => {
+                self.note(Piece::Other, format!("{other:?}").as_bytes());
+            }
+        }
+    }
+
+    fn note(&mut self, piece: Piece, bytes: &[u8]) {
+        self.skeleton.push(piece as u8);
+        self.skeleton.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.skeleton.extend_from_slice(bytes);
+    }
+
+    /// Words count for nothing, but within elements whose text is not read as markup it is kept; of these a title's
+    /// is free as long as no browser could take it for markup.
+    fn text(&mut self, text: &str) {
+        match self.raw {
+            None => {}
+            Some("title") if !text.contains('<') => {}
+            Some(JSON_LD) if let Some(data) = json_ld_without_words(text) => self.note(Piece::Raw, data.as_bytes()),
+            Some(name) => {
+                if name == "script" || name == JSON_LD {
+                    let digest = Digest::of(text.as_bytes()).hex();
+                    self.risks.scripts.insert(format!("inline ({})", &digest[..8]));
+                }
+                if name == "style" {
+                    self.risks.hosts.extend(hosts_in_css(text));
+                }
+                self.note(Piece::Raw, text.as_bytes());
+            }
+        }
+    }
+
+    fn start_tag(&mut self, tag: &StartTag) {
+        self.note_risks(tag);
+        let name = tag.name();
+        let raw = RAW_TEXT.into_iter().find(|raw| *raw == name);
+        self.raw = if tag.is_json_ld() { Some(JSON_LD) } else { raw };
+        self.foreign |= matches!(name, "svg" | "math");
+        let described = name == "meta" && tag.is_description();
+        let is_words = |key: &str| (described && key == "content") || (is_heading(name) && key == "id");
+        let mut kept = tag.attributes().filter(|(key, _)| !is_words(key)).peekable();
+        if is_text_element(name) && kept.peek().is_none() {
+            return;
+        }
+        self.note(Piece::Start, name.as_bytes());
+        for (key, value) in kept {
+            self.note(Piece::Attribute, key.as_bytes());
+            self.note(Piece::Value, value.as_bytes());
+        }
+    }
+
+    fn note_risks(&mut self, tag: &StartTag) {
+        let name = tag.name();
+        match name {
+            "script" => {
+                self.risks.scripts.extend(tag.get("src").map(visible));
+            }
+            "form" => {
+                self.risks.forms.insert(tag.get("action").map_or_else(|| "the page itself".to_owned(), visible));
+            }
+            "iframe" | "object" | "embed" => {
+                self.risks.scripts.insert(format!("<{name}>"));
+            }
+            _ => {}
+        }
+        for (key, value) in tag.attributes() {
+            if key.starts_with("on") {
+                let digest = Digest::of(value.as_bytes()).hex();
+                self.risks.scripts.insert(format!("{} on <{}> ({})", visible(key), visible(name), &digest[..8]));
+            }
+            if ADDRESSES.contains(&key) {
+                self.risks.hosts.extend(external_host(value));
+            }
+            if LISTS.contains(&key) {
+                self.risks.hosts.extend(value.split([',', ' ', '\t', '\n', '\r']).filter_map(external_host));
+            }
+            if key == "style" {
+                self.risks.hosts.extend(hosts_in_css(value));
+            }
+        }
+        if name == "meta" && tag.get("http-equiv").is_some_and(|v| v.eq_ignore_ascii_case("refresh")) {
+            let to = tag.get("content").map(visible).unwrap_or_default();
+            self.risks.scripts.insert(format!("meta refresh to {to}"));
+        }
+    }
+}
+
+impl StartTag {
+    fn begin(&mut self, name: &str) {
+        self.text.clear();
+        self.attributes.clear();
+        self.name = self.add(name);
+    }
+
+    fn attribute(&mut self, name: &str) {
+        let name = self.add(name);
+        self.attributes.push((name, 0..0));
+    }
+
+    fn value(&mut self, value: &str) {
+        let value = self.add(value);
+        if let Some((_, empty)) = self.attributes.last_mut() {
+            *empty = value;
+        }
+    }
+
+    fn add(&mut self, text: &str) -> Range<usize> {
+        let from = self.text.len();
+        self.text.push_str(text);
+        from..self.text.len()
+    }
+
+    fn name(&self) -> &str {
+        &self.text[self.name.clone()]
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes.iter().map(|(name, value)| (&self.text[name.clone()], &self.text[value.clone()]))
+    }
+
+    /// The value of the attribute `wanted`; of several of one name the first counts, as it does for browsers.
+    fn get(&self, wanted: &str) -> Option<&str> {
+        self.attributes().find(|(name, _)| *name == wanted).map(|(_, value)| value)
+    }
+
+    /// Whether a `meta` holds words alone: a description, or a title that other sites show.
+    fn is_description(&self) -> bool {
+        let named = |(key, value): (&str, &str)| match key {
+            "name" => value == "description",
+            "property" => value == "og:title" || value == "og:description",
+            _ => false,
+        };
+        self.attributes().any(named) && self.get("http-equiv").is_none()
+    }
+
+    fn is_json_ld(&self) -> bool {
+        self.name() == "script" && self.attributes().eq([("type", "application/ld+json")])
+    }
+}
+
+/// A text out of a page as it may stand in a sentence: nothing in it moves a terminal's cursor.
+pub(crate) fn visible(text: &str) -> String {
+    text.escape_debug().to_string()
+}
+
+/// The hosts that a style sheet names, in `url(...)` and `@import`.
+pub fn hosts_in_css(css: &str) -> impl Iterator<Item = String> {
+    let address = |part: &str| {
+        let rest = part.trim_start_matches([' ', '"', '\'', '(']);
+        external_host(rest.split(['"', '\'', ')', ';', ' ']).next().unwrap_or_default())
+    };
+    let css = css.to_ascii_lowercase();
+    let parts = css.split("url(").skip(1).chain(css.split("@import").skip(1));
+    parts.filter_map(address).collect::<Vec<_>>().into_iter()
+}
+
+/// What the tokenizer gives of a text, which is text but for what it made of damaged references.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// JSON-LD with its words taken out; none where it is not JSON, or might be read as markup.
+fn json_ld_without_words(text: &str) -> Option<String> {
+    let mut data: Value = serde_json::from_str(text).ok().filter(|_| !text.contains('<'))?;
+    take_words(&mut data);
+    Some(data.to_string())
+}
+
+fn take_words(data: &mut Value) {
+    match data {
+        Value::Object(map) => {
+            for (key, value) in map {
+                if value.is_string() && JSON_LD_WORDS.contains(&key.as_str()) {
+                    *value = Value::Null;
+                }
+                take_words(value);
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(take_words),
+        _ => {}
+    }
+}
+
+fn is_text_element(name: &str) -> bool {
+    TEXT_ELEMENTS.contains(&name)
+}
+
+fn is_heading(name: &str) -> bool {
+    matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6")
+}
+
+/// The host of an address that leaves the site; `javascript:` and other schemes count as hosts of their own.
+fn external_host(address: &str) -> Option<String> {
+    if is_plainly_local(address) {
+        return None;
+    }
+    // Browsers drop tabs and line ends inside an address, and blanks around it.
+    let address: String = address.trim().chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
+    let address = address.replace('\\', "/");
+    if let Some(rest) = address.strip_prefix("//") {
+        return Some(visible(rest.split(['/', '?', '#']).next().unwrap_or_default()));
+    }
+    let (scheme, rest) = address.split_once(':')?;
+    let is_scheme = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    match rest.strip_prefix("//") {
+        _ if !is_scheme => None,
+        Some(rest) => Some(visible(rest.split(['/', '?', '#']).next().unwrap_or_default())),
+        None => Some(format!("{}:", scheme.to_ascii_lowercase())),
+    }
+}
+
+/// Whether an address is a path of the site itself at first sight, as most are.
+fn is_plainly_local(address: &str) -> bool {
+    matches!(address.as_bytes(), [b'/', next, ..] if next.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const PAGE: &str = "<html><body class=\"x\"><h1 id=\"a\">A</h1><p>One <a href=\"/b/\">b</a></p></body></html>";
+
+    fn text_only(old: &str, new: &str) -> bool {
+        PageShape::of(old).differs_in_text_alone(&PageShape::of(new))
+    }
+
+    #[test]
+    fn words_and_marks_around_words_are_text() {
+        assert!(text_only(PAGE, &PAGE.replace("One", "<em>Two</em>")));
+        assert!(text_only(PAGE, &PAGE.replace("</body>", "<p>Another paragraph</p></body>")));
+        assert!(text_only("<meta name=description content=a>", "<meta name=description content=b>"));
+    }
+
+    #[test]
+    fn everything_else_is_more_than_text() {
+        for (from, to) in [
+            ("/b/", "/c/"),
+            ("class=\"x\"", "class=\"y\""),
+            ("One", "<script>alert(1)</script>"),
+            ("<p>", "<p onclick=\"x()\">"),
+            ("One", "<img src=\"/x.png\">"),
+            ("One", "<a href=\"//evil.example/\">One</a>"),
+            ("One", "<style>body{display:none}</style>"),
+        ] {
+            assert!(!text_only(PAGE, &PAGE.replace(from, to)), "{from} -> {to}");
+        }
+        assert!(!text_only("<script>a</script>", "<script>b</script>"));
+        assert!(!text_only("<style>a</style>", "<style>b</style>"));
+    }
+
+    #[test]
+    fn words_in_metadata_are_text_and_what_they_are_about_is_not() {
+        let page = |graph: &str| format!("<script type=\"application/ld+json\">{graph}</script>");
+        let product = r#"{"@type":"Product","name":"Pan","offers":{"price":"5280","url":"/pan/"}}"#;
+        let changed = |from: &str, to: &str| text_only(&page(product), &page(&product.replace(from, to)));
+        assert!(changed("Pan", "Pot") && !changed("5280", "1") && !changed("/pan/", "//evil.example/"));
+        assert!(!changed("\"Pan\"", "{\"@id\": 1}") && !changed("Pan", "<!--<script>") && !changed("}}", "}"));
+        assert!(PageShape::of(&page(product)).risks.is_empty() && !PageShape::of(&page("steal()")).risks.is_empty());
+        let scripted = page(product).replace("ld+json\"", "ld+json\" src=\"//evil.example/x.js\"");
+        assert!(!PageShape::of(&scripted).risks.is_empty());
+        let shared = "<meta property=\"og:title\" content=\"Pan\"><meta property=\"og:url\" content=\"/pan/\">";
+        assert!(text_only(shared, &shared.replace("Pan", "Pot")));
+        assert!(!text_only(shared, &shared.replace("/pan/", "/pot/")));
+        let refresh = "<meta http-equiv=refresh name=description content=\"0;url=/a/\">";
+        assert!(!text_only(refresh, &refresh.replace("/a/", "//evil.example/")));
+    }
+
+    #[test]
+    fn markup_hidden_from_one_reader_is_never_text() {
+        let meta = "<meta http-equiv=refresh content=\"0;url=https://evil.example\">";
+        for (old, new) in [
+            ("<title>about</title>", format!("<title><!--</title>{meta}-->about</title>")),
+            ("<title>about</title>", format!("<title>x</p a=\"</title>{meta}\"></title>")),
+            ("<p>a</p>", "<p>a<!-- b --></p>".to_owned()),
+            ("<p>a</p>", "<p>a</p b=\"c\">".to_owned()),
+            ("<script>a='<p>one</p>'</script>", "<script>a='<p>one</p>'; steal()</script>".to_owned()),
+            ("<textarea>a</textarea>", "<textarea>b</textarea>".to_owned()),
+            ("<noscript>a</noscript>", "<noscript>b</noscript>".to_owned()),
+            ("<svg><title>a</title></svg>", "<svg><title>b</title></svg>".to_owned()),
+        ] {
+            assert!(!text_only(old, &new), "{old} -> {new}");
+        }
+        assert!(text_only("<title>a</title>", "<title>b</title>"));
+    }
+
+    #[test]
+    fn inline_scripts_are_told_apart_and_addresses_cannot_move_the_cursor() {
+        let scripts = |html: &str| PageShape::of(html).risks.scripts;
+        assert_ne!(scripts("<script>a()</script>"), scripts("<script>steal()</script>"));
+        assert!(!scripts("<script>a()</script>").is_empty());
+        let forged = scripts("<script src=\"x\r\n\u{1b}[2K\"></script>");
+        assert!(forged.iter().all(|script| !script.contains(char::is_control)), "{forged:?}");
+        let hosts = PageShape::of("<style>a{background:url( 'https://evil.example/x')}</style>").risks.hosts;
+        assert_eq!(hosts, BTreeSet::from(["evil.example".to_owned()]));
+    }
+
+    #[test]
+    fn risks_are_named() {
+        let risks = PageShape::of(concat!(
+            "<script src=\"https://cdn.example/x.js\"></script><form action=\"/pay\"></form>",
+            "<a href=\"java\tscript:x()\">x</a><a href=\"/ok/\">y</a><img src=\"\\\\evil.example/x\">",
+            "<img srcset=\"/a.png 1x,//two.example/b.png 2x\"><a href=\"/\t/b\" ping=\"/p https://ping.example/\">z</a>"
+        ))
+        .risks;
+        assert_eq!(risks.scripts, BTreeSet::from(["https://cdn.example/x.js".to_owned()]));
+        assert_eq!(risks.forms, BTreeSet::from(["/pay".to_owned()]));
+        let hosts =
+            ["cdn.example", "evil.example", "javascript:", "ping.example", "two.example", "b"].map(str::to_owned);
+        assert_eq!(risks.hosts, BTreeSet::from(hosts));
+    }
+}
