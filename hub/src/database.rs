@@ -260,16 +260,19 @@ impl Database {
         rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
     }
 
-    /// The manifests of the newest releases to a partner, newest first.
+    /// The manifests of the newest `count` releases to a partner before `version`, newest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn newest_manifests(&self, partner: &SiteId, count: u32) -> Result<Vec<String>, DatabaseError> {
-        let rows = sqlx::query("SELECT manifest FROM releases WHERE partner = ? ORDER BY version DESC LIMIT ?")
-            .bind(partner.as_str())
-            .bind(count)
-            .fetch_all(&self.pool)
-            .await?;
+    pub async fn manifests_before(
+        &self,
+        partner: &SiteId,
+        version: ReleaseVersion,
+        count: u32,
+    ) -> Result<Vec<String>, DatabaseError> {
+        let newest = "SELECT manifest FROM releases WHERE partner = ? AND version < ? ORDER BY version DESC LIMIT ?";
+        let rows =
+            sqlx::query(newest).bind(partner.as_str()).bind(to_sql(version)).bind(count).fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
     }
 

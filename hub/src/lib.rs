@@ -24,6 +24,7 @@ pub mod signing;
 pub mod space;
 pub mod starter;
 pub mod statements;
+mod stream;
 mod transfer;
 pub mod trust;
 pub mod waking;

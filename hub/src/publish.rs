@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use tieup_generator::Site;
 use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
 use tieup_protocol::contract::Partnership;
-use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{Manifest, TARGET};
 use tieup_protocol::wire::{Metadata, Offer, PartnerStatus, STATUS};
@@ -25,7 +24,7 @@ use crate::partners::{Hub, HubError};
 use crate::release::BuiltRelease;
 use crate::schedule::{self, Workshop};
 use crate::signing::SigningError;
-use crate::transfer::{Parcel, Taken, TransferError};
+use crate::transfer::{Contents, Earlier, Parcel, Taken, TransferError};
 use crate::trust::{AWAITING, RefreshError, RequestError, SigningRequest, WaitingError, fresh_until};
 
 /// How many partners are pushed to at once. One that does not answer takes a place until its time is over.
@@ -232,14 +231,14 @@ impl Hub {
     async fn ask(
         &self,
         partner: &PartnerRow,
-        archive: Option<&Archive>,
+        archive: Option<&Arc<Archive>>,
     ) -> Result<(PeerClient, PartnerStatus), HubError> {
         let line = self.call(partner).await?;
         let mut status: PartnerStatus = line.get(STATUS).await?;
         self.database.set_heard(&partner.id, Timestamp::now()).await?;
         if let Some(drift) = &status.guard.drift {
             let own = if archive.is_none() { self.archive() } else { None };
-            match self.restore(partner, drift, archive.or(own.as_ref())).await {
+            match self.restore(partner, drift, archive.or(own.as_ref()).map(Arc::as_ref)).await {
                 Ok(Some(report)) => status.guard = report,
                 Ok(None) => {}
                 Err(error) => {
@@ -262,7 +261,7 @@ impl Hub {
     pub(crate) async fn publish_to(
         &self,
         workshop: &Workshop,
-        archive: Option<&Archive>,
+        archive: Option<&Arc<Archive>>,
         partner: &PartnerRow,
         approach: &Approach,
     ) -> Result<Outcome, PublishError> {
@@ -276,7 +275,7 @@ impl Hub {
             let live = releases.iter().find(|row| row.state == ReleaseState::Live.word());
             return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
-        let built = workshop.build(&partner.id).await?.as_emergency(approach.emergency.as_deref());
+        let built = Arc::new(workshop.build(&partner.id).await?.as_emergency(approach.emergency.as_deref()));
         let rows = self.database.releases(&partner.id).await.map_err(HubError::from)?;
         if let Some(outcome) = self.settle_waiting(partner, &built, archive, rows.first()).await? {
             return Ok(outcome);
@@ -297,8 +296,8 @@ impl Hub {
     async fn send(
         &self,
         to: Addressee<'_>,
-        built: &BuiltRelease,
-        archive: Option<&Archive>,
+        built: &Arc<BuiltRelease>,
+        archive: Option<&Arc<Archive>>,
         version: ReleaseVersion,
     ) -> Result<Outcome, PublishError> {
         let manifest = built.manifest(version);
@@ -325,18 +324,19 @@ impl Hub {
     pub(crate) async fn deliver(
         &self,
         to: Addressee<'_>,
-        built: &BuiltRelease,
-        archive: Option<&Archive>,
+        built: &Arc<BuiltRelease>,
+        archive: Option<&Arc<Archive>>,
         request: &SigningRequest,
         mut row: ReleaseRow,
     ) -> Result<Outcome, PublishError> {
         let Addressee { partner, line } = to;
         let version = row.version;
-        let (manifest, earlier) = (built.manifest(version), self.earlier(partner, version).await?);
+        let earlier = self.earlier(partner, version).await?;
         let metadata = self.seal(&partner.id, version, request, Timestamp::now()).await?;
         let until = fresh_until(&metadata);
         let offer = offer_of(metadata, row.contract.clone());
-        let parcel = Parcel { offer: &offer, manifest: &manifest, built, archive, earlier: &earlier };
+        let contents = Contents { manifest: built.manifest(version), built: built.clone(), archive: archive.cloned() };
+        let parcel = Parcel { offer, contents: Arc::new(contents), earlier: earlier.clone() };
         let line = match line {
             Some(line) => Ok(line),
             None => self.call(partner).await,
@@ -349,7 +349,7 @@ impl Hub {
         row.since = Timestamp::now();
         let outcome = match taken {
             Ok(Taken { staged, blobs, sent }) => {
-                keep(archive, built, earlier.first());
+                keep(archive, built, &earlier).await;
                 row = told(row, &staged.release);
                 if let Some(until) = until {
                     self.told(&partner.id, until).await?;
@@ -368,24 +368,21 @@ impl Hub {
     }
 
     /// The newest releases to a partner before `version`, newest first.
-    async fn earlier(
-        &self,
-        partner: &PartnerRow,
-        version: ReleaseVersion,
-    ) -> Result<Vec<(Digest, Manifest)>, HubError> {
-        let rows = self.database.newest_manifests(&partner.id, BASES + 1).await?;
-        let read = |text: &String| Some((Digest::of(text.as_bytes()), Manifest::parse(text.as_bytes()).ok()?));
-        let earlier = rows.iter().filter_map(read).filter(|(_, manifest)| manifest.version < version);
-        Ok(earlier.take(BASES as usize).collect())
+    async fn earlier(&self, partner: &PartnerRow, version: ReleaseVersion) -> Result<Arc<[Earlier]>, HubError> {
+        let manifests = self.database.manifests_before(&partner.id, version, BASES).await?;
+        Ok(manifests.into_iter().map(Earlier).collect())
     }
 
     /// What partners were sent before; none where it cannot be had now, which costs nothing but bytes.
-    pub(crate) fn archive(&self) -> Option<Archive> {
+    pub(crate) fn archive(&self) -> Option<Arc<Archive>> {
         let archive = tokio::task::block_in_place(|| Archive::open(&self.config.state));
-        archive.unwrap_or_else(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "releases are told whole");
-            None
-        })
+        match archive {
+            Ok(archive) => archive.map(Arc::new),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "releases are told whole");
+                None
+            }
+        }
     }
 
     /// Signs a manifest into an offer with the keys of the hub's folder.
@@ -409,7 +406,12 @@ fn offer_of(metadata: Metadata, contract: String) -> Offer {
 ///
 /// Numbers that were taken for what never arrived do not count, so that content which was rejected is not sent again
 /// because something else could not be sent meanwhile.
-fn already(rows: &[ReleaseRow], status: &PartnerStatus, built: &BuiltRelease, approach: &Approach) -> Option<Outcome> {
+fn already(
+    rows: &[ReleaseRow],
+    status: &PartnerStatus,
+    built: &Arc<BuiltRelease>,
+    approach: &Approach,
+) -> Option<Outcome> {
     let known = |row: &ReleaseRow| status.releases.iter().find(|record| record.version == row.version);
     let (row, record) = rows.iter().find_map(|row| Some((row, known(row)?)))?;
     let manifest = Manifest::parse(row.manifest.as_bytes()).ok()?;
@@ -430,10 +432,12 @@ fn already(rows: &[ReleaseRow], status: &PartnerStatus, built: &BuiltRelease, ap
 }
 
 /// Keeps what was sent, so that the next release can be told against it.
-fn keep(archive: Option<&Archive>, built: &BuiltRelease, before: Option<&(Digest, Manifest)>) {
-    let Some(archive) = archive else { return };
-    let kept = tokio::task::block_in_place(|| archive.keep(built, before.map(|(_, manifest)| manifest)));
-    if let Err(error) = kept {
+async fn keep(archive: Option<&Arc<Archive>>, built: &Arc<BuiltRelease>, earlier: &Arc<[Earlier]>) {
+    let Some(archive) = archive.cloned() else { return };
+    let (built, earlier) = (built.clone(), earlier.clone());
+    let keep = move || archive.keep(&built, earlier.first().and_then(Earlier::manifest).as_ref());
+    // A panic in there is no reason to take back a release that has arrived.
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(keep).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "the next release will be told whole");
     }
 }

@@ -10,9 +10,7 @@ use tieup_web::client::CallError;
 use crate::archive::Archive;
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
-
-/// The zstd level of what is sent.
-const COMPRESSION: i32 = 3;
+use crate::stream::COMPRESSION;
 
 /// The most bytes that are sent at once; the rest follows with the next status.
 const MOST_AT_ONCE: u64 = 256 << 20;

@@ -1,7 +1,10 @@
 //! The way of one release to one partner: the offer, the manifest as a difference, the blobs that are lacking.
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
+use axum::http::Method;
+use serde::de::DeserializeOwned;
 use tieup_protocol::delta::difference;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::manifest::{BlobRef, Manifest};
@@ -11,23 +14,30 @@ use tieup_web::client::{CallError, PeerClient};
 
 use crate::archive::Archive;
 use crate::release::BuiltRelease;
-
-/// The zstd level of what is sent: its default, as fast as a local disk.
-const COMPRESSION: i32 = 3;
+use crate::stream::{self, Encoder, Made};
 
 /// A release that is ready to go.
-pub(crate) struct Parcel<'a> {
+pub(crate) struct Parcel {
     /// What is signed of it.
-    pub offer: &'a Offer,
-    /// Its manifest.
-    pub manifest: &'a Manifest,
-    /// Its content.
-    pub built: &'a BuiltRelease,
-    /// What was sent before.
-    pub archive: Option<&'a Archive>,
+    pub offer: Offer,
+    /// What it holds.
+    pub contents: Arc<Contents>,
     /// The releases that it may be told against.
-    pub earlier: &'a [(Digest, Manifest)],
+    pub earlier: Arc<[Earlier]>,
 }
+
+/// What a release holds.
+pub(crate) struct Contents {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its content.
+    pub built: Arc<BuiltRelease>,
+    /// What was sent before.
+    pub archive: Option<Arc<Archive>>,
+}
+
+/// A release that was sent before: its manifest as it was signed.
+pub(crate) struct Earlier(pub String);
 
 /// What a partner said to a release, and what it took.
 #[derive(Clone, Debug)]
@@ -51,76 +61,117 @@ pub(crate) enum TransferError {
     Pack(#[from] io::Error),
 }
 
-impl Parcel<'_> {
+impl Earlier {
+    /// The manifest, if it is whole.
+    pub(crate) fn manifest(&self) -> Option<Manifest> {
+        Manifest::parse(self.0.as_bytes()).ok()
+    }
+}
+
+impl Parcel {
     /// Sends the release.
-    pub(crate) async fn send(&self, client: &PeerClient) -> Result<Taken, TransferError> {
-        let mut sent = 0;
-        let offer = zstd::encode_all(&*serde_json::to_vec(self.offer).map_err(io::Error::other)?, COMPRESSION)?;
-        sent += offer.len() as u64;
-        let ready: Ready = client.post_body(OFFER, offer).await?;
+    pub(crate) async fn send(self, client: &PeerClient) -> Result<Taken, TransferError> {
+        let offer = serde_json::to_vec(&self.offer).map_err(io::Error::other)?;
+        let mut way = Way { client, sent: 0 };
+        let made = stream::made_by(move |body| body.write_all(&offer));
+        let ready: Ready = way.send(Method::POST, OFFER, made).await?;
         let wanted = match ready.wanted {
             Some(wanted) => wanted,
-            None => self.send_manifest(client, &ready.bases, &mut sent).await?,
+            None => self.send_manifest(&mut way, &ready.bases).await?,
         };
-        let blobs = wanted.of(&self.manifest.blobs_in_order());
-        let body = self.pack(&blobs)?;
-        sent += body.len() as u64;
-        let staged = client.put_body(BLOBS, body).await?;
-        Ok(Taken { staged, blobs: blobs.len(), sent })
+        let blobs = wanted.of(&self.contents.manifest.blobs_in_order());
+        let (count, contents) = (blobs.len(), self.contents);
+        let made = stream::made_by(move |body| contents.pack(&blobs, body));
+        let staged = way.send(Method::PUT, BLOBS, made).await?;
+        Ok(Taken { staged, blobs: count, sent: way.sent })
     }
 
     /// Sends the manifest as the difference from a release that both ends have, or else whole.
-    async fn send_manifest(
-        &self,
-        client: &PeerClient,
-        bases: &[Digest],
-        sent: &mut u64,
-    ) -> Result<Wanted, TransferError> {
-        let known = bases.iter().find_map(|base| self.earlier.iter().find(|(digest, _)| digest == base));
-        if let Some((digest, base)) = known {
-            let steps = self.steps(Some((digest, base)))?;
-            *sent += steps.len() as u64;
-            match client.put_body(MANIFEST, steps).await {
-                Err(error) if error.is_problem(UNKNOWN_BASE) => tracing::info!(%error, "the release is told whole"),
-                other => return Ok(other?),
+    async fn send_manifest(&self, way: &mut Way<'_>, bases: &[Digest]) -> Result<Wanted, TransferError> {
+        let (earlier, bases) = (self.earlier.clone(), bases.to_vec());
+        let base = tokio::task::spawn_blocking(move || base_among(&earlier, &bases)).await.map_err(io::Error::other)?;
+        if base.is_some() {
+            match way.send(Method::PUT, MANIFEST, self.steps(base)).await {
+                Err(TransferError::Call(error)) if error.is_problem(UNKNOWN_BASE) => {
+                    tracing::info!(%error, "the release is told whole");
+                }
+                other => return other,
             }
         }
-        let steps = self.steps(None)?;
-        *sent += steps.len() as u64;
-        Ok(client.put_body(MANIFEST, steps).await?)
+        way.send(Method::PUT, MANIFEST, self.steps(None)).await
     }
 
-    fn steps(&self, base: Option<(&Digest, &Manifest)>) -> io::Result<Vec<u8>> {
-        let mut stream = zstd::Encoder::new(Vec::new(), COMPRESSION)?;
+    fn steps(&self, base: Option<(Digest, Manifest)>) -> Made {
+        let contents = self.contents.clone();
+        stream::made_by(move |body| contents.tell(base.as_ref(), body))
+    }
+}
+
+impl Contents {
+    /// Writes the steps from `base`.
+    fn tell(&self, base: Option<&(Digest, Manifest)>, body: &mut Encoder) -> io::Result<()> {
         let mut written = Ok(());
         difference(
-            base,
-            self.manifest,
+            base.map(|(digest, manifest)| (digest, manifest)),
+            &self.manifest,
             |old, new| self.patch(old, new),
             |step| {
                 if written.is_ok() {
-                    written = stream.write_all(&step.encode());
+                    written = body.write_all(&step.encode());
                 }
             },
         );
-        written.and_then(|()| stream.finish())
+        written
     }
 
     /// The patch between two versions of a file, where the earlier one is known and the patch is worth it.
     fn patch(&self, old: &BlobRef, new: &BlobRef) -> Option<Vec<u8>> {
-        let before = self.archive?.read(old)?;
+        let before = self.archive.as_ref()?.read(old)?;
         let after = self.built.blob(&new.digest)?;
         Some(patch::between(&before, after)).filter(|patch| patch.len() < after.len() / 2)
     }
 
-    /// The wanted blobs as one compressed stream.
-    fn pack(&self, wanted: &[BlobRef]) -> io::Result<Vec<u8>> {
-        let mut stream = zstd::Encoder::new(Vec::new(), COMPRESSION)?;
-        for blob in wanted {
-            let bytes =
-                self.built.blob(&blob.digest).ok_or_else(|| io::Error::other("a blob is not of the release"))?;
-            stream.write_all(bytes)?;
+    /// Writes the wanted blobs one after another.
+    fn pack(&self, wanted: &[BlobRef], body: &mut Encoder) -> io::Result<()> {
+        wanted.iter().try_for_each(|blob| {
+            let bytes = self.built.blob(&blob.digest);
+            body.write_all(bytes.ok_or_else(|| io::Error::other("a blob is not of the release"))?)
+        })
+    }
+}
+
+/// Of the releases that the partner names, the first that is known here.
+fn base_among(earlier: &[Earlier], bases: &[Digest]) -> Option<(Digest, Manifest)> {
+    let known: Vec<Digest> = earlier.iter().map(|earlier| Digest::of(earlier.0.as_bytes())).collect();
+    let at = bases.iter().find_map(|base| known.iter().position(|known| known == base))?;
+    Some((known[at], earlier[at].manifest()?))
+}
+
+/// The way to a partner, and how many bytes went along it.
+struct Way<'a> {
+    client: &'a PeerClient,
+    sent: u64,
+}
+
+impl Way<'_> {
+    /// Sends a body while it is made, and reads the answer.
+    async fn send<T: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        (body, making): Made,
+    ) -> Result<T, TransferError> {
+        match self.client.call(method, path, body).await {
+            Ok(answer) => {
+                self.sent += making.await.map_err(io::Error::other)??;
+                Ok(answer)
+            }
+            // What cannot be made breaks the call off, too. A call that broke off by itself ends the making.
+            Err(error) if making.is_finished() => match making.await.map_err(io::Error::other)? {
+                Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(cause.into()),
+                _ => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
         }
-        stream.finish()
     }
 }

@@ -206,14 +206,14 @@ fn slot(piece: &[u8], size: usize) -> usize {
 }
 
 /// How many bytes are equal from the start on.
-fn equal_at_start(a: &[u8], b: &[u8]) -> usize {
+pub(crate) fn equal_at_start(a: &[u8], b: &[u8]) -> usize {
     const STEP: usize = 32;
     let whole = a.chunks_exact(STEP).zip(b.chunks_exact(STEP)).take_while(|(a, b)| a == b).count() * STEP;
     whole + a[whole..].iter().zip(&b[whole..]).take_while(|(a, b)| a == b).count()
 }
 
 /// How many bytes are equal before the end.
-fn equal_at_end(a: &[u8], b: &[u8]) -> usize {
+pub(crate) fn equal_at_end(a: &[u8], b: &[u8]) -> usize {
     const STEP: usize = 32;
     let whole = a.rchunks_exact(STEP).zip(b.rchunks_exact(STEP)).take_while(|(a, b)| a == b).count() * STEP;
     let (a, b) = (&a[..a.len() - whole], &b[..b.len() - whole]);

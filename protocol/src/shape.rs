@@ -4,15 +4,17 @@
 //! tokenizer does, the shape keeps everything, so that such a page is never taken for a change of words.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::ops::Range;
 
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
-use html5gum::{Span, Tokenizer};
+use html5gum::{Readable as _, Reader, Span, StringReader, Tokenizer};
 use serde_json::Value;
 
 use crate::change::Risks;
 use crate::digest::Digest;
+use crate::patch::{equal_at_end, equal_at_start};
 
 /// Elements that are marks around words. Without attributes of their own they count as text.
 const TEXT_ELEMENTS: [&str; 32] = [
@@ -54,6 +56,9 @@ const TEXT_ELEMENTS: [&str; 32] = [
 const RAW_TEXT: [&str; 9] =
     ["title", "textarea", "script", "style", "xmp", "iframe", "noembed", "noframes", "noscript"];
 
+/// The element after which nothing is a tag any more.
+const NEVER_ENDS: &str = "plaintext";
+
 /// What stands for the name of a script element that holds JSON-LD, which browsers never run.
 const JSON_LD: &str = "script of JSON-LD";
 
@@ -66,39 +71,71 @@ const ADDRESSES: [&str; 6] = ["href", "src", "action", "formaction", "data", "po
 /// Attributes that hold several such addresses, between blanks and commas.
 const LISTS: [&str; 3] = ["srcset", "imagesrcset", "ping"];
 
-/// A page without its words: what must be equal for two pages to differ in text alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a page has beside its words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageShape {
-    /// Of everything in the page that is no words, in order.
-    skeleton: Digest,
-    /// Whether there is SVG or MathML in the page.
-    foreign: bool,
     /// Scripts, forms and external hosts of the page.
     pub risks: Risks,
+    /// Whether there is SVG or MathML in the page.
+    foreign: bool,
+    /// Behind which tags the reader rests: whatever follows there is read as it would be at the beginning of a page.
+    rests: Vec<u32>,
+}
+
+/// How a page came of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The page that came. Its risks are at least those that it has, and at most those of both pages.
+    pub shape: PageShape,
+    /// Whether the two differ in words alone.
+    pub in_words_alone: bool,
 }
 
 impl PageShape {
     /// Reads the shape of an HTML page.
     pub fn of(html: &str) -> Self {
-        let mut reading = Reading::default();
-        let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
-            reading.take(event);
-            None
-        });
-        emitter.naively_switch_states(true);
-        let Ok(()) = Tokenizer::new_with_emitter(html, emitter).finish();
-        let Reading { skeleton, risks, foreign, .. } = reading;
-        Self { skeleton: Digest::of(&skeleton), foreign, risks }
+        Reading::of(html).into_shape()
     }
 
-    /// Whether a page of this shape differs from one of `other` in words alone.
-    pub fn differs_in_text_alone(&self, other: &Self) -> bool {
+    /// How `new` came of `old`, whose shape this is. Only what differs is read, from a tag behind which both rest to
+    /// the next such tag.
+    pub fn step(&self, old: &str, new: &str) -> Step {
+        let equal = equal_at_start(old.as_bytes(), new.as_bytes());
+        let from = self.rests.partition_point(|rest| *rest as usize <= equal);
+        let start = from.checked_sub(1).map_or(0, |last| self.rests[last] as usize);
+        let behind = equal_at_end(&old.as_bytes()[equal..], &new.as_bytes()[equal..]);
+        let next = self.rests[from..].iter().map(|rest| *rest as usize).find(|rest| rest + behind >= old.len());
+        let after = old.len() - next.unwrap_or(old.len());
+        self.step_within(old, new, start, after).or_else(|| self.step_within(old, new, start, 0)).unwrap_or_else(|| {
+            // The shape is not that of `old`.
+            Self::of(old).step(old, new)
+        })
+    }
+
+    /// The same, where the pages are equal before `start` and in their last `after` bytes. None where they do not rest
+    /// at both places.
+    fn step_within(&self, old: &str, new: &str, start: usize, after: usize) -> Option<Step> {
+        let (old_end, new_end) = (old.len().checked_sub(after)?, new.len().checked_sub(after)?);
+        let (before, now) = (Reading::of(old.get(start..old_end)?), Reading::of(new.get(start..new_end)?));
+        if after > 0 && !(before.is_at_rest() && now.is_at_rest()) {
+            return None;
+        }
         // Within SVG and MathML the same characters can be words or markup, so nothing is said of such pages.
-        !self.foreign && !other.foreign && self.skeleton == other.skeleton
+        let foreign = self.foreign || now.foreign;
+        let in_words_alone = !foreign && before.skeleton == now.skeleton;
+        let moved = |rest: u32| u32::try_from(rest as usize + new_end - old_end).ok();
+        let kept = self.rests.iter().copied();
+        let first = kept.clone().take_while(|rest| *rest as usize <= start);
+        let read = now.rests.iter().filter_map(|rest| u32::try_from(start + *rest as usize).ok());
+        let last = kept.filter(|rest| *rest as usize > old_end).filter_map(moved);
+        let mut risks = self.risks.clone();
+        risks.extend(now.risks);
+        let shape = Self { risks, foreign, rests: first.chain(read).chain(last).collect() };
+        Some(Step { shape, in_words_alone })
     }
 }
 
-/// A page that is being read.
+/// A page, or a part of one, as it is read.
 #[derive(Default)]
 struct Reading {
     /// What is no words so far: pieces, each with its kind and length before it.
@@ -107,10 +144,47 @@ struct Reading {
     /// The element that is open and whose text is not read as markup.
     raw: Option<&'static str>,
     foreign: bool,
+    rests: Vec<u32>,
+    /// How many bytes there are.
+    length: usize,
     /// The start tag that is being read.
     tag: Option<StartTag>,
     /// Room for the next one.
     spare: StartTag,
+}
+
+/// Gives a text to the tokenizer and counts how much of it was taken.
+struct Counted<'a> {
+    text: StringReader<'a>,
+    taken: &'a Cell<usize>,
+}
+
+impl Counted<'_> {
+    fn count(&self, bytes: usize) {
+        self.taken.set(self.taken.get() + bytes);
+    }
+}
+
+impl Reader for Counted<'_> {
+    type Error = Infallible;
+
+    fn read_byte(&mut self) -> Result<Option<u8>, Infallible> {
+        let byte = self.text.read_byte()?;
+        self.count(usize::from(byte.is_some()));
+        Ok(byte)
+    }
+
+    fn try_read_string(&mut self, text: &[u8], case_sensitive: bool) -> Result<bool, Infallible> {
+        let is_next = self.text.try_read_string(text, case_sensitive)?;
+        self.count(if is_next { text.len() } else { 0 });
+        Ok(is_next)
+    }
+
+    fn read_until<'b>(&'b mut self, needle: &[u8], room: &'b mut [u8; 4]) -> Result<Option<&'b [u8]>, Infallible> {
+        let read = self.text.read_until(needle, room)?;
+        self.taken.set(self.taken.get() + read.map_or(0, <[u8]>::len));
+        Ok(read)
+    }
 }
 
 /// What a piece of the skeleton is.
@@ -135,7 +209,34 @@ struct StartTag {
 }
 
 impl Reading {
-    fn take(&mut self, event: CallbackEvent<'_>) {
+    fn of(html: &str) -> Self {
+        let mut reading = Self { length: html.len(), ..Self::default() };
+        let taken = Cell::new(0);
+        let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
+            reading.take(event, taken.get());
+            None
+        });
+        emitter.naively_switch_states(true);
+        let Ok(()) = Tokenizer::new_with_emitter(Counted { text: html.to_reader(), taken: &taken }, emitter).finish();
+        reading
+    }
+
+    fn into_shape(self) -> PageShape {
+        PageShape { risks: self.risks, foreign: self.foreign, rests: self.rests }
+    }
+
+    /// Whether it ended behind a tag, so that whatever follows is read as at the beginning.
+    fn is_at_rest(&self) -> bool {
+        self.rests.last().map_or(0, |rest| *rest as usize) == self.length
+    }
+
+    /// Notes that everything before `place` is told, and nothing is open.
+    fn rest(&mut self, place: usize) {
+        self.rests.extend(u32::try_from(place));
+    }
+
+    /// Takes what the tokenizer found before `place`.
+    fn take(&mut self, event: CallbackEvent<'_>, place: usize) {
         match event {
             CallbackEvent::OpenStartTag { name } => {
                 let mut tag = std::mem::take(&mut self.spare);
@@ -153,11 +254,15 @@ impl Reading {
             CallbackEvent::CloseStartTag { .. } => {
                 if let Some(tag) = self.tag.take() {
                     self.start_tag(&tag);
+                    if self.raw.is_none() && tag.name() != NEVER_ENDS {
+                        self.rest(place);
+                    }
                     self.spare = tag;
                 }
             }
             CallbackEvent::EndTag { name } => {
                 self.raw = None;
+                self.rest(place);
                 if !is_text_element(&lossy(name)) {
                     self.note(Piece::End, name);
                 }
@@ -384,12 +489,16 @@ fn is_plainly_local(address: &str) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     const PAGE: &str = "<html><body class=\"x\"><h1 id=\"a\">A</h1><p>One <a href=\"/b/\">b</a></p></body></html>";
 
     fn text_only(old: &str, new: &str) -> bool {
-        PageShape::of(old).differs_in_text_alone(&PageShape::of(new))
+        PageShape::of(old).step(old, new).in_words_alone
     }
 
     #[test]
@@ -475,5 +584,61 @@ mod tests {
         let hosts =
             ["cdn.example", "evil.example", "javascript:", "ping.example", "two.example", "b"].map(str::to_owned);
         assert_eq!(risks.hosts, BTreeSet::from(hosts));
+    }
+
+    /// Pieces of pages, some of which leave the reader within something.
+    const PIECES: [&str; 22] = [
+        "<p>",
+        "</p>",
+        "words ",
+        "é\r\n",
+        "<a href=\"/b/\">",
+        "</a>",
+        "<a href='//evil.example/'>",
+        "<script>",
+        "</script>",
+        "x='<p>'",
+        "<title>",
+        "</title>",
+        "<!--",
+        "-->",
+        "<svg>",
+        "<plaintext>",
+        "<img src=\"",
+        "\">",
+        "&lt;&notin",
+        "<",
+        "</p b=\"c\">",
+        "<noframes>",
+    ];
+
+    fn page() -> impl Strategy<Value = Vec<&'static str>> {
+        vec(select(&PIECES[..]), 0..24)
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_read_as_the_whole_page_is(
+            (old, new, third) in (page(), page(), page(), page(), page()).prop_map(|(start, a, b, c, end)| {
+                let whole = |middle: &[&str]| [&start[..], middle, &end[..]].concat().concat();
+                (whole(&a), whole(&b), whole(&c))
+            })
+        ) {
+            let (before, after) = (Reading::of(&old), Reading::of(&new));
+            let alone = !before.foreign && !after.foreign && before.skeleton == after.skeleton;
+            let shape = before.into_shape();
+            let step = shape.step(&old, &new);
+            prop_assert_eq!(step.in_words_alone, alone, "{} -> {}", old, new);
+            prop_assert_eq!(&step.shape.rests, &after.rests, "{} -> {}", old, new);
+            prop_assert!(after.risks.beyond(&step.shape.risks).is_empty());
+            let mut both = shape.risks.clone();
+            both.extend(after.risks.clone());
+            prop_assert!(step.shape.risks.beyond(&both).is_empty());
+            // What was found part by part serves for the next step.
+            let last = step.shape.step(&new, &third);
+            let read = Reading::of(&third);
+            prop_assert_eq!(&last.shape.rests, &read.rests);
+            prop_assert!(last.shape.foreign || !read.foreign);
+        }
     }
 }

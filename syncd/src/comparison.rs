@@ -1,6 +1,5 @@
 //! The comparison of a candidate with the live site: what an operator is told before deciding.
 
-use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::thread;
 
@@ -13,6 +12,7 @@ use tieup_store::blobs::{BlobStore, ReadBlobError};
 
 use crate::candidate::{Candidate, MergedFile};
 use crate::edits::{Edit, Groups, Kind, edits};
+use crate::shapes::Shapes;
 
 /// From how many paths on more than one thread compares them.
 const WORTH_A_THREAD: usize = 16;
@@ -36,11 +36,18 @@ pub fn compare(
     live: &Candidate,
     candidate: &Candidate,
     accepted: &Risks,
-    blobs: &BlobStore,
+    pages: &Pages<'_>,
 ) -> Result<Comparison, ReadBlobError> {
     let paths = differing(live, candidate);
-    let found = in_parallel(&paths, |path: &&SitePath| {
-        Found::at(path, live.files.get(*path), candidate.files.get(*path), blobs)
+    let one_address = live.base_url == candidate.base_url;
+    let found = in_parallel(&paths, |path: &&SitePath| -> Result<_, ReadBlobError> {
+        let (old, new) = (live.files.get(*path), candidate.files.get(*path));
+        let found = pages.found(path, old, new)?;
+        match new.filter(|new| !one_address && is_markup(new)) {
+            // A host that was the site's own before its address changed is none of the page's.
+            Some(new) => Ok(Found { risks: pages.risks_anew(new)?, ..found }),
+            None => Ok(found),
+        }
     })?;
     let (mut comparison, mut groups, mut risks) = (Comparison::default(), Groups::default(), Risks::default());
     for found in found {
@@ -48,12 +55,43 @@ pub fn compare(
         note(&mut comparison.difference, &mut groups, found.path, found.seen);
         comparison.change.paths.insert(found.path.clone(), found.changed);
     }
+    comparison.change.first = live.files.is_empty();
+    comparison.change.new_risks = beyond(risks, accepted, candidate);
+    (comparison.difference.groups, comparison.change.layout) = groups.finish();
+    pages.shapes.keep([live, candidate]);
+    Ok(comparison)
+}
+
+/// The scripts, forms and hosts that `candidate` brings beyond those in `accepted`.
+///
+/// # Errors
+/// When a page that differs from the live one is not here or cannot be read.
+pub fn new_risks(
+    live: &Candidate,
+    candidate: &Candidate,
+    accepted: &Risks,
+    pages: &Pages<'_>,
+) -> Result<Risks, ReadBlobError> {
+    let mut risks = Risks::default();
+    for path in differing(live, candidate) {
+        risks.extend(pages.risks(candidate.files.get(path))?);
+    }
+    Ok(beyond(risks, accepted, candidate))
+}
+
+fn beyond(mut risks: Risks, accepted: &Risks, candidate: &Candidate) -> Risks {
     // Pages name their own site by its full address; that is no external host.
     risks.hosts.retain(|host| !is_host_of(&candidate.base_url, host));
-    comparison.change.first = live.files.is_empty();
-    comparison.change.new_risks = risks.beyond(accepted);
-    (comparison.difference.groups, comparison.change.layout) = groups.finish();
-    Ok(comparison)
+    risks.beyond(accepted)
+}
+
+/// Where pages are read.
+#[derive(Clone, Copy)]
+pub struct Pages<'a> {
+    /// Their content.
+    pub blobs: &'a BlobStore,
+    /// What is known of them.
+    pub shapes: &'a Shapes,
 }
 
 /// What is found at one path.
@@ -72,51 +110,68 @@ enum Seen {
     Edits(Vec<Edit>),
 }
 
-impl<'a> Found<'a> {
-    fn at(
+impl Pages<'_> {
+    fn found<'a>(
+        &self,
         path: &'a SitePath,
         old: Option<&MergedFile>,
         new: Option<&MergedFile>,
-        blobs: &BlobStore,
-    ) -> Result<Self, ReadBlobError> {
+    ) -> Result<Found<'a>, ReadBlobError> {
         let Some(new) = new else {
             let changed = ChangedPath { nature: Nature::Removed, bytes: 0 };
-            return Ok(Self { path, changed, risks: Risks::default(), seen: Seen::Removed });
+            return Ok(Found { path, changed, risks: Risks::default(), seen: Seen::Removed });
         };
         let bytes = new.blob.length;
-        let text = if is_markup(new) || is_text(new) { Some(read_text(new, blobs)?) } else { None };
-        let shape = text.as_deref().filter(|_| is_markup(new)).map(PageShape::of);
+        let text = if is_markup(new) || is_text(new) { Some(self.text(new)?) } else { None };
         let (nature, seen) = match old {
             None => (Nature::New, Seen::New(bytes)),
-            Some(old) => Self::changed(old, new, text.as_deref(), shape.as_ref(), blobs),
+            Some(old) => self.changed(old, new, text.as_deref()),
         };
-        let risks = shape.map(|shape| shape.risks).unwrap_or_default();
-        Ok(Self { path, changed: ChangedPath { nature, bytes }, risks, seen })
+        let risks = match text.filter(|_| is_markup(new)) {
+            Some(text) => self.shapes.of(&new.blob, &text).risks.clone(),
+            None => Risks::default(),
+        };
+        Ok(Found { path, changed: ChangedPath { nature, bytes }, risks, seen })
     }
 
     /// What becomes of `old`. One that cannot be read, since its blob is damaged, must not keep its replacement out.
-    fn changed(
-        old: &MergedFile,
-        new: &MergedFile,
-        text: Option<&str>,
-        shape: Option<&PageShape>,
-        blobs: &BlobStore,
-    ) -> (Nature, Seen) {
-        let before = if is_markup(old) || is_text(old) { read_text(old, blobs).ok() } else { None };
-        let alone = match (before.as_deref().filter(|_| is_markup(old)), shape) {
-            (Some(before), Some(shape)) => PageShape::of(before).differs_in_text_alone(shape),
-            _ => false,
-        };
-        let seen = match (before, text) {
-            (Some(before), Some(text)) if is_text(old) && is_text(new) => {
-                edits(&before, text, if is_markup(new) { Kind::Markup } else { Kind::Text })
+    fn changed(&self, old: &MergedFile, new: &MergedFile, text: Option<&str>) -> (Nature, Seen) {
+        let before = if is_markup(old) || is_text(old) { self.text(old).ok() } else { None };
+        let (mut alone, mut seen) = (false, Vec::new());
+        if let (Some(before), Some(text)) = (&before, text) {
+            if is_markup(old) && is_markup(new) {
+                let step = self.shapes.of(&old.blob, before).step(before, text);
+                alone = step.in_words_alone;
+                self.shapes.note(&new.blob, step.shape);
             }
-            _ => Vec::new(),
-        };
+            if is_text(old) && is_text(new) {
+                seen = edits(before, text, if is_markup(new) { Kind::Markup } else { Kind::Text });
+            }
+        }
         // What differs in no line, but in its media type or line ends, is named at least.
         let sizes = Seen::Binary { before: old.blob.length, after: new.blob.length };
         let seen = if seen.is_empty() { sizes } else { Seen::Edits(seen) };
         (if alone { Nature::Text } else { Nature::Content }, seen)
+    }
+
+    /// The scripts, forms and hosts of a file, which must be here.
+    fn risks(&self, file: Option<&MergedFile>) -> Result<Risks, ReadBlobError> {
+        let Some(file) = file.filter(|file| is_markup(file)) else { return Ok(Risks::default()) };
+        match self.shapes.get(&file.blob).filter(|_| self.blobs.contains(&file.blob)) {
+            Some(shape) => Ok(shape.risks.clone()),
+            None => Ok(PageShape::of(&self.text(file)?).risks),
+        }
+    }
+
+    /// The same, whatever is known of the pages that it came of.
+    fn risks_anew(&self, file: &MergedFile) -> Result<Risks, ReadBlobError> {
+        let shape = PageShape::of(&self.text(file)?);
+        Ok(self.shapes.note(&file.blob, shape).risks.clone())
+    }
+
+    fn text(&self, file: &MergedFile) -> Result<String, ReadBlobError> {
+        let bytes = self.blobs.read(&file.blob)?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 }
 
@@ -159,10 +214,26 @@ fn is_host_of(base_url: &str, host: &str) -> bool {
     own.split('/').next() == Some(host)
 }
 
+/// The paths at which two sites differ, in order.
 fn differing<'a>(live: &'a Candidate, candidate: &'a Candidate) -> Vec<&'a SitePath> {
-    let all: BTreeSet<&SitePath> = live.files.keys().chain(candidate.files.keys()).collect();
-    let content = |site: &'a Candidate, path: &SitePath| site.files.get(path).map(|file| (file.blob, &file.media_type));
-    all.into_iter().filter(|path| content(live, path) != content(candidate, path)).collect()
+    let (mut old, mut new) = (live.files.iter().peekable(), candidate.files.iter().peekable());
+    let mut paths = Vec::new();
+    loop {
+        let (before, after) = (old.peek(), new.peek());
+        let (path, differs) = match (before, after) {
+            (None, None) => return paths,
+            (Some((path, _)), None) | (None, Some((path, _))) => (*path, true),
+            (Some((a, before)), Some((b, after))) if a == b => {
+                (*a, (before.blob, &before.media_type) != (after.blob, &after.media_type))
+            }
+            (Some((a, _)), Some((b, _))) => (*a.min(b), true),
+        };
+        if differs {
+            paths.push(path);
+        }
+        old.next_if(|(there, _)| *there == path);
+        new.next_if(|(there, _)| *there == path);
+    }
 }
 
 fn is_markup(file: &MergedFile) -> bool {
@@ -172,10 +243,6 @@ fn is_markup(file: &MergedFile) -> bool {
 
 fn is_text(file: &MergedFile) -> bool {
     file.media_type.starts_with("text/") || file.media_type.contains("xml")
-}
-
-fn read_text(file: &MergedFile, blobs: &BlobStore) -> Result<String, ReadBlobError> {
-    Ok(String::from_utf8_lossy(&blobs.read(&file.blob)?).into_owned())
 }
 
 #[cfg(test)]
@@ -200,9 +267,10 @@ mod tests {
     #[test]
     fn many_pages_are_compared_side_by_side_and_told_as_one_edit() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = BlobStore::open(folder.path()).unwrap();
+        let (blobs, shapes) = (BlobStore::open(folder.path()).unwrap(), Shapes::default());
+        let pages = Pages { blobs: &blobs, shapes: &shapes };
         let (old, new) = (site(&blobs, numbered("<i>a</i>")), site(&blobs, numbered("<i class=b>a</i>")));
-        let Comparison { change, difference } = compare(&old, &new, &Risks::default(), &blobs).unwrap();
+        let Comparison { change, difference } = compare(&old, &new, &Risks::default(), &pages).unwrap();
         assert_eq!((change.paths.len(), change.layout), (WORTH_A_THREAD * 3, WORTH_A_THREAD * 3));
         assert!(change.paths.values().all(|path| path.nature == Nature::Content));
         assert_eq!(difference.groups.len(), 1);
@@ -213,11 +281,12 @@ mod tests {
     #[test]
     fn new_removed_and_unreadable_pages_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = BlobStore::open(folder.path()).unwrap();
+        let (blobs, shapes) = (BlobStore::open(folder.path()).unwrap(), Shapes::default());
+        let pages = Pages { blobs: &blobs, shapes: &shapes };
         let page = |path: &str, text: &str| (path.to_owned(), text.to_owned());
         let old = site(&blobs, [page("/a/", "<p>old</p>"), page("/b/", "<p>b</p>")]);
         let mut new = site(&blobs, [page("/b/", "<p>other</p>"), page("/c/", "<a href=//evil.example>c</a>")]);
-        let Comparison { change, difference } = compare(&old, &new, &Risks::default(), &blobs).unwrap();
+        let Comparison { change, difference } = compare(&old, &new, &Risks::default(), &pages).unwrap();
         let natures: Vec<Nature> = change.paths.values().map(|path| path.nature).collect();
         assert_eq!(natures, [Nature::Removed, Nature::Text, Nature::New]);
         assert_eq!(change.new_risks.hosts.iter().collect::<Vec<_>>(), ["evil.example"]);
@@ -225,7 +294,40 @@ mod tests {
         for file in new.files.values_mut() {
             file.blob = tieup_protocol::manifest::BlobRef::of(b"not here");
         }
-        assert!(compare(&old, &new, &Risks::default(), &blobs).is_err());
-        assert!(compare(&new, &old, &Risks::default(), &blobs).is_ok(), "what was is not needed");
+        assert!(compare(&old, &new, &Risks::default(), &pages).is_err());
+        assert!(compare(&new, &old, &Risks::default(), &pages).is_ok(), "what was is not needed");
+    }
+
+    #[test]
+    fn what_is_known_of_pages_changes_no_finding() {
+        let folder = tempfile::tempdir().unwrap();
+        let (blobs, known) = (BlobStore::open(folder.path()).unwrap(), Shapes::default());
+        let warm = Pages { blobs: &blobs, shapes: &known };
+        let versions = [
+            "<script src=/a.js></script><p>one</p>",
+            "<script src=/a.js></script><p>two</p>",
+            "<script src=/a.js></script><p>two</p><a href=//evil.example/>x</a>",
+            "<script src=/a.js>steal()</script><p>two</p>",
+            "<script src=/a.js></script><p>three</p><a href=https://shop.example/>us</a>",
+        ];
+        let (mut live, mut accepted) = (Candidate::default(), Risks::default());
+        for (number, version) in versions.iter().enumerate() {
+            let next = Candidate { base_url: "https://shop.example".to_owned(), ..site(&blobs, numbered(version)) };
+            let cold = Pages { blobs: &blobs, shapes: &Shapes::default() };
+            let found = compare(&live, &next, &accepted, &warm).unwrap();
+            assert_eq!(found, compare(&live, &next, &accepted, &cold).unwrap(), "version {number}");
+            let risks = new_risks(&live, &next, &accepted, &warm).unwrap();
+            assert_eq!(risks, found.change.new_risks);
+            assert_eq!(risks, new_risks(&live, &next, &accepted, &cold).unwrap());
+            accepted.extend(risks);
+            live = next;
+        }
+        // Under another address of its own the site's pages name a foreign host, which they did all along.
+        let moved = Candidate { base_url: "https://new.example".to_owned(), ..site(&blobs, numbered(versions[4])) };
+        let foreign = |pages| compare(&Candidate::default(), &moved, &accepted, pages).unwrap().change.new_risks.hosts;
+        assert_eq!(foreign(&warm).into_iter().collect::<Vec<_>>(), ["shop.example"]);
+        let before = Candidate { files: site(&blobs, numbered(versions[0])).files, ..live };
+        let found = compare(&moved, &before, &accepted, &warm).unwrap();
+        assert!(found.change.new_risks.is_empty(), "{:?}", found.change.new_risks);
     }
 }

@@ -242,7 +242,8 @@ fn is_of_words(hunk: &Hunk) -> bool {
         let lines = hunk.lines.iter().map(HunkLine::marked).filter(|(found, _)| *found == mark);
         lines.map(|(_, text)| text).collect::<Vec<_>>().join("\n")
     };
-    PageShape::of(&side('-')).differs_in_text_alone(&PageShape::of(&side('+')))
+    let (before, after) = (side('-'), side('+'));
+    PageShape::of(&before).step(&before, &after).in_words_alone
 }
 
 #[cfg(test)]

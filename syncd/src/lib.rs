@@ -25,5 +25,6 @@ pub mod prompt;
 pub mod publisher;
 pub mod renewal;
 pub mod revocation;
+pub mod shapes;
 pub mod statement;
 pub mod trust;

@@ -8,7 +8,6 @@ mod holdings;
 mod originals;
 mod rights;
 mod trail;
-mod weighed;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,11 +38,11 @@ use tokio::sync::watch;
 pub use self::holdings::{Documents, Holdings};
 use self::rights::Overridden;
 use self::trail::happening;
-use self::weighed::Weighed;
 use crate::candidate::{Candidate, CandidateError};
-use crate::comparison::Comparison;
+use crate::comparison::{self, Comparison, Pages};
 use crate::config::OriginalsApproval;
 use crate::edits;
+use crate::shapes::Shapes;
 use crate::trust::{self, OfferRefused, Release, Verified};
 
 /// What every release is kept with.
@@ -93,8 +92,8 @@ pub struct Publisher {
     pictures: Cache,
     document: Document<Live>,
     live: Live,
-    /// What was compared with the live site last.
-    weighed: Weighed,
+    /// What is known of the pages that are live or wait.
+    shapes: Shapes,
     public: Arc<PublicSite>,
     records: watch::Sender<Vec<ReleaseRecord>>,
 }
@@ -213,7 +212,7 @@ impl Publisher {
             pictures: Cache::at(places.state.join("cache/pictures")),
             document,
             live,
-            weighed: Weighed::default(),
+            shapes: Shapes::default(),
             public: places.public,
             records: watch::Sender::new(Vec::new()),
         };
@@ -431,8 +430,12 @@ impl Publisher {
         Ok(Candidate::build(release, site, &self.blobs, &self.pictures, self.standing())?)
     }
 
+    fn pages(&self) -> Pages<'_> {
+        Pages { blobs: &self.blobs, shapes: &self.shapes }
+    }
+
     fn compare(&self, release: &Verified<Release>, candidate: &Candidate) -> Result<Comparison, PublishError> {
-        let mut comparison = self.weighed.compare(&self.live, candidate, &self.blobs)?;
+        let mut comparison = comparison::compare(&self.live.site, candidate, &self.live.accepted, &self.pages())?;
         let before = self.contract()?.map(|contract| contract.id.version);
         let after = release.contract.id.version;
         let change = &mut comparison.change;
@@ -482,7 +485,7 @@ impl Publisher {
         site: Candidate,
     ) -> Result<(), PublishError> {
         let mut accepted = self.live.accepted.clone();
-        accepted.extend(self.compare(&self.reread(version)?, &site)?.change.new_risks);
+        accepted.extend(comparison::new_risks(&self.live.site, &site, &accepted, &self.pages())?);
         self.put_live(Live { version: Some(version), by: Some(by), site, accepted, rolled_back, ..Live::default() })
     }
 
@@ -496,7 +499,7 @@ impl Publisher {
         }
         self.public.switch(live.shown());
         self.live = live;
-        self.weighed.forget();
+        self.shapes.keep([&self.live.site, &self.live.site]);
         Ok(())
     }
 

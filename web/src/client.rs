@@ -292,7 +292,11 @@ impl PeerClient {
         self.send(method, path, None, body.into()).await
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Body) -> Result<T, CallError> {
+    /// Sends bytes, which may be a stream, and reads JSON.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Body) -> Result<T, CallError> {
         self.read(self.send(method, path, None, body).await?, path)
     }
 

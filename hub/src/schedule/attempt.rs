@@ -1,5 +1,6 @@
 //! One try to publish to one partner, and its row in the queue afterwards.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
@@ -40,7 +41,7 @@ impl Hub {
     pub(crate) async fn attempt(
         &self,
         workshop: &Workshop,
-        archive: Option<&Archive>,
+        archive: Option<&Arc<Archive>>,
         partner: &PartnerRow,
         approach: &Approach,
         clock: &Clock,

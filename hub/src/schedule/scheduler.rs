@@ -138,9 +138,8 @@ impl Scheduler {
         let approach = Approach { rejected: Rejected::Skip, unheard: Unheard::Leave, emergency: None };
         let archive = self.archive();
         self.pushing.insert(partner.id.clone());
-        self.running.spawn(async move {
-            hub.attempt(&edition.workshop, archive.as_deref(), &partner, &approach, &clock).await
-        });
+        self.running
+            .spawn(async move { hub.attempt(&edition.workshop, archive.as_ref(), &partner, &approach, &clock).await });
     }
 
     /// What partners were sent before, held by all pushes that are under way and by nobody when there are none, so that
@@ -149,7 +148,7 @@ impl Scheduler {
         if let Some(archive) = self.archive.upgrade() {
             return Some(archive);
         }
-        let archive = self.hub.archive().map(Arc::new)?;
+        let archive = self.hub.archive()?;
         self.archive = Arc::downgrade(&archive);
         Some(archive)
     }

@@ -1,5 +1,7 @@
 //! What becomes of a release that waits for signatures: asked for, given, sent, or overtaken by newer content.
 
+use std::sync::Arc;
+
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::manifest::Manifest;
 use tieup_store::lock::StateLock;
@@ -47,7 +49,7 @@ impl Hub {
         &self,
         partner: &PartnerRow,
         built: &BuiltRelease,
-        archive: Option<&Archive>,
+        archive: Option<&Arc<Archive>>,
         newest: Option<&ReleaseRow>,
     ) -> Result<Option<Outcome>, PublishError> {
         let Some(row) = newest.filter(|row| row.state == AWAITING) else { return Ok(None) };
@@ -102,12 +104,12 @@ impl Hub {
     async fn send_waiting(
         &self,
         partner: &PartnerRow,
-        archive: Option<&Archive>,
+        archive: Option<&Arc<Archive>>,
         row: &ReleaseRow,
         manifest: Manifest,
         request: &SigningRequest,
     ) -> Result<Outcome, PublishError> {
-        let built = self.read_waiting(&partner.id, manifest, &row.contract)?;
+        let built = Arc::new(self.read_waiting(&partner.id, manifest, &row.contract)?);
         let delivered = self.deliver(Addressee { partner, line: None }, &built, archive, request, row.clone()).await;
         match &delivered {
             // People have signed it: it waits for the partner now, and is not signed again.

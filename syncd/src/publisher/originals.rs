@@ -144,7 +144,7 @@ impl Publisher {
         let version = self.live.version.ok_or(PublishError::NoOriginals)?;
         let release = self.reread(version)?;
         let candidate = Candidate::build(&release, site, &self.blobs, &self.pictures, self.standing())?;
-        let comparison = comparison::compare(&self.live.site, &candidate, &self.live.accepted, &self.blobs)?;
+        let comparison = comparison::compare(&self.live.site, &candidate, &self.live.accepted, &self.pages())?;
         Ok((candidate, comparison))
     }
 }
