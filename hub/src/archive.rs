@@ -3,15 +3,15 @@
 //! It is kept small: a page that differs from main's by a few words, or from its own last version, is a patch. Anyone
 //! may remove it while no `tieup` runs; the next release to each partner is then told whole.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::manifest::{BlobRef, Manifest};
-use tieup_protocol::path::SitePath;
 use tieup_store::blobs::{BlobStore, PutBlobError, Swept};
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::DiskError;
@@ -26,8 +26,8 @@ const FOLDER: &str = "published";
 /// What partners were sent.
 pub struct Archive {
     blobs: BlobStore,
-    /// For each path the content that came first in this process: what other partners' versions are like.
-    first: Mutex<HashMap<SitePath, BlobRef>>,
+    /// The release that was kept first in this process: what other partners' are like.
+    first: OnceLock<Manifest>,
     /// When it was last swept.
     swept: Document<Timestamp>,
     _lock: StateLock,
@@ -43,7 +43,7 @@ impl Archive {
         let Ok(lock) = StateLock::take(&folder) else { return Ok(None) };
         let swept = Document::at(folder.join("swept.json"));
         let blobs = BlobStore::open(folder)?;
-        Ok(Some(Self { blobs, first: Mutex::default(), swept, _lock: lock }))
+        Ok(Some(Self { blobs, first: OnceLock::new(), swept, _lock: lock }))
     }
 
     /// A blob that a partner was sent, if it is here and undamaged.
@@ -78,31 +78,30 @@ impl Archive {
         Ok(swept)
     }
 
-    /// Keeps the content of a release whose partner had `before`. Durable on return.
+    /// Keeps the content of a release, which is like `like`: the partner's last one, or else another partner's. Durable
+    /// on return.
     ///
     /// # Errors
     /// When the disk fails; then the next release is told whole.
-    pub fn keep(&self, built: &BuiltRelease, before: Option<&Manifest>) -> Result<(), PutBlobError> {
+    pub fn keep(&self, built: &BuiltRelease, like: Option<&Manifest>) -> Result<(), PutBlobError> {
         let batch = self.blobs.batch();
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        let none = BTreeMap::new();
-        let earlier = before.map_or(&none, |manifest| &manifest.entries);
+        let models: Vec<&Manifest> = like.into_iter().chain(self.first.get()).collect();
         for (path, entry) in built.entries() {
             let Some(bytes) = built.blob(&entry.blob.digest) else { continue };
-            let like = earlier.get(path).map(|entry| entry.blob).or_else(|| first.get(path).copied());
-            match like {
-                Some(like) => batch.put_like(bytes, &like)?,
+            match models.iter().find_map(|model| model.entries.get(path)) {
+                Some(like) => batch.put_like(bytes, &like.blob)?,
                 None => batch.put(bytes)?,
             };
-            first.entry(path.clone()).or_insert(entry.blob);
         }
-        for (old, new) in built.unserved(before) {
+        for (old, new) in built.unserved(models.first().copied()) {
             let Some(bytes) = built.blob(&new.digest) else { continue };
             match old {
                 Some(old) => batch.put_like(bytes, &old)?,
                 None => batch.put(bytes)?,
             };
         }
-        Ok(batch.sync()?)
+        batch.sync()?;
+        self.first.get_or_init(|| built.manifest(ReleaseVersion::FIRST));
+        Ok(())
     }
 }

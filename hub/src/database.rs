@@ -276,6 +276,17 @@ impl Database {
         rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
     }
 
+    /// The manifest of a release that has arrived at some partner, a new one if possible.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest_delivered(&self) -> Result<Option<String>, DatabaseError> {
+        let newest = "SELECT manifest FROM releases WHERE manifest <> '' AND state IN ('live', 'staged', 'retired') \
+                      ORDER BY since DESC LIMIT 1";
+        let row = sqlx::query(newest).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| row.try_get("manifest")).transpose()?)
+    }
+
     /// All releases to a partner, newest first.
     ///
     /// # Errors

@@ -349,7 +349,7 @@ impl Hub {
         row.since = Timestamp::now();
         let outcome = match taken {
             Ok(Taken { staged, blobs, sent }) => {
-                keep(archive, built, &earlier).await;
+                self.keep(archive, built, &earlier).await;
                 row = told(row, &staged.release);
                 if let Some(until) = until {
                     self.told(&partner.id, until).await?;
@@ -371,6 +371,25 @@ impl Hub {
     async fn earlier(&self, partner: &PartnerRow, version: ReleaseVersion) -> Result<Arc<[Earlier]>, HubError> {
         let manifests = self.database.manifests_before(&partner.id, version, BASES).await?;
         Ok(manifests.into_iter().map(Earlier).collect())
+    }
+
+    /// Keeps what was sent, so that the next release can be told against it. What is like the partner's last release, or
+    /// for a new partner like another one's, takes little room.
+    async fn keep(&self, archive: Option<&Arc<Archive>>, built: &Arc<BuiltRelease>, earlier: &[Earlier]) {
+        let Some(archive) = archive.cloned() else { return };
+        let like = match earlier.first() {
+            Some(last) => Some(last.0.clone()),
+            None => self.database.newest_delivered().await.ok().flatten(),
+        };
+        let built = built.clone();
+        let kept = tokio::task::spawn_blocking(move || {
+            let like = like.and_then(|text| Manifest::parse(text.as_bytes()).ok());
+            archive.keep(&built, like.as_ref())
+        });
+        // A panic in there is no reason to take back a release that has arrived.
+        if let Ok(Err(error)) = kept.await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the next release will be told whole");
+        }
     }
 
     /// What partners were sent before; none where it cannot be had now, which costs nothing but bytes.
@@ -428,17 +447,6 @@ fn already(
         (state, _) if state.is_open() && approach.emergency.is_some() => None,
         // It waits, or is live.
         _ => Some(Outcome::Unchanged(row.version)),
-    }
-}
-
-/// Keeps what was sent, so that the next release can be told against it.
-async fn keep(archive: Option<&Arc<Archive>>, built: &Arc<BuiltRelease>, earlier: &Arc<[Earlier]>) {
-    let Some(archive) = archive.cloned() else { return };
-    let (built, earlier) = (built.clone(), earlier.clone());
-    let keep = move || archive.keep(&built, earlier.first().and_then(Earlier::manifest).as_ref());
-    // A panic in there is no reason to take back a release that has arrived.
-    if let Ok(Err(error)) = tokio::task::spawn_blocking(keep).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the next release will be told whole");
     }
 }
 

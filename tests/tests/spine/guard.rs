@@ -15,7 +15,7 @@ use tieup_protocol::wire::{PartnerStatus, RESTORE};
 use tieup_syncd::guard::{PATIENCE, QUARANTINE};
 use tieup_tests::parcel::{self, pack, send_blobs};
 use tieup_tests::world::site_id;
-use tieup_tests::{World, assert_says, told};
+use tieup_tests::{Contract, World, assert_says, told};
 
 use crate::settled;
 
@@ -209,6 +209,26 @@ async fn a_sweep_takes_nothing_from_a_release_that_is_coming_in() {
     world.restart("north").await;
     world.assert_shows("north", "/about/", "We mend everything.").await;
     assert_eq!(check(&world, Timestamp::now()).drift, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_partner_is_sent_takes_little_room_at_main() {
+    let words: String = (0..2000).map(|number| format!("Lamp {number}, {:x}. ", number * 7919)).collect();
+    let world = World::new()
+        .main_page("/about/", &words)
+        .contract("north", Contract::inherited())
+        .contract("south", Contract::inherited())
+        .start()
+        .await;
+    world.write_main("partners/south/content/about.md", &format!("---\n---\n{words} In the south, too.\n"));
+    let kept = || Archive::open(&world.hub().config.state).unwrap().unwrap().size();
+    world.publish("north").await;
+    let one = kept();
+    world.publish("south").await;
+    let own = world.manifest("south", 1).blobs().difference(&world.manifest("north", 1).blobs()).count();
+    assert!(own > 0, "nothing is its own");
+    let both = kept();
+    assert!(both > one && both - one < one / 20, "{one} bytes, then {both}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
