@@ -157,8 +157,8 @@ mod tests {
         let asked = load("state: s\npublic: a\npeer: b\noriginals: ask\n").unwrap();
         assert_eq!(asked.originals, OriginalsApproval::Ask);
         assert_eq!(asked.guard, Pace::default());
-        let slow = load("state: s\npublic: a\npeer: b\nguard: {mib_per_second: 1}\n").unwrap();
-        assert_eq!((slow.guard.every_hours, slow.guard.mib_per_second), (6, 1));
+        let slow = load("state: s\npublic: a\npeer: b\nguard: {mib_per_second: 1, grace_hours: 0}\n").unwrap();
+        assert_eq!(slow.guard, Pace { every_hours: 6, mib_per_second: 1, grace_hours: 0 });
     }
 
     #[test]

@@ -27,7 +27,6 @@ use tieup_store::durable::DiskError;
 use tieup_store::quarantine::Quarantine;
 use tokio::sync::Notify;
 
-pub use self::space::GRACE;
 pub use self::watch::{Pace, keep_watch, run_cycle};
 use crate::daemon::Partner;
 use crate::publisher::PublishError;

@@ -2,15 +2,12 @@
 
 use std::time::SystemTime;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tieup_store::blobs::Swept;
 
 use super::{Guard, GuardError};
 use crate::daemon::Partner;
 use crate::intake::Intake;
-
-/// How long what nobody needs is kept.
-pub const GRACE: SignedDuration = SignedDuration::from_hours(24);
 
 impl Guard {
     /// Gives up what nothing needs and was written or decided on before `before`. Whoever calls this has the `intake`,

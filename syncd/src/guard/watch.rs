@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::manifest::BlobRef;
 use tieup_web::listener::Shutdown;
 use tokio::task::block_in_place;
 
-use super::{GRACE, Guard, GuardError, Look};
+use super::{Guard, GuardError, Look};
 use crate::daemon::Partner;
 
 /// How often the files are looked at from outside.
@@ -30,11 +30,20 @@ pub struct Pace {
     pub every_hours: u32,
     /// How many MiB are read in a second, at most.
     pub mib_per_second: u32,
+    /// How many hours what nothing needs any more is kept.
+    pub grace_hours: u32,
+}
+
+impl Pace {
+    /// What was not needed at the time that this gives may go at `now`.
+    fn grace_over(self, now: Timestamp) -> Timestamp {
+        now.checked_sub(SignedDuration::from_hours(self.grace_hours.into())).unwrap_or(Timestamp::MIN)
+    }
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { every_hours: 6, mib_per_second: 16 }
+        Self { every_hours: 6, mib_per_second: 16, grace_hours: 24 }
     }
 }
 
@@ -80,13 +89,13 @@ pub async fn run_cycle(partner: Arc<Partner>, pace: Pace, shutdown: Shutdown) {
                 releases.borrow_and_update().iter().find(|r| r.state == ReleaseState::Live).map(|r| r.version);
             if now_live != live {
                 live = now_live;
-                sweep(&partner).await;
+                sweep(&partner, pace).await;
             }
         }
         if let Err(error) = check_slowly(partner.guard(), &partner, pace, &shutdown).await {
             complain(&error);
         }
-        sweep(&partner).await;
+        sweep(&partner, pace).await;
     }
 }
 
@@ -120,9 +129,10 @@ fn stretch(blobs: &[BlobRef]) -> (&[BlobRef], &[BlobRef], u64) {
     (these, after, bytes)
 }
 
-async fn sweep(partner: &Partner) {
+async fn sweep(partner: &Partner, pace: Pace) {
     let intake = partner.intake().await;
-    if let Err(error) = block_in_place(|| partner.guard().sweep(partner, &intake, Timestamp::now() - GRACE)) {
+    let before = pace.grace_over(Timestamp::now());
+    if let Err(error) = block_in_place(|| partner.guard().sweep(partner, &intake, before)) {
         complain(&error);
     }
 }

@@ -1,5 +1,5 @@
-//! SIGKILL at random moments: while a release arrives, is approved, goes live or is rolled back, while originals are
-//! merged, and while the daemon starts.
+//! SIGKILL at random moments: while a release arrives, is approved, goes live or is rolled back, while what nothing
+//! needs any more is swept, while originals are merged, and while the daemon starts.
 //!
 //! `TIEUP_KILLS=1000 cargo test -p tieup-tests --test proof kills -- --nocapture` kills so often; `TIEUP_SEED` repeats
 //! a run.
@@ -38,6 +38,8 @@ const KILLS_A_WORLD: u64 = 125;
 enum Under {
     /// A release arrives, is staged and goes live.
     Publishing,
+    /// A release has gone live, and those that it leaves behind are swept.
+    Sweeping,
     /// The operator goes back to the release before.
     RollingBack,
     /// The partner's own page is merged anew.
@@ -119,6 +121,7 @@ impl Shop {
     /// Two releases have been live, and how long each action takes is known.
     async fn open(contract: Contract) -> Self {
         let mut world = marked::start(contract).await;
+        world.reconfigure("north", "guard: {grace_hours: 0}\n").await;
         let halted = world.halt("north").await;
         let program = Program::new(env!("CARGO_BIN_EXE_syncd-to-kill"), &halted);
         let process = program.start();
@@ -133,6 +136,8 @@ impl Shop {
             shop.act(under).await;
             shop.takes.insert(under, began.elapsed());
         }
+        // Sweeping begins when the release has gone live, and takes less than all that came before.
+        shop.takes.insert(Under::Sweeping, shop.takes[&Under::Publishing]);
         // The newest is served, so that a rollback goes to an older one.
         shop.publish_next().await;
         shop.restart(None);
@@ -142,7 +147,8 @@ impl Shop {
     /// Kills the daemon once, starts it again, looks at everything, and lets the next push through.
     async fn kill_once(&mut self, rng: &mut Rng) -> (Under, &'static str) {
         let under = match rng.u8(0..10) {
-            0..6 => Under::Publishing,
+            0..5 => Under::Publishing,
+            5 => Under::Sweeping,
             6 => Under::RollingBack,
             7 | 8 => Under::Merging,
             _ => Under::Starting,
@@ -170,7 +176,7 @@ impl Shop {
     fn prepare(&mut self, under: Under) {
         self.visitor.shared.switches.fetch_add(1, Ordering::SeqCst);
         match under {
-            Under::Publishing => {
+            Under::Publishing | Under::Sweeping => {
                 self.mark += 1;
                 marked::write_release(&self.world, self.mark);
             }
@@ -182,7 +188,7 @@ impl Shop {
     /// Does the action to its end.
     async fn act(&self, under: Under) {
         match under {
-            Under::Publishing => self.publish().await,
+            Under::Publishing | Under::Sweeping => self.publish().await,
             Under::RollingBack => drop(child::ask(&self.program.socket, &Command::RollBack { version: None })),
             Under::Merging => {
                 marked::write_original(&self.halted.config.site, self.note);
@@ -203,6 +209,10 @@ impl Shop {
                     tokio::task::block_in_place(|| approve_open(&socket));
                 };
                 tokio::join!(push, kill_later(&mut self.process, after));
+            }
+            Under::Sweeping => {
+                self.publish().await;
+                kill_later(&mut self.process, after).await;
             }
             Under::RollingBack => {
                 let back =
@@ -240,6 +250,7 @@ impl Shop {
         let (went_back, went_on) = (seen.mark < before.mark, seen.mark == self.mark && seen.mark != before.mark);
         let allowed = match under {
             Under::Publishing => seen.mark == before.mark || went_on,
+            Under::Sweeping => went_on,
             Under::RollingBack => seen.mark == before.mark || went_back,
             Under::Merging | Under::Starting => seen.mark == before.mark,
         };
@@ -311,6 +322,8 @@ impl Shop {
 
     async fn close(mut self) -> u64 {
         self.process.kill();
+        let log = fs::read_to_string(&self.program.log).unwrap();
+        assert!(log.contains("swept"), "nothing was ever swept");
         let visits = self.visitor.end();
         self.world.stop().await;
         visits

@@ -213,7 +213,7 @@ async fn a_sweep_takes_nothing_from_a_release_that_is_coming_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_another_partner_is_sent_takes_little_room_at_main() {
-    let words: String = (0..2000).map(|number| format!("Lamp {number}, {:x}. ", number * 7919)).collect();
+    let words = (0..2000).map(|number| format!("Lamp {number}, {:x}. ", number * 7919)).collect::<Vec<_>>().concat();
     let world = World::new()
         .main_page("/about/", &words)
         .contract("north", Contract::inherited())
