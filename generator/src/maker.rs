@@ -172,7 +172,7 @@ impl Maker<'_> {
             }
             What::Redirect { to, lang } => {
                 *page = redirect::page(lang, to, &self.view.config().permalink(to));
-                (EntryKind::Page, Vec::new())
+                (EntryKind::Redirect, Vec::new())
             }
             What::Feed { at, kind } => {
                 *page = feed::feed(self.view, *at, *kind, &self.filled_entries(*at)?);

@@ -25,6 +25,7 @@ pub mod patch;
 pub mod path;
 pub mod period;
 pub mod portable;
+pub mod redirect;
 pub mod robots;
 pub mod schedule;
 pub mod shape;

@@ -57,6 +57,15 @@ pub enum EntryKind {
     Asset,
     /// A file of the theme. It may stand in either party's mounts, since the layout is main's everywhere.
     Layout,
+    /// A page that sends people on to another one ([`crate::redirect`]).
+    Redirect,
+}
+
+impl EntryKind {
+    /// Whether it stands where people go, and not only what pages load.
+    pub fn is_visited(self) -> bool {
+        matches!(self, Self::Page | Self::Redirect)
+    }
 }
 
 /// A named hole in a page: the bytes `at .. at + length` are the default that the partner's fill replaces.
@@ -174,7 +183,7 @@ impl Manifest {
             return Err(InvalidManifest::Emergency);
         }
         for (path, entry) in &manifest.entries {
-            if path.is_page() && entry.kind != EntryKind::Page {
+            if path.is_page() && !entry.kind.is_visited() {
                 return Err(InvalidManifest::NotAPage(path.clone()));
             }
             if entry.kind == EntryKind::Layout && is_shown_as_page(&entry.media_type) {

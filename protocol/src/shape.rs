@@ -389,8 +389,10 @@ impl Reading {
             }
         }
         if name == "meta" && tag.get("http-equiv").is_some_and(|v| v.eq_ignore_ascii_case("refresh")) {
-            let to = tag.get("content").map(visible).unwrap_or_default();
-            self.risks.scripts.insert(format!("meta refresh to {to}"));
+            let to = tag.get("content").unwrap_or_default();
+            if !to.split_once("url=").is_some_and(|(_, address)| is_plainly_local(address)) {
+                self.risks.scripts.insert(format!("meta refresh to {}", visible(to)));
+            }
         }
     }
 }
@@ -609,6 +611,16 @@ mod tests {
         assert!(forged.iter().all(|script| !script.contains(char::is_control)), "{forged:?}");
         let hosts = PageShape::of("<style>a{background:url( 'https://evil.example/x')}</style>").risks.hosts;
         assert_eq!(hosts, BTreeSet::from(["evil.example".to_owned()]));
+    }
+
+    #[test]
+    fn a_page_that_leads_to_another_of_the_site_is_no_risk() {
+        let scripts =
+            |to: &str| PageShape::of(&format!("<meta http-equiv=refresh content='0; url={to}'>")).risks.scripts;
+        assert!(scripts("/pans/").is_empty());
+        for to in ["//evil.example/", "https://evil.example/", "/\t/evil.example/", "pans/"] {
+            assert!(!scripts(to).is_empty(), "{to}");
+        }
     }
 
     #[test]

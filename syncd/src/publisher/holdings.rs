@@ -8,7 +8,7 @@ use tieup_protocol::audit::Happening;
 use tieup_protocol::contract::Contract;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
-use tieup_protocol::manifest::{BlobRef, EntryKind, Manifest};
+use tieup_protocol::manifest::{BlobRef, Manifest};
 use tieup_protocol::path::{SitePath, SourcePath};
 use tieup_store::durable;
 use tieup_store::quarantine::Quarantine;
@@ -66,7 +66,7 @@ impl Publisher {
         let mut holdings = Holdings { unreadable: self.releases.damaged()?.len(), ..Holdings::default() };
         for (path, file) in self.live.site.files.iter().chain(&self.live.site.search) {
             holdings.served.entry(file.blob).or_insert_with(|| path.clone());
-            if file.kind == EntryKind::Page {
+            if file.kind.is_visited() {
                 holdings.pages.insert(file.blob);
             }
         }

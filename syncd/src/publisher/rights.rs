@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::audit::{Actor, Event, Happening};
 use tieup_protocol::contract::Override;
 use tieup_protocol::ids::ReleaseVersion;
-use tieup_protocol::manifest::{BlobRef, EntryKind};
+use tieup_protocol::manifest::BlobRef;
 use tieup_protocol::merge::Standing;
 use tieup_protocol::path::SitePath;
 use tieup_protocol::wire::{DeclaredEmergency, OverriddenPage, OverrideState};
@@ -54,7 +54,7 @@ impl Live {
 /// Pages that stood before and do not now, each with the release with which it went.
 fn withdrawn(before: &Live, now: &Live) -> BTreeMap<SitePath, ReleaseVersion> {
     let Some(version) = now.version else { return BTreeMap::new() };
-    let pages = before.site.files.iter().filter(|(_, file)| file.kind == EntryKind::Page);
+    let pages = before.site.files.iter().filter(|(_, file)| file.kind.is_visited());
     let mut withdrawn: BTreeMap<SitePath, ReleaseVersion> =
         pages.map(|(path, _)| (path.clone(), version)).chain(before.withdrawn.clone()).collect();
     withdrawn.retain(|path, _| !now.site.files.contains_key(path));
