@@ -2,6 +2,9 @@
 //!
 //! What is served is looked up in the index and never in the file system. Each answer to a path is logged before it
 //! ends; what is no path at all is turned away.
+//!
+//! A site may have several parts, each with an index, blobs and a log of its own. Of a path that two have, the first
+//! part's stands. A visit is logged by the part whose path it is, and by no other.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -17,7 +20,7 @@ use hyper::service::service_fn;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tieup_protocol::access::{Method, Purpose};
-use tieup_protocol::contract::MeterClass;
+use tieup_protocol::contract::{MeterClass, Mounts, Owner};
 use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::BlobStore;
@@ -65,6 +68,9 @@ pub struct LiveSite {
     pub files: HashMap<SitePath, ServedFile>,
     /// Where something stood once and was withdrawn.
     pub gone: HashSet<SitePath>,
+    /// Whose paths are whose by contract, where the site has several parts: a visit to where nothing stands is logged by
+    /// the part whose main site owns the path.
+    pub mounts: Option<Mounts>,
 }
 
 /// One answered request, for the log.
@@ -115,26 +121,77 @@ impl AccessLog for NoLog {
 
 /// A public site.
 pub struct PublicSite {
-    live: RwLock<Arc<LiveSite>>,
-    blobs: Arc<BlobStore>,
-    log: Arc<dyn AccessLog>,
+    first: Part,
+    others: Vec<Part>,
     reads: Semaphore,
 }
 
-impl PublicSite {
-    /// A site that serves nothing yet.
-    pub fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> Self {
-        Self { live: RwLock::default(), blobs, log, reads: Semaphore::new(CONCURRENT_READS) }
+/// A part of a public site.
+struct Part {
+    live: RwLock<Arc<LiveSite>>,
+    blobs: Arc<BlobStore>,
+    log: Arc<dyn AccessLog>,
+}
+
+/// Which part of a public site is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartId(usize);
+
+impl PartId {
+    /// The part that every site has.
+    pub const FIRST: Self = Self(0);
+}
+
+impl Part {
+    fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> Self {
+        Self { live: RwLock::default(), blobs, log }
     }
 
-    /// Replaces everything that is served, in one step.
-    pub fn switch(&self, site: LiveSite) {
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(site);
-    }
-
-    /// What is served now.
-    pub fn live(&self) -> Arc<LiveSite> {
+    fn live(&self) -> Arc<LiveSite> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl PublicSite {
+    /// A site of one part that serves nothing yet.
+    pub fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> Self {
+        Self { first: Part::new(blobs, log), others: Vec::new(), reads: Semaphore::new(CONCURRENT_READS) }
+    }
+
+    /// Adds a part that serves nothing yet.
+    pub fn add(&mut self, blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> PartId {
+        self.others.push(Part::new(blobs, log));
+        PartId(self.others.len())
+    }
+
+    /// Replaces everything that the first part serves, in one step.
+    pub fn switch(&self, site: LiveSite) {
+        self.switch_part(PartId::FIRST, site);
+    }
+
+    /// Replaces everything that one part serves, in one step.
+    pub fn switch_part(&self, part: PartId, site: LiveSite) {
+        *self.part(part).live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(site);
+    }
+
+    /// What the first part serves now.
+    pub fn live(&self) -> Arc<LiveSite> {
+        self.first.live()
+    }
+
+    /// What one part serves now.
+    pub fn live_part(&self, part: PartId) -> Arc<LiveSite> {
+        self.part(part).live()
+    }
+
+    /// A part of this site; the first one for the number of another site's.
+    fn part(&self, part: PartId) -> &Part {
+        part.0.checked_sub(1).and_then(|other| self.others.get(other)).unwrap_or(&self.first)
+    }
+
+    /// What every part serves now, the first part first.
+    fn parts(&self) -> Vec<(&Part, Arc<LiveSite>)> {
+        std::iter::once(&self.first).chain(&self.others).map(|part| (part, part.live())).collect()
     }
 
     /// Serves the site over HTTP until `shutdown`.
@@ -159,7 +216,7 @@ impl PublicSite {
             "HEAD" => Method::Head,
             _ => Method::Other,
         };
-        let answer = self.find(&path, method, request.headers()).await;
+        let (part, answer) = self.find(&path, method, request.headers()).await;
         let visit = Visit {
             time: Timestamp::now(),
             peer,
@@ -171,42 +228,70 @@ impl PublicSite {
             bytes: answer.bytes,
             purpose: answer.purpose,
         };
-        match self.log.record(visit).await {
+        match part.log.record(visit).await {
             Ok(()) => answer.response,
             Err(NotLogged) => plain(StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n"),
         }
     }
 
-    async fn find(&self, path: &SitePath, method: Method, headers: &HeaderMap) -> Answer {
+    /// The answer, and the part whose it is.
+    async fn find(&self, path: &SitePath, method: Method, headers: &HeaderMap) -> (&Part, Answer) {
+        let parts = self.parts();
+        let standing = |path: &SitePath| parts.iter().find(|(_, live)| live.files.contains_key(path));
+        let (here, below) = (standing(path), standing(&path.with_slash()));
+        let gone = parts.iter().find(|(_, live)| live.gone.contains(path) || live.gone.contains(&path.with_slash()));
+        let part = here.or(below).or(gone).map_or_else(|| self.owner(path, &parts), |(part, _)| part);
         if method == Method::Other {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "This site only answers GET and HEAD.\n");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return Answer::unclassed(response);
+            return (part, Answer::unclassed(response));
         }
-        let live = self.live();
-        if let Some(file) = live.files.get(path) {
-            return self.send(file, StatusCode::OK, method, headers).await;
+        if let Some(file) = here.and_then(|(_, live)| live.files.get(path)) {
+            return (part, self.send(part, file, StatusCode::OK, method, headers).await);
         }
-        if live.files.contains_key(&path.with_slash()) {
-            return Answer::unclassed(redirect(&path.with_slash()));
+        if below.is_some() {
+            return (part, Answer::unclassed(redirect(&path.with_slash())));
         }
-        let is_gone = live.gone.contains(path) || live.gone.contains(&path.with_slash());
-        let (status, pages, text) = if is_gone { GONE } else { NOT_FOUND };
-        let page = pages.iter().find_map(|page| live.files.get(&page.parse::<SitePath>().ok()?));
+        let nothing = if gone.is_some() { GONE } else { NOT_FOUND };
+        (part, self.nothing(nothing, &parts, method).await)
+    }
+
+    /// The part that logs visits to a path where nothing stands: one whose main site owns it, or else the first.
+    fn owner<'a>(&'a self, path: &SitePath, parts: &[(&'a Part, Arc<LiveSite>)]) -> &'a Part {
+        let owns = |live: &LiveSite| live.mounts.as_ref().is_some_and(|mounts| mounts.owner(path).0 == Owner::Main);
+        parts.iter().find(|(_, live)| owns(live)).map_or(&self.first, |(part, _)| part)
+    }
+
+    /// What is answered where nothing stands: the first part's page for it.
+    async fn nothing(
+        &self,
+        (status, pages, text): Nothing,
+        parts: &[(&Part, Arc<LiveSite>)],
+        method: Method,
+    ) -> Answer {
+        let first = parts.first().map(|(_, live)| live);
+        let page = first.and_then(|live| pages.iter().find_map(|page| live.files.get(&page.parse::<SitePath>().ok()?)));
         match page {
             Some(page) => {
-                let answer = self.send(page, status, method, &HeaderMap::new()).await;
+                let answer = self.send(&self.first, page, status, method, &HeaderMap::new()).await;
                 Answer { class: None, ..answer }
             }
             None => Answer::unclassed(plain(status, text)),
         }
     }
 
-    async fn send(&self, file: &ServedFile, status: StatusCode, method: Method, headers: &HeaderMap) -> Answer {
+    async fn send(
+        &self,
+        part: &Part,
+        file: &ServedFile,
+        status: StatusCode,
+        method: Method,
+        headers: &HeaderMap,
+    ) -> Answer {
         let tag = format!("\"{}\"", file.blob.digest.hex());
         let purpose = if file.kind == EntryKind::Page { Purpose::Document } else { Purpose::Resource };
         let class = Some(file.class);
-        if !self.blobs.contains(&file.blob) {
+        if !part.blobs.contains(&file.blob) {
             // It was found damaged. Neither its length nor that a copy is still good is said of it.
             return Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "This page is being repaired.\n"));
         }
@@ -219,7 +304,7 @@ impl PublicSite {
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(file.blob.length));
             return Answer { response, class, bytes: 0, purpose };
         }
-        let (blobs, blob) = (self.blobs.clone(), file.blob);
+        let (blobs, blob) = (part.blobs.clone(), file.blob);
         // Each answer is a whole blob in memory, so only so many are read at once.
         let _reading = self.reads.acquire().await;
         let content = match tokio::task::spawn_blocking(move || blobs.read(&blob)).await {
