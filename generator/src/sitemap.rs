@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
+use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::{Discovery, IndexedPage};
 use tieup_protocol::path::SitePath;
 
@@ -57,22 +58,27 @@ impl<'a> From<&'a IndexedPage> for Listed<'a> {
 ///
 /// It is `/sitemap.xml` alone; past 50,000 pages or 50 MB that is an index of `/sitemap-1.xml` and so on. `is_taken`
 /// says which paths another file has; no part takes such a path. Pages that ask not to be indexed are left out.
+///
+/// `others` are sitemaps that stand beside it under the same address. Where there are any, `/sitemap.xml` is an index,
+/// which names them after its own parts.
 pub(crate) fn sitemap<'a>(
     base_url: &str,
     pages: impl Iterator<Item = Listed<'a>>,
+    others: &[SitePath],
     is_taken: &dyn Fn(&SitePath) -> bool,
 ) -> BTreeMap<SitePath, Vec<u8>> {
-    limited(base_url, pages, is_taken, &LIMITS)
+    limited(base_url, pages, others, is_taken, &LIMITS)
 }
 
 fn limited<'a>(
     base_url: &str,
     pages: impl Iterator<Item = Listed<'a>>,
+    others: &[SitePath],
     is_taken: &dyn Fn(&SitePath) -> bool,
     limits: &Limits,
 ) -> BTreeMap<SitePath, Vec<u8>> {
     let mut shards = shards(base_url, pages, limits);
-    if shards.len() == 1 {
+    if shards.len() == 1 && others.is_empty() {
         return shards.drain(..).map(|only| (path(), only.close())).collect();
     }
     let mut index = String::from(
@@ -86,6 +92,9 @@ fn limited<'a>(
         let changed = lastmod(shard.newest);
         let _ = writeln!(index, "<sitemap><loc>{address}</loc>{changed}</sitemap>");
         files.insert(path, shard.close());
+    }
+    for other in others {
+        let _ = writeln!(index, "<sitemap><loc>{}</loc></sitemap>", escape(&url::absolute(base_url, other)));
     }
     index.push_str("</sitemapindex>\n");
     files.insert(path(), index.into_bytes());
@@ -148,6 +157,25 @@ fn lastmod(day: Option<Date>) -> String {
     day.map(|day| format!("<lastmod>{day}</lastmod>")).unwrap_or_default()
 }
 
+/// Where the sitemap of a site stands beside another site's, told apart by `name`: each file of it that lists pages,
+/// which stands among `paths`, with the path that it has there. It is no index, since an index names none.
+pub fn sitemap_beside<'a>(name: &SiteId, paths: impl Iterator<Item = &'a SitePath>) -> Vec<(SitePath, SitePath)> {
+    let beside = |ending: &str| format!("/sitemap-{name}{ending}.xml").parse().ok();
+    let parts = paths.filter_map(|path| Some((path.clone(), beside(&format!("-{}", part_number(path)?))?)));
+    let parts: Vec<(SitePath, SitePath)> = parts.collect();
+    if parts.is_empty() { beside("").map(|whole| (path(), whole)).into_iter().collect() } else { parts }
+}
+
+/// Whether `path` is that of a sitemap or of a part of one.
+pub(crate) fn is_sitemap(path: &SitePath) -> bool {
+    path.as_str() == PATH || part_number(path).is_some()
+}
+
+/// Which part of a sitemap stands at `path`, if one does.
+fn part_number(path: &SitePath) -> Option<usize> {
+    path.as_str().strip_prefix("/sitemap-")?.strip_suffix(".xml")?.parse().ok()
+}
+
 /// Where the sitemap stands.
 pub(crate) fn path() -> SitePath {
     PATH.parse().expect("a constant path that a test holds")
@@ -172,7 +200,7 @@ mod tests {
 
     fn made(pages: &[IndexedPage], limits: &Limits, taken: &str) -> Vec<(String, String)> {
         let files =
-            limited("https://a.example/", pages.iter().map(Listed::from), &|path| path.as_str() == taken, limits);
+            limited("https://a.example/", pages.iter().map(Listed::from), &[], &|path| path.as_str() == taken, limits);
         files.into_iter().map(|(path, text)| (path.to_string(), String::from_utf8(text).unwrap())).collect()
     }
 
@@ -242,6 +270,31 @@ mod tests {
         let parts = ["2.xml</loc><lastmod>2026-11-01</lastmod>", "3.xml</loc><lastmod>2026-11-02</lastmod>"];
         assert!(parts.iter().all(|part| files[2].1.contains(&format!("<loc>https://a.example/sitemap-{part}"))));
         assert_eq!((files[0].1.matches("<url>").count(), files[1].1.matches("<url>").count()), (50_000, 1));
+    }
+
+    #[test]
+    fn beside_others_it_is_an_index_that_names_them() {
+        let (others, page) = (["/sitemap-south.xml".parse().unwrap()], page("/", None));
+        let files = sitemap("https://a.example/", [Listed::from(&page)].into_iter(), &others, &|_| false);
+        assert_eq!(files.keys().map(SitePath::as_str).collect::<Vec<_>>(), ["/sitemap-1.xml", "/sitemap.xml"]);
+        let index = String::from_utf8_lossy(&files[&path()]).into_owned();
+        for part in ["1", "south"] {
+            assert!(index.contains(&format!("<sitemap><loc>https://a.example/sitemap-{part}.xml</loc>")), "{index}");
+        }
+    }
+
+    #[test]
+    fn beside_another_it_has_a_name_and_is_no_index() {
+        let beside = |paths: &[&str]| -> Vec<(String, String)> {
+            let paths: Vec<SitePath> = paths.iter().map(|path| path.parse().unwrap()).collect();
+            let found = sitemap_beside(&"south".parse().unwrap(), paths.iter());
+            found.into_iter().map(|(from, to)| (from.to_string(), to.to_string())).collect()
+        };
+        let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        assert_eq!(beside(&["/", "/sitemap.xml"]), [pair("/sitemap.xml", "/sitemap-south.xml")]);
+        let parts = [("1", "south-1"), ("2", "south-2")];
+        let parts = parts.map(|(from, to)| pair(&format!("/sitemap-{from}.xml"), &format!("/sitemap-{to}.xml")));
+        assert_eq!(beside(&["/sitemap-1.xml", "/sitemap-2.xml", "/sitemap.xml"]), parts);
     }
 
     #[test]

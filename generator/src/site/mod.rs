@@ -278,7 +278,7 @@ impl Site {
             let span = || {
                 // Nobody but the search asks for the index, which is large.
                 let index = self.config.search.as_ref().map_or_else(Vec::new, |_| prepared.view.index());
-                (index, spanning_listed(self.base_url(), prepared.view.listed(), &is_given))
+                (index, spanning_listed(self.base_url(), prepared.view.listed(), &[], &is_given))
             };
             let make = || prepared.make(build, &Gathering { onto, words: &words }, problems);
             let (done, (index, files)) = parallel::join(make, span);
