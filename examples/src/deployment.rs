@@ -117,7 +117,7 @@ impl Deployment {
         fs::write(&config_file, partner_document(public_address, peer_address, self.prompts.as_deref()))?;
         let config = PartnerConfig::load(&config_file)?;
         let joined = Identity::join(&config.state, invitation, &config.address).await?;
-        let daemon = Daemon::start(&config, Listeners { public, peer })?;
+        let daemon = Daemon::start(&config, Listeners { public, peer, mains: BTreeMap::new() })?;
         let running = RunningPartner {
             config_file,
             config,
@@ -159,7 +159,7 @@ impl Deployment {
             Some(peer) => Some(TcpListener::bind(peer).await?),
             None => None,
         };
-        let listeners = Listeners { public: TcpListener::bind(running.public).await?, peer };
+        let listeners = Listeners { public: TcpListener::bind(running.public).await?, peer, mains: BTreeMap::new() };
         let daemon = Daemon::start(&running.config, listeners)?;
         self.partners.insert(id.clone(), RunningPartner { daemon, ..running });
         Ok(())

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tieup_generator::{
-    Framework, Originals, OutputFile, Search, build_originals_with, fill_slots, media_type, spanning,
+    Framework, Originals, OutputFile, Search, build_originals_with, fill_slots, media_type, spanning_beside,
 };
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
@@ -21,6 +21,7 @@ use tieup_store::cache::Cache;
 use tieup_store::durable::DiskError;
 use tieup_web::site::{LiveSite, ServedFile};
 
+use crate::shared_site::Clashes;
 use crate::trust::{Release, Verified};
 
 /// The page for paths where nothing stands. Main's takes its place where the release has one.
@@ -70,6 +71,9 @@ pub enum CandidateError {
     /// A path is claimed by both sides.
     #[error("the release and the originals cannot be merged:\n{0}")]
     Conflict(Conflicts),
+    /// A path is claimed by two main sites of this partner, or by one and an original beside the other.
+    #[error("the release cannot stand beside the partner's other main sites:\n{0}")]
+    Taken(Clashes),
     /// The originals have errors.
     #[error("the originals cannot be built:\n{0}")]
     Originals(Report),
@@ -93,12 +97,13 @@ pub enum CandidateError {
 impl CandidateError {
     /// Whether it lies in what release and originals say, so that trying again is no use until one of them changes.
     pub fn is_of_content(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Originals(_) | Self::Framework(_) | Self::Index(_))
+        matches!(self, Self::Conflict(_) | Self::Taken(_) | Self::Originals(_) | Self::Framework(_) | Self::Index(_))
     }
 }
 
 impl Candidate {
-    /// Builds the site that `release` makes with the originals in `site`, whose pictures are kept in `pictures`.
+    /// Builds the site that `release` makes with the originals in `site`, whose pictures are kept in `pictures`. Its
+    /// sitemap names those in `sitemaps` too, which stand beside it.
     ///
     /// # Errors
     /// See [`CandidateError`].
@@ -108,6 +113,7 @@ impl Candidate {
         blobs: &BlobStore,
         pictures: &Cache,
         standing: Standing,
+        sitemaps: &[SitePath],
     ) -> Result<Self, CandidateError> {
         let manifest = &release.manifest;
         let inherited: Vec<IndexedPage> =
@@ -131,7 +137,8 @@ impl Candidate {
         }
         let pages = joined(&files, &inherited, &originals.output.index);
         let listed = listed(&pages, &files, release.contract.index);
-        let spanning = spanning(&originals.base_url, listed, &|path| files.contains_key(path));
+        let is_taken = |path: &SitePath| files.contains_key(path);
+        let spanning = spanning_beside(&originals.base_url, listed, sitemaps, &is_taken);
         for (path, bytes) in spanning {
             let file = merge.derived(&bytes, media_type(&path))?;
             files.insert(path, file);

@@ -1,7 +1,8 @@
 //! The command line: what an operator types, and what they read.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
 use tieup_protocol::approval::{DecidedBy, IllegalStep, ReleaseRecord, ReleaseState};
 use tieup_protocol::contract::Contract;
-use tieup_protocol::ids::ReleaseVersion;
+use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::joining::Invitation;
 use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{OverriddenPage, OverrideState, PartnerStatus, StatementVerdict};
@@ -21,14 +22,19 @@ use tieup_store::journal::{LogSigner, Origin, month_dir, months, verify_log};
 use tieup_web::listener::told_to_end;
 use tieup_web::{complaint, say, starter, terminal};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::Config;
-use crate::control::{Answer, Command, ask};
+use crate::control::{Answer, AskError, Command, ask};
 use crate::daemon::{Daemon, Listeners};
 use crate::identity::Identity;
+use crate::mains::Mains;
 use crate::prompt::{PromptStatus, trial};
 use crate::publisher::AUDIT;
+
+/// The file that a partner's site begins with.
+const SITE_FILE: &str = "site.yaml";
 
 /// The most characters of a reason; it is shown in a line of main's status.
 const MAX_REASON: usize = 500;
@@ -58,6 +64,9 @@ struct Cli {
     /// How answers are written.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// The main site whose tie-up is meant, where you have several.
+    #[arg(long, global = true, value_name = "ID")]
+    main: Option<SiteId>,
     #[command(subcommand)]
     action: Action,
 }
@@ -208,17 +217,26 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     }
     let config = Config::load(&cli.config)?;
     match &cli.action {
-        Action::Join { token } => join(&config, token),
-        Action::Run => serve(&config),
-        Action::Prompt(PromptArguments { test: true }) => trial::run(&config),
+        Action::Join { token } => return join(&config, token),
+        Action::Run => return serve(&config),
+        Action::Status if cli.main.is_none() && !config.mains.is_empty() => return show_all(&config, cli.format),
+        _ => {}
+    }
+    about_one(Mains::of(&config)?.meant(cli.main.as_ref())?, cli)
+}
+
+/// Commands about the tie-up that `config` describes.
+fn about_one(config: &Config, cli: &Cli) -> anyhow::Result<()> {
+    match &cli.action {
+        Action::Prompt(PromptArguments { test: true }) => trial::run(config),
         Action::Prompt(PromptArguments { test: false }) => {
-            trial::show(&config);
+            trial::show(config);
             Ok(())
         }
-        Action::Log(LogAction::Verify(argument)) => verify_logs(&config, argument.month),
-        Action::Audit => show_trail(&config, cli.format),
-        Action::Overrides => show_overrides(&config, cli.format),
-        other => operate(&config, cli.format, other),
+        Action::Log(LogAction::Verify(argument)) => verify_logs(config, argument.month),
+        Action::Audit => show_trail(config, cli.format),
+        Action::Overrides => show_overrides(config, cli.format),
+        other => operate(config, cli.format, other, &Meant(cli.main.clone())),
     }
 }
 
@@ -242,11 +260,31 @@ fn init(file: &Path) -> anyhow::Result<()> {
 
 fn join(config: &Config, token: &str) -> anyhow::Result<()> {
     let invitation: Invitation = token.parse()?;
+    let seat = Mains::of(config)?.seat(&invitation.main)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let joined = runtime.block_on(Identity::join(&config.state, &invitation, &config.address))?;
+    let joined = runtime.block_on(Identity::join(&seat.state, &invitation, &seat.address))?;
     say!("Joined `{}` as `{}`.", joined.identity.main, joined.identity.partner);
     say!("Compare this code with the main site, by telephone say: {}", joined.compare_code);
+    if seat.state != config.state {
+        begin_originals(config, seat)?;
+    }
     say!("Then start the daemon: syncd run");
+    Ok(())
+}
+
+/// Writes a `site.yaml` for the pages beside a further main site, where there is none: title and address are those of
+/// the home site, since all stand under one address.
+fn begin_originals(config: &Config, seat: &Config) -> anyhow::Result<()> {
+    let (file, home) = (seat.site.join(SITE_FILE), config.site.join(SITE_FILE));
+    if file.exists() {
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(&home).with_context(|| format!("{} cannot be read", home.display()))?;
+    let is_shared = |line: &&str| ["title:", "base_url:", "language:"].iter().any(|key| line.starts_with(key));
+    let lines: Vec<&str> = text.lines().filter(is_shared).collect();
+    durable::create_dir_all(&seat.site)?;
+    durable::write_file(&file, format!("{}\n", lines.join("\n")).as_bytes())?;
+    say!("Wrote {}: your own pages beside this main site go below {}.", file.display(), seat.site.display());
     Ok(())
 }
 
@@ -260,54 +298,73 @@ fn serve(config: &Config) -> anyhow::Result<()> {
             Some(peer) => Some(bind(peer).await?),
             None => None,
         };
-        let listeners = Listeners { public: bind(&config.public).await?, peer };
+        let mut mains = BTreeMap::new();
+        for (main, further) in &config.mains {
+            if let Some(peer) = &further.peer {
+                mains.insert(main.clone(), bind(peer).await?);
+            }
+        }
+        let listeners = Listeners { public: bind(&config.public).await?, peer, mains };
         let daemon = Daemon::start(config, listeners)?;
         let meeting = match &config.peer {
             Some(peer) => format!("waiting for the main site on {peer}"),
             None => "keeping a line to the main site".to_owned(),
         };
         say!("Serving visitors on http://{}/ and {meeting}.", config.public);
-        if let Some(console) = daemon.partner().front().console() {
-            say!("Your console is {console}: sign in with `syncd console`.");
-        }
-        let mut releases = daemon.watch();
-        let mut ended = pin!(told_to_end());
-        let mut told = None;
-        loop {
-            let news = releases.borrow_and_update().clone();
-            if told.as_ref() != Some(&news) {
-                prompt(&news);
-                told = Some(news);
+        for partner in daemon.partners() {
+            let meant = Meant((!config.mains.is_empty()).then(|| partner.identity().main.clone()));
+            if let Some(console) = partner.front().console() {
+                say!("Your console is {console}: sign in with `syncd{meant} console`.");
             }
-            tokio::select! {
-                ended = ended.as_mut() => {
-                    ended?;
-                    break;
-                }
-                changed = releases.changed() => changed?,
-            }
+            tokio::spawn(tell(partner.publisher().watch(), meant));
         }
+        told_to_end().await?;
         daemon.stop().await;
         anyhow::Ok(())
     })
 }
 
+/// Says what there is to say of `releases`, until the daemon ends.
+async fn tell(mut releases: watch::Receiver<Vec<ReleaseRecord>>, meant: Meant) {
+    let mut told = None;
+    loop {
+        let news = releases.borrow_and_update().clone();
+        if told.as_ref() != Some(&news) {
+            prompt(&news, &meant);
+            told = Some(news);
+        }
+        if releases.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// How the main site that a command is about is named in it: nothing where there is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Meant(Option<SiteId>);
+
+impl fmt::Display for Meant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |main| write!(f, " --main {main}"))
+    }
+}
+
 /// Says what waits for the operator, if anything does, and what went live without their word.
-fn prompt(releases: &[ReleaseRecord]) {
+fn prompt(releases: &[ReleaseRecord], meant: &Meant) {
     for release in releases {
         match &release.state {
             ReleaseState::Staged => {
                 say!("\n{}.", release.sentence);
                 say!("  It waits for you: {}.", release.waits_for.as_deref().unwrap_or("your word"));
-                say!("  {}", choices(release.version));
+                say!("  {}", choices(release.version, meant));
             }
             ReleaseState::Approved { at } => {
                 say!("\n{}.", release.sentence);
-                say!("  It goes live at {}: {}", minute(*at), ways_out(release.version));
+                say!("  It goes live at {}: {}", minute(*at), ways_out(release.version, meant));
             }
             ReleaseState::Live if release.by == Some(DecidedBy::Emergency) => {
                 say!("\n{}.", release.sentence);
-                say!("  It is live, as the contract lets an emergency be. To undo it: syncd rollback");
+                say!("  It is live, as the contract lets an emergency be. To undo it: syncd{meant} rollback");
             }
             _ => {}
         }
@@ -315,15 +372,19 @@ fn prompt(releases: &[ReleaseRecord]) {
 }
 
 /// What the operator can do about a release that waits.
-fn choices(version: ReleaseVersion) -> String {
-    format!(
-        "syncd diff {version} | syncd approve {version} | syncd hold {version} | syncd reject {version} --reason \"...\""
-    )
+fn choices(version: ReleaseVersion, meant: &Meant) -> String {
+    let syncd = format!("syncd{meant}");
+    format!("{syncd} diff {version} | {syncd} approve {version} | {syncd} hold {version} | {}", refusal(version, meant))
 }
 
 /// What the operator can do about a release that goes live by itself.
-fn ways_out(version: ReleaseVersion) -> String {
-    format!("syncd approve {version} (now) | syncd hold {version} | syncd reject {version} --reason \"...\"")
+fn ways_out(version: ReleaseVersion, meant: &Meant) -> String {
+    let syncd = format!("syncd{meant}");
+    format!("{syncd} approve {version} (now) | {syncd} hold {version} | {}", refusal(version, meant))
+}
+
+fn refusal(version: ReleaseVersion, meant: &Meant) -> String {
+    format!("syncd{meant} reject {version} --reason \"...\"")
 }
 
 fn minute(time: Timestamp) -> String {
@@ -419,13 +480,13 @@ fn verify_logs(config: &Config, only: Option<Month>) -> anyhow::Result<()> {
 }
 
 /// Commands that the running daemon carries out.
-fn operate(config: &Config, format: Format, action: &Action) -> anyhow::Result<()> {
+fn operate(config: &Config, format: Format, action: &Action, meant: &Meant) -> anyhow::Result<()> {
     let (about, command) = command(config, action)?;
     // Nothing is said before the daemon has done it.
     let answer = answer(config, &command)?;
     match format {
         Format::Json => say!("{}", serde_json::to_string_pretty(&answer)?),
-        Format::Text => show(about.as_ref(), &answer),
+        Format::Text => show(about.as_ref(), &answer, meant),
     }
     match answer {
         Answer::Fee { verdict: StatementVerdict::Different { .. }, .. } => bail!("the statements differ"),
@@ -546,13 +607,13 @@ pub(crate) fn parse_reason(text: &str) -> Result<String, String> {
 }
 
 /// Shows an answer, after the sentence of the release that it is about.
-fn show(about: Option<&ReleaseRecord>, answer: &Answer) {
+fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
     if let Some(release) = about {
         say!("{}.", release.sentence);
     }
     match answer {
         Answer::Status { status, prompts } => {
-            show_status(status);
+            show_status(status, meant);
             for PromptStatus { way, stand } in prompts {
                 say!("prompt by {way}: {stand}");
             }
@@ -564,7 +625,7 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer) {
             let nothing = || "Visitors would notice nothing.\n".to_owned();
             terminal::say(&if difference.is_empty() { nothing() } else { difference.to_string() });
             if let Some(release) = about.filter(|release| release.state.is_open()) {
-                say!("{}", choices(release.version));
+                say!("{}", choices(release.version, meant));
             }
         }
         Answer::Exported { version, to, blobs } => {
@@ -604,17 +665,17 @@ pub fn describe(verdict: &StatementVerdict) -> String {
     }
 }
 
-fn show_status(status: &PartnerStatus) {
+fn show_status(status: &PartnerStatus, meant: &Meant) {
     for alarm in &status.alarms {
         say!("ALARM: {alarm}.");
     }
     if status.releases.is_empty() {
         say!("No release has arrived yet.");
     }
-    status.releases.iter().for_each(show_release);
+    status.releases.iter().for_each(|release| show_release(release, meant));
     if let Some(emergency) = &status.emergency {
         say!("EMERGENCY declared since {}: {}", minute(emergency.since), emergency.reason);
-        say!("    your own pages take the place of the main site's; to end it: syncd emergency end");
+        say!("    your own pages take the place of the main site's; to end it: syncd{meant} emergency end");
     }
     status.overrides.iter().filter(|page| page.state == OverrideState::Changed).for_each(show_override);
     if !status.guard.is_quiet() {
@@ -622,8 +683,37 @@ fn show_status(status: &PartnerStatus) {
     }
     if let Some(waiting) = &status.originals {
         say!("{}", waiting.sentence);
-        say!("    they wait for you: syncd diff originals | syncd approve originals");
+        say!("    they wait for you: syncd{meant} diff originals | syncd{meant} approve originals");
     }
+}
+
+/// How every tie-up stands. One that does not answer is said to, and keeps none of the others from being shown.
+fn show_all(config: &Config, format: Format) -> anyhow::Result<()> {
+    let mains = Mains::of(config)?;
+    let mut stands = Vec::new();
+    for (main, config) in mains.all() {
+        stands.push((main.cloned(), ask(&config.control_socket(), &Command::Status)));
+    }
+    if format == Format::Json {
+        let told = |(main, stand): &(Option<SiteId>, Result<Answer, AskError>)| {
+            let stand = stand.as_ref().map_err(|error| complaint::in_one_line(error));
+            serde_json::json!({"main": main, "status": stand.as_ref().ok(), "error": stand.as_ref().err()})
+        };
+        say!("{}", serde_json::to_string_pretty(&stands.iter().map(told).collect::<Vec<_>>())?);
+    } else {
+        for (number, (main, stand)) in stands.iter().enumerate() {
+            let before = if number == 0 { "" } else { "\n" };
+            say!(
+                "{before}{}",
+                main.as_ref().map_or("no main site joined yet".to_owned(), |main| format!("with {main}:"))
+            );
+            match stand {
+                Ok(answer) => show(None, answer, &Meant(main.clone())),
+                Err(error) => say!("{}", complaint::in_one_line(error)),
+            }
+        }
+    }
+    if stands.iter().any(|(_, stand)| stand.is_err()) { bail!("not every tie-up is running") } else { Ok(()) }
 }
 
 fn show_overrides(config: &Config, format: Format) -> anyhow::Result<()> {
@@ -647,17 +737,17 @@ fn show_override(page: &OverriddenPage) {
     }
 }
 
-fn show_release(release: &ReleaseRecord) {
+fn show_release(release: &ReleaseRecord, meant: &Meant) {
     say!("release {:<4} {:<10} since {}", release.version, release.state.word(), minute(release.since));
     say!("    {}", release.sentence);
     match &release.state {
         ReleaseState::Rejected { reason } | ReleaseState::Held { reason: Some(reason) } => say!("    reason: {reason}"),
-        ReleaseState::Approved { at } => say!("    goes live at {}: {}", minute(*at), ways_out(release.version)),
+        ReleaseState::Approved { at } => say!("    goes live at {}: {}", minute(*at), ways_out(release.version, meant)),
         _ => {}
     }
     if let Some(reason) = &release.waits_for {
         say!("    waits for you: {reason}");
-        say!("    {}", choices(release.version));
+        say!("    {}", choices(release.version, meant));
     }
 }
 
@@ -679,7 +769,9 @@ mod tests {
     fn choices_name_the_release() {
         let version = "5".parse().unwrap();
         let expected = "syncd diff 5 | syncd approve 5 | syncd hold 5 | syncd reject 5 --reason \"...\"";
-        assert_eq!(choices(version), expected);
+        assert_eq!(choices(version, &Meant::default()), expected);
+        let south = choices(version, &Meant("southern".parse().ok()));
+        assert!(south.starts_with("syncd --main southern diff 5 | syncd --main southern approve 5 | "), "{south}");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! `syncd.yaml`: where the partner's site is, where the daemon keeps its state, and where it listens.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::Reach;
 use tieup_protocol::yaml;
 
@@ -34,7 +36,13 @@ pub struct Config {
     pub originals: OriginalsApproval,
     /// At which pace everything that is stored is read and checked.
     pub guard: Pace,
+    /// Further main sites whose pages stand under the same public address, each configured as a daemon of its own would
+    /// be, with a state folder below the home one's.
+    pub mains: BTreeMap<SiteId, Config>,
 }
+
+/// The folder of the further main sites' folders, in the state folder and beside `syncd.yaml`.
+const MAINS: &str = "mains";
 
 /// What happens when the partner's own pages change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -67,6 +75,23 @@ struct Document {
     #[serde(default)]
     guard: Pace,
     dial: Option<Dial>,
+    #[serde(default)]
+    mains: BTreeMap<SiteId, Section>,
+}
+
+/// What is said of a further main site.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    site: Option<PathBuf>,
+    peer: Option<String>,
+    address: Option<String>,
+    dial: Option<Dial>,
+    console: Option<Listen>,
+    console_url: Option<PublicUrl>,
+    preview: Option<Listen>,
+    preview_url: Option<PublicUrl>,
+    originals: Option<OriginalsApproval>,
 }
 
 /// Whom the daemon dials.
@@ -93,9 +118,9 @@ impl Config {
         })?;
         let document: Document = yaml::parse(&name, &text)?;
         let folder = file.parent().unwrap_or(Path::new("."));
-        let (peer, address) = meeting(&name, &document)?;
+        let (peer, address) = meeting(&name, document.dial, document.peer, document.address)?;
         let source = (name.as_str(), text.as_str());
-        Ok(Self {
+        let home = Self {
             console: Door::of(source, "console", document.console, document.console_url)?,
             preview: Door::of(source, "preview", document.preview, document.preview_url)?,
             prompts: Ways::of(source, folder, document.prompts)?,
@@ -106,6 +131,36 @@ impl Config {
             address,
             originals: document.originals,
             guard: document.guard,
+            mains: BTreeMap::new(),
+        };
+        let mut mains = BTreeMap::new();
+        for (main, section) in document.mains {
+            let further = home.further(source, folder, &main, section);
+            let further = further.map_err(|problem| problem.at_text(&text, &format!("{main}:")))?;
+            mains.insert(main, further);
+        }
+        Ok(Self { mains, ..home })
+    }
+
+    /// What `section` says of `main`; where it says nothing, this configuration's word stands.
+    fn further(
+        &self,
+        source: (&str, &str),
+        folder: &Path,
+        main: &SiteId,
+        section: Section,
+    ) -> Result<Self, Diagnostic> {
+        let (peer, address) = meeting(source.0, section.dial, section.peer, section.address)?;
+        let own = Path::new(MAINS).join(main.as_str());
+        Ok(Self {
+            console: Door::of(source, "console", section.console, section.console_url)?,
+            preview: Door::of(source, "preview", section.preview, section.preview_url)?,
+            site: folder.join(section.site.as_deref().unwrap_or(&own)),
+            state: self.state.join(own),
+            peer,
+            address,
+            originals: section.originals.unwrap_or(self.originals),
+            ..self.clone()
         })
     }
 
@@ -116,15 +171,21 @@ impl Config {
 }
 
 /// Where the daemon waits for main, if it does, and how main reaches it.
-fn meeting(file: &str, document: &Document) -> Result<(Option<String>, Reach), Diagnostic> {
-    match (&document.dial, &document.peer, &document.address) {
+fn meeting(
+    file: &str,
+    dial: Option<Dial>,
+    peer: Option<String>,
+    address: Option<String>,
+) -> Result<(Option<String>, Reach), Diagnostic> {
+    match (dial, peer, address) {
         (Some(Dial::Main), None, None) => Ok((None, Reach::Line)),
         (Some(Dial::Main), ..) => {
             let title = "with `dial: main` no port is opened for the main site";
             Err(Diagnostic::new("wrong-value", file, title).help("take out `peer` and `address`, or `dial`"))
         }
         (None, Some(peer), address) => {
-            Ok((Some(peer.clone()), Reach::Address(address.clone().unwrap_or_else(|| peer.clone()))))
+            let address = address.unwrap_or_else(|| peer.clone());
+            Ok((Some(peer), Reach::Address(address)))
         }
         (None, None, _) => {
             let title = "it is not said how the daemon and the main site meet";
@@ -175,6 +236,39 @@ mod tests {
         ] {
             assert_eq!(load(text).unwrap_err().code, code, "{text}");
         }
+    }
+
+    #[test]
+    fn row_003_05_further_main_sites_have_sections_and_folders_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "site: s\nstate: .syncd\npublic: a:1\npeer: b:1\noriginals: ask\nmains:\n  \
+                    southern: {peer: 0.0.0.0:7453, address: shop.example:7453, originals: auto}\n  \
+                    western: {dial: main, site: ../west, console: 127.0.0.1:7463}\n";
+        let config = load_in(&folder, text).unwrap();
+        let (southern, western) =
+            (&config.mains[&"southern".parse().unwrap()], &config.mains[&"western".parse().unwrap()]);
+        assert_eq!(southern.site, folder.path().join("mains/southern"));
+        assert_eq!(southern.state, folder.path().join(".syncd/mains/southern"));
+        assert_eq!((southern.public.as_str(), southern.originals), ("a:1", OriginalsApproval::Auto));
+        assert_eq!(southern.address, Reach::Address("shop.example:7453".to_owned()));
+        assert_eq!((&western.site, &western.peer), (&folder.path().join("../west"), &None));
+        assert_eq!((western.originals, western.console.is_some()), (OriginalsApproval::Ask, true));
+        assert!(southern.mains.is_empty() && southern.console.is_none());
+    }
+
+    #[test]
+    fn a_further_main_site_is_held_to_the_same_rules_and_its_section_is_pointed_at() {
+        for (section, code) in [
+            ("southern: {site: x}", "missing-key"),
+            ("southern: {peer: 'a:2', dial: main}", "wrong-value"),
+            ("southern: {dial: main, console: 0.0.0.0:7460}", "wrong-value"),
+        ] {
+            let problem = load(&format!("{BEGIN}mains:\n  {section}\n")).unwrap_err();
+            assert_eq!((problem.code, problem.span.map(|span| span.line)), (code, Some(5)), "{section}");
+        }
+        let problem = load(&format!("{BEGIN}mains: {{southern: {{dial: main, state: x}}}}\n")).unwrap_err();
+        assert_eq!((problem.code, problem.message.as_str()), ("unknown-key", "unknown key `state`"));
+        assert!(load(&format!("{BEGIN}mains: {{../x: {{dial: main}}}}\n")).is_err());
     }
 
     #[test]

@@ -1,52 +1,47 @@
 //! The daemon: its parts put together, its listeners, its tasks.
 
+mod tie_up;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tieup_fees::Statement;
-use tieup_generator::Watch;
 use tieup_protocol::approval::ReleaseRecord;
-use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::Diagnostic;
-use tieup_protocol::joining::main_tls_name;
+use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
     ExpiryAlarm, ExpiryState, PartnerStatus, StatementNotice, StatementStatus, StatementVerdict,
 };
-use tieup_store::blobs::BlobStore;
 use tieup_store::document::DocumentError;
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::InvalidKey;
-use tieup_store::lock::{LockError, StateLock};
-use tieup_web::listener::{Shutdown, bind_socket, serve_tls};
-use tieup_web::site::PublicSite;
-use tieup_web::tls::{ServerConfig, TlsError, TlsIdentity};
+use tieup_store::lock::LockError;
+use tieup_web::listener::Shutdown;
+use tieup_web::tls::{TlsError, TlsIdentity};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::access_log::{Journal, JournalSetup};
+use crate::access_log::Journal;
 use crate::config::Config;
-use crate::console::{Console, Front};
-use crate::control;
-use crate::door::{Door, Host, Opened};
-use crate::guard::{self, Guard};
-use crate::identity::{Identity, JOURNALS, LoadError};
+use crate::console::Front;
+use crate::guard::Guard;
+use crate::identity::{Identity, LoadError};
 use crate::intake::{Intake, trust_document};
-use crate::line;
-use crate::peer;
-use crate::preview::Preview;
-use crate::prompt::{PromptStatus, Prompter, Retries};
-use crate::publisher::{Places, PublishError, Publisher};
-use crate::renewal;
+use crate::prompt::PromptStatus;
+use crate::publisher::{PublishError, Publisher};
 use crate::revocation::{RevocationError, RevocationFile};
+use crate::shared_site::Share;
 use crate::statement::{StatementFailure, notice_document, verify};
 use crate::trust::{self, TrustState};
+
+use self::tie_up::{Opening, TieUp};
 
 /// How often the daemon looks whether metadata has expired.
 const TRUST_CHECK: Duration = Duration::from_hours(1);
@@ -70,12 +65,10 @@ pub struct Partner {
 
 /// A daemon that is running.
 pub struct Daemon {
-    partner: Arc<Partner>,
-    tasks: Vec<JoinHandle<()>>,
-    journal_thread: thread::JoinHandle<()>,
+    home: TieUp,
+    further: Vec<TieUp>,
+    public: JoinHandle<()>,
     shutdown: Shutdown,
-    _watch: Watch,
-    _lock: StateLock,
 }
 
 /// The sockets a daemon answers on, bound before it starts.
@@ -84,6 +77,8 @@ pub struct Listeners {
     pub public: TcpListener,
     /// For main; none where the daemon dials it.
     pub peer: Option<TcpListener>,
+    /// For further main sites; none for those that the daemon dials.
+    pub mains: BTreeMap<SiteId, TcpListener>,
 }
 
 /// Why a daemon could not start.
@@ -122,6 +117,15 @@ pub enum StartError {
     /// What the operator was told of cannot be read.
     #[error("what the operator was told of cannot be read")]
     Prompts(#[from] DocumentError),
+    /// A further main site is the home one as well.
+    #[error("`{0}` is the main site that this partner joined first, so it cannot stand under `mains` too")]
+    Twice(SiteId),
+    /// The state folder of a further main site belongs to another one.
+    #[error("{0} belongs to main site `{1}`")]
+    OtherMain(PathBuf, SiteId),
+    /// The tie-up with a further main site could not be started.
+    #[error("the tie-up with `{0}` could not be started")]
+    Further(SiteId, #[source] Box<StartError>),
     /// The control socket cannot be made.
     #[error("the control socket {0} cannot be made")]
     Control(PathBuf, #[source] std::io::Error),
@@ -289,157 +293,62 @@ impl Partner {
 }
 
 impl Daemon {
-    /// Starts the daemon of a partner that has joined. It serves what was live when it stopped.
+    /// Starts the daemon of a partner that has joined. It serves what was live when it stopped. Further main sites of
+    /// the configuration that the partner has not joined are left out.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn start(config: &Config, listeners: Listeners) -> Result<Self, StartError> {
-        let identity = Identity::load(&config.state)?;
-        let lock = StateLock::take(&config.state)?;
-        let tls = identity.tls()?;
-        let revocations = RevocationFile::new(&config.state, &identity.authority);
-        revocations.load(tls.revocations())?;
-        let server = tls.server_for(&main_tls_name(&identity.main))?;
-        let (journal, journal_thread) = Journal::start(journal_setup(config, &identity)?)?;
-        let journal = Arc::new(journal);
-        let blobs = Arc::new(BlobStore::open(config.state.join("blobs"))?);
-        let public = Arc::new(PublicSite::new(blobs.clone(), journal.clone()));
-        let (console, preview) =
-            (opened(config.console.as_ref(), Host::Name)?, opened(config.preview.as_ref(), Host::Number)?);
-        let prompter = prompter(config, &identity, console.as_ref())?;
-        let front = Front::new(&identity.partner, console.as_ref(), preview.as_ref(), prompter.board());
-        let known = Known { identity, tls, revocations };
-        let partner = Arc::new(open(config, known, journal, blobs.clone(), public.clone(), front)?);
-        let (sender, changes) = mpsc::channel(1);
-        // What was edited while no daemon ran is a change too.
-        let _ = sender.try_send(());
-        let watch = Watch::start(&[&config.site], &config.state, move || {
-            // A full channel already holds a message that will cover this change too.
-            let _ = sender.try_send(());
-        })
-        .map_err(|error| StartError::Watch(config.site.clone(), error))?;
-        let socket = config.control_socket();
-        let control = bind_socket(&socket).map_err(|error| StartError::Control(socket, error))?;
+    pub fn start(config: &Config, mut listeners: Listeners) -> Result<Self, StartError> {
+        let home = Opening::of(config)?;
+        let mut openings = vec![(config, home, listeners.peer)];
+        for (main, further) in &config.mains {
+            let peer = listeners.mains.remove(main);
+            let opening = Opening::further(main, further, &openings[0].1);
+            let opening = opening.map_err(|error| StartError::Further(main.clone(), Box::new(error)))?;
+            openings.extend(opening.map(|opening| (further, opening, peer)));
+        }
+        let others = openings.iter().skip(1).map(|(_, opening, _)| opening.tie_up()).collect();
+        let (public, shares) = Share::open(openings[0].1.tie_up(), others);
         let shutdown = Shutdown::new();
-        let mut tasks = vec![
-            tokio::spawn(renewal::keep_renewed(partner.clone(), shutdown.clone())),
-            tokio::spawn(public.serve(listeners.public, shutdown.clone())),
-            tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
-            tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
-            tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
-            tokio::spawn(keep_times(partner.clone(), shutdown.clone())),
-            tokio::spawn(guard::keep_watch(partner.clone(), shutdown.clone())),
-            tokio::spawn(guard::run_cycle(partner.clone(), config.guard, shutdown.clone())),
-        ];
-        tasks.extend(meet_main(&partner, listeners.peer, server, &shutdown));
-        tasks.extend(prompter.start(&partner.publisher().watch(), &shutdown));
-        if let Some(console) = console {
-            tasks.push(tokio::spawn(Console::serve(partner.clone(), console.listener, shutdown.clone())));
+        let mut tie_ups = Vec::new();
+        for ((config, opening, peer), share) in openings.into_iter().zip(shares) {
+            tie_ups.push(opening.start(config, share, peer, &shutdown)?);
         }
-        if let Some(door) = preview {
-            let preview = Preview::new(partner.clone(), door.names.clone(), blobs);
-            tasks.push(tokio::spawn(preview.serve(door, shutdown.clone())));
-        }
-        Ok(Self { partner, tasks, journal_thread, shutdown, _watch: watch, _lock: lock })
+        let public = tokio::spawn(public.serve(listeners.public, shutdown.clone()));
+        let further = tie_ups.split_off(1);
+        // One was opened for the home main site, so there is one.
+        let home = tie_ups.remove(0);
+        Ok(Self { home, further, public, shutdown })
     }
 
-    /// The running daemon's parts.
+    /// The running daemon's parts, those of the home tie-up.
     pub fn partner(&self) -> &Arc<Partner> {
-        &self.partner
+        self.home.partner()
     }
 
-    /// Every release, newest first, and each change to that list.
+    /// The parts of every tie-up, the home one's first.
+    pub fn partners(&self) -> impl Iterator<Item = &Arc<Partner>> {
+        std::iter::once(&self.home).chain(&self.further).map(TieUp::partner)
+    }
+
+    /// Every release of the home tie-up, newest first, and each change to that list.
     pub fn watch(&self) -> watch::Receiver<Vec<ReleaseRecord>> {
-        self.partner.publisher().watch()
+        self.partner().publisher().watch()
     }
 
-    /// Stops listening, finishes what was begun, and signs the journal a last time.
+    /// Stops listening, finishes what was begun, and signs the journals a last time.
     pub async fn stop(self) {
         self.shutdown.begin();
-        for task in self.tasks {
-            // A task that panicked has been reported by the runtime; there is nothing left to stop.
-            let _ = task.await;
+        let mut closing = Vec::new();
+        for tie_up in std::iter::once(self.home).chain(self.further) {
+            closing.push(tie_up.finish().await);
         }
-        self.partner.journal.close();
-        let _ = tokio::task::spawn_blocking(move || self.journal_thread.join()).await;
+        // A task that panicked has been reported by the runtime; there is nothing left to stop.
+        let _ = self.public.await;
+        for tie_up in closing {
+            tie_up.close().await;
+        }
     }
-}
-
-/// Opens a door, if there is to be one.
-fn opened(door: Option<&Door>, host: Host) -> Result<Option<Opened>, StartError> {
-    let open = |door: &Door| door.open(host).map_err(|error| StartError::Listen(door.listen, error));
-    door.map(open).transpose()
-}
-
-fn prompter(config: &Config, identity: &Identity, console: Option<&Opened>) -> Result<Prompter, StartError> {
-    let parties = (identity.main.clone(), identity.partner.clone());
-    let console = console.map(|console| console.url.clone());
-    Ok(Prompter::open(parties, console, &config.prompts, &config.state, Retries::usual())?)
-}
-
-/// The tasks by which main reaches the daemon: they answer it at a port, or keep lines to it open.
-fn meet_main(
-    partner: &Arc<Partner>,
-    peer: Option<TcpListener>,
-    server: ServerConfig,
-    shutdown: &Shutdown,
-) -> Vec<JoinHandle<()>> {
-    let router = peer::router(partner.clone());
-    let Some(listener) = peer else {
-        let keep = |_| tokio::spawn(line::keep(partner.clone(), router.clone(), shutdown.clone()));
-        return (0..line::LINES).map(keep).collect();
-    };
-    let revocations = partner.tls.revocations().clone();
-    vec![tokio::spawn(serve_tls(listener, server, revocations, router, shutdown.clone()))]
-}
-
-/// Who the partner is, and whom it no longer believes.
-struct Known {
-    identity: Identity,
-    tls: TlsIdentity,
-    revocations: RevocationFile,
-}
-
-fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, StartError> {
-    let contract = Contract::parse("contract.yaml", &identity.contract).map_err(StartError::Contract)?;
-    Ok(JournalSetup {
-        dir: config.state.join(JOURNALS),
-        main: identity.main.clone(),
-        partner: identity.partner.clone(),
-        zone: contract.effective.tz,
-        signer: identity.journal_key.parse()?,
-        cosigner: identity.cosigner_key.parse()?,
-    })
-}
-
-fn open(
-    config: &Config,
-    known: Known,
-    journal: Arc<Journal>,
-    blobs: Arc<BlobStore>,
-    public: Arc<PublicSite>,
-    front: Front,
-) -> Result<Partner, StartError> {
-    let Known { identity, tls, revocations } = known;
-    let (main, partner) = (identity.main.clone(), identity.partner.clone());
-    let intake = Intake::new(main.clone(), partner, &config.state, identity.root.clone(), blobs.clone());
-    let guard = Guard::new(&config.state, blobs.clone());
-    let (site, originals, state) = (config.site.clone(), config.originals, config.state.clone());
-    let places = Places { main, site, originals, state, blobs, public };
-    let publisher = Publisher::open(places).map_err(Box::new)?;
-    Ok(Partner {
-        identity: RwLock::new(Arc::new(identity)),
-        tls,
-        revocations,
-        state: config.state.clone(),
-        releases: publisher.watch(),
-        publisher: Mutex::new(publisher),
-        intake: tokio::sync::Mutex::new(intake),
-        journal,
-        originals: AtomicU64::new(0),
-        front,
-        guard,
-    })
 }
 
 /// The longest wait for a release's time, so that a clock which was set, or a machine that slept, is noticed.
@@ -483,12 +392,15 @@ fn keep_time(partner: &Partner, now: Timestamp) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
-/// Merges the originals again after each change to them.
+/// Merges the originals again after each change to them, and after one to what the merged site says of other tie-ups.
 async fn follow_originals(partner: Arc<Partner>, mut changes: mpsc::Receiver<()>, shutdown: Shutdown) {
+    let share = partner.publisher().share().clone();
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
             change = changes.recv() => if change.is_none() { return },
+            // The sitemap names those of the other tie-ups.
+            () = share.sitemaps_changed() => {}
         }
         partner.originals.fetch_add(1, Ordering::AcqRel);
         tokio::task::block_in_place(|| refresh_originals(&mut partner.publisher()));

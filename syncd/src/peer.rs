@@ -295,6 +295,11 @@ fn refuse_publish(error: &PublishError) -> Refusal {
             Refusal::new(StatusCode::CONFLICT, "conflict", conflicts.to_string())
                 .hint("move the page, or change the mounts in a new version of the contract")
         }
+        PublishError::Candidate(CandidateError::Taken(clashes)) => {
+            Refusal::new(StatusCode::CONFLICT, "conflict", clashes.to_string()).hint(
+                "agree with the partner on paths that no other main site of its has, in a new version of the contract",
+            )
+        }
         other => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-staged", other),
     }
 }

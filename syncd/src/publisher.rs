@@ -7,6 +7,7 @@ mod decisions;
 mod holdings;
 mod originals;
 mod rights;
+mod sharing;
 mod trail;
 
 use std::collections::BTreeMap;
@@ -32,7 +33,6 @@ use tieup_store::cache::Cache;
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::DiskError;
 use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
-use tieup_web::site::PublicSite;
 use tokio::sync::watch;
 
 pub use self::holdings::{Documents, Holdings};
@@ -43,6 +43,7 @@ use crate::comparison::{self, Comparison, Pages};
 use crate::config::OriginalsApproval;
 use crate::edits;
 use crate::shapes::Shapes;
+use crate::shared_site::Share;
 use crate::trust::{self, OfferRefused, Release, Verified};
 
 /// What every release is kept with.
@@ -94,7 +95,7 @@ pub struct Publisher {
     live: Live,
     /// What is known of the pages that are live or wait.
     shapes: Shapes,
-    public: Arc<PublicSite>,
+    share: Share,
     records: watch::Sender<Vec<ReleaseRecord>>,
 }
 
@@ -110,8 +111,8 @@ pub struct Places {
     pub state: PathBuf,
     /// Where content is.
     pub blobs: Arc<BlobStore>,
-    /// What visitors see.
-    pub public: Arc<PublicSite>,
+    /// Its share in what visitors see.
+    pub share: Share,
 }
 
 /// Why a step was not taken. The public site is as it was.
@@ -196,7 +197,6 @@ impl Publisher {
         for damaged in releases.damaged()? {
             tracing::error!(error = &damaged as &dyn std::error::Error, "a release is left out");
         }
-        places.public.switch(live.shown());
         let emergency_document = Document::at(places.state.join("emergency.json"));
         let mut publisher = Self {
             main: places.main,
@@ -213,9 +213,10 @@ impl Publisher {
             document,
             live,
             shapes: Shapes::default(),
-            public: places.public,
+            share: places.share,
             records: watch::Sender::new(Vec::new()),
         };
+        publisher.show_live();
         let now = Timestamp::now();
         publisher.follow_live(now)?;
         publisher.settle_trail(now);
@@ -426,8 +427,7 @@ impl Publisher {
     }
 
     fn build(&self, release: &Verified<Release>) -> Result<Candidate, PublishError> {
-        let site = self.originals_for_release();
-        Ok(Candidate::build(release, site, &self.blobs, &self.pictures, self.standing())?)
+        self.merge(release, self.originals_for_release())
     }
 
     fn pages(&self) -> Pages<'_> {
@@ -491,13 +491,19 @@ impl Publisher {
 
     fn put_live(&mut self, live: Live) -> Result<(), PublishError> {
         let live = live.after(&self.live);
+        let terms = self.terms_beside_others(&live)?;
+        // From here until it is public no other tie-up takes a path.
+        let turn = self.share.turn();
+        if let Some(terms) = &terms {
+            turn.check(live.site.to_live(), terms).map_err(CandidateError::Taken)?;
+        }
         // A write can fail after the new document has its name; then it is what the next start would serve.
         if let Err(error) = self.document.write(&live)
             && self.document.read().ok().flatten().as_ref() != Some(&live)
         {
             return Err(error.into());
         }
-        self.public.switch(live.shown());
+        turn.show(live.shown(), terms);
         self.live = live;
         self.shapes.keep([&self.live.site, &self.live.site]);
         Ok(())

@@ -125,13 +125,18 @@ impl Contract {
 
     /// The document for `partner`.
     pub fn text(&self, partner: &str) -> String {
+        self.between(MAIN, partner)
+    }
+
+    /// The document for `partner` and another main site than the fixture's.
+    pub fn between(&self, main: &str, partner: &str) -> String {
         let Text::Made { version, partnership, mounts, rights, approval, fees, schedule } = &self.0 else {
             let Text::Raw(text) = &self.0 else { return String::new() };
             return text.clone();
         };
         let robots = robots::list_digest();
         format!(
-            r#"contract: {MAIN}/{partner}@{version}
+            r#"contract: {main}/{partner}@{version}
 effective: {{from: 2020-01-01, tz: Asia/Tokyo}}
 partnership: {partnership}
 mounts: {mounts}

@@ -20,6 +20,7 @@ pub mod keep_alive;
 pub mod mailbox;
 pub mod marked;
 pub mod mute;
+pub mod neighbour;
 pub mod operator;
 pub mod parcel;
 pub mod proxy;
@@ -33,6 +34,7 @@ mod sources;
 pub use contract::Contract;
 pub use desk::Desk;
 pub use face::{Face, Kept};
+pub use neighbour::Neighbour;
 pub use sources::Plan;
 pub use world::World;
 

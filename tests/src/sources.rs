@@ -88,15 +88,16 @@ impl Plan {
         self.partners.iter().filter(|(_, planned)| planned.joins).map(|(id, _)| id.as_str())
     }
 
-    /// Writes everything below `folder`: `main`, `themes`, and a folder for each partner below `partners`.
-    pub(crate) fn write(&self, folder: &Path) {
+    /// Writes everything of main site `main_id` below `folder`: `main`, `themes`, and a folder for each partner below
+    /// `partners`.
+    pub(crate) fn write(&self, folder: &Path, main_id: &str) {
         let main = folder.join("main");
         write(&main.join("site.yaml"), "title: Lampworks\nbase_url: https://lampworks.example/\ntheme: plain\n");
         write(&main.join("content/_index.md"), &page("/", "Lamps, mended and new."));
         self.main.iter().for_each(|(file, text)| write(&main.join(file), text));
         write_theme(&folder.join("themes/plain"));
         for (id, planned) in &self.partners {
-            write(&main.join("partners").join(id).join("contract.yaml"), &planned.contract.text(id));
+            write(&main.join("partners").join(id).join("contract.yaml"), &planned.contract.between(main_id, id));
             let site = folder.join("partners").join(id);
             write(&site.join("site.yaml"), &format!("title: {id}\nbase_url: https://{id}.example/\n"));
             planned.files.iter().for_each(|(file, text)| write(&site.join(file), text));

@@ -1,5 +1,6 @@
 //! The world: a deployment in a temporary folder, and what people do in it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,7 @@ impl World {
     pub(crate) async fn start(plan: Plan) -> Self {
         let folder = new_folder();
         let sources = folder.path().join("sources");
-        plan.write(&sources);
+        plan.write(&sources, MAIN);
         let deployment =
             Deployment::start(folder.path(), &site_id(MAIN), &sources.join("main"), &sources.join("themes")).await;
         let mut world = Self::begin(folder, deployment);
@@ -321,7 +322,14 @@ impl World {
         };
         // Where the system was to choose a port, this is the one that it chose.
         let bound = peer.as_ref().and_then(|listener| listener.local_addr().ok());
-        let listeners = Listeners { public: bind(halted.public).await, peer };
+        let mut mains = BTreeMap::new();
+        for (main, further) in &halted.config.mains {
+            if let Some(peer) = &further.peer {
+                let peer = peer.parse().unwrap_or_else(|error| panic!("the port for `{main}`: {error}"));
+                mains.insert(main.clone(), bind(peer).await);
+            }
+        }
+        let listeners = Listeners { public: bind(halted.public).await, peer, mains };
         match Daemon::start(&halted.config, listeners) {
             Err(error) => Err((error, halted)),
             Ok(daemon) => {

@@ -19,7 +19,6 @@ use axum::extract::FromRef;
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use tieup_protocol::contract::Contract;
-use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Zone;
 use tieup_web::console::{Frame, Gate, Sign, sign_in};
 use tieup_web::listener::{Shutdown, serve_router};
@@ -64,9 +63,9 @@ impl Randomness for System {
 }
 
 impl Front {
-    /// What is open for the operator of `partner`.
-    pub fn new(partner: &SiteId, console: Option<&Opened>, preview: Option<&Opened>, board: Arc<Board>) -> Self {
-        let gate = |door: &Opened| Arc::new(Gate::new(door.names.clone(), partner.to_string(), Box::new(System)));
+    /// What is open for the operator of the partner that `title` names.
+    pub fn new(title: &str, console: Option<&Opened>, preview: Option<&Opened>, board: Arc<Board>) -> Self {
+        let gate = |door: &Opened| Arc::new(Gate::new(door.names.clone(), title, Box::new(System)));
         Self {
             console: console.map(|door| (door.url.clone(), gate(door))),
             preview: preview.map(|door| door.url.clone()),

@@ -143,7 +143,7 @@ impl Publisher {
     fn compare_originals(&self, site: &Path) -> Result<(Candidate, Comparison), PublishError> {
         let version = self.live.version.ok_or(PublishError::NoOriginals)?;
         let release = self.reread(version)?;
-        let candidate = Candidate::build(&release, site, &self.blobs, &self.pictures, self.standing())?;
+        let candidate = self.merge(&release, site)?;
         let comparison = comparison::compare(&self.live.site, &candidate, &self.live.accepted, &self.pages())?;
         Ok((candidate, comparison))
     }

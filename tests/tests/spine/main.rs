@@ -10,6 +10,7 @@ mod hostile;
 mod imports;
 mod kinds;
 mod lines;
+mod mains;
 mod parties;
 mod prompts;
 mod recovery;

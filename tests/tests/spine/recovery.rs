@@ -1,5 +1,6 @@
 //! What survives: restarts, crashes between two writes, half a release, a torn log, and broken files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -90,7 +91,7 @@ async fn a_second_daemon_on_the_same_state_is_refused() {
     let world = settled().await;
     let before = world.face("north").await;
     let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let listeners = Listeners { public: bind().await, peer: Some(bind().await) };
+    let listeners = Listeners { public: bind().await, peer: Some(bind().await), mains: BTreeMap::new() };
     let config = &world.partner("north").config;
     let Err(error) = Daemon::start(config, listeners) else { panic!("two daemons work in one folder") };
     assert_says(&told(&error), &["error: another process is using ", &config.state.display().to_string()]);

@@ -1,0 +1,267 @@
+//! One tie-up of the daemon: all that belongs to one main site, with keys, state, journal and tasks of its own.
+//!
+//! Tie-ups share the public address and nothing else, so that what one main site does touches no other's.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread;
+
+use tieup_generator::Watch;
+use tieup_protocol::contract::Contract;
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::joining::main_tls_name;
+use tieup_store::blobs::BlobStore;
+use tieup_store::lock::StateLock;
+use tieup_web::listener::{Shutdown, bind_socket, serve_tls};
+use tieup_web::tls::{ServerConfig, TlsIdentity};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{Partner, StartError, follow_originals, keep_times, watch_trust};
+use crate::access_log::{Journal, JournalSetup};
+use crate::config::Config;
+use crate::console::{Console, Front};
+use crate::control;
+use crate::door::{Door, Host, Opened};
+use crate::guard::{self, Guard};
+use crate::identity::{Identity, JOURNALS, LoadError};
+use crate::intake::Intake;
+use crate::line;
+use crate::peer;
+use crate::preview::Preview;
+use crate::prompt::{Prompter, Retries};
+use crate::publisher::{Places, Publisher};
+use crate::renewal;
+use crate::revocation::RevocationFile;
+use crate::shared_site::{self, Share};
+
+/// A tie-up that has been opened, before anything of it is shown.
+pub(super) struct Opening {
+    identity: Identity,
+    lock: StateLock,
+    tls: TlsIdentity,
+    revocations: RevocationFile,
+    server: ServerConfig,
+    journal: Arc<Journal>,
+    journal_thread: thread::JoinHandle<()>,
+    blobs: Arc<BlobStore>,
+}
+
+/// A tie-up that is running.
+pub(super) struct TieUp {
+    partner: Arc<Partner>,
+    tasks: Vec<JoinHandle<()>>,
+    journal_thread: thread::JoinHandle<()>,
+    _watch: Watch,
+    _lock: StateLock,
+}
+
+/// A tie-up whose tasks have ended. Its journal still takes visits.
+pub(super) struct Finished {
+    partner: Arc<Partner>,
+    journal_thread: thread::JoinHandle<()>,
+    _lock: StateLock,
+}
+
+impl Opening {
+    /// Opens the tie-up that `config` describes.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub(super) fn of(config: &Config) -> Result<Self, StartError> {
+        let identity = Identity::load(&config.state)?;
+        let lock = StateLock::take(&config.state)?;
+        let tls = identity.tls()?;
+        let revocations = RevocationFile::new(&config.state, &identity.authority);
+        revocations.load(tls.revocations())?;
+        let server = tls.server_for(&main_tls_name(&identity.main))?;
+        let (journal, journal_thread) = Journal::start(journal_setup(config, &identity)?)?;
+        let (journal, blobs) = (Arc::new(journal), Arc::new(BlobStore::open(config.state.join("blobs"))?));
+        Ok(Self { identity, lock, tls, revocations, server, journal, journal_thread, blobs })
+    }
+
+    /// Opens the tie-up with the further main site `main`; none where the partner has not joined it.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub(super) fn further(main: &SiteId, config: &Config, home: &Self) -> Result<Option<Self>, StartError> {
+        if home.identity.main == *main {
+            return Err(StartError::Twice(main.clone()));
+        }
+        match Identity::load(&config.state) {
+            Ok(identity) if identity.main == *main => Self::of(config).map(Some),
+            Ok(identity) => Err(StartError::OtherMain(config.state.clone(), identity.main)),
+            Err(LoadError::NotJoined) => {
+                tracing::warn!(
+                    "main site `{main}` has not been joined yet: ask it for a token, then `syncd join TOKEN`"
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What its share in the public site is made of.
+    pub(super) fn tie_up(&self) -> shared_site::TieUp {
+        shared_site::TieUp { main: self.identity.main.clone(), blobs: self.blobs.clone(), log: self.journal.clone() }
+    }
+
+    /// Puts what is live of it before the public and starts its tasks, which end after `shutdown`.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub(super) fn start(
+        self,
+        config: &Config,
+        share: Share,
+        peer: Option<TcpListener>,
+        shutdown: &Shutdown,
+    ) -> Result<TieUp, StartError> {
+        let Self { identity, lock, tls, revocations, server, journal, journal_thread, blobs } = self;
+        let (console, preview) =
+            (opened(config.console.as_ref(), Host::Name)?, opened(config.preview.as_ref(), Host::Number)?);
+        let prompter = prompter(config, &identity, console.as_ref())?;
+        let front = Front::new(&title(&identity, &share), console.as_ref(), preview.as_ref(), prompter.board());
+        let known = Known { identity, tls, revocations };
+        let partner = Arc::new(open(config, known, journal, blobs.clone(), share, front)?);
+        let (sender, changes) = mpsc::channel(1);
+        // What was edited while no daemon ran is a change too.
+        let _ = sender.try_send(());
+        let watch = Watch::start(&[&config.site], &config.state, move || {
+            // A full channel already holds a message that will cover this change too.
+            let _ = sender.try_send(());
+        })
+        .map_err(|error| StartError::Watch(config.site.clone(), error))?;
+        let socket = config.control_socket();
+        let control = bind_socket(&socket).map_err(|error| StartError::Control(socket, error))?;
+        let mut tasks = vec![
+            tokio::spawn(renewal::keep_renewed(partner.clone(), shutdown.clone())),
+            tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
+            tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
+            tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
+            tokio::spawn(keep_times(partner.clone(), shutdown.clone())),
+            tokio::spawn(guard::keep_watch(partner.clone(), shutdown.clone())),
+            tokio::spawn(guard::run_cycle(partner.clone(), config.guard, shutdown.clone())),
+        ];
+        tasks.extend(meet_main(&partner, peer, server, shutdown));
+        tasks.extend(prompter.start(&partner.publisher().watch(), shutdown));
+        if let Some(console) = console {
+            tasks.push(tokio::spawn(Console::serve(partner.clone(), console.listener, shutdown.clone())));
+        }
+        if let Some(door) = preview {
+            let preview = Preview::new(partner.clone(), door.names.clone(), blobs);
+            tasks.push(tokio::spawn(preview.serve(door, shutdown.clone())));
+        }
+        Ok(TieUp { partner, tasks, journal_thread, _watch: watch, _lock: lock })
+    }
+}
+
+impl TieUp {
+    /// What its tasks share.
+    pub(super) fn partner(&self) -> &Arc<Partner> {
+        &self.partner
+    }
+
+    /// Waits until its tasks have finished what they began, after the shutdown has.
+    pub(super) async fn finish(self) -> Finished {
+        for task in self.tasks {
+            // A task that panicked has been reported by the runtime; there is nothing left to stop.
+            let _ = task.await;
+        }
+        Finished { partner: self.partner, journal_thread: self.journal_thread, _lock: self._lock }
+    }
+}
+
+impl Finished {
+    /// Signs its journal a last time.
+    pub(super) async fn close(self) {
+        self.partner.journal.close();
+        let _ = tokio::task::spawn_blocking(move || self.journal_thread.join()).await;
+    }
+}
+
+/// Whose console it is, as its pages say: the partner's, and beside which main site where there are several.
+fn title(identity: &Identity, share: &Share) -> String {
+    if share.is_alone() {
+        return identity.partner.to_string();
+    }
+    format!("{}, with {}", identity.partner, identity.main)
+}
+
+/// Opens a door, if there is to be one.
+fn opened(door: Option<&Door>, host: Host) -> Result<Option<Opened>, StartError> {
+    let open = |door: &Door| door.open(host).map_err(|error| StartError::Listen(door.listen, error));
+    door.map(open).transpose()
+}
+
+fn prompter(config: &Config, identity: &Identity, console: Option<&Opened>) -> Result<Prompter, StartError> {
+    let parties = (identity.main.clone(), identity.partner.clone());
+    let console = console.map(|console| console.url.clone());
+    Ok(Prompter::open(parties, console, &config.prompts, &config.state, Retries::usual())?)
+}
+
+/// The tasks by which main reaches the daemon: they answer it at a port, or keep lines to it open.
+fn meet_main(
+    partner: &Arc<Partner>,
+    peer: Option<TcpListener>,
+    server: ServerConfig,
+    shutdown: &Shutdown,
+) -> Vec<JoinHandle<()>> {
+    let router = peer::router(partner.clone());
+    let Some(listener) = peer else {
+        let keep = |_| tokio::spawn(line::keep(partner.clone(), router.clone(), shutdown.clone()));
+        return (0..line::LINES).map(keep).collect();
+    };
+    let revocations = partner.tls.revocations().clone();
+    vec![tokio::spawn(serve_tls(listener, server, revocations, router, shutdown.clone()))]
+}
+
+/// Who the partner is, and whom it no longer believes.
+struct Known {
+    identity: Identity,
+    tls: TlsIdentity,
+    revocations: RevocationFile,
+}
+
+fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, StartError> {
+    let contract = Contract::parse("contract.yaml", &identity.contract).map_err(StartError::Contract)?;
+    Ok(JournalSetup {
+        dir: config.state.join(JOURNALS),
+        main: identity.main.clone(),
+        partner: identity.partner.clone(),
+        zone: contract.effective.tz,
+        signer: identity.journal_key.parse()?,
+        cosigner: identity.cosigner_key.parse()?,
+    })
+}
+
+fn open(
+    config: &Config,
+    known: Known,
+    journal: Arc<Journal>,
+    blobs: Arc<BlobStore>,
+    share: Share,
+    front: Front,
+) -> Result<Partner, StartError> {
+    let Known { identity, tls, revocations } = known;
+    let (main, partner) = (identity.main.clone(), identity.partner.clone());
+    let intake = Intake::new(main.clone(), partner, &config.state, identity.root.clone(), blobs.clone());
+    let guard = Guard::new(&config.state, blobs.clone());
+    let (site, originals, state) = (config.site.clone(), config.originals, config.state.clone());
+    let places = Places { main, site, originals, state, blobs, share };
+    let publisher = Publisher::open(places).map_err(Box::new)?;
+    Ok(Partner {
+        identity: RwLock::new(Arc::new(identity)),
+        tls,
+        revocations,
+        state: config.state.clone(),
+        releases: publisher.watch(),
+        publisher: Mutex::new(publisher),
+        intake: tokio::sync::Mutex::new(intake),
+        journal,
+        originals: AtomicU64::new(0),
+        front,
+        guard,
+    })
+}

@@ -1,0 +1,480 @@
+//! The public site that all tie-ups of a partner share: one address, at which each path is served by one of them.
+//!
+//! The home tie-up comes first: what speaks for a whole site (the sitemap, `robots.txt`, the page for where nothing
+//! stands, the search index) is its own, and its sitemap names those of the others. What two tie-ups claim is a
+//! conflict. That is found out when a release is staged, and again when it goes live, in a turn that one tie-up at a
+//! time has, so that no two take the same path at the same moment.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tieup_generator::{sitemap_beside, speaks_for_site};
+use tieup_protocol::contract::{Contract, ContractId, MeterClass, Mounts, Owner};
+use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::SitePath;
+use tieup_store::blobs::BlobStore;
+use tieup_web::site::{AccessLog, LiveSite, PartId, PublicSite, ServedFile};
+use tokio::sync::Notify;
+
+/// The most conflicts that are named.
+const MOST_NAMED: usize = 20;
+
+/// One tie-up before it has a share: whose it is, where its content lies, and who logs its visits.
+pub struct TieUp {
+    /// The main site.
+    pub main: SiteId,
+    /// Its content.
+    pub blobs: Arc<BlobStore>,
+    /// Its journal.
+    pub log: Arc<dyn AccessLog>,
+}
+
+/// The site of all tie-ups.
+struct SharedSite {
+    public: Arc<PublicSite>,
+    /// Whose the parts are, in their order, the home tie-up's first.
+    parts: Vec<(SiteId, PartId)>,
+    /// Under which terms each part is live. Held from the check of what goes live until it is.
+    terms: Mutex<Vec<Option<Terms>>>,
+    /// Told when the sitemaps of other tie-ups than the home one have come or gone.
+    sitemaps: Notify,
+}
+
+/// One tie-up's share in the public site.
+#[derive(Clone)]
+pub struct Share {
+    site: Arc<SharedSite>,
+    number: usize,
+}
+
+/// What a release says of whose paths are whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    release: ReleaseVersion,
+    contract: ContractId,
+    mounts: Mounts,
+}
+
+/// The time in which one tie-up alone may change what is public.
+pub struct Turn<'a> {
+    share: &'a Share,
+    terms: MutexGuard<'a, Vec<Option<Terms>>>,
+}
+
+/// By what a tie-up claims a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Claim {
+    /// A release has a page or file there.
+    Release(Option<ReleaseVersion>),
+    /// It is a page of the partner's own in that tie-up.
+    Original,
+    /// The contract gives the path, and what is below it, to the main site.
+    Mount(ContractId),
+}
+
+/// A path that two tie-ups claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clash {
+    path: SitePath,
+    claims: [(SiteId, Claim); 2],
+}
+
+/// Everything that two tie-ups claim, as an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Clashes(Vec<Clash>);
+
+impl Terms {
+    /// The terms of `release`, which comes under `contract`.
+    pub fn new(release: ReleaseVersion, contract: &Contract) -> Self {
+        Self { release, contract: contract.id.clone(), mounts: contract.mounts.clone() }
+    }
+}
+
+impl Share {
+    /// The public site of `home` and `others`, which serves nothing yet, and the share of each, in that order.
+    pub fn open(home: TieUp, others: Vec<TieUp>) -> (Arc<PublicSite>, Vec<Self>) {
+        let mut public = PublicSite::new(home.blobs, home.log);
+        let mut parts = vec![(home.main, PartId::FIRST)];
+        for other in others {
+            parts.push((other.main, public.add(other.blobs, other.log)));
+        }
+        let public = Arc::new(public);
+        let terms = Mutex::new(vec![None; parts.len()]);
+        let numbers = 0..parts.len();
+        let site = Arc::new(SharedSite { public: public.clone(), parts, terms, sitemaps: Notify::new() });
+        (public, numbers.map(|number| Self { site: site.clone(), number }).collect())
+    }
+
+    /// Whether the partner has no other tie-up.
+    pub fn is_alone(&self) -> bool {
+        self.site.parts.len() == 1
+    }
+
+    /// Begins this tie-up's turn, waiting until no other has one.
+    pub fn turn(&self) -> Turn<'_> {
+        Turn { share: self, terms: self.site.terms.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    /// The sitemaps of the other tie-ups that the home one's names; none for another than the home one.
+    pub fn sitemaps(&self) -> Vec<SitePath> {
+        if !self.is_home() {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for number in 1..self.site.parts.len() {
+            found.extend(self.site.sitemaps_of(number, &self.site.live(number)));
+        }
+        found.sort();
+        found
+    }
+
+    /// Waits until [`Share::sitemaps`] gives something else than before.
+    pub async fn sitemaps_changed(&self) {
+        if self.is_home() {
+            self.site.sitemaps.notified().await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn is_home(&self) -> bool {
+        self.number == 0
+    }
+
+    fn main(&self) -> &SiteId {
+        &self.site.parts[self.number].0
+    }
+
+    /// What of a tie-up's merged site is served beside that of others: without what speaks for a whole site, unless it
+    /// is the home one's; its sitemap stands under a name of its own.
+    fn part_of(&self, mut whole: LiveSite) -> LiveSite {
+        if self.is_home() {
+            return whole;
+        }
+        let sitemaps = sitemap_beside(self.main(), whole.files.keys());
+        let sitemaps = sitemaps.into_iter().filter_map(|(from, to)| Some((to, whole.files.get(&from)?.clone())));
+        let sitemaps: Vec<(SitePath, ServedFile)> = sitemaps.collect();
+        whole.files.retain(|path, _| !speaks_for_site(path));
+        whole.gone.retain(|path| !speaks_for_site(path));
+        whole.files.extend(sitemaps);
+        whole
+    }
+}
+
+impl SharedSite {
+    fn live(&self, number: usize) -> Arc<LiveSite> {
+        self.public.live_part(self.parts[number].1)
+    }
+
+    /// The sitemaps of part `number` among what it serves.
+    fn sitemaps_of(&self, number: usize, live: &LiveSite) -> Vec<SitePath> {
+        let begin = format!("/sitemap-{}", self.parts[number].0);
+        let is_own = |path: &SitePath| {
+            let number = path.as_str().strip_prefix(&begin).and_then(|rest| rest.strip_suffix(".xml"));
+            number.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number))
+        };
+        let mut own: Vec<SitePath> = live.files.keys().filter(|path| is_own(path)).cloned().collect();
+        own.sort();
+        own
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+impl Turn<'_> {
+    /// Whether no other tie-up has claimed what `whole`, this one's merged site, would serve under `terms`.
+    ///
+    /// A layout's file that is the same in both is no conflict.
+    ///
+    /// # Errors
+    /// Every path that another tie-up serves or owns by contract; or where the two contracts give the same paths to
+    /// both main sites, those alone.
+    pub fn check(&self, whole: LiveSite, terms: &Terms) -> Result<(), Clashes> {
+        if self.share.is_alone() {
+            return Ok(());
+        }
+        let site = self.share.part_of(whole);
+        let mut clashes = Vec::new();
+        for number in (0..self.share.site.parts.len()).filter(|number| *number != self.share.number) {
+            let other = Other {
+                main: &self.share.site.parts[number].0,
+                terms: self.terms[number].as_ref(),
+                live: &self.share.site.live(number),
+            };
+            clashes.extend(other.clashes(self.share.main(), &site, terms));
+        }
+        clashes.sort_by(|one, other| one.path.cmp(&other.path));
+        if clashes.is_empty() { Ok(()) } else { Err(Clashes(clashes)) }
+    }
+
+    /// Puts this tie-up's merged site before the public in one step, and ends the turn.
+    pub fn show(mut self, whole: LiveSite, terms: Option<Terms>) {
+        let Share { site, number } = self.share;
+        if self.share.is_alone() {
+            return site.public.switch(whole);
+        }
+        let before = site.sitemaps_of(*number, &site.live(*number));
+        let mut part = self.share.part_of(whole);
+        part.mounts = terms.as_ref().map(|terms| terms.mounts.clone());
+        let after = site.sitemaps_of(*number, &part);
+        site.public.switch_part(site.parts[*number].1, part);
+        self.terms[*number] = terms;
+        if before != after && !self.share.is_home() {
+            site.sitemaps.notify_one();
+        }
+    }
+}
+
+/// Another tie-up, as it is live.
+struct Other<'a> {
+    main: &'a SiteId,
+    terms: Option<&'a Terms>,
+    live: &'a LiveSite,
+}
+
+impl Other<'_> {
+    /// What the tie-up with `main` would take of this one's if it served `site` under `terms`.
+    fn clashes(&self, main: &SiteId, site: &LiveSite, terms: &Terms) -> Vec<Clash> {
+        let overlapping = self.overlapping(main, terms);
+        if !overlapping.is_empty() {
+            return overlapping;
+        }
+        let clash = |path: &SitePath, mine: Claim, other: Claim| Clash {
+            path: path.clone(),
+            claims: [(main.clone(), mine), (self.main.clone(), other)],
+        };
+        let release = self.terms.map(|terms| terms.release);
+        let mut clashes = Vec::new();
+        for (path, file) in &site.files {
+            if let Some((path, theirs)) = taken(&self.live.files, path, file) {
+                clashes.push(clash(path, claim(file, Some(terms.release)), claim(theirs, release)));
+            } else if let Some(theirs) = self.terms.filter(|theirs| is_for_main(theirs, path, file)) {
+                clashes.push(clash(path, claim(file, Some(terms.release)), Claim::Mount(theirs.contract.clone())));
+            }
+        }
+        for (path, file) in self.live.files.iter().filter(|(path, file)| is_for_main(terms, path, file)) {
+            if !site.files.contains_key(path) {
+                clashes.push(clash(path, Claim::Mount(terms.contract.clone()), claim(file, release)));
+            }
+        }
+        clashes
+    }
+
+    /// The mounts by which both contracts give the same paths to their main sites.
+    fn overlapping(&self, main: &SiteId, terms: &Terms) -> Vec<Clash> {
+        let Some(theirs) = self.terms else { return Vec::new() };
+        let mut paths: Vec<&SitePath> =
+            terms.mounts.iter().chain(theirs.mounts.iter()).map(|(mount, _)| mount).collect();
+        paths.sort();
+        paths.dedup();
+        // Ownership changes at mounts alone, so what overlaps at all does so at one of them.
+        paths.retain(|path| [terms, theirs].iter().all(|terms| terms.mounts.owner(path).0 == Owner::Main));
+        let claims = [
+            (main.clone(), Claim::Mount(terms.contract.clone())),
+            (self.main.clone(), Claim::Mount(theirs.contract.clone())),
+        ];
+        paths.into_iter().map(|path| Clash { path: path.clone(), claims: claims.clone() }).collect()
+    }
+}
+
+/// The file among `others` whose place `file` at `path` would take. `/map` would stand before `/map/`, to which it
+/// otherwise leads, so the two are one claim.
+fn taken<'a>(
+    others: &'a HashMap<SitePath, ServedFile>,
+    path: &SitePath,
+    file: &ServedFile,
+) -> Option<(&'a SitePath, &'a ServedFile)> {
+    if let Some((path, other)) = others.get_key_value(path) {
+        let shared = file.blob == other.blob && [file, other].iter().all(|file| file.kind != EntryKind::Page);
+        return Some((path, other)).filter(|_| !shared);
+    }
+    let twin = match path.as_str().strip_suffix('/') {
+        Some(bare) => bare.parse().ok()?,
+        None => path.with_slash(),
+    };
+    others.get_key_value(&twin)
+}
+
+/// Whether `terms` give `path` to the main site, where another tie-up has `file`. Layouts reach everywhere.
+fn is_for_main(terms: &Terms, path: &SitePath, file: &ServedFile) -> bool {
+    file.kind != EntryKind::Layout && file.class == MeterClass::Original && terms.mounts.owner(path).0 == Owner::Main
+}
+
+fn claim(file: &ServedFile, release: Option<ReleaseVersion>) -> Claim {
+    match file.class {
+        MeterClass::Tieup => Claim::Release(release),
+        MeterClass::Original => Claim::Original,
+    }
+}
+
+impl fmt::Display for Clash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is claimed by ", self.path)?;
+        for (number, (main, claim)) in self.claims.iter().enumerate() {
+            let and = if number == 0 { "" } else { " and by " };
+            match claim {
+                Claim::Release(Some(version)) => write!(f, "{and}main site `{main}` (release {version})")?,
+                Claim::Release(None) => write!(f, "{and}main site `{main}`")?,
+                Claim::Original => write!(f, "{and}the partner's own page beside main site `{main}`")?,
+                Claim::Mount(contract) => write!(f, "{and}main site `{main}` (mounts of contract {contract})")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Clashes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, clash) in self.0.iter().take(MOST_NAMED).enumerate() {
+            let separator = if number == 0 { "" } else { "\n" };
+            write!(f, "{separator}{clash}")?;
+        }
+        match self.0.len().saturating_sub(MOST_NAMED) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tieup_protocol::manifest::BlobRef;
+    use tieup_web::site::NoLog;
+
+    use super::*;
+
+    const CONTRACT: &str = include_str!("../../sites/nationwide/partners/harbor-shop/contract.yaml");
+    const MOUNTS: &str = "mounts: {\"/\": main, \"/local/**\": partner}";
+
+    /// Terms of `main` with these mounts.
+    fn terms(main: &str, mounts: &str) -> Terms {
+        assert!(CONTRACT.contains(MOUNTS), "{CONTRACT}");
+        let text = CONTRACT.replace(MOUNTS, &format!("mounts: {mounts}"));
+        let text = text.replace("nationwide/harbor-shop", &format!("{main}/harbor-shop"));
+        Terms::new(ReleaseVersion::FIRST, &Contract::parse("contract.yaml", &text).unwrap())
+    }
+
+    fn site(files: &[(&str, &str, EntryKind, MeterClass)]) -> LiveSite {
+        let served = |(path, bytes, kind, class): &(&str, &str, EntryKind, MeterClass)| {
+            let file = ServedFile {
+                blob: BlobRef::of(bytes.as_bytes()),
+                media_type: "text/html".to_owned(),
+                kind: *kind,
+                class: *class,
+            };
+            (path.parse().unwrap(), file)
+        };
+        LiveSite { files: files.iter().map(served).collect(), ..LiveSite::default() }
+    }
+
+    fn page(path: &str) -> (&str, &str, EntryKind, MeterClass) {
+        (path, path, EntryKind::Page, MeterClass::Tieup)
+    }
+
+    fn original(path: &str) -> (&str, &str, EntryKind, MeterClass) {
+        (path, path, EntryKind::Page, MeterClass::Original)
+    }
+
+    fn asset<'a>(path: &'a str, bytes: &'a str) -> (&'a str, &'a str, EntryKind, MeterClass) {
+        (path, bytes, EntryKind::Layout, MeterClass::Tieup)
+    }
+
+    const HOME: &str = "{\"/\": partner, \"/nw/**\": main}";
+    const SOUTH: &str = "{\"/\": partner, \"/south/**\": main}";
+
+    /// The shares of `nationwide`, which is live with `home`, and of `southern`.
+    fn shares(folder: &tempfile::TempDir, home: LiveSite) -> (Share, Share) {
+        let tieup = |main: &str| TieUp {
+            main: main.parse().unwrap(),
+            blobs: Arc::new(BlobStore::open(folder.path().join(main)).unwrap()),
+            log: Arc::new(NoLog),
+        };
+        let (_, mut shares) = Share::open(tieup("nationwide"), vec![tieup("southern")]);
+        let south = shares.pop().unwrap();
+        let first = shares.pop().unwrap();
+        first.turn().show(home, Some(terms("nationwide", HOME)));
+        (first, south)
+    }
+
+    fn check(home: LiveSite, south: LiveSite, mounts: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, share) = shares(&folder, home);
+        let checked = share.turn().check(south, &terms("southern", mounts));
+        checked.err().map(|clashes| clashes.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn pages_in_mounts_of_their_own_and_a_shared_layout_are_no_conflict() {
+        let home = site(&[page("/nw/"), original("/"), asset("/style.css", "same"), original("/robots.txt")]);
+        let south =
+            site(&[page("/south/"), original("/south-of-here/"), asset("/style.css", "same"), original("/robots.txt")]);
+        assert_eq!(check(home, south, SOUTH), "");
+    }
+
+    #[test]
+    fn a_path_that_two_serve_is_told_with_both_names() {
+        let home = site(&[page("/nw/"), original("/map/"), asset("/style.css", "one")]);
+        let south = site(&[page("/south/"), original("/map"), asset("/style.css", "other"), original("/nw/mine/")]);
+        assert_eq!(
+            check(home, south, SOUTH),
+            "/map/ is claimed by the partner's own page beside main site `southern` and by the partner's own page beside \
+             main site `nationwide`\n\
+             /nw/mine/ is claimed by the partner's own page beside main site `southern` and by main site `nationwide` \
+             (mounts of contract nationwide/harbor-shop@3)\n\
+             /style.css is claimed by main site `southern` (release 1) and by main site `nationwide` (release 1)"
+        );
+    }
+
+    #[test]
+    fn an_original_of_one_keeps_the_main_site_of_the_other_away() {
+        let told = check(site(&[original("/south/old/")]), site(&[page("/south/")]), SOUTH);
+        assert_eq!(
+            told,
+            "/south/old/ is claimed by main site `southern` (mounts of contract southern/harbor-shop@3) and by the \
+             partner's own page beside main site `nationwide`"
+        );
+    }
+
+    #[test]
+    fn contracts_that_give_the_same_paths_to_two_are_told_before_any_page() {
+        let both = "{\"/\": partner, \"/nw/news/**\": main, \"/south/**\": main}";
+        let told = check(site(&[page("/nw/")]), site(&[page("/nw/news/")]), both);
+        assert_eq!(
+            told,
+            "/nw/news/ is claimed by main site `southern` (mounts of contract southern/harbor-shop@3) and by main site \
+             `nationwide` (mounts of contract nationwide/harbor-shop@3)"
+        );
+        assert_ne!(check(site(&[]), site(&[]), "{\"/\": main}"), "");
+        let apart = "{\"/\": main, \"/nw/**\": partner}";
+        assert_eq!(check(site(&[]), site(&[]), apart), "");
+    }
+
+    #[test]
+    fn many_conflicts_are_counted() {
+        let paths: Vec<String> = (0..MOST_NAMED + 2).map(|number| format!("/local/{number:02}/")).collect();
+        let pages: Vec<_> = paths.iter().map(|path| original(path)).collect();
+        let told = check(site(&pages), site(&pages), SOUTH);
+        assert_eq!((told.lines().count(), told.lines().last()), (MOST_NAMED + 1, Some("and 2 more")));
+    }
+
+    #[tokio::test]
+    async fn what_speaks_for_the_whole_site_is_homes_and_names_the_others_sitemaps() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, south) = shares(&folder, site(&[original("/sitemap.xml"), original("/404.html")]));
+        assert_eq!(home.sitemaps(), []);
+        let whole =
+            site(&[page("/south/"), original("/sitemap.xml"), original("/404.html"), original("/search/en.json")]);
+        south.turn().show(whole, Some(terms("southern", SOUTH)));
+        home.sitemaps_changed().await;
+        assert_eq!(home.sitemaps(), ["/sitemap-southern.xml".parse().unwrap()]);
+        assert_eq!(south.sitemaps(), []);
+        let live = south.site.live(1);
+        let mut paths: Vec<&str> = live.files.keys().map(SitePath::as_str).collect();
+        paths.sort_unstable();
+        assert_eq!(paths, ["/sitemap-southern.xml", "/south/"]);
+    }
+}

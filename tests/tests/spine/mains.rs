@@ -1,0 +1,294 @@
+//! Several main sites on one partner: one address, each page of one of them, and nothing of one told to another.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::thread;
+
+use jiff::Timestamp;
+use tieup_hub::publish::PublishError;
+use tieup_protocol::access::AccessEntry;
+use tieup_protocol::wire::StatementVerdict;
+use tieup_tests::neighbour::free_address;
+use tieup_tests::world::site_id;
+use tieup_tests::{Contract, Neighbour, World, assert_says, told};
+
+/// What the home main site owns.
+const HOME: &str = r#"{"/": partner, "/nw/**": main}"#;
+
+/// What the other one owns.
+const SOUTH: &str = r#"{"/": partner, "/south/**": main}"#;
+
+/// `north`, which carries the pages of `lampworks` and of `southern` under these contracts; nothing is published.
+async fn joined(home: Contract, south: Contract) -> (World, Neighbour) {
+    let mut world = World::new()
+        .main_page("/nw/", "Lamps of the whole nation.")
+        .main_page("/nw/lamps/", "We mend lamps.")
+        .contract("north", home)
+        .original("north", "/local/", "Our own shelf.")
+        .start()
+        .await;
+    let plan = World::new()
+        .main_page("/south/", "Tea of the south.")
+        .main_page("/south/tea/", "We pick tea.")
+        .contract_alone("north", south)
+        .original("north", "/tea-room/", "Our own tea room.");
+    let southern = world.neighbour("southern", &plan).await;
+    world.join_too("north", &southern, &format!("peer: '{}'", free_address())).await;
+    (world, southern)
+}
+
+fn inherited(mounts: &str) -> Contract {
+    Contract::inherited().mounts(mounts)
+}
+
+/// The same with everything live.
+async fn live() -> (World, Neighbour) {
+    let (world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
+    world.go_live("north").await;
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    (world, southern)
+}
+
+async fn assert_all_stand(world: &World) {
+    for (path, words) in [
+        ("/nw/", "Lamps of the whole nation."),
+        ("/nw/lamps/", "We mend lamps."),
+        ("/local/", "Our own shelf."),
+        ("/south/", "Tea of the south."),
+        ("/south/tea/", "We pick tea."),
+        ("/tea-room/", "Our own tea room."),
+    ] {
+        world.assert_shows("north", path, words).await;
+    }
+}
+
+/// The paths that stand in the journal beside `main`.
+fn logged(world: &World, main: &str) -> BTreeSet<String> {
+    let journal = world.beside("north", main).journal();
+    let mut paths = BTreeSet::new();
+    for month in journal.months().unwrap() {
+        let reader = journal.reader(month).unwrap();
+        for entry in reader.entries(0..reader.size()).unwrap() {
+            paths.insert(AccessEntry::decode(&entry.unwrap()).unwrap().path.to_string());
+        }
+    }
+    paths
+}
+
+fn paths(of: &[&str]) -> BTreeSet<String> {
+    of.iter().map(|path| (*path).to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_05_pages_of_two_main_sites_stand_under_one_address_through_a_restart() {
+    let (mut world, southern) = live().await;
+    assert_all_stand(&world).await;
+    assert_eq!(world.get("north", "/style.css").await.status, 200);
+    world.restart("north").await;
+    assert_all_stand(&world).await;
+    southern.edit("/south/tea/", "We roast tea.");
+    southern.publish("north").await.unwrap();
+    world.assert_shows("north", "/south/tea/", "We pick tea.").await;
+    world.approve_beside("north", "southern").unwrap();
+    world.assert_shows("north", "/south/tea/", "We roast tea.").await;
+    world.assert_shows("north", "/nw/lamps/", "We mend lamps.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_05_each_main_site_hears_of_visits_to_its_own_pages_alone_and_charges_for_them() {
+    let (world, southern) = live().await;
+    let home = ["/", "/nw/", "/nw/lamps/", "/nw/lamps", "/nw/never/", "/local/", "/nowhere/", "/style.css"];
+    let south = ["/south/", "/south/tea/", "/south/tea", "/south/never/", "/tea-room/"];
+    for path in home.iter().chain(&south) {
+        world.get("north", path).await;
+    }
+    assert_eq!(logged(&world, "lampworks"), paths(&home));
+    assert_eq!(logged(&world, "southern"), paths(&south));
+    assert_eq!(world.collect("north").await[0].size, home.len() as u64);
+    assert_eq!(southern.collect("north").await[0].size, south.len() as u64);
+    let (mains, souths) = (world.statement("north").await, southern.statement("north", world.month("north")).await);
+    assert_eq!((&mains.verdict, &souths.verdict), (&StatementVerdict::Identical, &StatementVerdict::Identical));
+    assert_says(&mains.statement.text, &["lampworks/north@1", "total:           50001 JPY"]);
+    assert_says(&souths.statement.text, &["southern/north@1", "total:           50001 JPY"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawn_page_and_a_wrong_method_are_told_to_its_own_main_site_alone() {
+    let (world, southern) = live().await;
+    std::fs::remove_file(southern.hub().config.site.join("content/south/tea.md")).unwrap();
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    assert_eq!(world.get("north", "/south/tea/").await.status, 410);
+    let public = world.partner("north").public;
+    tieup_tests::raw::request(public, "POST", "/south/", &[("content-length", "0")]).await;
+    assert_eq!(logged(&world, "southern"), paths(&["/south/tea/", "/south/"]));
+    assert_eq!(logged(&world, "lampworks"), paths(&[]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_05_a_path_of_another_main_site_or_of_its_originals_is_refused_with_both_named() {
+    let (world, southern) = joined(inherited(HOME), inherited(r#"{"/": partner, "/nw/lamps/**": main}"#)).await;
+    world.go_live("north").await;
+    southern.edit("/nw/lamps/", "We mend lamps better.");
+    let error = southern.publish("north").await.unwrap_err();
+    assert!(matches!(error, PublishError::Push { .. }), "{error:?}");
+    assert_says(
+        &told(&error),
+        &[
+            "/nw/lamps/ is claimed by main site `southern` (mounts of contract southern/north@1) and by main site \
+             `lampworks` (mounts of contract lampworks/north@1)",
+            "hint: agree with the partner on paths",
+        ],
+    );
+    world.assert_shows("north", "/nw/lamps/", "We mend lamps.").await;
+    assert_eq!(world.beside("north", "southern").publisher().releases().unwrap(), []);
+
+    let (world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
+    world.edit_original("north", "/south/", "Our way to the south.").unwrap();
+    world.go_live("north").await;
+    let error = southern.publish("north").await.unwrap_err();
+    assert_says(
+        &told(&error),
+        &[
+            "/south/ is claimed by main site `southern` (release 1) and by the partner's own page beside main site `lampworks`",
+        ],
+    );
+    world.assert_shows("north", "/south/", "Our way to the south.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_original_where_another_main_site_has_a_page_is_not_published() {
+    let (world, _southern) = live().await;
+    let refused = world.edit_original("north", "/south/tea/", "Our own tea.").unwrap_err();
+    assert_says(
+        &told(&refused),
+        &[
+            "/south/tea/ is claimed by the partner's own page beside main site `lampworks` and by main site `southern` (release 1)",
+        ],
+    );
+    assert_all_stand(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_releases_approved_at_once_that_take_the_same_path_one_goes_live() {
+    let both = r#"{"/": partner, "/nw/**": main, "/south/**": main}"#;
+    let (world, southern) = joined(inherited(both), inherited(both)).await;
+    world.publish("north").await;
+    southern.publish("north").await.unwrap();
+    let results: Vec<_> = thread::scope(|scope| {
+        let approve = |main| {
+            let world = &world;
+            scope.spawn(move || world.approve_beside("north", main))
+        };
+        let both = ["lampworks", "southern"].map(approve);
+        both.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+    let refused = results.iter().find_map(|result| result.as_ref().err()).unwrap();
+    assert_says(
+        &told(refused),
+        &["main site `southern` (mounts", "main site `lampworks` (mounts", "/nw/ is claimed by"],
+    );
+    let (nw, south) = (world.get("north", "/nw/").await.status, world.get("north", "/south/").await.status);
+    assert!([(200, 404), (404, 200)].contains(&(nw, south)), "{nw} {south}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_05_one_main_site_that_revokes_or_vanishes_touches_nothing_of_the_other() {
+    let (world, southern) = live().await;
+    southern.hub().revoke_partner(&site_id("north"), "the tea ran out", Timestamp::now()).await.unwrap();
+    assert!(southern.publish("north").await.is_err());
+    world.edit("/nw/lamps/", "We mend everything.");
+    world.go_live("north").await;
+    world.assert_shows("north", "/nw/lamps/", "We mend everything.").await;
+    world.assert_shows("north", "/south/", "Tea of the south.").await;
+    let home = world.hub().clone();
+    home.revoke_partner(&site_id("north"), "the lamps broke", Timestamp::now()).await.unwrap();
+    world.assert_shows("north", "/nw/", "Lamps of the whole nation.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_05_the_sitemap_names_the_pages_of_both() {
+    let unique =
+        |mounts: &str| Contract::raw(&inherited(mounts).text("north").replace("approval:", "index: unique\napproval:"));
+    let south =
+        Contract::raw(&inherited(SOUTH).between("southern", "north").replace("approval:", "index: unique\napproval:"));
+    let (world, southern) = joined(unique(HOME), south).await;
+    world.go_live("north").await;
+    let alone = world.get("north", "/sitemap.xml").await.text;
+    assert_says(&alone, &["<urlset", "https://north.example/nw/lamps/</loc>"]);
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    // The daemon does so by itself a moment later.
+    world.daemon("north").publisher().refresh_originals().unwrap();
+    let index = world.get("north", "/sitemap.xml").await.text;
+    let named = ["https://north.example/sitemap-1.xml</loc>", "https://north.example/sitemap-southern.xml</loc>"];
+    assert_says(&index, &["<sitemapindex", named[0], named[1]]);
+    let home = world.get("north", "/sitemap-1.xml").await.text;
+    assert_says(&home, &["https://north.example/nw/lamps/</loc>", "https://north.example/local/</loc>"]);
+    let south = world.get("north", "/sitemap-southern.xml").await.text;
+    assert_says(&south, &["https://north.example/south/tea/</loc>", "https://north.example/tea-room/</loc>"]);
+    assert!(!south.contains("/nw/") && !home.contains("/south/"), "{home}{south}");
+    assert_says(&world.get("north", "/nowhere/").await.text, &["Not found"]);
+}
+
+/// Runs `syncd` with these arguments beside the daemon of `north`: its exit status, and what it said.
+fn syncd(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncd-to-kill"));
+    command.arg("--config").arg(&world.partner("north").config_file).args(arguments);
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_names_the_main_site_it_is_about() {
+    let (world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
+    world.publish("north").await;
+    southern.publish("north").await.unwrap();
+    let (code, status) = syncd(&world, &["status"]);
+    assert_eq!(code, Some(0), "{status}");
+    assert_says(
+        &status,
+        &["with lampworks:", "syncd --main lampworks approve 1", "with southern:", "syncd --main southern approve 1"],
+    );
+    let (code, refused) = syncd(&world, &["approve", "1"]);
+    assert_eq!(code, Some(1), "{refused}");
+    assert_says(&refused, &["you have a tie-up with each of `lampworks`, `southern`", "--main lampworks"]);
+    let (code, approved) = syncd(&world, &["approve", "1", "--main", "southern"]);
+    assert_eq!(code, Some(0), "{approved}");
+    assert_says(&approved, &["Release 1 from southern", "Release 1 is live."]);
+    world.assert_shows("north", "/south/", "Tea of the south.").await;
+    assert_eq!(world.get("north", "/nw/").await.status, 404);
+    for arguments in [["audit", "--main", "southern"], ["overrides", "--main", "southern"]] {
+        assert_eq!(syncd(&world, &arguments).0, Some(0), "{arguments:?}");
+    }
+    let (_, json) = syncd(&world, &["status", "--format", "json"]);
+    let stands: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&stands[0]["main"], &stands[1]["main"]), (&"lampworks".into(), &"southern".into()));
+    assert_eq!(stands[1]["status"]["status"]["releases"][0]["state"]["state"], "live");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_05_a_token_of_another_main_site_asks_for_its_lines_and_then_finds_its_folder() {
+    let mut world = World::new().contract("north", inherited(HOME)).start().await;
+    let plan = World::new().main_page("/south/", "Tea of the south.").contract_alone("north", inherited(SOUTH));
+    let southern = world.neighbour("southern", &plan).await;
+    let token = southern.hub().invite(&site_id("north"), Timestamp::now()).await.unwrap().to_string();
+    let (code, refused) = syncd(&world, &["join", &token]);
+    assert_eq!(code, Some(1), "{refused}");
+    assert_says(&refused, &["has joined `lampworks`", "no place for `southern`", "mains:\n  southern: {peer: "]);
+    world.reconfigure("north", "mains:\n  southern: {dial: main}\n").await;
+    let (code, joined) = syncd(&world, &["join", &token]);
+    assert_eq!(code, Some(0), "{joined}");
+    assert_says(&joined, &["Joined `southern` as `north`.", "mains/southern/site.yaml"]);
+    world.restart("north").await;
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    world.assert_shows("north", "/south/", "Tea of the south.").await;
+    let config = &world.partner("north").config;
+    assert!(config.state.join("mains/southern/identity.json").is_file());
+    let site = std::fs::read_to_string(config.mains[&site_id("southern")].site.join("site.yaml")).unwrap();
+    assert_eq!(site, "title: north\nbase_url: https://north.example/\n");
+}
