@@ -12,6 +12,6 @@ pub mod trial;
 mod trust;
 pub mod webhook;
 
-pub use notice::{Notice, Subject};
+pub use notice::{Notice, Others, Subject};
 pub use prompter::{Board, PromptStatus, Prompter, Retries, Stand};
 pub use settings::{Way, Ways};

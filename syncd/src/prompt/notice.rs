@@ -12,6 +12,8 @@ use tieup_web::terminal::printable;
 pub struct Notice {
     /// The main site.
     pub main: SiteId,
+    /// Whether the partner has others.
+    pub others: Others,
     /// The partner whose operator is told.
     pub partner: SiteId,
     /// What about.
@@ -20,6 +22,16 @@ pub struct Notice {
     pub link: Option<String>,
     /// When it is told.
     pub time: Timestamp,
+}
+
+/// Whether a partner has further main sites, so that commands must name the one they are about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Others {
+    /// It has one.
+    #[default]
+    None,
+    /// It has several.
+    Some,
 }
 
 /// What a prompt is about.
@@ -84,12 +96,16 @@ impl Notice {
     pub fn letter(&self) -> String {
         let link =
             self.link.as_deref().map(|link| format!("Read it, see it and decide:\n{link}\n\n")).unwrap_or_default();
+        let syncd = match self.others {
+            Others::None => "syncd".to_owned(),
+            Others::Some => format!("syncd --main {}", self.main),
+        };
         let text = match &self.subject {
             Subject::Waiting { version, sentence, reason, .. } => format!(
                 "{sentence}.\n\nYou are asked because: {reason}.\n\n{link}\
                  Opening this mail or the link decides nothing. Until you have decided, your site stays as it is.\n\n\
                  On the machine where the daemon runs you can also type:\n\
-                 \x20 syncd diff {version}\n  syncd approve {version}\n  syncd reject {version} --reason \"...\"\n"
+                 \x20 {syncd} diff {version}\n  {syncd} approve {version}\n  {syncd} reject {version} --reason \"...\"\n"
             ),
             Subject::Test => format!(
                 "This is a test. When {} publishes something that waits for your word, you are told like this.\n",
@@ -166,6 +182,7 @@ mod tests {
     fn waiting() -> Notice {
         Notice {
             main: "nationwide".parse().unwrap(),
+            others: Others::None,
             partner: "north".parse().unwrap(),
             subject: Subject::Waiting {
                 version: "5".parse().unwrap(),
@@ -202,6 +219,12 @@ mod tests {
         ] {
             assert!(letter.contains(says), "{says:?} is not said:\n{letter}");
         }
+    }
+
+    #[test]
+    fn a_letter_names_the_main_site_in_commands_where_there_are_several() {
+        let letter = Notice { others: Others::Some, ..waiting() }.letter();
+        assert!(letter.contains("\n  syncd --main nationwide approve 5\n"), "{letter}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::ledger::Ledger;
-use super::notice::{Notice, Subject};
+use super::notice::{Notice, Others, Subject};
 use super::settings::{Way, Ways};
 
 /// How long to wait after each attempt that failed; after the last nothing is tried any more.
@@ -74,6 +74,7 @@ pub struct Board(watch::Sender<BTreeMap<&'static str, PromptStatus>>);
 pub struct Prompter {
     main: SiteId,
     partner: SiteId,
+    others: Others,
     /// The console's address, if there is one.
     console: Option<String>,
     ways: Ways,
@@ -133,7 +134,22 @@ impl Prompter {
         for way in ways.all() {
             board.set(&way, Stand::Quiet);
         }
-        Ok(Self { main, partner, console, ways: ways.clone(), retries, ledger: Ledger::open(state)?, board })
+        Ok(Self {
+            main,
+            partner,
+            others: Others::None,
+            console,
+            ways: ways.clone(),
+            retries,
+            ledger: Ledger::open(state)?,
+            board,
+        })
+    }
+
+    /// The same for a partner that may have further main sites.
+    #[must_use]
+    pub fn beside(self, others: Others) -> Self {
+        Self { others, ..self }
     }
 
     /// What it says of itself.
@@ -197,7 +213,7 @@ impl Prompter {
     async fn attempt(&self, way: &Way, subject: &Subject, release: ReleaseVersion, manifest: Digest) -> Attempt {
         let link = self.console.as_ref().map(|console| format!("{console}{}", subject.path()));
         let (main, partner, time) = (self.main.clone(), self.partner.clone(), Timestamp::now());
-        let notice = Notice { main, partner, subject: subject.clone(), link, time };
+        let notice = Notice { main, others: self.others, partner, subject: subject.clone(), link, time };
         if let Err(error) = way.tell(&notice).await {
             return Attempt::Failed(complaint::in_one_line(&error));
         }

@@ -4,7 +4,7 @@ use anyhow::bail;
 use jiff::Timestamp;
 use tieup_web::{complaint, say};
 
-use super::notice::{Notice, Subject};
+use super::notice::{Notice, Others, Subject};
 use crate::config::Config;
 use crate::door::Host;
 use crate::identity::Identity;
@@ -51,5 +51,5 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 fn notice(config: &Config) -> anyhow::Result<Notice> {
     let Identity { main, partner, .. } = Identity::load(&config.state)?;
     let link = config.console.as_ref().map(|door| door.address(door.listen.port(), Host::Name));
-    Ok(Notice { main, partner, subject: Subject::Test, link, time: Timestamp::now() })
+    Ok(Notice { main, others: Others::None, partner, subject: Subject::Test, link, time: Timestamp::now() })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tieup_syncd::config::Config;
 use tieup_syncd::control::{Answer, Command, ask};
-use tieup_syncd::prompt::{Board, Notice, Prompter, Retries, Stand, Subject, Ways};
+use tieup_syncd::prompt::{Board, Notice, Others, Prompter, Retries, Stand, Subject, Ways};
 use tieup_tests::hook::Receiver;
 use tieup_tests::mailbox::{Mailbox, Offers};
 use tieup_tests::{World, assert_says};
@@ -26,7 +26,7 @@ fn ways(folder: &std::path::Path, prompts: &str) -> Ways {
 
 fn test_notice() -> Notice {
     let (main, partner) = ("lampworks".parse().unwrap(), "north".parse().unwrap());
-    Notice { main, partner, subject: Subject::Test, link: None, time: Timestamp::now() }
+    Notice { main, partner, others: Others::None, subject: Subject::Test, link: None, time: Timestamp::now() }
 }
 
 /// Waits until every way stands so.
