@@ -1,7 +1,8 @@
 //! The command line: what an operator types, and what they read.
 
+mod tie_ups;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -26,15 +27,14 @@ use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::Config;
-use crate::control::{Answer, AskError, Command, ask};
+use crate::control::{Answer, Command, ask};
 use crate::daemon::{Daemon, Listeners};
 use crate::identity::Identity;
 use crate::mains::Mains;
 use crate::prompt::{PromptStatus, trial};
 use crate::publisher::AUDIT;
 
-/// The file that a partner's site begins with.
-const SITE_FILE: &str = "site.yaml";
+use self::tie_ups::{Meant, begin_originals, show_all};
 
 /// The most characters of a reason; it is shown in a line of main's status.
 const MAX_REASON: usize = 500;
@@ -272,22 +272,6 @@ fn join(config: &Config, token: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes a `site.yaml` for the pages beside a further main site, where there is none: title and address are those of
-/// the home site, since all stand under one address.
-fn begin_originals(config: &Config, seat: &Config) -> anyhow::Result<()> {
-    let (file, home) = (seat.site.join(SITE_FILE), config.site.join(SITE_FILE));
-    if file.exists() {
-        return Ok(());
-    }
-    let text = std::fs::read_to_string(&home).with_context(|| format!("{} cannot be read", home.display()))?;
-    let is_shared = |line: &&str| ["title:", "base_url:", "language:"].iter().any(|key| line.starts_with(key));
-    let lines: Vec<&str> = text.lines().filter(is_shared).collect();
-    durable::create_dir_all(&seat.site)?;
-    durable::write_file(&file, format!("{}\n", lines.join("\n")).as_bytes())?;
-    say!("Wrote {}: your own pages beside this main site go below {}.", file.display(), seat.site.display());
-    Ok(())
-}
-
 fn serve(config: &Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
@@ -306,13 +290,14 @@ fn serve(config: &Config) -> anyhow::Result<()> {
         }
         let listeners = Listeners { public: bind(&config.public).await?, peer, mains };
         let daemon = Daemon::start(config, listeners)?;
-        let meeting = match &config.peer {
-            Some(peer) => format!("waiting for the main site on {peer}"),
-            None => "keeping a line to the main site".to_owned(),
-        };
-        say!("Serving visitors on http://{}/ and {meeting}.", config.public);
+        say!("Serving visitors on http://{}/ and {}.", config.public, meeting(config, "the main site"));
+        for (main, further) in &config.mains {
+            let joined = daemon.partners().any(|partner| partner.identity().main == *main);
+            let meeting = if joined { meeting(further, main.as_str()) } else { format!("not yet joined with {main}") };
+            say!("Also {meeting}.");
+        }
         for partner in daemon.partners() {
-            let meant = Meant((!config.mains.is_empty()).then(|| partner.identity().main.clone()));
+            let meant = Meant::of(config, &partner.identity().main);
             if let Some(console) = partner.front().console() {
                 say!("Your console is {console}: sign in with `syncd{meant} console`.");
             }
@@ -322,6 +307,14 @@ fn serve(config: &Config) -> anyhow::Result<()> {
         daemon.stop().await;
         anyhow::Ok(())
     })
+}
+
+/// How the daemon and `main` meet.
+fn meeting(config: &Config, main: &str) -> String {
+    match &config.peer {
+        Some(peer) => format!("waiting for {main} on {peer}"),
+        None => format!("keeping a line to {main}"),
+    }
 }
 
 /// Says what there is to say of `releases`, until the daemon ends.
@@ -336,16 +329,6 @@ async fn tell(mut releases: watch::Receiver<Vec<ReleaseRecord>>, meant: Meant) {
         if releases.changed().await.is_err() {
             return;
         }
-    }
-}
-
-/// How the main site that a command is about is named in it: nothing where there is one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Meant(Option<SiteId>);
-
-impl fmt::Display for Meant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |main| write!(f, " --main {main}"))
     }
 }
 
@@ -685,35 +668,6 @@ fn show_status(status: &PartnerStatus, meant: &Meant) {
         say!("{}", waiting.sentence);
         say!("    they wait for you: syncd{meant} diff originals | syncd{meant} approve originals");
     }
-}
-
-/// How every tie-up stands. One that does not answer is said to, and keeps none of the others from being shown.
-fn show_all(config: &Config, format: Format) -> anyhow::Result<()> {
-    let mains = Mains::of(config)?;
-    let mut stands = Vec::new();
-    for (main, config) in mains.all() {
-        stands.push((main.cloned(), ask(&config.control_socket(), &Command::Status)));
-    }
-    if format == Format::Json {
-        let told = |(main, stand): &(Option<SiteId>, Result<Answer, AskError>)| {
-            let stand = stand.as_ref().map_err(|error| complaint::in_one_line(error));
-            serde_json::json!({"main": main, "status": stand.as_ref().ok(), "error": stand.as_ref().err()})
-        };
-        say!("{}", serde_json::to_string_pretty(&stands.iter().map(told).collect::<Vec<_>>())?);
-    } else {
-        for (number, (main, stand)) in stands.iter().enumerate() {
-            let before = if number == 0 { "" } else { "\n" };
-            say!(
-                "{before}{}",
-                main.as_ref().map_or("no main site joined yet".to_owned(), |main| format!("with {main}:"))
-            );
-            match stand {
-                Ok(answer) => show(None, answer, &Meant(main.clone())),
-                Err(error) => say!("{}", complaint::in_one_line(error)),
-            }
-        }
-    }
-    if stands.iter().any(|(_, stand)| stand.is_err()) { bail!("not every tie-up is running") } else { Ok(()) }
 }
 
 fn show_overrides(config: &Config, format: Format) -> anyhow::Result<()> {

@@ -309,10 +309,15 @@ impl Daemon {
         }
         let others = openings.iter().skip(1).map(|(_, opening, _)| opening.tie_up()).collect();
         let (public, shares) = Share::open(openings[0].1.tie_up(), others);
+        let mut shown = Vec::new();
+        for ((config, opening, peer), share) in openings.into_iter().zip(shares) {
+            shown.push((config, opening.show(config, share)?, peer));
+        }
+        // Only now that all of it is public does anything change: each looks at what the others serve.
         let shutdown = Shutdown::new();
         let mut tie_ups = Vec::new();
-        for ((config, opening, peer), share) in openings.into_iter().zip(shares) {
-            tie_ups.push(opening.start(config, share, peer, &shutdown)?);
+        for (config, shown, peer) in shown {
+            tie_ups.push(shown.start(config, peer, &shutdown)?);
         }
         let public = tokio::spawn(public.serve(listeners.public, shutdown.clone()));
         let further = tie_ups.split_off(1);

@@ -123,9 +123,9 @@ mod tests {
     fn config(sections: &[&str]) -> Config {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("syncd.yaml");
-        let lines: String = sections.iter().map(|main| format!("  {main}: {{dial: main}}\n")).collect();
-        let mains = if lines.is_empty() { lines } else { format!("mains:\n{lines}") };
-        std::fs::write(&file, format!("state: s\npublic: a:1\ndial: main\n{mains}")).unwrap();
+        let sections: Vec<String> = sections.iter().map(|main| format!("{main}: {{dial: main}}")).collect();
+        let mains = format!("mains: {{{}}}", sections.join(", "));
+        std::fs::write(&file, format!("state: s\npublic: a:1\ndial: main\n{mains}\n")).unwrap();
         Config::load(&file).unwrap()
     }
 

@@ -299,9 +299,15 @@ fn taken<'a>(
     others.get_key_value(&twin)
 }
 
-/// Whether `terms` give `path` to the main site, where another tie-up has `file`. Layouts reach everywhere.
+/// Whether `terms` give `path` to their main site alone, where another tie-up has `file`. Layouts may stand anywhere but
+/// in what another main site has as its own part of the site.
 fn is_for_main(terms: &Terms, path: &SitePath, file: &ServedFile) -> bool {
-    file.kind != EntryKind::Layout && file.class == MeterClass::Original && terms.mounts.owner(path).0 == Owner::Main
+    let (owner, mount) = terms.mounts.owner(path);
+    let is_kept = match file.kind {
+        EntryKind::Layout => *mount != SitePath::root(),
+        EntryKind::Page | EntryKind::Asset => file.class == MeterClass::Original,
+    };
+    owner == Owner::Main && is_kept
 }
 
 fn claim(file: &ServedFile, release: Option<ReleaseVersion>) -> Claim {
@@ -426,6 +432,16 @@ mod tests {
              /nw/mine/ is claimed by the partner's own page beside main site `southern` and by main site `nationwide` \
              (mounts of contract nationwide/harbor-shop@3)\n\
              /style.css is claimed by main site `southern` (release 1) and by main site `nationwide` (release 1)"
+        );
+    }
+
+    #[test]
+    fn a_layout_stays_out_of_the_part_that_is_another_main_sites() {
+        let told = check(site(&[]), site(&[asset("/nw/news.html", "x"), asset("/style.css", "x")]), SOUTH);
+        assert_eq!(
+            told,
+            "/nw/news.html is claimed by main site `southern` (release 1) and by main site `nationwide` (mounts of \
+             contract nationwide/harbor-shop@3)"
         );
     }
 

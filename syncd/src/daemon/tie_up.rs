@@ -30,7 +30,7 @@ use crate::intake::Intake;
 use crate::line;
 use crate::peer;
 use crate::preview::Preview;
-use crate::prompt::{Prompter, Retries};
+use crate::prompt::{Others, Prompter, Retries};
 use crate::publisher::{Places, Publisher};
 use crate::renewal;
 use crate::revocation::RevocationFile;
@@ -48,13 +48,24 @@ pub(super) struct Opening {
     blobs: Arc<BlobStore>,
 }
 
+/// A tie-up whose live site is public, and whose tasks do not run yet.
+pub(super) struct Shown {
+    partner: Arc<Partner>,
+    server: ServerConfig,
+    console: Option<Opened>,
+    preview: Option<Opened>,
+    prompter: Prompter,
+    journal_thread: thread::JoinHandle<()>,
+    lock: StateLock,
+}
+
 /// A tie-up that is running.
 pub(super) struct TieUp {
     partner: Arc<Partner>,
     tasks: Vec<JoinHandle<()>>,
     journal_thread: thread::JoinHandle<()>,
+    lock: StateLock,
     _watch: Watch,
-    _lock: StateLock,
 }
 
 /// A tie-up whose tasks have ended. Its journal still takes visits.
@@ -107,24 +118,35 @@ impl Opening {
         shared_site::TieUp { main: self.identity.main.clone(), blobs: self.blobs.clone(), log: self.journal.clone() }
     }
 
-    /// Puts what is live of it before the public and starts its tasks, which end after `shutdown`.
+    /// Puts what is live of it before the public, and opens its doors.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub(super) fn show(self, config: &Config, share: Share) -> Result<Shown, StartError> {
+        let Self { identity, lock, tls, revocations, server, journal, journal_thread, blobs } = self;
+        let (console, preview) =
+            (opened(config.console.as_ref(), Host::Name)?, opened(config.preview.as_ref(), Host::Number)?);
+        let others = if share.is_alone() { Others::None } else { Others::Some };
+        let prompter = prompter(config, &identity, console.as_ref())?.beside(others);
+        let front = Front::new(&title(&identity, &share), console.as_ref(), preview.as_ref(), prompter.board());
+        let known = Known { identity, tls, revocations };
+        let partner = Arc::new(open(config, known, journal, blobs, share, front)?);
+        Ok(Shown { partner, server, console, preview, prompter, journal_thread, lock })
+    }
+}
+
+impl Shown {
+    /// Starts its tasks, which end after `shutdown`. Main calls at `peer`, or is dialed where there is none.
     ///
     /// # Errors
     /// See [`StartError`].
     pub(super) fn start(
         self,
         config: &Config,
-        share: Share,
         peer: Option<TcpListener>,
         shutdown: &Shutdown,
     ) -> Result<TieUp, StartError> {
-        let Self { identity, lock, tls, revocations, server, journal, journal_thread, blobs } = self;
-        let (console, preview) =
-            (opened(config.console.as_ref(), Host::Name)?, opened(config.preview.as_ref(), Host::Number)?);
-        let prompter = prompter(config, &identity, console.as_ref())?;
-        let front = Front::new(&title(&identity, &share), console.as_ref(), preview.as_ref(), prompter.board());
-        let known = Known { identity, tls, revocations };
-        let partner = Arc::new(open(config, known, journal, blobs.clone(), share, front)?);
+        let Self { partner, server, console, preview, prompter, journal_thread, lock } = self;
         let (sender, changes) = mpsc::channel(1);
         // What was edited while no daemon ran is a change too.
         let _ = sender.try_send(());
@@ -150,10 +172,11 @@ impl Opening {
             tasks.push(tokio::spawn(Console::serve(partner.clone(), console.listener, shutdown.clone())));
         }
         if let Some(door) = preview {
+            let blobs = partner.publisher().blobs().clone();
             let preview = Preview::new(partner.clone(), door.names.clone(), blobs);
             tasks.push(tokio::spawn(preview.serve(door, shutdown.clone())));
         }
-        Ok(TieUp { partner, tasks, journal_thread, _watch: watch, _lock: lock })
+        Ok(TieUp { partner, tasks, journal_thread, lock, _watch: watch })
     }
 }
 
@@ -169,7 +192,7 @@ impl TieUp {
             // A task that panicked has been reported by the runtime; there is nothing left to stop.
             let _ = task.await;
         }
-        Finished { partner: self.partner, journal_thread: self.journal_thread, _lock: self._lock }
+        Finished { partner: self.partner, journal_thread: self.journal_thread, _lock: self.lock }
     }
 }
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tieup_hub::publish::PublishError;
 use tieup_protocol::access::AccessEntry;
 use tieup_protocol::wire::StatementVerdict;
+use tieup_syncd::config::Config;
 use tieup_tests::neighbour::free_address;
 use tieup_tests::world::site_id;
 use tieup_tests::{Contract, Neighbour, World, assert_says, told};
@@ -158,6 +160,16 @@ async fn row_003_05_a_path_of_another_main_site_or_of_its_originals_is_refused_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_home_main_site_has_no_section_too() {
+    let mut world = World::new().contract("north", inherited(HOME)).start().await;
+    let mut halted = world.halt("north").await;
+    let further = Config { peer: None, ..halted.config.clone() };
+    halted.config.mains.insert(site_id("lampworks"), further);
+    let Err((error, _)) = world.try_resume(halted).await else { panic!("one main site has two tie-ups") };
+    assert_says(&told(&error), &["`lampworks` could not be started", "cannot stand under `mains` too"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_original_where_another_main_site_has_a_page_is_not_published() {
     let (world, _southern) = live().await;
     let refused = world.edit_original("north", "/south/tea/", "Our own tea.").unwrap_err();
@@ -220,9 +232,8 @@ async fn row_003_05_the_sitemap_names_the_pages_of_both() {
     assert_says(&alone, &["<urlset", "https://north.example/nw/lamps/</loc>"]);
     southern.publish("north").await.unwrap();
     world.approve_beside("north", "southern").unwrap();
-    // The daemon does so by itself a moment later.
-    world.daemon("north").publisher().refresh_originals().unwrap();
-    let index = world.get("north", "/sitemap.xml").await.text;
+    // The home site is merged anew by itself.
+    let index = sitemap_index(&world).await;
     let named = ["https://north.example/sitemap-1.xml</loc>", "https://north.example/sitemap-southern.xml</loc>"];
     assert_says(&index, &["<sitemapindex", named[0], named[1]]);
     let home = world.get("north", "/sitemap-1.xml").await.text;
@@ -231,6 +242,20 @@ async fn row_003_05_the_sitemap_names_the_pages_of_both() {
     assert_says(&south, &["https://north.example/south/tea/</loc>", "https://north.example/tea-room/</loc>"]);
     assert!(!south.contains("/nw/") && !home.contains("/south/"), "{home}{south}");
     assert_says(&world.get("north", "/nowhere/").await.text, &["Not found"]);
+}
+
+/// The sitemap of `north` once it is an index.
+async fn sitemap_index(world: &World) -> String {
+    let index = async {
+        loop {
+            let text = world.get("north", "/sitemap.xml").await.text;
+            if text.contains("<sitemapindex") {
+                return text;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), index).await.expect("the sitemap names no others")
 }
 
 /// Runs `syncd` with these arguments beside the daemon of `north`: its exit status, and what it said.
