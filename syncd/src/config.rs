@@ -257,6 +257,15 @@ mod tests {
     }
 
     #[test]
+    fn the_configuration_in_the_documentation_is_one() {
+        let page = include_str!("../../docs/several-mains.md");
+        let text = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = load(text).unwrap();
+        let names: Vec<&str> = config.mains.keys().map(SiteId::as_str).collect();
+        assert_eq!(names, ["southern", "western"]);
+    }
+
+    #[test]
     fn a_further_main_site_is_held_to_the_same_rules_and_its_section_is_pointed_at() {
         for (section, code) in [
             ("southern: {site: x}", "missing-key"),

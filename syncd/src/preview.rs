@@ -1,6 +1,6 @@
 //! The preview: the public site as the waiting release would make it, at an address for the operator alone.
 //!
-//! It follows the release that waits. What is looked at here is no visit: nothing is logged and nothing is counted.
+//! It follows the release that waits. Around it stands what is public of the partner's other main sites. What is looked at here is no visit: nothing is logged and nothing is counted.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -12,16 +12,16 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
-use tieup_store::blobs::BlobStore;
 use tieup_web::complaint;
 use tieup_web::console::{Html, Names};
 use tieup_web::html;
 use tieup_web::listener::{Shutdown, serve_plain};
-use tieup_web::site::{NoLog, PublicSite};
+use tieup_web::site::LiveSite;
 
 use crate::daemon::Partner;
 use crate::door::Opened;
 use crate::publisher::PublishError;
+use crate::shared_site::Mirror;
 
 /// What the preview's own pages may load: nothing.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'";
@@ -33,7 +33,7 @@ const MARK: HeaderName = HeaderName::from_static("tieup-preview");
 pub struct Preview {
     partner: Arc<Partner>,
     names: Names,
-    site: PublicSite,
+    site: Mirror,
     shown: Mutex<Option<Shown>>,
 }
 
@@ -47,9 +47,10 @@ struct Shown {
 }
 
 impl Preview {
-    /// A preview for `partner` under these names, which shows what lies in `blobs`.
-    pub fn new(partner: Arc<Partner>, names: Names, blobs: Arc<BlobStore>) -> Self {
-        Self { partner, names, site: PublicSite::new(blobs, Arc::new(NoLog)), shown: Mutex::default() }
+    /// A preview for `partner` under these names.
+    pub fn new(partner: Arc<Partner>, names: Names) -> Self {
+        let site = partner.publisher().share().mirror();
+        Self { partner, names, site, shown: Mutex::default() }
     }
 
     /// Shows the site until `shutdown`.
@@ -95,14 +96,14 @@ impl Preview {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = self.partner.releases().into_iter().find(|release| release.state.is_open());
         let Some(waiting) = waiting else {
-            self.site.switch(tieup_web::site::LiveSite::default());
+            self.site.show(LiveSite::default());
             *shown = None;
             return Ok(None);
         };
         let now = Shown { version: waiting.version, manifest: waiting.manifest, originals: self.partner.originals() };
         if *shown != Some(now) {
             *shown = None;
-            self.site.switch(self.partner.publisher().candidate(now.version)?.to_live());
+            self.site.show(self.partner.publisher().candidate(now.version)?.to_live());
             *shown = Some(now);
         }
         Ok(Some(now.version))

@@ -5,6 +5,8 @@
 //! conflict. That is found out when a release is staged, and again when it goes live, in a turn that one tie-up at a
 //! time has, so that no two take the same path at the same moment.
 
+mod mirror;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +19,8 @@ use tieup_protocol::path::SitePath;
 use tieup_store::blobs::BlobStore;
 use tieup_web::site::{AccessLog, LiveSite, PartId, PublicSite, ServedFile};
 use tokio::sync::Notify;
+
+pub use self::mirror::Mirror;
 
 /// The most conflicts that are named.
 const MOST_NAMED: usize = 20;
@@ -34,12 +38,19 @@ pub struct TieUp {
 /// The site of all tie-ups.
 struct SharedSite {
     public: Arc<PublicSite>,
-    /// Whose the parts are, in their order, the home tie-up's first.
-    parts: Vec<(SiteId, PartId)>,
+    /// The parts in their order, the home tie-up's first.
+    parts: Vec<Part>,
     /// Under which terms each part is live. Held from the check of what goes live until it is.
     terms: Mutex<Vec<Option<Terms>>>,
     /// Told when the sitemaps of other tie-ups than the home one have come or gone.
     sitemaps: Notify,
+}
+
+/// A tie-up's part of the site.
+struct Part {
+    main: SiteId,
+    blobs: Arc<BlobStore>,
+    id: PartId,
 }
 
 /// One tie-up's share in the public site.
@@ -95,10 +106,11 @@ impl Terms {
 impl Share {
     /// The public site of `home` and `others`, which serves nothing yet, and the share of each, in that order.
     pub fn open(home: TieUp, others: Vec<TieUp>) -> (Arc<PublicSite>, Vec<Self>) {
-        let mut public = PublicSite::new(home.blobs, home.log);
-        let mut parts = vec![(home.main, PartId::FIRST)];
-        for other in others {
-            parts.push((other.main, public.add(other.blobs, other.log)));
+        let mut public = PublicSite::new(home.blobs.clone(), home.log);
+        let mut parts = vec![Part { main: home.main, blobs: home.blobs, id: PartId::FIRST }];
+        for TieUp { main, blobs, log } in others {
+            let id = public.add(blobs.clone(), log);
+            parts.push(Part { main, blobs, id });
         }
         let public = Arc::new(public);
         let terms = Mutex::new(vec![None; parts.len()]);
@@ -144,7 +156,7 @@ impl Share {
     }
 
     fn main(&self) -> &SiteId {
-        &self.site.parts[self.number].0
+        &self.site.parts[self.number].main
     }
 
     /// What of a tie-up's merged site is served beside that of others: without what speaks for a whole site, unless it
@@ -165,12 +177,12 @@ impl Share {
 
 impl SharedSite {
     fn live(&self, number: usize) -> Arc<LiveSite> {
-        self.public.live_part(self.parts[number].1)
+        self.public.live_part(self.parts[number].id)
     }
 
     /// The sitemaps of part `number` among what it serves.
     fn sitemaps_of(&self, number: usize, live: &LiveSite) -> Vec<SitePath> {
-        let begin = format!("/sitemap-{}", self.parts[number].0);
+        let begin = format!("/sitemap-{}", self.parts[number].main);
         let is_own = |path: &SitePath| {
             let number = path.as_str().strip_prefix(&begin).and_then(|rest| rest.strip_suffix(".xml"));
             number.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number))
@@ -201,7 +213,7 @@ impl Turn<'_> {
         let mut clashes = Vec::new();
         for number in (0..self.share.site.parts.len()).filter(|number| *number != self.share.number) {
             let other = Other {
-                main: &self.share.site.parts[number].0,
+                main: &self.share.site.parts[number].main,
                 terms: self.terms[number].as_ref(),
                 live: &self.share.site.live(number),
             };
@@ -221,7 +233,7 @@ impl Turn<'_> {
         let mut part = self.share.part_of(whole);
         part.mounts = terms.as_ref().map(|terms| terms.mounts.clone());
         let after = site.sitemaps_of(*number, &part);
-        site.public.switch_part(site.parts[*number].1, part);
+        site.public.switch_part(site.parts[*number].id, part);
         self.terms[*number] = terms;
         if before != after && !self.share.is_home() {
             site.sitemaps.notify_one();

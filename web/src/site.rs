@@ -170,8 +170,8 @@ impl PublicSite {
     }
 
     /// Replaces everything that one part serves, in one step.
-    pub fn switch_part(&self, part: PartId, site: LiveSite) {
-        *self.part(part).live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(site);
+    pub fn switch_part(&self, part: PartId, site: impl Into<Arc<LiveSite>>) {
+        *self.part(part).live.write().unwrap_or_else(PoisonError::into_inner) = site.into();
     }
 
     /// What the first part serves now.

@@ -172,8 +172,7 @@ impl Shown {
             tasks.push(tokio::spawn(Console::serve(partner.clone(), console.listener, shutdown.clone())));
         }
         if let Some(door) = preview {
-            let blobs = partner.publisher().blobs().clone();
-            let preview = Preview::new(partner.clone(), door.names.clone(), blobs);
+            let preview = Preview::new(partner.clone(), door.names.clone());
             tasks.push(tokio::spawn(preview.serve(door, shutdown.clone())));
         }
         Ok(TieUp { partner, tasks, journal_thread, lock, _watch: watch })

@@ -12,7 +12,7 @@ use tieup_protocol::wire::StatementVerdict;
 use tieup_syncd::config::Config;
 use tieup_tests::neighbour::free_address;
 use tieup_tests::world::site_id;
-use tieup_tests::{Contract, Neighbour, World, assert_says, told};
+use tieup_tests::{Contract, Neighbour, World, assert_says, raw, told};
 
 /// What the home main site owns.
 const HOME: &str = r#"{"/": partner, "/nw/**": main}"#;
@@ -35,7 +35,8 @@ async fn joined(home: Contract, south: Contract) -> (World, Neighbour) {
         .contract_alone("north", south)
         .original("north", "/tea-room/", "Our own tea room.");
     let southern = world.neighbour("southern", &plan).await;
-    world.join_too("north", &southern, &format!("peer: '{}'", free_address())).await;
+    let doors = "console: '127.0.0.1:0', preview: '127.0.0.1:0'";
+    world.join_too("north", &southern, &format!("peer: '{}', {doors}", free_address())).await;
     (world, southern)
 }
 
@@ -123,8 +124,12 @@ async fn a_withdrawn_page_and_a_wrong_method_are_told_to_its_own_main_site_alone
     world.approve_beside("north", "southern").unwrap();
     assert_eq!(world.get("north", "/south/tea/").await.status, 410);
     let public = world.partner("north").public;
-    tieup_tests::raw::request(public, "POST", "/south/", &[("content-length", "0")]).await;
-    assert_eq!(logged(&world, "southern"), paths(&["/south/tea/", "/south/"]));
+    raw::request(public, "POST", "/south/", &[("content-length", "0")]).await;
+    let originals = &world.partner("north").config.mains[&site_id("southern")].site;
+    std::fs::remove_file(originals.join("content/tea-room.md")).unwrap();
+    world.beside("north", "southern").publisher().refresh_originals().unwrap();
+    assert_eq!(world.get("north", "/tea-room/").await.status, 410);
+    assert_eq!(logged(&world, "southern"), paths(&["/south/tea/", "/south/", "/tea-room/"]));
     assert_eq!(logged(&world, "lampworks"), paths(&[]));
 }
 
@@ -256,6 +261,26 @@ async fn sitemap_index(world: &World) -> String {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), index).await.expect("the sitemap names no others")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_and_preview_are_of_one_main_site_and_the_preview_shows_the_others_around_it() {
+    let (world, southern) = live().await;
+    southern.edit("/south/tea/", "We roast tea.");
+    southern.publish("north").await.unwrap();
+    let front = world.beside("north", "southern").front();
+    let console = raw::request(world.listens(front.console()), "GET", "/sign-in", &[]).await;
+    assert_says(&console.body, &["north, with southern"]);
+    let preview = world.listens(front.preview());
+    for (path, words) in
+        [("/south/tea/", "We roast tea."), ("/nw/lamps/", "We mend lamps."), ("/tea-room/", "tea room")]
+    {
+        let shown = raw::request(preview, "GET", path, &[]).await;
+        assert_eq!((shown.status, shown.header("tieup-preview")), (200, Some("release 2")), "{path}");
+        assert_says(&shown.body, &[words]);
+    }
+    world.assert_shows("north", "/south/tea/", "We pick tea.").await;
+    assert_eq!((logged(&world, "southern"), logged(&world, "lampworks")), (paths(&["/south/tea/"]), paths(&[])));
 }
 
 /// Runs `syncd` with these arguments beside the daemon of `north`: its exit status, and what it said.

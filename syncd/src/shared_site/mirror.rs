@@ -1,0 +1,47 @@
+//! The shared site for the operator's eyes: as it is public, with another site in the place of one tie-up's.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use tieup_web::site::{LiveSite, NoLog, PartId, PublicSite};
+
+use super::Share;
+
+/// A site like the public one. Nothing of what is asked of it is logged.
+pub struct Mirror {
+    share: Share,
+    site: PublicSite,
+    parts: Vec<PartId>,
+}
+
+impl Share {
+    /// The site as it is public, without this tie-up's part.
+    pub fn mirror(&self) -> Mirror {
+        let log = Arc::new(NoLog);
+        let mut blobs = self.site.parts.iter().map(|part| part.blobs.clone());
+        let first = blobs.next().expect("a shared site has the home tie-up's part");
+        let (mut site, mut parts) = (PublicSite::new(first, log.clone()), vec![PartId::FIRST]);
+        for blobs in blobs {
+            parts.push(site.add(blobs, log.clone()));
+        }
+        Mirror { share: self.clone(), site, parts }
+    }
+}
+
+impl Mirror {
+    /// Shows `whole`, a merged site of this tie-up, in the place of its part.
+    pub fn show(&self, whole: LiveSite) {
+        self.site.switch_part(self.parts[self.share.number], self.share.part_of(whole));
+    }
+
+    /// Answers one request, with the other tie-ups' parts as they are public now.
+    pub async fn answer(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        for (number, part) in self.parts.iter().enumerate().filter(|(number, _)| *number != self.share.number) {
+            self.site.switch_part(*part, self.share.site.live(number));
+        }
+        self.site.answer(peer, request).await
+    }
+}
