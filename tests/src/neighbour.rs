@@ -79,6 +79,11 @@ impl Neighbour {
         &self.deployment.hub
     }
 
+    /// Stops its hub.
+    pub async fn stop(self) {
+        self.deployment.stop().await;
+    }
+
     /// Replaces the words of a page, or adds the page.
     pub fn edit(&self, path: &str, words: &str) {
         write(&self.hub().config.site.join(content_file(path)), &page(path, words));
