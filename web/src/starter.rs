@@ -11,6 +11,8 @@ peer: 127.0.0.1:7450         # where the main site calls; it must be reachable f
 # dial: main                 # instead of `peer`, where the main site cannot reach this machine: it is dialed then
 console: 127.0.0.1:7460      # where you decide in a browser of this machine: `syncd console` gives you a link
 preview: 127.0.0.1:7470      # where your site is shown as the release that waits would make it
+# mains:                     # further main sites, whose pages stand beside the first one's; each asks for a port of its own
+#   southern: {peer: 127.0.0.1:7453}
 # prompts:                   # how you are told that a release waits; try it: `syncd prompt --test`
 #   mail: {to: [shop@example.com], from: shop@example.com, server: smtp.example.com:587, user: shop, password: mail.secret}
 #   webhook: {url: https://hooks.example.com/tieup, secret: webhook.secret}
