@@ -237,23 +237,35 @@ impl PublicSite {
     /// The answer, and the part whose it is.
     async fn find(&self, path: &SitePath, method: Method, headers: &HeaderMap) -> (&Part, Answer) {
         let parts = self.parts();
-        let standing = |path: &SitePath| parts.iter().find(|(_, live)| live.files.contains_key(path));
-        let (here, below) = (standing(path), standing(&path.with_slash()));
-        let gone = parts.iter().find(|(_, live)| live.gone.contains(path) || live.gone.contains(&path.with_slash()));
-        let part = here.or(below).or(gone).map_or_else(|| self.owner(path, &parts), |(part, _)| part);
+        let (part, standing) = self.look(path, &parts);
         if method == Method::Other {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "This site only answers GET and HEAD.\n");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return (part, Answer::unclassed(response));
         }
-        if let Some(file) = here.and_then(|(_, live)| live.files.get(path)) {
-            return (part, self.send(part, file, StatusCode::OK, method, headers).await);
+        let answer = match standing {
+            Standing::File(file) => self.send(part, file, StatusCode::OK, method, headers).await,
+            Standing::Below(page) => Answer::unclassed(redirect(&page)),
+            Standing::Gone => self.nothing(GONE, &parts, method).await,
+            Standing::Nothing => self.nothing(NOT_FOUND, &parts, method).await,
+        };
+        (part, answer)
+    }
+
+    /// What stands at `path`, and in which part.
+    fn look<'a, 'l>(&'a self, path: &SitePath, parts: &'l [(&'a Part, Arc<LiveSite>)]) -> (&'a Part, Standing<'l>) {
+        if let Some((part, file)) = parts.iter().find_map(|(part, live)| Some((part, live.files.get(path)?))) {
+            return (part, Standing::File(file));
         }
-        if below.is_some() {
-            return (part, Answer::unclassed(redirect(&path.with_slash())));
+        let page = path.with_slash();
+        if let Some((part, _)) = parts.iter().find(|(_, live)| live.files.contains_key(&page)) {
+            return (part, Standing::Below(page));
         }
-        let nothing = if gone.is_some() { GONE } else { NOT_FOUND };
-        (part, self.nothing(nothing, &parts, method).await)
+        let gone = parts.iter().find(|(_, live)| live.gone.contains(path) || live.gone.contains(&page));
+        match gone {
+            Some((part, _)) => (part, Standing::Gone),
+            None => (self.owner(path, parts), Standing::Nothing),
+        }
     }
 
     /// The part that logs visits to a path where nothing stands: one whose main site owns it, or else the first.
@@ -318,6 +330,18 @@ impl PublicSite {
         let bytes = content.len() as u64;
         Answer { response: with_headers(status, file, &tag, content), class, bytes, purpose }
     }
+}
+
+/// What stands at a path.
+enum Standing<'a> {
+    /// A file.
+    File(&'a ServedFile),
+    /// Nothing, but a page whose path has one slash more.
+    Below(SitePath),
+    /// Nothing any more.
+    Gone,
+    /// Nothing.
+    Nothing,
 }
 
 struct Answer {
