@@ -217,6 +217,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     }
     let config = Config::load(&cli.config)?;
     match &cli.action {
+        Action::Join { .. } | Action::Run if cli.main.is_some() => {
+            bail!("--main is for commands about a main site that you have joined: leave it out here")
+        }
         Action::Join { token } => return join(&config, token),
         Action::Run => return serve(&config),
         Action::Status if cli.main.is_none() && !config.mains.is_empty() => return show_all(&config, cli.format),

@@ -146,17 +146,10 @@ impl Shown {
         peer: Option<TcpListener>,
         shutdown: &Shutdown,
     ) -> Result<TieUp, StartError> {
-        let Self { partner, server, console, preview, prompter, journal_thread, lock } = self;
-        let (sender, changes) = mpsc::channel(1);
-        // What was edited while no daemon ran is a change too.
-        let _ = sender.try_send(());
-        let watch = Watch::start(&[&config.site], &config.state, move || {
-            // A full channel already holds a message that will cover this change too.
-            let _ = sender.try_send(());
-        })
-        .map_err(|error| StartError::Watch(config.site.clone(), error))?;
+        let (watch, changes) = watch_originals(config)?;
         let socket = config.control_socket();
         let control = bind_socket(&socket).map_err(|error| StartError::Control(socket, error))?;
+        let Self { partner, server, console, preview, prompter, journal_thread, lock } = self;
         let mut tasks = vec![
             tokio::spawn(renewal::keep_renewed(partner.clone(), shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
@@ -167,14 +160,8 @@ impl Shown {
             tokio::spawn(guard::run_cycle(partner.clone(), config.guard, shutdown.clone())),
         ];
         tasks.extend(meet_main(&partner, peer, server, shutdown));
+        tasks.extend(meet_operator(&partner, console, preview, shutdown));
         tasks.extend(prompter.start(&partner.publisher().watch(), shutdown));
-        if let Some(console) = console {
-            tasks.push(tokio::spawn(Console::serve(partner.clone(), console.listener, shutdown.clone())));
-        }
-        if let Some(door) = preview {
-            let preview = Preview::new(partner.clone(), door.names.clone());
-            tasks.push(tokio::spawn(preview.serve(door, shutdown.clone())));
-        }
         Ok(TieUp { partner, tasks, journal_thread, lock, _watch: watch })
     }
 }
@@ -221,6 +208,34 @@ fn prompter(config: &Config, identity: &Identity, console: Option<&Opened>) -> R
     let parties = (identity.main.clone(), identity.partner.clone());
     let console = console.map(|console| console.url.clone());
     Ok(Prompter::open(parties, console, &config.prompts, &config.state, Retries::usual())?)
+}
+
+/// Watches the originals: the watch, which lasts as long as it is kept, and what it notices.
+fn watch_originals(config: &Config) -> Result<(Watch, mpsc::Receiver<()>), StartError> {
+    let (sender, changes) = mpsc::channel(1);
+    // What was edited while no daemon ran is a change too.
+    let _ = sender.try_send(());
+    let watch = Watch::start(&[&config.site], &config.state, move || {
+        // A full channel already holds a message that will cover this change too.
+        let _ = sender.try_send(());
+    });
+    let watch = watch.map_err(|error| StartError::Watch(config.site.clone(), error))?;
+    Ok((watch, changes))
+}
+
+/// The tasks of the doors for the operator that are open.
+fn meet_operator(
+    partner: &Arc<Partner>,
+    console: Option<Opened>,
+    preview: Option<Opened>,
+    shutdown: &Shutdown,
+) -> Vec<JoinHandle<()>> {
+    let console = console.map(|door| tokio::spawn(Console::serve(partner.clone(), door.listener, shutdown.clone())));
+    let preview = preview.map(|door| {
+        let preview = Preview::new(partner.clone(), door.names.clone());
+        tokio::spawn(preview.serve(door, shutdown.clone()))
+    });
+    console.into_iter().chain(preview).collect()
 }
 
 /// The tasks by which main reaches the daemon: they answer it at a port, or keep lines to it open.
