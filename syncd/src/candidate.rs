@@ -21,7 +21,7 @@ use tieup_store::cache::Cache;
 use tieup_store::durable::DiskError;
 use tieup_web::site::{LiveSite, ServedFile};
 
-use crate::shared_site::Clashes;
+use crate::shared_site::{Beside, Clashes, LISTED_PAGES, OtherPages, SearchBeside};
 use crate::trust::{Release, Verified};
 
 /// The page for paths where nothing stands. Main's takes its place where the release has one.
@@ -52,7 +52,8 @@ pub struct Candidate {
     pub base_url: String,
     /// What would stand at each path.
     pub files: BTreeMap<SitePath, MergedFile>,
-    /// The search index, made of the pages in `files` and of nothing else: who approves them has approved it.
+    /// The search index, made of the pages in `files`, and of those that were approved of other tie-ups: who approves
+    /// them has approved it. For another than the home tie-up, the list of its pages instead.
     ///
     /// It stands apart, so that a change of words stays one, whatever it changes in the index.
     #[serde(default)]
@@ -103,7 +104,7 @@ impl CandidateError {
 
 impl Candidate {
     /// Builds the site that `release` makes with the originals in `site`, whose pictures are kept in `pictures`. Its
-    /// sitemap names those in `sitemaps` too, which stand beside it.
+    /// sitemap and its search tell of what stands `beside` it too.
     ///
     /// # Errors
     /// See [`CandidateError`].
@@ -113,7 +114,7 @@ impl Candidate {
         blobs: &BlobStore,
         pictures: &Cache,
         standing: Standing,
-        sitemaps: &[SitePath],
+        beside: &Beside,
     ) -> Result<Self, CandidateError> {
         let manifest = &release.manifest;
         let inherited: Vec<IndexedPage> =
@@ -138,13 +139,16 @@ impl Candidate {
         let pages = joined(&files, &inherited, &originals.output.index);
         let listed = listed(&pages, &files, release.contract.index);
         let is_taken = |path: &SitePath| files.contains_key(path);
-        let spanning = spanning_beside(&originals.base_url, listed, sitemaps, &is_taken);
+        let spanning = spanning_beside(&originals.base_url, listed, &beside.sitemaps, &is_taken);
         for (path, bytes) in spanning {
             let file = merge.derived(&bytes, media_type(&path))?;
             files.insert(path, file);
         }
         merge.batch.sync()?;
-        let search = search_index(originals.search.as_ref(), &files, &pages, blobs)?;
+        let search = match &beside.search {
+            SearchBeside::Own(others) => search_index(originals.search.as_ref(), &files, &pages, others, blobs)?,
+            SearchBeside::Home => listed_pages(&pages, blobs)?,
+        };
         let beneath = |path: &SitePath| Some((path.clone(), manifest.entries.get(path)?.blob));
         let beneath = plan.overridden().iter().filter_map(beneath).collect();
         Ok(Self { base_url: originals.base_url, files, search, beneath, set_aside: plan.set_aside().clone() })
@@ -215,26 +219,38 @@ impl MergedFile {
     }
 }
 
-/// The index of `pages` as they will be served, stored durably; empty where neither side has a search.
+/// The index of `pages` as they will be served and of those of `others`, stored durably; empty where neither side has a
+/// search.
 fn search_index(
     search: Option<&Search>,
     files: &BTreeMap<SitePath, MergedFile>,
     pages: &[&IndexedPage],
+    others: &OtherPages,
     blobs: &BlobStore,
 ) -> Result<BTreeMap<SitePath, MergedFile>, CandidateError> {
     let Some(search) = search else { return Ok(BTreeMap::new()) };
+    let all: Vec<&IndexedPage> = pages.iter().copied().chain(others.iter()).collect();
     let read = |page: &IndexedPage| {
         let file = files.get(&page.path).filter(|file| file.kind == EntryKind::Page);
-        file.map_or_else(|| Ok(Vec::new()), |file| blobs.read(&file.blob))
+        file.map_or_else(|| Ok(others.read(&page.path)), |file| blobs.read(&file.blob))
     };
     let batch = blobs.batch();
     let mut index = BTreeMap::new();
-    for (path, bytes) in search.index(pages, &read)? {
+    for (path, bytes) in search.index(&all, &read)? {
         let file = MergedFile::derived(batch.put(&bytes)?, media_type(&path));
         index.insert(path, file);
     }
     batch.sync()?;
     Ok(index)
+}
+
+/// The list of `pages`, stored durably, for the search of the home tie-up.
+fn listed_pages(pages: &[&IndexedPage], blobs: &BlobStore) -> Result<BTreeMap<SitePath, MergedFile>, CandidateError> {
+    let list = serde_json::to_vec(pages).map_err(CandidateError::Index)?;
+    let batch = blobs.batch();
+    let file = MergedFile::derived(batch.put(&list)?, "application/json");
+    batch.sync()?;
+    Ok(static_path(LISTED_PAGES).into_iter().map(|path| (path, file.clone())).collect())
 }
 
 /// The page that the theme makes for paths where nothing stands is left out where main publishes one, or owns its

@@ -404,8 +404,8 @@ async fn follow_originals(partner: Arc<Partner>, mut changes: mpsc::Receiver<()>
         tokio::select! {
             () = shutdown.wait() => return,
             change = changes.recv() => if change.is_none() { return },
-            // The sitemap names those of the other tie-ups.
-            () = share.sitemaps_changed() => {}
+            // Its sitemap and search tell of the other tie-ups.
+            () = share.others_changed() => {}
         }
         partner.originals.fetch_add(1, Ordering::AcqRel);
         tokio::task::block_in_place(|| refresh_originals(&mut partner.publisher()));

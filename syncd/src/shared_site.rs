@@ -1,10 +1,11 @@
 //! The public site that all tie-ups of a partner share: one address, at which each path is served by one of them.
 //!
 //! The home tie-up comes first: what speaks for a whole site (the sitemap, `robots.txt`, the page for where nothing
-//! stands, the search index) is its own, and its sitemap names those of the others. What two tie-ups claim is a
-//! conflict. That is found out when a release is staged, and again when it goes live, in a turn that one tie-up at a
+//! stands, the search index) is its own; its sitemap names those of the others, and its search finds their pages. What two
+//! tie-ups claim is a conflict. That is found out when a release is staged, and again when it goes live, in a turn that one tie-up at a
 //! time has, so that no two take the same path at the same moment.
 
+mod beside;
 mod mirror;
 
 use std::collections::HashMap;
@@ -14,13 +15,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tieup_generator::{sitemap_beside, speaks_for_site};
 use tieup_protocol::contract::{Contract, ContractId, MeterClass, Mounts, Owner};
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
-use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::BlobStore;
 use tieup_web::site::{AccessLog, LiveSite, PartId, PublicSite, ServedFile};
 use tokio::sync::Notify;
 
+pub use self::beside::{Beside, OtherPages, SearchBeside};
 pub use self::mirror::Mirror;
+
+/// Where a further tie-up's merged site has the list of its pages, which the home one's search reads. It is not served.
+pub const LISTED_PAGES: &str = "/search/pages.json";
 
 /// The most conflicts that are named.
 const MOST_NAMED: usize = 20;
@@ -40,10 +45,19 @@ struct SharedSite {
     public: Arc<PublicSite>,
     /// The parts in their order, the home tie-up's first.
     parts: Vec<Part>,
-    /// Under which terms each part is live. Held from the check of what goes live until it is.
-    terms: Mutex<Vec<Option<Terms>>>,
-    /// Told when the sitemaps of other tie-ups than the home one have come or gone.
-    sitemaps: Notify,
+    /// How each part stands. Held from the check of what goes live until it is.
+    standing: Mutex<Vec<Standing>>,
+    /// Told when something else is public of another tie-up than the home one.
+    others: Notify,
+}
+
+/// How a part stands, besides what it serves.
+#[derive(Clone, Default)]
+struct Standing {
+    /// Under which terms it is live.
+    terms: Option<Terms>,
+    /// The list of its pages.
+    pages: Option<BlobRef>,
 }
 
 /// A tie-up's part of the site.
@@ -71,7 +85,7 @@ pub struct Terms {
 /// The time in which one tie-up alone may change what is public.
 pub struct Turn<'a> {
     share: &'a Share,
-    terms: MutexGuard<'a, Vec<Option<Terms>>>,
+    standing: MutexGuard<'a, Vec<Standing>>,
 }
 
 /// By what a tie-up claims a path.
@@ -113,9 +127,9 @@ impl Share {
             parts.push(Part { main, blobs, id });
         }
         let public = Arc::new(public);
-        let terms = Mutex::new(vec![None; parts.len()]);
+        let standing = Mutex::new(vec![Standing::default(); parts.len()]);
         let numbers = 0..parts.len();
-        let site = Arc::new(SharedSite { public: public.clone(), parts, terms, sitemaps: Notify::new() });
+        let site = Arc::new(SharedSite { public: public.clone(), parts, standing, others: Notify::new() });
         (public, numbers.map(|number| Self { site: site.clone(), number }).collect())
     }
 
@@ -126,14 +140,11 @@ impl Share {
 
     /// Begins this tie-up's turn, waiting until no other has one.
     pub fn turn(&self) -> Turn<'_> {
-        Turn { share: self, terms: self.site.terms.lock().unwrap_or_else(PoisonError::into_inner) }
+        Turn { share: self, standing: self.site.standing() }
     }
 
-    /// The sitemaps of the other tie-ups that the home one's names; none for another than the home one.
-    pub fn sitemaps(&self) -> Vec<SitePath> {
-        if !self.is_home() {
-            return Vec::new();
-        }
+    /// The sitemaps of all tie-ups but the home one.
+    fn sitemaps(&self) -> Vec<SitePath> {
         let mut found = Vec::new();
         for number in 1..self.site.parts.len() {
             found.extend(self.site.sitemaps_of(number, &self.site.live(number)));
@@ -142,10 +153,10 @@ impl Share {
         found
     }
 
-    /// Waits until [`Share::sitemaps`] gives something else than before.
-    pub async fn sitemaps_changed(&self) {
+    /// Waits until [`Share::beside`] gives something else than before.
+    pub async fn others_changed(&self) {
         if self.is_home() {
-            self.site.sitemaps.notified().await;
+            self.site.others.notified().await;
         } else {
             std::future::pending::<()>().await;
         }
@@ -176,6 +187,10 @@ impl Share {
 }
 
 impl SharedSite {
+    fn standing(&self) -> MutexGuard<'_, Vec<Standing>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn live(&self, number: usize) -> Arc<LiveSite> {
         self.public.live_part(self.parts[number].id)
     }
@@ -214,7 +229,7 @@ impl Turn<'_> {
         for number in (0..self.share.site.parts.len()).filter(|number| *number != self.share.number) {
             let other = Other {
                 main: &self.share.site.parts[number].main,
-                terms: self.terms[number].as_ref(),
+                terms: self.standing[number].terms.as_ref(),
                 live: &self.share.site.live(number),
             };
             clashes.extend(other.clashes(self.share.main(), &site, terms));
@@ -229,14 +244,14 @@ impl Turn<'_> {
         if self.share.is_alone() {
             return site.public.switch(whole);
         }
-        let before = site.sitemaps_of(*number, &site.live(*number));
+        let listed = LISTED_PAGES.parse().ok().and_then(|path: SitePath| whole.files.get(&path).map(|file| file.blob));
         let mut part = self.share.part_of(whole);
         part.mounts = terms.as_ref().map(|terms| terms.mounts.clone());
-        let after = site.sitemaps_of(*number, &part);
+        let differs = part != *site.live(*number);
         site.public.switch_part(site.parts[*number].id, part);
-        self.terms[*number] = terms;
-        if before != after && !self.share.is_home() {
-            site.sitemaps.notify_one();
+        self.standing[*number] = Standing { terms, pages: listed };
+        if differs && !self.share.is_home() {
+            site.others.notify_one();
         }
     }
 }
@@ -360,7 +375,6 @@ impl fmt::Display for Clashes {
 
 #[cfg(test)]
 mod tests {
-    use tieup_protocol::manifest::BlobRef;
     use tieup_web::site::NoLog;
 
     use super::*;
@@ -493,13 +507,13 @@ mod tests {
     async fn what_speaks_for_the_whole_site_is_homes_and_names_the_others_sitemaps() {
         let folder = tempfile::tempdir().unwrap();
         let (home, south) = shares(&folder, site(&[original("/sitemap.xml"), original("/404.html")]));
-        assert_eq!(home.sitemaps(), []);
+        assert_eq!(home.beside().sitemaps, []);
         let whole =
             site(&[page("/south/"), original("/sitemap.xml"), original("/404.html"), original("/search/en.json")]);
         south.turn().show(whole, Some(terms("southern", SOUTH)));
-        home.sitemaps_changed().await;
-        assert_eq!(home.sitemaps(), ["/sitemap-southern.xml".parse().unwrap()]);
-        assert_eq!(south.sitemaps(), []);
+        home.others_changed().await;
+        assert_eq!(home.beside().sitemaps, ["/sitemap-southern.xml".parse().unwrap()]);
+        assert_eq!(south.beside().sitemaps, []);
         let live = south.site.live(1);
         let mut paths: Vec<&str> = live.files.keys().map(SitePath::as_str).collect();
         paths.sort_unstable();

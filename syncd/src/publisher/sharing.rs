@@ -18,8 +18,8 @@ impl Publisher {
     /// # Errors
     /// When it cannot be made, or another main site of this partner has some of its paths.
     pub(super) fn merge(&self, release: &Verified<Release>, site: &Path) -> Result<Candidate, PublishError> {
-        let (standing, sitemaps) = (self.standing(), self.share.sitemaps());
-        let candidate = Candidate::build(release, site, &self.blobs, &self.pictures, standing, &sitemaps)?;
+        let (standing, beside) = (self.standing(), self.share.beside());
+        let candidate = Candidate::build(release, site, &self.blobs, &self.pictures, standing, &beside)?;
         if !self.share.is_alone() {
             let terms = Terms::new(release.manifest.version, &release.contract);
             self.share.turn().check(candidate.to_live(), &terms).map_err(CandidateError::Taken)?;

@@ -14,6 +14,8 @@ use tieup_tests::neighbour::free_address;
 use tieup_tests::world::site_id;
 use tieup_tests::{Contract, Neighbour, World, assert_says, raw, told};
 
+use crate::searching::{HEAD, index};
+
 /// What the home main site owns.
 const HOME: &str = r#"{"/": partner, "/nw/**": main}"#;
 
@@ -245,7 +247,7 @@ async fn row_003_05_the_sitemap_names_the_pages_of_both() {
     southern.publish("north").await.unwrap();
     world.approve_beside("north", "southern").unwrap();
     // The home site is merged anew by itself.
-    let index = sitemap_index(&world).await;
+    let index = once(&world, "/sitemap.xml", |text| text.contains("<sitemapindex")).await;
     let named = ["https://north.example/sitemap-1.xml</loc>", "https://north.example/sitemap-southern.xml</loc>"];
     assert_says(&index, &["<sitemapindex", named[0], named[1]]);
     let home = world.get("north", "/sitemap-1.xml").await.text;
@@ -256,18 +258,38 @@ async fn row_003_05_the_sitemap_names_the_pages_of_both() {
     assert_says(&world.get("north", "/nowhere/").await.text, &["Not found"]);
 }
 
-/// The sitemap of `north` once it is an index.
-async fn sitemap_index(world: &World) -> String {
-    let index = async {
+/// The file that `north` serves at `path` once it is `wanted`.
+async fn once(world: &World, path: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let said = async {
         loop {
-            let text = world.get("north", "/sitemap.xml").await.text;
-            if text.contains("<sitemapindex") {
+            let text = world.get("north", path).await.text;
+            if wanted(&text) {
                 return text;
             }
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), index).await.expect("the sitemap names no others")
+    let said = tokio::time::timeout(Duration::from_secs(30), said).await;
+    said.unwrap_or_else(|_| panic!("{path} does not become what it should"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_search_finds_pages_of_both_as_they_are_public() {
+    let (mut world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
+    let searching = "title: north\nbase_url: https://north.example/\nsearch: true\n";
+    std::fs::write(world.partner("north").config.site.join("site.yaml"), searching).unwrap();
+    world.go_live("north").await;
+    let all = index(&world, "north").await;
+    assert!(all.contains("\"path\":\"/nw/lamps/\"") && !all.contains("/south/"), "{all}");
+    let head = world.get("north", HEAD).await.text;
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    once(&world, HEAD, |text| text != head).await;
+    let found = ["\"path\":\"/south/tea/\"", "\"path\":\"/tea-room/\"", "\"path\":\"/nw/lamps/\"", "\"tea\""];
+    assert_says(&index(&world, "north").await, &found);
+    world.restart("north").await;
+    assert_says(&index(&world, "north").await, &found);
+    assert_eq!(world.get("north", "/search/pages.json").await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

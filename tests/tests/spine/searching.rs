@@ -4,12 +4,12 @@ use tieup_protocol::approval::ReleaseState;
 use tieup_tests::{Contract, World};
 
 /// The file that a browser reads first.
-const HEAD: &str = "/search/en/index.json";
+pub(crate) const HEAD: &str = "/search/en/index.json";
 
 const MAIN: &str = "title: Lampworks\nbase_url: https://lampworks.example/\ntheme: plain\nsearch: true\n";
 
 /// Everything that the index at `partner` holds.
-async fn index(world: &World, partner: &str) -> String {
+pub(crate) async fn index(world: &World, partner: &str) -> String {
     let head = world.get(partner, HEAD).await.text;
     let value: serde_json::Value = serde_json::from_str(&head).unwrap_or_else(|error| panic!("{error}: {head}"));
     let words = value["words"].as_array().unwrap().iter().map(|shard| &shard[1]);
