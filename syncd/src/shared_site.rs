@@ -332,7 +332,7 @@ fn is_for_main(terms: &Terms, path: &SitePath, file: &ServedFile) -> bool {
     let (owner, mount) = terms.mounts.owner(path);
     let is_kept = match file.kind {
         EntryKind::Layout => *mount != SitePath::root(),
-        EntryKind::Page | EntryKind::Asset => file.class == MeterClass::Original,
+        EntryKind::Page | EntryKind::Redirect | EntryKind::Asset => file.class == MeterClass::Original,
     };
     owner == Owner::Main && is_kept
 }

@@ -23,6 +23,7 @@ use tieup_protocol::access::{Method, Purpose};
 use tieup_protocol::contract::{MeterClass, Mounts, Owner};
 use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
+use tieup_protocol::redirect;
 use tieup_store::blobs::BlobStore;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -244,8 +245,14 @@ impl PublicSite {
             return (part, Answer::unclassed(response));
         }
         let answer = match standing {
+            Standing::File(file) if file.kind == EntryKind::Redirect => {
+                match self.leads(part, file).await.filter(|to| to != path) {
+                    Some(to) => Answer { class: Some(file.class), purpose: Purpose::Resource, ..redirected(&to) },
+                    None => self.send(part, file, StatusCode::OK, method, headers).await,
+                }
+            }
             Standing::File(file) => self.send(part, file, StatusCode::OK, method, headers).await,
-            Standing::Below(page) => Answer::unclassed(redirect(&page)),
+            Standing::Below(page) => redirected(&page),
             Standing::Gone => self.nothing(GONE, &parts, method).await,
             Standing::Nothing => self.nothing(NOT_FOUND, &parts, method).await,
         };
@@ -316,19 +323,34 @@ impl PublicSite {
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(file.blob.length));
             return Answer { response, class, bytes: 0, purpose };
         }
-        let (blobs, blob) = (part.blobs.clone(), file.blob);
-        // Each answer is a whole blob in memory, so only so many are read at once.
-        let _reading = self.reads.acquire().await;
-        let content = match tokio::task::spawn_blocking(move || blobs.read(&blob)).await {
-            Ok(Ok(content)) => Bytes::from(content),
-            Ok(Err(error)) => {
-                tracing::error!(digest = %blob.digest, %error, "a live blob cannot be served");
-                return Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "This page is being repaired.\n"));
-            }
-            Err(_) => return Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "Please try again.\n")),
+        let Some(content) = self.read(part, file.blob).await else {
+            return Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "This page is being repaired.\n"));
         };
         let bytes = content.len() as u64;
         Answer { response: with_headers(status, file, &tag, content), class, bytes, purpose }
+    }
+
+    /// Where a page leads that only sends people on.
+    async fn leads(&self, part: &Part, file: &ServedFile) -> Option<SitePath> {
+        redirect::target(&self.read(part, file.blob).await?)
+    }
+
+    /// The content of a blob; none where it is damaged, which is logged.
+    async fn read(&self, part: &Part, blob: BlobRef) -> Option<Bytes> {
+        let blobs = part.blobs.clone();
+        // Each answer is a whole blob in memory, so only so many are read at once.
+        let _reading = self.reads.acquire().await;
+        match tokio::task::spawn_blocking(move || blobs.read(&blob)).await {
+            Ok(Ok(content)) => Some(Bytes::from(content)),
+            Ok(Err(error)) => {
+                tracing::error!(digest = %blob.digest, %error, "a live blob cannot be served");
+                None
+            }
+            Err(error) => {
+                tracing::error!(digest = %blob.digest, %error, "a live blob was not read");
+                None
+            }
+        }
     }
 }
 
@@ -381,13 +403,13 @@ fn with_headers(status: StatusCode, file: &ServedFile, tag: &str, body: Bytes) -
     secure(response)
 }
 
-fn redirect(to: &SitePath) -> Response<Full<Bytes>> {
+fn redirected(to: &SitePath) -> Answer {
     let mut response = plain(StatusCode::PERMANENT_REDIRECT, "");
     let location = utf8_percent_encode(to.as_str(), ESCAPED).to_string();
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    response
+    Answer::unclassed(response)
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use jiff::Timestamp;
+use tieup_protocol::access::{AccessEntry, Purpose};
 use tieup_protocol::audit::Event;
 use tieup_protocol::wire::OverrideState;
 use tieup_tests::world::site_id;
@@ -51,6 +52,27 @@ async fn a_withdrawn_page_is_gone_until_something_stands_there_again() {
     world.go_live("north").await;
     world.assert_shows("north", "/prices/", "Some things are free.").await;
     assert_eq!(world.get("north", "/local/").await.status, 410);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_address_leads_on_and_is_no_view_of_a_page() {
+    let world = settled().await;
+    let page = |aliases: &str| format!("---\ntitle: Prices\naliases: [{aliases}]\n---\nNothing is free.\n");
+    world.write_main("content/prices.md", &page("/what it costs/, /old.html"));
+    world.go_live("north").await;
+    for (path, asked) in [("/what it costs/", "/what%20it%20costs/"), ("/old.html", "/old.html")] {
+        let answer = world.get("north", asked).await;
+        assert_eq!((answer.status, answer.headers["location"].as_bytes()), (308, &b"/prices/"[..]), "{path}");
+    }
+    world.assert_shows("north", "/prices/", "Nothing is free.").await;
+    let reader = world.daemon("north").journal().reader(world.month("north")).unwrap();
+    let entries = reader.entries(0..reader.size()).unwrap();
+    let entries: Vec<_> = entries.map(|entry| AccessEntry::decode(&entry.unwrap()).unwrap()).collect();
+    let viewed = entries.iter().filter(|entry| entry.purpose == Purpose::Document);
+    assert_eq!(viewed.map(|entry| entry.path.as_str()).collect::<Vec<_>>(), ["/prices/"]);
+    world.write_main("content/prices.md", &page("/old.html"));
+    world.go_live("north").await;
+    assert_eq!(world.get("north", "/what%20it%20costs/").await.status, 410);
 }
 
 #[tokio::test(flavor = "multi_thread")]
