@@ -86,7 +86,7 @@ impl Archive {
     pub fn keep(&self, built: &BuiltRelease, like: Option<&Manifest>) -> Result<(), PutBlobError> {
         let batch = self.blobs.batch();
         let models: Vec<&Manifest> = like.into_iter().chain(self.first.get()).collect();
-        for (path, entry) in built.entries() {
+        for (path, entry) in built.entries().iter().filter(|(_, entry)| !self.blobs.contains(&entry.blob)) {
             let Some(bytes) = built.blob(&entry.blob.digest) else { continue };
             match models.iter().find_map(|model| model.entries.get(path)) {
                 Some(like) => batch.put_like(bytes, &like.blob)?,

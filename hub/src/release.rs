@@ -1,7 +1,7 @@
 //! A release in memory: the manifest for one partner and the blobs that it names.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tieup_generator::{ReleaseOutput, Releases, Site};
 use tieup_protocol::contract::Contract;
@@ -19,25 +19,64 @@ pub struct BuiltRelease {
     contract: String,
 }
 
+/// The digests of what the releases of one site share, each computed once, by the address of the bytes.
+#[derive(Default)]
+pub struct SharedDigests(Mutex<HashMap<usize, Shared>>);
+
+/// Bytes that are held, so that nothing else comes to stand where they are.
+struct Shared {
+    bytes: Arc<[u8]>,
+    blob: BlobRef,
+}
+
+impl SharedDigests {
+    fn of(&self, bytes: &Arc<[u8]>) -> BlobRef {
+        if Arc::strong_count(bytes) == 1 {
+            return BlobRef::of(bytes);
+        }
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = bytes.as_ptr().addr();
+        if let Some(shared) = known().get(&place).filter(|shared| Arc::ptr_eq(&shared.bytes, bytes)) {
+            return shared.blob;
+        }
+        let blob = BlobRef::of(bytes);
+        known().insert(place, Shared { bytes: bytes.clone(), blob });
+        blob
+    }
+}
+
 impl BuiltRelease {
     /// Builds the release of `site` for one partner, of which `releases` makes what partners share once.
     ///
     /// # Errors
     /// What is wrong with the site, or that there is no contract with this partner.
     pub fn build(site: &Site, releases: &Releases<'_>, partner: &SiteId) -> Result<Self, Report> {
+        Self::build_with(&SharedDigests::default(), site, releases, partner)
+    }
+
+    /// The same, as one of several releases that `releases` makes.
+    ///
+    /// # Errors
+    /// As [`BuiltRelease::build`].
+    pub fn build_with(
+        shared: &SharedDigests,
+        site: &Site,
+        releases: &Releases<'_>,
+        partner: &SiteId,
+    ) -> Result<Self, Report> {
         let contract = site.partners().find(|contract| contract.id.partner == *partner);
         let text = site.contract_text(partner);
         let Some((contract, text)) = contract.zip(text) else {
             let missing = Diagnostic::new("no-contract", "partners", format!("there is no contract with `{partner}`"));
             return Err(missing.help(format!("write partners/{partner}/contract.yaml")).into());
         };
-        Ok(Self::new(contract, text, releases.build(partner)?))
+        Ok(Self::new(contract, text, releases.build(partner)?, shared))
     }
 
-    fn new(contract: &Contract, text: &str, release: ReleaseOutput) -> Self {
+    fn new(contract: &Contract, text: &str, release: ReleaseOutput, shared: &SharedDigests) -> Self {
         let mut blobs = HashMap::new();
         let mut keep = |bytes: Arc<[u8]>| {
-            let blob = BlobRef::of(&bytes);
+            let blob = shared.of(&bytes);
             blobs.insert(blob.digest, bytes);
             blob
         };

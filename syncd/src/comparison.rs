@@ -39,7 +39,7 @@ pub fn compare(
     pages: &Pages<'_>,
 ) -> Result<Comparison, ReadBlobError> {
     let paths = differing(live, candidate);
-    let one_address = live.base_url == candidate.base_url;
+    let one_address = live.files.is_empty() || live.base_url == candidate.base_url;
     let found = in_parallel(&paths, |path: &&SitePath| -> Result<_, ReadBlobError> {
         let (old, new) = (live.files.get(*path), candidate.files.get(*path));
         let found = pages.found(path, old, new)?;

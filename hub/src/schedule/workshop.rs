@@ -10,7 +10,7 @@ use tieup_protocol::ids::SiteId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::publish::PublishError;
-use crate::release::BuiltRelease;
+use crate::release::{BuiltRelease, SharedDigests};
 
 /// One site's releases, built when they are asked for; what partners share is built once.
 ///
@@ -55,7 +55,7 @@ impl Workshop {
 
 /// Builds what is ordered, on all processors, until nobody can order any more.
 fn work(site: &Site, orders: mpsc::Receiver<Order>) {
-    let (releases, orders) = (site.releases(), Mutex::new(orders));
+    let (releases, shared, orders) = (site.releases(), SharedDigests::default(), Mutex::new(orders));
     let next = || orders.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
@@ -63,7 +63,7 @@ fn work(site: &Site, orders: mpsc::Receiver<Order>) {
                 while let Some(Order { partner, done }) = next() {
                     // Nobody may wait any more, since a push is given up after a time.
                     if !done.is_closed() {
-                        let _ = done.send(BuiltRelease::build(site, &releases, &partner));
+                        let _ = done.send(BuiltRelease::build_with(&shared, site, &releases, &partner));
                     }
                 }
             });

@@ -156,7 +156,8 @@ class Shop:
             own.write("extra: {description: A shop, nav: []}\n")
         config = self.folder / "syncd.yaml"
         text = config.read_text()
-        for key, port in [("public", self.public), ("peer", peer), ("address", self.relay.port)]:
+        ports = {"public": self.public, "peer": peer, "address": self.relay.port}
+        for key, port in [*ports.items(), ("console", free_port()), ("preview", free_port())]:
             text, found = re.subn(rf"(?m)^#? *{key}: *\S+", f"{key}: 127.0.0.1:{port}", text)
             if not found:
                 text += f"{key}: 127.0.0.1:{port}\n"
