@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::http::Method;
 use serde::de::DeserializeOwned;
@@ -155,23 +156,22 @@ struct Way<'a> {
 
 impl Way<'_> {
     /// Sends a body while it is made, and reads the answer.
-    async fn send<T: DeserializeOwned>(
-        &mut self,
-        method: Method,
-        path: &str,
-        (body, making): Made,
-    ) -> Result<T, TransferError> {
-        match self.client.call(method, path, body).await {
-            Ok(answer) => {
-                self.sent += making.await.map_err(io::Error::other)??;
-                Ok(answer)
-            }
-            // What cannot be made breaks the call off, too. A call that broke off by itself ends the making.
-            Err(error) if making.is_finished() => match making.await.map_err(io::Error::other)? {
-                Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(cause.into()),
-                _ => Err(error.into()),
+    async fn send<T: DeserializeOwned>(&mut self, method: Method, path: &str, made: Made) -> Result<T, TransferError> {
+        let answer = self.client.call(method, path, made.body).await;
+        self.sent += made.sent.load(Ordering::Relaxed);
+        match answer {
+            // What cannot be made breaks the call off. A call that broke off by itself ends the making, in time.
+            Err(_) if made.making.is_finished() => match made.making.await.map_err(io::Error::other)? {
+                Err(cause) if !is_of_call(&cause) => Err(cause.into()),
+                _ => Ok(answer?),
             },
-            Err(error) => Err(error.into()),
+            // An answer is one, whether or not all was waited for.
+            _ => Ok(answer?),
         }
     }
+}
+
+/// Whether the making of a body ended because nobody took it.
+fn is_of_call(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut)
 }

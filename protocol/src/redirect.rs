@@ -20,9 +20,13 @@ pub fn target(page: &[u8]) -> Option<SitePath> {
         }
         _ => None,
     })?;
-    let refresh = String::from_utf8(refresh).ok()?;
-    let (_, address) = refresh.split_once("url=")?;
-    SitePath::from_request(address).ok()
+    SitePath::from_request(address(str::from_utf8(&refresh).ok()?)?).ok()
+}
+
+/// The address in the `content` of a refresh, where it is written as we write it: `0; url=/there/`. What browsers read
+/// beside that is passed over.
+pub(crate) fn address(content: &str) -> Option<&str> {
+    content.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("; url=")
 }
 
 #[cfg(test)]

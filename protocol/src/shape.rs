@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::change::Risks;
 use crate::digest::Digest;
 use crate::patch::{equal_at_end, equal_at_start};
+use crate::redirect;
 
 /// Elements that are marks around words. Without attributes of their own they count as text.
 const TEXT_ELEMENTS: [&str; 32] = [
@@ -54,11 +55,26 @@ const TEXT_ELEMENTS: [&str; 32] = [
 ];
 
 /// Elements whose text is not read as markup, or not by every browser.
-const RAW_TEXT: [&str; 9] =
-    ["title", "textarea", "script", "style", "xmp", "iframe", "noembed", "noframes", "noscript"];
+const RAW_TEXT: [&str; 11] = [
+    "title",
+    "textarea",
+    "script",
+    "style",
+    "xmp",
+    "iframe",
+    "noembed",
+    "noframes",
+    "noframe",
+    "noscript",
+    "plaintext",
+];
 
-/// The element after which nothing is a tag any more.
-const NEVER_ENDS: &str = "plaintext";
+/// Elements in which the same characters can be words to one reader and markup to another. The tokenizer takes
+/// `noframe` for what `noframes` is; a browser passes over `plaintext` in some places.
+const READ_OTHERWISE: [&str; 5] = ["svg", "math", "noframes", "noframe", "plaintext"];
+
+/// How deep texts are read as markup that stand in one another.
+const DEEPEST: usize = 4;
 
 /// What stands for the name of a script element that holds JSON-LD, which browsers never run.
 const JSON_LD: &str = "script of JSON-LD";
@@ -67,7 +83,7 @@ const JSON_LD: &str = "script of JSON-LD";
 const JSON_LD_WORDS: [&str; 3] = ["name", "headline", "description"];
 
 /// Attributes whose address may take a visitor or their data somewhere.
-const ADDRESSES: [&str; 6] = ["href", "src", "action", "formaction", "data", "poster"];
+const ADDRESSES: [&str; 7] = ["href", "src", "action", "formaction", "data", "poster", "xlink:href"];
 
 /// Attributes that hold several such addresses, between blanks and commas.
 const LISTS: [&str; 3] = ["srcset", "imagesrcset", "ping"];
@@ -77,8 +93,8 @@ const LISTS: [&str; 3] = ["srcset", "imagesrcset", "ping"];
 pub struct PageShape {
     /// Scripts, forms and external hosts of the page.
     pub risks: Risks,
-    /// Whether there is SVG or MathML in the page.
-    foreign: bool,
+    /// Whether browsers may take something in it for words or for markup that our reader does not.
+    doubtful: bool,
     /// Behind which tags the reader rests: whatever follows there is read as it would be at the beginning of a page.
     rests: Vec<u32>,
 }
@@ -86,7 +102,7 @@ pub struct PageShape {
 /// How a page came of another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The page that came. Its risks are at least those that it has, and at most those of both pages.
+    /// The page that came. Its risks are those that it has, and may be those that the page before it had.
     pub shape: PageShape,
     /// Whether the two differ in words alone.
     pub in_words_alone: bool,
@@ -95,8 +111,8 @@ pub struct Step {
 impl PageShape {
     /// Reads the shape of an HTML page.
     pub fn of(html: &str) -> Self {
-        let Reading { risks, foreign, rests, .. } = Reading::without_skeleton(html);
-        Self { risks, foreign, rests }
+        let Reading { risks, doubtful, rests, .. } = Reading::without_skeleton(html);
+        Self { risks, doubtful, rests }
     }
 
     /// How `new` came of `old`, whose shape this is. Only what differs is read, from a tag behind which both rest to
@@ -108,23 +124,28 @@ impl PageShape {
         let behind = equal_at_end(&old.as_bytes()[equal..], &new.as_bytes()[equal..]);
         let next = self.rests[from..].iter().map(|rest| *rest as usize).find(|rest| rest + behind >= old.len());
         let after = old.len() - next.unwrap_or(old.len());
-        self.step_within(old, new, start, after).or_else(|| self.step_within(old, new, start, 0)).unwrap_or_else(|| {
+        let step = self.step_within(old, new, start, after).or_else(|| self.step_within(old, new, start, 0));
+        match step {
+            // What has become doubtful may be so in what is equal, too.
+            Some(step) if step.shape.doubtful && !self.doubtful => Step { shape: Self::of(new), in_words_alone: false },
+            Some(step) => step,
             // The shape is not that of `old`.
-            Self::of(old).step(old, new)
-        })
+            None => Self::of(old).step(old, new),
+        }
     }
 
     /// The same, where the pages are equal before `start` and in their last `after` bytes. None where they do not rest
     /// at both places.
     fn step_within(&self, old: &str, new: &str, start: usize, after: usize) -> Option<Step> {
         let (old_end, new_end) = (old.len().checked_sub(after)?, new.len().checked_sub(after)?);
-        let (before, now) = (Reading::of(old.get(start..old_end)?), Reading::of(new.get(start..new_end)?));
+        let before = Reading::within(self, old.get(start..old_end)?);
+        let now = Reading::within(self, new.get(start..new_end)?);
         if after > 0 && !(before.is_at_rest() && now.is_at_rest()) {
             return None;
         }
-        // Within SVG and MathML the same characters can be words or markup, so nothing is said of such pages.
-        let foreign = self.foreign || now.foreign;
-        let in_words_alone = !foreign && before.skeleton == now.skeleton;
+        // Where the same characters can be words or markup, nothing is said of the page.
+        let doubtful = self.doubtful || now.doubtful;
+        let in_words_alone = !doubtful && before.skeleton == now.skeleton;
         let moved = |rest: u32| u32::try_from(rest as usize + new_end - old_end).ok();
         let kept = self.rests.iter().copied();
         let first = kept.clone().take_while(|rest| *rest as usize <= start);
@@ -132,7 +153,7 @@ impl PageShape {
         let last = kept.filter(|rest| *rest as usize > old_end).filter_map(moved);
         let mut risks = self.risks.clone();
         risks.extend(now.risks);
-        let shape = Self { risks, foreign, rests: first.chain(read).chain(last).collect() };
+        let shape = Self { risks, doubtful, rests: first.chain(read).chain(last).collect() };
         Some(Step { shape, in_words_alone })
     }
 }
@@ -145,10 +166,12 @@ struct Reading {
     risks: Risks,
     /// The element that is open and whose text is not read as markup.
     raw: Option<&'static str>,
-    foreign: bool,
+    doubtful: bool,
     rests: Vec<u32>,
     /// How many bytes there are.
     length: usize,
+    /// In how many texts that are not read as markup it stands.
+    depth: usize,
     /// The start tag that is being read.
     tag: Option<StartTag>,
     /// Room for the next one.
@@ -239,8 +262,10 @@ struct StartTag {
 }
 
 impl Reading {
-    fn of(html: &str) -> Self {
-        let mut reading = Self { length: html.len(), skeleton: Some(Vec::new()), ..Self::default() };
+    /// Reads a part of a page that had `shape`.
+    fn within(shape: &PageShape, html: &str) -> Self {
+        let doubtful = shape.doubtful;
+        let mut reading = Self { length: html.len(), skeleton: Some(Vec::new()), doubtful, ..Self::default() };
         reading.read(html, |emitter| emitter);
         reading
     }
@@ -257,6 +282,11 @@ impl Reading {
         html: &str,
         wrap: impl FnOnce(CallbackEmitter<Listener<'a>>) -> E,
     ) {
+        if html.contains(['\0', char::REPLACEMENT_CHARACTER]) {
+            // A browser may take it for another encoding, in which it says something else.
+            self.doubtful = true;
+            self.risks.scripts.insert("text that is not UTF-8".to_owned());
+        }
         let taken = Rc::new(Cell::new(0));
         let mut emitter = CallbackEmitter::new(Listener { reading: self, taken: taken.clone() });
         emitter.naively_switch_states(true);
@@ -292,7 +322,7 @@ impl Reading {
             CallbackEvent::CloseStartTag { .. } => {
                 if let Some(tag) = self.tag.take() {
                     self.start_tag(&tag);
-                    if self.raw.is_none() && tag.name() != NEVER_ENDS {
+                    if self.raw.is_none() {
                         self.rest(place);
                     }
                     self.spare = tag;
@@ -323,21 +353,41 @@ impl Reading {
     /// Words count for nothing, but within elements whose text is not read as markup it is kept; of these a title's
     /// is free as long as no browser could take it for markup.
     fn text(&mut self, text: &str) {
-        match self.raw {
-            None => {}
-            Some("title") if !text.contains('<') => {}
-            Some(JSON_LD) if let Some(data) = json_ld_without_words(text) => self.note(Piece::Raw, data.as_bytes()),
-            Some(name) => {
-                if name == "script" || name == JSON_LD {
-                    let digest = Digest::of(text.as_bytes()).hex();
-                    self.risks.scripts.insert(format!("inline ({})", &digest[..8]));
-                }
-                if name == "style" {
-                    self.risks.hosts.extend(hosts_in_css(text));
-                }
-                self.note(Piece::Raw, text.as_bytes());
-            }
+        let Some(name) = self.raw else { return };
+        if name == "title" && !text.contains('<') {
+            return;
         }
+        if name == JSON_LD
+            && let Some(data) = json_ld_without_words(text)
+        {
+            return self.note(Piece::Raw, data.as_bytes());
+        }
+        match name {
+            "script" | JSON_LD => {
+                let digest = Digest::of(text.as_bytes()).hex();
+                self.risks.scripts.insert(format!("inline ({})", &digest[..8]));
+            }
+            "style" => self.risks.hosts.extend(hosts_in_css(text)),
+            _ => {}
+        }
+        if self.doubtful || !matches!(name, "script" | "style" | JSON_LD) {
+            self.read_as_markup(text);
+        }
+        self.note(Piece::Raw, text.as_bytes());
+    }
+
+    /// Takes the risks of what some browser, or one without scripts, may read as markup.
+    fn read_as_markup(&mut self, text: &str) {
+        if !text.contains('<') {
+            return;
+        }
+        if self.depth == DEEPEST {
+            self.risks.scripts.insert("markup within unread markup".to_owned());
+            return;
+        }
+        let mut within = Self { depth: self.depth + 1, doubtful: self.doubtful, ..Self::default() };
+        within.read(text, Quiet);
+        self.risks.extend(within.risks);
     }
 
     fn start_tag(&mut self, tag: &StartTag) {
@@ -345,7 +395,7 @@ impl Reading {
         let name = tag.name();
         let raw = RAW_TEXT.into_iter().find(|raw| *raw == name);
         self.raw = if tag.is_json_ld() { Some(JSON_LD) } else { raw };
-        self.foreign |= matches!(name, "svg" | "math");
+        self.doubtful |= READ_OTHERWISE.contains(&name);
         let described = name == "meta" && tag.is_description();
         let is_words = |key: &str| (described && key == "content") || (is_heading(name) && key == "id");
         let mut kept = tag.attributes().filter(|(key, _)| !is_words(key)).peekable();
@@ -390,7 +440,7 @@ impl Reading {
         }
         if name == "meta" && tag.get("http-equiv").is_some_and(|v| v.eq_ignore_ascii_case("refresh")) {
             let to = tag.get("content").unwrap_or_default();
-            if !to.split_once("url=").is_some_and(|(_, address)| is_plainly_local(address)) {
+            if !redirect::address(to).is_some_and(is_plainly_local) {
                 self.risks.scripts.insert(format!("meta refresh to {}", visible(to)));
             }
         }
@@ -437,12 +487,9 @@ impl StartTag {
 
     /// Whether a `meta` holds words alone: a description, or a title that other sites show.
     fn is_description(&self) -> bool {
-        let named = |(key, value): (&str, &str)| match key {
-            "name" => value == "description",
-            "property" => value == "og:title" || value == "og:description",
-            _ => false,
-        };
-        self.attributes().any(named) && self.get("http-equiv").is_none()
+        let named = (self.get("name"), self.get("property"));
+        let described = matches!(named, (Some("description"), None) | (None, Some("og:title" | "og:description")));
+        described && self.get("http-equiv").is_none()
     }
 
     fn is_json_ld(&self) -> bool {
@@ -455,13 +502,20 @@ pub(crate) fn visible(text: &str) -> String {
     text.escape_debug().to_string()
 }
 
+/// A style sheet with a blank in the place of each comment.
+fn without_comments(css: &str) -> String {
+    let mut parts = css.split("/*");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |kept, part| kept + " " + part.split_once("*/").map_or("", |(_, after)| after))
+}
+
 /// The hosts that a style sheet names, in `url(...)` and `@import`.
 pub fn hosts_in_css(css: &str) -> impl Iterator<Item = String> {
     let address = |part: &str| {
-        let rest = part.trim_start_matches([' ', '"', '\'', '(']);
+        let rest = part.trim_start_matches([' ', '\t', '\n', '\r', '\u{c}', '"', '\'', '(']);
         external_host(rest.split(['"', '\'', ')', ';', ' ']).next().unwrap_or_default())
     };
-    let css = css.to_ascii_lowercase();
+    let css = without_comments(&css.to_ascii_lowercase());
     let parts = css.split("url(").skip(1).chain(css.split("@import").skip(1));
     parts.filter_map(address).collect::<Vec<_>>().into_iter()
 }
@@ -621,6 +675,40 @@ mod tests {
         for to in ["//evil.example/", "https://evil.example/", "/\t/evil.example/", "pans/"] {
             assert!(!scripts(to).is_empty(), "{to}");
         }
+        for content in ["0;URL=//evil.example/?url=/ok", "0;//evil.example/?url=/ok", "0; URL=/ok"] {
+            let page = PageShape::of(&format!("<meta http-equiv=refresh content='{content}'>"));
+            assert!(!page.risks.is_empty(), "{content}");
+        }
+    }
+
+    #[test]
+    fn what_another_reader_takes_for_markup_is_never_words_and_its_risks_are_named() {
+        let script = "<script src=/x.js></script><a href=//evil.example/>a</a>";
+        for (old, new) in [
+            ("<noframe>hi</noframe>", format!("<noframe>{script}</noframe>")),
+            ("<noframes><h1 id=a>", format!("<noframes><h1 id=\"</noframes>{script}\">")),
+            ("<select><plaintext></select>a", format!("<select><plaintext></select>{script}")),
+            ("<svg><style>a</style>", format!("<svg><style>{script}</style>")),
+            ("<svg><title>a</title>", format!("<svg><title>{script}</title>")),
+            ("<noscript>a</noscript>", format!("<noscript>{script}</noscript>")),
+            ("<noscript>a</noscript>", format!("<noscript><xmp><noembed>{script}</noembed></xmp></noscript>")),
+            ("<p>a</p>", "<p>\0s\0c\0</p>".to_owned()),
+            ("<p>a</p>", "<p>\u{fffd}a</p>".to_owned()),
+        ] {
+            assert!(!text_only(old, &new), "{old} -> {new}");
+            let known = PageShape::of(old).step(old, &new).shape;
+            for shape in [PageShape::of(&new), known] {
+                let named = shape.risks.scripts.contains("/x.js") && shape.risks.hosts.contains("evil.example");
+                let is_attribute = new.contains("id=\"</noframes>");
+                assert!(named || is_attribute || !new.contains("x.js") && !shape.risks.is_empty(), "{new}: {shape:?}");
+            }
+        }
+        assert!(!PageShape::of(&"<noscript>".repeat(100_000)).risks.is_empty(), "it ends, and says so");
+        let referrer = "<meta name=referrer property=og:title content=origin>";
+        assert!(!text_only(referrer, &referrer.replace("origin", "unsafe-url")));
+        for css in ["@import/**/\"//evil.example/\"", "@import\n'//evil.example/'"] {
+            assert_eq!(hosts_in_css(css).collect::<Vec<_>>(), ["evil.example"], "{css}");
+        }
     }
 
     #[test]
@@ -639,7 +727,7 @@ mod tests {
     }
 
     /// Pieces of pages, some of which leave the reader within something.
-    const PIECES: [&str; 22] = [
+    const PIECES: [&str; 25] = [
         "<p>",
         "</p>",
         "words ",
@@ -662,6 +750,9 @@ mod tests {
         "<",
         "</p b=\"c\">",
         "<noframes>",
+        "<noframe>",
+        "<noscript>",
+        "</noscript>",
     ];
 
     fn page() -> impl Strategy<Value = Vec<&'static str>> {
@@ -676,8 +767,8 @@ mod tests {
                 (whole(&a), whole(&b), whole(&c))
             })
         ) {
-            let (before, after) = (Reading::of(&old), Reading::of(&new));
-            let alone = !before.foreign && !after.foreign && before.skeleton == after.skeleton;
+            let (before, after) = (Reading::within(&PageShape::default(), &old), Reading::within(&PageShape::default(), &new));
+            let alone = !before.doubtful && !after.doubtful && before.skeleton == after.skeleton;
             let shape = PageShape::of(&old);
             prop_assert_eq!(&shape.rests, &before.rests);
             prop_assert_eq!(&shape.risks, &before.risks);
@@ -687,12 +778,12 @@ mod tests {
             prop_assert!(after.risks.beyond(&step.shape.risks).is_empty());
             let mut both = shape.risks.clone();
             both.extend(after.risks.clone());
-            prop_assert!(step.shape.risks.beyond(&both).is_empty());
+            prop_assert!(step.shape.doubtful || step.shape.risks.beyond(&both).is_empty());
             // What was found part by part serves for the next step.
             let last = step.shape.step(&new, &third);
-            let read = Reading::of(&third);
+            let read = Reading::within(&PageShape::default(), &third);
             prop_assert_eq!(&last.shape.rests, &read.rests);
-            prop_assert!(last.shape.foreign || !read.foreign);
+            prop_assert!(last.shape.doubtful || !read.doubtful);
         }
     }
 }

@@ -141,7 +141,7 @@ impl Pages<'_> {
         if let (Some(before), Some(text)) = (&before, text) {
             if is_markup(old) && is_markup(new) {
                 let step = self.shapes.of(&old.blob, before).step(before, text);
-                alone = step.in_words_alone;
+                alone = step.in_words_alone && (&old.media_type, old.kind) == (&new.media_type, new.kind);
                 self.shapes.note(&new.blob, step.shape);
             }
             if is_text(old) && is_text(new) {
@@ -224,7 +224,8 @@ fn differing<'a>(live: &'a Candidate, candidate: &'a Candidate) -> Vec<&'a SiteP
             (None, None) => return paths,
             (Some((path, _)), None) | (None, Some((path, _))) => (*path, true),
             (Some((a, before)), Some((b, after))) if a == b => {
-                (*a, (before.blob, &before.media_type) != (after.blob, &after.media_type))
+                let what = |file: &'a MergedFile| (file.blob, &file.media_type, file.kind);
+                (*a, what(before) != what(after))
             }
             (Some((a, _)), Some((b, _))) => (*a.min(b), true),
         };
@@ -329,5 +330,22 @@ mod tests {
         let before = Candidate { files: site(&blobs, numbered(versions[0])).files, ..live };
         let found = compare(&moved, &before, &accepted, &warm).unwrap();
         assert!(found.change.new_risks.is_empty(), "{:?}", found.change.new_risks);
+    }
+
+    #[test]
+    fn how_a_page_is_answered_is_more_than_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let (blobs, shapes) = (BlobStore::open(folder.path()).unwrap(), Shapes::default());
+        let pages = Pages { blobs: &blobs, shapes: &shapes };
+        let old = site(&blobs, [("/a/".to_owned(), "<p>a</p>".to_owned())]);
+        let with = |change: fn(&mut MergedFile)| {
+            let mut new = old.clone();
+            new.files.values_mut().for_each(change);
+            compare(&old, &new, &Risks::default(), &pages).unwrap().change.paths.into_values().collect::<Vec<_>>()
+        };
+        let content = vec![ChangedPath { nature: Nature::Content, bytes: 8 }];
+        assert_eq!(with(|file| file.media_type = "text/html; charset=iso-2022-jp".to_owned()), content);
+        assert_eq!(with(|file| file.kind = EntryKind::Redirect), content);
+        assert_eq!(with(|_| {}), []);
     }
 }

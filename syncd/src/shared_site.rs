@@ -316,7 +316,7 @@ fn taken<'a>(
     file: &ServedFile,
 ) -> Option<(&'a SitePath, &'a ServedFile)> {
     if let Some((path, other)) = others.get_key_value(path) {
-        let shared = file.blob == other.blob && [file, other].iter().all(|file| file.kind != EntryKind::Page);
+        let shared = file.blob == other.blob && [file, other].iter().all(|file| !file.kind.is_visited());
         return Some((path, other)).filter(|_| !shared);
     }
     let twin = match path.as_str().strip_suffix('/') {

@@ -246,7 +246,7 @@ impl PublicSite {
         }
         let answer = match standing {
             Standing::File(file) if file.kind == EntryKind::Redirect => {
-                match self.leads(part, file).await.filter(|to| to != path) {
+                match self.leads(part, file).await.filter(|to| self.is_page(to, &parts)) {
                     Some(to) => Answer { class: Some(file.class), purpose: Purpose::Resource, ..redirected(&to) },
                     None => self.send(part, file, StatusCode::OK, method, headers).await,
                 }
@@ -330,6 +330,11 @@ impl PublicSite {
         Answer { response: with_headers(status, file, &tag, content), class, bytes, purpose }
     }
 
+    /// Whether a page or file stands at `path` that does not lead on, so that nobody is sent in circles.
+    fn is_page(&self, path: &SitePath, parts: &[(&Part, Arc<LiveSite>)]) -> bool {
+        matches!(self.look(path, parts).1, Standing::File(file) if file.kind != EntryKind::Redirect)
+    }
+
     /// Where a page leads that only sends people on.
     async fn leads(&self, part: &Part, file: &ServedFile) -> Option<SitePath> {
         redirect::target(&self.read(part, file.blob).await?)
@@ -408,6 +413,8 @@ fn redirected(to: &SitePath) -> Answer {
     let location = utf8_percent_encode(to.as_str(), ESCAPED).to_string();
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
+        // What a release says of its addresses holds until the next one.
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
     Answer::unclassed(response)
 }
