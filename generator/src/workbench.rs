@@ -12,6 +12,7 @@ use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
+use crate::folders::Folders;
 use crate::known::Earlier;
 use crate::output::OutputFile;
 use crate::rack::{Extent, Rack};
@@ -21,9 +22,6 @@ use crate::shown::Shown;
 use crate::site::{Loading, Site};
 use crate::slots::fill_and_find;
 use crate::source::shown;
-
-/// The folders of a site, beside the themes, and the file that are its sources.
-const SOURCES: [&str; 6] = ["content", "data", "static", "templates", "partners", "site.yaml"];
 
 /// Whose view of the site is meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,8 +65,7 @@ pub enum Effect {
 
 /// A main site held in memory for somebody who works on it.
 pub struct Workbench {
-    site: PathBuf,
-    themes: PathBuf,
+    folders: Folders,
     loading: Loading,
     /// The last site that could be read.
     loaded: Option<Loaded>,
@@ -98,8 +95,8 @@ impl Workbench {
     }
 
     fn begin(site: &Path, themes: &Path, loading: Loading, now: Timestamp) -> Self {
-        let (site, themes, racks) = (site.to_owned(), themes.to_owned(), BTreeMap::new());
-        let mut bench = Self { site, themes, loading, loaded: None, unread: None, racks };
+        let (folders, racks) = (Folders::new(site, themes), BTreeMap::new());
+        let mut bench = Self { folders, loading, loaded: None, unread: None, racks };
         bench.read(now);
         bench
     }
@@ -109,7 +106,7 @@ impl Workbench {
     ///
     /// Where the new sources cannot be read, the last good site stays.
     pub fn refresh(&mut self, changed: &[PathBuf], now: Timestamp) -> Refreshed {
-        let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.is_source(file)).collect();
+        let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.folders.has(file)).collect();
         if sources.is_empty() && !changed.is_empty() {
             return Refreshed { effect: Effect::Nothing, pages: 0 };
         }
@@ -203,17 +200,9 @@ impl Workbench {
         Report::check(mistakes.flat_map(Report::diagnostics).cloned().collect()).err()
     }
 
-    fn is_source(&self, file: &Path) -> bool {
-        let visible =
-            |below: &Path| !below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
-        let of_site = |below: &Path| SOURCES.iter().any(|source| below.starts_with(source));
-        file.strip_prefix(&self.themes).is_ok_and(visible)
-            || file.strip_prefix(&self.site).is_ok_and(|below| of_site(below) && visible(below))
-    }
-
     /// Reads `sources` again where that is enough, and everything where not.
     fn take_up(&mut self, sources: &[&PathBuf], now: Timestamp) -> Refreshed {
-        let (dir, fresh) = (&self.site, self.unread.is_none() && !sources.is_empty());
+        let (dir, fresh) = (&self.folders.site, self.unread.is_none() && !sources.is_empty());
         let Some(loaded) = self.loaded.as_mut().filter(|_| fresh) else { return self.read(now) };
         if loaded.site.reread(dir, sources) != Ok(true) {
             return self.read(now);
@@ -225,7 +214,7 @@ impl Workbench {
     fn read(&mut self, now: Timestamp) -> Refreshed {
         let files = self.loaded.as_ref().map(|loaded| loaded.site.known().clone()).unwrap_or_default();
         let earlier = Earlier::new(files, None, now.into());
-        match Loaded::read(&self.site, &self.themes, &self.loading, &earlier, now) {
+        match Loaded::read(&self.folders, &self.loading, &earlier, now) {
             Err(report) => {
                 self.unread = Some(report);
                 Refreshed { effect: Effect::Nothing, pages: 0 }
@@ -257,7 +246,8 @@ impl Workbench {
 }
 
 impl Loaded {
-    fn read(dir: &Path, themes: &Path, loading: &Loading, earlier: &Earlier, now: Timestamp) -> Result<Self, Report> {
+    fn read(folders: &Folders, loading: &Loading, earlier: &Earlier, now: Timestamp) -> Result<Self, Report> {
+        let Folders { site: dir, themes } = folders;
         let site = Site::load_alone(dir, themes, loading, earlier)?.at(now);
         let mut problems = Vec::new();
         let mut fills = BTreeMap::new();

@@ -1,11 +1,14 @@
 //! A main site as it stands on disk, and what is built from it: its own tree, and a release for each partner.
 
+mod kind;
 mod partners;
 mod releases;
 mod rereading;
 mod revising;
+mod stood;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -42,7 +45,7 @@ use crate::schedule::Stage;
 use crate::search::{Gatherer, Gathering, Search};
 use crate::shown::{Future, Shown};
 use crate::source::shown;
-use crate::spanning::{is_spanning, spanning_listed};
+use crate::spanning::{is_spanning, spanning, spanning_listed};
 use crate::statics;
 use crate::theme::Framework;
 use crate::workbench::Audience;
@@ -52,6 +55,7 @@ pub use releases::{Difference, ReleaseOutput, Releases};
 pub(crate) use partners::unknown_slot;
 use partners::{Partner, partner_folders};
 pub(crate) use releases::is_released;
+pub(crate) use stood::Stood;
 
 /// Everything that was read for one main site: parsed, nothing rendered.
 #[derive(Clone, Debug)]
@@ -62,7 +66,7 @@ pub struct Site {
     content: Content,
     data: Data,
     sets: Arc<Sets>,
-    statics: BTreeMap<SitePath, OutputFile>,
+    statics: Arc<BTreeMap<SitePath, OutputFile>>,
     pictures: Arc<Pictures>,
     partners: BTreeMap<SiteId, Partner>,
     now: Timestamp,
@@ -163,7 +167,7 @@ impl Site {
             content,
             data,
             sets,
-            statics,
+            statics: Arc::new(statics),
             pictures,
             partners,
             now,
@@ -198,6 +202,11 @@ impl Site {
     #[must_use]
     pub fn at(self, now: Timestamp) -> Self {
         Self { now, ..self }
+    }
+
+    /// The same site, whose builds are counted by `progress`.
+    pub(crate) fn counted_by(self, progress: &Arc<Progress>) -> Self {
+        Self { progress: progress.clone(), ..self }
     }
 
     /// The time is `now`.
@@ -247,6 +256,26 @@ impl Site {
     /// The site's address, ending with `/`.
     pub fn base_url(&self) -> &str {
         &self.config.base_url
+    }
+
+    /// The files that span all pages of its own tree, whose `index` and `files` are these.
+    pub(crate) fn spanning_own(
+        &self,
+        index: &[IndexedPage],
+        files: &BTreeMap<SitePath, OutputFile>,
+    ) -> Vec<(SitePath, OutputFile)> {
+        let mut made = spanning(self.base_url(), index.iter(), &|path| files.contains_key(path));
+        if let Some(search) = &self.config.search {
+            let pages: Vec<&IndexedPage> = index.iter().collect();
+            let text = |page: &IndexedPage| files.get(&page.path).map_or_else(Vec::new, |file| file.bytes.to_vec());
+            let Ok(found) = search.index(&pages, &|page| Ok::<_, Infallible>(text(page)));
+            made.extend(found);
+        }
+        let file = |(path, bytes)| {
+            let file = OutputFile::asset(&path, bytes, &self.config.file);
+            (path, file)
+        };
+        made.into_iter().map(file).filter(|(path, _)| !files.contains_key(path)).collect()
     }
 
     /// Builds the main site's own tree, its sitemap included.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::ids::SiteId;
 
@@ -25,6 +25,19 @@ pub(super) struct Partner {
     pub(super) text: String,
     /// The pages that stand in the place of main's, or beside them.
     pub(super) variations: Content,
+}
+
+impl Partner {
+    /// Whether it gets main's pages.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.contract.partnership == Partnership::Inherited
+    }
+
+    /// Whether what the two get can only differ by what each varies.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let (one, other) = (&self.contract, &other.contract);
+        one.theme == other.theme && one.index == other.index && one.mounts == other.mounts
+    }
 }
 
 impl Site {

@@ -1,6 +1,7 @@
 //! What each partner gets: a release of its own, made from what partners share.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tieup_protocol::contract::{Contract, Owner, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
@@ -10,7 +11,7 @@ use tieup_protocol::path::SitePath;
 
 use crate::build::Build;
 use crate::content::Content;
-use crate::edition::{Changes, Edition, Failed};
+use crate::edition::Changes;
 use crate::links::Known;
 use crate::output::{Output, OutputFile};
 use crate::page::Page;
@@ -19,7 +20,9 @@ use crate::spanning::is_spanning;
 use crate::theme::Framework;
 use crate::variation::overlay;
 
+use super::kind::Kind;
 use super::partners::Partner;
+use super::stood::Stood;
 use super::{Site, report};
 
 /// What a partner gets at one version, before it is numbered and signed.
@@ -34,21 +37,9 @@ pub struct ReleaseOutput {
 }
 
 /// The releases of one site: what several partners share is made once, when it is first needed.
-pub struct Releases<'a> {
-    site: &'a Site,
-    shared: Mutex<Vec<Arc<Kind<'a>>>>,
-}
-
-/// Partners whose pages come out alike, but for what each varies.
-struct Kind<'a> {
-    /// The first of them.
-    partner: &'a Partner,
-    /// How many kinds came before.
-    number: usize,
-    /// Main's pages for them.
-    mains: Vec<Arc<Page>>,
-    /// What none of them varies; the mistakes in it.
-    edition: OnceLock<Result<Edition, Report>>,
+pub struct Releases {
+    site: Arc<Site>,
+    kinds: Mutex<Vec<Arc<Kind>>>,
 }
 
 /// A partner's release as it differs from what it shares with others.
@@ -81,8 +72,8 @@ impl Site {
     }
 
     /// The releases of this site's partners.
-    pub fn releases(&self) -> Releases<'_> {
-        Releases { site: self, shared: Mutex::default() }
+    pub fn releases(&self) -> Releases {
+        Releases::of(Arc::new(self.clone()))
     }
 
     fn partner(&self, partner: &SiteId) -> Result<&Partner, Report> {
@@ -99,7 +90,7 @@ impl Site {
     }
 
     /// The live pages of `content` that a contract leaves to main.
-    fn mains(&self, content: &Content, contract: &Contract) -> Vec<Arc<Page>> {
+    pub(super) fn mains(&self, content: &Content, contract: &Contract) -> Vec<Arc<Page>> {
         let mut pages = self.live(content);
         pages.retain(|page| contract.mounts.owner(&page.entry.path).0 == Owner::Main);
         pages
@@ -107,7 +98,7 @@ impl Site {
 
     /// Does `work` with the build of what `partner` gets, with all or none of its variations; `mains` are main's pages
     /// for it.
-    fn with_partner<T>(
+    pub(super) fn with_partner<T>(
         &self,
         partner: &Partner,
         mains: Vec<Arc<Page>>,
@@ -126,7 +117,7 @@ impl Site {
             }
             Variations::None => (mains, &[&self.content]),
         };
-        let mut statics = self.statics.clone();
+        let mut statics = BTreeMap::clone(&self.statics);
         statics.retain(|path, _| is_mains(path));
         let elsewhere = |path: &SitePath| match path {
             path if !is_mains(path) => Known::Perhaps,
@@ -187,30 +178,54 @@ pub(crate) fn is_released(path: &SitePath, file: &OutputFile, contract: &Contrac
 
 /// Which of a partner's variations are built.
 #[derive(Clone, Copy)]
-enum Variations {
+pub(super) enum Variations {
     All,
     None,
 }
 
-impl<'a> Releases<'a> {
+impl Releases {
+    /// Those of `site`.
+    pub(crate) fn of(site: Arc<Site>) -> Self {
+        Self { site, kinds: Mutex::default() }
+    }
+
+    /// Those of `site`, which has come in the place of this one's: what partners share is made from what they shared
+    /// before. Whoever still asks this one gets the same as before, made from the ground up.
+    pub(crate) fn of_next(&self, site: Arc<Site>) -> Self {
+        let next = Self::of(site);
+        for kind in self.kinds().iter() {
+            if let Some(partner) = next.site.partners.values().find(|partner| kind.is_of(partner)) {
+                next.kind_after(partner, || kind.take(&self.site));
+            }
+        }
+        next
+    }
+
+    /// The site.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
     /// Builds what `partner` gets under its contract.
     ///
     /// # Errors
     /// A partner without a contract, and everything that is wrong with templates and links.
     pub fn build(&self, partner: &SiteId) -> Result<ReleaseOutput, Report> {
         let known = self.site.partner(partner)?;
-        if known.contract.partnership != Partnership::Inherited {
+        if !known.is_inherited() {
             return self.site.build_release(partner);
         }
         let kind = self.kind(known);
-        let Ok(edition) = self.edition(&kind) else { return self.site.build_release(partner) };
-        let changes = self.vary(&kind, edition, known)?;
-        let index = changes.view().index();
-        let Changes { made, gone, .. } = changes;
-        let mut files = edition.files().clone();
-        files.retain(|path, _| !gone.contains(path));
-        files.extend(made);
-        Ok(self.site.inherited(known, Output { files, index }))
+        let built = kind.with_edition(&self.site, |edition| {
+            let changes = kind.vary(&self.site, edition, known)?;
+            let index = changes.view().index();
+            let Changes { made, gone, .. } = changes;
+            let mut files = edition.files().clone();
+            files.retain(|path, _| !gone.contains(path));
+            files.extend(made);
+            Ok(self.site.inherited(known, Output { files, index }))
+        });
+        built.unwrap_or_else(|| self.site.build_release(partner))
     }
 
     /// What `partner` has otherwise than others of its kind.
@@ -219,23 +234,21 @@ impl<'a> Releases<'a> {
     /// As [`Releases::build`], and what is wrong with what all of them share.
     pub fn difference(&self, partner: &SiteId) -> Result<Difference, Report> {
         let known = self.site.partner(partner)?;
-        if known.contract.partnership != Partnership::Inherited {
-            let own = self.site.build_release(partner)?.output.files.into_iter().collect();
-            return Ok(Difference { kind: None, own, gone: Vec::new() });
+        if !known.is_inherited() {
+            return self.alone(partner);
         }
         let kind = self.kind(known);
-        let Ok(edition) = self.edition(&kind) else {
-            // What is wrong with what all share may be right where this partner varies it.
-            let own = self.site.build_release(partner)?.output.files.into_iter().collect();
-            return Ok(Difference { kind: None, own, gone: Vec::new() });
-        };
-        let Changes { made, mut gone, .. } = self.vary(&kind, edition, known)?;
-        let differs = |(path, file): &(SitePath, OutputFile)| {
-            is_released(path, file, &known.contract) && edition.files().get(path) != Some(file)
-        };
-        let own = made.into_iter().filter(differs).collect();
-        gone.retain(|path| edition.files().get(path).is_some_and(|file| is_released(path, file, &known.contract)));
-        Ok(Difference { kind: Some(kind.number), own, gone })
+        let difference = kind.with_edition(&self.site, |edition| {
+            let Changes { made, mut gone, .. } = kind.vary(&self.site, edition, known)?;
+            let differs = |(path, file): &(SitePath, OutputFile)| {
+                is_released(path, file, &known.contract) && edition.files().get(path) != Some(file)
+            };
+            let own = made.into_iter().filter(differs).collect();
+            gone.retain(|path| edition.files().get(path).is_some_and(|file| is_released(path, file, &known.contract)));
+            Ok(Difference { kind: Some(kind.number), own, gone })
+        });
+        // What is wrong with what all share may be right where this partner varies it.
+        difference.unwrap_or_else(|| self.alone(partner))
     }
 
     /// Hands over what each partner has otherwise, from several threads, in no order.
@@ -245,7 +258,7 @@ impl<'a> Releases<'a> {
     pub fn differences(&self, take: &(dyn Fn(&SiteId, Difference) + Sync)) -> Result<(), Report> {
         let partners: Vec<&SiteId> = self.site.partners.keys().collect();
         // The kinds are numbered before threads could take turns at it.
-        for partner in self.site.partners.values().filter(|partner| is_inherited(partner)) {
+        for partner in self.site.partners.values().filter(|partner| partner.is_inherited()) {
             self.kind(partner);
         }
         let make = |partner: &&SiteId| self.difference(partner).map(|difference| take(partner, difference));
@@ -256,50 +269,44 @@ impl<'a> Releases<'a> {
     /// Hands over what the partners of each kind share, with the kind's number, as far as it was needed; from several
     /// threads, in no order.
     pub fn shared(&self, take: &(dyn Fn(usize, &SitePath, &OutputFile) + Sync)) {
-        for kind in self.shared.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let edition = kind.edition.get().and_then(|edition| edition.as_ref().ok());
-            let files: Vec<(&SitePath, &OutputFile)> = edition.into_iter().flat_map(Edition::files).collect();
-            let hand = |(path, file): &(&SitePath, &OutputFile), (): &mut ()| {
-                if is_released(path, file, &kind.partner.contract) {
-                    take(kind.number, path, file);
-                }
-            };
-            parallel::each(&files, || (), hand);
+        for kind in self.kinds().iter() {
+            kind.with_made(|edition| {
+                let files: Vec<(&SitePath, &OutputFile)> = edition.files().iter().collect();
+                let hand = |(path, file): &(&SitePath, &OutputFile), (): &mut ()| {
+                    if is_released(path, file, &kind.partner.contract) {
+                        take(kind.number, path, file);
+                    }
+                };
+                parallel::each(&files, || (), hand);
+            });
         }
     }
 
-    fn vary(&self, kind: &Kind<'_>, edition: &Edition, partner: &Partner) -> Result<Changes, Report> {
-        let vary = |build: &Build<'_>| edition.vary(build);
-        self.site.with_partner(partner, kind.mains.clone(), Variations::All, vary).map_err(Failed::report)
+    /// What a partner gets that shares nothing.
+    fn alone(&self, partner: &SiteId) -> Result<Difference, Report> {
+        let own = self.site.build_release(partner)?.output.files.into_iter().collect();
+        Ok(Difference { kind: None, own, gone: Vec::new() })
     }
 
-    fn kind(&self, partner: &'a Partner) -> Arc<Kind<'a>> {
-        let mut kinds = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = kinds.iter().find(|kind| is_alike(&kind.partner.contract, &partner.contract)) {
+    fn kinds(&self) -> MutexGuard<'_, Vec<Arc<Kind>>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kind(&self, partner: &Partner) -> Arc<Kind> {
+        self.kind_after(partner, || None)
+    }
+
+    /// The kind of `partner`; a new one is made from what `stood` before.
+    fn kind_after(&self, partner: &Partner, stood: impl FnOnce() -> Option<Box<Stood>>) -> Arc<Kind> {
+        let mut kinds = self.kinds();
+        if let Some(known) = kinds.iter().find(|kind| kind.is_of(partner)) {
             return known.clone();
         }
         // By name, whoever is asked for first, so that equal sites make equal files.
-        let alike = |other: &&Partner| is_inherited(other) && is_alike(&other.contract, &partner.contract);
+        let alike = |other: &&Partner| other.is_inherited() && other.is_like(partner);
         let first = self.site.partners.values().find(alike).unwrap_or(partner);
-        let (number, edition) = (kinds.len(), OnceLock::new());
-        let mains = self.site.mains(&self.site.content, &first.contract);
-        kinds.push(Arc::new(Kind { partner: first, number, mains, edition }));
-        kinds[number].clone()
+        let kind = Arc::new(Kind::new(&self.site, first, kinds.len(), stood()));
+        kinds.push(kind.clone());
+        kind
     }
-
-    fn edition<'k>(&self, kind: &'k Kind<'a>) -> Result<&'k Edition, Report> {
-        let make = |build: &Build<'_>| Edition::make(build).map_err(Failed::report);
-        let with = || self.site.with_partner(kind.partner, kind.mains.clone(), Variations::None, make);
-        let edition = kind.edition.get_or_init(with);
-        edition.as_ref().map_err(Report::clone)
-    }
-}
-
-fn is_inherited(partner: &Partner) -> bool {
-    partner.contract.partnership == Partnership::Inherited
-}
-
-/// Whether what two partners get can only differ by what each varies.
-fn is_alike(one: &Contract, other: &Contract) -> bool {
-    one.theme == other.theme && one.index == other.index && one.mounts == other.mounts
 }

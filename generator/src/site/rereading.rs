@@ -1,6 +1,7 @@
 //! Reading a site again of which only some texts have changed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
@@ -22,6 +23,17 @@ impl Site {
             enough = enough && self.reread_file(dir, file).map_err(report)?;
         }
         Ok(enough)
+    }
+
+    /// Whether this is `other`, of which at most some texts were read again.
+    pub(super) fn is_reread_of(&self, other: &Self) -> bool {
+        let same_themes = self.themes.len() == other.themes.len()
+            && self.themes.iter().zip(&other.themes).all(|((_, one), (_, other))| Arc::ptr_eq(one, other));
+        same_themes
+            && Arc::ptr_eq(&self.config, &other.config)
+            && Arc::ptr_eq(&self.sets, &other.sets)
+            && Arc::ptr_eq(&self.statics, &other.statics)
+            && Arc::ptr_eq(&self.pictures, &other.pictures)
     }
 
     fn reread_file(&mut self, dir: &Path, file: &Path) -> Result<bool, Vec<Diagnostic>> {

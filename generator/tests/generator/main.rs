@@ -10,6 +10,7 @@ mod errors;
 mod feeds;
 mod metadata;
 mod overrides;
+mod press;
 mod rebuilds;
 mod releases;
 mod search;

@@ -1,8 +1,8 @@
 //! A site that is built again after edits has, byte for byte, what a clean build has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -229,6 +229,36 @@ fn news(page: u8) -> String {
 /// Keeps what a page says, to be brought back.
 fn keep(small: &Small, page: u8) {
     let _ = fs::copy(small.path(&news(page)), small.path(&format!("page-{page}.before")));
+}
+
+/// What the files below a folder hold.
+fn snapshot(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            snapshot(&entry.path(), files);
+        } else {
+            files.insert(entry.path(), fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+/// The sources, as a watch on them sees what changes.
+fn sources(small: &Small) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for folder in ["site", "themes"] {
+        snapshot(&small.path(folder), &mut files);
+    }
+    files
+}
+
+/// Makes an edit, and gives the files that it changed.
+pub(crate) fn saves(small: &Small, edit: &Edit, count: usize) -> Vec<PathBuf> {
+    let before = sources(small);
+    apply(small, edit, count);
+    let after = sources(small);
+    let differs = |file: &&PathBuf| before.get(*file) != after.get(*file);
+    let files: BTreeSet<PathBuf> = before.keys().chain(after.keys()).filter(differs).cloned().collect();
+    files.into_iter().collect()
 }
 
 /// Makes an edit. Every text gets another length than any before, so that a change within one tick of the clock shows.

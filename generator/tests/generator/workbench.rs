@@ -1,8 +1,6 @@
 //! A site held for somebody who works on it: what each audience sees, and what happens when a save is wrong.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -10,7 +8,7 @@ use tieup_generator::{Audience, Drafts, Effect, Future, Mark, Refreshed, Shown, 
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::path::SitePath;
 
-use crate::rebuilds::{Edit, apply, connected, edit};
+use crate::rebuilds::{connected, edit, saves};
 use crate::small::Small;
 
 const NOTHING: Refreshed = Refreshed { effect: Effect::Nothing, pages: 0 };
@@ -178,26 +176,6 @@ fn a_partners_view_has_a_search_of_its_own() {
     assert!(get(&bench, &shop(), "/search/en/index.json").unwrap().contains("\"pages\":2"));
 }
 
-/// What the files below a folder hold.
-fn snapshot(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            snapshot(&entry.path(), files);
-        } else {
-            files.insert(entry.path(), fs::read(entry.path()).unwrap());
-        }
-    }
-}
-
-/// The sources, as a watch on them sees what changes.
-fn sources(small: &Small) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for folder in ["site", "themes"] {
-        snapshot(&small.path(folder), &mut files);
-    }
-    files
-}
-
 /// Everything that stands for an audience, or what is wrong.
 fn all(bench: &Workbench, audience: &Audience, paths: &[SitePath]) -> Vec<(SitePath, Option<String>)> {
     let text = |path: &SitePath| get(bench, audience, path.as_str());
@@ -223,13 +201,6 @@ proptest! {
     ) {
         let small = connected();
         small.contract("inherited");
-        let saves = |edit: &Edit, count| {
-            let before = sources(&small);
-            apply(&small, edit, count);
-            let after = sources(&small);
-            let differs = |file: &&PathBuf| before.get(*file) != after.get(*file);
-            before.keys().chain(after.keys()).filter(differs).cloned().collect::<Vec<_>>()
-        };
         (0..6).for_each(|number| {
             let text = format!("---\ntitle: First\ndate: 2026-11-1{number}\n---\n## H\n\nOne.");
             small.write(&format!("site/content/news/page-{number}.md"), text);
@@ -238,7 +209,7 @@ proptest! {
         let looked_at = |bench: &Workbench| get(bench, &shop(), "/404.html").is_some();
         for (count, (edit, looks)) in edits.iter().enumerate() {
             prop_assert!(!*looks || bench.report().is_some() || looked_at(&bench));
-            let files = saves(edit, count + 1);
+            let files = saves(&small, edit, count + 1);
             if !files.is_empty() {
                 bench.refresh(&files, now());
             }

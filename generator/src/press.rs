@@ -1,0 +1,117 @@
+//! A main site held in memory for somebody who publishes it: after a change, what that touches is made and no more.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tieup_protocol::diagnostic::Report;
+use tieup_protocol::path::SitePath;
+use tieup_store::cache::Cache;
+
+use crate::edition::{Edition, Failed};
+use crate::folders::Folders;
+use crate::known::Earlier;
+use crate::output::OutputFile;
+use crate::progress::Progress;
+use crate::site::{Loading, Releases, Site, Stood};
+use crate::workbench::Audience;
+
+/// A main site held in memory for somebody who publishes it.
+pub struct Press {
+    folders: Folders,
+    pictures: Cache,
+    /// Of the last site that could be read.
+    releases: Option<Arc<Releases>>,
+    /// Whether that is the site as it was found last.
+    is_newest: bool,
+    /// The main site's own tree as it was made last.
+    own: Option<Box<Stood>>,
+}
+
+impl Press {
+    /// The main site in the folder `site`, with its themes in the folder `themes` and narrower pictures from `pictures`.
+    /// Nothing is read yet.
+    pub fn new(site: &Path, themes: &Path, pictures: &Cache) -> Self {
+        let (folders, pictures) = (Folders::new(site, themes), pictures.clone());
+        Self { folders, pictures, releases: None, is_newest: false, own: None }
+    }
+
+    /// Whether any of these files, named as the folders are, is one that the site is made of.
+    pub fn is_of(&self, files: &[PathBuf]) -> bool {
+        files.iter().any(|file| self.folders.has(file))
+    }
+
+    /// Takes up what `changed` on disk, files named as the folders are; without a file it looks at everything. Gives the
+    /// releases of the site as it stands at `now`; what is made is counted by `progress`.
+    ///
+    /// # Errors
+    /// As [`Site::load`]. What was good last stays, to go on from.
+    pub fn refresh(
+        &mut self,
+        changed: &[PathBuf],
+        progress: &Arc<Progress>,
+        now: Timestamp,
+    ) -> Result<Arc<Releases>, Report> {
+        let reread = self.reread(changed);
+        self.is_newest = false;
+        let site = match reread {
+            Some(site) => site.counted_by(progress),
+            None => self.read(progress, now)?,
+        };
+        let (site, before) = (Arc::new(site.at(now)), self.releases.take());
+        let passed = |stood: &Stood| !before.as_ref().is_some_and(|before| stood.is_of(before.site()));
+        self.own = self.own.take().map(|stood| if passed(&stood) { stood.left_behind() } else { stood });
+        let next = Arc::new(match before {
+            Some(before) => before.of_next(site),
+            None => Releases::of(site),
+        });
+        (self.releases, self.is_newest) = (Some(next.clone()), true);
+        Ok(next)
+    }
+
+    /// The files of the main site's own tree as it stands now, its sitemap included; none where no site could be read
+    /// yet.
+    ///
+    /// # Errors
+    /// As [`Site::build_main`].
+    pub fn own(&mut self) -> Result<BTreeMap<SitePath, OutputFile>, Report> {
+        let Some(site) = self.releases.as_ref().map(|releases| releases.site().clone()) else {
+            return Ok(BTreeMap::new());
+        };
+        let stood = self.own.take();
+        let made = site.with_build(&Audience::Main, |build| match stood {
+            Some(stood) => stood.into_edition(&site, build).map_err(|(failed, stood)| (failed, Some(stood))),
+            None => Edition::make(build).map(Box::new).map_err(|failed| (failed, None)),
+        });
+        match made {
+            None => Ok(BTreeMap::new()),
+            Some(Err((failed, stood))) => {
+                self.own = stood;
+                Err(Failed::report(failed))
+            }
+            Some(Ok(edition)) => {
+                let mut files = edition.files().clone();
+                files.extend(site.spanning_own(&edition.view().index(), &files));
+                self.own = Some(Stood::new(edition, &site, None));
+                Ok(files)
+            }
+        }
+    }
+
+    /// The site of which only these files were read again; none where that is not enough, or not good.
+    fn reread(&self, changed: &[PathBuf]) -> Option<Site> {
+        let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.folders.has(file)).collect();
+        let releases = self.releases.as_ref().filter(|_| self.is_newest && !sources.is_empty())?;
+        let mut site = Site::clone(releases.site());
+        (site.reread(&self.folders.site, &sources) == Ok(true)).then_some(site)
+    }
+
+    fn read(&self, progress: &Arc<Progress>, now: Timestamp) -> Result<Site, Report> {
+        let known = self.releases.as_ref().map(|releases| releases.site().known().clone()).unwrap_or_default();
+        let earlier = Earlier::new(known, None, now.into());
+        let pictures = Some(self.pictures.clone());
+        let loading = Loading { progress: progress.clone(), pictures, ..Loading::default() };
+        Site::load_knowing(&self.folders.site, &self.folders.themes, &loading, Some(&earlier))
+    }
+}
