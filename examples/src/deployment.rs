@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use tieup_generator::{Loading, Site};
 use tieup_hub::config::Config as HubConfig;
 use tieup_hub::partners::Hub;
-use tieup_hub::server::Server;
+use tieup_hub::release::SharedDigests;
+use tieup_hub::server::{Server, ShowError};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::Invitation;
 use tieup_store::cache::Cache;
@@ -138,6 +139,15 @@ impl Deployment {
         let config = &self.hub.config;
         let pictures = Some(Cache::at(config.state.join("cache/pictures")));
         Ok(Site::load_as(&config.site, &config.themes, &Loading { pictures, ..Loading::default() })?)
+    }
+
+    /// Serves `site` as the main site's own pages. Returns how many files are served if that changed anything.
+    ///
+    /// # Errors
+    /// When the site has mistakes, or cannot be stored.
+    pub fn show(&self, site: &Site) -> Result<Option<usize>, ShowError> {
+        let built = site.build_main().map_err(ShowError::Site)?;
+        self.server.show(&built.files, &SharedDigests::default())
     }
 
     /// A partner that has been added.

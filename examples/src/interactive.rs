@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use tieup_generator::Watch;
+use tieup_generator::{self as generator, Patience, Watch};
 use tieup_hub::cli::describe;
 use tieup_hub::publish::{Outcome, PublishError, Rejected};
 use tieup_protocol::ids::SiteId;
@@ -61,10 +61,17 @@ async fn play(deployment: &Deployment, cast: &Cast) -> Result<()> {
 async fn attend(deployment: &Deployment, cast: &Cast) -> Result<()> {
     let (sender, mut saves) = mpsc::channel(1);
     let config = &deployment.hub.config;
-    let _watch = Watch::start(&[&config.site, &config.themes], &config.state, move || {
-        // A full channel already holds a message that will cover this change too.
-        let _ = sender.try_send(());
-    })?;
+    let sources = generator::Sources::new(&config.site, &config.themes);
+    let folders = [config.site.as_path(), &config.themes];
+    let _watch = Watch::start(
+        &folders,
+        move |file| sources.has(file),
+        Patience::Whole,
+        move |_| {
+            // A full channel already holds a message that will cover this change too.
+            let _ = sender.try_send(());
+        },
+    )?;
     let mut keys = Some(BufReader::new(tokio::io::stdin()).lines());
     let mut collecting = tokio::time::interval(COLLECT_INTERVAL);
     // One future for all rounds: a signal that comes while something is published is not lost.
@@ -117,7 +124,7 @@ async fn publish(deployment: &Deployment, cast: &Cast) -> Result<(), Unheard> {
 /// What became of publishing to each partner. A mistake in the site is an error once, not once a partner.
 async fn try_publish(deployment: &Deployment) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>> {
     let site = tokio::task::block_in_place(|| deployment.site())?;
-    tokio::task::block_in_place(|| deployment.server.show(&site))?;
+    tokio::task::block_in_place(|| deployment.show(&site))?;
     let mut outcomes = deployment.hub.publish(&site, &[], Rejected::Skip).await?;
     let mistake = outcomes.iter().position(|(_, outcome)| matches!(outcome, Err(PublishError::Site(_))));
     if let Some((_, Err(error))) = mistake.map(|at| outcomes.swap_remove(at)) {

@@ -166,7 +166,7 @@ impl Loop {
         let pages = index.len();
         let products = index.iter().filter(|page| !page.data.is_null()).count();
         ensure!(products >= 36, "only {products} products");
-        self.deployment.server.show(&site)?;
+        self.deployment.show(&site)?;
         let home = self.browser.get(self.deployment.public, "/").await?;
         ensure!(home.status == 200, "the main site answers {}", home.status);
         let shop = site.build_release(&self.cast.shop)?.output.files.len();

@@ -1,7 +1,7 @@
 //! A main site held in memory for somebody who publishes it: after a change, what that touches is made and no more.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,17 +9,18 @@ use tieup_protocol::diagnostic::Report;
 use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
+use crate::build::Build;
 use crate::edition::{Edition, Failed};
-use crate::folders::Folders;
 use crate::known::Earlier;
 use crate::output::OutputFile;
 use crate::progress::Progress;
 use crate::site::{Loading, Releases, Site, Stood};
+use crate::sources::Sources;
 use crate::workbench::Audience;
 
 /// A main site held in memory for somebody who publishes it.
 pub struct Press {
-    folders: Folders,
+    sources: Sources,
     pictures: Cache,
     /// Of the last site that could be read.
     releases: Option<Arc<Releases>>,
@@ -30,16 +31,9 @@ pub struct Press {
 }
 
 impl Press {
-    /// The main site in the folder `site`, with its themes in the folder `themes` and narrower pictures from `pictures`.
-    /// Nothing is read yet.
-    pub fn new(site: &Path, themes: &Path, pictures: &Cache) -> Self {
-        let (folders, pictures) = (Folders::new(site, themes), pictures.clone());
-        Self { folders, pictures, releases: None, is_newest: false, own: None }
-    }
-
-    /// Whether any of these files, named as the folders are, is one that the site is made of.
-    pub fn is_of(&self, files: &[PathBuf]) -> bool {
-        files.iter().any(|file| self.folders.has(file))
+    /// The main site of these `sources`, with narrower pictures from `pictures`. Nothing is read yet.
+    pub fn new(sources: Sources, pictures: Cache) -> Self {
+        Self { sources, pictures, releases: None, is_newest: false, own: None }
     }
 
     /// Takes up what `changed` on disk, files named as the folders are; without a file it looks at everything. Gives the
@@ -71,18 +65,21 @@ impl Press {
     }
 
     /// The files of the main site's own tree as it stands now, its sitemap included; none where no site could be read
-    /// yet.
+    /// yet. What is made is counted by `progress`.
     ///
     /// # Errors
     /// As [`Site::build_main`].
-    pub fn own(&mut self) -> Result<BTreeMap<SitePath, OutputFile>, Report> {
+    pub fn own(&mut self, progress: &Progress) -> Result<BTreeMap<SitePath, OutputFile>, Report> {
         let Some(site) = self.releases.as_ref().map(|releases| releases.site().clone()) else {
             return Ok(BTreeMap::new());
         };
         let stood = self.own.take();
-        let made = site.with_build(&Audience::Main, |build| match stood {
-            Some(stood) => stood.into_edition(&site, build).map_err(|(failed, stood)| (failed, Some(stood))),
-            None => Edition::make(build).map(Box::new).map_err(|failed| (failed, None)),
+        let made = site.with_build(&Audience::Main, |build| {
+            let build = Build { progress, ..*build };
+            match stood {
+                Some(stood) => stood.into_edition(&site, &build).map_err(|(failed, stood)| (failed, Some(stood))),
+                None => Edition::make(&build).map(Box::new).map_err(|failed| (failed, None)),
+            }
         });
         match made {
             None => Ok(BTreeMap::new()),
@@ -101,10 +98,10 @@ impl Press {
 
     /// The site of which only these files were read again; none where that is not enough, or not good.
     fn reread(&self, changed: &[PathBuf]) -> Option<Site> {
-        let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.folders.has(file)).collect();
+        let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.sources.has(file)).collect();
         let releases = self.releases.as_ref().filter(|_| self.is_newest && !sources.is_empty())?;
         let mut site = Site::clone(releases.site());
-        (site.reread(&self.folders.site, &sources) == Ok(true)).then_some(site)
+        (site.reread(&self.sources.site, &sources) == Ok(true)).then_some(site)
     }
 
     fn read(&self, progress: &Arc<Progress>, now: Timestamp) -> Result<Site, Report> {
@@ -112,6 +109,6 @@ impl Press {
         let earlier = Earlier::new(known, None, now.into());
         let pictures = Some(self.pictures.clone());
         let loading = Loading { progress: progress.clone(), pictures, ..Loading::default() };
-        Site::load_knowing(&self.folders.site, &self.folders.themes, &loading, Some(&earlier))
+        Site::load_knowing(&self.sources.site, &self.sources.themes, &loading, Some(&earlier))
     }
 }

@@ -1,75 +1,257 @@
-//! Watching folders, so that a save in an editor is noticed.
+//! Watching folders, so that a save is noticed: a few milliseconds of quiet, and the files that changed.
 
-use std::path::Path;
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
-use notify::{RecommendedWatcher, RecursiveMode};
-use notify_debouncer_full::{DebounceEventResult, DebouncedEvent, Debouncer, RecommendedCache, new_debouncer};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-/// How long the folders must be quiet before a change is told: an editor writes a file in several steps.
-const QUIET: Duration = Duration::from_millis(150);
+/// How long it must be quiet before a change is told. Editors write a file anew, or write another and rename it; the
+/// steps of one save lie well below this apart. What comes later is told as a change of its own.
+const QUIET: Duration = Duration::from_millis(5);
+
+/// A change is told after this time even where it is never quiet.
+const LONGEST: Duration = Duration::from_millis(100);
+
+/// The same where several files are waited for: they are copied, or another state of a repository is checked out.
+const QUIET_BETWEEN_FILES: Duration = Duration::from_millis(150);
+
+/// The longest wait for several files.
+const LONGEST_FOR_FILES: Duration = Duration::from_secs(3);
+
+/// What changed.
+#[derive(Debug)]
+pub struct Change {
+    /// The files, below the folders as those were named; empty where nobody knows what changed.
+    pub files: Vec<PathBuf>,
+    /// When the first of it was noticed.
+    pub noticed: SystemTime,
+}
+
+/// Whether a change of several files is told before all of it may be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Yes: somebody looks at it.
+    Eager,
+    /// No: it goes to others, who shall not see half of it.
+    Whole,
+}
 
 /// A watch on folders. It ends when it is dropped.
 pub struct Watch {
-    _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Change {
+    /// Both changes as one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        // Where nobody knows what changed in one of them, nobody knows what did in both.
+        if self.files.is_empty() || other.files.is_empty() {
+            return Self { files: Vec::new(), ..self };
+        }
+        self.files.extend(other.files);
+        self
+    }
 }
 
 impl Watch {
-    /// Watches `folders` and all below them, leaving out the folder `except`; calls `changed`, from a thread of the
-    /// watch's own, after each change.
+    /// Watches `folders` and all below them; calls `changed`, from a thread of the watch's own, after each change of files
+    /// that count. All but the first folder may be missing.
     ///
     /// # Errors
-    /// When a folder is missing or the operating system refuses to watch.
+    /// When the first folder is missing or the operating system refuses to watch.
     pub fn start(
         folders: &[&Path],
-        except: &Path,
-        mut changed: impl FnMut() + Send + 'static,
+        counts: impl Fn(&Path) -> bool + Send + 'static,
+        patience: Patience,
+        changed: impl FnMut(Change) + Send + 'static,
     ) -> Result<Self, notify::Error> {
-        let except = except.canonicalize()?;
-        let roots = folders.iter().map(|folder| folder.canonicalize()).collect::<Result<Vec<_>, _>>()?;
-        // A file directly in a watched folder is a source only if it is YAML; a log that somebody writes there is not.
-        let beside = move |path: &Path| {
-            let other = path.extension().is_some_and(|extension| extension != "yaml");
-            other && roots.iter().any(|root| path.parent() == Some(root))
-        };
-        // Reading a file is an event too; taken for a change, it would make its own reader read for ever.
-        let counts = move |event: &DebouncedEvent| {
-            !event.kind.is_access() && event.paths.iter().any(|path| !path.starts_with(&except) && !beside(path))
-        };
-        let mut debouncer = new_debouncer(QUIET, None, move |result: DebounceEventResult| {
-            // After an error of the watch nobody knows what changed, so it counts as a change.
-            if result.map_or(true, |events| events.iter().any(&counts)) {
-                changed();
+        let (sender, events) = channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            // Reading a file is an event too; taken for a change, it would make its own reader read for ever.
+            if !event.as_ref().is_ok_and(|event| event.kind.is_access()) {
+                let _ = sender.send((event, SystemTime::now()));
             }
         })?;
-        for folder in folders {
-            debouncer.watch(folder.canonicalize()?, RecursiveMode::Recursive)?;
+        let mut names: Vec<(PathBuf, PathBuf)> = Vec::new();
+        for (number, folder) in folders.iter().enumerate() {
+            if number > 0 && !folder.is_dir() {
+                continue;
+            }
+            let real = folder.canonicalize()?;
+            if !names.iter().any(|(watched, _)| real.starts_with(watched)) {
+                watcher.watch(&real, RecursiveMode::Recursive)?;
+            }
+            names.push((real, folder.to_path_buf()));
         }
-        Ok(Self { _debouncer: debouncer })
+        // Folders within others are named by the longer of the two.
+        names.sort_by_key(|(real, _)| std::cmp::Reverse(real.components().count()));
+        let teller = Teller { events, names, counts, patience };
+        thread::spawn(move || teller.tell(changed));
+        Ok(Self { _watcher: watcher })
+    }
+}
+
+/// What an event was, and when.
+type Noticed = (notify::Result<Event>, SystemTime);
+
+/// Makes changes of events.
+struct Teller<C> {
+    events: Receiver<Noticed>,
+    names: Vec<(PathBuf, PathBuf)>,
+    counts: C,
+    patience: Patience,
+}
+
+/// What was gathered of a change.
+#[derive(Default)]
+struct Gathered {
+    files: BTreeSet<PathBuf>,
+    /// Whether something changed, and nobody knows what.
+    is_unknown: bool,
+}
+
+impl<C: Fn(&Path) -> bool> Teller<C> {
+    /// Tells each change; ends with the watcher.
+    fn tell(self, mut changed: impl FnMut(Change)) {
+        while let Ok((event, noticed)) = self.events.recv() {
+            let mut gathered = Gathered::default();
+            self.take(event, &mut gathered);
+            let is_last = !gathered.is_empty() && self.gather(&mut gathered);
+            if !gathered.is_empty() {
+                changed(Change { files: gathered.into_files(), noticed });
+            }
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// Gathers events until it is quiet; whether the watcher ended.
+    fn gather(&self, gathered: &mut Gathered) -> bool {
+        let begun = Instant::now();
+        loop {
+            let waits = self.patience == Patience::Whole && gathered.is_several();
+            let (quiet, longest) = if waits { (QUIET_BETWEEN_FILES, LONGEST_FOR_FILES) } else { (QUIET, LONGEST) };
+            let left = longest.saturating_sub(begun.elapsed());
+            match self.events.recv_timeout(quiet.min(left)) {
+                Ok((event, _)) => self.take(event, gathered),
+                Err(RecvTimeoutError::Timeout) if !waits && !left.is_zero() && gathered.is_begun() => {}
+                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
+        }
+    }
+
+    fn take(&self, event: notify::Result<Event>, gathered: &mut Gathered) {
+        match event {
+            Ok(event) if !event.need_rescan() && !event.paths.is_empty() => {
+                let named = event.paths.iter().map(|path| self.named(path));
+                gathered.files.extend(named.filter(|path| (self.counts)(path)));
+            }
+            // Some events were lost.
+            _ => gathered.is_unknown = true,
+        }
+    }
+
+    fn named(&self, path: &Path) -> PathBuf {
+        let below = self.names.iter().find_map(|(real, folder)| Some(folder.join(path.strip_prefix(real).ok()?)));
+        below.unwrap_or_else(|| path.to_owned())
+    }
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && !self.is_unknown
+    }
+
+    /// Whether more than one file is of the change: what a save puts in the place of another is gone after it.
+    fn is_several(&self) -> bool {
+        self.is_unknown || self.files.iter().filter(|path| path.is_file()).nth(1).is_some()
+    }
+
+    /// Whether one of the files holds nothing: an editor that writes a file anew empties it first.
+    fn is_begun(&self) -> bool {
+        self.files.iter().any(|path| fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0))
+    }
+
+    /// The files; none where nobody knows which.
+    fn into_files(self) -> Vec<PathBuf> {
+        if self.is_unknown { Vec::new() } else { self.files.into_iter().collect() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::Receiver;
 
     use super::*;
 
-    #[test]
-    fn a_save_is_told_and_reading_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let (site, state) = (folder.path().join("site"), folder.path().join("site/state"));
-        fs::create_dir_all(&state).unwrap();
-        fs::create_dir(site.join("content")).unwrap();
-        fs::write(site.join("content/page.md"), "one").unwrap();
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn watch(folders: &[&Path], counts: fn(&Path) -> bool, patience: Patience) -> (Watch, Receiver<Change>) {
         let (sender, changes) = channel();
-        let _watch = Watch::start(&[&site], &state, move || sender.send(()).unwrap()).unwrap();
+        (Watch::start(folders, counts, patience, move |change| sender.send(change).unwrap()).unwrap(), changes)
+    }
+
+    #[test]
+    fn a_save_is_told_by_the_names_that_the_folders_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = dir.path().join("link");
+        fs::create_dir_all(dir.path().join("real/content")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("real"), &site).unwrap();
+        let (watch, changes) = watch(&[&site, &site.join("themes")], |_| true, Patience::Eager);
+        // As many editors save: into another file, which then takes the place of the first.
+        fs::write(site.join("content/.page.tmp"), "two").unwrap();
+        fs::rename(site.join("content/.page.tmp"), site.join("content/page.md")).unwrap();
+        let mut told = Vec::new();
+        while !told.contains(&site.join("content/page.md")) {
+            told.extend(changes.recv_timeout(LONG).unwrap().files);
+        }
         fs::read(site.join("content/page.md")).unwrap();
-        fs::write(state.join("own.json"), "own").unwrap();
-        fs::write(site.join("watch.log"), "told").unwrap();
-        assert!(changes.recv_timeout(QUIET * 4).is_err(), "reading, the state folder or a log was taken for a change");
-        fs::write(site.join("content/page.md"), "two").unwrap();
-        assert!(changes.recv_timeout(Duration::from_secs(10)).is_ok());
+        drop(watch);
+        assert!(changes.iter().all(|change| !change.files.is_empty()), "reading was taken for a change");
+    }
+
+    #[test]
+    fn what_does_not_count_is_not_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let is_page = |path: &Path| path.extension().is_some_and(|extension| extension == "md");
+        let (watch, changes) = watch(&[dir.path()], is_page, Patience::Whole);
+        fs::write(dir.path().join("watch.log"), "told").unwrap();
+        fs::write(dir.path().join("page.md"), "one").unwrap();
+        assert_eq!(changes.recv_timeout(LONG).unwrap().files, [dir.path().join("page.md")]);
+        drop(watch);
+        assert!(changes.iter().all(|change| change.files == [dir.path().join("page.md")]));
+    }
+
+    #[test]
+    fn several_files_are_one_change_where_others_shall_not_see_half_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let files: Vec<PathBuf> = (0..20).map(|number| dir.path().join(format!("page-{number:02}.md"))).collect();
+        let (_watch, changes) = watch(&[dir.path()], |_| true, Patience::Whole);
+        for (number, file) in files.iter().enumerate() {
+            fs::write(file, "one").unwrap();
+            // Beyond the first two, which come at once, each comes later than a single file is waited for.
+            if number > 0 {
+                thread::sleep(QUIET * 3);
+            }
+        }
+        assert_eq!(changes.recv_timeout(LONG).unwrap().files, files);
+    }
+
+    #[test]
+    fn two_changes_are_one_or_nobody_knows() {
+        let change = |files: &[&str]| Change {
+            files: files.iter().map(PathBuf::from).collect(),
+            noticed: SystemTime::UNIX_EPOCH,
+        };
+        assert_eq!(change(&["a"]).and(change(&["b"])).files, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert!(change(&["a"]).and(change(&[])).files.is_empty());
+        assert!(change(&[]).and(change(&["a"])).files.is_empty());
     }
 }

@@ -12,7 +12,6 @@ use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
-use crate::folders::Folders;
 use crate::known::Earlier;
 use crate::output::OutputFile;
 use crate::rack::{Extent, Rack};
@@ -22,6 +21,7 @@ use crate::shown::Shown;
 use crate::site::{Loading, Site};
 use crate::slots::fill_and_find;
 use crate::source::shown;
+use crate::sources::Sources;
 
 /// Whose view of the site is meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +65,7 @@ pub enum Effect {
 
 /// A main site held in memory for somebody who works on it.
 pub struct Workbench {
-    folders: Folders,
+    sources: Sources,
     loading: Loading,
     /// The last site that could be read.
     loaded: Option<Loaded>,
@@ -95,8 +95,8 @@ impl Workbench {
     }
 
     fn begin(site: &Path, themes: &Path, loading: Loading, now: Timestamp) -> Self {
-        let (folders, racks) = (Folders::new(site, themes), BTreeMap::new());
-        let mut bench = Self { folders, loading, loaded: None, unread: None, racks };
+        let (sources, racks) = (Sources::new(site, themes), BTreeMap::new());
+        let mut bench = Self { sources, loading, loaded: None, unread: None, racks };
         bench.read(now);
         bench
     }
@@ -106,7 +106,7 @@ impl Workbench {
     ///
     /// Where the new sources cannot be read, the last good site stays.
     pub fn refresh(&mut self, changed: &[PathBuf], now: Timestamp) -> Refreshed {
-        let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.folders.has(file)).collect();
+        let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.sources.has(file)).collect();
         if sources.is_empty() && !changed.is_empty() {
             return Refreshed { effect: Effect::Nothing, pages: 0 };
         }
@@ -202,7 +202,7 @@ impl Workbench {
 
     /// Reads `sources` again where that is enough, and everything where not.
     fn take_up(&mut self, sources: &[&PathBuf], now: Timestamp) -> Refreshed {
-        let (dir, fresh) = (&self.folders.site, self.unread.is_none() && !sources.is_empty());
+        let (dir, fresh) = (&self.sources.site, self.unread.is_none() && !sources.is_empty());
         let Some(loaded) = self.loaded.as_mut().filter(|_| fresh) else { return self.read(now) };
         if loaded.site.reread(dir, sources) != Ok(true) {
             return self.read(now);
@@ -214,7 +214,7 @@ impl Workbench {
     fn read(&mut self, now: Timestamp) -> Refreshed {
         let files = self.loaded.as_ref().map(|loaded| loaded.site.known().clone()).unwrap_or_default();
         let earlier = Earlier::new(files, None, now.into());
-        match Loaded::read(&self.folders, &self.loading, &earlier, now) {
+        match Loaded::read(&self.sources, &self.loading, &earlier, now) {
             Err(report) => {
                 self.unread = Some(report);
                 Refreshed { effect: Effect::Nothing, pages: 0 }
@@ -246,8 +246,8 @@ impl Workbench {
 }
 
 impl Loaded {
-    fn read(folders: &Folders, loading: &Loading, earlier: &Earlier, now: Timestamp) -> Result<Self, Report> {
-        let Folders { site: dir, themes } = folders;
+    fn read(folders: &Sources, loading: &Loading, earlier: &Earlier, now: Timestamp) -> Result<Self, Report> {
+        let Sources { site: dir, themes } = folders;
         let site = Site::load_alone(dir, themes, loading, earlier)?.at(now);
         let mut problems = Vec::new();
         let mut fills = BTreeMap::new();

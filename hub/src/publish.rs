@@ -202,7 +202,7 @@ impl Hub {
         if let Some(unknown) = only.iter().find(|id| !partners.iter().any(|partner| partner.id == **id)) {
             return Err(HubError::NotJoined(unknown.clone()));
         }
-        let (workshop, clock) = (Workshop::open(Arc::new(site.clone())), schedule::wall_clock());
+        let (workshop, clock) = (Workshop::open(Arc::new(site.releases()), Arc::default()), schedule::wall_clock());
         let archive = self.archive();
         let push = async |partner: PartnerRow| {
             let attempt = self.attempt(&workshop, archive.as_ref(), &partner, approach, &clock).await;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tieup_generator::{ReleaseOutput, Releases, Site};
+use tieup_generator::{ReleaseOutput, Releases};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::digest::Digest;
@@ -19,7 +19,7 @@ pub struct BuiltRelease {
     contract: String,
 }
 
-/// The digests of what the releases of one site share, each computed once, by the address of the bytes.
+/// The digests of what releases share, each computed once, by the address of the bytes.
 #[derive(Default)]
 pub struct SharedDigests(Mutex<HashMap<usize, Shared>>);
 
@@ -30,7 +30,14 @@ struct Shared {
 }
 
 impl SharedDigests {
-    fn of(&self, bytes: &Arc<[u8]>) -> BlobRef {
+    /// Forgets bytes that nobody else holds any more.
+    pub fn sweep(&self) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, shared| Arc::strong_count(&shared.bytes) > 1);
+    }
+
+    /// The reference to `bytes`.
+    pub(crate) fn of(&self, bytes: &Arc<[u8]>) -> BlobRef {
         if Arc::strong_count(bytes) == 1 {
             return BlobRef::of(bytes);
         }
@@ -46,24 +53,20 @@ impl SharedDigests {
 }
 
 impl BuiltRelease {
-    /// Builds the release of `site` for one partner, of which `releases` makes what partners share once.
+    /// Builds the release for one partner, of which `releases` makes what partners share once.
     ///
     /// # Errors
     /// What is wrong with the site, or that there is no contract with this partner.
-    pub fn build(site: &Site, releases: &Releases<'_>, partner: &SiteId) -> Result<Self, Report> {
-        Self::build_with(&SharedDigests::default(), site, releases, partner)
+    pub fn build(releases: &Releases, partner: &SiteId) -> Result<Self, Report> {
+        Self::build_with(&SharedDigests::default(), releases, partner)
     }
 
-    /// The same, as one of several releases that `releases` makes.
+    /// The same, where `shared` knows digests.
     ///
     /// # Errors
     /// As [`BuiltRelease::build`].
-    pub fn build_with(
-        shared: &SharedDigests,
-        site: &Site,
-        releases: &Releases<'_>,
-        partner: &SiteId,
-    ) -> Result<Self, Report> {
+    pub fn build_with(shared: &SharedDigests, releases: &Releases, partner: &SiteId) -> Result<Self, Report> {
+        let site = releases.site();
         let contract = site.partners().find(|contract| contract.id.partner == *partner);
         let text = site.contract_text(partner);
         let Some((contract, text)) = contract.zip(text) else {

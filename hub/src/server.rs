@@ -1,11 +1,12 @@
 //! The hub's servers: joins, renewals and lines over TLS, the socket for other commands, and the main site's own pages.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tieup_generator::{Output, Site};
+use tieup_generator::OutputFile;
 use tieup_protocol::contract::MeterClass;
 use tieup_protocol::diagnostic::Report;
+use tieup_protocol::path::SitePath;
 use tieup_store::blobs::{BlobStore, PutBlobError};
 use tieup_store::durable::DiskError;
 use tieup_web::listener::{Shutdown, bind_socket, serve_socket, serve_tls};
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::joining;
 use crate::lines::Lines;
 use crate::partners::{Hub, HubError};
+use crate::release::SharedDigests;
 use crate::trust::keep_fresh;
 
 /// Why the main site's pages could not be put before the public. What was there before is still served.
@@ -67,14 +69,17 @@ impl Server {
         Ok(Self { public: site, blobs, tasks, shutdown })
     }
 
-    /// Builds `site` and serves it in place of what was served before. Returns how many files are served if that
-    /// changed anything.
+    /// Serves `files` in place of what was served before; the bytes that `digests` knows are not hashed again. Returns how
+    /// many files are served if that changed anything.
     ///
     /// # Errors
     /// See [`ShowError`].
-    pub fn show(&self, site: &Site) -> Result<Option<usize>, ShowError> {
-        let output = site.build_main().map_err(ShowError::Site)?;
-        let live = store(&output, &self.blobs)?;
+    pub fn show(
+        &self,
+        files: &BTreeMap<SitePath, OutputFile>,
+        digests: &SharedDigests,
+    ) -> Result<Option<usize>, ShowError> {
+        let live = store(files, digests, &self.public.live(), &self.blobs)?;
         if *self.public.live() == live {
             return Ok(None);
         }
@@ -93,11 +98,20 @@ impl Server {
     }
 }
 
-fn store(output: &Output, blobs: &BlobStore) -> Result<LiveSite, ShowError> {
+/// Stores what is not `served` already, durably.
+fn store(
+    given: &BTreeMap<SitePath, OutputFile>,
+    digests: &SharedDigests,
+    served: &LiveSite,
+    blobs: &BlobStore,
+) -> Result<LiveSite, ShowError> {
     let batch = blobs.batch();
-    let mut files = HashMap::new();
-    for (path, file) in &output.files {
-        let blob = batch.put(&file.bytes)?;
+    let mut files = HashMap::with_capacity(given.len());
+    for (path, file) in given {
+        let blob = digests.of(&file.bytes);
+        if served.files.get(path).is_none_or(|served| served.blob != blob) {
+            batch.put(&file.bytes)?;
+        }
         let media_type = file.media_type.to_owned();
         files.insert(path.clone(), ServedFile { blob, media_type, kind: file.kind, class: MeterClass::Tieup });
     }

@@ -36,6 +36,7 @@ use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
 use tokio::sync::watch;
 
 pub use self::holdings::{Documents, Holdings};
+pub use self::originals::is_original;
 use self::rights::Overridden;
 use self::trail::happening;
 use crate::candidate::{Candidate, CandidateError};

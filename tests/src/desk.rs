@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tieup_hub::partners::Hub;
 use tieup_hub::publish::Outcome;
 use tieup_hub::schedule::queue::Queued;
-use tieup_hub::schedule::{Edition, Scheduler};
+use tieup_hub::schedule::{Edition, Scheduler, Workshop};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -60,13 +60,13 @@ impl Desk {
 
     /// Hands over the site as it is found.
     pub fn find(&self, world: &World) {
-        self.editions.send_replace(Some(Arc::new(Edition::found(Arc::new(world.site()), self.now()))));
+        self.editions.send_replace(Some(Arc::new(Edition::found(workshop(world), self.now()))));
     }
 
     /// Hands over the site after a change, a moment later.
     pub fn save(&self, world: &World) {
         self.clock.fetch_add(10, Ordering::SeqCst);
-        self.editions.send_replace(Some(Arc::new(Edition::changed(Arc::new(world.site()), self.now()))));
+        self.editions.send_replace(Some(Arc::new(Edition::changed(workshop(world), self.now()))));
     }
 
     /// Sets the clock.
@@ -127,6 +127,10 @@ impl Desk {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.clock.load(Ordering::SeqCst)).unwrap_or_else(|error| panic!("{error}"))
     }
+}
+
+fn workshop(world: &World) -> Workshop {
+    Workshop::open(Arc::new(world.site().releases()), Arc::default())
 }
 
 fn instant(text: &str) -> Timestamp {

@@ -25,7 +25,7 @@ impl World {
     pub fn built(&self, partner: &str) -> BuiltRelease {
         {
             let site = self.site();
-            BuiltRelease::build(&site, &site.releases(), &site_id(partner))
+            BuiltRelease::build(&site.releases(), &site_id(partner))
         }
         .unwrap_or_else(|report| panic!("{report}"))
     }

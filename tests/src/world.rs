@@ -175,7 +175,7 @@ impl World {
 
     /// Replaces what the main site itself serves by the site as it stands.
     pub fn show_main(&self) {
-        let shown = self.deployment.server.show(&self.site());
+        let shown = self.deployment.show(&self.site());
         shown.unwrap_or_else(|error| panic!("the main site is not served:\n{}", crate::told(&error)));
     }
 

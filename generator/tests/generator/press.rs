@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use tieup_generator::{Output, Press, Progress, Releases, Site};
+use tieup_generator::{Output, Press, Progress, Releases, Site, Sources};
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::ids::SiteId;
 use tieup_store::cache::Cache;
@@ -45,8 +45,12 @@ fn agree(small: &Small, partner: &str, is_hidden: bool) {
     small.contract_with(partner, &format!("partnership: inherited\n{index}"));
 }
 
+fn sources(small: &Small) -> Sources {
+    Sources::new(&small.path("site"), &small.path("themes"))
+}
+
 fn press(small: &Small) -> Press {
-    Press::new(&small.path("site"), &small.path("themes"), &Cache::at(small.path("pictures")))
+    Press::new(sources(small), Cache::at(small.path("pictures")))
 }
 
 fn partner(name: &str) -> SiteId {
@@ -66,9 +70,9 @@ fn published(releases: &Releases) -> Vec<Result<Output, String>> {
 #[test]
 fn what_is_no_source_is_told_apart() {
     let small = Small::new();
-    let press = press(&small);
-    assert!(!press.is_of(&["site/public/index.html", "site/content/.about.md.swp"].map(|file| small.path(file))));
-    assert!(press.is_of(&["site/public/index.html", "themes/plain/static/style.css"].map(|file| small.path(file))));
+    let has = |file: &str| sources(&small).has(&small.path(file));
+    assert!(!has("site/public/index.html") && !has("site/content/.about.md.swp") && !has("site/tieup.log"));
+    assert!(has("site/content/about.md") && has("site/site.yaml") && has("themes/plain/static/style.css"));
 }
 
 #[test]
@@ -79,12 +83,12 @@ fn a_text_is_made_alone() {
     let mut press = press(&small);
     let progress = Arc::new(Progress::default());
     press.refresh(&[], &progress, start()).unwrap().build(&partner("shop")).unwrap();
-    press.own().unwrap();
+    press.own(&progress).unwrap();
     small.page("about.md", "two");
     let progress = Arc::new(Progress::default());
     let releases = press.refresh(&[small.path("site/content/about.md")], &progress, start()).unwrap();
     releases.build(&partner("shop")).unwrap();
-    press.own().unwrap();
+    press.own(&progress).unwrap();
     assert_eq!(progress.rendered(), 2, "the page for the partner, and main's own");
 }
 
@@ -99,11 +103,11 @@ fn a_mistake_is_told_until_it_is_mended_and_what_was_asked_before_can_still_be_m
     small.page("about.md", "[nowhere](/nowhere/)");
     let file = small.path("site/content/about.md");
     let second = press.refresh(std::slice::from_ref(&file), &progress, start()).unwrap();
-    assert!(second.build(&partner("shop")).is_err() && press.own().is_err());
+    assert!(second.build(&partner("shop")).is_err() && press.own(&progress).is_err());
     // Another text alone is read; the mistake stays.
     small.page("index.md", "Home, too");
     let third = press.refresh(&[small.path("site/content/index.md")], &progress, start()).unwrap();
-    assert!(third.build(&partner("shop")).is_err() && press.own().is_err());
+    assert!(third.build(&partner("shop")).is_err() && press.own(&progress).is_err());
     assert_eq!(first.build(&partner("shop")).unwrap().output, of_first);
     small.write("site/content/about.md", "---\ntilte: About\n---\n");
     assert!(press.refresh(std::slice::from_ref(&file), &progress, start()).is_err());
@@ -111,7 +115,25 @@ fn a_mistake_is_told_until_it_is_mended_and_what_was_asked_before_can_still_be_m
     let last = press.refresh(&[file], &progress, start()).unwrap();
     let expected = fresh(&small, start()).unwrap();
     assert_eq!(last.build(&partner("shop")).unwrap().output, expected.build_release(&partner("shop")).unwrap().output);
-    assert_eq!(press.own().unwrap(), expected.build_main().unwrap().files);
+    assert_eq!(press.own(&progress).unwrap(), expected.build_main().unwrap().files);
+}
+
+#[test]
+fn a_mistake_that_was_read_with_an_earlier_site_is_not_lost() {
+    for publishes in [true, false] {
+        let small = Small::new();
+        small.page("about.md", "one");
+        agree(&small, "shop", false);
+        let (mut press, progress) = (press(&small), Arc::default());
+        press.refresh(&[], &progress, start()).unwrap().build(&partner("shop")).unwrap();
+        press.own(&progress).unwrap();
+        small.page("about.md", "[nowhere](/nowhere/)");
+        let second = press.refresh(&[], &progress, start()).unwrap();
+        assert!(!publishes || second.build(&partner("shop")).is_err() && press.own(&progress).is_err());
+        small.write("themes/plain/static/style.css", "body { color: navy }");
+        let third = press.refresh(&[], &progress, start()).unwrap();
+        assert!(third.build(&partner("shop")).is_err() && press.own(&progress).is_err());
+    }
 }
 
 proptest! {
@@ -127,7 +149,9 @@ proptest! {
             small.write(&format!("site/content/news/page-{number}.md"), text);
         });
         small.write("site/content/soon.md", "---\ntitle: Soon\npublish: 2026-11-21T00:30:00Z\n---\nHere.");
-        PARTNERS.iter().for_each(|partner| agree(&small, partner, *partner == "hidden"));
+        for partner in PARTNERS {
+            agree(&small, partner, partner == "hidden");
+        }
         let (mut press, mut now, progress) = (press(&small), start(), Arc::default());
         press.refresh(&[], &progress, now).unwrap();
         for (count, (happening, publishes, shows)) in happenings.iter().enumerate() {
@@ -161,7 +185,7 @@ proptest! {
             }
             if *shows {
                 let told = |report: Report| report.to_string();
-                prop_assert_eq!(press.own().map_err(told), site.build_main().map(|output| output.files).map_err(told));
+                prop_assert_eq!(press.own(&progress).map_err(told), site.build_main().map(|output| output.files).map_err(told));
             }
         }
     }

@@ -3,26 +3,28 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use tieup_generator::{Site, Watch};
+use tieup_generator::{Change, Patience, Press, Releases, Sources, Watch};
 use tieup_protocol::ids::SiteId;
 use tieup_web::listener::told_to_end;
 use tieup_web::{complaint, say, terminal};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch as channel};
 use tokio::task::JoinHandle;
 
 use super::progress::Running;
-use super::site::{describe, load_site, publish};
+use super::site::{describe, pictures, publish};
 use crate::config::Config;
 use crate::partners::Hub;
 use crate::publish::{Outcome, Rejected};
-use crate::schedule::{Attempt, Edition, Scheduler, wall_clock};
-use crate::server::Server;
+use crate::release::SharedDigests;
+use crate::schedule::{Attempt, Edition, Scheduler, Workshop, wall_clock};
+use crate::server::{Server, ShowError};
 use crate::waking;
 
 /// Whether a hub pushes by itself.
@@ -44,7 +46,7 @@ pub(super) async fn serve(hub: Hub, pushing: Pushing) -> anyhow::Result<()> {
     let server = Server::start(&hub, join, public)?;
     say!("Serving the main site on http://{shown}/; partners join on {joins}.");
     let desk = (pushing == Pushing::Scheduled).then(|| Desk::open(&hub, &[]));
-    let result = attend(&hub, desk, |site, running| show(&server, site, running), told_to_end()).await;
+    let result = attend(&hub, desk, |press, digests| show(&server, press, digests), told_to_end()).await;
     server.stop().await;
     result
 }
@@ -71,13 +73,13 @@ pub async fn keep_publishing(
 
 /// A scheduler at work, and the line on which it hears of the site.
 struct Desk {
-    editions: watch::Sender<Option<Arc<Edition>>>,
+    editions: channel::Sender<Option<Arc<Edition>>>,
     scheduling: JoinHandle<()>,
 }
 
 impl Desk {
     fn open(hub: &Arc<Hub>, only: &[SiteId]) -> Self {
-        let (editions, latest) = watch::channel(None);
+        let (editions, latest) = channel::channel(None);
         let told = Mutex::new(BTreeSet::new());
         let scheduler = Scheduler::new(hub.clone(), latest, wall_clock(), move |attempt| tell(attempt, &told));
         Self { editions, scheduling: tokio::spawn(scheduler.only(only.to_vec()).run()) }
@@ -90,28 +92,38 @@ impl Desk {
     }
 }
 
-/// Reads the site now and after each change, until `ended` is.
+/// Reads the site now, and what changed of it after each change, until `ended` is.
 async fn attend(
     hub: &Hub,
     desk: Option<Desk>,
-    show: impl Fn(&Site, Running),
+    show: impl Fn(&mut Press, &SharedDigests),
     ended: impl Future<Output = io::Result<()>>,
 ) -> anyhow::Result<()> {
-    let (_watch, mut changes) = watch_site(&hub.config)?;
+    let sources = Sources::new(&hub.config.site, &hub.config.themes);
+    let (_watch, mut coming) = watch(&hub.config, sources.clone())?;
+    let mut press = Press::new(sources, pictures(&hub.config.state));
+    let (digests, mut changed) = (Arc::<SharedDigests>::default(), Vec::new());
     // One future for all rounds: a signal that comes while pages are built is not lost.
     let mut ended = pin!(ended);
-    let mut edition: fn(Arc<Site>, Timestamp) -> Edition = Edition::found;
+    let mut edition: fn(Workshop, Timestamp) -> Edition = Edition::found;
     let result = loop {
-        let site = tokio::task::block_in_place(|| read(hub, &show));
-        let next_change = site.as_ref().and_then(|site| site.next_change());
+        let releases = tokio::task::block_in_place(|| read(&mut press, &changed));
+        let next_change = releases.as_ref().and_then(|releases| releases.site().next_change());
+        let is_good = releases.is_some();
         if let Some(desk) = &desk {
-            desk.editions.send_replace(site.map(|site| Arc::new(edition(site, Timestamp::now()))));
+            let open = |releases| edition(Workshop::open(releases, digests.clone()), Timestamp::now());
+            desk.editions.send_replace(releases.map(|releases| Arc::new(open(releases))));
         }
-        tokio::select! {
+        // While partners are pushed to, who are waited for by others.
+        if is_good {
+            tokio::task::block_in_place(|| show(&mut press, &digests));
+            digests.sweep();
+        }
+        changed = tokio::select! {
             ended = ended.as_mut() => break ended,
-            Some(()) = changes.recv() => {}
-            () = waking::reached(next_change, Timestamp::now) => {}
-        }
+            Some(change) = coming.recv() => all_of(change, &mut coming),
+            () = waking::reached(next_change, Timestamp::now) => Vec::new(),
+        };
         edition = Edition::changed;
     };
     if let Some(desk) = desk {
@@ -120,17 +132,20 @@ async fn attend(
     Ok(result?)
 }
 
-/// The site as it stands now, shown; none where it has mistakes, which are told.
-fn read(hub: &Hub, show: &impl Fn(&Site, Running)) -> Option<Arc<Site>> {
+/// The releases of the site as it stands now, of which these files have `changed`; none where it has mistakes, which are
+/// told.
+fn read(press: &mut Press, changed: &[PathBuf]) -> Option<Arc<Releases>> {
     let running = Running::begin();
-    let site = load_site(hub, &running).inspect_err(|error| terminal::complain(error.as_ref())).ok()?;
-    show(&site, running);
-    Some(Arc::new(site))
+    let read = press.refresh(changed, &running.progress(), Timestamp::now());
+    drop(running);
+    read.inspect_err(|report| terminal::complain(report)).ok()
 }
 
 /// Serves the site as it stands now, and tells how it went.
-fn show(server: &Server, site: &Site, running: Running) {
-    match server.show(site) {
+fn show(server: &Server, press: &mut Press, digests: &SharedDigests) {
+    let running = Running::begin();
+    let shown = press.own(&running.progress()).map_err(ShowError::Site).and_then(|files| server.show(&files, digests));
+    match shown {
         Ok(Some(files)) => say!("{}; {files} files are served.", running.end(files).work()),
         Ok(None) => {}
         Err(error) => terminal::complain(&error),
@@ -138,14 +153,28 @@ fn show(server: &Server, site: &Site, running: Running) {
 }
 
 /// Watches the site and its themes; a message comes after each change.
-fn watch_site(config: &Config) -> anyhow::Result<(Watch, mpsc::Receiver<()>)> {
-    let (sender, changes) = mpsc::channel(1);
-    let watch = Watch::start(&[&config.site, &config.themes], &config.state, move || {
-        // A full channel already holds a message that will cover this change too.
-        let _ = sender.try_send(());
-    })
+fn watch(config: &Config, sources: Sources) -> anyhow::Result<(Watch, mpsc::UnboundedReceiver<Change>)> {
+    let (sender, changes) = mpsc::unbounded_channel();
+    let folders = [config.site.as_path(), &config.themes];
+    let watch = Watch::start(
+        &folders,
+        move |file| sources.has(file),
+        Patience::Whole,
+        move |change| {
+            // Whoever listens ends together with this watch.
+            let _ = sender.send(change);
+        },
+    )
     .context("the site cannot be watched")?;
     Ok((watch, changes))
+}
+
+/// The files of `change` and of all that came after it; none where nobody knows what changed.
+fn all_of(mut change: Change, changes: &mut mpsc::UnboundedReceiver<Change>) -> Vec<PathBuf> {
+    while let Ok(other) = changes.try_recv() {
+        change = change.and(other);
+    }
+    change.files
 }
 
 /// Tells what came of a push: what is new, and of a failure the first time.

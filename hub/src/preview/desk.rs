@@ -6,13 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use tieup_generator::{Effect, Refreshed, Shown, Workbench};
+use tieup_generator::{Change, Effect, Refreshed, Shown, Workbench};
 use tieup_protocol::diagnostic::Report;
 use tieup_web::terminal;
 use tokio::sync::broadcast;
 
 use super::pace::{Pace, Saved};
-use super::watch::Change;
 
 /// How many changes a browser may be behind before it fetches its page anyway.
 const BACKLOG: usize = 16;

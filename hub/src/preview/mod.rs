@@ -12,7 +12,6 @@ mod pace;
 mod panel;
 mod server;
 mod slots;
-mod watch;
 
 use std::future::Future;
 use std::io;
@@ -22,21 +21,20 @@ use std::sync::Arc;
 
 use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
-use tieup_generator::{Shown, Workbench};
+use tieup_generator::{Change, Patience, Shown, Sources, Watch, Workbench};
 use tieup_store::cache::Cache;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use self::desk::Desk;
 use self::pace::GRACE;
-use self::watch::{Change, SourceWatch};
 use crate::waking;
 
 /// A site that is watched and shown.
 pub struct Preview {
     desk: Arc<Desk>,
     changes: mpsc::UnboundedReceiver<Change>,
-    _watch: SourceWatch,
+    _watch: Watch,
 }
 
 impl Preview {
@@ -47,10 +45,16 @@ impl Preview {
     /// When the folder is missing or the operating system refuses to watch it.
     pub fn open(site: &Path, themes: &Path, shown: Shown, pictures: &Cache) -> Result<Self, notify::Error> {
         let (sender, changes) = mpsc::unbounded_channel();
-        let watch = SourceWatch::start(&[site, themes], move |change| {
-            // Whoever listens ends together with this watch.
-            let _ = sender.send(change);
-        })?;
+        let sources = Sources::new(site, themes);
+        let watch = Watch::start(
+            &[site, themes],
+            move |file| sources.has(file),
+            Patience::Eager,
+            move |change| {
+                // Whoever listens ends together with this watch.
+                let _ = sender.send(change);
+            },
+        )?;
         let bench = Workbench::open_with(pictures, site, themes, shown, Timestamp::now());
         Ok(Self { desk: Arc::new(Desk::new(site, bench)), changes, _watch: watch })
     }

@@ -5,9 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use tieup_generator::Change;
 use tieup_web::say;
-
-use super::watch::Change;
 
 /// How long a browser may take to tell that it has a change.
 pub(super) const GRACE: Duration = Duration::from_secs(3);

@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
-use tieup_generator::Site;
 use tieup_protocol::ids::SiteId;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -46,18 +45,18 @@ pub struct Scheduler {
 }
 
 impl Edition {
-    /// The site as it was found when the process began, handed over at `now`.
+    /// The site of this `workshop` as it was found when the process began, handed over at `now`.
     ///
     /// The time is rounded up to what the queue keeps: what is pushed twice in one millisecond is found to be the same,
     /// and nothing is taken for pushed that was not.
-    pub fn found(site: Arc<Site>, now: Timestamp) -> Self {
+    pub fn found(workshop: Workshop, now: Timestamp) -> Self {
         let rounding = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil);
-        Self { workshop: Workshop::open(site), changed: now.round(rounding).unwrap_or(now), stirred: false }
+        Self { workshop, changed: now.round(rounding).unwrap_or(now), stirred: false }
     }
 
     /// The site after a change, handed over at `now`.
-    pub fn changed(site: Arc<Site>, now: Timestamp) -> Self {
-        Self { stirred: true, ..Self::found(site, now) }
+    pub fn changed(workshop: Workshop, now: Timestamp) -> Self {
+        Self { stirred: true, ..Self::found(workshop, now) }
     }
 }
 

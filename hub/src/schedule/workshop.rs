@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use tieup_generator::Site;
+use tieup_generator::{Releases, Site};
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::ids::SiteId;
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +16,7 @@ use crate::release::{BuiltRelease, SharedDigests};
 ///
 /// Its threads end when it is dropped.
 pub struct Workshop {
-    site: Arc<Site>,
+    releases: Arc<Releases>,
     orders: mpsc::Sender<Order>,
 }
 
@@ -27,17 +27,17 @@ struct Order {
 }
 
 impl Workshop {
-    /// A workshop for `site`.
-    pub fn open(site: Arc<Site>) -> Self {
+    /// A workshop for these releases. What `digests` knows of the bytes that they share is not computed again.
+    pub fn open(releases: Arc<Releases>, digests: Arc<SharedDigests>) -> Self {
         let (orders, waiting) = mpsc::channel(1);
-        let sources = site.clone();
-        tokio::task::spawn_blocking(move || work(&sources, waiting));
-        Self { site, orders }
+        let wanted = releases.clone();
+        tokio::task::spawn_blocking(move || work(&wanted, &digests, waiting));
+        Self { releases, orders }
     }
 
     /// The site.
     pub fn site(&self) -> &Site {
-        &self.site
+        self.releases.site()
     }
 
     /// Builds the release of one partner.
@@ -54,8 +54,8 @@ impl Workshop {
 }
 
 /// Builds what is ordered, on all processors, until nobody can order any more.
-fn work(site: &Site, orders: mpsc::Receiver<Order>) {
-    let (releases, shared, orders) = (site.releases(), SharedDigests::default(), Mutex::new(orders));
+fn work(releases: &Releases, digests: &SharedDigests, orders: mpsc::Receiver<Order>) {
+    let orders = Mutex::new(orders);
     let next = || orders.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
@@ -63,7 +63,7 @@ fn work(site: &Site, orders: mpsc::Receiver<Order>) {
                 while let Some(Order { partner, done }) = next() {
                     // Nobody may wait any more, since a push is given up after a time.
                     if !done.is_closed() {
-                        let _ = done.send(BuiltRelease::build_with(&shared, site, &releases, &partner));
+                        let _ = done.send(BuiltRelease::build_with(digests, releases, &partner));
                     }
                 }
             });

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
-use tieup_generator::Watch;
+use tieup_generator::{Patience, Watch};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::main_tls_name;
@@ -31,7 +31,7 @@ use crate::line;
 use crate::peer;
 use crate::preview::Preview;
 use crate::prompt::{Others, Prompter, Retries};
-use crate::publisher::{Places, Publisher};
+use crate::publisher::{Places, Publisher, is_original};
 use crate::renewal;
 use crate::revocation::RevocationFile;
 use crate::shared_site::{self, Share};
@@ -215,10 +215,16 @@ fn watch_originals(config: &Config) -> Result<(Watch, mpsc::Receiver<()>), Start
     let (sender, changes) = mpsc::channel(1);
     // What was edited while no daemon ran is a change too.
     let _ = sender.try_send(());
-    let watch = Watch::start(&[&config.site], &config.state, move || {
-        // A full channel already holds a message that will cover this change too.
-        let _ = sender.try_send(());
-    });
+    let site = config.site.clone();
+    let watch = Watch::start(
+        &[&config.site],
+        move |file| is_original(&site, file),
+        Patience::Whole,
+        move |_| {
+            // A full channel already holds a message that will cover this change too.
+            let _ = sender.try_send(());
+        },
+    );
     let watch = watch.map_err(|error| StartError::Watch(config.site.clone(), error))?;
     Ok((watch, changes))
 }

@@ -27,6 +27,12 @@ const FOLDERS: [&str; 5] = ["content", "data", "slots", "static", "templates"];
 /// The files of a partner's site.
 type Sources = BTreeMap<SourcePath, Vec<u8>>;
 
+/// Whether `file` is of the partner's site in the folder `site`.
+pub fn is_original(site: &Path, file: &Path) -> bool {
+    let below = file.strip_prefix(site);
+    below.is_ok_and(|below| below == Path::new(SITE_FILE) || FOLDERS.iter().any(|folder| below.starts_with(folder)))
+}
+
 impl Publisher {
     /// Merges the originals as they are now with the live release, and makes the result public if it differs and need
     /// not be approved. What must be approved waits.

@@ -112,9 +112,9 @@ def start(command, folder, port):
 
 
 class Main:
-    """A main site of so many pages, and its hub, which publishes when it is told to."""
+    """A main site of so many pages, and its hub, which publishes when it is told to, or when the site changes."""
 
-    def __init__(self, folder, pages):
+    def __init__(self, folder, pages, publishes=False):
         self.tieup, self.syncd = binaries()
         self.folder = folder / "main"
         self.folder.mkdir()
@@ -125,7 +125,8 @@ class Main:
         join = free_port()
         edit(self.folder / "tieup.yaml", "127.0.0.1:7440", f"127.0.0.1:{join}")
         edit(self.folder / "tieup.yaml", "127.0.0.1:8000", f"127.0.0.1:{free_port()}")
-        self.hub = start([self.tieup, "hub", "--no-publish"], self.folder, join)
+        options = [] if publishes else ["--no-publish"]
+        self.hub = start([self.tieup, "hub", *options], self.folder, join)
 
     def contract(self, partner, auto=""):
         contract = self.folder / f"partners/{partner}/contract.yaml"
@@ -137,6 +138,14 @@ class Main:
         begun = time.perf_counter()
         said = run([self.tieup, "publish", *options], cwd=self.folder)
         return said, time.perf_counter() - begun
+
+    def wait_for(self, state):
+        """Waits until `tieup status` says this state."""
+        deadline = time.monotonic() + 120
+        while state not in (said := run([self.tieup, "status"], cwd=self.folder)):
+            if time.monotonic() > deadline:
+                sys.exit(f"nothing is {state}:\n{said}{(self.folder / 'log').read_text()}")
+            time.sleep(0.2)
 
     def stop(self):
         self.hub.terminate()

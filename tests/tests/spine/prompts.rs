@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tieup_generator::{Patience, Watch};
 use tieup_syncd::config::Config;
 use tieup_syncd::control::{Answer, Command, ask};
 use tieup_syncd::prompt::{Board, Notice, Others, Prompter, Retries, Stand, Subject, Ways};
@@ -41,9 +42,14 @@ async fn wait_for(board: &Board, stands: impl Fn(&Stand) -> bool) {
 async fn wait_for_lines(file: &std::path::Path, lines: usize) -> String {
     let (sender, mut changed) = tokio::sync::mpsc::channel(1);
     let folder = file.parent().unwrap();
-    let _watch = tieup_generator::Watch::start(&[folder], &folder.join("nothing"), move || {
-        let _ = sender.try_send(());
-    });
+    let _watch = Watch::start(
+        &[folder],
+        |_| true,
+        Patience::Eager,
+        move |_| {
+            let _ = sender.try_send(());
+        },
+    );
     let found = tokio::time::timeout(Duration::from_secs(20), async {
         loop {
             let text = fs::read_to_string(file).unwrap_or_default();

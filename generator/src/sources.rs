@@ -3,27 +3,28 @@
 use std::path::{Path, PathBuf};
 
 /// The folders of a site, beside the themes, and the file that are its sources.
-const SOURCES: [&str; 6] = ["content", "data", "static", "templates", "partners", "site.yaml"];
+const FILES: [&str; 6] = ["content", "data", "static", "templates", "partners", "site.yaml"];
 
-/// The folders of a main site.
-pub(crate) struct Folders {
+/// The folders of a main site, in which its sources lie.
+#[derive(Clone, Debug)]
+pub struct Sources {
     /// That of the site.
     pub(crate) site: PathBuf,
     /// That of the themes.
     pub(crate) themes: PathBuf,
 }
 
-impl Folders {
-    /// A site in the folder `site`, with its themes in the folder `themes`.
-    pub(crate) fn new(site: &Path, themes: &Path) -> Self {
+impl Sources {
+    /// Those of the site in the folder `site`, with its themes in the folder `themes`.
+    pub fn new(site: &Path, themes: &Path) -> Self {
         Self { site: site.to_owned(), themes: themes.to_owned() }
     }
 
     /// Whether `file`, named as the folders are, is a source. What editors hide beside their files is none.
-    pub(crate) fn has(&self, file: &Path) -> bool {
+    pub fn has(&self, file: &Path) -> bool {
         let visible =
             |below: &Path| !below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
-        let of_site = |below: &Path| SOURCES.iter().any(|source| below.starts_with(source));
+        let of_site = |below: &Path| FILES.iter().any(|source| below.starts_with(source));
         file.strip_prefix(&self.themes).is_ok_and(visible)
             || file.strip_prefix(&self.site).is_ok_and(|below| of_site(below) && visible(below))
     }
