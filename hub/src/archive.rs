@@ -10,7 +10,6 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use tieup_protocol::digest::Digest;
-use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::manifest::{BlobRef, Manifest};
 use tieup_store::blobs::{BlobStore, PutBlobError, Swept};
 use tieup_store::document::{Document, DocumentError};
@@ -101,7 +100,7 @@ impl Archive {
             };
         }
         batch.sync()?;
-        self.first.get_or_init(|| built.manifest(ReleaseVersion::FIRST));
+        self.first.get_or_init(|| built.manifest().clone());
         Ok(())
     }
 }

@@ -66,8 +66,6 @@ pub struct PartnerRow {
 pub struct ReleaseRow {
     /// Which release.
     pub version: ReleaseVersion,
-    /// The manifest's bytes; none where it was forgotten since many releases followed.
-    pub manifest: String,
     /// The contract it was made under, word for word.
     pub contract: String,
     /// `signed`, `unreachable`, `refused`, or the partner's own word: `staged`, `live`, ...
@@ -76,6 +74,13 @@ pub struct ReleaseRow {
     pub detail: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+impl ReleaseRow {
+    /// Whether `kept` says the same of what became of the release. Times are kept in whole seconds.
+    pub(crate) fn is_kept_as(&self, kept: &Self) -> bool {
+        (&self.state, &self.detail, self.since.as_second()) == (&kept.state, &kept.detail, kept.since.as_second())
+    }
 }
 
 /// What became of an invitation's secret.
@@ -181,18 +186,23 @@ impl Database {
         row.as_ref().map(partner_from).transpose()
     }
 
-    /// Keeps a new release. Its number is taken from then on.
+    /// Keeps a new release with its `manifest`. Its number is taken from then on.
     ///
     /// # Errors
     /// When the database fails, or the number is taken.
-    pub async fn add_release(&self, partner: &SiteId, release: &ReleaseRow) -> Result<(), DatabaseError> {
+    pub async fn add_release(
+        &self,
+        partner: &SiteId,
+        release: &ReleaseRow,
+        manifest: &str,
+    ) -> Result<(), DatabaseError> {
         sqlx::query(
             "INSERT INTO releases (partner, version, manifest, contract, state, detail, since) \
              VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(partner.as_str())
         .bind(to_sql(release.version))
-        .bind(&release.manifest)
+        .bind(manifest)
         .bind(&release.contract)
         .bind(&release.state)
         .bind(&release.detail)
@@ -223,10 +233,9 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn newest_release(&self, partner: &SiteId) -> Result<Option<ReleaseRow>, DatabaseError> {
-        let row = sqlx::query("SELECT * FROM releases WHERE partner = ? ORDER BY version DESC LIMIT 1")
-            .bind(partner.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+        let newest = "SELECT version, contract, state, detail, since FROM releases WHERE partner = ? \
+                      ORDER BY version DESC LIMIT 1";
+        let row = sqlx::query(newest).bind(partner.as_str()).fetch_optional(&self.pool).await?;
         row.as_ref().map(release_from).transpose()
     }
 
@@ -260,6 +269,20 @@ impl Database {
         rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
     }
 
+    /// The manifest of a release as it was signed; none where there is none, or it was forgotten since many releases
+    /// followed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn manifest(&self, partner: &SiteId, version: ReleaseVersion) -> Result<Option<String>, DatabaseError> {
+        let row = sqlx::query("SELECT manifest FROM releases WHERE partner = ? AND version = ? AND manifest <> ''")
+            .bind(partner.as_str())
+            .bind(to_sql(version))
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| row.try_get("manifest")).transpose()?)
+    }
+
     /// The manifests of the newest `count` releases to a partner before `version`, newest first.
     ///
     /// # Errors
@@ -276,26 +299,39 @@ impl Database {
         rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
     }
 
-    /// The manifest of a release that has arrived at some partner, a new one if possible.
+    /// The release before `version` to a partner.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn newest_delivered(&self) -> Result<Option<String>, DatabaseError> {
-        let newest = "SELECT manifest FROM releases WHERE manifest <> '' AND state IN ('live', 'staged', 'retired') \
-                      ORDER BY since DESC LIMIT 1";
-        let row = sqlx::query(newest).fetch_optional(&self.pool).await?;
-        Ok(row.map(|row| row.try_get("manifest")).transpose()?)
+    pub async fn version_before(
+        &self,
+        partner: &SiteId,
+        version: ReleaseVersion,
+    ) -> Result<Option<ReleaseVersion>, DatabaseError> {
+        let before = "SELECT version FROM releases WHERE partner = ? AND version < ? ORDER BY version DESC LIMIT 1";
+        let row = sqlx::query(before).bind(partner.as_str()).bind(to_sql(version)).fetch_optional(&self.pool).await?;
+        row.as_ref().map(version_from).transpose()
     }
 
-    /// All releases to a partner, newest first.
+    /// A release whose manifest is here and that has arrived at its partner, a new one if possible.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest_delivered(&self) -> Result<Option<(SiteId, ReleaseVersion)>, DatabaseError> {
+        let newest = "SELECT partner, version FROM releases WHERE manifest <> '' \
+                      AND state IN ('live', 'staged', 'retired') ORDER BY since DESC LIMIT 1";
+        let row = sqlx::query(newest).fetch_optional(&self.pool).await?;
+        row.map(|row| Ok((site_id(&row, "partner")?, version_from(&row)?))).transpose()
+    }
+
+    /// All releases to a partner, newest first, without their manifests, which are large.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn releases(&self, partner: &SiteId) -> Result<Vec<ReleaseRow>, DatabaseError> {
-        let rows = sqlx::query("SELECT * FROM releases WHERE partner = ? ORDER BY version DESC")
-            .bind(partner.as_str())
-            .fetch_all(&self.pool)
-            .await?;
+        let all =
+            "SELECT version, contract, state, detail, since FROM releases WHERE partner = ? ORDER BY version DESC";
+        let rows = sqlx::query(all).bind(partner.as_str()).fetch_all(&self.pool).await?;
         rows.iter().map(release_from).collect()
     }
 
@@ -308,11 +344,8 @@ impl Database {
         partner: &SiteId,
         version: ReleaseVersion,
     ) -> Result<Option<ReleaseRow>, DatabaseError> {
-        let row = sqlx::query("SELECT * FROM releases WHERE partner = ? AND version = ?")
-            .bind(partner.as_str())
-            .bind(to_sql(version))
-            .fetch_optional(&self.pool)
-            .await?;
+        let one = "SELECT version, contract, state, detail, since FROM releases WHERE partner = ? AND version = ?";
+        let row = sqlx::query(one).bind(partner.as_str()).bind(to_sql(version)).fetch_optional(&self.pool).await?;
         row.as_ref().map(release_from).transpose()
     }
 
@@ -356,16 +389,19 @@ fn partner_from(row: &SqliteRow) -> Result<PartnerRow, DatabaseError> {
 }
 
 fn release_from(row: &SqliteRow) -> Result<ReleaseRow, DatabaseError> {
-    let number: i64 = row.try_get("version")?;
-    let version = u64::try_from(number).ok().and_then(ReleaseVersion::new);
     Ok(ReleaseRow {
-        version: version.ok_or_else(|| DatabaseError::Damaged(number.to_string(), "release number"))?,
-        manifest: row.try_get("manifest")?,
+        version: version_from(row)?,
         contract: row.try_get("contract")?,
         state: row.try_get("state")?,
         detail: row.try_get("detail")?,
         since: timestamp(row, "since")?,
     })
+}
+
+fn version_from(row: &SqliteRow) -> Result<ReleaseVersion, DatabaseError> {
+    let number: i64 = row.try_get("version")?;
+    let version = u64::try_from(number).ok().and_then(ReleaseVersion::new);
+    version.ok_or_else(|| DatabaseError::Damaged(number.to_string(), "release number"))
 }
 
 fn site_id(row: &SqliteRow, column: &str) -> Result<SiteId, DatabaseError> {

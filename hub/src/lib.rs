@@ -11,6 +11,7 @@ pub mod joining;
 pub mod keys;
 pub mod kit;
 mod lines;
+mod manifests;
 pub mod partners;
 pub mod preview;
 pub mod publish;

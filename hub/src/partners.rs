@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::database::{Database, DatabaseError, PartnerRow, RevokedRow};
 use crate::keys::{KeyError, KeyFolder};
+use crate::manifests::Manifests;
 
 /// How long an invitation is good.
 const INVITATION_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
@@ -29,6 +30,8 @@ pub struct Hub {
     pub keys: KeyFolder,
     /// Told when the queue may hold something that is due: a partner joined, or somebody wants to be sure.
     pub queue_changed: Notify,
+    /// The manifests that were used last.
+    pub(crate) manifests: Manifests,
     tls: TlsIdentity,
 }
 
@@ -98,7 +101,8 @@ impl Hub {
         let tls = TlsIdentity::from_pem(&pair, keys.authority()?.certificate())?;
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.state).await?;
-        let hub = Self { config, database, keys, queue_changed: Notify::new(), tls };
+        let (queue_changed, manifests) = (Notify::new(), Manifests::default());
+        let hub = Self { config, database, keys, queue_changed, manifests, tls };
         hub.keep_own(&pair, now).await?;
         hub.refresh_tls(now).await?;
         Ok(hub)

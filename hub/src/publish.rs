@@ -20,18 +20,16 @@ use tieup_web::client::{CallError, PeerClient};
 use crate::archive::Archive;
 use crate::database::{PartnerRow, ReleaseRow};
 use crate::keys::KeyError;
+use crate::manifests::Known;
 use crate::partners::{Hub, HubError};
 use crate::release::BuiltRelease;
 use crate::schedule::{self, Workshop};
 use crate::signing::SigningError;
-use crate::transfer::{Contents, Earlier, Parcel, Taken, TransferError};
+use crate::transfer::{Contents, Parcel, Taken, TransferError};
 use crate::trust::{AWAITING, RefreshError, RequestError, SigningRequest, WaitingError, fresh_until};
 
 /// How many partners are pushed to at once. One that does not answer takes a place until its time is over.
 pub const CONCURRENT_PUSHES: usize = 128;
-
-/// How many of a partner's newest releases a next one may be told against.
-pub(crate) const BASES: u32 = 4;
 
 /// What became of publishing to one partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,9 +244,12 @@ impl Hub {
                 }
             }
         }
+        let rows = self.database.releases(&partner.id).await?;
         for record in &status.releases {
-            if let Some(row) = self.database.release(&partner.id, record.version).await? {
-                self.database.set_release_state(&partner.id, &told(row, record)).await?;
+            let Some(row) = rows.iter().find(|row| row.version == record.version) else { continue };
+            let said = told(row.clone(), record);
+            if !said.is_kept_as(row) {
+                self.database.set_release_state(&partner.id, &said).await?;
             }
         }
         Ok((line, status))
@@ -275,7 +276,7 @@ impl Hub {
             let live = releases.iter().find(|row| row.state == ReleaseState::Live.word());
             return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
-        let built = Arc::new(workshop.build(&partner.id).await?.as_emergency(approach.emergency.as_deref()));
+        let built = workshop.build(&partner.id).await?.as_emergency(approach.emergency.as_deref());
         let rows = self.database.releases(&partner.id).await.map_err(HubError::from)?;
         if let Some(outcome) = self.settle_waiting(partner, &built, archive, rows.first()).await? {
             return Ok(outcome);
@@ -286,11 +287,46 @@ impl Hub {
             // Why it cannot be had shows again when the release is offered.
             (Err(_), Unheard::Offer) => (None, None),
         };
-        if let Some(outcome) = status.and_then(|status| already(&rows, &status, &built, approach)) {
+        if let Some(status) = status
+            && let Some(outcome) = self.already(&partner.id, &rows, &status, &built, approach).await?
+        {
             return Ok(outcome);
         }
         let version = rows.first().map_or(ReleaseVersion::FIRST, |row| row.version.next());
-        self.send(Addressee { partner, line }, &built, archive, version).await
+        self.send(Addressee { partner, line }, &Arc::new(built.numbered(version)), archive).await
+    }
+
+    /// Why `built` need not be sent, judged by the newest release that the partner knows; `rows` are all, newest first.
+    ///
+    /// Numbers that were taken for what never arrived do not count, so that content which was rejected is not sent again
+    /// because something else could not be sent meanwhile.
+    async fn already(
+        &self,
+        partner: &SiteId,
+        rows: &[ReleaseRow],
+        status: &PartnerStatus,
+        built: &BuiltRelease,
+        approach: &Approach,
+    ) -> Result<Option<Outcome>, PublishError> {
+        let known = |row: &ReleaseRow| status.releases.iter().find(|record| record.version == row.version);
+        let Some((version, record)) = rows.iter().find_map(|row| Some((row.version, known(row)?))) else {
+            return Ok(None);
+        };
+        let sent = self.manifest(partner, version).await?;
+        if !sent.is_some_and(|sent| sent.manifest.same_content(built.manifest())) {
+            return Ok(None);
+        }
+        Ok(match (&record.state, approach.rejected) {
+            (ReleaseState::Rejected { reason }, Rejected::Skip) => {
+                Some(Outcome::RejectedBefore { version, reason: reason.clone() })
+            }
+            (ReleaseState::Retired, Rejected::Skip) => Some(Outcome::RolledBack(version)),
+            (ReleaseState::Rejected { .. } | ReleaseState::Retired | ReleaseState::Superseded, _) => None,
+            // What waits is sent once more where it has become an emergency.
+            (state, _) if state.is_open() && approach.emergency.is_some() => None,
+            // It waits, or is live.
+            _ => Some(Outcome::Unchanged(version)),
+        })
     }
 
     async fn send(
@@ -298,25 +334,24 @@ impl Hub {
         to: Addressee<'_>,
         built: &Arc<BuiltRelease>,
         archive: Option<&Arc<Archive>>,
-        version: ReleaseVersion,
     ) -> Result<Outcome, PublishError> {
-        let manifest = built.manifest(version);
+        let manifest = built.manifest();
+        let text = manifest_text(manifest)?;
         let signer = self.keys.release_signer().map_err(HubError::from)?;
-        let request = signer.propose(&manifest, Timestamp::now())?;
+        let request = signer.propose(manifest, text.as_bytes(), Timestamp::now())?;
         let state = if request.is_met() { "signed" } else { AWAITING };
         let row = ReleaseRow {
-            version,
-            manifest: manifest_text(&manifest)?,
+            version: manifest.version,
             contract: built.contract().to_owned(),
             state: state.to_owned(),
             detail: String::new(),
             since: Timestamp::now(),
         };
         if !request.is_met() {
-            return self.request_signatures(to.partner, built, &request, row).await;
+            return self.request_signatures(to.partner, built, &request, row, &text).await;
         }
         // Kept before it is sent, so that its number is never given to another release.
-        self.database.add_release(&to.partner.id, &row).await.map_err(HubError::from)?;
+        self.database.add_release(&to.partner.id, &row, &text).await.map_err(HubError::from)?;
         self.deliver(to, built, archive, &request, row).await
     }
 
@@ -331,12 +366,11 @@ impl Hub {
     ) -> Result<Outcome, PublishError> {
         let Addressee { partner, line } = to;
         let version = row.version;
-        let earlier = self.earlier(partner, version).await?;
         let metadata = self.seal(&partner.id, version, request, Timestamp::now()).await?;
         let until = fresh_until(&metadata);
         let offer = offer_of(metadata, row.contract.clone());
-        let contents = Contents { manifest: built.manifest(version), built: built.clone(), archive: archive.cloned() };
-        let parcel = Parcel { offer, contents: Arc::new(contents), earlier: earlier.clone() };
+        let contents = Contents { built: built.clone(), archive: archive.cloned() };
+        let parcel = Parcel { offer, contents: Arc::new(contents), hub: self };
         let line = match line {
             Some(line) => Ok(line),
             None => self.call(partner).await,
@@ -349,7 +383,9 @@ impl Hub {
         row.since = Timestamp::now();
         let outcome = match taken {
             Ok(Taken { staged, blobs, sent }) => {
-                self.keep(archive, built, &earlier).await;
+                self.keep(archive, built).await;
+                let digest = request.label()?.manifest;
+                self.manifests.add(Arc::new(Known { digest, manifest: built.manifest().clone() }));
                 row = told(row, &staged.release);
                 if let Some(until) = until {
                     self.told(&partner.id, until).await?;
@@ -362,33 +398,35 @@ impl Hub {
                 Err(PublishError::Push { partner: partner.id.clone(), version, source })
             }
             Err(TransferError::Pack(error)) => return Err(error.into()),
+            Err(TransferError::Hub(error)) => return Err((*error).into()),
         };
         self.database.set_release_state(&partner.id, &row).await.map_err(HubError::from)?;
         outcome
     }
 
-    /// The newest releases to a partner before `version`, newest first.
-    async fn earlier(&self, partner: &PartnerRow, version: ReleaseVersion) -> Result<Arc<[Earlier]>, HubError> {
-        let manifests = self.database.manifests_before(&partner.id, version, BASES).await?;
-        Ok(manifests.into_iter().map(Earlier).collect())
-    }
-
     /// Keeps what was sent, so that the next release can be told against it. What is like the partner's last release, or
     /// for a new partner like another one's, takes little room.
-    async fn keep(&self, archive: Option<&Arc<Archive>>, built: &Arc<BuiltRelease>, earlier: &[Earlier]) {
+    async fn keep(&self, archive: Option<&Arc<Archive>>, built: &Arc<BuiltRelease>) {
         let Some(archive) = archive.cloned() else { return };
-        let like = match earlier.first() {
-            Some(last) => Some(last.0.clone()),
-            None => self.database.newest_delivered().await.ok().flatten(),
-        };
+        // Without it, a little more room is taken.
+        let like = self.like(built.manifest()).await.ok().flatten();
         let built = built.clone();
-        let kept = tokio::task::spawn_blocking(move || {
-            let like = like.and_then(|text| Manifest::parse(text.as_bytes()).ok());
-            archive.keep(&built, like.as_ref())
-        });
+        let kept =
+            tokio::task::spawn_blocking(move || archive.keep(&built, like.as_ref().map(|known| &known.manifest)));
         // A panic in there is no reason to take back a release that has arrived.
         if let Ok(Err(error)) = kept.await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the next release will be told whole");
+        }
+    }
+
+    /// The release that `manifest` is like: the one before it to the same partner, or else another partner's.
+    async fn like(&self, manifest: &Manifest) -> Result<Option<Arc<Known>>, HubError> {
+        if let Some(last) = self.database.version_before(&manifest.partner, manifest.version).await? {
+            return self.manifest(&manifest.partner, last).await;
+        }
+        match self.database.newest_delivered().await? {
+            Some((partner, version)) => self.manifest(&partner, version).await,
+            None => Ok(None),
         }
     }
 
@@ -410,7 +448,8 @@ impl Hub {
     /// When a key is missing or is not one that the root names.
     pub async fn sign(&self, manifest: &Manifest, contract: &str) -> Result<Offer, PublishError> {
         let now = Timestamp::now();
-        let request = self.keys.release_signer().map_err(HubError::from)?.propose(manifest, now)?;
+        let signer = self.keys.release_signer().map_err(HubError::from)?;
+        let request = signer.propose(manifest, &manifest.to_bytes(), now)?;
         let metadata = self.seal(&manifest.partner, manifest.version, &request, now).await?;
         Ok(offer_of(metadata, contract.to_owned()))
     }
@@ -419,35 +458,6 @@ impl Hub {
 fn offer_of(metadata: Metadata, contract: String) -> Offer {
     let Metadata { roots, timestamp, snapshot, targets } = metadata;
     Offer { roots, timestamp, snapshot, targets, contract }
-}
-
-/// Why `built` need not be sent, judged by the newest release that the partner knows; `rows` are all, newest first.
-///
-/// Numbers that were taken for what never arrived do not count, so that content which was rejected is not sent again
-/// because something else could not be sent meanwhile.
-fn already(
-    rows: &[ReleaseRow],
-    status: &PartnerStatus,
-    built: &Arc<BuiltRelease>,
-    approach: &Approach,
-) -> Option<Outcome> {
-    let known = |row: &ReleaseRow| status.releases.iter().find(|record| record.version == row.version);
-    let (row, record) = rows.iter().find_map(|row| Some((row, known(row)?)))?;
-    let manifest = Manifest::parse(row.manifest.as_bytes()).ok()?;
-    if !manifest.same_content(&built.manifest(manifest.version)) {
-        return None;
-    }
-    match (&record.state, approach.rejected) {
-        (ReleaseState::Rejected { reason }, Rejected::Skip) => {
-            Some(Outcome::RejectedBefore { version: row.version, reason: reason.clone() })
-        }
-        (ReleaseState::Retired, Rejected::Skip) => Some(Outcome::RolledBack(row.version)),
-        (ReleaseState::Rejected { .. } | ReleaseState::Retired | ReleaseState::Superseded, _) => None,
-        // What waits is sent once more where it has become an emergency.
-        (state, _) if state.is_open() && approach.emergency.is_some() => None,
-        // It waits, or is live.
-        _ => Some(Outcome::Unchanged(row.version)),
-    }
 }
 
 fn manifest_text(manifest: &Manifest) -> Result<String, HubError> {

@@ -11,9 +11,8 @@ use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{BlobRef, ContractRef, Entry, FORMAT, Manifest};
 use tieup_protocol::path::SitePath;
 
-/// A built release that has no number yet.
+/// A built release. It is the first one until it gets its number.
 pub struct BuiltRelease {
-    /// The manifest as [`ReleaseVersion::FIRST`]; publishing gives it its number.
     manifest: Manifest,
     blobs: HashMap<Digest, Arc<[u8]>>,
     contract: String,
@@ -126,9 +125,16 @@ impl BuiltRelease {
         self
     }
 
-    /// The manifest under a number.
-    pub fn manifest(&self, version: ReleaseVersion) -> Manifest {
-        Manifest { version, ..self.manifest.clone() }
+    /// The same under a number.
+    #[must_use]
+    pub fn numbered(mut self, version: ReleaseVersion) -> Self {
+        self.manifest.version = version;
+        self
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
     }
 
     /// The contract, word for word.

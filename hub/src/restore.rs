@@ -51,12 +51,12 @@ impl Hub {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        let contracts = self.database.releases(&partner.id).await?.into_iter().map(|row| row.contract);
+        let manifests = self.database.kept_manifests(&partner.id).await?;
         let mut found: Vec<String> = Vec::new();
-        for row in self.database.releases(&partner.id).await? {
-            for text in [row.manifest, row.contract] {
-                if wanted.contains(&Digest::of(text.as_bytes())) && !found.contains(&text) {
-                    found.push(text);
-                }
+        for text in manifests.into_iter().chain(contracts) {
+            if wanted.contains(&Digest::of(text.as_bytes())) && !found.contains(&text) {
+                found.push(text);
             }
         }
         Ok(found)

@@ -97,12 +97,12 @@ impl ReleaseSigner {
         Self { root, keys }
     }
 
-    /// What has to be signed for `manifest`, signed by every key that is here.
+    /// What has to be signed for `manifest`, whose bytes are `text`, signed by every key that is here.
     ///
     /// # Errors
     /// When the root metadata is damaged.
-    pub fn propose(&self, manifest: &Manifest, now: Timestamp) -> Result<SigningRequest, RequestError> {
-        let mut request = SigningRequest::new(manifest, &self.root, now)?;
+    pub fn propose(&self, manifest: &Manifest, text: &[u8], now: Timestamp) -> Result<SigningRequest, RequestError> {
+        let mut request = SigningRequest::new(manifest, text, &self.root, now)?;
         self.add_to(&mut request)?;
         Ok(request)
     }
@@ -125,7 +125,7 @@ impl ReleaseSigner {
     /// # Errors
     /// When the keys that are here are too few.
     pub fn sign(&self, manifest: &Manifest, freshness: NonZeroU64, now: Timestamp) -> Result<Signatures, SigningError> {
-        let request = self.propose(manifest, now).map_err(Box::new)?;
+        let request = self.propose(manifest, &manifest.to_bytes(), now).map_err(Box::new)?;
         if let Some(missing) = request.tallies().into_iter().find(|tally| !tally.is_met()) {
             let (given, needed) = (missing.given.len(), missing.needed);
             return Err(SigningError::MissingKeys { role: Role::Release, given, needed });
@@ -195,19 +195,18 @@ pub fn sign_root(
     Ok(text(&Signed { signed, signatures: vec![root.sign(&message)] }))
 }
 
-/// The targets of the release with `manifest`: its digest, its length and its label.
+/// The targets of the release with `manifest`, whose bytes are `text`: its digest, its length and its label.
 ///
 /// # Errors
 /// When a date lies outside the calendar.
-pub fn propose_targets(manifest: &Manifest, now: Timestamp) -> Result<Targets, SigningError> {
+pub fn propose_targets(manifest: &Manifest, text: &[u8], now: Timestamp) -> Result<Targets, SigningError> {
     let version = manifest.version.non_zero();
-    let bytes = manifest.to_bytes();
-    let label = ReleaseLabel::of(manifest, Digest::of(&bytes));
+    let label = ReleaseLabel::of(manifest, Digest::of(text));
     let custom = match serde_json::to_value(label).map_err(SigningError::Label)? {
         Value::Object(fields) => fields.into_iter().collect(),
         _ => HashMap::new(),
     };
-    let target = Target { length: bytes.len() as u64, hashes: hashes(&bytes), custom, _extra: HashMap::new() };
+    let target = Target { length: text.len() as u64, hashes: hashes(text), custom, _extra: HashMap::new() };
     let mut targets = Targets::new(SPECIFICATION.to_owned(), version, in_days(now, RELEASE_DAYS)?);
     targets.delegations = None;
     targets.add_target(TargetName::new(TARGET)?, target);

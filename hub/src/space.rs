@@ -11,8 +11,8 @@ use tieup_store::document::DocumentError;
 
 use crate::archive::Archive;
 use crate::database::DatabaseError;
+use crate::manifests::BASES;
 use crate::partners::Hub;
-use crate::publish::BASES;
 
 /// How long what nobody needs is kept, and how long it is from one sweep to the next.
 pub const GRACE: SignedDuration = SignedDuration::from_hours(24);

@@ -14,31 +14,28 @@ use tieup_protocol::wire::{BLOBS, MANIFEST, OFFER, Offer, Ready, Staged, UNKNOWN
 use tieup_web::client::{CallError, PeerClient};
 
 use crate::archive::Archive;
+use crate::manifests::Known;
+use crate::partners::{Hub, HubError};
 use crate::release::BuiltRelease;
 use crate::stream::{self, Encoder, Made};
 
 /// A release that is ready to go.
-pub(crate) struct Parcel {
+pub(crate) struct Parcel<'a> {
     /// What is signed of it.
     pub offer: Offer,
     /// What it holds.
     pub contents: Arc<Contents>,
-    /// The releases that it may be told against.
-    pub earlier: Arc<[Earlier]>,
+    /// Who knows the releases that it may be told against.
+    pub hub: &'a Hub,
 }
 
 /// What a release holds.
 pub(crate) struct Contents {
-    /// Its manifest.
-    pub manifest: Manifest,
-    /// Its content.
+    /// Its manifest and its content.
     pub built: Arc<BuiltRelease>,
     /// What was sent before.
     pub archive: Option<Arc<Archive>>,
 }
-
-/// A release that was sent before: its manifest as it was signed.
-pub(crate) struct Earlier(pub String);
 
 /// What a partner said to a release, and what it took.
 #[derive(Clone, Debug)]
@@ -60,16 +57,12 @@ pub(crate) enum TransferError {
     /// It could not be packed.
     #[error(transparent)]
     Pack(#[from] io::Error),
+    /// What was sent before could not be looked up.
+    #[error(transparent)]
+    Hub(#[from] Box<HubError>),
 }
 
-impl Earlier {
-    /// The manifest, if it is whole.
-    pub(crate) fn manifest(&self) -> Option<Manifest> {
-        Manifest::parse(self.0.as_bytes()).ok()
-    }
-}
-
-impl Parcel {
+impl Parcel<'_> {
     /// Sends the release.
     pub(crate) async fn send(self, client: &PeerClient) -> Result<Taken, TransferError> {
         let offer = serde_json::to_vec(&self.offer).map_err(io::Error::other)?;
@@ -80,7 +73,7 @@ impl Parcel {
             Some(wanted) => wanted,
             None => self.send_manifest(&mut way, &ready.bases).await?,
         };
-        let blobs = wanted.of(&self.contents.manifest.blobs_in_order());
+        let blobs = wanted.of(&self.contents.built.manifest().blobs_in_order());
         let (count, contents) = (blobs.len(), self.contents);
         let made = stream::made_by(move |body| contents.pack(&blobs, body));
         let staged = way.send(Method::PUT, BLOBS, made).await?;
@@ -89,8 +82,8 @@ impl Parcel {
 
     /// Sends the manifest as the difference from a release that both ends have, or else whole.
     async fn send_manifest(&self, way: &mut Way<'_>, bases: &[Digest]) -> Result<Wanted, TransferError> {
-        let (earlier, bases) = (self.earlier.clone(), bases.to_vec());
-        let base = tokio::task::spawn_blocking(move || base_among(&earlier, &bases)).await.map_err(io::Error::other)?;
+        let Manifest { partner, version, .. } = self.contents.built.manifest();
+        let base = self.hub.base_among(partner, *version, bases).await.map_err(Box::new)?;
         if base.is_some() {
             match way.send(Method::PUT, MANIFEST, self.steps(base)).await {
                 Err(TransferError::Call(error)) if error.is_problem(UNKNOWN_BASE) => {
@@ -102,19 +95,19 @@ impl Parcel {
         way.send(Method::PUT, MANIFEST, self.steps(None)).await
     }
 
-    fn steps(&self, base: Option<(Digest, Manifest)>) -> Made {
+    fn steps(&self, base: Option<Arc<Known>>) -> Made {
         let contents = self.contents.clone();
-        stream::made_by(move |body| contents.tell(base.as_ref(), body))
+        stream::made_by(move |body| contents.tell(base.as_deref(), body))
     }
 }
 
 impl Contents {
     /// Writes the steps from `base`.
-    fn tell(&self, base: Option<&(Digest, Manifest)>, body: &mut Encoder) -> io::Result<()> {
+    fn tell(&self, base: Option<&Known>, body: &mut Encoder) -> io::Result<()> {
         let mut written = Ok(());
         difference(
-            base.map(|(digest, manifest)| (digest, manifest)),
-            &self.manifest,
+            base.map(|known| (&known.digest, &known.manifest)),
+            self.built.manifest(),
             |old, new| self.patch(old, new),
             |step| {
                 if written.is_ok() {
@@ -139,13 +132,6 @@ impl Contents {
             body.write_all(bytes.ok_or_else(|| io::Error::other("a blob is not of the release"))?)
         })
     }
-}
-
-/// Of the releases that the partner names, the first that is known here.
-fn base_among(earlier: &[Earlier], bases: &[Digest]) -> Option<(Digest, Manifest)> {
-    let known: Vec<Digest> = earlier.iter().map(|earlier| Digest::of(earlier.0.as_bytes())).collect();
-    let at = bases.iter().find_map(|base| known.iter().position(|known| known == base))?;
-    Some((known[at], earlier[at].manifest()?))
 }
 
 /// The way to a partner, and how many bytes went along it.

@@ -124,7 +124,9 @@ fn a_root_travels_to_another_machine_and_back() {
 #[test]
 fn a_person_reads_what_they_sign() {
     let (hub, person) = machines();
-    let request = SigningRequest::new(&manifest(), &keys(hub.path()).root().unwrap(), Timestamp::now()).unwrap();
+    let request =
+        SigningRequest::new(&manifest(), &manifest().to_bytes(), &keys(hub.path()).root().unwrap(), Timestamp::now())
+            .unwrap();
     let file = person.path().join("7.json");
     fs::write(&file, request.text()).unwrap();
     done(person.path(), &["key", "create", "--out", "thief.key"]);

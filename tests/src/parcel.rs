@@ -23,22 +23,19 @@ pub struct Parcel {
 impl World {
     /// The release that `partner` would get now.
     pub fn built(&self, partner: &str) -> BuiltRelease {
-        {
-            let site = self.site();
-            BuiltRelease::build(&site.releases(), &site_id(partner))
-        }
-        .unwrap_or_else(|report| panic!("{report}"))
+        let built = BuiltRelease::build(&self.site().releases(), &site_id(partner));
+        built.unwrap_or_else(|report| panic!("{report}"))
     }
 
     /// The manifest that `partner` would get now, as release `version`.
     pub fn manifest(&self, partner: &str, version: u64) -> Manifest {
-        self.built(partner).manifest(release(version))
+        self.built(partner).numbered(release(version)).manifest().clone()
     }
 
     /// A genuine offer of what `partner` would get now, as release `version`.
     pub async fn offer(&self, partner: &str, version: u64) -> Parcel {
-        let built = self.built(partner);
-        self.sign(&built.manifest(release(version)), built.contract()).await
+        let built = self.built(partner).numbered(release(version));
+        self.sign(built.manifest(), built.contract()).await
     }
 
     /// Signs `manifest` with main's own keys.

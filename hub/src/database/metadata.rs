@@ -106,13 +106,12 @@ mod tests {
         sqlx::query("INSERT INTO partners VALUES ('otaru', '', '', '', 0)").execute(&database.pool).await.unwrap();
         let release = ReleaseRow {
             version: ReleaseVersion::new(7).unwrap(),
-            manifest: String::new(),
             contract: String::new(),
             state: String::new(),
             detail: String::new(),
             since: Timestamp::UNIX_EPOCH,
         };
-        database.add_release(&otaru, &release).await.unwrap();
+        database.add_release(&otaru, &release, "").await.unwrap();
         assert_eq!(database.next_freshness(&otaru).await.unwrap().get(), 8);
     }
 

@@ -232,7 +232,6 @@ mod tests {
     fn release(number: u64, state: &str, detail: &str) -> ReleaseRow {
         ReleaseRow {
             version: ReleaseVersion::new(number).unwrap(),
-            manifest: String::new(),
             contract: String::new(),
             state: state.to_owned(),
             detail: detail.to_owned(),

@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
-use tieup_protocol::manifest::Manifest;
 use tieup_protocol::wire::{FRESHNESS, Fresh, Metadata};
 use tieup_store::lock::{LockError, StateLock};
 use tieup_web::listener::Shutdown;
@@ -159,11 +158,9 @@ impl Hub {
         if kept.is_met() && !ends_soon {
             return Ok(kept);
         }
-        let release = self.database.release(partner, row.version).await.map_err(HubError::from)?;
-        let manifest = release.as_ref().and_then(|release| Manifest::parse(release.manifest.as_bytes()).ok());
-        let manifest = manifest.ok_or(RefreshError::Release(row.version))?;
+        let known = self.manifest(partner, row.version).await?.ok_or(RefreshError::Release(row.version))?;
         let signer = self.keys.release_signer().map_err(HubError::from)?;
-        let mut anew = signer.propose(&manifest, now)?;
+        let mut anew = signer.propose(&known.manifest, &known.manifest.to_bytes(), now)?;
         // What people have signed of an earlier request for the same counts, as long as its dates hold.
         if let Some(asked) = read_request(&self.request_file(partner, row.version))? {
             let mut asked = asked.under(&root)?;

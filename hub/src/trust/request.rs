@@ -55,12 +55,12 @@ pub enum RequestError {
 }
 
 impl SigningRequest {
-    /// What has to be signed for `manifest` under `root`, by nobody yet.
+    /// What has to be signed for `manifest`, whose bytes are `text`, under `root`, by nobody yet.
     ///
     /// # Errors
     /// When the root is damaged or a date lies outside the calendar.
-    pub fn new(manifest: &Manifest, root: &str, now: Timestamp) -> Result<Self, RequestError> {
-        let targets = Signed { signed: propose_targets(manifest, now)?, signatures: Vec::new() };
+    pub fn new(manifest: &Manifest, text: &[u8], root: &str, now: Timestamp) -> Result<Self, RequestError> {
+        let targets = Signed { signed: propose_targets(manifest, text, now)?, signatures: Vec::new() };
         let snapshot = Signed { signed: propose_snapshot(manifest.version, now)?, signatures: Vec::new() };
         Ok(Self { format: FORMAT.to_owned(), root: serde_json::from_str(root)?, targets, snapshot })
     }

@@ -12,6 +12,7 @@ use super::request::SigningRequest;
 use super::waiting::{AWAITING, read_request, write_request};
 use crate::archive::Archive;
 use crate::database::{PartnerRow, ReleaseRow};
+use crate::manifests::Known;
 use crate::partners::{Hub, HubError};
 use crate::publish::{Addressee, Outcome, PublishError};
 use crate::release::BuiltRelease;
@@ -35,11 +36,12 @@ impl Hub {
         built: &BuiltRelease,
         request: &SigningRequest,
         row: ReleaseRow,
+        manifest: &str,
     ) -> Result<Outcome, PublishError> {
         self.keep_waiting(&partner.id, built)?;
         let outcome = self.awaiting(&partner.id, &row, request)?;
         let row = ReleaseRow { detail: self.what_is_missing(&partner.id, &row, request), ..row };
-        self.database.add_release(&partner.id, &row).await.map_err(HubError::from)?;
+        self.database.add_release(&partner.id, &row, manifest).await.map_err(HubError::from)?;
         Ok(outcome)
     }
 
@@ -53,11 +55,11 @@ impl Hub {
         newest: Option<&ReleaseRow>,
     ) -> Result<Option<Outcome>, PublishError> {
         let Some(row) = newest.filter(|row| row.state == AWAITING) else { return Ok(None) };
-        let manifest = manifest_of(row)?;
-        let same = manifest.same_content(&built.manifest(row.version));
-        let request = self.request_of(&partner.id, row, &manifest)?;
+        let known = self.manifest_of(&partner.id, row).await?;
+        let same = known.manifest.same_content(built.manifest());
+        let request = self.request_of(&partner.id, row, &known.manifest)?;
         if request.is_met() {
-            let outcome = self.send_waiting(partner, archive, row, manifest, &request).await?;
+            let outcome = self.send_waiting(partner, archive, row, known.manifest.clone(), &request).await?;
             return Ok(same.then_some(outcome));
         }
         if same {
@@ -96,7 +98,7 @@ impl Hub {
         }
         let lock = StateLock::take(&self.publishing_folder(&partner.id));
         let _lock = lock.map_err(|error| PublishError::Busy(partner.id.clone(), error))?;
-        let manifest = manifest_of(&row)?;
+        let manifest = self.manifest_of(&partner.id, &row).await?.manifest.clone();
         Ok(Installed::Sent(self.send_waiting(&partner, self.archive().as_ref(), &row, manifest, &request).await?))
     }
 
@@ -124,6 +126,10 @@ impl Hub {
         delivered
     }
 
+    async fn manifest_of(&self, partner: &SiteId, row: &ReleaseRow) -> Result<Arc<Known>, PublishError> {
+        self.manifest(partner, row.version).await?.ok_or(PublishError::Damaged(row.version))
+    }
+
     /// The request for a release that waits, with what can be signed here. It is made anew where its file was lost.
     fn request_of(
         &self,
@@ -134,7 +140,7 @@ impl Hub {
         let signer = self.keys.release_signer().map_err(HubError::from)?;
         let root = self.keys.root().map_err(HubError::from)?;
         match read_request(&self.request_file(partner, row.version))? {
-            None => Ok(signer.propose(manifest, jiff::Timestamp::now())?),
+            None => Ok(signer.propose(manifest, &manifest.to_bytes(), jiff::Timestamp::now())?),
             Some(asked) => {
                 let mut asked = asked.under(&root)?;
                 signer.add_to(&mut asked)?;
@@ -171,8 +177,4 @@ fn lowest(request: &SigningRequest) -> (usize, u64) {
     let [targets, snapshot] = request.tallies();
     let fewest = if targets.given.len() <= snapshot.given.len() { targets } else { snapshot };
     (fewest.given.len(), fewest.needed)
-}
-
-fn manifest_of(row: &ReleaseRow) -> Result<Manifest, PublishError> {
-    Manifest::parse(row.manifest.as_bytes()).map_err(|_| PublishError::Damaged(row.version))
 }
