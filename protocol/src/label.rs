@@ -57,7 +57,7 @@ impl ReleaseLabel {
             contract: manifest.contract.clone(),
             manifest: digest,
             entries: manifest.entries.len() as u64,
-            bytes: manifest.blobs().iter().fold(0, |total, blob| total.saturating_add(blob.length)),
+            bytes: manifest.size(),
         }
     }
 

@@ -176,13 +176,23 @@ impl Manifest {
     /// See [`InvalidManifest`].
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidManifest> {
         let manifest: Self = serde_json::from_slice(bytes)?;
-        if manifest.format != FORMAT {
-            return Err(InvalidManifest::Format(manifest.format));
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// Checks a manifest that was not read from its bytes but put together: what [`Manifest::parse`] would say of
+    /// [`Manifest::to_bytes`].
+    ///
+    /// # Errors
+    /// See [`InvalidManifest`].
+    pub fn check(&self) -> Result<(), InvalidManifest> {
+        if self.format != FORMAT {
+            return Err(InvalidManifest::Format(self.format));
         }
-        if manifest.emergency.as_deref().is_some_and(|reason| !is_reason(reason)) {
+        if self.emergency.as_deref().is_some_and(|reason| !is_reason(reason)) {
             return Err(InvalidManifest::Emergency);
         }
-        for (path, entry) in &manifest.entries {
+        for (path, entry) in &self.entries {
             if path.is_page() && !entry.kind.is_visited() {
                 return Err(InvalidManifest::NotAPage(path.clone()));
             }
@@ -191,14 +201,13 @@ impl Manifest {
             }
             entry.check_slots(path)?;
         }
-        manifest.check_paths()?;
-        let blobs = manifest.blobs();
-        let largest = blobs.iter().map(|blob| blob.length).max().unwrap_or(0);
-        let total = blobs.iter().fold(0_u64, |total, blob| total.saturating_add(blob.length));
+        self.check_paths()?;
+        let largest = self.all_blobs().map(|blob| blob.length).max().unwrap_or(0);
+        let total = self.size();
         if largest > MAX_BLOB || total > MAX_RELEASE {
             return Err(InvalidManifest::TooLarge(largest, total));
         }
-        Ok(manifest)
+        Ok(())
     }
 
     fn check_paths(&self) -> Result<(), UnportablePath> {
@@ -214,16 +223,25 @@ impl Manifest {
 
     /// Every blob that the release needs, each once.
     pub fn blobs(&self) -> BTreeSet<BlobRef> {
-        let served = self.entries.values().map(|entry| entry.blob);
-        served.chain(self.framework.values().copied()).chain([self.index]).collect()
+        self.all_blobs().collect()
     }
 
     /// Every blob that the release needs, each once, in the order of the files: what is alike stands together.
     pub fn blobs_in_order(&self) -> Vec<BlobRef> {
+        let mut known = HashSet::with_capacity(self.entries.len());
+        self.all_blobs().filter(|blob| known.insert(*blob)).collect()
+    }
+
+    /// How many bytes of distinct content the release has.
+    pub fn size(&self) -> u64 {
+        let mut known = HashSet::with_capacity(self.entries.len());
+        self.all_blobs().filter(|blob| known.insert(*blob)).fold(0, |total, blob| total.saturating_add(blob.length))
+    }
+
+    /// The blob of every file, one that several have as often as they are.
+    fn all_blobs(&self) -> impl Iterator<Item = BlobRef> {
         let served = self.entries.values().map(|entry| entry.blob);
-        let all = served.chain(self.framework.values().copied()).chain([self.index]);
-        let mut known = HashSet::new();
-        all.filter(|blob| known.insert(*blob)).collect()
+        served.chain(self.framework.values().copied()).chain([self.index])
     }
 
     /// Whether this manifest publishes the same as `other`, leaving versions and emergencies aside.

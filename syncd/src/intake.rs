@@ -163,7 +163,7 @@ impl Intake {
     /// When the base is not here, or what comes out is not the manifest that was signed; then nothing is kept.
     pub fn manifest(
         &mut self,
-        kept: impl FnOnce(Digest) -> Result<Option<Manifest>, PublishError>,
+        kept: impl FnOnce(Digest) -> Result<Option<Arc<Manifest>>, PublishError>,
         mut stream: impl Read,
     ) -> Result<Wanted, IntakeError> {
         let offered = self.offered.as_mut().ok_or(IntakeError::NothingOffered)?;
@@ -172,13 +172,12 @@ impl Intake {
             None => None,
             Some(digest) => Some((digest, base_manifest(kept, digest)?)),
         };
-        let mut assembly = Assembly::begin(&first, base.as_ref().map(|(_, manifest)| manifest))?;
+        let mut assembly = Assembly::begin(&first, base.as_ref().map(|(_, manifest)| &**manifest))?;
         let batch = self.blobs.batch();
-        let patching = Patching { blobs: &self.blobs, batch: &batch, base: base.map(|(digest, _)| digest) };
-        let release = patching.run(&mut assembly, &mut stream).and_then(|()| {
-            let bytes = assembly.finish().to_bytes();
-            Ok(offered.signed.manifest(bytes, offered.contract.clone())?)
-        });
+        let patching = Patching { blobs: &self.blobs, batch: &batch, base: base.as_ref().map(|(digest, _)| *digest) };
+        let release = patching
+            .run(&mut assembly, &mut stream)
+            .and_then(|()| Ok(offered.signed.manifest(assembly.finish(), offered.contract.clone())?));
         match release {
             Ok(release) => {
                 batch.sync()?;
@@ -271,7 +270,7 @@ struct Patching<'a> {
 
 impl Patching<'_> {
     /// Takes every step of the stream.
-    fn run(&self, assembly: &mut Assembly, stream: &mut impl Read) -> Result<(), IntakeError> {
+    fn run(&self, assembly: &mut Assembly<'_>, stream: &mut impl Read) -> Result<(), IntakeError> {
         while !assembly.take(next_step(stream)?, |old, patch| self.apply(old, patch))? {}
         check_end(stream)
     }
@@ -286,9 +285,9 @@ impl Patching<'_> {
 }
 
 fn base_manifest(
-    kept: impl FnOnce(Digest) -> Result<Option<Manifest>, PublishError>,
+    kept: impl FnOnce(Digest) -> Result<Option<Arc<Manifest>>, PublishError>,
     digest: Digest,
-) -> Result<Manifest, IntakeError> {
+) -> Result<Arc<Manifest>, IntakeError> {
     let kept = kept(digest).map_err(|error| IntakeError::Releases(Box::new(error)))?;
     kept.ok_or(IntakeError::UnknownBase(digest, None))
 }

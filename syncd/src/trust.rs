@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
@@ -85,13 +86,22 @@ impl<T> Deref for Verified<T> {
 #[derive(Clone, Debug)]
 pub struct Release {
     /// The manifest.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// The digest of the manifest's bytes: what approval names.
     pub digest: Digest,
     /// The contract it was made under.
     pub contract: Contract,
     /// Manifest, contract and metadata as they came, to be kept with the release.
     pub files: BTreeMap<SourcePath, Vec<u8>>,
+}
+
+impl Verified<Release> {
+    /// The same without its files.
+    pub fn without_files(&self) -> Self {
+        let Release { manifest, digest, contract, files: _ } = &self.0;
+        let (manifest, contract) = (manifest.clone(), contract.clone());
+        Self(Release { manifest, digest: *digest, contract, files: BTreeMap::new() })
+    }
 }
 
 impl Release {
@@ -225,17 +235,19 @@ impl Signed {
         Ok(())
     }
 
-    /// Checks that `bytes` are the manifest that was signed, and that it was made under `contract`, the contract's text.
+    /// Checks that `manifest`, which was put together here, is the one that was signed, to the byte, and that it was
+    /// made under `contract`, the contract's text.
     ///
     /// # Errors
     /// See [`OfferRefused`].
-    pub fn manifest(&self, bytes: Vec<u8>, contract: String) -> Result<Verified<Release>, OfferRefused> {
+    pub fn manifest(&self, manifest: Manifest, contract: String) -> Result<Verified<Release>, OfferRefused> {
+        let bytes = manifest.to_bytes();
         // 5.7.2: "verify the desired target against its targets metadata".
         if bytes.len() as u64 != self.length || sha256(&bytes) != self.sha256 {
             return Err(OfferRefused::Manifest);
         }
         let digest = Digest::of(&bytes);
-        let manifest = Manifest::parse(&bytes)?;
+        manifest.check()?;
         self.label.check(&manifest, digest)?;
         let under = Contract::parse(CONTRACT, &contract).map_err(OfferRefused::Contract)?;
         if under.digest() != manifest.contract.digest || under.id != manifest.contract.id {
@@ -243,7 +255,7 @@ impl Signed {
         }
         let mut files = self.files.clone();
         files.extend(named([(MANIFEST.to_owned(), bytes), (CONTRACT.to_owned(), contract.into_bytes())]));
-        Ok(Verified(Release { manifest, digest, contract: under, files }))
+        Ok(Verified(Release { manifest: Arc::new(manifest), digest, contract: under, files }))
     }
 }
 
@@ -267,7 +279,7 @@ pub fn reread(manifest: &[u8], contract: &str, verified: Digest) -> Result<Verif
     if contract.digest() != manifest.contract.digest {
         return Err(OfferRefused::OtherContract(manifest.contract.id));
     }
-    Ok(Verified(Release { manifest, digest, contract, files: BTreeMap::new() }))
+    Ok(Verified(Release { manifest: Arc::new(manifest), digest, contract, files: BTreeMap::new() }))
 }
 
 fn metadata_files(metadata: &Metadata) -> BTreeMap<SourcePath, Vec<u8>> {

@@ -1,20 +1,23 @@
 //! A release put together from steps, by whoever holds the base.
 
-use std::collections::VecDeque;
-
-use super::file::{File, files, put};
-use super::{About, Content, Slots, Step};
+use super::file::{At, File, Files};
+use super::{About, Content, Place, Slots, Step};
 use crate::digest::Digest;
 use crate::manifest::{BlobRef, Entry, MAX_FILES, MAX_MANIFEST, MAX_RELEASE, Manifest, SlotRange};
-use crate::path::InvalidPath;
+use crate::path::{InvalidPath, SitePath, SourcePath};
 
 /// A release that is being put together.
 ///
 /// What it trusts is the base alone. What comes out is a manifest that nobody vouches for yet.
 #[derive(Debug)]
-pub struct Assembly {
-    base: VecDeque<File>,
-    manifest: Manifest,
+pub struct Assembly<'a> {
+    /// What is left of the base.
+    base: Option<Files<'a>>,
+    /// The manifest without its files, but for the page index.
+    frame: Manifest,
+    /// What is served. Of two at one path the later counts.
+    entries: Vec<(SitePath, Entry)>,
+    framework: Vec<(SourcePath, BlobRef)>,
     count: u64,
     patched: u64,
     /// How many bytes of paths, types and slots have been told.
@@ -65,7 +68,7 @@ pub enum InvalidDelta {
     TooLarge,
 }
 
-impl Assembly {
+impl<'a> Assembly<'a> {
     /// The digest of the base's manifest that a first step names.
     ///
     /// # Errors
@@ -81,14 +84,16 @@ impl Assembly {
     ///
     /// # Errors
     /// When the frame cannot be read.
-    pub fn begin(first: &Step, base: Option<&Manifest>) -> Result<Self, InvalidDelta> {
+    pub fn begin(first: &Step, base: Option<&'a Manifest>) -> Result<Self, InvalidDelta> {
         let Step::Begin { frame, .. } = first else { return Err(InvalidDelta::NoBeginning) };
         let told = frame.len() as u64;
         if told > MAX_MANIFEST {
             return Err(InvalidDelta::TooMuchSaid);
         }
-        let manifest = serde_json::from_str(frame).map_err(InvalidDelta::Frame)?;
-        Ok(Self { base: base.into_iter().flat_map(files).collect(), manifest, count: 0, patched: 0, told })
+        let mut frame: Manifest = serde_json::from_str(frame).map_err(InvalidDelta::Frame)?;
+        let entries = std::mem::take(&mut frame.entries).into_iter().collect();
+        let framework = std::mem::take(&mut frame.framework).into_iter().collect();
+        Ok(Self { base: base.map(Files::of), frame, entries, framework, count: 0, patched: 0, told })
     }
 
     /// Takes one step. `patched` is given a blob of the base and a patch, and says what that makes.
@@ -106,28 +111,22 @@ impl Assembly {
         match step {
             Step::Begin { .. } => return Err(InvalidDelta::BeginsAgain.into()),
             Step::Keep(0) | Step::Drop(0) => return Err(InvalidDelta::Idle.into()),
-            Step::Keep(count) => {
-                for file in self.next(count)? {
-                    self.put(file)?;
-                }
-            }
+            Step::Keep(count) => self.next(count)?.try_for_each(|file| self.keep(file))?,
             Step::Drop(count) => drop(self.next(count)?),
             Step::Change { about, slots, content } => {
-                let base = self.base.pop_front().ok_or(InvalidDelta::BeyondBase)?;
+                let base = self.base.as_mut().and_then(Iterator::next).ok_or(InvalidDelta::BeyondBase)?;
                 let blob = match content {
                     Content::Named(blob) => blob.into(),
                     Content::Patch(patch) => self.count_bytes(patched(&base.entry.blob, &patch)?)?,
                 };
-                self.put(changed(base, about, slots, blob)?)?;
+                self.put(base.at, changed(&base.entry, about, slots, blob)?)?;
             }
             Step::Add { place, about, slots, content } => {
                 let About { kind, media_type } = about;
-                self.put(File { place, entry: Entry { blob: content.into(), kind, media_type, slots } })?;
+                self.add(place, Entry { blob: content.into(), kind, media_type, slots })?;
             }
             Step::End => {
-                for file in std::mem::take(&mut self.base) {
-                    self.put(file)?;
-                }
+                self.base.take().into_iter().flatten().try_for_each(|file| self.keep(file))?;
                 return Ok(true);
             }
         }
@@ -136,7 +135,8 @@ impl Assembly {
 
     /// The manifest that the steps made.
     pub fn finish(self) -> Manifest {
-        self.manifest
+        let (entries, framework) = (self.entries.into_iter().collect(), self.framework.into_iter().collect());
+        Manifest { entries, framework, ..self.frame }
     }
 
     /// Counts what is said of files, so that no stream of steps fills the memory.
@@ -153,17 +153,45 @@ impl Assembly {
         if self.told > MAX_MANIFEST { Err(InvalidDelta::TooMuchSaid) } else { Ok(()) }
     }
 
-    fn next(&mut self, count: u64) -> Result<Vec<File>, InvalidDelta> {
-        let count = usize::try_from(count).ok().filter(|count| *count <= self.base.len());
-        Ok(self.base.drain(..count.ok_or(InvalidDelta::BeyondBase)?).collect())
+    /// The next `count` files of the base, which is beyond them from then on.
+    fn next(&mut self, count: u64) -> Result<impl Iterator<Item = File<'a>> + use<'a>, InvalidDelta> {
+        let base = self.base.as_mut().ok_or(InvalidDelta::BeyondBase)?;
+        let count = usize::try_from(count).ok().filter(|count| *count <= base.len());
+        let count = count.ok_or(InvalidDelta::BeyondBase)?;
+        let files = base.clone().take(count);
+        base.by_ref().take(count).for_each(drop);
+        Ok(files)
     }
 
-    fn put(&mut self, file: File) -> Result<(), InvalidDelta> {
-        self.count += 1;
-        if self.count > MAX_FILES {
-            return Err(InvalidDelta::TooManyFiles);
+    fn keep(&mut self, file: File<'a>) -> Result<(), InvalidDelta> {
+        self.put(file.at, file.entry.into_owned())
+    }
+
+    /// Takes a file to where one of the base was.
+    fn put(&mut self, at: At<'_>, entry: Entry) -> Result<(), InvalidDelta> {
+        self.count_file()?;
+        match at {
+            At::Entry(path) => self.entries.push((path.clone(), entry)),
+            At::Framework(path) => self.framework.push((path.clone(), entry.blob)),
+            At::Index => self.frame.index = entry.blob,
         }
-        Ok(put(&mut self.manifest, file)?)
+        Ok(())
+    }
+
+    /// Takes a file to a place that was told.
+    fn add(&mut self, place: Place, entry: Entry) -> Result<(), InvalidDelta> {
+        self.count_file()?;
+        match place {
+            Place::Entry(path) => self.entries.push((path.parse()?, entry)),
+            Place::Framework(path) => self.framework.push((path.parse()?, entry.blob)),
+            Place::Index => self.frame.index = entry.blob,
+        }
+        Ok(())
+    }
+
+    fn count_file(&mut self) -> Result<(), InvalidDelta> {
+        self.count += 1;
+        if self.count > MAX_FILES { Err(InvalidDelta::TooManyFiles) } else { Ok(()) }
     }
 
     fn count_bytes(&mut self, blob: BlobRef) -> Result<BlobRef, InvalidDelta> {
@@ -180,17 +208,16 @@ fn size_of_slots(slots: &[SlotRange]) -> usize {
     slots.iter().map(|slot| slot.name.len() + SLOT).sum()
 }
 
-fn changed(base: File, about: Option<About>, slots: Slots, blob: BlobRef) -> Result<File, InvalidDelta> {
-    let File { place, entry } = base;
-    let About { kind, media_type } = about.unwrap_or(About { kind: entry.kind, media_type: entry.media_type });
+fn changed(base: &Entry, about: Option<About>, slots: Slots, blob: BlobRef) -> Result<Entry, InvalidDelta> {
+    let About { kind, media_type } = about.unwrap_or_else(|| About::of(base));
     let slots = match slots {
         Slots::Other(slots) => slots,
-        Slots::Moved(by) if by.len() == entry.slots.len() => {
-            entry.slots.into_iter().zip(by).map(|(slot, by)| moved(slot, by)).collect::<Result<_, _>>()?
+        Slots::Moved(by) if by.len() == base.slots.len() => {
+            base.slots.iter().cloned().zip(by).map(|(slot, by)| moved(slot, by)).collect::<Result<_, _>>()?
         }
         Slots::Moved(_) => return Err(InvalidDelta::Slot),
     };
-    Ok(File { place, entry: Entry { blob, kind, media_type, slots } })
+    Ok(Entry { blob, kind, media_type, slots })
 }
 
 fn moved(slot: SlotRange, (at, length): (i64, i64)) -> Result<SlotRange, InvalidDelta> {

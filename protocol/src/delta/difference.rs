@@ -1,6 +1,6 @@
 //! The steps from one release to another.
 
-use super::file::{File, files, frame};
+use super::file::{File, Files, frame};
 use super::{About, Content, Slots, Step};
 use crate::digest::Digest;
 use crate::manifest::{BlobRef, Manifest, SlotRange};
@@ -17,15 +17,15 @@ pub fn difference(
     let frame = serde_json::to_string(&frame(release)).expect("a manifest has text keys and no float");
     let mut steps = Steps { run: None, step };
     steps.take(Step::Begin { base: base.map(|(digest, _)| *digest.as_bytes()), frame });
-    let mut old = base.into_iter().flat_map(|(_, manifest)| files(manifest)).peekable();
-    for file in files(release) {
-        while old.next_if(|base| base.place < file.place).is_some() {
+    let mut old = base.into_iter().flat_map(|(_, manifest)| Files::of(manifest)).peekable();
+    for file in Files::of(release) {
+        while old.next_if(|base| base.at < file.at).is_some() {
             steps.lengthen(Run::Drop);
         }
-        match old.next_if(|base| base.place == file.place) {
+        match old.next_if(|base| base.at == file.at) {
             Some(base) if base == file => steps.lengthen(Run::Keep),
-            Some(base) => steps.take(change(&base, file, &mut patch)),
-            None => steps.take(add(file)),
+            Some(base) => steps.take(change(&base, &file, &mut patch)),
+            None => steps.take(add(&file)),
         }
     }
     old.for_each(|_| steps.lengthen(Run::Drop));
@@ -76,27 +76,28 @@ impl<F: FnMut(Step)> Steps<F> {
     }
 }
 
-fn change(base: &File, file: File, patch: &mut impl FnMut(&BlobRef, &BlobRef) -> Option<Vec<u8>>) -> Step {
+fn change(base: &File<'_>, file: &File<'_>, patch: &mut impl FnMut(&BlobRef, &BlobRef) -> Option<Vec<u8>>) -> Step {
     let about = About::of(&file.entry);
     let (old, new) = (base.entry.blob, file.entry.blob);
     let patch = if old == new { None } else { patch(&old, &new) };
     Step::Change {
         about: (about != About::of(&base.entry)).then_some(about),
-        slots: slots(&base.entry.slots, file.entry.slots),
+        slots: slots(&base.entry.slots, &file.entry.slots),
         content: patch.map_or_else(|| Content::Named(new.into()), Content::Patch),
     }
 }
 
-fn add(file: File) -> Step {
-    let about = About::of(&file.entry);
-    Step::Add { place: file.place, about, slots: file.entry.slots, content: file.entry.blob.into() }
+fn add(file: &File<'_>) -> Step {
+    let entry = &file.entry;
+    let (place, about) = (file.at.into(), About::of(entry));
+    Step::Add { place, about, slots: entry.slots.clone(), content: entry.blob.into() }
 }
 
-fn slots(base: &[SlotRange], slots: Vec<SlotRange>) -> Slots {
-    let are_the_same = base.len() == slots.len() && base.iter().zip(&slots).all(|(a, b)| a.name == b.name);
+fn slots(base: &[SlotRange], slots: &[SlotRange]) -> Slots {
+    let are_the_same = base.len() == slots.len() && base.iter().zip(slots).all(|(a, b)| a.name == b.name);
     if !are_the_same {
-        return Slots::Other(slots);
+        return Slots::Other(slots.to_vec());
     }
-    let moved = base.iter().zip(&slots).map(|(a, b)| (b.at.wrapping_sub(a.at), b.length.wrapping_sub(a.length)));
+    let moved = base.iter().zip(slots).map(|(a, b)| (b.at.wrapping_sub(a.at), b.length.wrapping_sub(a.length)));
     Slots::Moved(moved.map(|(at, length)| (at.cast_signed(), length.cast_signed())).collect())
 }

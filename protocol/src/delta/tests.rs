@@ -55,7 +55,8 @@ fn assemble(base: &BTreeMap<String, Vec<u8>>, steps: Vec<Step>) -> Result<Manife
     let contents = contents(base);
     let mut steps = steps.into_iter();
     let first = steps.next().ok_or(InvalidDelta::Unfinished)?;
-    let mut assembly = Assembly::begin(&first, Some(&release(1, base)))?;
+    let base = release(1, base);
+    let mut assembly = Assembly::begin(&first, Some(&base))?;
     for step in steps {
         let last = assembly.take(step, |old, patch| {
             let made = patch::apply(&contents[old], patch, 1 << 20).map_err(|_| InvalidDelta::Unreadable)?;
@@ -132,7 +133,10 @@ proptest! {
     #[test]
     fn any_release_is_put_together_from_any_other(base in any_pages(), new in any_pages()) {
         let steps = steps(&base, &new).iter().map(|step| Step::decode(&step.encode()[STEP_HEAD..]).unwrap()).collect();
-        prop_assert_eq!(assemble(&base, steps).unwrap().to_bytes(), release(2, &new).to_bytes());
+        let assembled = assemble(&base, steps).unwrap();
+        prop_assert_eq!(assembled.to_bytes(), release(2, &new).to_bytes());
+        prop_assert_eq!(&Manifest::parse(&assembled.to_bytes()).unwrap(), &assembled);
+        prop_assert!(assembled.check().is_ok());
     }
 
     #[test]

@@ -142,8 +142,12 @@ fn assembled(corpus: &Corpus, bytes: &[u8]) -> Option<Vec<u8>> {
             break;
         }
     }
-    // What was put together is a manifest or is none; either is read without harm.
-    let _ = Manifest::parse(&assembly.finish().to_bytes());
+    // What was put together is a manifest or is none, whether it is looked at itself or its bytes are.
+    let manifest = assembly.finish();
+    match Manifest::parse(&manifest.to_bytes()) {
+        Ok(read) => assert!(read == manifest && manifest.check().is_ok(), "{manifest:?}"),
+        Err(refused) => assert!(manifest.check().is_err(), "{refused}"),
+    }
     Some(bytes.to_vec())
 }
 
