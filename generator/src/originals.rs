@@ -16,6 +16,7 @@ use crate::components;
 use crate::config::SiteConfig;
 use crate::content::{Content, Reading};
 use crate::data::Data;
+use crate::dates::History;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body, Hooks};
 use crate::output::Output;
@@ -41,6 +42,8 @@ pub struct Originals {
     pub base_url: String,
     /// What is found by the site's search; none where neither side has one.
     pub search: Option<Search>,
+    /// Whether all of it follows from what the files hold, and not also from their history (`dates:` of `site.yaml`).
+    pub is_of_files_alone: bool,
 }
 
 /// Renders the partner site in the folder `dir` inside `framework`; templates also see the pages in `inherited`.
@@ -123,7 +126,9 @@ fn build(
     };
     let mut output = build.run().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
-    Ok(Originals { output, slots: html(fills), base_url: config.base_url.clone(), search: config.search.clone() })
+    let is_of_files_alone = matches!(config.history, History::Unknown);
+    let (slots, base_url, search) = (html(fills), config.base_url.clone(), config.search.clone());
+    Ok(Originals { output, slots, base_url, search, is_of_files_alone })
 }
 
 /// What fills each slot by the files in `folder`, as HTML. Links in them are not checked.

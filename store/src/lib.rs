@@ -13,6 +13,7 @@ pub mod durable;
 mod fault;
 pub mod journal;
 pub mod lock;
+pub mod look;
 pub mod quarantine;
 pub mod releases;
 pub mod tree;

@@ -9,6 +9,8 @@
 //! decided here: that is the daemon's one document `live.json`.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -17,7 +19,8 @@ use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::path::SourcePath;
 
 use crate::document::{Document, DocumentError, encode};
-use crate::durable::{self, DiskError};
+use crate::durable::{self, DiskError, Step};
+use crate::look::Look;
 
 /// The release's manifest among its files.
 pub const MANIFEST: &str = "manifest.json";
@@ -95,6 +98,17 @@ impl Releases {
     pub fn file(&self, version: ReleaseVersion, name: &SourcePath) -> Result<Option<Vec<u8>>, ReleasesError> {
         let _guard = self.read();
         Ok(durable::read_file(&self.folder(version).join(name.as_str()))?)
+    }
+
+    /// What one file of a release looks like from outside, or `None` where the release or the file is not here.
+    pub fn look(&self, version: ReleaseVersion, name: &SourcePath) -> Result<Option<Look>, ReleasesError> {
+        let _guard = self.read();
+        let path = self.folder(version).join(name.as_str());
+        Ok(durable::step(Step::Read, &path, || match fs::metadata(&path) {
+            Ok(about) => Ok(Some(Look::of(&about))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })?)
     }
 
     /// Whether a release has the file.
@@ -241,6 +255,21 @@ mod tests {
         releases.stage(&record(2, "anew"), &fewer).unwrap();
         assert_eq!(releases.file(version(2), &name(MANIFEST)).unwrap().as_deref(), Some(b"anew".as_slice()));
         assert_eq!(releases.file(version(2), &name(CONTRACT)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_looks_otherwise_once_it_was_written_to() {
+        let dir = tempdir().unwrap();
+        let (releases, manifest) = (releases(&dir), name(MANIFEST));
+        assert_eq!(releases.look(version(1), &manifest).unwrap(), None);
+        releases.stage(&record(1, "x"), &files("one")).unwrap();
+        let look = releases.look(version(1), &manifest).unwrap();
+        assert!(look.is_some());
+        assert_eq!(releases.look(version(1), &manifest).unwrap(), look);
+        releases.set_record(&record(1, "y")).unwrap();
+        assert_eq!(releases.look(version(1), &manifest).unwrap(), look, "another file was written");
+        releases.restore_file(version(1), &manifest, b"two").unwrap();
+        assert_ne!(releases.look(version(1), &manifest).unwrap(), look);
     }
 
     #[test]

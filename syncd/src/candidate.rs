@@ -3,17 +3,21 @@
 //! Building one changes nothing that visitors see. It renders the originals inside the release's framework, decides
 //! who serves each path, fills the slots and derives the files that span both.
 
+mod parts;
+pub(crate) mod sources;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{
-    Framework, Originals, OutputFile, Search, build_originals_with, fill_slots, media_type, spanning_beside,
-};
+use tieup_generator::{Originals, OutputFile, Search, fill_slots, media_type, spanning_beside};
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
-use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
+use tieup_protocol::manifest::{BlobRef, Entry, EntryKind};
 use tieup_protocol::merge::{Conflicts, MergePlan, Standing};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::{BlobBatch, BlobStore, PutBlobError, ReadBlobError};
@@ -21,6 +25,8 @@ use tieup_store::cache::Cache;
 use tieup_store::durable::DiskError;
 use tieup_web::site::{LiveSite, ServedFile};
 
+use self::parts::Ingredients;
+pub use self::parts::Parts;
 use crate::shared_site::{Beside, Clashes, LISTED_PAGES, OtherPages, SearchBeside};
 use crate::trust::{Release, Verified};
 
@@ -102,29 +108,58 @@ impl CandidateError {
     }
 }
 
+/// Where candidates are built.
+#[derive(Clone, Copy)]
+pub struct Workplace<'a> {
+    /// Content.
+    pub blobs: &'a BlobStore,
+    /// Originals' pictures that were made narrower.
+    pub pictures: &'a Cache,
+    /// What is known of candidates that were built before.
+    pub parts: &'a Parts,
+}
+
 impl Candidate {
-    /// Builds the site that `release` makes with the originals in `site`, whose pictures are kept in `pictures`. Its
-    /// sitemap and its search tell of what stands `beside` it too.
+    /// Builds the site that `release` makes with the originals in `site`. Its sitemap and its search tell of what stands
+    /// `beside` it too.
     ///
     /// # Errors
     /// See [`CandidateError`].
     pub fn build(
         release: &Verified<Release>,
         site: &Path,
+        at: Workplace<'_>,
+        standing: Standing,
+        beside: &Beside,
+    ) -> Result<Arc<Self>, CandidateError> {
+        let Workplace { blobs, pictures, parts } = at;
+        let manifest = &release.manifest;
+        let inherited = parts.index(&manifest.index, blobs)?;
+        let originals = parts.originals(site, manifest, &inherited, blobs, pictures)?;
+        let of = Ingredients { release: release.digest, originals, standing };
+        let is_alone = beside.is_nothing();
+        if let Some(known) = parts.candidate(&of, blobs).filter(|_| is_alone) {
+            return Ok(known);
+        }
+        let made = Arc::new(Self::merge(release, &inherited, &of.originals, blobs, standing, beside)?);
+        if is_alone {
+            parts.keep(of, made.clone());
+        }
+        Ok(made)
+    }
+
+    /// Merges `release`, whose page index is `inherited`, with `originals`.
+    fn merge(
+        release: &Verified<Release>,
+        inherited: &[IndexedPage],
+        originals: &Originals,
         blobs: &BlobStore,
-        pictures: &Cache,
         standing: Standing,
         beside: &Beside,
     ) -> Result<Self, CandidateError> {
         let manifest = &release.manifest;
-        let inherited: Vec<IndexedPage> =
-            serde_json::from_slice(&blobs.read(&manifest.index)?).map_err(CandidateError::Index)?;
-        let framework = framework(manifest, blobs)?;
-        let originals = build_originals_with(pictures, site, &framework, &inherited);
-        let mut originals = originals.map_err(CandidateError::Originals)?;
-        check_slots(&originals, &release.contract)?;
-        leave_out_not_found(&mut originals, release);
-        let plan = plan(manifest, &originals, &release.contract, standing)?;
+        check_slots(originals, &release.contract)?;
+        let plan = plan(release, originals, standing)?;
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = BTreeMap::new();
         for (path, owner) in plan.iter() {
@@ -136,7 +171,7 @@ impl Candidate {
                 files.insert(path.clone(), merged?);
             }
         }
-        let pages = joined(&files, &inherited, &originals.output.index);
+        let pages = joined(&files, inherited, &originals.output.index);
         let listed = listed(&pages, &files, release.contract.index);
         let is_taken = |path: &SitePath| files.contains_key(path);
         let spanning = spanning_beside(&originals.base_url, listed, &beside.sitemaps, &is_taken);
@@ -151,7 +186,7 @@ impl Candidate {
         };
         let beneath = |path: &SitePath| Some((path.clone(), manifest.entries.get(path)?.blob));
         let beneath = plan.overridden().iter().filter_map(beneath).collect();
-        Ok(Self { base_url: originals.base_url, files, search, beneath, set_aside: plan.set_aside().clone() })
+        Ok(Self { base_url: originals.base_url.clone(), files, search, beneath, set_aside: plan.set_aside().clone() })
     }
 
     /// The candidate as the public server takes it.
@@ -253,33 +288,17 @@ fn listed_pages(pages: &[&IndexedPage], blobs: &BlobStore) -> Result<BTreeMap<Si
     Ok(static_path(LISTED_PAGES).into_iter().map(|path| (path, file.clone())).collect())
 }
 
-/// The page that the theme makes for paths where nothing stands is left out where main publishes one, or owns its
-/// path. One that the partner wrote itself stays, and conflicts as any page would.
-fn leave_out_not_found(originals: &mut Originals, release: &Release) {
-    let Some(path) = static_path(NOT_FOUND) else { return };
-    let made_by_theme = |file: &OutputFile| file.source.ends_with(NOT_FOUND_TEMPLATE);
-    let mains = release.contract.mounts.owner(&path).0 == Owner::Main || release.manifest.entries.contains_key(&path);
-    if mains && originals.output.files.get(&path).is_some_and(made_by_theme) {
-        originals.output.files.remove(&path);
-    }
+/// Whether `file` is the page that the theme makes for paths where nothing stands, and main publishes one, or owns its
+/// path: then it is left out. One that the partner wrote itself stays, and conflicts as any page would.
+fn is_left_out(path: &SitePath, file: &OutputFile, release: &Release) -> bool {
+    let mains = || release.contract.mounts.owner(path).0 == Owner::Main || release.manifest.entries.contains_key(path);
+    path.as_str() == NOT_FOUND && file.source.ends_with(NOT_FOUND_TEMPLATE) && mains()
 }
 
-fn framework(manifest: &Manifest, blobs: &BlobStore) -> Result<Framework, CandidateError> {
-    let mut files = BTreeMap::new();
-    for (path, blob) in &manifest.framework {
-        files.insert(path.clone(), blobs.read(blob)?);
-    }
-    Framework::from_files(&manifest.theme, files).map_err(CandidateError::Framework)
-}
-
-fn plan(
-    manifest: &Manifest,
-    originals: &Originals,
-    contract: &Contract,
-    standing: Standing,
-) -> Result<MergePlan, CandidateError> {
-    let sources = originals.output.files.iter().map(|(path, file)| (path.clone(), file.source.clone())).collect();
-    let plan = MergePlan::new(manifest, &sources, contract, standing);
+fn plan(release: &Release, originals: &Originals, standing: Standing) -> Result<MergePlan, CandidateError> {
+    let files = originals.output.files.iter().filter(|(path, file)| !is_left_out(path, file, release));
+    let sources = files.map(|(path, file)| (path.clone(), file.source.clone())).collect();
+    let plan = MergePlan::new(&release.manifest, &sources, &release.contract, standing);
     plan.map_err(|conflicts| CandidateError::Conflict(Conflicts(conflicts)))
 }
 

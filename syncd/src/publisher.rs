@@ -6,6 +6,7 @@
 mod decisions;
 mod holdings;
 mod originals;
+mod readings;
 mod rights;
 mod sharing;
 mod trail;
@@ -37,15 +38,16 @@ use tokio::sync::watch;
 
 pub use self::holdings::{Documents, Holdings};
 pub use self::originals::is_original;
+use self::readings::Readings;
 use self::rights::Overridden;
 use self::trail::happening;
-use crate::candidate::{Candidate, CandidateError};
+use crate::candidate::{Candidate, CandidateError, Parts};
 use crate::comparison::{self, Comparison, Pages};
 use crate::config::OriginalsApproval;
 use crate::edits;
 use crate::shapes::Shapes;
 use crate::shared_site::Share;
-use crate::trust::{self, OfferRefused, Release, Verified};
+use crate::trust::{OfferRefused, Release, Verified};
 
 /// What every release is kept with.
 const KEPT_FILES: [&str; 5] =
@@ -63,7 +65,8 @@ struct Live {
     /// Who made it live.
     by: Option<DecidedBy>,
     /// The merged site.
-    site: Candidate,
+    #[serde(with = "shared")]
+    site: Arc<Candidate>,
     /// Scripts, forms and hosts that have been let through.
     accepted: Risks,
     /// The release that the operator rolled back from. Until they approve one again, no rule makes one live.
@@ -75,6 +78,23 @@ struct Live {
     /// Originals that take the place of main's content.
     #[serde(default)]
     overrides: BTreeMap<SitePath, Overridden>,
+}
+
+/// A candidate that several hold is written as it is.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::candidate::Candidate;
+
+    pub(super) fn serialize<S: Serializer>(site: &Arc<Candidate>, serializer: S) -> Result<S::Ok, S::Error> {
+        site.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Candidate>, D::Error> {
+        Candidate::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// The partner's releases and its public site.
@@ -89,9 +109,13 @@ pub struct Publisher {
     emergency_document: Document<DeclaredEmergency>,
     audit: AuditTrail,
     releases: Releases,
+    /// Those of them that were read back.
+    readings: Readings,
     blobs: Arc<BlobStore>,
     /// Originals' pictures that were made narrower.
     pictures: Cache,
+    /// What candidates were made of.
+    parts: Parts,
     document: Document<Live>,
     live: Live,
     /// What is known of the pages that are live or wait.
@@ -209,8 +233,10 @@ impl Publisher {
             emergency_document,
             audit: AuditTrail::at(places.state.join(AUDIT)),
             releases,
+            readings: Readings::default(),
             blobs: places.blobs,
             pictures: Cache::at(places.state.join("cache/pictures")),
+            parts: Parts::default(),
             document,
             live,
             shapes: Shapes::default(),
@@ -259,7 +285,7 @@ impl Publisher {
     pub fn as_it_came(
         &self,
         version: ReleaseVersion,
-    ) -> Result<(BTreeMap<SourcePath, Vec<u8>>, Manifest), PublishError> {
+    ) -> Result<(BTreeMap<SourcePath, Vec<u8>>, Arc<Manifest>), PublishError> {
         let manifest = self.reread(version)?.manifest.clone();
         let roots = (2_u64..).map(|number| format!("metadata/{number}.root.json"));
         let mut files = BTreeMap::new();
@@ -294,11 +320,9 @@ impl Publisher {
     ///
     /// # Errors
     /// When the records cannot be read.
-    pub fn kept_manifest(&self, digest: Digest) -> Result<Option<Manifest>, PublishError> {
+    pub fn kept_manifest(&self, digest: Digest) -> Result<Option<Arc<Manifest>>, PublishError> {
         let record = self.releases.list()?.into_iter().find(|record| record.manifest == digest);
-        let Some(record) = record.filter(|record| !self.is_swept(record.version)) else { return Ok(None) };
-        let bytes = self.kept(record.version, MANIFEST)?;
-        Ok(Some(bytes).filter(|bytes| Digest::of(bytes) == digest).and_then(|bytes| Manifest::parse(&bytes).ok()))
+        record.map_or(Ok(None), |record| self.manifest_of(record.version))
     }
 
     /// The contract that `month` is charged under, of all that were ever approved here.
@@ -354,6 +378,7 @@ impl Publisher {
         let waits_for = why_it_waits(&decision, change.emergency.as_deref());
         let record = ReleaseRecord { waits_for, ..record };
         self.releases.stage(&record, &release.files)?;
+        self.remember(release);
         self.audit
             .append(&[happening(&record, DecidedBy::LaterRelease, Event::Staged, Some(&record.sentence))], now)?;
         self.supersede_all_but_newest(now)?;
@@ -379,8 +404,9 @@ impl Publisher {
     ///
     /// # Errors
     /// When there is no such release or it does not fit the originals.
-    pub fn candidate(&self, version: ReleaseVersion) -> Result<Candidate, PublishError> {
-        self.build(&self.reread(version)?)
+    pub fn candidate(&self, version: ReleaseVersion) -> Result<Arc<Candidate>, PublishError> {
+        let release = self.reread(version)?;
+        self.build(&release)
     }
 
     /// What an operator decides about: what the release `version` would change now, in short and in full.
@@ -427,7 +453,7 @@ impl Publisher {
         open.ok_or(PublishError::NothingStaged)
     }
 
-    fn build(&self, release: &Verified<Release>) -> Result<Candidate, PublishError> {
+    fn build(&self, release: &Verified<Release>) -> Result<Arc<Candidate>, PublishError> {
         self.merge(release, self.originals_for_release())
     }
 
@@ -435,7 +461,7 @@ impl Publisher {
         Pages { blobs: &self.blobs, shapes: &self.shapes }
     }
 
-    fn compare(&self, release: &Verified<Release>, candidate: &Candidate) -> Result<Comparison, PublishError> {
+    fn compare(&self, release: &Verified<Release>, candidate: &Arc<Candidate>) -> Result<Comparison, PublishError> {
         let mut comparison = comparison::compare(&self.live.site, candidate, &self.live.accepted, &self.pages())?;
         let before = self.contract()?.map(|contract| contract.id.version);
         let after = release.contract.id.version;
@@ -483,7 +509,7 @@ impl Publisher {
         version: ReleaseVersion,
         by: DecidedBy,
         rolled_back: Option<ReleaseVersion>,
-        site: Candidate,
+        site: Arc<Candidate>,
     ) -> Result<(), PublishError> {
         let mut accepted = self.live.accepted.clone();
         accepted.extend(comparison::new_risks(&self.live.site, &site, &accepted, &self.pages())?);
@@ -499,7 +525,7 @@ impl Publisher {
             turn.check(live.site.to_live(), terms).map_err(CandidateError::Taken)?;
         }
         // A write can fail after the new document has its name; then it is what the next start would serve.
-        if let Err(error) = self.document.write(&live)
+        if let Err(error) = self.document.write_dense(&live)
             && self.document.read().ok().flatten().as_ref() != Some(&live)
         {
             return Err(error.into());
@@ -550,17 +576,6 @@ impl Publisher {
     fn last_retired(&self) -> Result<ReleaseRecord, PublishError> {
         let retired = self.releases.list()?.into_iter().filter(|record| record.state == ReleaseState::Retired);
         retired.max_by_key(|record| record.since).ok_or(PublishError::NothingRetired)
-    }
-
-    fn reread(&self, version: ReleaseVersion) -> Result<Verified<Release>, PublishError> {
-        if self.is_swept(version) {
-            return Err(PublishError::Swept(version));
-        }
-        let manifest = self.kept(version, MANIFEST)?;
-        let contract = self.kept(version, CONTRACT)?;
-        let verified = self.record(version)?.manifest;
-        let release = trust::reread(&manifest, &String::from_utf8_lossy(&contract), verified);
-        release.map_err(|refused| PublishError::Damaged(version, Box::new(refused)))
     }
 
     fn kept(&self, version: ReleaseVersion, name: &str) -> Result<Vec<u8>, PublishError> {

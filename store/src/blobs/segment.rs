@@ -4,9 +4,9 @@
 //! whether they are the blob itself or a patch against another one; its last bytes vouch for those before them. So a
 //! segment can be read without anything beside it, and a header that is damaged costs the one record.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -15,6 +15,7 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::manifest::BlobRef;
 
 use crate::durable::{self, Access, DiskError, Step, UnfinishedFile};
+use crate::look::Look;
 
 /// What every record begins with.
 const MAGIC: [u8; 8] = *b"tieup\0b1";
@@ -187,15 +188,6 @@ pub(super) struct Segment {
     seen: Mutex<Look>,
 }
 
-/// What a file looks like from outside. It looks otherwise once somebody has written to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look {
-    device: u64,
-    inode: u64,
-    length: u64,
-    changed: (i64, i64),
-}
-
 /// What became of a segment's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Since {
@@ -216,7 +208,7 @@ impl Segment {
             Ok((Look::of(&about), about.modified()?, file))
         });
         let (look, written, file) = opened?;
-        Ok(Self { number, path, length: look.length, written, file, seen: Mutex::new(look) })
+        Ok(Self { number, path, length: look.length(), written, file, seen: Mutex::new(look) })
     }
 
     /// What became of the file since this was last asked.
@@ -229,7 +221,7 @@ impl Segment {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(match look {
             Some(look) if look == *seen => Since::Same,
-            Some(look) if (look.device, look.inode) == (seen.device, seen.inode) => {
+            Some(look) if look.is_of_same_file(&seen) => {
                 *seen = look;
                 Since::Written
             }
@@ -301,17 +293,6 @@ impl Segment {
             at += (read.saturating_sub(MAGIC.len() - 1)).max(1) as u64;
         }
         Ok(None)
-    }
-}
-
-impl Look {
-    fn of(about: &Metadata) -> Self {
-        Self {
-            device: about.dev(),
-            inode: about.ino(),
-            length: about.len(),
-            changed: (about.ctime(), about.ctime_nsec()),
-        }
     }
 }
 

@@ -176,7 +176,8 @@ impl Publisher {
     ) -> Result<ReleaseRecord, PublishError> {
         let record = target.restore(by, now)?;
         self.check_kept(record.version)?;
-        let site = self.build(&self.reread(record.version)?)?;
+        let release = self.reread(record.version)?;
+        let site = self.build(&release)?;
         // Going forward again to a later release ends the rollback.
         let from = self.live.version.filter(|live| *live > record.version);
         self.audit.append(&[happening(&record, by, Event::RolledBack, reason)], now)?;

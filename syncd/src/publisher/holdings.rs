@@ -1,6 +1,7 @@
 //! What the partner holds on its disk: what is kept, whether it is still what was verified, and what may go.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord, ReleaseState};
@@ -71,7 +72,7 @@ impl Publisher {
             }
         }
         for record in self.kept_releases()? {
-            match self.whole_manifest(&record)? {
+            match self.known_manifest(&record)? {
                 Some(manifest) => holdings.releases.extend(manifest.blobs()),
                 None => holdings.unreadable += 1,
             }
@@ -206,6 +207,15 @@ impl Publisher {
         Ok(retired)
     }
 
+    /// The same as [`Publisher::whole_manifest`], without being read where it was before and nobody wrote to it.
+    fn known_manifest(&self, record: &ReleaseRecord) -> Result<Option<Arc<Manifest>>, PublishError> {
+        match self.manifest_of(record.version)? {
+            Some(manifest) => Ok(Some(manifest)),
+            // Its contract may be what is damaged.
+            None => Ok(self.whole_manifest(record)?.map(Arc::new)),
+        }
+    }
+
     fn whole_manifest(&self, record: &ReleaseRecord) -> Result<Option<Manifest>, PublishError> {
         let bytes = self.releases.file(record.version, &name(MANIFEST))?;
         let bytes = bytes.filter(|bytes| Digest::of(bytes) == record.manifest);
@@ -225,7 +235,7 @@ impl Publisher {
         if let Some(damaged) = durable::read_file(self.document.path())? {
             quarantine.keep("live.json", &damaged, now)?;
         }
-        self.document.write(&self.live)?;
+        self.document.write_dense(&self.live)?;
         found.restored.push("live.json".to_owned());
         Ok(())
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tieup_protocol::audit::{Actor, Event, Happening};
@@ -17,12 +18,9 @@ use tieup_store::durable;
 
 use super::{Live, PublishError, Publisher};
 use crate::candidate::Candidate;
+use crate::candidate::sources::{FOLDERS, SITE_FILE};
 use crate::comparison::{self, Comparison};
 use crate::config::OriginalsApproval;
-
-/// What a partner's site is made of: one file, and folders.
-const SITE_FILE: &str = "site.yaml";
-const FOLDERS: [&str; 5] = ["content", "data", "slots", "static", "templates"];
 
 /// The files of a partner's site.
 type Sources = BTreeMap<SourcePath, Vec<u8>>;
@@ -146,7 +144,7 @@ impl Publisher {
     }
 
     /// The live release with the originals in `site`, and how that differs from what is live.
-    fn compare_originals(&self, site: &Path) -> Result<(Candidate, Comparison), PublishError> {
+    fn compare_originals(&self, site: &Path) -> Result<(Arc<Candidate>, Comparison), PublishError> {
         let version = self.live.version.ok_or(PublishError::NoOriginals)?;
         let release = self.reread(version)?;
         let candidate = self.merge(&release, site)?;

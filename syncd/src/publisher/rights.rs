@@ -54,10 +54,12 @@ impl Live {
 /// Pages that stood before and do not now, each with the release with which it went.
 fn withdrawn(before: &Live, now: &Live) -> BTreeMap<SitePath, ReleaseVersion> {
     let Some(version) = now.version else { return BTreeMap::new() };
-    let pages = before.site.files.iter().filter(|(_, file)| file.kind.is_visited());
+    let is_gone = |path: &SitePath| !now.site.files.contains_key(path);
+    let pages = before.site.files.iter().filter(|(path, file)| file.kind.is_visited() && is_gone(path));
+    let pages = pages.map(|(path, _)| (path, version));
+    let earlier = before.withdrawn.iter().filter(|(path, _)| is_gone(path)).map(|(path, version)| (path, *version));
     let mut withdrawn: BTreeMap<SitePath, ReleaseVersion> =
-        pages.map(|(path, _)| (path.clone(), version)).chain(before.withdrawn.clone()).collect();
-    withdrawn.retain(|path, _| !now.site.files.contains_key(path));
+        pages.chain(earlier).map(|(path, version)| (path.clone(), version)).collect();
     if withdrawn.len() > MOST_WITHDRAWN {
         let mut order: Vec<(ReleaseVersion, SitePath)> = withdrawn.into_iter().map(|(path, v)| (v, path)).collect();
         order.sort();

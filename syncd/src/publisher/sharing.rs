@@ -1,9 +1,10 @@
 //! The publisher beside those of the partner's other main sites, with which it shares the public site.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Live, PublishError, Publisher};
-use crate::candidate::{Candidate, CandidateError};
+use crate::candidate::{Candidate, CandidateError, Workplace};
 use crate::shared_site::{Share, Terms};
 use crate::trust::{Release, Verified};
 
@@ -17,9 +18,10 @@ impl Publisher {
     ///
     /// # Errors
     /// When it cannot be made, or another main site of this partner has some of its paths.
-    pub(super) fn merge(&self, release: &Verified<Release>, site: &Path) -> Result<Candidate, PublishError> {
+    pub(super) fn merge(&self, release: &Verified<Release>, site: &Path) -> Result<Arc<Candidate>, PublishError> {
         let (standing, beside) = (self.standing(), self.share.beside());
-        let candidate = Candidate::build(release, site, &self.blobs, &self.pictures, standing, &beside)?;
+        let at = Workplace { blobs: &self.blobs, pictures: &self.pictures, parts: &self.parts };
+        let candidate = Candidate::build(release, site, at, standing, &beside)?;
         if !self.share.is_alone() {
             let terms = Terms::new(release.manifest.version, &release.contract);
             self.share.turn().check(candidate.to_live(), &terms).map_err(CandidateError::Taken)?;

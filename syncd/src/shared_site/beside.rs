@@ -43,6 +43,17 @@ impl Default for SearchBeside {
     }
 }
 
+impl Beside {
+    /// Whether no other tie-up has anything to tell of.
+    pub fn is_nothing(&self) -> bool {
+        let pages = match &self.search {
+            SearchBeside::Own(others) => others.0.is_empty(),
+            SearchBeside::Home => true,
+        };
+        pages && self.sitemaps.is_empty()
+    }
+}
+
 impl OtherPages {
     /// Every page.
     pub fn iter(&self) -> impl Iterator<Item = &IndexedPage> {
