@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -24,35 +24,50 @@ const FOLDER: &str = "published";
 
 /// What partners were sent.
 pub struct Archive {
-    blobs: BlobStore,
-    /// The release that was kept first in this process: what other partners' are like.
-    first: OnceLock<Manifest>,
+    shelf: Arc<Shelf>,
     /// When it was last swept.
     swept: Document<Timestamp>,
     _lock: StateLock,
 }
 
+/// What is in the archive's folder, as this process knows it.
+struct Shelf {
+    blobs: BlobStore,
+    /// The release that was kept first in this process: what other partners' are like.
+    first: OnceLock<Manifest>,
+}
+
+/// What this process knew of the folder when it had the archive last, so that it need not read it again where nobody else
+/// has written there since.
+#[derive(Default)]
+pub struct Remembered(Mutex<Option<Arc<Shelf>>>);
+
 impl Archive {
-    /// Opens the archive in the state folder; none while another process has it.
+    /// Opens the archive in the state folder; none while somebody else has it.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn open(state: &Path) -> Result<Option<Self>, DiskError> {
+    pub fn open(state: &Path, remembered: &Remembered) -> Result<Option<Self>, DiskError> {
         let folder = state.join(FOLDER);
         let Ok(lock) = StateLock::take(&folder) else { return Ok(None) };
         let swept = Document::at(folder.join("swept.json"));
-        let blobs = BlobStore::open(folder)?;
-        Ok(Some(Self { blobs, first: OnceLock::new(), swept, _lock: lock }))
+        let mut known = remembered.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let shelf = match known.take() {
+            Some(shelf) if shelf.blobs.is_current()? => shelf,
+            _ => Arc::new(Shelf { blobs: BlobStore::open(folder)?, first: OnceLock::new() }),
+        };
+        *known = Some(shelf.clone());
+        Ok(Some(Self { shelf, swept, _lock: lock }))
     }
 
     /// A blob that a partner was sent, if it is here and undamaged.
     pub fn read(&self, blob: &BlobRef) -> Option<Vec<u8>> {
-        self.blobs.read(blob).ok()
+        self.shelf.blobs.read(blob).ok()
     }
 
     /// How many bytes it takes.
     pub fn size(&self) -> u64 {
-        self.blobs.size()
+        self.shelf.blobs.size()
     }
 
     /// Whether it is time to sweep it. The first time is a day after this was first asked.
@@ -72,7 +87,7 @@ impl Archive {
     /// # Errors
     /// When the disk fails; then nothing is lost that is kept.
     pub fn sweep(&self, keep: &HashSet<Digest>, since: SystemTime, now: Timestamp) -> Result<Swept, DocumentError> {
-        let swept = self.blobs.sweep(keep, since)?;
+        let swept = self.shelf.blobs.sweep(keep, since)?;
         self.swept.write(&now)?;
         Ok(swept)
     }
@@ -83,9 +98,9 @@ impl Archive {
     /// # Errors
     /// When the disk fails; then the next release is told whole.
     pub fn keep(&self, built: &BuiltRelease, like: Option<&Manifest>) -> Result<(), PutBlobError> {
-        let batch = self.blobs.batch();
-        let models: Vec<&Manifest> = like.into_iter().chain(self.first.get()).collect();
-        for (path, entry) in built.entries().iter().filter(|(_, entry)| !self.blobs.contains(&entry.blob)) {
+        let batch = self.shelf.blobs.batch();
+        let models: Vec<&Manifest> = like.into_iter().chain(self.shelf.first.get()).collect();
+        for (path, entry) in built.entries().iter().filter(|(_, entry)| !self.shelf.blobs.contains(&entry.blob)) {
             let Some(bytes) = built.blob(&entry.blob.digest) else { continue };
             match models.iter().find_map(|model| model.entries.get(path)) {
                 Some(like) => batch.put_like(bytes, &like.blob)?,
@@ -100,7 +115,7 @@ impl Archive {
             };
         }
         batch.sync()?;
-        self.first.get_or_init(|| built.manifest().clone());
+        self.shelf.first.get_or_init(|| built.manifest().clone());
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use tieup_web::client::{CallError, PeerClient};
 use tieup_web::tls::{TlsError, TlsIdentity};
 use tokio::sync::Notify;
 
+use crate::archive::Remembered;
 use crate::config::Config;
 use crate::database::{Database, DatabaseError, PartnerRow, RevokedRow};
 use crate::keys::{KeyError, KeyFolder};
@@ -32,6 +33,8 @@ pub struct Hub {
     pub queue_changed: Notify,
     /// The manifests that were used last.
     pub(crate) manifests: Manifests,
+    /// What partners were sent, as it was known last.
+    pub(crate) archived: Remembered,
     tls: TlsIdentity,
 }
 
@@ -101,8 +104,8 @@ impl Hub {
         let tls = TlsIdentity::from_pem(&pair, keys.authority()?.certificate())?;
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.state).await?;
-        let (queue_changed, manifests) = (Notify::new(), Manifests::default());
-        let hub = Self { config, database, keys, queue_changed, manifests, tls };
+        let (manifests, archived) = (Manifests::default(), Remembered::default());
+        let hub = Self { config, database, keys, queue_changed: Notify::new(), manifests, archived, tls };
         hub.keep_own(&pair, now).await?;
         hub.refresh_tls(now).await?;
         Ok(hub)

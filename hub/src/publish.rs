@@ -432,7 +432,7 @@ impl Hub {
 
     /// What partners were sent before; none where it cannot be had now, which costs nothing but bytes.
     pub(crate) fn archive(&self) -> Option<Arc<Archive>> {
-        let archive = tokio::task::block_in_place(|| Archive::open(&self.config.state));
+        let archive = tokio::task::block_in_place(|| Archive::open(&self.config.state, &self.archived));
         match archive {
             Ok(archive) => archive.map(Arc::new),
             Err(error) => {

@@ -26,7 +26,7 @@ use tieup_protocol::patch;
 pub use self::damage::Damage;
 use self::damage::Damages;
 pub use self::drift::{Changed, Drifted};
-use self::segment::{Record, Records, Segment, SegmentWriter};
+use self::segment::{Record, Records, Segment, SegmentWriter, Since};
 pub use self::sweep::Swept;
 use crate::durable::{self, DiskError};
 
@@ -147,6 +147,26 @@ impl BlobStore {
             shelf.add(segment, records);
         }
         Ok(Self { dir, shelf: RwLock::new(shelf), damages: Damages::default() })
+    }
+
+    /// Whether the folder is as this store left it, so that nobody else has written to it since.
+    ///
+    /// # Errors
+    /// When the folder or one of its files cannot be looked at.
+    pub fn is_current(&self) -> Result<bool, DiskError> {
+        let mut found: Vec<u64> =
+            durable::list_dir(&self.dir)?.iter().filter_map(|path| segment::number_of(path)).collect();
+        found.sort_unstable();
+        let known = self.shelf();
+        if !known.segments.keys().copied().eq(found) {
+            return Ok(false);
+        }
+        for segment in known.segments.values() {
+            if segment.look_again()? != Since::Same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether the blob is here, durably. Its content is checked when it is read.

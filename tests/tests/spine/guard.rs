@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tieup_hub::archive::Archive;
+use tieup_hub::archive::{Archive, Remembered};
 use tieup_protocol::approval::DecidedBy;
 use tieup_protocol::audit::{Actor, Event};
 use tieup_protocol::digest::Digest;
@@ -221,7 +221,7 @@ async fn what_another_partner_is_sent_takes_little_room_at_main() {
         .start()
         .await;
     world.write_main("partners/south/content/about.md", &format!("---\n---\n{words} In the south, too.\n"));
-    let kept = || Archive::open(&world.hub().config.state).unwrap().unwrap().size();
+    let kept = || Archive::open(&world.hub().config.state, &Remembered::default()).unwrap().unwrap().size();
     world.publish("north").await;
     let one = kept();
     world.publish("south").await;
@@ -239,7 +239,7 @@ async fn main_keeps_what_the_next_release_and_the_guards_may_ask_for() {
         world.go_live("north").await;
     }
     status(&world).await;
-    let archive = Archive::open(&world.hub().config.state).unwrap().unwrap();
+    let archive = Archive::open(&world.hub().config.state, &Remembered::default()).unwrap().unwrap();
     let now = Timestamp::now();
     assert_eq!(world.hub().sweep(&archive, now).await.unwrap().blobs, 0, "it is too early");
     let (before, later) = (archive.size(), now + SignedDuration::from_hours(48));
