@@ -186,7 +186,7 @@ impl Database {
         row.as_ref().map(partner_from).transpose()
     }
 
-    /// Keeps a new release with its `manifest`. Its number is taken from then on.
+    /// Keeps a new release with its `manifest`, which may follow. Its number is taken from then on.
     ///
     /// # Errors
     /// When the database fails, or the number is taken.
@@ -209,6 +209,25 @@ impl Database {
         .bind(release.since.as_second())
         .execute(&self.pool)
         .await?;
+        Ok(())
+    }
+
+    /// Keeps the manifest of a release.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_manifest(
+        &self,
+        partner: &SiteId,
+        version: ReleaseVersion,
+        manifest: &str,
+    ) -> Result<(), DatabaseError> {
+        sqlx::query("UPDATE releases SET manifest = ? WHERE partner = ? AND version = ?")
+            .bind(manifest)
+            .bind(partner.as_str())
+            .bind(to_sql(version))
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

@@ -12,14 +12,13 @@ use tieup_generator::Site;
 use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
 use tieup_protocol::contract::Partnership;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
-use tieup_protocol::manifest::{Manifest, TARGET};
+use tieup_protocol::manifest::Manifest;
 use tieup_protocol::wire::{Metadata, Offer, PartnerStatus, STATUS};
 use tieup_store::lock::{LockError, StateLock};
 use tieup_web::client::{CallError, PeerClient};
 
 use crate::archive::Archive;
 use crate::database::{PartnerRow, ReleaseRow};
-use crate::keys::KeyError;
 use crate::manifests::Known;
 use crate::partners::{Hub, HubError};
 use crate::release::BuiltRelease;
@@ -276,12 +275,30 @@ impl Hub {
             let live = releases.iter().find(|row| row.state == ReleaseState::Live.word());
             return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
-        let built = workshop.build(&partner.id).await?.as_emergency(approach.emergency.as_deref());
         let rows = self.database.releases(&partner.id).await.map_err(HubError::from)?;
-        if let Some(outcome) = self.settle_waiting(partner, &built, archive, rows.first()).await? {
-            return Ok(outcome);
-        }
-        let (line, status) = match (self.ask(partner, archive).await, approach.unheard) {
+        let version = rows.first().map_or(ReleaseVersion::FIRST, |row| row.version.next());
+        let building = async {
+            let built = workshop.build(&partner.id, version).await?;
+            Ok::<_, PublishError>(match &approach.emergency {
+                Some(reason) => built.as_emergency(reason),
+                None => built,
+            })
+        };
+        // What waits for signatures is settled whether or not the partner answers.
+        let (built, asked) = match rows.first().filter(|row| row.state == AWAITING) {
+            None => {
+                let (built, asked) = tokio::join!(building, self.ask(partner, archive));
+                (built?, asked)
+            }
+            Some(waiting) => {
+                let built = building.await?;
+                if let Some(outcome) = self.settle_waiting(partner, &built, archive, waiting).await? {
+                    return Ok(outcome);
+                }
+                (built, self.ask(partner, archive).await)
+            }
+        };
+        let (line, status) = match (asked, approach.unheard) {
             (Ok((line, status)), _) => (Some(line), Some(status)),
             (Err(error), Unheard::Leave) => return Err(error.into()),
             // Why it cannot be had shows again when the release is offered.
@@ -292,8 +309,7 @@ impl Hub {
         {
             return Ok(outcome);
         }
-        let version = rows.first().map_or(ReleaseVersion::FIRST, |row| row.version.next());
-        self.send(Addressee { partner, line }, &Arc::new(built.numbered(version)), archive).await
+        self.send(Addressee { partner, line }, &Arc::new(built), archive).await
     }
 
     /// Why `built` need not be sent, judged by the newest release that the partner knows; `rows` are all, newest first.
@@ -335,8 +351,7 @@ impl Hub {
         built: &Arc<BuiltRelease>,
         archive: Option<&Arc<Archive>>,
     ) -> Result<Outcome, PublishError> {
-        let manifest = built.manifest();
-        let text = manifest_text(manifest)?;
+        let (manifest, text) = (built.manifest(), built.text());
         let signer = self.keys.release_signer().map_err(HubError::from)?;
         let request = signer.propose(manifest, text.as_bytes(), Timestamp::now())?;
         let state = if request.is_met() { "signed" } else { AWAITING };
@@ -348,10 +363,10 @@ impl Hub {
             since: Timestamp::now(),
         };
         if !request.is_met() {
-            return self.request_signatures(to.partner, built, &request, row, &text).await;
+            return self.request_signatures(to.partner, built, &request, row, text).await;
         }
         // Kept before it is sent, so that its number is never given to another release.
-        self.database.add_release(&to.partner.id, &row, &text).await.map_err(HubError::from)?;
+        self.database.add_release(&to.partner.id, &row, "").await.map_err(HubError::from)?;
         self.deliver(to, built, archive, &request, row).await
     }
 
@@ -375,11 +390,17 @@ impl Hub {
             Some(line) => Ok(line),
             None => self.call(partner).await,
         };
-        let taken = match line {
-            Ok(line) => parcel.send(&line).await,
-            Err(HubError::Call(error)) => Err(error.into()),
-            Err(error) => return Err(error.into()),
+        let send = async {
+            match line {
+                Ok(line) => parcel.send(&line).await,
+                Err(HubError::Call(error)) => Err(error.into()),
+                Err(error) => Err(Box::new(error).into()),
+            }
         };
+        // The manifest is large, and the release can do without: the next one would be told whole.
+        let keep = self.database.set_manifest(&partner.id, version, built.text());
+        let (kept, taken) = tokio::join!(keep, send);
+        kept.map_err(HubError::from)?;
         row.since = Timestamp::now();
         let outcome = match taken {
             Ok(Taken { staged, blobs, sent }) => {
@@ -458,11 +479,6 @@ impl Hub {
 fn offer_of(metadata: Metadata, contract: String) -> Offer {
     let Metadata { roots, timestamp, snapshot, targets } = metadata;
     Offer { roots, timestamp, snapshot, targets, contract }
-}
-
-fn manifest_text(manifest: &Manifest) -> Result<String, HubError> {
-    String::from_utf8(manifest.to_bytes())
-        .map_err(|_| HubError::Keys(KeyError::Damaged(TARGET.into(), "a manifest is UTF-8".to_owned())))
 }
 
 /// The row with the partner's own word on the release.

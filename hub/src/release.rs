@@ -1,7 +1,7 @@
 //! A release in memory: the manifest for one partner and the blobs that it names.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tieup_generator::{ReleaseOutput, Releases};
 use tieup_protocol::contract::Contract;
@@ -14,6 +14,8 @@ use tieup_protocol::path::SitePath;
 /// A built release. It is the first one until it gets its number.
 pub struct BuiltRelease {
     manifest: Manifest,
+    /// The manifest's bytes, once somebody needs them.
+    text: OnceLock<String>,
     blobs: HashMap<Digest, Arc<[u8]>>,
     contract: String,
 }
@@ -104,13 +106,14 @@ impl BuiltRelease {
             index,
             emergency: None,
         };
-        Self { manifest, blobs, contract: text.to_owned() }
+        Self { manifest, text: OnceLock::new(), blobs, contract: text.to_owned() }
     }
 
     /// A release that was built before and has been kept since.
     pub fn kept(manifest: Manifest, contract: &str, blobs: Vec<Vec<u8>>) -> Self {
         let named = |bytes: Vec<u8>| (Digest::of(&bytes), Arc::from(bytes));
-        Self { manifest, blobs: blobs.into_iter().map(named).collect(), contract: contract.to_owned() }
+        let blobs = blobs.into_iter().map(named).collect();
+        Self { manifest, text: OnceLock::new(), blobs, contract: contract.to_owned() }
     }
 
     /// The content of all of the release's blobs.
@@ -118,10 +121,11 @@ impl BuiltRelease {
         self.blobs.values()
     }
 
-    /// The same, called an emergency for `reason` if there is one.
+    /// The same, called an emergency for `reason`.
     #[must_use]
-    pub fn as_emergency(mut self, reason: Option<&str>) -> Self {
-        self.manifest.emergency = reason.map(str::to_owned);
+    pub fn as_emergency(mut self, reason: &str) -> Self {
+        self.manifest.emergency = Some(reason.to_owned());
+        self.text = OnceLock::new();
         self
     }
 
@@ -129,12 +133,19 @@ impl BuiltRelease {
     #[must_use]
     pub fn numbered(mut self, version: ReleaseVersion) -> Self {
         self.manifest.version = version;
+        self.text = OnceLock::new();
         self
     }
 
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The manifest's bytes, made once.
+    pub fn text(&self) -> &str {
+        let write = || String::from_utf8(self.manifest.to_bytes()).expect("JSON is UTF-8");
+        self.text.get_or_init(write)
     }
 
     /// The contract, word for word.

@@ -6,7 +6,7 @@ use std::thread;
 
 use tieup_generator::{Releases, Site};
 use tieup_protocol::diagnostic::Report;
-use tieup_protocol::ids::SiteId;
+use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::publish::PublishError;
@@ -23,6 +23,7 @@ pub struct Workshop {
 /// A release that somebody waits for.
 struct Order {
     partner: SiteId,
+    version: ReleaseVersion,
     done: oneshot::Sender<Result<BuiltRelease, Report>>,
 }
 
@@ -40,14 +41,14 @@ impl Workshop {
         self.releases.site()
     }
 
-    /// Builds the release of one partner.
+    /// Builds the release `version` to one partner.
     ///
     /// # Errors
     /// What is wrong with the site; [`PublishError::NotBuilt`] where the thread that built it is gone.
-    pub async fn build(&self, partner: &SiteId) -> Result<BuiltRelease, PublishError> {
+    pub async fn build(&self, partner: &SiteId, version: ReleaseVersion) -> Result<BuiltRelease, PublishError> {
         let (done, built) = oneshot::channel();
         // Where nobody takes the order, nobody answers it either.
-        let _ = self.orders.send(Order { partner: partner.clone(), done }).await;
+        let _ = self.orders.send(Order { partner: partner.clone(), version, done }).await;
         let built = built.await.map_err(|_| PublishError::NotBuilt(partner.clone()))?;
         built.map_err(PublishError::Site)
     }
@@ -60,10 +61,14 @@ fn work(releases: &Releases, digests: &SharedDigests, orders: mpsc::Receiver<Ord
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
             scope.spawn(|| {
-                while let Some(Order { partner, done }) = next() {
+                while let Some(Order { partner, version, done }) = next() {
                     // Nobody may wait any more, since a push is given up after a time.
                     if !done.is_closed() {
-                        let _ = done.send(BuiltRelease::build_with(digests, releases, &partner));
+                        let built = BuiltRelease::build_with(digests, releases, &partner);
+                        let built = built.map(|built| built.numbered(version));
+                        // Somebody needs it soon, and this is where the time is.
+                        let _ = built.as_ref().map(BuiltRelease::text);
+                        let _ = done.send(built);
                     }
                 }
             });

@@ -45,16 +45,15 @@ impl Hub {
         Ok(outcome)
     }
 
-    /// What to do where the newest release waits for signatures: send it where they are there, go on waiting where
+    /// What to do where the newest release, that of `row`, waits for signatures: send it where they are there, go on waiting where
     /// nothing else is to be sent, and let it be overtaken otherwise. Nothing is returned where publishing goes on.
     pub(crate) async fn settle_waiting(
         &self,
         partner: &PartnerRow,
         built: &BuiltRelease,
         archive: Option<&Arc<Archive>>,
-        newest: Option<&ReleaseRow>,
+        row: &ReleaseRow,
     ) -> Result<Option<Outcome>, PublishError> {
-        let Some(row) = newest.filter(|row| row.state == AWAITING) else { return Ok(None) };
         let known = self.manifest_of(&partner.id, row).await?;
         let same = known.manifest.same_content(built.manifest());
         let request = self.request_of(&partner.id, row, &known.manifest)?;
