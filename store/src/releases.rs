@@ -8,11 +8,11 @@
 //! A release's folder appears whole or not at all. Which release is live is not
 //! decided here: that is the daemon's one document `live.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tieup_protocol::approval::ReleaseRecord;
 use tieup_protocol::ids::ReleaseVersion;
@@ -37,6 +37,8 @@ pub struct Releases {
     dir: PathBuf,
     /// Held for writing while a folder is replaced, since for a moment neither is there.
     staging: RwLock<()>,
+    /// Records that were read, each with what its file looked like before.
+    known: Mutex<HashMap<ReleaseVersion, (Look, ReleaseRecord)>>,
 }
 
 /// Why the releases could not be read or changed.
@@ -62,7 +64,7 @@ impl Releases {
         let dir = dir.into();
         durable::create_dir_all(&dir)?;
         durable::settle(&dir)?;
-        Ok(Self { dir, staging: RwLock::new(()) })
+        Ok(Self { dir, staging: RwLock::new(()), known: Mutex::default() })
     }
 
     /// Keeps the release with its files and its record, in place of the same version staged before.
@@ -82,7 +84,7 @@ impl Releases {
     /// The release's record, or `None` where it is not here.
     pub fn record(&self, version: ReleaseVersion) -> Result<Option<ReleaseRecord>, ReleasesError> {
         let _guard = self.read();
-        Ok(self.document(version).read()?)
+        self.read_record(version)
     }
 
     /// Replaces the record of a release that is here.
@@ -103,12 +105,7 @@ impl Releases {
     /// What one file of a release looks like from outside, or `None` where the release or the file is not here.
     pub fn look(&self, version: ReleaseVersion, name: &SourcePath) -> Result<Option<Look>, ReleasesError> {
         let _guard = self.read();
-        let path = self.folder(version).join(name.as_str());
-        Ok(durable::step(Step::Read, &path, || match fs::metadata(&path) {
-            Ok(about) => Ok(Some(Look::of(&about))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        })?)
+        Ok(look_at(&self.folder(version).join(name.as_str()))?)
     }
 
     /// Whether a release has the file.
@@ -158,8 +155,23 @@ impl Releases {
         let mut versions: Vec<ReleaseVersion> =
             durable::list_dir(&self.dir)?.iter().filter_map(|path| version_of(path)).collect();
         versions.sort_unstable_by(|a, b| b.cmp(a));
-        let record = |version| self.document(version).read()?.ok_or(ReleasesError::Missing(version));
+        let record = |version| self.read_record(version)?.ok_or(ReleasesError::Missing(version));
         Ok(versions.into_iter().map(record).collect())
+    }
+
+    /// The release's record, read only if its file looks otherwise than when it was read before.
+    fn read_record(&self, version: ReleaseVersion) -> Result<Option<ReleaseRecord>, ReleasesError> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let document = self.document(version);
+        let Some(look) = look_at(document.path())? else { return Ok(None) };
+        if let Some((_, record)) = known().get(&version).filter(|(seen, _)| *seen == look) {
+            return Ok(Some(record.clone()));
+        }
+        let record = document.read()?;
+        if let Some(record) = &record {
+            known().insert(version, (look, record.clone()));
+        }
+        Ok(record)
     }
 
     fn check_present(&self, version: ReleaseVersion) -> Result<(), ReleasesError> {
@@ -186,6 +198,14 @@ impl Releases {
     fn write(&self) -> RwLockWriteGuard<'_, ()> {
         self.staging.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn look_at(path: &Path) -> Result<Option<Look>, DiskError> {
+    durable::step(Step::Read, path, || match fs::metadata(path) {
+        Ok(about) => Ok(Some(Look::of(&about))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    })
 }
 
 fn record_name() -> SourcePath {
@@ -270,6 +290,23 @@ mod tests {
         assert_eq!(releases.look(version(1), &manifest).unwrap(), look, "another file was written");
         releases.restore_file(version(1), &manifest, b"two").unwrap();
         assert_ne!(releases.look(version(1), &manifest).unwrap(), look);
+    }
+
+    #[test]
+    fn a_record_that_somebody_else_wrote_is_read_anew() {
+        let dir = tempdir().unwrap();
+        let releases = releases(&dir);
+        releases.stage(&record(1, "one"), &files("x")).unwrap();
+        for sentence in ["two", "other"] {
+            assert_eq!(releases.list().unwrap(), releases.list().unwrap());
+            let file = dir.path().join("releases/1/record.json");
+            durable::write_file(&file, &encode(&record(1, sentence)).unwrap()).unwrap();
+            assert_eq!(releases.record(version(1)).unwrap().unwrap().sentence, sentence);
+            assert_eq!(releases.list().unwrap()[0].sentence, sentence);
+            fs::write(&file, "{").unwrap();
+            assert!(releases.record(version(1)).is_err());
+            assert_eq!((releases.list().unwrap().len(), releases.damaged().unwrap().len()), (0, 1));
+        }
     }
 
     #[test]

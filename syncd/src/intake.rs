@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -32,6 +32,8 @@ pub struct Intake {
     partner: SiteId,
     trust: Document<TrustState>,
     pinned_root: String,
+    /// Where the TUF client works.
+    datastore: PathBuf,
     blobs: Arc<BlobStore>,
     offered: Option<Offered>,
 }
@@ -111,8 +113,8 @@ pub enum IntakeError {
 impl Intake {
     /// An intake that keeps its state of trust in the folder `state` and begins with `pinned_root`.
     pub fn new(main: SiteId, partner: SiteId, state: &Path, pinned_root: String, blobs: Arc<BlobStore>) -> Self {
-        let trust = trust_document(state);
-        Self { main, partner, trust, pinned_root, blobs, offered: None }
+        let (trust, datastore) = (trust_document(state), state.join("cache/metadata"));
+        Self { main, partner, trust, pinned_root, datastore, blobs, offered: None }
     }
 
     /// The content that the release on offer counts on.
@@ -151,7 +153,7 @@ impl Intake {
     async fn verify(&self, metadata: &Metadata) -> Result<(Signed, TrustState), IntakeError> {
         let seen = self.trust.read()?;
         let state = seen.unwrap_or_else(|| TrustState::pinned(self.pinned_root.clone()));
-        Ok(verify_metadata(metadata, &self.main, &self.partner, &state).await?)
+        Ok(verify_metadata(metadata, &self.main, &self.partner, &state, &self.datastore).await?)
     }
 
     /// Puts the manifest of the offered release together from a stream of steps, and says which blobs are lacking.

@@ -8,6 +8,7 @@ mod refusal;
 mod transport;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
@@ -24,6 +25,7 @@ use tieup_protocol::label::{Mislabelled, ReleaseLabel, STREAM};
 use tieup_protocol::manifest::{MAX_MANIFEST, MAX_RELEASE, Manifest, TARGET};
 use tieup_protocol::path::SourcePath;
 use tieup_protocol::wire::{MAX_METADATA, MAX_ROOTS, Metadata};
+use tieup_store::durable;
 use tieup_store::releases::{CONTRACT, MANIFEST};
 use tough::schema::Root;
 use tough::{Limits, Repository, RepositoryLoader, TargetName};
@@ -38,6 +40,9 @@ const BASE: &str = "offer:///";
 
 /// Where the TUF client keeps the latest moment that it has seen.
 const CLOCK: &str = "latest_known_time.json";
+
+/// Where the client keeps the root that it has arrived at. It never looks there for one: it begins with what it is given.
+const ROOT: &str = "root.json";
 
 /// What the TUF client takes, beside what `check_lengths` holds it to.
 const LIMITS: Limits = Limits {
@@ -127,6 +132,8 @@ pub struct Signed {
 /// Verifies the metadata of a release from `main` to `partner` against `state`, as a TUF client does ("5. Detailed
 /// client workflow" of the specification).
 ///
+/// The client works in the folder `datastore`, which is made where it is missing. What lies there counts for nothing.
+///
 /// Returns what is signed and the state to keep. Keep it before acting on the release: it is what makes a later
 /// rollback attempt visible. Where the keys of timestamp or snapshot have changed, the client forgets what it has seen
 /// of them (5.3.11), so that a release with an enormous number, signed by a thief, does not stand in the way for ever.
@@ -138,20 +145,20 @@ pub async fn verify_metadata(
     main: &SiteId,
     partner: &SiteId,
     state: &TrustState,
+    datastore: &Path,
 ) -> Result<(Signed, TrustState), OfferRefused> {
     check_lengths(metadata)?;
-    let datastore = tempfile::tempdir()?;
-    restore(datastore.path(), &state.seen)?;
+    restore(datastore, &state.seen)?;
     let base = Url::parse(BASE).map_err(io::Error::other)?;
     let repository = RepositoryLoader::new(&state.root, base.clone(), base)
         .transport(OfferedFiles::new(metadata))
-        .datastore(datastore.path())
+        .datastore(datastore)
         .limits(LIMITS)
         .load()
         .await
         .map_err(|error| OfferRefused::by_tuf(error, main))?;
     let signed = Signed::read(&repository, metadata, main, partner)?;
-    let time = std::fs::read_to_string(datastore.path().join(CLOCK))?;
+    let time = fs::read_to_string(datastore.join(CLOCK))?;
     Ok((signed, TrustState { root: newest_root(&repository, metadata, state), seen: seen(metadata, time) }))
 }
 
@@ -297,6 +304,51 @@ fn named(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> impl Iterator<It
     files.into_iter().filter_map(|(name, bytes)| Some((name.parse().ok()?, bytes)))
 }
 
+/// Puts what was `seen` into `folder`, and nothing else that the client reads. What lies there already is not written again:
+/// files that come and go by the thousand are what file systems are slow at.
 fn restore(folder: &Path, seen: &BTreeMap<String, String>) -> io::Result<()> {
-    seen.iter().try_for_each(|(name, text)| std::fs::write(folder.join(name), text))
+    durable::create_dir_all(folder).map_err(|error| error.source)?;
+    for file in durable::list_dir(folder).map_err(|error| error.source)? {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name != ROOT && !seen.contains_key(name) {
+            durable::remove_file(&file).map_err(|error| error.source)?;
+        }
+    }
+    for (name, text) in seen {
+        let file = folder.join(name);
+        if !fs::read(&file).is_ok_and(|found| found == text.as_bytes()) {
+            fs::write(file, text)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clients_folder_holds_what_was_seen_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let datastore = folder.path().join("cache/metadata");
+        let seen = |files: &[(&str, &str)]| -> BTreeMap<String, String> {
+            files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+        };
+        let states = [
+            seen(&[]),
+            seen(&[("timestamp.json", "1"), (CLOCK, "noon")]),
+            seen(&[("timestamp.json", "2"), ("snapshot.json", "2")]),
+            seen(&[]),
+        ];
+        for state in states {
+            restore(&datastore, &state).unwrap();
+            let files = fs::read_dir(&datastore).unwrap().map(|entry| entry.unwrap());
+            let name = |entry: &fs::DirEntry| entry.file_name().into_string().unwrap();
+            let found = files.map(|entry| (name(&entry), fs::read_to_string(entry.path()).unwrap())).collect();
+            assert_eq!(state, found);
+            // What a client leaves that was stopped in the middle.
+            fs::write(datastore.join("timestamp.json"), "of an offer that was refused").unwrap();
+            fs::write(datastore.join("torn"), "").unwrap();
+        }
+    }
 }

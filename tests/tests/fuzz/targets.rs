@@ -195,6 +195,7 @@ fn metadata(corpus: &Corpus) -> Target<'_> {
     let seeds = documents.iter().zip(0_u8..).map(|(text, which)| [&[which][..], text.as_bytes()].concat()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let known = TrustState { root: corpus.trust.root.clone(), seen: std::collections::BTreeMap::new() };
+    let folder = tempfile::tempdir().expect("a folder for the client");
     Target::new("metadata", 256, seeds, move |bytes| {
         let (which, text) = bytes.split_first()?;
         let text = String::from_utf8(text.to_vec()).ok()?;
@@ -212,7 +213,7 @@ fn metadata(corpus: &Corpus) -> Target<'_> {
         let says_the_same = same_signed(part, &text);
         *part = text;
         let (main, partner) = (&corpus.manifest.main, &corpus.manifest.partner);
-        let verified = runtime.block_on(verify_metadata(&bent, main, partner, &known)).is_ok();
+        let verified = runtime.block_on(verify_metadata(&bent, main, partner, &known, folder.path())).is_ok();
         assert!(!verified || says_the_same || which % 4 == ROOT, "a forged document was taken");
         verified.then(|| bytes.to_vec())
     })
