@@ -30,6 +30,9 @@ pub const MAX_RELEASE: u64 = 8 << 30;
 /// The most files of a release.
 pub const MAX_FILES: u64 = 1_000_000;
 
+/// About how many bytes an entry has when it is written, so that there is room for all of them from the beginning.
+const USUAL_ENTRY: usize = 256;
+
 /// A blob by content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,7 +221,10 @@ impl Manifest {
 
     /// The bytes that are signed: JSON with paths in order, so that equal manifests have equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a manifest has text keys and no float, so it always serializes")
+        let mut bytes = Vec::with_capacity((self.entries.len() + self.framework.len()) * USUAL_ENTRY);
+        serde_json::to_writer(&mut bytes, self)
+            .expect("a manifest has text keys and no float, so it always serializes");
+        bytes
     }
 
     /// Every blob that the release needs, each once.
@@ -239,7 +245,7 @@ impl Manifest {
     }
 
     /// The blob of every file, one that several have as often as they are.
-    fn all_blobs(&self) -> impl Iterator<Item = BlobRef> {
+    pub fn all_blobs(&self) -> impl Iterator<Item = BlobRef> {
         let served = self.entries.values().map(|entry| entry.blob);
         served.chain(self.framework.values().copied()).chain([self.index])
     }

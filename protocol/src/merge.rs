@@ -10,7 +10,8 @@ use crate::path::SitePath;
 /// Who serves each path of the merged site.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MergePlan {
-    owners: BTreeMap<SitePath, Owner>,
+    /// In order of the paths.
+    owners: Vec<(SitePath, Owner)>,
     overridden: BTreeSet<SitePath>,
     set_aside: BTreeSet<SitePath>,
 }
@@ -69,16 +70,16 @@ impl MergePlan {
             let (entry, original) = (release.entries.get(path), originals.get(path));
             let (owner, mount) = contract.mounts.owner(path);
             // `/map` would stand before `/map/`, to which it otherwise leads, so the two are one claim.
-            let shadows = entry.is_some() && originals.contains_key(&path.with_slash()) && !path.is_page();
+            let shadows = entry.is_some() && !path.is_page() && originals.contains_key(&path.with_slash());
             let layout = entry.is_none_or(|entry| entry.kind == EntryKind::Layout) && !shadows;
             let main_may = owner == Owner::Main || layout;
             let partner_may = owner == Owner::Partner || original.is_none() || may_override;
             let is_mains = owner == Owner::Main && entry.is_some() && original.is_some();
             if is_mains && waits {
-                plan.owners.insert(path.clone(), Owner::Main);
+                plan.owners.push((path.clone(), Owner::Main));
                 plan.set_aside.insert(path.clone());
             } else if main_may && partner_may {
-                plan.owners.insert(path.clone(), if original.is_some() { Owner::Partner } else { Owner::Main });
+                plan.owners.push((path.clone(), if original.is_some() { Owner::Partner } else { Owner::Main }));
                 if is_mains {
                     plan.overridden.insert(path.clone());
                 }

@@ -1,5 +1,6 @@
 //! A small JSON document on disk, read and written as a whole.
 
+use std::fs;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -62,7 +63,10 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
     ///
     /// Durable on return.
     pub fn write_dense(&self, value: &T) -> Result<(), DocumentError> {
-        let mut bytes = serde_json::to_vec(value).map_err(|source| self.invalid(source))?;
+        // It is about as long as the one before.
+        let before = fs::metadata(&self.path).map_or(0, |about| about.len());
+        let mut bytes = Vec::with_capacity(usize::try_from(before + before / 8).unwrap_or_default());
+        serde_json::to_writer(&mut bytes, value).map_err(|source| self.invalid(source))?;
         bytes.push(b'\n');
         Ok(durable::write_file(&self.path, &bytes)?)
     }
@@ -82,7 +86,6 @@ pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Erro
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::fs;
 
     use tempfile::tempdir;
 

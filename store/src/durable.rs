@@ -150,6 +150,14 @@ pub(crate) fn free_space(path: &Path) -> Result<u64, DiskError> {
 /// Durable on return. Where a folder is replaced there is a moment in which neither is at `path`; if the process dies
 /// in it, [`settle`] brings the old one back.
 pub fn replace_dir(path: &Path, files: &BTreeMap<SourcePath, Vec<u8>>) -> Result<(), DiskError> {
+    replace_dir_by(path, files.iter().map(|(name, bytes)| (name, bytes.as_slice())))
+}
+
+/// The same with files that stand in no map.
+pub(crate) fn replace_dir_by<'a>(
+    path: &Path,
+    files: impl Iterator<Item = (&'a SourcePath, &'a [u8])>,
+) -> Result<(), DiskError> {
     let fresh = unfinished_in(parent(path));
     let replaced = replaced_name(path);
     let done = fill_dir(&fresh, files).and_then(|()| swap_dirs(path, &fresh, &replaced));
@@ -270,7 +278,7 @@ fn replace_file(path: &Path, bytes: &[u8], access: Access) -> Result<(), DiskErr
     sync_dir(parent(path))
 }
 
-fn fill_dir(dir: &Path, files: &BTreeMap<SourcePath, Vec<u8>>) -> Result<(), DiskError> {
+fn fill_dir<'a>(dir: &Path, files: impl Iterator<Item = (&'a SourcePath, &'a [u8])>) -> Result<(), DiskError> {
     create_dir_all(dir)?;
     let mut folders = BTreeSet::from([dir.to_owned()]);
     for (name, bytes) in files {

@@ -75,10 +75,10 @@ impl Releases {
         if files.contains_key(&name) {
             return Err(ReleasesError::ReservedName);
         }
-        let mut files = files.clone();
-        files.insert(name, encode(record).map_err(|source| self.invalid_record(record.version, source))?);
+        let bytes = encode(record).map_err(|source| self.invalid_record(record.version, source))?;
+        let files = files.iter().map(|(name, bytes)| (name, bytes.as_slice())).chain([(&name, bytes.as_slice())]);
         let _guard = self.write();
-        Ok(durable::replace_dir(&self.folder(record.version), &files)?)
+        Ok(durable::replace_dir_by(&self.folder(record.version), files)?)
     }
 
     /// The release's record, or `None` where it is not here.

@@ -223,7 +223,7 @@ impl Intake {
         let offered = self.offered.as_ref().ok_or(IntakeError::NothingOffered)?;
         let release = offered.known()?;
         let version = release.manifest.version;
-        let missing = release.manifest.blobs().iter().filter(|blob| !self.blobs.contains(blob)).count();
+        let missing = release.manifest.blobs_in_order().iter().filter(|blob| !self.blobs.contains(blob)).count();
         if missing > 0 {
             return Err(IntakeError::Incomplete { version, missing });
         }

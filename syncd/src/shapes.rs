@@ -31,9 +31,12 @@ impl Shapes {
         shape
     }
 
-    /// Forgets all pages but those of `sites`.
+    /// Forgets all pages but those of `sites`, once more pages are known than these have files.
     pub fn keep(&self, sites: [&Candidate; 2]) {
         let mut shapes = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if shapes.len() <= sites.iter().map(|site| site.files.len()).sum::<usize>() {
+            return;
+        }
         let files = sites.into_iter().flat_map(|site| site.files.values());
         let kept: HashSet<Digest> = files.map(|file| file.blob.digest).collect();
         shapes.retain(|digest, _| kept.contains(digest));

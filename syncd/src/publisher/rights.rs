@@ -54,12 +54,16 @@ impl Live {
 /// Pages that stood before and do not now, each with the release with which it went.
 fn withdrawn(before: &Live, now: &Live) -> BTreeMap<SitePath, ReleaseVersion> {
     let Some(version) = now.version else { return BTreeMap::new() };
-    let is_gone = |path: &SitePath| !now.site.files.contains_key(path);
-    let pages = before.site.files.iter().filter(|(path, file)| file.kind.is_visited() && is_gone(path));
-    let pages = pages.map(|(path, _)| (path, version));
-    let earlier = before.withdrawn.iter().filter(|(path, _)| is_gone(path)).map(|(path, version)| (path, *version));
-    let mut withdrawn: BTreeMap<SitePath, ReleaseVersion> =
-        pages.chain(earlier).map(|(path, version)| (path.clone(), version)).collect();
+    // Both are in order, so that one walk finds what is in the one and not in the other.
+    let mut standing = now.site.files.keys().peekable();
+    let mut is_gone = |path: &SitePath| {
+        while standing.next_if(|next| *next < path).is_some() {}
+        standing.peek() != Some(&path)
+    };
+    let pages = before.site.files.iter().filter(|(path, file)| is_gone(path) && file.kind.is_visited());
+    let mut withdrawn: BTreeMap<SitePath, ReleaseVersion> = pages.map(|(path, _)| (path.clone(), version)).collect();
+    let earlier = before.withdrawn.iter().filter(|(path, _)| !now.site.files.contains_key(path));
+    withdrawn.extend(earlier.map(|(path, version)| (path.clone(), *version)));
     if withdrawn.len() > MOST_WITHDRAWN {
         let mut order: Vec<(ReleaseVersion, SitePath)> = withdrawn.into_iter().map(|(path, v)| (v, path)).collect();
         order.sort();
