@@ -20,13 +20,11 @@ impl Guard {
     pub fn sweep(&self, partner: &Partner, intake: &Intake, before: Timestamp) -> Result<Swept, GuardError> {
         // Held to the end: what is merged meanwhile could count on a blob that goes.
         let mut publisher = partner.publisher();
-        let holdings = publisher.holdings()?;
-        if holdings.unreadable > 0 {
-            tracing::warn!("nothing is swept while {} releases are damaged", holdings.unreadable);
+        let Some(mut keep) = publisher.needed()? else {
+            tracing::warn!("nothing is swept while releases are damaged");
             return Ok(Swept::default());
-        }
+        };
         let releases = publisher.sweep_releases(before)?;
-        let mut keep = holdings.digests();
         keep.extend(intake.needed());
         let swept = self.blobs.sweep(&keep, SystemTime::from(before))?;
         if releases > 0 || swept.blobs > 0 {

@@ -80,6 +80,24 @@ impl Publisher {
         Ok(holdings)
     }
 
+    /// The digests of what must stay on the disk; none while it is not known what all kept releases rest on.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub fn needed(&self) -> Result<Option<HashSet<Digest>>, PublishError> {
+        if !self.releases.damaged()?.is_empty() {
+            return Ok(None);
+        }
+        let site = &self.live.site;
+        let mut needed: HashSet<Digest> =
+            site.files.values().chain(site.search.values()).map(|f| f.blob.digest).collect();
+        for record in self.kept_releases()? {
+            let Some(manifest) = self.known_manifest(&record)? else { return Ok(None) };
+            needed.extend(manifest.all_blobs().map(|blob| blob.digest));
+        }
+        Ok(Some(needed))
+    }
+
     /// Looks at the documents beside the blobs, sets damaged ones aside, and restores what can be restored here: what
     /// is live and where releases stand from memory, a contract from another release under it.
     ///
