@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{Originals, OutputFile, Search, fill_slots, media_type, spanning_beside};
+use tieup_generator::{Search, fill_slots, media_type, spanning_beside};
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
@@ -25,8 +25,8 @@ use tieup_store::cache::Cache;
 use tieup_store::durable::DiskError;
 use tieup_web::site::{LiveSite, ServedFile};
 
-use self::parts::Ingredients;
 pub use self::parts::Parts;
+use self::parts::{Ingredients, OwnFile, OwnPages};
 use crate::shared_site::{Beside, Clashes, LISTED_PAGES, OtherPages, SearchBeside};
 use crate::trust::{Release, Verified};
 
@@ -136,12 +136,17 @@ impl Candidate {
         let manifest = &release.manifest;
         let inherited = parts.index(&manifest.index, blobs)?;
         let originals = parts.originals(site, manifest, &inherited, blobs, pictures)?;
-        let of = Ingredients { release: release.digest, originals, standing };
+        let of = Ingredients { release: release.digest, manifest: manifest.clone(), originals, standing };
         let is_alone = beside.is_nothing();
         if let Some(known) = parts.candidate(&of, blobs).filter(|_| is_alone) {
             return Ok(known);
         }
-        let made = Arc::new(Self::merge(release, &inherited, &of.originals, blobs, standing, beside)?);
+        let model = parts.model(&of, blobs).filter(|_| is_alone);
+        let made = match model {
+            Some((model, paths)) => model.revised(&of, &paths, blobs)?,
+            None => Self::merge(release, &inherited, &of.originals, blobs, standing, beside)?,
+        };
+        let made = Arc::new(made);
         if is_alone {
             parts.keep(of, made.clone());
         }
@@ -152,7 +157,7 @@ impl Candidate {
     fn merge(
         release: &Verified<Release>,
         inherited: &[IndexedPage],
-        originals: &Originals,
+        originals: &OwnPages,
         blobs: &BlobStore,
         standing: Standing,
         beside: &Beside,
@@ -161,18 +166,17 @@ impl Candidate {
         check_slots(originals, &release.contract)?;
         let plan = plan(release, originals, standing)?;
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
-        let mut files = BTreeMap::new();
-        for (path, owner) in plan.iter() {
+        let merged = plan.iter().filter_map(|(path, owner)| {
             let merged = match owner {
-                Owner::Main => manifest.entries.get(path).map(|entry| merge.tieup(entry)),
-                Owner::Partner => originals.output.files.get(path).map(|file| merge.original(file)),
+                Owner::Main => merge.tieup(manifest.entries.get(path)?),
+                Owner::Partner => Ok(originals.files.get(path)?.file.clone()),
             };
-            if let Some(merged) = merged {
-                files.insert(path.clone(), merged?);
-            }
-        }
-        let pages = joined(&files, inherited, &originals.output.index);
-        let listed = listed(&pages, &files, release.contract.index);
+            Some(merged.map(|file| (path.clone(), file)))
+        });
+        let mut files: BTreeMap<SitePath, MergedFile> = merged.collect::<Result<_, _>>()?;
+        let (mains, own) = joined(&files, inherited, &originals.index);
+        let pages: Vec<&IndexedPage> = mains.iter().chain(&own).copied().collect();
+        let listed = listed(mains, own, release.contract.index);
         let is_taken = |path: &SitePath| files.contains_key(path);
         let spanning = spanning_beside(&originals.base_url, listed, &beside.sitemaps, &is_taken);
         for (path, bytes) in spanning {
@@ -187,6 +191,22 @@ impl Candidate {
         let beneath = |path: &SitePath| Some((path.clone(), manifest.entries.get(path)?.blob));
         let beneath = plan.overridden().iter().filter_map(beneath).collect();
         Ok(Self { base_url: originals.base_url.clone(), files, search, beneath, set_aside: plan.set_aside().clone() })
+    }
+
+    /// The same with other content of main's at `paths`, as `of` has it.
+    fn revised(&self, of: &Ingredients, paths: &[SitePath], blobs: &BlobStore) -> Result<Self, CandidateError> {
+        let merge = Merge { blobs, batch: blobs.batch(), fills: &of.originals.slots };
+        let mut revised = self.clone();
+        for (path, entry) in paths.iter().filter_map(|path| Some((path, of.manifest.entries.get(path)?))) {
+            if let Some(file) = revised.files.get_mut(path).filter(|file| file.owner == Owner::Main) {
+                *file = merge.tieup(entry)?;
+            }
+            if let Some(beneath) = revised.beneath.get_mut(path) {
+                *beneath = entry.blob;
+            }
+        }
+        merge.batch.sync()?;
+        Ok(revised)
     }
 
     /// The candidate as the public server takes it.
@@ -224,18 +244,13 @@ impl Merge<'_> {
         Ok(MergedFile { blob, media_type: entry.media_type.clone(), kind: entry.kind, owner: Owner::Main })
     }
 
-    fn original(&self, file: &OutputFile) -> Result<MergedFile, CandidateError> {
-        let blob = self.batch.put(&fill_slots(&file.bytes, &file.slots, self.fills))?;
-        Ok(MergedFile { blob, media_type: file.media_type.to_owned(), kind: file.kind, owner: Owner::Partner })
-    }
-
     fn derived(&self, bytes: &[u8], media_type: &str) -> Result<MergedFile, CandidateError> {
         Ok(MergedFile::derived(self.batch.put(bytes)?, media_type))
     }
 }
 
 /// The theme may have more slots than the contract gives to the partner.
-fn check_slots(originals: &Originals, contract: &Contract) -> Result<(), CandidateError> {
+fn check_slots(originals: &OwnPages, contract: &Contract) -> Result<(), CandidateError> {
     let foreign = originals.slots.keys().filter(|slot| !contract.slots.contains(slot));
     let problems = foreign.map(|slot| {
         let message = format!("the contract {} does not give you the slot `{slot}`", contract.id);
@@ -290,38 +305,38 @@ fn listed_pages(pages: &[&IndexedPage], blobs: &BlobStore) -> Result<BTreeMap<Si
 
 /// Whether `file` is the page that the theme makes for paths where nothing stands, and main publishes one, or owns its
 /// path: then it is left out. One that the partner wrote itself stays, and conflicts as any page would.
-fn is_left_out(path: &SitePath, file: &OutputFile, release: &Release) -> bool {
+fn is_left_out(path: &SitePath, file: &OwnFile, release: &Release) -> bool {
     let mains = || release.contract.mounts.owner(path).0 == Owner::Main || release.manifest.entries.contains_key(path);
     path.as_str() == NOT_FOUND && file.source.ends_with(NOT_FOUND_TEMPLATE) && mains()
 }
 
-fn plan(release: &Release, originals: &Originals, standing: Standing) -> Result<MergePlan, CandidateError> {
-    let files = originals.output.files.iter().filter(|(path, file)| !is_left_out(path, file, release));
+fn plan(release: &Release, originals: &OwnPages, standing: Standing) -> Result<MergePlan, CandidateError> {
+    let files = originals.files.iter().filter(|(path, file)| !is_left_out(path, file, release));
     let sources = files.map(|(path, file)| (path.clone(), file.source.clone())).collect();
     let plan = MergePlan::new(&release.manifest, &sources, &release.contract, standing);
     plan.map_err(|conflicts| CandidateError::Conflict(Conflicts(conflicts)))
 }
 
-/// The pages of both indexes that are served, originals in place of what they override.
+/// The pages of both indexes that are served, main's and the partner's, originals in place of what they override.
 fn joined<'a>(
     files: &BTreeMap<SitePath, MergedFile>,
     inherited: &'a [IndexedPage],
     originals: &'a [IndexedPage],
-) -> Vec<&'a IndexedPage> {
+) -> (Vec<&'a IndexedPage>, Vec<&'a IndexedPage>) {
     let owned = |owner| move |page: &&IndexedPage| files.get(&page.path).is_some_and(|file| file.owner == owner);
-    inherited.iter().filter(owned(Owner::Main)).chain(originals.iter().filter(owned(Owner::Partner))).collect()
+    (inherited.iter().filter(owned(Owner::Main)).collect(), originals.iter().filter(owned(Owner::Partner)).collect())
 }
 
 /// Those of the served pages that search engines find here.
 ///
 /// A copy that names main's page as the canonical one is not among them: a sitemap has canonical addresses alone.
 fn listed<'a>(
-    pages: &[&'a IndexedPage],
-    files: &BTreeMap<SitePath, MergedFile>,
+    mains: Vec<&'a IndexedPage>,
+    own: Vec<&'a IndexedPage>,
     indexing: Indexing,
 ) -> impl Iterator<Item = &'a IndexedPage> {
-    let is_copy = |page: &IndexedPage| files.get(&page.path).is_some_and(|file| file.owner == Owner::Main);
-    pages.iter().copied().filter(move |page| indexing != Indexing::Canonical || !is_copy(page))
+    let mains = if indexing == Indexing::Canonical { Vec::new() } else { mains };
+    mains.into_iter().chain(own)
 }
 
 fn static_path(path: &str) -> Option<SitePath> {

@@ -7,16 +7,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tieup_generator::{Framework, Originals, build_originals_with};
+use tieup_generator::{Framework, Originals, Search, build_originals_with, fill_slots};
+use tieup_protocol::contract::Owner;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{BlobRef, Manifest};
 use tieup_protocol::merge::Standing;
-use tieup_protocol::path::SourcePath;
+use tieup_protocol::path::{SitePath, SourcePath};
 use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
 
-use super::{Candidate, CandidateError, sources};
+use super::{Candidate, CandidateError, MergedFile, sources};
 
 /// How many builds of originals and how many candidates are kept: of the live release and of one that waits.
 const KEPT: usize = 2;
@@ -30,7 +31,7 @@ pub struct Parts(Mutex<Known>);
 struct Known {
     index: Option<(BlobRef, Arc<Vec<IndexedPage>>)>,
     framework: Option<(FrameworkFiles, Arc<Framework>)>,
-    originals: VecDeque<(OriginalsFiles, Arc<Originals>)>,
+    originals: VecDeque<(OriginalsFiles, Arc<OwnPages>)>,
     candidates: VecDeque<(Ingredients, Arc<Candidate>)>,
 }
 
@@ -52,12 +53,57 @@ struct OriginalsFiles {
     index: BlobRef,
 }
 
+/// Originals that were built, with their content among the blobs.
+pub(super) struct OwnPages {
+    /// What stands at each path, slots filled.
+    pub files: BTreeMap<SitePath, OwnFile>,
+    /// What fills each slot.
+    pub slots: BTreeMap<String, Vec<u8>>,
+    /// The index of the pages.
+    pub index: Vec<IndexedPage>,
+    /// The address of the partner's site.
+    pub base_url: String,
+    /// What is found by the site's search, if it has one.
+    pub search: Option<Search>,
+}
+
+/// One file of the originals.
+pub(super) struct OwnFile {
+    /// As it would be served.
+    pub file: MergedFile,
+    /// The file that it was made from, as messages name it.
+    pub source: String,
+}
+
+impl OwnPages {
+    /// Stores the content of `originals`, durably on return.
+    fn store(originals: Originals, blobs: &BlobStore) -> Result<Self, CandidateError> {
+        let Originals { output, slots, base_url, search, is_of_files_alone: _ } = originals;
+        let batch = blobs.batch();
+        let mut files = BTreeMap::new();
+        for (path, made) in output.files {
+            let blob = batch.put(&fill_slots(&made.bytes, &made.slots, &slots))?;
+            let media_type = made.media_type.to_owned();
+            let file = MergedFile { blob, media_type, kind: made.kind, owner: Owner::Partner };
+            files.insert(path, OwnFile { file, source: made.source });
+        }
+        batch.sync()?;
+        Ok(Self { files, slots, index: output.index, base_url, search })
+    }
+
+    fn is_here(&self, blobs: &BlobStore) -> bool {
+        self.files.values().all(|own| blobs.contains(&own.file.blob))
+    }
+}
+
 /// What a candidate is made from, if nothing stands beside it.
 pub(super) struct Ingredients {
     /// The digest of the release's manifest, which names its contract's.
     pub release: Digest,
+    /// The manifest.
+    pub manifest: Arc<Manifest>,
     /// The originals, as they were made for it.
-    pub originals: Arc<Originals>,
+    pub originals: Arc<OwnPages>,
     /// Whether an emergency is declared.
     pub standing: Standing,
 }
@@ -66,6 +112,28 @@ impl PartialEq for Ingredients {
     fn eq(&self, other: &Self) -> bool {
         let originals = Arc::ptr_eq(&self.originals, &other.originals);
         originals && (self.release, self.standing) == (other.release, other.standing)
+    }
+}
+
+impl Ingredients {
+    /// The paths at which these have other content than `other`; none where they differ in more.
+    fn differing(&self, other: &Self) -> Option<Vec<SitePath>> {
+        let (old, new) = (&self.manifest, &other.manifest);
+        // The same originals were made in the same framework, beside the same index.
+        let alike = Arc::ptr_eq(&self.originals, &other.originals) && self.standing == other.standing;
+        if !alike || old.contract != new.contract || old.entries.len() != new.entries.len() {
+            return None;
+        }
+        let mut differing = Vec::new();
+        for ((path, before), (same, after)) in old.entries.iter().zip(&new.entries) {
+            if path != same || before.kind != after.kind {
+                return None;
+            }
+            if before != after {
+                differing.push(path.clone());
+            }
+        }
+        Some(differing)
     }
 }
 
@@ -105,7 +173,7 @@ impl Parts {
         inherited: &[IndexedPage],
         blobs: &BlobStore,
         pictures: &Cache,
-    ) -> Result<Arc<Originals>, CandidateError> {
+    ) -> Result<Arc<OwnPages>, CandidateError> {
         let from = FrameworkFiles { theme: manifest.theme.clone(), files: manifest.framework.clone() };
         let framework = self.framework(&from, blobs)?;
         let sources = sources::digest(site);
@@ -114,13 +182,15 @@ impl Parts {
             OriginalsFiles { site, sources, framework: from, index: manifest.index }
         };
         let made_from = sources.map(made_from);
-        if let Some(known) = made_from.as_ref().and_then(|from| take(&mut self.known().originals, from)) {
+        let known = made_from.as_ref().and_then(|from| take(&mut self.known().originals, from));
+        if let Some(known) = known.filter(|known| known.is_here(blobs)) {
             return Ok(known);
         }
         let originals = build_originals_with(pictures, site, &framework, inherited);
-        let originals = Arc::new(originals.map_err(CandidateError::Originals)?);
+        let originals = originals.map_err(CandidateError::Originals)?;
         // If they changed meanwhile, nobody knows what these were made from.
         let is_known = originals.is_of_files_alone && sources::digest(site) == sources;
+        let originals = Arc::new(OwnPages::store(originals, blobs)?);
         if let Some(from) = made_from.filter(|_| is_known) {
             keep(&mut self.known().originals, from, originals.clone());
         }
@@ -132,6 +202,19 @@ impl Parts {
         let candidate = take(&mut self.known().candidates, of)?;
         let is_here = candidate.files.values().chain(candidate.search.values()).all(|file| blobs.contains(&file.blob));
         is_here.then_some(candidate)
+    }
+
+    /// A candidate that differs from the one made of these in nothing but the content at some of main's paths, and those
+    /// paths. Who serves which path and what spans all pages is the same then. All its other content is still here.
+    pub(super) fn model(&self, of: &Ingredients, blobs: &BlobStore) -> Option<(Arc<Candidate>, Vec<SitePath>)> {
+        let known = self.known();
+        let models = known.candidates.iter().rev();
+        let (candidate, paths) =
+            models.filter_map(|(model, made)| Some((made.clone(), model.differing(of)?))).next()?;
+        drop(known);
+        let is_here = |(path, file): (&SitePath, &MergedFile)| blobs.contains(&file.blob) || paths.contains(path);
+        let is_whole = candidate.search.is_empty() && candidate.files.iter().all(is_here);
+        is_whole.then_some((candidate, paths))
     }
 
     /// Keeps a candidate.

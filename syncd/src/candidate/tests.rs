@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -29,6 +30,8 @@ enum Edit {
     Page(u8, Option<u8>),
     /// It is of another kind of file.
     MediaType(u8, u8),
+    /// A file of main's stands where the partner may have one too, as one of the theme's or as one of the site's, or is gone.
+    Logo(Option<u8>),
     /// The index of main's pages says something else.
     Title(u8),
     /// A template of the framework does.
@@ -39,8 +42,8 @@ enum Edit {
     Emergency,
     /// Another tie-up has a sitemap, or has none.
     Beside,
-    /// A blob of the merged site was swept, which nothing needed.
-    Sweep,
+    /// What was made of the merged site is swept: all of it, or but for the partner's own pages.
+    Sweep(u8),
 }
 
 fn any_edit() -> impl Strategy<Value = Edit> {
@@ -52,12 +55,13 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         (0_u8..4).prop_map(Edit::Site),
         (0_u8..4, gone()).prop_map(|(which, says)| Edit::Page(which, says)),
         (0_u8..4, 0_u8..2).prop_map(|(which, what)| Edit::MediaType(which, what)),
+        gone().prop_map(Edit::Logo),
         (0_u8..3).prop_map(Edit::Title),
         (0_u8..3).prop_map(Edit::Template),
         (0_u8..4).prop_map(Edit::Terms),
         Just(Edit::Emergency),
         Just(Edit::Beside),
-        Just(Edit::Sweep),
+        (0_u8..2).prop_map(Edit::Sweep),
     ]
 }
 
@@ -70,6 +74,8 @@ struct Shop {
     contract: String,
     standing: Standing,
     sitemaps: Vec<SitePath>,
+    /// The partner's own pages as they were built last.
+    own: Option<Arc<OwnPages>>,
 }
 
 impl Shop {
@@ -89,8 +95,8 @@ impl Shop {
             index: BlobRef::of(b"[]"),
             emergency: None,
         };
-        let (standing, sitemaps) = (Standing::Usual, Vec::new());
-        let mut shop = Self { folder, blobs, pictures, manifest, contract: CONTRACT.to_owned(), standing, sitemaps };
+        let (contract, standing, sitemaps) = (CONTRACT.to_owned(), Standing::Usual, Vec::new());
+        let mut shop = Self { folder, blobs, pictures, manifest, contract, standing, sitemaps, own: None };
         shop.framework("theme.yaml", "name: plain\napi: 1\nslots: [nav, banner]\n");
         for edit in
             [Edit::Site(0), Edit::Template(0), Edit::Title(0), Edit::Page(0, Some(0)), Edit::Original(0, Some(0))]
@@ -105,9 +111,13 @@ impl Shop {
         self.manifest.framework.insert(path, self.blobs.put(text.as_bytes()).unwrap());
     }
 
+    fn site(&self) -> PathBuf {
+        self.folder.path().join("site")
+    }
+
     /// Writes a file of the partner's site, or removes it.
     fn write(&self, file: &str, text: Option<String>) {
-        let path = self.folder.path().join("site").join(file);
+        let path = self.site().join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         match text {
             Some(text) => fs::write(path, text).unwrap(),
@@ -125,7 +135,9 @@ impl Shop {
             }
             Edit::Slot(which, says) => {
                 let name = ["nav", "banner"][usize::from(which)];
-                self.write(&format!("slots/{name}.html"), says.map(|says| format!("<b>{says}</b>")));
+                // Long, so that most of what a segment holds is of filled pages, and is swept with them.
+                let fill = says.map(|says| format!("<b>{says}</b>").repeat(2000));
+                self.write(&format!("slots/{name}.html"), fill);
             }
             Edit::Static(says) => self.write("static/local/price.txt", says.map(|says| says.to_string())),
             Edit::Site(says) => {
@@ -140,6 +152,7 @@ impl Shop {
                     entry.media_type = media_type;
                 }
             }
+            Edit::Logo(says) => self.logo(says),
             Edit::Title(says) => {
                 let page = |which| IndexedPage::new(page_path(which), format!("Page {says}"), "en".to_owned());
                 let index: Vec<IndexedPage> = (0..4).map(page).collect();
@@ -156,8 +169,10 @@ impl Shop {
             Edit::Emergency => self.standing = Standing::Usual,
             Edit::Beside if self.sitemaps.is_empty() => self.sitemaps.push("/sitemap-south.xml".parse().unwrap()),
             Edit::Beside => self.sitemaps.clear(),
-            Edit::Sweep => {
-                let kept = self.manifest.blobs().into_iter().map(|blob| blob.digest).collect();
+            Edit::Sweep(what) => {
+                let own = self.own.iter().flat_map(|own| own.files.values()).filter(|_| what == 1);
+                let own = own.map(|own| own.file.blob);
+                let kept = self.manifest.all_blobs().chain(own).map(|blob| blob.digest).collect();
                 self.blobs.sweep(&kept, std::time::SystemTime::now() + std::time::Duration::from_secs(60)).unwrap();
             }
         }
@@ -167,9 +182,19 @@ impl Shop {
     fn page(&mut self, which: u8, says: Option<u8>) {
         let path = page_path(which);
         let Some(says) = says else { return drop(self.manifest.entries.remove(&path)) };
-        let blob = self.blobs.put(format!("<i></i><p>Main says {says} on {which}.</p>").as_bytes()).unwrap();
+        let blob =
+            self.blobs.put(format!("<i></i><main><p>Main says word{says} on {which}.</p></main>").as_bytes()).unwrap();
         let slots = vec![SlotRange { name: "nav".to_owned(), at: 3, length: 0 }];
         let entry = Entry { blob, kind: EntryKind::Page, media_type: "text/html".to_owned(), slots };
+        self.manifest.entries.insert(path, entry);
+    }
+
+    fn logo(&mut self, says: Option<u8>) {
+        let path: SitePath = "/local/logo.txt".parse().unwrap();
+        let Some(says) = says else { return drop(self.manifest.entries.remove(&path)) };
+        let kind = if says == 2 { EntryKind::Asset } else { EntryKind::Layout };
+        let blob = self.blobs.put(&[says]).unwrap();
+        let entry = Entry { blob, kind, media_type: "text/plain".to_owned(), slots: Vec::new() };
         self.manifest.entries.insert(path, entry);
     }
 
@@ -192,7 +217,7 @@ impl Shop {
         let release = trust::reread(&bytes, &self.contract, BlobRef::of(&bytes).digest).unwrap();
         let at = Workplace { blobs: &self.blobs, pictures: &self.pictures, parts };
         let beside = Beside { sitemaps: self.sitemaps.clone(), ..Beside::default() };
-        let built = Candidate::build(&release, &self.folder.path().join("site"), at, self.standing, &beside);
+        let built = Candidate::build(&release, &self.site(), at, self.standing, &beside);
         built.map_err(|error| error.to_string())
     }
 }
@@ -216,6 +241,8 @@ fn check(edits: &[Edit]) {
         }
         assert_eq!(kept, shop.candidate(&Parts::default()), "{edit:?} of {edits:?}");
         assert_eq!(kept, shop.candidate(&parts), "{edit:?} of {edits:?}, asked again");
+        let index = parts.index(&shop.manifest.index, &shop.blobs).unwrap();
+        shop.own = parts.originals(&shop.site(), &shop.manifest, &index, &shop.blobs, &shop.pictures).ok();
     }
 }
 
@@ -239,18 +266,27 @@ fn every_kind_of_edit_is_seen_and_taken_back() {
         [Edit::Page(0, Some(1)), Edit::Page(0, Some(0))],
         [Edit::Page(1, Some(1)), Edit::Page(1, None)],
         [Edit::MediaType(0, 1), Edit::MediaType(0, 0)],
+        [Edit::Logo(Some(0)), Edit::Logo(Some(1))],
+        [Edit::Logo(Some(1)), Edit::Logo(Some(2))],
         [Edit::Title(1), Edit::Title(0)],
         [Edit::Template(1), Edit::Template(0)],
         [Edit::Terms(1), Edit::Terms(0)],
         [Edit::Emergency, Edit::Emergency],
         [Edit::Beside, Edit::Beside],
-        [Edit::Sweep, Edit::Sweep],
+        [Edit::Sweep(0), Edit::Sweep(1)],
     ];
     for there_and_back in back_and_forth {
         check(&there_and_back);
     }
     let both = [Edit::Terms(2), Edit::Original(2, Some(0)), Edit::Emergency, Edit::Emergency, Edit::Beside];
     check(&[Edit::Page(1, Some(0))].iter().chain(&both).cloned().collect::<Vec<_>>());
+    let beneath = [Edit::Terms(1), Edit::Original(2, Some(0)), Edit::Page(1, Some(0)), Edit::Page(1, Some(1))];
+    check(&beneath);
+    let filled = [Edit::Slot(0, Some(1)), Edit::Page(1, Some(1)), Edit::Sweep(1), Edit::Page(0, Some(1))];
+    check(&filled);
+    let terms = [Edit::Terms(1), Edit::Original(2, Some(0)), Edit::Page(1, Some(0)), Edit::Terms(2), Edit::Terms(0)];
+    check(&terms);
+    check(&[Edit::Site(1), Edit::Page(0, Some(1)), Edit::Page(0, Some(2))]);
 }
 
 #[test]

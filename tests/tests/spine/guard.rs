@@ -254,3 +254,29 @@ async fn main_keeps_what_the_next_release_and_the_guards_may_ask_for() {
     world.edit("/about/", "We mend on.");
     world.go_live("north").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_release_is_read_anew_once_somebody_wrote_to_it() {
+    let world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    world.publish("north").await;
+    let daemon = world.daemon("north");
+    let waiting = daemon.publisher().staged().unwrap();
+    daemon.publisher().proposal(waiting.version).unwrap();
+    let folder = world.state("north").join(format!("releases/{}", waiting.version));
+    for file in ["manifest.json", "contract.yaml"] {
+        let whole = fs::read(folder.join(file)).unwrap();
+        // As long as before, so that nothing but its content tells.
+        let mut bent = whole.clone();
+        let middle = bent.len() / 2;
+        bent[middle] ^= 1;
+        fs::write(folder.join(file), &bent).unwrap();
+        let approved =
+            daemon.publisher().approve(waiting.version, waiting.manifest, DecidedBy::Operator, Timestamp::now());
+        assert_says(&told(&approved.unwrap_err()), &["release 2 cannot be read back"]);
+        fs::write(folder.join(file), &whole).unwrap();
+        daemon.publisher().proposal(waiting.version).unwrap();
+    }
+    world.approve("north");
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+}
