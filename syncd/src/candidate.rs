@@ -17,7 +17,7 @@ use tieup_generator::{Search, fill_slots, media_type, spanning_beside};
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
-use tieup_protocol::manifest::{BlobRef, Entry, EntryKind};
+use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
 use tieup_protocol::merge::{Conflicts, MergePlan, Standing};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::{BlobBatch, BlobStore, PutBlobError, ReadBlobError};
@@ -166,14 +166,7 @@ impl Candidate {
         check_slots(originals, &release.contract)?;
         let plan = plan(release, originals, standing)?;
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
-        let merged = plan.iter().filter_map(|(path, owner)| {
-            let merged = match owner {
-                Owner::Main => merge.tieup(manifest.entries.get(path)?),
-                Owner::Partner => Ok(originals.files.get(path)?.file.clone()),
-            };
-            Some(merged.map(|file| (path.clone(), file)))
-        });
-        let mut files: BTreeMap<SitePath, MergedFile> = merged.collect::<Result<_, _>>()?;
+        let mut files = merge.files(&plan, manifest, originals)?;
         let (mains, own) = joined(&files, inherited, &originals.index);
         let pages: Vec<&IndexedPage> = mains.iter().chain(&own).copied().collect();
         let listed = listed(mains, own, release.contract.index);
@@ -234,6 +227,23 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
+    /// What stands at each path of `plan`.
+    fn files(
+        &self,
+        plan: &MergePlan,
+        manifest: &Manifest,
+        originals: &OwnPages,
+    ) -> Result<BTreeMap<SitePath, MergedFile>, CandidateError> {
+        let merged = plan.iter().filter_map(|(path, owner)| {
+            let merged = match owner {
+                Owner::Main => self.tieup(manifest.entries.get(path)?),
+                Owner::Partner => Ok(originals.files.get(path)?.file.clone()),
+            };
+            Some(merged.map(|file| (path.clone(), file)))
+        });
+        merged.collect()
+    }
+
     fn tieup(&self, entry: &Entry) -> Result<MergedFile, CandidateError> {
         let blob = if entry.slots.iter().any(|slot| self.fills.contains_key(&slot.name)) {
             let page = self.blobs.read(&entry.blob)?;

@@ -53,6 +53,9 @@ use crate::trust::{OfferRefused, Release, Verified};
 const KEPT_FILES: [&str; 5] =
     [MANIFEST, CONTRACT, "metadata/timestamp.json", "metadata/snapshot.json", "metadata/targets.json"];
 
+/// The files of a release, by their names.
+pub type ReleaseFiles = BTreeMap<SourcePath, Vec<u8>>;
+
 /// The audit trail in the state folder.
 pub const AUDIT: &str = "audit.jsonl";
 
@@ -282,10 +285,7 @@ impl Publisher {
     ///
     /// # Errors
     /// When the release is not here, or is not what was verified.
-    pub fn as_it_came(
-        &self,
-        version: ReleaseVersion,
-    ) -> Result<(BTreeMap<SourcePath, Vec<u8>>, Arc<Manifest>), PublishError> {
+    pub fn as_it_came(&self, version: ReleaseVersion) -> Result<(ReleaseFiles, Arc<Manifest>), PublishError> {
         let manifest = self.reread(version)?.manifest.clone();
         let roots = (2_u64..).map(|number| format!("metadata/{number}.root.json"));
         let mut files = BTreeMap::new();

@@ -102,6 +102,7 @@ pub struct Release {
 
 impl Verified<Release> {
     /// The same without its files.
+    #[must_use]
     pub fn without_files(&self) -> Self {
         let Release { manifest, digest, contract, files: _ } = &self.0;
         let (manifest, contract) = (manifest.clone(), contract.clone());

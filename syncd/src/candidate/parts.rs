@@ -208,9 +208,8 @@ impl Parts {
     /// paths. Who serves which path and what spans all pages is the same then. All its other content is still here.
     pub(super) fn model(&self, of: &Ingredients, blobs: &BlobStore) -> Option<(Arc<Candidate>, Vec<SitePath>)> {
         let known = self.known();
-        let models = known.candidates.iter().rev();
-        let (candidate, paths) =
-            models.filter_map(|(model, made)| Some((made.clone(), model.differing(of)?))).next()?;
+        let mut models = known.candidates.iter().rev();
+        let (candidate, paths) = models.find_map(|(model, made)| Some((made.clone(), model.differing(of)?)))?;
         drop(known);
         let is_here = |(path, file): (&SitePath, &MergedFile)| blobs.contains(&file.blob) || paths.contains(path);
         let is_whole = candidate.search.is_empty() && candidate.files.iter().all(is_here);

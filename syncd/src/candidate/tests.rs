@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tieup_protocol::ids::ReleaseVersion;
-use tieup_protocol::manifest::{ContractRef, FORMAT, Manifest, SlotRange};
+use tieup_protocol::manifest::{ContractRef, FORMAT, SlotRange};
 use tieup_protocol::path::SourcePath;
 
 use super::*;
@@ -160,9 +161,9 @@ impl Shop {
             }
             Edit::Template(says) => {
                 let text = format!("<p>{says}</p>{{{{ page.title }}}} in {{{{ site.title }}}} {{{{ page.content }}}}");
-                ["index", "section", "page", "404"]
-                    .iter()
-                    .for_each(|name| self.framework(&format!("templates/{name}.html"), &text));
+                for name in ["index", "section", "page", "404"] {
+                    self.framework(&format!("templates/{name}.html"), &text);
+                }
             }
             Edit::Terms(says) => self.terms(says),
             Edit::Emergency if self.standing == Standing::Usual => self.standing = Standing::Emergency,
@@ -173,7 +174,7 @@ impl Shop {
                 let own = self.own.iter().flat_map(|own| own.files.values()).filter(|_| what == 1);
                 let own = own.map(|own| own.file.blob);
                 let kept = self.manifest.all_blobs().chain(own).map(|blob| blob.digest).collect();
-                self.blobs.sweep(&kept, std::time::SystemTime::now() + std::time::Duration::from_secs(60)).unwrap();
+                self.blobs.sweep(&kept, SystemTime::now() + Duration::from_mins(1)).unwrap();
             }
         }
     }
