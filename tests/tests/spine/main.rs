@@ -15,6 +15,7 @@ mod parties;
 mod prompts;
 mod recovery;
 mod renewal;
+mod restyling;
 mod revocation;
 mod rights;
 mod schedule;
