@@ -1,7 +1,7 @@
 //! Durable changes to the file system: each is there after a crash or never happened.
 //!
 //! Every change that this crate makes to a disk goes through `step`, which names it in errors. The tests let each
-//! step fail there, before it takes effect and after.
+//! step fail there, before it takes effect and after; with the feature `failing-writes` those of a whole daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -244,6 +244,8 @@ impl Drop for UnfinishedFile {
 pub(crate) fn step<T>(step: Step, path: &Path, change: impl FnOnce() -> io::Result<T>) -> Result<T, DiskError> {
     #[cfg(test)]
     let change = || crate::fault::around(step, change);
+    #[cfg(all(feature = "failing-writes", debug_assertions))]
+    let change = || crate::failing::around(step, path, change);
     change().map_err(|source| DiskError { step, path: path.to_owned(), source })
 }
 

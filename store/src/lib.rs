@@ -9,6 +9,8 @@ pub mod blobs;
 pub mod cache;
 pub mod document;
 pub mod durable;
+#[cfg(all(feature = "failing-writes", debug_assertions))]
+pub mod failing;
 #[cfg(test)]
 mod fault;
 pub mod journal;

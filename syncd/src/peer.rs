@@ -274,8 +274,9 @@ fn refuse_intake(error: &IntakeError) -> Refusal {
 
 /// A disk that is full, or takes nothing at all, is told in these words: main's people can only ask the partner's.
 fn refuse_full_disk(error: &IntakeError) -> Option<Refusal> {
-    let kinds = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
-    let (status, kind, title, hint) = match kinds.last()? {
+    let all: Vec<_> = causes(error).collect();
+    let at = all.iter().rposition(|cause| cause.is::<io::Error>())?;
+    let (status, kind, title, hint) = match all[at].downcast_ref::<io::Error>()?.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             (StatusCode::INSUFFICIENT_STORAGE, "no-space", "the partner's disk is full", "make room on its disk")
         }
@@ -285,7 +286,9 @@ fn refuse_full_disk(error: &IntakeError) -> Option<Refusal> {
         }
         _ => return None,
     };
-    Some(Refusal::new(status, kind, title).hint(hint))
+    // What the disk was to do stands above what the system said.
+    let failed = at.checked_sub(1).map(|above| all[above].to_string());
+    Some(Refusal::new(status, kind, title).detail(failed).hint(hint))
 }
 
 fn refuse_publish(error: &PublishError) -> Refusal {

@@ -41,6 +41,13 @@ impl Refusal {
         refusal
     }
 
+    /// The same with what lies beneath, where it is known.
+    #[must_use]
+    pub fn detail(mut self, detail: Option<String>) -> Self {
+        self.0.detail = detail;
+        self
+    }
+
     /// The same with advice.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -331,7 +331,7 @@ impl Shop {
 }
 
 /// Approves the release that is open, if there is one and the daemon lives.
-fn approve_open(socket: &Path) {
+pub(crate) fn approve_open(socket: &Path) {
     let Ok(Answer::Status { status, .. }) = child::ask(socket, &Command::Status) else { return };
     if let Some(open) = status.releases.iter().find(|release| release.state.is_open()) {
         let approve = Command::Approve { version: open.version, manifest: open.manifest };

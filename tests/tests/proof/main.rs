@@ -7,7 +7,10 @@
 
 mod disk;
 mod kills;
+mod kills_beside;
 mod network;
+#[cfg(debug_assertions)]
+mod writes;
 
 /// A number from the environment, for a longer run than the usual one.
 fn setting(name: &str) -> Option<u64> {

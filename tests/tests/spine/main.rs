@@ -4,6 +4,7 @@
 
 mod approval;
 mod console;
+mod expiry;
 mod guard;
 mod hardening;
 mod hostile;

@@ -47,7 +47,7 @@ fn inherited(mounts: &str) -> Contract {
 }
 
 /// The same with everything live.
-async fn live() -> (World, Neighbour) {
+pub(crate) async fn live() -> (World, Neighbour) {
     let (world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
     world.go_live("north").await;
     southern.publish("north").await.unwrap();
@@ -55,7 +55,8 @@ async fn live() -> (World, Neighbour) {
     (world, southern)
 }
 
-async fn assert_all_stand(world: &World) {
+/// Fails unless every page of both, and of the partner, is served as it began.
+pub(crate) async fn assert_all_stand(world: &World) {
     for (path, words) in [
         ("/nw/", "Lamps of the whole nation."),
         ("/nw/lamps/", "We mend lamps."),
