@@ -1,6 +1,7 @@
 //! The hub as a whole, opened from its configuration, and its line to each partner.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +9,7 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::{Invitation, Reach, Secret, partner_tls_name};
 use tieup_store::durable::{self, DiskError};
-use tieup_web::client::{CallError, PeerClient};
+use tieup_web::client::{CallError, PeerClient, SILENCE};
 use tieup_web::tls::{TlsError, TlsIdentity};
 use tokio::sync::Notify;
 
@@ -36,6 +37,8 @@ pub struct Hub {
     /// What partners were sent, as it was known last.
     pub(crate) archived: Remembered,
     tls: TlsIdentity,
+    /// How long a partner is waited for that lets nothing move.
+    silence: Duration,
 }
 
 /// Why the hub could not be opened or a partner not be invited or called.
@@ -105,10 +108,17 @@ impl Hub {
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.state).await?;
         let (manifests, archived) = (Manifests::default(), Remembered::default());
-        let hub = Self { config, database, keys, queue_changed: Notify::new(), manifests, archived, tls };
+        let (queue_changed, silence) = (Notify::new(), SILENCE);
+        let hub = Self { config, database, keys, queue_changed, manifests, archived, tls, silence };
         hub.keep_own(&pair, now).await?;
         hub.refresh_tls(now).await?;
         Ok(hub)
+    }
+
+    /// The same, which waits no longer than `silence` for a partner that lets nothing move.
+    #[must_use]
+    pub fn patient_for(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// Invites a partner, for which there must be a contract: a token that is good once within a week.
@@ -185,10 +195,11 @@ impl Hub {
 
     pub(crate) async fn line_to(&self, partner: &PartnerRow) -> Result<PeerClient, HubError> {
         let name = partner_tls_name(&self.config.main, &partner.id);
-        Ok(match &partner.address {
+        let client = match &partner.address {
             Reach::Address(address) => PeerClient::new(self.tls.client()?, name, address).await?,
             Reach::Line => PeerClient::through(self.socket(), name),
-        })
+        };
+        Ok(client.patient_for(self.silence))
     }
 
     /// The socket by which other commands reach the lines that the running hub holds.

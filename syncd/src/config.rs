@@ -10,6 +10,7 @@ use tieup_protocol::joining::Reach;
 use tieup_protocol::yaml;
 
 use crate::door::{Door, Listen, PublicUrl};
+use crate::flow::Limits;
 use crate::guard::Pace;
 use crate::prompt::settings::{self, Ways};
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub originals: OriginalsApproval,
     /// At which pace everything that is stored is read and checked.
     pub guard: Pace,
+    /// How slowly a main site may send.
+    pub transfer: Limits,
     /// Further main sites whose pages stand under the same public address, each configured as a daemon of its own would
     /// be, with a state folder below the home one's.
     pub mains: BTreeMap<SiteId, Config>,
@@ -74,6 +77,8 @@ struct Document {
     originals: OriginalsApproval,
     #[serde(default)]
     guard: Pace,
+    #[serde(default)]
+    transfer: Limits,
     dial: Option<Dial>,
     #[serde(default)]
     mains: BTreeMap<SiteId, Section>,
@@ -131,6 +136,7 @@ impl Config {
             address,
             originals: document.originals,
             guard: document.guard,
+            transfer: document.transfer,
             mains: BTreeMap::new(),
         };
         let mut mains = BTreeMap::new();

@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod door;
 pub mod edits;
 pub mod export;
+pub mod flow;
 pub mod guard;
 pub mod identity;
 pub mod intake;

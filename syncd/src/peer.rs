@@ -1,15 +1,16 @@
 //! What main may ask of the daemon, over mutual TLS. The listener has verified that it is main who asks.
 
+use std::future::ready;
 use std::io::{self, Read as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::map_request;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tieup_protocol::drift::GuardReport;
@@ -28,6 +29,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use crate::access_log::JournalError;
 use crate::candidate::CandidateError;
 use crate::daemon::Partner;
+use crate::flow::{Limits, paced};
 use crate::guard::GuardError;
 use crate::intake::{Intake, IntakeError};
 use crate::publisher::PublishError;
@@ -50,11 +52,8 @@ enum UnreadableOffer {
     Json(#[from] serde_json::Error),
 }
 
-/// How long main may send nothing within a stream of blobs.
-const SILENCE: Duration = Duration::from_secs(30);
-
-/// The daemon's answers to main.
-pub fn router(partner: Arc<Partner>) -> Router {
+/// The daemon's answers to main, which may send no slower than `limits` say.
+pub fn router(partner: Arc<Partner>, limits: Limits) -> Router {
     let router = Router::new()
         .route(REVOCATIONS, post(revocations).layer(DefaultBodyLimit::max(MAX_REVOCATIONS)))
         .route(STATUS, get(status))
@@ -68,6 +67,7 @@ pub fn router(partner: Arc<Partner>) -> Router {
         .route(COSIGNATURE, post(cosignature))
         .route(STATEMENT, post(statement))
         .route(AUDIT, get(audit))
+        .layer(map_request(move |request: Request| ready(paced(request, limits))))
         .with_state(partner);
     speaking(router, concat!("syncd ", env!("CARGO_PKG_VERSION")))
 }
@@ -149,15 +149,9 @@ async fn restore(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json
     })
 }
 
-/// A body to be read on a thread that may wait. A line that falls silent ends it, so that the next one is not held up.
+/// A body to be read on a thread that may wait.
 fn reader(body: Body) -> impl io::Read + Send + 'static {
-    let chunks = body.into_data_stream().map_err(io::Error::other);
-    let stream = stream::unfold(Box::pin(chunks), |mut chunks| async {
-        let next = tokio::time::timeout(SILENCE, chunks.try_next()).await;
-        let next = next.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "main fell silent")));
-        next.transpose().map(|chunk| (chunk, chunks))
-    });
-    SyncIoBridge::new(StreamReader::new(Box::pin(stream)))
+    SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(io::Error::other)))
 }
 
 async fn checkpoint(State(partner): State<Arc<Partner>>, Path(month): Path<String>) -> Result<String, Refusal> {

@@ -37,8 +37,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long nothing may move in either direction during an exchange.
-const SILENCE: Duration = Duration::from_mins(1);
+/// How long nothing may move in either direction during an exchange, where a client is not told otherwise.
+pub const SILENCE: Duration = Duration::from_mins(1);
 
 /// How many parts main's name in TLS has: `main.NAME.tieup.internal`. A partner's has one more.
 const MAIN_NAME_PARTS: usize = 4;
@@ -210,6 +210,7 @@ fn is_partner(peer: &str) -> bool {
 pub struct PeerClient {
     peer: String,
     way: Way,
+    silence: Duration,
     kept: Arc<Mutex<Option<SendRequest<Body>>>>,
 }
 
@@ -229,12 +230,23 @@ impl PeerClient {
     /// When the address does not resolve.
     pub async fn new(config: ClientConfig, peer: String, address: &str) -> Result<Self, CallError> {
         let address = resolve(address).await?;
-        Ok(Self { peer, way: Way::Dialed { config: Arc::new(config), address }, kept: Arc::default() })
+        Ok(Self {
+            peer,
+            way: Way::Dialed { config: Arc::new(config), address },
+            silence: SILENCE,
+            kept: Arc::default(),
+        })
     }
 
     /// A client that calls the peer certified as `peer` over a line that it keeps to the hub behind `socket`.
     pub fn through(socket: PathBuf, peer: String) -> Self {
-        Self { peer, way: Way::Held { socket }, kept: Arc::default() }
+        Self { peer, way: Way::Held { socket }, silence: SILENCE, kept: Arc::default() }
+    }
+
+    /// The same, with calls that end once nothing has moved in either direction for `silence`.
+    #[must_use]
+    pub fn patient_for(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// GETs JSON.
@@ -311,7 +323,7 @@ impl PeerClient {
         extra: Option<(header::HeaderName, &str)>,
         body: Body,
     ) -> Result<(u16, Vec<u8>), CallError> {
-        let patience = Patience::new(SILENCE);
+        let patience = Patience::new(self.silence);
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.peer);
         request = request.header(version::HEADER, Versions::spoken().to_string());
         if let Some((name, value)) = extra {

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::console::{Console, Front};
 use crate::control;
 use crate::door::{Door, Host, Opened};
+use crate::flow::Limits;
 use crate::guard::{self, Guard};
 use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::Intake;
@@ -159,7 +160,7 @@ impl Shown {
             tokio::spawn(guard::keep_watch(partner.clone(), shutdown.clone())),
             tokio::spawn(guard::run_cycle(partner.clone(), config.guard, shutdown.clone())),
         ];
-        tasks.extend(meet_main(&partner, peer, server, shutdown));
+        tasks.extend(meet_main(&partner, config.transfer, peer, server, shutdown));
         tasks.extend(meet_operator(&partner, console, preview, shutdown));
         tasks.extend(prompter.start(&partner.publisher().watch(), shutdown));
         Ok(TieUp { partner, tasks, journal_thread, lock, _watch: watch })
@@ -247,11 +248,12 @@ fn meet_operator(
 /// The tasks by which main reaches the daemon: they answer it at a port, or keep lines to it open.
 fn meet_main(
     partner: &Arc<Partner>,
+    limits: Limits,
     peer: Option<TcpListener>,
     server: ServerConfig,
     shutdown: &Shutdown,
 ) -> Vec<JoinHandle<()>> {
-    let router = peer::router(partner.clone());
+    let router = peer::router(partner.clone(), limits);
     let Some(listener) = peer else {
         let keep = |_| tokio::spawn(line::keep(partner.clone(), router.clone(), shutdown.clone()));
         return (0..line::LINES).map(keep).collect();

@@ -21,6 +21,7 @@ mod revocation;
 mod rights;
 mod schedule;
 mod searching;
+mod slowness;
 mod statements;
 mod the_loop;
 mod trust;
