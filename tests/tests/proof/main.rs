@@ -9,6 +9,7 @@ mod disk;
 mod kills;
 mod kills_beside;
 mod network;
+mod partition;
 #[cfg(debug_assertions)]
 mod writes;
 

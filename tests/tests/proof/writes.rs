@@ -121,7 +121,8 @@ impl Shop {
         }
         drop(laid);
         self.world.restart("north").await;
-        self.assert_whole(step, before, &format!("{context}: after a restart"));
+        let again = self.assert_whole(step, before, &format!("{context}: after a restart"));
+        assert_eq!(again.mark, seen.mark, "{context}: another release is served after a restart");
         self.finish(step, &context).await;
         Outcome { told, failed }
     }
