@@ -138,10 +138,22 @@ fn a_person_reads_what_they_sign() {
     assert!(text.contains(&format!("manifest {}", Digest::of(&manifest().to_bytes()))), "{text}");
     assert!(text.contains("1 of 1 signatures of targets under root 1"), "{text}");
     assert!(SigningRequest::parse(&fs::read_to_string(&file).unwrap()).unwrap().is_met());
+    assert!(!text.contains("EMERGENCY"), "{text}");
     fails(hub.path(), &["key", "install", file.to_str().unwrap()], "`otaru` has not joined");
     fs::write(&file, "{}").unwrap();
     fails(person.path(), &["key", "sign", "7.json", "--key", "thief.key"], "neither a drafted root nor a release");
     fails(person.path(), &["key", "sign", "8.json", "--key", "thief.key"], "8.json cannot be read");
+}
+
+#[test]
+fn a_person_reads_that_they_sign_an_emergency() {
+    let (hub, person) = machines();
+    let urgent = Manifest { emergency: Some("lamp 7 burns".to_owned()), ..manifest() };
+    let request = SigningRequest::new(&urgent, &keys(hub.path()).root().unwrap(), Timestamp::now()).unwrap();
+    fs::write(person.path().join("7.json"), request.text()).unwrap();
+    let key = hub.path().join(".tieup/keys/release.key");
+    let text = done(person.path(), &["key", "sign", "7.json", "--key", key.to_str().unwrap()]);
+    assert!(text.contains("  EMERGENCY (lamp 7 burns): where the contract lets it, it goes live"), "{text}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::ids::{ReleaseVersion, SiteId};
 use crate::manifest::{ContractRef, Manifest};
+use crate::shape::visible;
 
 /// What kind of content a release carries. There is one kind so far.
 pub const STREAM: &str = "pages";
@@ -32,6 +33,9 @@ pub struct ReleaseLabel {
     pub entries: u64,
     /// How many bytes of distinct content the release has.
     pub bytes: u64,
+    /// Why main calls the release an emergency, so that whoever signs it reads that; none where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<String>,
 }
 
 /// Where a label and what it is about differ.
@@ -58,6 +62,7 @@ impl ReleaseLabel {
             manifest: digest,
             entries: manifest.entries.len() as u64,
             bytes: manifest.size(),
+            emergency: manifest.emergency.clone(),
         }
     }
 
@@ -75,7 +80,7 @@ impl ReleaseLabel {
         Ok(())
     }
 
-    fn fields(&self) -> [(&'static str, String); 9] {
+    fn fields(&self) -> [(&'static str, String); 10] {
         [
             ("main", self.main.to_string()),
             ("partner", self.partner.to_string()),
@@ -86,6 +91,10 @@ impl ReleaseLabel {
             ("manifest", self.manifest.to_string()),
             ("entries", self.entries.to_string()),
             ("bytes", self.bytes.to_string()),
+            (
+                "emergency",
+                self.emergency.as_deref().map_or("none".to_owned(), |reason| format!("`{}`", visible(reason))),
+            ),
         ]
     }
 }
@@ -119,6 +128,7 @@ mod tests {
             ("version", ReleaseLabel { version: label.version.next(), ..label.clone() }),
             ("stream", ReleaseLabel { stream: "programs".to_owned(), ..label.clone() }),
             ("bytes", ReleaseLabel { bytes: 1, ..label.clone() }),
+            ("emergency", ReleaseLabel { emergency: Some("none".to_owned()), ..label.clone() }),
             ("manifest", ReleaseLabel { manifest: Digest::of(b"another"), ..label.clone() }),
         ];
         for (field, other) in bent {

@@ -81,6 +81,7 @@ def check_label(label, manifest, bytes_of_manifest, blobs):
         "manifest": "blake3:" + blake3(bytes_of_manifest).hexdigest(),
         "entries": len(manifest["entries"]),
         "bytes": sum(length for _, length in blobs),
+        "emergency": manifest.get("emergency"),
     }
     for field in sorted(found.keys() | label.keys()):
         if label.get(field) != found.get(field):

@@ -158,6 +158,9 @@ fn show_release(request: &SigningRequest) -> anyhow::Result<()> {
     let label = request.label()?;
     let (sha256, length) = request.manifest().context("the request names no manifest: do not sign it")?;
     say!("Release {} from {} for {}, under contract {}:", label.version, label.main, label.partner, label.contract.id);
+    if let Some(reason) = &label.emergency {
+        say!("  EMERGENCY ({reason}): where the contract lets it, it goes live without anybody's approval");
+    }
     say!("  {} paths, {} bytes", label.entries, label.bytes);
     say!("  manifest {} ({length} bytes, sha256:{sha256})", label.manifest);
     say!("  signatures hold until {}", request.expires().strftime("%Y-%m-%d"));
