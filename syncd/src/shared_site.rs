@@ -18,7 +18,7 @@ use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::BlobStore;
-use tieup_web::site::{AccessLog, LiveSite, PartId, PublicSite, ServedFile};
+use tieup_web::site::{AccessLog, LiveSite, PublicSite, ServedFile, SitePart};
 use tokio::sync::Notify;
 
 pub use self::beside::{Beside, OtherPages, SearchBeside};
@@ -64,7 +64,7 @@ struct Standing {
 struct Part {
     main: SiteId,
     blobs: Arc<BlobStore>,
-    id: PartId,
+    shown: SitePart,
 }
 
 /// One tie-up's share in the public site.
@@ -121,10 +121,10 @@ impl Share {
     /// The public site of `home` and `others`, which serves nothing yet, and the share of each, in that order.
     pub fn open(home: TieUp, others: Vec<TieUp>) -> (Arc<PublicSite>, Vec<Self>) {
         let mut public = PublicSite::new(home.blobs.clone(), home.log);
-        let mut parts = vec![Part { main: home.main, blobs: home.blobs, id: PartId::FIRST }];
+        let mut parts = vec![Part { main: home.main, blobs: home.blobs, shown: public.first() }];
         for TieUp { main, blobs, log } in others {
-            let id = public.add(blobs.clone(), log);
-            parts.push(Part { main, blobs, id });
+            let shown = public.add(blobs.clone(), log);
+            parts.push(Part { main, blobs, shown });
         }
         let public = Arc::new(public);
         let standing = Mutex::new(vec![Standing::default(); parts.len()]);
@@ -192,7 +192,7 @@ impl SharedSite {
     }
 
     fn live(&self, number: usize) -> Arc<LiveSite> {
-        self.public.live_part(self.parts[number].id)
+        self.parts[number].shown.live()
     }
 
     /// The sitemaps of part `number` among what it serves.
@@ -248,7 +248,7 @@ impl Turn<'_> {
         let mut part = self.share.part_of(whole);
         part.mounts = terms.as_ref().map(|terms| terms.mounts.clone());
         let differs = part != *site.live(*number);
-        site.public.switch_part(site.parts[*number].id, part);
+        site.parts[*number].shown.switch(part);
         self.standing[*number] = Standing { terms, pages: listed };
         if differs && !self.share.is_home() {
             site.others.notify_one();

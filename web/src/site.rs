@@ -122,8 +122,8 @@ impl AccessLog for NoLog {
 
 /// A public site.
 pub struct PublicSite {
-    first: Part,
-    others: Vec<Part>,
+    first: Arc<Part>,
+    others: Vec<Arc<Part>>,
     reads: Semaphore,
 }
 
@@ -134,13 +134,20 @@ struct Part {
     log: Arc<dyn AccessLog>,
 }
 
-/// Which part of a public site is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartId(usize);
+/// One part of a public site, to be replaced apart from the others.
+#[derive(Clone)]
+pub struct SitePart(Arc<Part>);
 
-impl PartId {
-    /// The part that every site has.
-    pub const FIRST: Self = Self(0);
+impl SitePart {
+    /// Replaces everything that the part serves, in one step.
+    pub fn switch(&self, site: impl Into<Arc<LiveSite>>) {
+        self.0.switch(site.into());
+    }
+
+    /// What it serves now.
+    pub fn live(&self) -> Arc<LiveSite> {
+        self.0.live()
+    }
 }
 
 impl Part {
@@ -151,28 +158,33 @@ impl Part {
     fn live(&self) -> Arc<LiveSite> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    fn switch(&self, site: Arc<LiveSite>) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = site;
+    }
 }
 
 impl PublicSite {
     /// A site of one part that serves nothing yet.
     pub fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> Self {
-        Self { first: Part::new(blobs, log), others: Vec::new(), reads: Semaphore::new(CONCURRENT_READS) }
+        Self { first: Arc::new(Part::new(blobs, log)), others: Vec::new(), reads: Semaphore::new(CONCURRENT_READS) }
     }
 
     /// Adds a part that serves nothing yet.
-    pub fn add(&mut self, blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> PartId {
-        self.others.push(Part::new(blobs, log));
-        PartId(self.others.len())
+    pub fn add(&mut self, blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> SitePart {
+        let part = Arc::new(Part::new(blobs, log));
+        self.others.push(part.clone());
+        SitePart(part)
+    }
+
+    /// The part that every site has.
+    pub fn first(&self) -> SitePart {
+        SitePart(self.first.clone())
     }
 
     /// Replaces everything that the first part serves, in one step.
     pub fn switch(&self, site: LiveSite) {
-        self.switch_part(PartId::FIRST, site);
-    }
-
-    /// Replaces everything that one part serves, in one step.
-    pub fn switch_part(&self, part: PartId, site: impl Into<Arc<LiveSite>>) {
-        *self.part(part).live.write().unwrap_or_else(PoisonError::into_inner) = site.into();
+        self.first.switch(site.into());
     }
 
     /// What the first part serves now.
@@ -180,19 +192,9 @@ impl PublicSite {
         self.first.live()
     }
 
-    /// What one part serves now.
-    pub fn live_part(&self, part: PartId) -> Arc<LiveSite> {
-        self.part(part).live()
-    }
-
-    /// A part of this site; the first one for the number of another site's.
-    fn part(&self, part: PartId) -> &Part {
-        part.0.checked_sub(1).and_then(|other| self.others.get(other)).unwrap_or(&self.first)
-    }
-
     /// What every part serves now, the first part first.
     fn parts(&self) -> Vec<(&Part, Arc<LiveSite>)> {
-        std::iter::once(&self.first).chain(&self.others).map(|part| (part, part.live())).collect()
+        std::iter::once(&self.first).chain(&self.others).map(|part| (&**part, part.live())).collect()
     }
 
     /// Serves the site over HTTP until `shutdown`.

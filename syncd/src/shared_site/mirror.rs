@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use tieup_web::site::{LiveSite, NoLog, PartId, PublicSite};
+use tieup_web::site::{LiveSite, NoLog, PublicSite, SitePart};
 
 use super::Share;
 
@@ -14,7 +14,7 @@ use super::Share;
 pub struct Mirror {
     share: Share,
     site: PublicSite,
-    parts: Vec<PartId>,
+    parts: Vec<SitePart>,
 }
 
 impl Share {
@@ -23,7 +23,8 @@ impl Share {
         let log = Arc::new(NoLog);
         let mut blobs = self.site.parts.iter().map(|part| part.blobs.clone());
         let first = blobs.next().expect("a shared site has the home tie-up's part");
-        let (mut site, mut parts) = (PublicSite::new(first, log.clone()), vec![PartId::FIRST]);
+        let mut site = PublicSite::new(first, log.clone());
+        let mut parts = vec![site.first()];
         for blobs in blobs {
             parts.push(site.add(blobs, log.clone()));
         }
@@ -34,13 +35,13 @@ impl Share {
 impl Mirror {
     /// Shows `whole`, a merged site of this tie-up, in the place of its part.
     pub fn show(&self, whole: LiveSite) {
-        self.site.switch_part(self.parts[self.share.number], self.share.part_of(whole));
+        self.parts[self.share.number].switch(self.share.part_of(whole));
     }
 
     /// Answers one request, with the other tie-ups' parts as they are public now.
     pub async fn answer(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         for (number, part) in self.parts.iter().enumerate().filter(|(number, _)| *number != self.share.number) {
-            self.site.switch_part(*part, self.share.site.live(number));
+            part.switch(self.share.site.live(number));
         }
         self.site.answer(peer, request).await
     }
