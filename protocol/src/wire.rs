@@ -3,6 +3,8 @@
 //! hub calls syncd on most paths; syncd calls hub on [`JOIN`], [`RENEW`], [`LINE`] and, by GET, [`REVOCATIONS`]. The first
 //! segment of every path but [`VERSIONS`] is the version of the protocol (see [`version`](crate::version)).
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -289,6 +291,12 @@ pub struct PartnerStatus {
     /// What is running out of the metadata that it trusts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<ExpiryAlarm>,
+    /// Why its certificate is not renewed, though that is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<OverdueCertificate>,
+    /// What of its live site clashes with that of another main site of its, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clashes: Vec<String>,
     /// Changed pages of its own that wait for its operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub originals: Option<WaitingOriginals>,
@@ -301,6 +309,26 @@ pub struct PartnerStatus {
     /// Whether what it stores is whole.
     #[serde(default)]
     pub guard: GuardReport,
+}
+
+/// A certificate that is due and was not renewed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverdueCertificate {
+    /// When it runs out.
+    pub expires: Timestamp,
+    /// Since when it could not be renewed.
+    pub since: Timestamp,
+    /// Why it was not, the last time.
+    pub reason: String,
+}
+
+impl fmt::Display for OverdueCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        let (expires, since) = (day(self.expires), day(self.since));
+        write!(f, "the certificate, which holds until {expires}, is not renewed since {since}: {}", self.reason)
+    }
 }
 
 /// An emergency that a partner's operator has declared: while it lasts, pages of the partner's own take the place of

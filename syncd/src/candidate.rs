@@ -104,7 +104,11 @@ pub enum CandidateError {
 impl CandidateError {
     /// Whether it lies in what release and originals say, so that trying again is no use until one of them changes.
     pub fn is_of_content(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Taken(_) | Self::Originals(_) | Self::Framework(_) | Self::Index(_))
+        match self {
+            Self::Conflict(_) | Self::Originals(_) | Self::Framework(_) | Self::Index(_) => true,
+            Self::Taken(clashes) => clashes.is_of_content(),
+            Self::Read(_) | Self::Put(_) | Self::Disk(_) => false,
+        }
     }
 }
 

@@ -655,6 +655,12 @@ fn show_status(status: &PartnerStatus, meant: &Meant) {
     for alarm in &status.alarms {
         say!("ALARM: {alarm}.");
     }
+    if let Some(overdue) = &status.certificate {
+        say!("ALARM: {overdue}.");
+    }
+    for clash in &status.clashes {
+        say!("CONFLICT: {clash}.");
+    }
     if status.releases.is_empty() {
         say!("No release has arrived yet.");
     }

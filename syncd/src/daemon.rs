@@ -16,7 +16,7 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
-    ExpiryAlarm, ExpiryState, PartnerStatus, StatementNotice, StatementStatus, StatementVerdict,
+    ExpiryAlarm, ExpiryState, OverdueCertificate, PartnerStatus, StatementNotice, StatementStatus, StatementVerdict,
 };
 use tieup_store::document::DocumentError;
 use tieup_store::durable::{self, DiskError};
@@ -61,6 +61,8 @@ pub struct Partner {
     originals: AtomicU64,
     front: Front,
     guard: Guard,
+    /// Why the certificate is not renewed, though that is due.
+    overdue: Mutex<Option<OverdueCertificate>>,
 }
 
 /// A daemon that is running.
@@ -233,6 +235,11 @@ impl Partner {
         &self.front
     }
 
+    /// Why the certificate is not renewed, though that is due.
+    pub fn overdue(&self) -> MutexGuard<'_, Option<OverdueCertificate>> {
+        self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How the operator was told of what waits, way by way.
     pub fn prompts(&self) -> Vec<PromptStatus> {
         self.front.board.all()
@@ -246,11 +253,24 @@ impl Partner {
         let publisher = self.publisher();
         let (releases, originals) = (publisher.releases()?, publisher.waiting_originals().cloned());
         let (emergency, overrides) = (publisher.emergency().cloned(), publisher.overrides());
+        let clashes = publisher.lasting_clashes().map(|clashes| clashes.to_string());
+        let clashes = clashes.iter().flat_map(|clashes| clashes.lines()).map(str::to_owned).collect();
         drop(publisher);
-        let alarms = self.alarms(Timestamp::now())?;
+        let (certificate, alarms) = (self.overdue().clone(), self.alarms(Timestamp::now())?);
         let guard = self.guard.report();
         let (partner, journals) = (self.identity().partner.clone(), self.journal.months()?);
-        Ok(PartnerStatus { partner, releases, journals, alarms, originals, emergency, overrides, guard })
+        Ok(PartnerStatus {
+            partner,
+            releases,
+            journals,
+            alarms,
+            certificate,
+            clashes,
+            originals,
+            emergency,
+            overrides,
+            guard,
+        })
     }
 
     /// What has expired at `now` of the metadata that this partner trusts, or will soon.
@@ -312,6 +332,9 @@ impl Daemon {
         let mut shown = Vec::new();
         for ((config, opening, peer), share) in openings.into_iter().zip(shares) {
             shown.push((config, opening.show(config, share)?, peer));
+        }
+        for (_, shown, _) in &shown {
+            shown.tell_clashes();
         }
         // Only now that all of it is public does anything change: each looks at what the others serve.
         let shutdown = Shutdown::new();

@@ -292,6 +292,10 @@ fn refuse_publish(error: &PublishError) -> Refusal {
             Refusal::new(StatusCode::CONFLICT, "conflict", conflicts.to_string())
                 .hint("move the page, or change the mounts in a new version of the contract")
         }
+        PublishError::Candidate(CandidateError::Taken(clashes)) if !clashes.is_of_content() => {
+            Refusal::new(StatusCode::CONFLICT, "conflict", clashes.to_string())
+                .hint("publish again once the partner's daemon has mended it; its operator may type `syncd guard`")
+        }
         PublishError::Candidate(CandidateError::Taken(clashes)) => {
             Refusal::new(StatusCode::CONFLICT, "conflict", clashes.to_string()).hint(
                 "agree with the partner on paths that no other main site of its has, in a new version of the contract",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tieup_protocol::joining::{main_tls_name, partner_tls_name};
-use tieup_protocol::wire::{MAX_REVOCATIONS, RENEW, REVOCATIONS, RenewGrant, RenewRequest};
+use tieup_protocol::wire::{MAX_REVOCATIONS, OverdueCertificate, RENEW, REVOCATIONS, RenewGrant, RenewRequest};
 use tieup_web::authority::{AuthorityError, KeyRequest, PemPair};
 use tieup_web::certificate::Certificate;
 use tieup_web::client::{CallError, PeerClient};
@@ -61,11 +61,23 @@ pub enum RenewError {
 
 impl Partner {
     /// Renews the certificate if at `now` no more than a third of its life is left. Durable on return; open connections
-    /// stay as they are.
+    /// stay as they are. That it was not is in the status until it is.
     ///
     /// # Errors
     /// See [`RenewError`].
     pub async fn renew_if_due(&self, now: Timestamp) -> Result<Renewed, RenewError> {
+        let renewed = self.try_renew(now).await;
+        let mut overdue = self.overdue();
+        *overdue = renewed.as_ref().err().map(|error| OverdueCertificate {
+            expires: self.tls().certificate().expires,
+            since: overdue.as_ref().map_or(now, |before| before.since),
+            reason: complaint::in_one_line(error),
+        });
+        drop(overdue);
+        renewed
+    }
+
+    async fn try_renew(&self, now: Timestamp) -> Result<Renewed, RenewError> {
         let before = self.tls().certificate();
         if !before.is_due(now) {
             return Ok(Renewed::NotDue);

@@ -10,6 +10,7 @@ mod mirror;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tieup_generator::{sitemap_beside, speaks_for_site};
@@ -47,6 +48,8 @@ struct SharedSite {
     parts: Vec<Part>,
     /// How each part stands. Held from the check of what goes live until it is.
     standing: Mutex<Vec<Standing>>,
+    /// Whether something clashed when the daemon started, or could not be read.
+    clashed: AtomicBool,
     /// Told when something else is public of another tie-up than the home one.
     others: Notify,
 }
@@ -55,9 +58,30 @@ struct SharedSite {
 #[derive(Clone, Default)]
 struct Standing {
     /// Under which terms it is live.
-    terms: Option<Terms>,
+    terms: InForce,
     /// The list of its pages.
     pages: Option<BlobRef>,
+}
+
+/// The terms under which a part is live.
+#[derive(Clone, Default)]
+enum InForce {
+    /// None: nothing of main's is live there.
+    #[default]
+    None,
+    /// These.
+    Known(Terms),
+    /// Some that cannot be read: nobody may take a path, as it could be that part's.
+    Unreadable,
+}
+
+impl InForce {
+    fn known(&self) -> Option<&Terms> {
+        match self {
+            Self::Known(terms) => Some(terms),
+            Self::None | Self::Unreadable => None,
+        }
+    }
 }
 
 /// A tie-up's part of the site.
@@ -106,9 +130,21 @@ pub struct Clash {
     claims: [(SiteId, Claim); 2],
 }
 
-/// Everything that two tie-ups claim, as an error.
+/// What keeps a tie-up from standing beside the others.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Clashes(Vec<Clash>);
+pub enum Clashes {
+    /// Everything that two tie-ups claim.
+    Paths(Vec<Clash>),
+    /// It is not known what belongs to this main site.
+    Unknown(SiteId),
+}
+
+impl Clashes {
+    /// Whether it lies in what main sites and the partner publish, and not in a file that is damaged here.
+    pub fn is_of_content(&self) -> bool {
+        matches!(self, Self::Paths(_))
+    }
+}
 
 impl Terms {
     /// The terms of `release`, which comes under `contract`.
@@ -128,14 +164,29 @@ impl Share {
         }
         let public = Arc::new(public);
         let standing = Mutex::new(vec![Standing::default(); parts.len()]);
-        let numbers = 0..parts.len();
-        let site = Arc::new(SharedSite { public: public.clone(), parts, standing, others: Notify::new() });
+        let (numbers, clashed) = (0..parts.len(), AtomicBool::default());
+        let site = Arc::new(SharedSite { public: public.clone(), parts, standing, clashed, others: Notify::new() });
         (public, numbers.map(|number| Self { site: site.clone(), number }).collect())
     }
 
     /// Whether the partner has no other tie-up.
     pub fn is_alone(&self) -> bool {
         self.site.parts.len() == 1
+    }
+
+    /// Keeps in mind that something clashed when the daemon started, so that it is looked for from then on.
+    pub fn note_clash(&self) {
+        self.site.clashed.store(true, Ordering::Release);
+    }
+
+    /// Whether something clashed when the daemon started.
+    pub fn has_clashed(&self) -> bool {
+        self.site.clashed.load(Ordering::Acquire)
+    }
+
+    /// Whether the terms of this tie-up could not be read when it was last shown.
+    pub fn is_unread(&self) -> bool {
+        matches!(self.site.standing()[self.number].terms, InForce::Unreadable)
     }
 
     /// Begins this tie-up's turn, waiting until no other has one.
@@ -219,7 +270,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// Every path that another tie-up serves or owns by contract; or where the two contracts give the same paths to
-    /// both main sites, those alone.
+    /// both main sites, those alone; or that it is not known what another one owns.
     pub fn check(&self, whole: LiveSite, terms: &Terms) -> Result<(), Clashes> {
         if self.share.is_alone() {
             return Ok(());
@@ -227,26 +278,35 @@ impl Turn<'_> {
         let site = self.share.part_of(whole);
         let mut clashes = Vec::new();
         for number in (0..self.share.site.parts.len()).filter(|number| *number != self.share.number) {
-            let other = Other {
-                main: &self.share.site.parts[number].main,
-                terms: self.standing[number].terms.as_ref(),
-                live: &self.share.site.live(number),
-            };
+            let main = &self.share.site.parts[number].main;
+            if matches!(self.standing[number].terms, InForce::Unreadable) {
+                return Err(Clashes::Unknown(main.clone()));
+            }
+            let other = Other { main, terms: self.standing[number].terms.known(), live: &self.share.site.live(number) };
             clashes.extend(other.clashes(self.share.main(), &site, terms));
         }
         clashes.sort_by(|one, other| one.path.cmp(&other.path));
-        if clashes.is_empty() { Ok(()) } else { Err(Clashes(clashes)) }
+        if clashes.is_empty() { Ok(()) } else { Err(Clashes::Paths(clashes)) }
     }
 
     /// Puts this tie-up's merged site before the public in one step, and ends the turn.
-    pub fn show(mut self, whole: LiveSite, terms: Option<Terms>) {
+    pub fn show(self, whole: LiveSite, terms: Option<Terms>) {
+        self.put(whole, terms.map_or(InForce::None, InForce::Known));
+    }
+
+    /// The same where its terms cannot be read. Until it is shown with terms, no other tie-up takes a path.
+    pub fn show_unread(self, whole: LiveSite) {
+        self.put(whole, InForce::Unreadable);
+    }
+
+    fn put(mut self, whole: LiveSite, terms: InForce) {
         let Share { site, number } = self.share;
         if self.share.is_alone() {
             return site.public.switch(whole);
         }
         let listed = LISTED_PAGES.parse().ok().and_then(|path: SitePath| whole.files.get(&path).map(|file| file.blob));
         let mut part = self.share.part_of(whole);
-        part.mounts = terms.as_ref().map(|terms| terms.mounts.clone());
+        part.mounts = terms.known().map(|terms| terms.mounts.clone());
         let differs = part != *site.live(*number);
         site.parts[*number].shown.switch(part);
         self.standing[*number] = Standing { terms, pages: listed };
@@ -362,11 +422,21 @@ impl fmt::Display for Clash {
 
 impl fmt::Display for Clashes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, clash) in self.0.iter().take(MOST_NAMED).enumerate() {
+        let clashes = match self {
+            Self::Paths(clashes) => clashes,
+            Self::Unknown(main) => {
+                return write!(
+                    f,
+                    "the contract under which main site `{main}` is live here cannot be read, so it is not known which \
+                     paths are its own"
+                );
+            }
+        };
+        for (number, clash) in clashes.iter().take(MOST_NAMED).enumerate() {
             let separator = if number == 0 { "" } else { "\n" };
             write!(f, "{separator}{clash}")?;
         }
-        match self.0.len().saturating_sub(MOST_NAMED) {
+        match clashes.len().saturating_sub(MOST_NAMED) {
             0 => Ok(()),
             more => write!(f, "\nand {more} more"),
         }

@@ -95,6 +95,8 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
 /// What a partner warns of, a sentence each.
 fn warnings(status: &PartnerStatus) -> Vec<String> {
     let mut warnings: Vec<String> = status.alarms.iter().map(|alarm| format!("ALARM: {alarm}")).collect();
+    warnings.extend(status.certificate.iter().map(|overdue| format!("ALARM: {overdue}")));
+    warnings.extend(status.clashes.iter().map(|clash| format!("CONFLICT there: {clash}")));
     if let Some(emergency) = &status.emergency {
         let since = emergency.since.strftime("%Y-%m-%d %H:%M UTC");
         warnings.push(format!("EMERGENCY declared there since {since}: {}", emergency.reason));

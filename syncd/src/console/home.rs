@@ -34,11 +34,12 @@ pub(super) async fn page(
     let told = told
         .map(|release| html!("<section class=\"card good\">{}</section>", result(release, |time| console.clock(time))));
     let main = html!(
-        "<h1>Your site</h1>{}{}{}{}{}<h2>All releases</h2>{}",
+        "<h1>Your site</h1>{}{}{}{}{}{}<h2>All releases</h2>{}",
         told.unwrap_or_default(),
         waiting(&releases),
         originals(&console),
         prompts(&console),
+        troubles(&console),
         live(&console, &releases),
         list(&console, &releases)
     );
@@ -100,6 +101,17 @@ fn prompts(console: &Console) -> Html {
         return lines;
     }
     html!("<section class=\"card warn\"><h2>Some prompts did not reach you</h2><ul>{}</ul></section>", lines)
+}
+
+/// What is wrong that only the operator can put right.
+fn troubles(console: &Console) -> Html {
+    let clashes = console.partner.idle_publisher().and_then(|publisher| publisher.lasting_clashes());
+    let overdue = console.partner.overdue().as_ref().map(|overdue| html!("<li>{}</li>", overdue));
+    let lines: Html = overdue.into_iter().chain(clashes.map(|clashes| html!("<li>{}</li>", clashes))).collect();
+    if lines == Html::default() {
+        return lines;
+    }
+    html!("<section class=\"card warn\"><h2>Something needs to be put right</h2><ul>{}</ul></section>", lines)
 }
 
 fn list(console: &Console, releases: &[ReleaseRecord]) -> Html {

@@ -137,6 +137,11 @@ impl Opening {
 }
 
 impl Shown {
+    /// Says in the log what of its live site clashes with another tie-up's.
+    pub(super) fn tell_clashes(&self) {
+        self.partner.publisher().tell_clashes();
+    }
+
     /// Starts its tasks, which end after `shutdown`. Main calls at `peer`, or is dialed where there is none.
     ///
     /// # Errors
@@ -308,5 +313,6 @@ fn open(
         originals: AtomicU64::new(0),
         front,
         guard,
+        overdue: Mutex::default(),
     })
 }

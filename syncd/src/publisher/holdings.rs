@@ -112,6 +112,7 @@ impl Publisher {
         for record in self.kept_releases()? {
             self.check_release(&record, quarantine, now, &mut found)?;
         }
+        self.settle_terms();
         Ok(found)
     }
 
@@ -132,6 +133,7 @@ impl Publisher {
                 self.releases.restore_file(record.version, &name(CONTRACT), bytes)?;
             }
         }
+        self.settle_terms();
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Live, PublishError, Publisher};
 use crate::candidate::{Candidate, CandidateError, Workplace};
-use crate::shared_site::{Share, Terms};
+use crate::shared_site::{Clashes, Share, Terms};
 use crate::trust::{Release, Verified};
 
 impl Publisher {
@@ -31,11 +31,41 @@ impl Publisher {
 
     /// Puts what is live before the public when the daemon starts.
     pub(super) fn show_live(&self) {
-        let terms = self.terms_beside_others(&self.live).unwrap_or_else(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "the live release cannot be read back");
-            None
-        });
-        self.share.turn().show(self.live.shown(), terms);
+        match self.terms_beside_others(&self.live) {
+            Ok(terms) => self.share.turn().show(self.live.shown(), terms),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the live release cannot be read back");
+                self.share.turn().show_unread(self.live.shown());
+            }
+        }
+    }
+
+    /// Reads the terms of the live release again, where they could not be read before.
+    pub(super) fn settle_terms(&self) {
+        if self.share.is_unread() {
+            self.show_live();
+        }
+    }
+
+    /// Says in the log what of the live site clashes with another tie-up's, when the daemon starts. Nothing that goes
+    /// live afterwards can.
+    pub fn tell_clashes(&self) {
+        if let Some(clashes) = self.clashes() {
+            self.share.note_clash();
+            tracing::error!("what is live of `{}` cannot stand beside the other main sites\n{clashes}", self.main);
+        }
+    }
+
+    /// What clashed when the daemon started and still does.
+    pub fn lasting_clashes(&self) -> Option<Clashes> {
+        if self.share.has_clashed() { self.clashes() } else { None }
+    }
+
+    fn clashes(&self) -> Option<Clashes> {
+        match self.terms_beside_others(&self.live) {
+            Ok(terms) => self.share.turn().check(self.live.site.to_live(), &terms?).err(),
+            Err(_) => Some(Clashes::Unknown(self.main.clone())),
+        }
     }
 
     /// What the release in `live` says of whose paths are whose; none where there is nobody to say it to.

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod approval;
+mod clashes;
 mod console;
 mod expiry;
 mod guard;

@@ -17,13 +17,13 @@ use tieup_tests::{Contract, Neighbour, World, assert_says, raw, told};
 use crate::searching::{HEAD, index};
 
 /// What the home main site owns.
-const HOME: &str = r#"{"/": partner, "/nw/**": main}"#;
+pub(crate) const HOME: &str = r#"{"/": partner, "/nw/**": main}"#;
 
 /// What the other one owns.
-const SOUTH: &str = r#"{"/": partner, "/south/**": main}"#;
+pub(crate) const SOUTH: &str = r#"{"/": partner, "/south/**": main}"#;
 
 /// `north`, which carries the pages of `lampworks` and of `southern` under these contracts; nothing is published.
-async fn joined(home: Contract, south: Contract) -> (World, Neighbour) {
+pub(crate) async fn joined(home: Contract, south: Contract) -> (World, Neighbour) {
     let mut world = World::new()
         .main_page("/nw/", "Lamps of the whole nation.")
         .main_page("/nw/lamps/", "We mend lamps.")
@@ -42,7 +42,8 @@ async fn joined(home: Contract, south: Contract) -> (World, Neighbour) {
     (world, southern)
 }
 
-fn inherited(mounts: &str) -> Contract {
+/// A contract about pages with these mounts.
+pub(crate) fn inherited(mounts: &str) -> Contract {
     Contract::inherited().mounts(mounts)
 }
 

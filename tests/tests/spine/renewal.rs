@@ -1,6 +1,8 @@
 //! Certificates that renew themselves, at both ends, and which keys are not certified anew.
 
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tieup_hub::renewal::RenewError;
@@ -9,6 +11,7 @@ use tieup_protocol::joining::{main_tls_name, partner_tls_name};
 use tieup_protocol::wire::{RENEW, RenewGrant, RenewRequest};
 use tieup_syncd::identity::Identity;
 use tieup_syncd::renewal::Renewed;
+use tieup_tests::neighbour::free_address;
 use tieup_tests::secure::Secure;
 use tieup_tests::world::site_id;
 use tieup_tests::{World, assert_says, told};
@@ -17,6 +20,9 @@ use tieup_web::certificate::Certificate;
 use tieup_web::client::PeerClient;
 
 use crate::settled;
+
+/// How long something may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const fn days(days: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * days)
@@ -77,6 +83,53 @@ async fn a_daemon_whose_certificate_has_expired_renews_it_at_its_start() {
     world.edit("/about/", "We mend everything.");
     world.go_live("north").await;
     world.assert_shows("north", "/about/", "We mend everything.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_fails_is_in_the_status_until_it_succeeds() {
+    let mut world = settled().await;
+    let expired = world.hub().renew(&request(&world, "north"), Timestamp::now() - days(40)).await.unwrap();
+    let hub = world.daemon("north").identity().hub.clone();
+    world
+        .restart_after("north", |state| {
+            let nobody = Some(free_address().to_string());
+            Identity { certificate: expired, hub: nobody, ..Identity::load(state).unwrap() }.save(state).unwrap();
+        })
+        .await;
+    let overdue = async {
+        loop {
+            if let Some(overdue) = world.daemon("north").status().unwrap().certificate {
+                return overdue;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let overdue = tokio::time::timeout(PATIENCE, overdue).await.expect("that it failed is not in the status");
+    assert_says(&overdue.reason, &["the main site did not renew the certificate", "nobody answers at"]);
+    let again = world.daemon("north").renew_if_due(Timestamp::now()).await;
+    again.expect_err("somebody answers where nobody is");
+    assert_eq!(world.daemon("north").overdue().as_ref().map(|again| again.since), Some(overdue.since));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncd-to-kill"));
+    let shown = command.arg("--config").arg(&world.partner("north").config_file).arg("status").output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert_says(&shown, &["ALARM: the certificate, which holds until", "is not renewed since", "nobody answers at"]);
+    let start = world.operator("north").await.get("/").await;
+    assert_says(&start.body, &["Something needs to be put right", "is not renewed since"]);
+    world
+        .restart_after("north", |state| {
+            Identity { hub, ..Identity::load(state).unwrap() }.save(state).unwrap();
+        })
+        .await;
+    let (north, now) = (world.daemon("north").clone(), Timestamp::now());
+    tokio::time::timeout(PATIENCE, async {
+        while north.tls().certificate().expires < now {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("it is not renewed");
+    assert_eq!(north.renew_if_due(now).await.unwrap(), Renewed::NotDue);
+    assert_eq!(north.status().unwrap().certificate, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
