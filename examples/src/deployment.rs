@@ -21,6 +21,8 @@ use tieup_syncd::daemon::{Daemon, Listeners};
 use tieup_syncd::identity::Identity;
 use tokio::net::TcpListener;
 
+use crate::port;
+
 /// A port that the operating system chooses, reachable from this machine alone.
 const LOOPBACK: &str = "127.0.0.1:0";
 
@@ -65,7 +67,7 @@ impl Deployment {
         let folder = root.join(main.as_str());
         copy(site, &folder.join("site"))?;
         copy(themes, &folder.join("themes"))?;
-        let (join, public) = (TcpListener::bind(LOOPBACK).await?, TcpListener::bind(LOOPBACK).await?);
+        let (join, public) = (listen()?, listen()?);
         let (join_address, public_address) = (join.local_addr()?, public.local_addr()?);
         let file = folder.join("tieup.yaml");
         fs::write(&file, hub_document(main, join_address, public_address))?;
@@ -95,7 +97,7 @@ impl Deployment {
     /// # Errors
     /// When the join is refused or the daemon cannot start.
     pub async fn join(&mut self, invitation: &Invitation, site: &Path) -> Result<()> {
-        let peer = TcpListener::bind(LOOPBACK).await?;
+        let peer = listen()?;
         self.join_with(invitation, site, Some(peer)).await
     }
 
@@ -111,7 +113,7 @@ impl Deployment {
     async fn join_with(&mut self, invitation: &Invitation, site: &Path, peer: Option<TcpListener>) -> Result<()> {
         let folder = self.root.join(invitation.partner.as_str());
         copy(site, &folder.join("site"))?;
-        let public = TcpListener::bind(LOOPBACK).await?;
+        let public = listen()?;
         let public_address = public.local_addr()?;
         let peer_address = peer.as_ref().map(TcpListener::local_addr).transpose()?;
         let config_file = folder.join("syncd.yaml");
@@ -182,6 +184,13 @@ impl Deployment {
         }
         self.server.stop().await;
     }
+}
+
+/// A listener at a port that is free again after a daemon was stopped.
+fn listen() -> Result<TcpListener> {
+    let listener = port::listen()?;
+    listener.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(listener)?)
 }
 
 fn hub_document(main: &SiteId, join: SocketAddr, public: SocketAddr) -> String {

@@ -4,5 +4,6 @@
 
 pub mod deployment;
 pub mod interactive;
+pub mod port;
 pub mod smoke;
 pub mod visitor;

@@ -1,11 +1,12 @@
 //! A second main site, with a hub, keys and a theme of its own, whose pages a partner of a [`World`] carries too.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tieup_examples::deployment::Deployment;
+use tieup_examples::port;
 use tieup_hub::collect::Collected;
 use tieup_hub::partners::Hub;
 use tieup_hub::publish::{PublishError, Rejected};
@@ -123,6 +124,5 @@ impl Neighbour {
 
 /// An address of this machine that is free at the moment.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no port: {error}"));
-    listener.local_addr().unwrap_or_else(|error| panic!("no port: {error}"))
+    port::free_address().unwrap_or_else(|error| panic!("no port: {error}"))
 }
