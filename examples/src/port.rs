@@ -24,8 +24,8 @@ const TRIES: u64 = 64;
 pub fn listen() -> io::Result<TcpListener> {
     let range = fs::read_to_string(SYSTEMS).unwrap_or_default();
     let random = RandomState::new();
-    let tries = (0..TRIES).filter_map(|number| port(&range, random.hash_one(number)));
-    let found = tries.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).next();
+    let mut tries = (0..TRIES).filter_map(|number| port(&range, random.hash_one(number)));
+    let found = tries.find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
     found.map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)
 }
 

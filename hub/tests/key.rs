@@ -149,7 +149,8 @@ fn a_person_reads_what_they_sign() {
 fn a_person_reads_that_they_sign_an_emergency() {
     let (hub, person) = machines();
     let urgent = Manifest { emergency: Some("lamp 7 burns".to_owned()), ..manifest() };
-    let request = SigningRequest::new(&urgent, &keys(hub.path()).root().unwrap(), Timestamp::now()).unwrap();
+    let (text, root) = (urgent.to_bytes(), keys(hub.path()).root().unwrap());
+    let request = SigningRequest::new(&urgent, &text, &root, Timestamp::now()).unwrap();
     fs::write(person.path().join("7.json"), request.text()).unwrap();
     let key = hub.path().join(".tieup/keys/release.key");
     let text = done(person.path(), &["key", "sign", "7.json", "--key", key.to_str().unwrap()]);

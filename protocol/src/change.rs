@@ -59,6 +59,9 @@ pub struct Change {
     /// How many pages have an edit in common that is more than words: a change of layout.
     #[serde(default)]
     pub layout: usize,
+    /// Files of the layout that change where they stand, such as a style sheet: they change how pages look, and no page.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub restyled: BTreeSet<SitePath>,
     /// Every path that differs.
     pub paths: BTreeMap<SitePath, ChangedPath>,
     /// Scripts, forms and external hosts that the live pages do not have.
@@ -98,6 +101,7 @@ impl Change {
         if self.layout > 0 {
             let _ = write!(text, "; layout change on {} pages", self.layout);
         }
+        text.push_str(&self.restyling());
         if let Some((from, to)) = self.contract {
             let _ = write!(text, "; the contract changes from version {from} to {to}");
         }
@@ -112,6 +116,15 @@ impl Change {
     /// The sentence about changed originals, which no main site signs.
     pub fn originals_sentence(&self) -> String {
         format!("Your own pages: {}; {}", self.counts(), self.new_risks)
+    }
+
+    /// What is said of changed files of the layout; nothing where there are none.
+    fn restyling(&self) -> String {
+        match (self.restyled.first(), self.restyled.len()) {
+            (None, _) => String::new(),
+            (Some(file), 1) => format!("; the layout's file {file} changes"),
+            (Some(file), many) => format!("; {many} files of the layout change, such as {file}"),
+        }
     }
 
     fn counts(&self) -> String {
@@ -194,5 +207,9 @@ mod tests {
         let says = "Release 1 from nationwide: EMERGENCY (the pan \\u{1b}[2K burns); 1 changed, 1 new; \
                     layout change on 340 pages; NEW";
         assert!(sentence(&change).starts_with(says), "{}", sentence(&change));
+        change.restyled.insert("/style.css".parse().unwrap());
+        assert!(sentence(&change).contains("on 340 pages; the layout's file /style.css changes; NEW"));
+        change.restyled.insert("/menu.js".parse().unwrap());
+        assert!(sentence(&change).contains("; 2 files of the layout change, such as /menu.js; NEW"));
     }
 }

@@ -195,8 +195,8 @@ pub enum ExpiryState {
     Expired,
 }
 
-impl std::fmt::Display for ExpiryAlarm {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ExpiryAlarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let when = self.expires.strftime("%Y-%m-%d %H:%M UTC");
         let cause = match self.role.as_str() {
             "timestamp" => "main has not said lately that this is its newest release",

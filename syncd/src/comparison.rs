@@ -52,6 +52,9 @@ pub fn compare(
     let (mut comparison, mut groups, mut risks) = (Comparison::default(), Groups::default(), Risks::default());
     for found in found {
         risks.extend(found.risks);
+        if is_restyled(candidate.files.get(found.path), found.changed.nature) {
+            comparison.change.restyled.insert(found.path.clone());
+        }
         note(&mut comparison.difference, &mut groups, found.path, found.seen);
         comparison.change.paths.insert(found.path.clone(), found.changed);
     }
@@ -207,6 +210,12 @@ fn in_parallel<'a, T: Sync, R: Send, E: Send>(
         }
         Ok(done)
     })
+}
+
+/// Whether a file of the layout, other than a page, changes where it stands.
+fn is_restyled(file: Option<&MergedFile>, nature: Nature) -> bool {
+    let is_changed = matches!(nature, Nature::Text | Nature::Content);
+    is_changed && file.is_some_and(|file| file.kind == EntryKind::Layout && !file.media_type.starts_with("text/html"))
 }
 
 fn is_host_of(base_url: &str, host: &str) -> bool {

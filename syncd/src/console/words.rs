@@ -11,6 +11,9 @@ use tieup_web::complaint;
 use tieup_web::console::{Frame, Html, layout};
 use tieup_web::html;
 
+/// How many files of the layout are named.
+const NAMED: usize = 5;
+
 /// A heading about a release.
 pub(super) fn heading(release: &ReleaseRecord) -> String {
     let version = release.version;
@@ -69,7 +72,12 @@ pub(super) fn counts(change: &Change) -> Html {
         .map(|(number, one, many)| html!("<li>{} {}</li>", number, if number == 1 { one } else { many }));
     let layout = Some(change.layout).filter(|pages| *pages > 0);
     let layout = layout.map(|pages| html!("<li>the layout changes on {} pages</li>", pages));
-    let lines: Html = contract.into_iter().chain(counted).chain(layout).collect();
+    let restyled = change.restyled.iter().take(NAMED).map(|file| {
+        html!("<li>the file {} of the layout changes, and with it how your pages look or what they do</li>", file)
+    });
+    let more = change.restyled.len().saturating_sub(NAMED);
+    let more = Some(more).filter(|more| *more > 0).map(|more| html!("<li>and {} more files of the layout</li>", more));
+    let lines: Html = contract.into_iter().chain(counted).chain(layout).chain(restyled).chain(more).collect();
     if lines == Html::default() {
         html!("<p>Your visitors would notice nothing.</p>")
     } else {

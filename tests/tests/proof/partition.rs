@@ -192,7 +192,7 @@ impl Namespace {
             &["link", "set", "shop", "up"],
         ] {
             let command = namespace.command("ip");
-            run(command.iter().map(String::as_str).chain(words.iter().copied()).collect());
+            run(&command.iter().map(String::as_str).chain(words.iter().copied()).collect::<Vec<_>>());
         }
         namespace
     }
@@ -246,11 +246,11 @@ fn move_there(halted: &Halted, addresses: &[SocketAddr]) {
 }
 
 fn ip(words: &[&str]) {
-    run(["ip"].iter().chain(words).copied().collect());
+    run(&["ip"].iter().chain(words).copied().collect::<Vec<_>>());
 }
 
-fn run(words: Vec<&str>) {
-    let done = shell(&words);
+fn run(words: &[&str]) {
+    let done = shell(words);
     assert!(done.as_ref().is_ok_and(|done| done.status.success()), "{words:?}: {done:?}");
 }
 

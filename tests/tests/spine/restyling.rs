@@ -53,6 +53,21 @@ async fn row_003_29_a_change_of_words_in_the_layout_is_told_as_one_of_words() {
     assert!(sentence.starts_with("Release 2 from lampworks: 5 changed; text only; no new scripts"), "{sentence}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_29_a_style_sheet_that_changes_where_it_stands_is_told_as_what_changes_the_pages_looks() {
+    let plan = World::new().contract("town", Contract::framework());
+    let world = ORIGINALS.iter().fold(plan, |plan, (path, words)| plan.original("town", path, words)).start().await;
+    world.go_live("town").await;
+    world.restyle("plain/static/style.css", "2rem", "3rem");
+    let waiting = world.publish("town").await;
+    let says = "Release 2 from lampworks: 1 changed; the layout's file /style.css changes; no new scripts";
+    assert!(waiting.sentence.starts_with(says), "{}", waiting.sentence);
+    let page = world.operator("town").await.get("/releases/2").await;
+    assert_says(&page.body, &["<li>the file /style.css of the layout changes, and with it how your pages look"]);
+    world.approve("town");
+    world.assert_shows("town", "/style.css", "3rem").await;
+}
+
 /// What a contract says of search engines.
 fn indexed(version: u32, index: &str) -> String {
     Contract::inherited().version(version).text("north").replacen("\nslots:", &format!("\nindex: {index}\nslots:"), 1)
