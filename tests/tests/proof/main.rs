@@ -11,6 +11,8 @@ mod kills_beside;
 mod network;
 mod partition;
 #[cfg(debug_assertions)]
+mod visits;
+#[cfg(debug_assertions)]
 mod writes;
 
 /// A number from the environment, for a longer run than the usual one.
