@@ -429,7 +429,8 @@ pub enum StatementVerdict {
 }
 
 /// An error over HTTP, after RFC 9457 (`application/problem+json`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{title}")]
 pub struct Problem {
     /// A stable name of this kind of problem, such as `tieup:older-release`.
     #[serde(rename = "type")]

@@ -133,7 +133,7 @@ pub enum CallError {
     },
     /// The other end said no.
     #[error("{}", .0.title)]
-    Refused(Box<Problem>),
+    Refused(#[source] Box<Problem>),
     /// The answer is not what the protocol says.
     #[error("{peer} answered {status} with something that is not an answer to {path}")]
     Answer {

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
+use tieup_protocol::wire::Problem;
+
 use crate::client::CallError;
 use crate::terminal::printable;
 
@@ -25,6 +27,13 @@ pub fn render(error: &(dyn StdError + 'static)) -> String {
     let mut last = String::new();
     for (number, cause) in causes(error).enumerate() {
         let message = cause.to_string();
+        // What the other end said, also where the error around it shows itself as the call that failed.
+        if let Some(problem) = cause.downcast_ref::<Box<Problem>>() {
+            hint = problem.hint.clone();
+            for line in problem.detail.as_deref().unwrap_or_default().lines() {
+                let _ = writeln!(text, "caused by: {line}");
+            }
+        }
         // A library's error often repeats its cause; once is enough.
         if number > 0 && last.contains(&message) {
             continue;
@@ -36,9 +45,6 @@ pub fn render(error: &(dyn StdError + 'static)) -> String {
         };
         let _ = writeln!(text, "{lead}{message}");
         if let Some(call) = cause.downcast_ref::<CallError>() {
-            for line in call.problem().and_then(|problem| problem.detail.as_deref()).unwrap_or_default().lines() {
-                let _ = writeln!(text, "caused by: {line}");
-            }
             hint = call.hint();
         }
         last = message;
@@ -106,7 +112,6 @@ pub fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &
 mod tests {
     use jiff::Timestamp;
     use tieup_protocol::diagnostic::{Diagnostic, Report};
-    use tieup_protocol::wire::Problem;
 
     use super::*;
 
@@ -124,6 +129,25 @@ mod tests {
         assert_eq!(render(&chain(vec![report.to_string()])), shown);
         let wrapped = chain(vec!["the site was not built".to_owned(), report.to_string()]);
         assert_eq!(render(&wrapped), format!("error: the site was not built\n{shown}"));
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error(transparent)]
+    struct Wrapped(CallError);
+
+    #[test]
+    fn what_the_other_end_said_is_told_whole_through_an_error_that_shows_itself_as_it() {
+        let problem = Problem {
+            kind: "tieup:no-space".to_owned(),
+            status: 507,
+            title: "the partner's disk is full".to_owned(),
+            detail: Some("could not write trust.json".to_owned()),
+            hint: Some("make room".to_owned()),
+            time: Timestamp::UNIX_EPOCH,
+        };
+        let told = "error: the partner's disk is full\ncaused by: could not write trust.json\nhint: make room\n";
+        let call = || CallError::Refused(Box::new(problem.clone()));
+        assert_eq!([render(&call()), render(&Wrapped(call()))], [told, told]);
     }
 
     #[test]
