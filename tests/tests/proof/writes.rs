@@ -10,10 +10,13 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use tieup_protocol::approval::DecidedBy;
+use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::ReleaseVersion;
 use tieup_store::audit::AuditTrail;
 use tieup_store::failing::{FailingWrites, How};
 use tieup_syncd::control::{Answer, Command};
 use tieup_tests::marked::{self, Seen};
+use tieup_tests::world::site_id;
 use tieup_tests::{Contract, World, child, told};
 
 use crate::setting;
@@ -31,6 +34,12 @@ enum Step {
     Pushing,
     /// The operator approves the release that waits.
     Approving,
+    /// The operator puts the release that waits aside.
+    Holding,
+    /// The operator says no to it.
+    Rejecting,
+    /// Main says that what is live is still the newest.
+    Freshening,
     /// The operator goes back to the release before.
     RollingBack,
     /// The partner's own page is merged anew.
@@ -59,6 +68,14 @@ async fn whichever_write_fails_while_the_operator_decides_or_space_is_given_back
  {
     let mut shop = Shop::open(Contract::inherited()).await;
     for step in [Step::Approving, Step::RollingBack, Step::Merging, Step::Sweeping] {
+        shop.fail_each_write_of(step).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_write_fails_while_nothing_is_to_go_live_the_site_stays_and_all_can_be_finished() {
+    let mut shop = Shop::open(Contract::inherited()).await;
+    for step in [Step::Holding, Step::Rejecting, Step::Freshening] {
         shop.fail_each_write_of(step).await;
     }
 }
@@ -130,14 +147,14 @@ impl Shop {
     /// What stands in the way of the step is done; what is served then.
     async fn prepare(&mut self, step: Step) -> Seen {
         match step {
-            Step::Pushing | Step::Approving => {
+            Step::Pushing | Step::Approving | Step::Holding | Step::Rejecting => {
                 self.mark += 1;
                 marked::write_release(&self.world, self.mark);
             }
             Step::Merging => self.note += 1,
-            Step::RollingBack | Step::Sweeping => {}
+            Step::RollingBack | Step::Sweeping | Step::Freshening => {}
         }
-        if step == Step::Approving {
+        if matches!(step, Step::Approving | Step::Holding | Step::Rejecting) {
             self.world.publish("north").await;
         }
         self.seen("before")
@@ -149,8 +166,20 @@ impl Shop {
         match step {
             Step::Pushing => self.world.try_publish("north").await.map(drop).map_err(|error| told(&error)),
             Step::Approving => {
-                let open = daemon.publisher().waiting().unwrap();
-                self.ask(&Command::Approve { version: open.version, manifest: open.manifest })
+                let (version, manifest) = self.open_release();
+                self.ask(&Command::Approve { version, manifest })
+            }
+            Step::Holding => {
+                let (version, manifest) = self.open_release();
+                self.ask(&Command::Hold { version, manifest, reason: None })
+            }
+            Step::Rejecting => {
+                let (version, manifest) = self.open_release();
+                self.ask(&Command::Reject { version, manifest, reason: "too dear".to_owned() })
+            }
+            Step::Freshening => {
+                let row = self.world.hub().partner(&site_id("north")).await.unwrap();
+                self.world.hub().refresh(&row, Timestamp::now()).await.map(drop).map_err(|error| told(&error))
             }
             Step::RollingBack => self.ask(&Command::RollBack { version: None }),
             Step::Merging => {
@@ -163,6 +192,12 @@ impl Shop {
                 swept.map(drop).map_err(|error| told(&error))
             }
         }
+    }
+
+    /// The release that is open, and its manifest.
+    fn open_release(&self) -> (ReleaseVersion, Digest) {
+        let open = self.world.daemon("north").publisher().waiting().unwrap();
+        (open.version, open.manifest)
     }
 
     /// Gives the daemon a command as its operator does.
@@ -181,7 +216,9 @@ impl Shop {
         let is_allowed = match step {
             Step::Pushing | Step::Approving => [before.mark, self.mark].contains(&seen.mark),
             Step::RollingBack => seen.mark <= before.mark,
-            Step::Merging | Step::Sweeping => seen.mark == before.mark,
+            Step::Merging | Step::Sweeping | Step::Holding | Step::Rejecting | Step::Freshening => {
+                seen.mark == before.mark
+            }
         };
         assert!(is_allowed, "{context}: {seen:?} after {before:?}");
         assert!([before.note, self.note].contains(&seen.note), "{context}: {seen:?} after {before:?}");
@@ -192,13 +229,15 @@ impl Shop {
 
     /// A step that was told as done is done.
     fn assert_done(&self, step: Step, before: Seen, seen: Seen, context: &str) {
-        let waits = || self.world.daemon("north").publisher().waiting().is_ok();
+        let stands = |word: &str| self.world.releases("north")[0].state.word() == word;
         let is_done = match step {
-            Step::Pushing => seen.mark == self.mark || waits(),
+            Step::Pushing => seen.mark == self.mark || stands("staged"),
             Step::Approving => seen.mark == self.mark,
             Step::RollingBack => seen.mark < before.mark,
             Step::Merging => seen.note == self.note,
-            Step::Sweeping => true,
+            Step::Holding => stands("held"),
+            Step::Rejecting => stands("rejected"),
+            Step::Sweeping | Step::Freshening => true,
         };
         assert!(is_done, "{context}: told as done, and {seen:?}");
     }
