@@ -29,7 +29,7 @@ pub fn render(error: &(dyn StdError + 'static)) -> String {
         let message = cause.to_string();
         // What the other end said, also where the error around it shows itself as the call that failed.
         if let Some(problem) = cause.downcast_ref::<Box<Problem>>() {
-            hint = problem.hint.clone();
+            hint.clone_from(&problem.hint);
             for line in problem.detail.as_deref().unwrap_or_default().lines() {
                 let _ = writeln!(text, "caused by: {line}");
             }
