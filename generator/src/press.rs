@@ -89,7 +89,7 @@ impl Press {
             }
             Some(Ok(edition)) => {
                 let mut files = edition.files().clone();
-                files.extend(site.spanning_own(&edition.view().index(), &files));
+                files.extend(site.spanning_own(edition.view(), &files));
                 self.own = Some(Stood::new(edition, &site, None));
                 Ok(files)
             }

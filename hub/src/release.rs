@@ -1,15 +1,17 @@
 //! A release in memory: the manifest for one partner and the blobs that it names.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
-use tieup_generator::{ReleaseOutput, Releases};
+use tieup_generator::{OutputFile, ReleaseOutput, Releases};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{BlobRef, ContractRef, Entry, FORMAT, Manifest};
-use tieup_protocol::path::SitePath;
+use tieup_protocol::path::{SitePath, SourcePath};
 
 /// A built release. It is the first one until it gets its number.
 pub struct BuiltRelease {
@@ -78,22 +80,32 @@ impl BuiltRelease {
     }
 
     fn new(contract: &Contract, text: &str, release: ReleaseOutput, shared: &SharedDigests) -> Self {
-        let mut blobs = HashMap::new();
-        let mut keep = |bytes: Arc<[u8]>| {
-            let blob = shared.of(&bytes);
+        let index = release.output.index;
+        let mut blobs = HashMap::with_capacity(release.output.files.len());
+        let mut keep = |bytes: Arc<[u8]>, blob: BlobRef| {
             blobs.insert(blob.digest, bytes);
             blob
         };
-        let index = serde_json::to_vec(&release.output.index).expect("a page index has text keys and no float");
-        let index = keep(index.into());
-        let mut entries = BTreeMap::new();
-        for (path, file) in release.output.files {
-            let blob = keep(file.bytes);
-            let media_type = file.media_type.to_owned();
-            entries.insert(path, Entry { blob, kind: file.kind, media_type, slots: file.slots });
-        }
-        let files = release.framework.files().iter();
-        let framework = files.map(|(path, bytes)| (path.clone(), keep(bytes.clone().into()))).collect();
+        let (entries, framework, index) = thread::scope(|scope| {
+            // The index is large too, and made beside the rest.
+            let index = scope.spawn(|| {
+                let text = serde_json::to_vec(&index).expect("a page index has text keys and no float");
+                (BlobRef::of(&text), Arc::from(text))
+            });
+            let entry = |(path, file): (SitePath, OutputFile)| {
+                let blob = shared.of(&file.bytes);
+                let blob = keep(file.bytes, blob);
+                (path, Entry { blob, kind: file.kind, media_type: file.media_type.to_owned(), slots: file.slots })
+            };
+            // Of files in order a map is made faster than by putting one after another into it.
+            let entries: BTreeMap<SitePath, Entry> = release.output.files.into_iter().map(entry).collect();
+            let theme = |(path, bytes): (&SourcePath, &Vec<u8>)| {
+                (path.clone(), keep(bytes.as_slice().into(), BlobRef::of(bytes)))
+            };
+            let framework = release.framework.files().iter().map(theme).collect();
+            let (blob, text) = index.join().unwrap_or_else(|panic| resume_unwind(panic));
+            (entries, framework, keep(text, blob))
+        });
         let manifest = Manifest {
             format: FORMAT,
             main: contract.id.main.clone(),

@@ -45,9 +45,10 @@ use crate::schedule::Stage;
 use crate::search::{Gatherer, Gathering, Search};
 use crate::shown::{Future, Shown};
 use crate::source::shown;
-use crate::spanning::{is_spanning, spanning, spanning_listed};
+use crate::spanning::{is_spanning, spanning_listed};
 use crate::statics;
 use crate::theme::Framework;
+use crate::view::View;
 use crate::workbench::Audience;
 
 pub use releases::{Difference, ReleaseOutput, Releases};
@@ -258,14 +259,15 @@ impl Site {
         &self.config.base_url
     }
 
-    /// The files that span all pages of its own tree, whose `index` and `files` are these.
+    /// The files that span all pages of its own tree, which has these pages and `files`.
     pub(crate) fn spanning_own(
         &self,
-        index: &[IndexedPage],
+        view: &View,
         files: &BTreeMap<SitePath, OutputFile>,
     ) -> Vec<(SitePath, OutputFile)> {
-        let mut made = spanning(self.base_url(), index.iter(), &|path| files.contains_key(path));
+        let mut made = spanning_listed(self.base_url(), view.listed(), &[], &|path| files.contains_key(path));
         if let Some(search) = &self.config.search {
+            let index = view.index();
             let pages: Vec<&IndexedPage> = index.iter().collect();
             let text = |page: &IndexedPage| files.get(&page.path).map_or_else(Vec::new, |file| file.bytes.to_vec());
             let Ok(found) = search.index(&pages, &|page| Ok::<_, Infallible>(text(page)));

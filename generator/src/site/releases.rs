@@ -218,9 +218,8 @@ impl Releases {
         let kind = self.kind(known);
         let built = kind.with_edition(&self.site, |edition| {
             let changes = kind.vary(&self.site, edition, known)?;
-            let index = changes.view().index();
+            let (mut files, index) = parallel::join(|| edition.files().clone(), || changes.view().index());
             let Changes { made, gone, .. } = changes;
-            let mut files = edition.files().clone();
             files.retain(|path, _| !gone.contains(path));
             files.extend(made);
             Ok(self.site.inherited(known, Output { files, index }))

@@ -25,6 +25,7 @@ use crate::discovery;
 use crate::order::newest_first;
 use crate::page::{Page, PageKind};
 use crate::pager::Pager;
+use crate::parallel;
 use crate::print::Print;
 use crate::sitemap::Listed;
 use crate::uses::Fields;
@@ -225,7 +226,7 @@ impl View {
 
     /// The index of the own pages: sections by path, each followed by its pages in its order.
     pub(crate) fn index(&self) -> Vec<IndexedPage> {
-        self.in_order().into_iter().map(|at| discovery::indexed(self, at)).collect()
+        parallel::map(&self.in_order(), |at| discovery::indexed(self, *at))
     }
 
     /// The same pages, as a sitemap lists them.
