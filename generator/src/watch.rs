@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 /// How long it must be quiet before a change is told. Editors write a file anew, or write another and rename it; the
@@ -16,11 +17,12 @@ const QUIET: Duration = Duration::from_millis(5);
 /// A change is told after this time even where it is never quiet.
 const LONGEST: Duration = Duration::from_millis(100);
 
-/// The same where several files are waited for: they are copied, or another state of a repository is checked out.
+/// The same where others shall not see half of a change: several files are copied, another state of a repository is
+/// checked out, or one file is still being written.
 const QUIET_BETWEEN_FILES: Duration = Duration::from_millis(150);
 
-/// The longest wait for several files.
-const LONGEST_FOR_FILES: Duration = Duration::from_secs(3);
+/// The longest wait for all of a change.
+const LONGEST_FOR_ALL: Duration = Duration::from_secs(3);
 
 /// What changed.
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl Watch {
         let (sender, events) = channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // Reading a file is an event too; taken for a change, it would make its own reader read for ever.
-            if !event.as_ref().is_ok_and(|event| event.kind.is_access()) {
+            if !event.as_ref().is_ok_and(|event| event.kind.is_access() && event.kind != WRITTEN) {
                 let _ = sender.send((event, SystemTime::now()));
             }
         })?;
@@ -96,6 +98,9 @@ impl Watch {
     }
 }
 
+/// Somebody who wrote to a file has closed it. Only Linux tells that.
+const WRITTEN: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+
 /// What an event was, and when.
 type Noticed = (notify::Result<Event>, SystemTime);
 
@@ -111,6 +116,8 @@ struct Teller<C> {
 #[derive(Default)]
 struct Gathered {
     files: BTreeSet<PathBuf>,
+    /// Those of them that somebody is writing.
+    written: BTreeSet<PathBuf>,
     /// Whether something changed, and nobody knows what.
     is_unknown: bool,
 }
@@ -136,11 +143,16 @@ impl<C: Fn(&Path) -> bool> Teller<C> {
         let begun = Instant::now();
         loop {
             let waits = self.patience == Patience::Whole && gathered.is_several();
-            let (quiet, longest) = if waits { (QUIET_BETWEEN_FILES, LONGEST_FOR_FILES) } else { (QUIET, LONGEST) };
+            let quiet = if waits { QUIET_BETWEEN_FILES } else { QUIET };
+            let longest = if self.patience == Patience::Whole { LONGEST_FOR_ALL } else { LONGEST };
             let left = longest.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return false;
+            }
             match self.events.recv_timeout(quiet.min(left)) {
                 Ok((event, _)) => self.take(event, gathered),
-                Err(RecvTimeoutError::Timeout) if !waits && !left.is_zero() && gathered.is_begun() => {}
+                Err(RecvTimeoutError::Timeout) if gathered.is_written() => {}
+                Err(RecvTimeoutError::Timeout) if begun.elapsed() < LONGEST && gathered.is_begun() => {}
                 Err(RecvTimeoutError::Timeout) => return false,
                 Err(RecvTimeoutError::Disconnected) => return true,
             }
@@ -151,7 +163,7 @@ impl<C: Fn(&Path) -> bool> Teller<C> {
         match event {
             Ok(event) if !event.need_rescan() && !event.paths.is_empty() => {
                 let named = event.paths.iter().map(|path| self.named(path));
-                gathered.files.extend(named.filter(|path| (self.counts)(path)));
+                named.filter(|path| (self.counts)(path)).for_each(|path| gathered.take(event.kind, path));
             }
             // Some events were lost.
             _ => gathered.is_unknown = true,
@@ -165,6 +177,23 @@ impl<C: Fn(&Path) -> bool> Teller<C> {
 }
 
 impl Gathered {
+    fn take(&mut self, kind: EventKind, path: PathBuf) {
+        if kind == WRITTEN {
+            self.written.remove(&path);
+            return;
+        }
+        let is_written = matches!(kind, EventKind::Create(CreateKind::File) | EventKind::Modify(ModifyKind::Data(_)));
+        if is_written && cfg!(target_os = "linux") {
+            self.written.insert(path.clone());
+        }
+        self.files.insert(path);
+    }
+
+    /// Whether somebody is writing one of the files.
+    fn is_written(&self) -> bool {
+        self.written.iter().any(|path| path.is_file())
+    }
+
     fn is_empty(&self) -> bool {
         self.files.is_empty() && !self.is_unknown
     }
@@ -187,6 +216,7 @@ impl Gathered {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::sync::mpsc::Receiver;
 
     use super::*;
@@ -242,6 +272,24 @@ mod tests {
             }
         }
         assert_eq!(changes.recv_timeout(LONG).unwrap().files, files);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_is_told_when_all_of_it_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("page.md");
+        let (sender, changes) = channel();
+        let read = path.clone();
+        let told = move |_| sender.send(fs::read_to_string(&read).unwrap()).unwrap();
+        let _watch = Watch::start(&[dir.path()], |_| true, Patience::Whole, told).unwrap();
+        let mut file = fs::File::create(&path).unwrap();
+        for half in ["one ", "and the other"] {
+            file.write_all(half.as_bytes()).unwrap();
+            thread::sleep(QUIET * 4);
+        }
+        drop(file);
+        assert_eq!(changes.recv_timeout(LONG).unwrap(), "one and the other");
     }
 
     #[test]
