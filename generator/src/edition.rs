@@ -142,6 +142,10 @@ impl Edition {
             self.files.remove(&path);
             self.records.remove(&path);
         }
+        // A file that was given stands there without one.
+        for path in made.keys() {
+            self.records.remove(path);
+        }
         self.files.extend(made);
         match rest {
             Rest::Texts(revised) => {

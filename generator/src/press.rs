@@ -56,10 +56,13 @@ impl Press {
         let (site, before) = (Arc::new(site.at(now)), self.releases.take());
         let passed = |stood: &Stood| !before.as_ref().is_some_and(|before| stood.is_of(before.site()));
         self.own = self.own.take().map(|stood| if passed(&stood) { stood.left_behind() } else { stood });
-        let next = Arc::new(match before {
+        let next = Arc::new(match &before {
             Some(before) => before.of_next(site),
             None => Releases::of(site),
         });
+        if let Some(before) = before {
+            before.overtaken_by(&next);
+        }
         (self.releases, self.is_newest) = (Some(next.clone()), true);
         Ok(next)
     }
@@ -100,7 +103,9 @@ impl Press {
     fn reread(&self, changed: &[PathBuf]) -> Option<Site> {
         let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.sources.has(file)).collect();
         let releases = self.releases.as_ref().filter(|_| self.is_newest && !sources.is_empty())?;
-        let mut site = Site::clone(releases.site());
+        // A commit gives other days to files that did not change.
+        let mut site =
+            Some(releases.site()).filter(|site| !site.is_dated_by_commits()).map(|site| Site::clone(site))?;
         (site.reread(&self.sources.site, &sources) == Ok(true)).then_some(site)
     }
 

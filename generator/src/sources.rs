@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// The folders of a site, beside the themes, and the file that are its sources.
 const FILES: [&str; 6] = ["content", "data", "static", "templates", "partners", "site.yaml"];
 
+/// What changes with each commit, by which days of pages may be told.
+const COMMITS: &str = ".git/logs/HEAD";
+
 /// The folders of a main site, in which its sources lie.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -20,12 +23,14 @@ impl Sources {
         Self { site: site.to_owned(), themes: themes.to_owned() }
     }
 
-    /// Whether `file`, named as the folders are, is a source. What editors hide beside their files is none.
+    /// Whether `file`, named as the folders are, is a source. What editors hide beside their files is none; that somebody
+    /// commits to the site's own repository is one.
     pub fn has(&self, file: &Path) -> bool {
         let visible =
             |below: &Path| !below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
         let of_site = |below: &Path| FILES.iter().any(|source| below.starts_with(source));
+        let of_commits = |below: &Path| below == Path::new(COMMITS);
         file.strip_prefix(&self.themes).is_ok_and(visible)
-            || file.strip_prefix(&self.site).is_ok_and(|below| of_site(below) && visible(below))
+            || file.strip_prefix(&self.site).is_ok_and(|below| of_site(below) && visible(below) || of_commits(below))
     }
 }

@@ -21,8 +21,14 @@ const LONGEST: Duration = Duration::from_millis(100);
 /// checked out, or one file is still being written.
 const QUIET_BETWEEN_FILES: Duration = Duration::from_millis(150);
 
-/// The longest wait for all of a change.
-const LONGEST_FOR_ALL: Duration = Duration::from_secs(3);
+/// For how long after a change others count as belonging to it, which may have come file by file.
+const FOLLOWING: Duration = Duration::from_secs(1);
+
+/// A file that somebody holds open and writes nothing to for this long is taken up as it is.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+
+/// The longest wait for all of a change, so that a file to which somebody never stops writing holds up no other.
+const LONGEST_FOR_ALL: Duration = Duration::from_mins(1);
 
 /// What changed.
 #[derive(Debug)]
@@ -38,7 +44,8 @@ pub struct Change {
 pub enum Patience {
     /// Yes: somebody looks at it.
     Eager,
-    /// No: it goes to others, who shall not see half of it.
+    /// No: it goes to others, who shall not see half of it. Where files come slowly one after another, the first may be
+    /// told alone; the others are waited for.
     Whole,
 }
 
@@ -125,12 +132,15 @@ struct Gathered {
 impl<C: Fn(&Path) -> bool> Teller<C> {
     /// Tells each change; ends with the watcher.
     fn tell(self, mut changed: impl FnMut(Change)) {
+        let mut told: Option<Instant> = None;
         while let Ok((event, noticed)) = self.events.recv() {
             let mut gathered = Gathered::default();
             self.take(event, &mut gathered);
-            let is_last = !gathered.is_empty() && self.gather(&mut gathered);
+            let follows = told.is_some_and(|told| told.elapsed() < FOLLOWING);
+            let is_last = !gathered.is_empty() && self.gather(&mut gathered, follows);
             if !gathered.is_empty() {
                 changed(Change { files: gathered.into_files(), noticed });
+                told = Some(Instant::now());
             }
             if is_last {
                 return;
@@ -138,11 +148,11 @@ impl<C: Fn(&Path) -> bool> Teller<C> {
         }
     }
 
-    /// Gathers events until it is quiet; whether the watcher ended.
-    fn gather(&self, gathered: &mut Gathered) -> bool {
-        let begun = Instant::now();
+    /// Gathers events of a change, which `follows` another, until it is quiet; whether the watcher ended.
+    fn gather(&self, gathered: &mut Gathered, follows: bool) -> bool {
+        let (begun, mut latest) = (Instant::now(), Instant::now());
         loop {
-            let waits = self.patience == Patience::Whole && gathered.is_several();
+            let waits = self.patience == Patience::Whole && (follows || gathered.is_several());
             let quiet = if waits { QUIET_BETWEEN_FILES } else { QUIET };
             let longest = if self.patience == Patience::Whole { LONGEST_FOR_ALL } else { LONGEST };
             let left = longest.saturating_sub(begun.elapsed());
@@ -150,8 +160,11 @@ impl<C: Fn(&Path) -> bool> Teller<C> {
                 return false;
             }
             match self.events.recv_timeout(quiet.min(left)) {
-                Ok((event, _)) => self.take(event, gathered),
-                Err(RecvTimeoutError::Timeout) if gathered.is_written() => {}
+                Ok((event, _)) => {
+                    self.take(event, gathered);
+                    latest = Instant::now();
+                }
+                Err(RecvTimeoutError::Timeout) if latest.elapsed() < LONGEST_PAUSE && gathered.is_written() => {}
                 Err(RecvTimeoutError::Timeout) if begun.elapsed() < LONGEST && gathered.is_begun() => {}
                 Err(RecvTimeoutError::Timeout) => return false,
                 Err(RecvTimeoutError::Disconnected) => return true,
@@ -272,6 +285,25 @@ mod tests {
             }
         }
         assert_eq!(changes.recv_timeout(LONG).unwrap().files, files);
+    }
+
+    #[test]
+    fn what_comes_file_by_file_is_few_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let files: Vec<PathBuf> = (0..10).map(|number| dir.path().join(format!("page-{number:02}.md"))).collect();
+        let (_watch, changes) = watch(&[dir.path()], |_| true, Patience::Whole);
+        for file in &files {
+            fs::write(file, "one").unwrap();
+            thread::sleep(QUIET * 6);
+        }
+        let (mut told, mut count) = (Vec::new(), 0);
+        while told.len() < files.len() {
+            told.extend(changes.recv_timeout(LONG).unwrap().files);
+            count += 1;
+        }
+        assert_eq!(told, files);
+        // Two, unless this thread is kept waiting.
+        assert!(count <= files.len() / 2, "each was a change of its own: {count}");
     }
 
     #[test]

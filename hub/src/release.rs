@@ -160,6 +160,14 @@ impl BuiltRelease {
         self.text.get_or_init(write)
     }
 
+    /// The digests that its manifest would have as release `version`: as any other, and as the emergency that it is.
+    pub(crate) fn digests_as(&self, version: ReleaseVersion) -> [Digest; 2] {
+        [None, self.manifest.emergency.clone()].map(|emergency| {
+            let manifest = Manifest { version, emergency, ..self.manifest.clone() };
+            Digest::of(&manifest.to_bytes())
+        })
+    }
+
     /// The contract, word for word.
     pub fn contract(&self) -> &str {
         &self.contract

@@ -79,7 +79,7 @@ impl Server {
         files: &BTreeMap<SitePath, OutputFile>,
         digests: &SharedDigests,
     ) -> Result<Option<usize>, ShowError> {
-        let live = store(files, digests, &self.public.live(), &self.blobs)?;
+        let live = store(files, digests, &self.blobs)?;
         if *self.public.live() == live {
             return Ok(None);
         }
@@ -98,18 +98,17 @@ impl Server {
     }
 }
 
-/// Stores what is not `served` already, durably.
+/// Stores what is not stored already, durably.
 fn store(
     given: &BTreeMap<SitePath, OutputFile>,
     digests: &SharedDigests,
-    served: &LiveSite,
     blobs: &BlobStore,
 ) -> Result<LiveSite, ShowError> {
     let batch = blobs.batch();
     let mut files = HashMap::with_capacity(given.len());
     for (path, file) in given {
         let blob = digests.of(&file.bytes);
-        if served.files.get(path).is_none_or(|served| served.blob != blob) {
+        if !blobs.contains(&blob) {
             batch.put(&file.bytes)?;
         }
         let media_type = file.media_type.to_owned();

@@ -4,6 +4,7 @@
 //! What counts is the time for which the daemon waits, not that which it takes itself.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -17,16 +18,17 @@ use tokio::time::Instant;
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// For how many seconds it may send nothing.
-    pub silence_seconds: u32,
+    pub silence_seconds: NonZeroU32,
     /// For how many seconds it may be waited for ...
-    pub wait_seconds: u32,
+    pub wait_seconds: NonZeroU32,
     /// ... before so many KiB have come; then both begin anew.
-    pub least_kib: u32,
+    pub least_kib: NonZeroU32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { silence_seconds: 30, wait_seconds: 60, least_kib: 16 }
+        let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self { silence_seconds: number(30), wait_seconds: number(60), least_kib: number(16) }
     }
 }
 
@@ -34,7 +36,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Cut {
     #[error("main fell silent for {0} s")]
-    Silent(u32),
+    Silent(NonZeroU32),
     #[error("main sent less than {least_kib} KiB in {wait_seconds} s", least_kib = .0.least_kib, wait_seconds = .0.wait_seconds)]
     TooSlow(Limits),
 }
@@ -56,8 +58,8 @@ impl Flow {
 
     /// For how long the next piece may be waited for, and what is wrong if it does not come.
     fn patience(&self) -> (Duration, Cut) {
-        let silence = Duration::from_secs(self.limits.silence_seconds.into());
-        let left = Duration::from_secs(self.limits.wait_seconds.into()).saturating_sub(self.waited);
+        let silence = Duration::from_secs(self.limits.silence_seconds.get().into());
+        let left = Duration::from_secs(self.limits.wait_seconds.get().into()).saturating_sub(self.waited);
         if silence <= left {
             (silence, Cut::Silent(self.limits.silence_seconds))
         } else {
@@ -69,7 +71,7 @@ impl Flow {
     fn took(&mut self, waited: Duration, bytes: usize) {
         self.waited += waited;
         self.came = self.came.saturating_add(bytes as u64);
-        if self.came >= u64::from(self.limits.least_kib) << 10 {
+        if self.came >= u64::from(self.limits.least_kib.get()) << 10 {
             *self = Self::new(self.limits);
         }
     }
@@ -97,32 +99,34 @@ pub(crate) fn paced(request: Request, limits: Limits) -> Request {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { silence_seconds: 30, wait_seconds: 60, least_kib: 1 };
+    const THIRTY: NonZeroU32 = NonZeroU32::new(30).unwrap();
+    const LIMITS: Limits =
+        Limits { silence_seconds: THIRTY, wait_seconds: NonZeroU32::new(60).unwrap(), least_kib: NonZeroU32::MIN };
 
     #[test]
     fn silence_and_a_trickle_have_an_end_and_a_slow_line_has_none() {
         let (second, seconds) = (Duration::from_secs(1), Duration::from_secs);
         let mut trickle = Flow::new(LIMITS);
-        assert_eq!(trickle.patience(), (seconds(30), Cut::Silent(30)));
+        assert_eq!(trickle.patience(), (seconds(30), Cut::Silent(THIRTY)));
         (0..50).for_each(|_| trickle.took(second, 1));
         assert_eq!(trickle.patience(), (seconds(10), Cut::TooSlow(LIMITS)));
         (0..20).for_each(|_| trickle.took(second, 1));
         assert_eq!(trickle.patience().0, Duration::ZERO);
         let mut slow = Flow::new(LIMITS);
         (0..1000).for_each(|_| slow.took(second, 20));
-        assert_eq!(slow.patience().1, Cut::Silent(30));
+        assert_eq!(slow.patience().1, Cut::Silent(THIRTY));
         let mut kept_waiting = Flow::new(LIMITS);
         (0..1000).for_each(|_| kept_waiting.took(Duration::ZERO, 1));
         assert_eq!(
             kept_waiting.patience(),
-            (seconds(30), Cut::Silent(30)),
+            (seconds(30), Cut::Silent(THIRTY)),
             "what the daemon takes itself is not counted"
         );
     }
 
     #[test]
     fn what_is_cut_off_is_told_why() {
-        assert_eq!(Cut::Silent(30).to_string(), "main fell silent for 30 s");
+        assert_eq!(Cut::Silent(THIRTY).to_string(), "main fell silent for 30 s");
         assert_eq!(Cut::TooSlow(LIMITS).to_string(), "main sent less than 1 KiB in 60 s");
     }
 }

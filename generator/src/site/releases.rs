@@ -1,7 +1,7 @@
 //! What each partner gets: a release of its own, made from what partners share.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tieup_protocol::contract::{Contract, Owner, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
@@ -40,6 +40,8 @@ pub struct ReleaseOutput {
 pub struct Releases {
     site: Arc<Site>,
     kinds: Mutex<Vec<Arc<Kind>>>,
+    /// Those of the site that has come in the place of this one's.
+    next: OnceLock<Arc<Self>>,
 }
 
 /// A partner's release as it differs from what it shares with others.
@@ -186,7 +188,7 @@ pub(super) enum Variations {
 impl Releases {
     /// Those of `site`.
     pub(crate) fn of(site: Arc<Site>) -> Self {
-        Self { site, kinds: Mutex::default() }
+        Self { site, kinds: Mutex::default(), next: OnceLock::new() }
     }
 
     /// Those of `site`, which has come in the place of this one's: what partners share is made from what they shared
@@ -199,6 +201,21 @@ impl Releases {
             }
         }
         next
+    }
+
+    /// These are of a site that has passed; `next` are those of the one in its place.
+    pub(crate) fn overtaken_by(&self, next: &Arc<Self>) {
+        // A site has one that comes after it.
+        let _ = self.next.set(next.clone());
+    }
+
+    /// The newest that have come in the place of these.
+    pub fn newest(self: &Arc<Self>) -> &Arc<Self> {
+        let mut newest = self;
+        while let Some(next) = newest.next.get() {
+            newest = next;
+        }
+        newest
     }
 
     /// The site.

@@ -23,6 +23,8 @@ enum Happening {
     Agreed(usize, bool),
     /// A partner has a page otherwise.
     Varied(u8),
+    /// A file of the site's own comes to stand where the theme makes one, or goes.
+    Replaced(bool),
     /// Time passes.
     Waited,
 }
@@ -32,6 +34,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         8 => edit().prop_map(Happening::Saved),
         1 => (0..3usize, any::<bool>()).prop_map(|(at, is_hidden)| Happening::Agreed(at, is_hidden)),
         1 => (0..5u8).prop_map(Happening::Varied),
+        1 => any::<bool>().prop_map(Happening::Replaced),
         1 => Just(Happening::Waited),
     ]
 }
@@ -136,6 +139,25 @@ fn a_mistake_that_was_read_with_an_earlier_site_is_not_lost() {
     }
 }
 
+#[test]
+fn what_the_theme_makes_comes_back_where_the_sites_own_file_goes() {
+    let small = Small::new();
+    agree(&small, "shop", false);
+    let (mut press, progress) = (press(&small), Arc::default());
+    let file = small.path("site/static/404.html");
+    let mut made = Vec::new();
+    for comes in [false, true, false] {
+        if comes {
+            small.write("site/static/404.html", "Nothing is here.");
+        } else {
+            let _ = std::fs::remove_file(&file);
+        }
+        press.refresh(std::slice::from_ref(&file), &progress, start()).unwrap();
+        made.push(press.own(&progress).unwrap().remove(&"/404.html".parse().unwrap()).unwrap().bytes);
+    }
+    assert!(made[0] == made[2] && made[0] != made[1]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -165,6 +187,15 @@ proptest! {
                     let file = format!("site/partners/varied/content/news/page-{page}.md");
                     small.write(&file, format!("---\ntitle: Varied\n---\nOtherwise.{}", " ".repeat(count)));
                     vec![small.path(&file)]
+                }
+                Happening::Replaced(comes) => {
+                    let file = small.path("site/static/404.html");
+                    if *comes {
+                        small.write("site/static/404.html", "Nothing is here.");
+                    } else {
+                        let _ = std::fs::remove_file(&file);
+                    }
+                    vec![file]
                 }
                 Happening::Waited => {
                     now += jiff::SignedDuration::from_mins(20);

@@ -55,7 +55,7 @@ impl Workshop {
 }
 
 /// Builds what is ordered, on all processors, until nobody can order any more.
-fn work(releases: &Releases, digests: &SharedDigests, orders: mpsc::Receiver<Order>) {
+fn work(releases: &Arc<Releases>, digests: &SharedDigests, orders: mpsc::Receiver<Order>) {
     let orders = Mutex::new(orders);
     let next = || orders.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
     thread::scope(|scope| {
@@ -64,7 +64,8 @@ fn work(releases: &Releases, digests: &SharedDigests, orders: mpsc::Receiver<Ord
                 while let Some(Order { partner, version, done }) = next() {
                     // Nobody may wait any more, since a push is given up after a time.
                     if !done.is_closed() {
-                        let built = BuiltRelease::build_with(digests, releases, &partner);
+                        // Of a site that has changed meanwhile nobody needs a release any more.
+                        let built = BuiltRelease::build_with(digests, releases.newest(), &partner);
                         let built = built.map(|built| built.numbered(version));
                         // Somebody needs it soon, and this is where the time is.
                         let _ = built.as_ref().map(BuiltRelease::text);

@@ -139,7 +139,11 @@ impl Opening {
 impl Shown {
     /// Says in the log what of its live site clashes with another tie-up's.
     pub(super) fn tell_clashes(&self) {
-        self.partner.publisher().tell_clashes();
+        let publisher = self.partner.publisher();
+        publisher.tell_clashes();
+        if publisher.share().is_unread() {
+            self.partner.guard().call();
+        }
     }
 
     /// Starts its tasks, which end after `shutdown`. Main calls at `peer`, or is dialed where there is none.

@@ -90,6 +90,11 @@ impl Guard {
         }
     }
 
+    /// Has what is damaged mended soon.
+    pub fn call(&self) {
+        self.alarm.notify_one();
+    }
+
     /// What it has to tell.
     pub fn report(&self) -> GuardReport {
         self.state().report.clone()

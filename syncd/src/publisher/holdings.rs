@@ -268,8 +268,13 @@ impl Publisher {
         found: &mut Documents,
     ) -> Result<(), PublishError> {
         let known = self.records.borrow().clone();
-        for record in known.iter().filter(|record| !matches!(self.releases.record(record.version), Ok(Some(_)))) {
-            if let Some(damaged) = self.releases.record_bytes(record.version)? {
+        for record in &known {
+            // Read, and not remembered: a disk that forgets leaves a file looking as it did.
+            let bytes = self.releases.record_bytes(record.version)?;
+            if bytes.as_deref().is_some_and(|bytes| serde_json::from_slice::<ReleaseRecord>(bytes).is_ok()) {
+                continue;
+            }
+            if let Some(damaged) = bytes {
                 quarantine.keep(&format!("release-{}-record.json", record.version), &damaged, now)?;
             }
             self.releases.restore_record(record)?;
