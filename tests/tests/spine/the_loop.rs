@@ -3,6 +3,7 @@
 use std::fs;
 
 use jiff::Timestamp;
+use tieup_hub::partners::Hub;
 use tieup_hub::publish::{Outcome, Rejected};
 use tieup_protocol::approval::{DecidedBy, ReleaseState};
 use tieup_protocol::digest::Digest;
@@ -159,6 +160,20 @@ async fn row_003_18_19_20_the_operator_is_asked_in_a_sentence_and_answers_yes() 
     world.assert_shows("north", "/about/", "We mend everything.").await;
     let main = world.hub().status(&world.hub().partner(&site_id("north")).await.unwrap()).await.unwrap();
     assert_eq!(main.releases[0].state, ReleaseState::Live, "what main hears of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_content_is_not_sent_again_where_main_has_lost_its_manifest() {
+    let world = settled().await;
+    world.edit("/about/", "We mend nothing.");
+    world.publish("north").await;
+    let (north, rejected) = (site_id("north"), world.reject("north", "we do mend"));
+    // As a hub leaves it that is killed while it sends.
+    world.hub().database.set_manifest(&north, rejected.version, "").await.unwrap();
+    let hub = Hub::open(world.hub().config.clone()).await.unwrap();
+    let (_, outcome) = hub.publish(&world.site(), &[north], Rejected::Skip).await.unwrap().remove(0);
+    let expected = Outcome::RejectedBefore { version: rejected.version, reason: "we do mend".to_owned() };
+    assert_eq!(outcome.unwrap(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
