@@ -102,10 +102,12 @@ impl Press {
     /// The site of which only these files were read again; none where that is not enough, or not good.
     fn reread(&self, changed: &[PathBuf]) -> Option<Site> {
         let sources: Vec<&PathBuf> = changed.iter().filter(|file| self.sources.has(file)).collect();
-        let releases = self.releases.as_ref().filter(|_| self.is_newest && !sources.is_empty())?;
-        // A commit gives other days to files that did not change.
-        let mut site =
-            Some(releases.site()).filter(|site| !site.is_dated_by_commits()).map(|site| Site::clone(site))?;
+        let site = self.releases.as_ref().filter(|_| self.is_newest && !sources.is_empty())?.site();
+        if site.is_dated_by_commits() {
+            // A commit gives other days to files that did not change.
+            return None;
+        }
+        let mut site = Site::clone(site);
         (site.reread(&self.sources.site, &sources) == Ok(true)).then_some(site)
     }
 

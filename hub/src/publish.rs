@@ -269,13 +269,12 @@ impl Hub {
         let folder = self.publishing_folder(&partner.id);
         let busy = |error| PublishError::Busy(partner.id.clone(), error);
         let _lock = StateLock::take(&folder).map_err(busy)?;
+        let rows = self.database.releases(&partner.id).await.map_err(HubError::from)?;
         let mut contracts = workshop.site().partners();
         if contracts.any(|c| c.id.partner == partner.id && c.partnership == Partnership::Link) {
-            let releases = self.database.releases(&partner.id).await.map_err(HubError::from)?;
-            let live = releases.iter().find(|row| row.state == ReleaseState::Live.word());
+            let live = rows.iter().find(|row| row.state == ReleaseState::Live.word());
             return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
-        let rows = self.database.releases(&partner.id).await.map_err(HubError::from)?;
         let version = rows.first().map_or(ReleaseVersion::FIRST, |row| row.version.next());
         let building = async {
             let built = workshop.build(&partner.id, version).await?;
