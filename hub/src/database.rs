@@ -3,6 +3,7 @@
 mod certificates;
 mod metadata;
 mod queue;
+mod releases;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use tieup_protocol::wire::StatementStatus;
 
 pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
 pub use self::metadata::MetadataRow;
+pub use self::releases::ReleaseRow;
 
 /// The tables, made where they are missing.
 const SCHEMA: &str = include_str!("schema.sql");
@@ -61,28 +63,6 @@ pub struct PartnerRow {
     pub revoked: Option<RevokedRow>,
 }
 
-/// A release as the hub sent it, with what is known of its fate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReleaseRow {
-    /// Which release.
-    pub version: ReleaseVersion,
-    /// The contract it was made under, word for word.
-    pub contract: String,
-    /// `signed`, `unreachable`, `refused`, or the partner's own word: `staged`, `live`, ...
-    pub state: String,
-    /// Why, where there is a why.
-    pub detail: String,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-impl ReleaseRow {
-    /// Whether `kept` says the same of what became of the release. Times are kept in whole seconds.
-    pub(crate) fn is_kept_as(&self, kept: &Self) -> bool {
-        (&self.state, &self.detail, self.since.as_second()) == (&kept.state, &kept.detail, kept.since.as_second())
-    }
-}
-
 /// What became of an invitation's secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redeemed {
@@ -121,7 +101,9 @@ impl Database {
             .foreign_keys(true);
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         sqlx::raw_sql(SCHEMA).execute(&pool).await?;
-        Ok(Self { pool })
+        let database = Self { pool };
+        database.part_manifests().await?;
+        Ok(database)
     }
 
     /// Keeps an invitation.
@@ -186,188 +168,6 @@ impl Database {
         row.as_ref().map(partner_from).transpose()
     }
 
-    /// Keeps a new release with its `manifest`, which may follow. Its number is taken from then on.
-    ///
-    /// # Errors
-    /// When the database fails, or the number is taken.
-    pub async fn add_release(
-        &self,
-        partner: &SiteId,
-        release: &ReleaseRow,
-        manifest: &str,
-    ) -> Result<(), DatabaseError> {
-        sqlx::query(
-            "INSERT INTO releases (partner, version, manifest, contract, state, detail, since) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(partner.as_str())
-        .bind(to_sql(release.version))
-        .bind(manifest)
-        .bind(&release.contract)
-        .bind(&release.state)
-        .bind(&release.detail)
-        .bind(release.since.as_second())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Keeps the manifest of a release.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn set_manifest(
-        &self,
-        partner: &SiteId,
-        version: ReleaseVersion,
-        manifest: &str,
-    ) -> Result<(), DatabaseError> {
-        sqlx::query("UPDATE releases SET manifest = ? WHERE partner = ? AND version = ?")
-            .bind(manifest)
-            .bind(partner.as_str())
-            .bind(to_sql(version))
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
-    /// Keeps what has become of a release.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn set_release_state(&self, partner: &SiteId, release: &ReleaseRow) -> Result<(), DatabaseError> {
-        sqlx::query("UPDATE releases SET state = ?, detail = ?, since = ? WHERE partner = ? AND version = ?")
-            .bind(&release.state)
-            .bind(&release.detail)
-            .bind(release.since.as_second())
-            .bind(partner.as_str())
-            .bind(to_sql(release.version))
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
-    /// The newest release to a partner.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn newest_release(&self, partner: &SiteId) -> Result<Option<ReleaseRow>, DatabaseError> {
-        let newest = "SELECT version, contract, state, detail, since FROM releases WHERE partner = ? \
-                      ORDER BY version DESC LIMIT 1";
-        let row = sqlx::query(newest).bind(partner.as_str()).fetch_optional(&self.pool).await?;
-        row.as_ref().map(release_from).transpose()
-    }
-
-    /// Forgets a partner's manifests but for those of the `count` newest releases, and of those that are live there or
-    /// wait. All else that is known of the releases stays.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn forget_manifests(&self, partner: &SiteId, count: u32) -> Result<(), DatabaseError> {
-        sqlx::query(
-            "UPDATE releases SET manifest = '' WHERE partner = ?1 AND manifest <> '' \
-             AND state NOT IN ('live', 'staged', 'approved', 'held', 'signed', 'unreachable') AND version NOT IN \
-             (SELECT version FROM releases WHERE partner = ?1 ORDER BY version DESC LIMIT ?2)",
-        )
-        .bind(partner.as_str())
-        .bind(count)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// The manifests of a partner's releases that have not been forgotten.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn kept_manifests(&self, partner: &SiteId) -> Result<Vec<String>, DatabaseError> {
-        let rows = sqlx::query("SELECT manifest FROM releases WHERE partner = ? AND manifest <> ''")
-            .bind(partner.as_str())
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
-    }
-
-    /// The manifest of a release as it was signed; none where there is none, or it was forgotten since many releases
-    /// followed.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn manifest(&self, partner: &SiteId, version: ReleaseVersion) -> Result<Option<String>, DatabaseError> {
-        let row = sqlx::query("SELECT manifest FROM releases WHERE partner = ? AND version = ? AND manifest <> ''")
-            .bind(partner.as_str())
-            .bind(to_sql(version))
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.map(|row| row.try_get("manifest")).transpose()?)
-    }
-
-    /// The manifests of the newest `count` releases to a partner before `version`, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn manifests_before(
-        &self,
-        partner: &SiteId,
-        version: ReleaseVersion,
-        count: u32,
-    ) -> Result<Vec<String>, DatabaseError> {
-        let newest = "SELECT manifest FROM releases WHERE partner = ? AND version < ? ORDER BY version DESC LIMIT ?";
-        let rows =
-            sqlx::query(newest).bind(partner.as_str()).bind(to_sql(version)).bind(count).fetch_all(&self.pool).await?;
-        rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
-    }
-
-    /// The release before `version` to a partner.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn version_before(
-        &self,
-        partner: &SiteId,
-        version: ReleaseVersion,
-    ) -> Result<Option<ReleaseVersion>, DatabaseError> {
-        let before = "SELECT version FROM releases WHERE partner = ? AND version < ? ORDER BY version DESC LIMIT 1";
-        let row = sqlx::query(before).bind(partner.as_str()).bind(to_sql(version)).fetch_optional(&self.pool).await?;
-        row.as_ref().map(version_from).transpose()
-    }
-
-    /// A release whose manifest is here and that has arrived at its partner, a new one if possible.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn newest_delivered(&self) -> Result<Option<(SiteId, ReleaseVersion)>, DatabaseError> {
-        let newest = "SELECT partner, version FROM releases WHERE manifest <> '' \
-                      AND state IN ('live', 'staged', 'retired') ORDER BY since DESC LIMIT 1";
-        let row = sqlx::query(newest).fetch_optional(&self.pool).await?;
-        row.map(|row| Ok((site_id(&row, "partner")?, version_from(&row)?))).transpose()
-    }
-
-    /// All releases to a partner, newest first, without their manifests, which are large.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn releases(&self, partner: &SiteId) -> Result<Vec<ReleaseRow>, DatabaseError> {
-        let all =
-            "SELECT version, contract, state, detail, since FROM releases WHERE partner = ? ORDER BY version DESC";
-        let rows = sqlx::query(all).bind(partner.as_str()).fetch_all(&self.pool).await?;
-        rows.iter().map(release_from).collect()
-    }
-
-    /// One release to a partner.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn release(
-        &self,
-        partner: &SiteId,
-        version: ReleaseVersion,
-    ) -> Result<Option<ReleaseRow>, DatabaseError> {
-        let one = "SELECT version, contract, state, detail, since FROM releases WHERE partner = ? AND version = ?";
-        let row = sqlx::query(one).bind(partner.as_str()).bind(to_sql(version)).fetch_optional(&self.pool).await?;
-        row.as_ref().map(release_from).transpose()
-    }
-
     /// Keeps a statement, in place of an earlier draft for the same month. A final one stays as it is but for the
     /// partner's verdict. Returns whether the statement is the one that is kept now.
     ///
@@ -404,16 +204,6 @@ fn partner_from(row: &SqliteRow) -> Result<PartnerRow, DatabaseError> {
         compare_code: row.try_get("compare_code")?,
         joined: timestamp(row, "joined")?,
         revoked: certificates::revoked_from(row)?,
-    })
-}
-
-fn release_from(row: &SqliteRow) -> Result<ReleaseRow, DatabaseError> {
-    Ok(ReleaseRow {
-        version: version_from(row)?,
-        contract: row.try_get("contract")?,
-        state: row.try_get("state")?,
-        detail: row.try_get("detail")?,
-        since: timestamp(row, "since")?,
     })
 }
 

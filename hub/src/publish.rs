@@ -369,7 +369,7 @@ impl Hub {
             return self.request_signatures(to.partner, built, &request, row, text).await;
         }
         // Kept before it is sent, so that its number is never given to another release.
-        self.database.add_release(&to.partner.id, &row, "").await.map_err(HubError::from)?;
+        self.database.add_release(&to.partner.id, &row, None).await.map_err(HubError::from)?;
         self.deliver(to, built, archive, &request, row).await
     }
 

@@ -15,12 +15,19 @@ CREATE TABLE IF NOT EXISTS partners (
 CREATE TABLE IF NOT EXISTS releases (
     partner  TEXT NOT NULL REFERENCES partners (id),
     version  INTEGER NOT NULL,
-    manifest TEXT NOT NULL,
     contract TEXT NOT NULL,
     state    TEXT NOT NULL,
     detail   TEXT NOT NULL,
     since    INTEGER NOT NULL,
     PRIMARY KEY (partner, version)
+);
+-- The manifests as they were signed, apart from the releases since they are large.
+CREATE TABLE IF NOT EXISTS manifests (
+    partner  TEXT NOT NULL,
+    version  INTEGER NOT NULL,
+    manifest TEXT NOT NULL,
+    PRIMARY KEY (partner, version),
+    FOREIGN KEY (partner, version) REFERENCES releases (partner, version)
 );
 CREATE TABLE IF NOT EXISTS statements (
     partner   TEXT NOT NULL REFERENCES partners (id),

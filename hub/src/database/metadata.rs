@@ -111,7 +111,7 @@ mod tests {
             detail: String::new(),
             since: Timestamp::UNIX_EPOCH,
         };
-        database.add_release(&otaru, &release, "").await.unwrap();
+        database.add_release(&otaru, &release, None).await.unwrap();
         assert_eq!(database.next_freshness(&otaru).await.unwrap().get(), 8);
     }
 

@@ -41,7 +41,7 @@ impl Hub {
         self.keep_waiting(&partner.id, built)?;
         let outcome = self.awaiting(&partner.id, &row, request)?;
         let row = ReleaseRow { detail: self.what_is_missing(&partner.id, &row, request), ..row };
-        self.database.add_release(&partner.id, &row, manifest).await.map_err(HubError::from)?;
+        self.database.add_release(&partner.id, &row, Some(manifest)).await.map_err(HubError::from)?;
         Ok(outcome)
     }
 
