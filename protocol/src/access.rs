@@ -50,9 +50,9 @@ pub struct VisitorToken(pub [u8; 16]);
 
 impl VisitorToken {
     /// The token of one visitor under the key of the day.
-    pub fn new(key: &[u8; 32], address: &str, agent: &str) -> Self {
+    pub fn new(key: &[u8; 32], address: &str, agent: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(key);
-        hasher.update(&(address.len() as u64).to_le_bytes()).update(address.as_bytes()).update(agent.as_bytes());
+        hasher.update(&(address.len() as u64).to_le_bytes()).update(address.as_bytes()).update(agent);
         let mut token = [0; 16];
         hasher.finalize_xof().fill(&mut token);
         Self(token)
@@ -257,7 +257,7 @@ mod tests {
             status: 200,
             bytes: 6_144,
             purpose: Purpose::Document,
-            visitor: VisitorToken::new(&[7; 32], "192.0.2.1", "Example/1.0"),
+            visitor: VisitorToken::new(&[7; 32], "192.0.2.1", b"Example/1.0"),
             agent: AgentClass::Mobile,
             robot: 300,
             referrer: ReferrerClass::Same,
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn visitors_are_told_apart_and_keys_unlink_them() {
-        let token = |key: u8, address, agent| VisitorToken::new(&[key; 32], address, agent);
+        let token = |key: u8, address, agent: &str| VisitorToken::new(&[key; 32], address, agent.as_bytes());
         assert_ne!(token(1, "192.0.2.1", "a"), token(1, "192.0.2.2", "a"));
         assert_ne!(token(1, "192.0.2.1", "a"), token(2, "192.0.2.1", "a"));
         assert_ne!(token(1, "192.0.2.1", "1a"), token(1, "192.0.2.11", "a"));

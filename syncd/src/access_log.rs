@@ -8,10 +8,10 @@ use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::Timestamp;
 use tieup_protocol::access::{AccessEntry, Purpose};
 use tieup_protocol::ids::SiteId;
@@ -21,8 +21,8 @@ use tieup_store::journal::{
     AppendError, CosignedError, CosignerVerifier, JournalReader, JournalWriter, LogSigner, OpenError, Origin,
     ReadError, SignError, month_dir, months,
 };
-use tieup_web::site::{AccessLog, BoxFuture, NotLogged, Visit};
-use tieup_web::visitors::{DailyKey, Randomness, reduce};
+use tieup_web::site::{AccessLog, Caller, NotLogged, Pending, Ticket, Visit};
+use tieup_web::visitors::{Remembered, SystemRandomness, Visitor, VisitorKey, Wish};
 use tokio::sync::oneshot;
 
 /// The longest time between a visit and the signed checkpoint that covers it.
@@ -80,7 +80,7 @@ pub enum JournalError {
 /// The partner's journal. Clones are not needed: it is shared behind an `Arc`.
 pub struct Journal {
     sender: Mutex<Sender<Message>>,
-    key: Mutex<DailyKey>,
+    key: VisitorKey,
     dir: PathBuf,
     readers: Readers,
 }
@@ -89,10 +89,10 @@ pub struct Journal {
 type Readers = Arc<Mutex<BTreeMap<Month, JournalReader>>>;
 
 /// An entry, and whom to tell that it has been written.
-type PendingVisit = (AccessEntry, oneshot::Sender<Result<(), NotLogged>>);
+type PendingVisit = (AccessEntry, Reply);
 
 enum Message {
-    Append(AccessEntry, oneshot::Sender<Result<(), NotLogged>>),
+    Append(AccessEntry, Reply),
     Checkpoint(Month, oneshot::Sender<Result<String, JournalError>>),
     Cosigned(Month, String, oneshot::Sender<Result<(), JournalError>>),
     Close,
@@ -110,7 +110,7 @@ impl Journal {
         let keeper =
             Keeper { setup, readers: readers.clone(), open: BTreeMap::new(), dirty_since: None, closed: false };
         let thread = thread::spawn(move || keeper.run(&receiver));
-        let key = Mutex::new(DailyKey::new(Timestamp::now().as_second(), &SystemRandomness));
+        let key = VisitorKey::new(Timestamp::now().as_second(), &SystemRandomness);
         Ok((Self { sender: Mutex::new(sender), key, dir, readers }, thread))
     }
 
@@ -171,46 +171,78 @@ impl Journal {
         // When the thread has ended, the reply channel inside the message is dropped, and its owner learns so.
         let _ = self.sender.lock().unwrap_or_else(PoisonError::into_inner).send(message);
     }
+}
 
-    /// The entry for a visit: everything that could name the visitor stays behind here.
-    fn entry(&self, visit: &Visit<'_>) -> AccessEntry {
-        let traits = reduce(visit.headers);
-        let agent = visit.headers.get("user-agent").and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        let visitor = key.token(visit.time.as_second(), visit.peer.ip(), agent, &SystemRandomness);
-        let resource = visit.purpose == Purpose::Resource;
-        AccessEntry {
-            time: visit.time,
-            class: visit.class,
-            method: visit.method,
-            status: visit.status.as_u16(),
-            bytes: visit.bytes,
-            purpose: traits.prefetch.filter(|_| !resource).unwrap_or(visit.purpose),
-            visitor,
-            agent: traits.agent,
-            robot: traits.robot,
-            referrer: traits.referrer,
-            path: visit.path.clone(),
+impl AccessLog for Journal {
+    fn recognise(&self, caller: &Caller<'_>, remembered: &mut Remembered) -> Visitor {
+        self.key.recognise(caller, remembered, &SystemRandomness)
+    }
+
+    fn record(&self, visit: &Visit<'_>) -> Ticket {
+        let waiting = Arc::new(Waiting::default());
+        let reply = Reply(waiting.clone());
+        self.send(Message::Append(entry(visit), reply));
+        Ticket::new(waiting)
+    }
+}
+
+/// The entry for a visit.
+fn entry(visit: &Visit<'_>) -> AccessEntry {
+    let Visitor { token, agent, robot, referrer, wish } = visit.visitor;
+    let purpose = match (visit.purpose, wish) {
+        (Purpose::Document, Wish::Prefetch) => Purpose::Prefetch,
+        (purpose, _) => purpose,
+    };
+    AccessEntry {
+        time: visit.time,
+        class: visit.class,
+        method: visit.method,
+        status: visit.status.as_u16(),
+        bytes: visit.bytes,
+        purpose,
+        visitor: token,
+        agent,
+        robot,
+        referrer,
+        path: visit.path.clone(),
+    }
+}
+
+/// A visit whose entry is not written yet, and who waits for that.
+#[derive(Default)]
+struct Waiting(Mutex<Answered>);
+
+/// What became of a visit, and whom to wake.
+#[derive(Default)]
+struct Answered {
+    outcome: Option<Result<(), NotLogged>>,
+    waker: Option<Waker>,
+}
+
+impl Pending for Waiting {
+    fn poll_written(&self, cx: &mut Context<'_>) -> Poll<Result<(), NotLogged>> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.waker = Some(cx.waker().clone());
+        waiting.outcome.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+/// Whom to tell that a visit was written; dropped unsaid, it was not.
+struct Reply(Arc<Waiting>);
+
+impl Reply {
+    fn send(&self, outcome: Result<(), NotLogged>) {
+        let mut waiting = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.outcome.get_or_insert(outcome);
+        if let Some(waker) = waiting.waker.take() {
+            waker.wake();
         }
     }
 }
 
-impl AccessLog for Journal {
-    fn record<'a>(&'a self, visit: Visit<'a>) -> BoxFuture<'a, Result<(), NotLogged>> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Append(self.entry(&visit), reply));
-        Box::pin(async { answer.await.unwrap_or(Err(NotLogged)) })
-    }
-}
-
-/// Random bytes from the operating system.
-struct SystemRandomness;
-
-impl Randomness for SystemRandomness {
-    fn draw(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        SystemRandom::new().fill(&mut bytes).expect("the operating system gave random numbers when the keys were made");
-        bytes
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.send(Err(NotLogged));
     }
 }
 
@@ -271,8 +303,7 @@ impl Keeper {
             let batch: Vec<PendingVisit> = visits.drain(..count).collect();
             let written = self.write(month, &batch);
             for (_, reply) in batch {
-                // A visitor who has gone does not wait for the answer.
-                let _ = reply.send(if written { Ok(()) } else { Err(NotLogged) });
+                reply.send(if written { Ok(()) } else { Err(NotLogged) });
             }
         }
     }

@@ -8,10 +8,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -28,7 +26,9 @@ use tieup_store::blobs::BlobStore;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+pub use crate::access_log::{AccessLog, Caller, NoLog, NotLogged, Pending, Ticket, Visit};
 use crate::listener::{Shutdown, serve_plain};
+use crate::visitors::Remembered;
 
 /// The policy for every page: everything from the site itself, nothing inline.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
@@ -72,52 +72,6 @@ pub struct LiveSite {
     /// Whose paths are whose by contract, where the site has several parts: a visit to where nothing stands is logged by
     /// the part whose main site owns the path.
     pub mounts: Option<Mounts>,
-}
-
-/// One answered request, for the log.
-#[derive(Debug)]
-pub struct Visit<'a> {
-    /// When.
-    pub time: Timestamp,
-    /// From where. The log must not keep it.
-    pub peer: SocketAddr,
-    /// The request's headers. The log must not keep them.
-    pub headers: &'a HeaderMap,
-    /// The path that was asked for.
-    pub path: SitePath,
-    /// Whose page, if any.
-    pub class: Option<MeterClass>,
-    /// The method.
-    pub method: Method,
-    /// The status.
-    pub status: StatusCode,
-    /// Bytes of body.
-    pub bytes: u64,
-    /// What for.
-    pub purpose: Purpose,
-}
-
-/// A failure to log. The visitor is told to come back later: what is not logged is not served.
-#[derive(Debug, thiserror::Error)]
-#[error("the visit could not be logged")]
-pub struct NotLogged;
-
-/// A future without a name.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Where visits go.
-pub trait AccessLog: Send + Sync {
-    /// Logs a visit; done when the entry would survive the process being killed.
-    fn record<'a>(&'a self, visit: Visit<'a>) -> BoxFuture<'a, Result<(), NotLogged>>;
-}
-
-/// A log that keeps nothing, for the main site's own pages.
-pub struct NoLog;
-
-impl AccessLog for NoLog {
-    fn record<'a>(&'a self, _visit: Visit<'a>) -> BoxFuture<'a, Result<(), NotLogged>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
 }
 
 /// A public site.
@@ -200,17 +154,22 @@ impl PublicSite {
     /// Serves the site over HTTP until `shutdown`.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
         let service = move |peer| {
-            let site = self.clone();
+            let (site, visitor) = (self.clone(), Arc::new(Mutex::default()));
             service_fn(move |request| {
-                let site = site.clone();
-                async move { Ok::<_, Infallible>(site.answer(peer, &request).await) }
+                let (site, visitor) = (site.clone(), visitor.clone());
+                async move { Ok::<_, Infallible>(site.answer(peer, &visitor, &request).await) }
             })
         };
         serve_plain(listener, service, shutdown).await;
     }
 
-    /// Answers one request, which came from `peer`, and logs it.
-    pub async fn answer(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Answers one request, which came from `peer`, and logs it. `remembered` is of the request's connection.
+    pub async fn answer(
+        &self,
+        peer: SocketAddr,
+        remembered: &Mutex<Remembered>,
+        request: &Request<Incoming>,
+    ) -> Response<Full<Bytes>> {
         let Ok(path) = SitePath::from_request(request.uri().path()) else {
             return plain(StatusCode::BAD_REQUEST, "This is not an address on this site.\n");
         };
@@ -220,18 +179,20 @@ impl PublicSite {
             _ => Method::Other,
         };
         let (part, answer) = self.find(&path, method, request.headers()).await;
+        let time = Timestamp::now();
+        let caller = Caller { time, address: peer.ip(), headers: request.headers() };
+        let visitor = part.log.recognise(&caller, &mut remembered.lock().unwrap_or_else(PoisonError::into_inner));
         let visit = Visit {
-            time: Timestamp::now(),
-            peer,
-            headers: request.headers(),
-            path,
+            time,
+            visitor,
+            path: &path,
             class: answer.class,
             method,
             status: answer.response.status(),
             bytes: answer.bytes,
             purpose: answer.purpose,
         };
-        match part.log.record(visit).await {
+        match part.log.record(&visit).await {
             Ok(()) => answer.response,
             Err(NotLogged) => plain(StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n"),
         }

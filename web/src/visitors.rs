@@ -3,17 +3,99 @@
 //! Addresses, user agents and referrers come in here and do not go further.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use axum::http::{HeaderMap, header};
-use tieup_protocol::access::{AgentClass, Purpose, ReferrerClass, VisitorToken};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use axum::http::header::{HOST, HeaderName, REFERER, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue};
+use tieup_protocol::access::{AgentClass, ReferrerClass, VisitorToken};
 use tieup_protocol::robots;
+
+use crate::access_log::Caller;
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;
 
-/// The key of today's visitor tokens. It is in memory alone, and yesterday's is overwritten.
-pub struct DailyKey {
+/// What browsers say that fetch a page in case somebody asks for it.
+const PREFETCH: [HeaderName; 2] = [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose")];
+
+/// The longest user agent that a connection remembers.
+const REMEMBERED_AGENT: usize = 1024;
+
+/// Who asked, as far as the journal may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// Who, for a day.
+    pub token: VisitorToken,
+    /// The kind of program.
+    pub agent: AgentClass,
+    /// The robot rule that matched, 0 for none.
+    pub robot: u16,
+    /// Where the visitor came from.
+    pub referrer: ReferrerClass,
+    /// What the answer is wanted for.
+    pub wish: Wish,
+}
+
+/// What a visitor's program wants an answer for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To use it now.
+    Now,
+    /// To have it ready in case a person asks.
+    Prefetch,
+}
+
+impl Visitor {
+    /// What a log knows that keeps nothing.
+    pub const NOBODY: Self = Self {
+        token: VisitorToken([0; 16]),
+        agent: AgentClass::Other,
+        robot: 0,
+        referrer: ReferrerClass::None,
+        wish: Wish::Now,
+    };
+}
+
+/// What a connection remembers of its visitor, so that the next request on it need not work it out again.
+///
+/// Address and user agent seldom change on a connection. It is in memory alone and ends with the connection. What it
+/// remembers under another key, or for another day, it does not use.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    program: Option<Program>,
+    token: Option<Known>,
+}
+
+/// What a user agent was reduced to.
+#[derive(Debug)]
+struct Program {
+    user_agent: Vec<u8>,
+    class: AgentClass,
+    robot: u16,
+}
+
+/// A token and what it was made from besides the program.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    key: u64,
     day: i64,
+    address: IpAddr,
+    token: VisitorToken,
+}
+
+/// The key of today's visitor tokens. It is in memory alone, and yesterday's is overwritten at the first visit of a new
+/// (UTC) day. A restart draws a new one too: a visitor of before is another visitor after it.
+pub struct VisitorKey {
+    today: Mutex<DailyKey>,
+    /// The number of today's key.
+    number: AtomicU64,
+}
+
+struct DailyKey {
+    day: i64,
+    number: u64,
     key: [u8; 32],
 }
 
@@ -23,75 +105,108 @@ pub trait Randomness: Send + Sync {
     fn draw(&self) -> [u8; 32];
 }
 
-impl DailyKey {
+/// Random bytes from the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandomness;
+
+impl Randomness for SystemRandomness {
+    fn draw(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).expect("the operating system gave random numbers when the keys were made");
+        bytes
+    }
+}
+
+impl VisitorKey {
     /// A key for the day of `unix_seconds`.
     pub fn new(unix_seconds: i64, random: &dyn Randomness) -> Self {
-        Self { day: unix_seconds.div_euclid(DAY), key: random.draw() }
+        let today = DailyKey::new(unix_seconds.div_euclid(DAY), random);
+        Self { number: AtomicU64::new(today.number), today: Mutex::new(today) }
     }
 
-    /// The token of a visitor at `unix_seconds`; draws a new key when the (UTC) day is another.
-    pub fn token(&mut self, unix_seconds: i64, address: IpAddr, agent: &str, random: &dyn Randomness) -> VisitorToken {
-        if self.day != unix_seconds.div_euclid(DAY) {
-            *self = Self::new(unix_seconds, random);
+    /// Reduces who asks to what may be kept. Draws a new key when the day is another.
+    pub fn recognise(&self, caller: &Caller<'_>, remembered: &mut Remembered, random: &dyn Randomness) -> Visitor {
+        let user_agent = caller.headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+        let (agent, robot) = remembered.program(user_agent);
+        let day = caller.time.as_second().div_euclid(DAY);
+        let token = remembered.token(self.number.load(Ordering::Acquire), day, caller.address).unwrap_or_else(|| {
+            let known = self.know(day, caller.address, user_agent, random);
+            remembered.token.insert(known).token
+        });
+        Visitor { token, agent, robot, referrer: referrer_class(caller.headers), wish: wish(caller.headers) }
+    }
+
+    fn know(&self, day: i64, address: IpAddr, user_agent: &[u8], random: &dyn Randomness) -> Known {
+        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        if today.day != day {
+            *today = DailyKey::new(day, random);
+            self.number.store(today.number, Ordering::Release);
         }
-        VisitorToken::new(&self.key, &address.to_string(), agent)
+        let token = VisitorToken::new(&today.key, &address.to_string(), user_agent);
+        Known { key: today.number, day, address, token }
     }
 }
 
-/// What is kept of a request's headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traits {
-    /// The kind of program.
-    pub agent: AgentClass,
-    /// The robot rule that matched, 0 for none.
-    pub robot: u16,
-    /// Where the visitor came from.
-    pub referrer: ReferrerClass,
-    /// Whether the browser only wants to have the answer ready.
-    pub prefetch: Option<Purpose>,
-}
-
-/// Reduces a request's headers to what may be kept.
-pub fn reduce(headers: &HeaderMap) -> Traits {
-    let agent = text(headers, header::USER_AGENT.as_str());
-    let robot = robots::matching_rule(agent).unwrap_or(0);
-    let prefetching = ["sec-purpose", "purpose"].iter().any(|name| text(headers, name).contains("prefetch"));
-    Traits {
-        agent: agent_class(agent, robot),
-        robot,
-        referrer: referrer_class(text(headers, header::REFERER.as_str()), text(headers, header::HOST.as_str())),
-        prefetch: prefetching.then_some(Purpose::Prefetch),
+impl DailyKey {
+    fn new(day: i64, random: &dyn Randomness) -> Self {
+        /// Numbers tell keys apart, also those of different logs, and say nothing of them.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { day, number: NEXT.fetch_add(1, Ordering::Relaxed), key: random.draw() }
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+impl Remembered {
+    /// The kind of program and its robot rule. Forgets the token where the program is another.
+    fn program(&mut self, user_agent: &[u8]) -> (AgentClass, u16) {
+        if let Some(program) = self.program.as_ref().filter(|program| program.user_agent == user_agent) {
+            return (program.class, program.robot);
+        }
+        self.token = None;
+        let (class, robot) = agent_class(user_agent);
+        self.program =
+            (user_agent.len() <= REMEMBERED_AGENT).then(|| Program { user_agent: user_agent.to_vec(), class, robot });
+        (class, robot)
+    }
+
+    fn token(&self, key: u64, day: i64, address: IpAddr) -> Option<VisitorToken> {
+        let known = self.token.filter(|known| known.key == key && known.day == day && known.address == address)?;
+        self.program.is_some().then_some(known.token)
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn agent_class(agent: &str, robot: u16) -> AgentClass {
-    if robot != 0 {
-        AgentClass::Robot
-    } else if !agent.starts_with("Mozilla/") {
-        AgentClass::Other
-    } else if agent.contains("Mobi") || agent.contains("Android") {
-        AgentClass::Mobile
-    } else {
-        AgentClass::Desktop
-    }
+fn wish(headers: &HeaderMap) -> Wish {
+    let prefetching = PREFETCH.iter().any(|name| text(headers, name).contains("prefetch"));
+    if prefetching { Wish::Prefetch } else { Wish::Now }
 }
 
-fn referrer_class(referrer: &str, host: &str) -> ReferrerClass {
+fn agent_class(user_agent: &[u8]) -> (AgentClass, u16) {
+    let agent = String::from_utf8_lossy(user_agent);
+    let class = match robots::matching_rule(&agent) {
+        Some(rule) => return (AgentClass::Robot, rule),
+        None if !agent.starts_with("Mozilla/") => AgentClass::Other,
+        None if agent.contains("Mobi") || agent.contains("Android") => AgentClass::Mobile,
+        None => AgentClass::Desktop,
+    };
+    (class, 0)
+}
+
+fn referrer_class(headers: &HeaderMap) -> ReferrerClass {
+    let referrer = text(headers, &REFERER);
     let from = referrer.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
     match from {
         None => ReferrerClass::None,
-        Some(from) if from == host => ReferrerClass::Same,
+        Some(from) if from == text(headers, &HOST) => ReferrerClass::Same,
         Some(_) => ReferrerClass::Other,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use jiff::Timestamp;
 
     use super::*;
 
@@ -99,31 +214,85 @@ mod tests {
 
     impl Randomness for Counting {
         fn draw(&self) -> [u8; 32] {
-            [self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed); 32]
+            [self.0.fetch_add(1, Ordering::Relaxed); 32]
+        }
+    }
+
+    /// A key, and one visit after the other under it.
+    struct Day {
+        key: VisitorKey,
+        random: Counting,
+    }
+
+    impl Day {
+        fn new() -> Self {
+            let random = Counting(0.into());
+            Self { key: VisitorKey::new(0, &random), random }
+        }
+
+        fn visitor(&self, second: i64, host: u8, agent: &'static str, remembered: &mut Remembered) -> Visitor {
+            let mut headers = HeaderMap::new();
+            headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+            let time = Timestamp::from_second(second).unwrap();
+            let caller = Caller { time, address: IpAddr::from([192, 0, 2, host]), headers: &headers };
+            self.key.recognise(&caller, remembered, &self.random)
         }
     }
 
     #[test]
     fn a_token_lasts_a_day_and_is_then_unlinkable() {
-        let random = Counting(0.into());
-        let mut key = DailyKey::new(0, &random);
-        let address = IpAddr::from([192, 0, 2, 1]);
-        let morning = key.token(1, address, "a", &random);
-        assert_eq!(key.token(DAY - 1, address, "a", &random), morning);
-        assert_ne!(key.token(DAY, address, "a", &random), morning);
+        let day = Day::new();
+        let mut connection = Remembered::default();
+        let morning = day.visitor(1, 1, "a", &mut connection).token;
+        assert_eq!(day.visitor(DAY - 1, 1, "a", &mut connection).token, morning);
+        let next = day.visitor(DAY, 1, "a", &mut connection).token;
+        assert_ne!(next, morning);
+        // A clock that steps back does not bring back a key that was destroyed.
+        let back = day.visitor(DAY - 1, 1, "a", &mut connection).token;
+        assert!(back != morning && back != next);
+    }
+
+    #[test]
+    fn a_connection_that_remembers_is_told_what_a_new_one_is() {
+        let day = Day::new();
+        let mut connection = Remembered::default();
+        for (second, host, agent) in
+            [(1, 1, "a"), (2, 1, "a"), (3, 2, "a"), (4, 1, "b"), (5, 1, "a"), (DAY, 1, "a"), (DAY + 1, 1, "curl/8")]
+        {
+            let remembered = day.visitor(second, host, agent, &mut connection);
+            assert_eq!(remembered, day.visitor(second, host, agent, &mut Remembered::default()), "{second}");
+        }
+    }
+
+    #[test]
+    fn a_connection_to_two_logs_has_a_token_of_each() {
+        let (one, other) = (Day::new(), Day::new());
+        let mut connection = Remembered::default();
+        let token = one.visitor(1, 1, "a", &mut connection).token;
+        other.random.0.store(9, Ordering::Relaxed);
+        other.visitor(DAY, 1, "a", &mut connection);
+        let elsewhere = other.visitor(1, 1, "a", &mut connection).token;
+        assert_ne!(elsewhere, token);
+        assert_eq!(one.visitor(1, 1, "a", &mut connection).token, token);
     }
 
     #[test]
     fn headers_are_reduced_to_classes() {
+        let key = VisitorKey::new(0, &SystemRandomness);
+        let recognise = |headers: &HeaderMap| {
+            let caller = Caller { time: Timestamp::UNIX_EPOCH, address: IpAddr::from([192, 0, 2, 1]), headers };
+            key.recognise(&caller, &mut Remembered::default(), &SystemRandomness)
+        };
         let mut headers = HeaderMap::new();
         headers.insert("user-agent", HeaderValue::from_static("Mozilla/5.0 (iPhone) Mobile Safari"));
         headers.insert("host", HeaderValue::from_static("shop.example"));
         headers.insert("referer", HeaderValue::from_static("https://shop.example/secret?q=1"));
         headers.insert("sec-purpose", HeaderValue::from_static("prefetch;prerender"));
-        let traits = reduce(&headers);
-        assert_eq!(traits.agent, AgentClass::Mobile);
-        assert_eq!(traits.referrer, ReferrerClass::Same);
-        assert_eq!(traits.prefetch, Some(Purpose::Prefetch));
-        assert_eq!(reduce(&HeaderMap::new()).agent, AgentClass::Other);
+        let visitor = recognise(&headers);
+        assert_eq!(visitor.agent, AgentClass::Mobile);
+        assert_eq!(visitor.referrer, ReferrerClass::Same);
+        assert_eq!(visitor.wish, Wish::Prefetch);
+        let nobody = recognise(&HeaderMap::new());
+        assert_eq!((nobody.agent, nobody.wish), (AgentClass::Other, Wish::Now));
     }
 }

@@ -1,7 +1,7 @@
 //! The shared site for the operator's eyes: as it is public, with another site in the place of one tie-up's.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::http::{Request, Response};
 use http_body_util::Full;
@@ -43,6 +43,6 @@ impl Mirror {
         for (number, part) in self.parts.iter().enumerate().filter(|(number, _)| *number != self.share.number) {
             part.switch(self.share.site.live(number));
         }
-        self.site.answer(peer, request).await
+        self.site.answer(peer, &Mutex::default(), request).await
     }
 }
