@@ -11,6 +11,7 @@ pub mod complaint;
 pub mod console;
 pub mod line;
 pub mod listener;
+pub mod metrics;
 mod paint;
 mod patience;
 pub mod problem;
