@@ -8,6 +8,7 @@ use tieup_protocol::contract::MeterClass;
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::{BlobStore, PutBlobError};
+use tieup_store::cache::Cache;
 use tieup_store::durable::DiskError;
 use tieup_web::listener::{Shutdown, bind_socket, serve_socket, serve_tls};
 use tieup_web::site::{LiveSite, NoLog, PublicSite, ServedFile};
@@ -51,7 +52,8 @@ impl Server {
     pub fn start(hub: &Arc<Hub>, join: TcpListener, public: TcpListener) -> Result<Self, HubError> {
         let shutdown = Shutdown::new();
         let blobs = Arc::new(BlobStore::open(hub.config.state.join("blobs"))?);
-        let site = Arc::new(PublicSite::new(blobs.clone(), Arc::new(NoLog)));
+        let site =
+            Arc::new(PublicSite::new(blobs.clone(), Arc::new(NoLog), Cache::at(hub.config.state.join("cache/coded"))));
         let config = hub.tls().server_for_anyone()?;
         let lines = Lines::new(hub.clone());
         let router = joining::router(hub.clone()).merge(lines.joining_router());

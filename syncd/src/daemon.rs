@@ -18,6 +18,7 @@ use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
     ExpiryAlarm, ExpiryState, OverdueCertificate, PartnerStatus, StatementNotice, StatementStatus, StatementVerdict,
 };
+use tieup_store::cache::Cache;
 use tieup_store::document::DocumentError;
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::InvalidKey;
@@ -328,7 +329,8 @@ impl Daemon {
             openings.extend(opening.map(|opening| (further, opening, peer)));
         }
         let others = openings.iter().skip(1).map(|(_, opening, _)| opening.tie_up()).collect();
-        let (public, shares) = Share::open(openings[0].1.tie_up(), others);
+        let coded = Cache::at(config.state.join("cache/coded"));
+        let (public, shares) = Share::open(openings[0].1.tie_up(), others, coded);
         let mut shown = Vec::new();
         for ((config, opening, peer), share) in openings.into_iter().zip(shares) {
             shown.push((config, opening.show(config, share)?, peer));

@@ -7,8 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
@@ -16,7 +15,7 @@ use tieup_web::complaint;
 use tieup_web::console::{Html, Names};
 use tieup_web::html;
 use tieup_web::listener::{Shutdown, serve_plain};
-use tieup_web::site::LiveSite;
+use tieup_web::site::{LiveSite, SiteBody};
 
 use crate::daemon::Partner;
 use crate::door::Opened;
@@ -66,7 +65,7 @@ impl Preview {
         serve_plain(door.listener, service, shutdown).await;
     }
 
-    async fn answer(&self, peer: SocketAddr, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, peer: SocketAddr, mut request: Request<Incoming>) -> Response<SiteBody> {
         if !self.names.is_host(request.headers()) {
             let text = html!("<p>There is no preview under this name.</p>");
             return marked(page(StatusCode::MISDIRECTED_REQUEST, "Not here", &text), None);
@@ -111,7 +110,7 @@ impl Preview {
 }
 
 /// The answer with what keeps it out of caches, search engines and other sites' pages.
-fn marked(mut response: Response<Full<Bytes>>, version: Option<ReleaseVersion>) -> Response<Full<Bytes>> {
+fn marked(mut response: Response<SiteBody>, version: Option<ReleaseVersion>) -> Response<SiteBody> {
     let says = version.map_or_else(|| "nothing".to_owned(), |version| format!("release {version}"));
     let headers = response.headers_mut();
     headers.remove(header::ETAG);
@@ -125,7 +124,7 @@ fn marked(mut response: Response<Full<Bytes>>, version: Option<ReleaseVersion>) 
     response
 }
 
-fn page(status: StatusCode, title: &str, text: &Html) -> Response<Full<Bytes>> {
+fn page(status: StatusCode, title: &str, text: &Html) -> Response<SiteBody> {
     let page = html!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -135,7 +134,7 @@ fn page(status: StatusCode, title: &str, text: &Html) -> Response<Full<Bytes>> {
         title,
         text
     );
-    let mut response = Response::new(Full::new(Bytes::from(page.as_str().to_owned())));
+    let mut response = Response::new(SiteBody::from(page.as_str().to_owned()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

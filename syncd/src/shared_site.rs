@@ -19,6 +19,7 @@ use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::BlobStore;
+use tieup_store::cache::Cache;
 use tieup_web::site::{AccessLog, LiveSite, PublicSite, ServedFile, SitePart};
 use tokio::sync::Notify;
 
@@ -44,6 +45,8 @@ pub struct TieUp {
 /// The site of all tie-ups.
 struct SharedSite {
     public: Arc<PublicSite>,
+    /// Codings of content that were made once.
+    coded: Cache,
     /// The parts in their order, the home tie-up's first.
     parts: Vec<Part>,
     /// How each part stands. Held from the check of what goes live until it is.
@@ -154,9 +157,10 @@ impl Terms {
 }
 
 impl Share {
-    /// The public site of `home` and `others`, which serves nothing yet, and the share of each, in that order.
-    pub fn open(home: TieUp, others: Vec<TieUp>) -> (Arc<PublicSite>, Vec<Self>) {
-        let mut public = PublicSite::new(home.blobs.clone(), home.log);
+    /// The public site of `home` and `others`, which serves nothing yet, and the share of each, in that order. Codings of
+    /// content that were made once are kept in `coded`.
+    pub fn open(home: TieUp, others: Vec<TieUp>, coded: Cache) -> (Arc<PublicSite>, Vec<Self>) {
+        let mut public = PublicSite::new(home.blobs.clone(), home.log, coded.clone());
         let mut parts = vec![Part { main: home.main, blobs: home.blobs, shown: public.first() }];
         for TieUp { main, blobs, log } in others {
             let shown = public.add(blobs.clone(), log);
@@ -165,7 +169,8 @@ impl Share {
         let public = Arc::new(public);
         let standing = Mutex::new(vec![Standing::default(); parts.len()]);
         let (numbers, clashed) = (0..parts.len(), AtomicBool::default());
-        let site = Arc::new(SharedSite { public: public.clone(), parts, standing, clashed, others: Notify::new() });
+        let site =
+            Arc::new(SharedSite { public: public.clone(), coded, parts, standing, clashed, others: Notify::new() });
         (public, numbers.map(|number| Self { site: site.clone(), number }).collect())
     }
 
@@ -495,7 +500,7 @@ mod tests {
             blobs: Arc::new(BlobStore::open(folder.path().join(main)).unwrap()),
             log: Arc::new(NoLog),
         };
-        let (_, mut shares) = Share::open(tieup("nationwide"), vec![tieup("southern")]);
+        let (_, mut shares) = Share::open(tieup("nationwide"), vec![tieup("southern")], Cache::at(folder.path()));
         let south = shares.pop().unwrap();
         let first = shares.pop().unwrap();
         first.turn().show(home, Some(terms("nationwide", HOME)));

@@ -7,6 +7,7 @@
 
 mod damage;
 mod drift;
+mod reading;
 mod segment;
 mod sweep;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use tieup_protocol::patch;
 pub use self::damage::Damage;
 use self::damage::Damages;
 pub use self::drift::{Changed, Drifted};
+pub use self::reading::BlobReader;
 use self::segment::{Record, Records, Segment, SegmentWriter, Since};
 pub use self::sweep::Swept;
 use crate::durable::{self, DiskError};

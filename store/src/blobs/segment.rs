@@ -229,6 +229,11 @@ impl Segment {
         })
     }
 
+    /// What the open file looks like now.
+    pub(super) fn look(&self) -> Result<Look, DiskError> {
+        durable::step(Step::Read, &self.path, || Ok(Look::of(&self.file.metadata()?)))
+    }
+
     /// Every record with the place of its bytes. What is damaged between records is passed over.
     pub(super) fn records(&self) -> Result<Records, DiskError> {
         durable::step(Step::Read, &self.path, || {

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use tieup_web::site::{LiveSite, NoLog, PublicSite, SitePart};
+use hyper::body::Incoming;
+use tieup_web::site::{LiveSite, NoLog, PublicSite, SiteBody, SitePart};
 
 use super::Share;
 
@@ -23,7 +22,7 @@ impl Share {
         let log = Arc::new(NoLog);
         let mut blobs = self.site.parts.iter().map(|part| part.blobs.clone());
         let first = blobs.next().expect("a shared site has the home tie-up's part");
-        let mut site = PublicSite::new(first, log.clone());
+        let mut site = PublicSite::new(first, log.clone(), self.site.coded.clone());
         let mut parts = vec![site.first()];
         for blobs in blobs {
             parts.push(site.add(blobs, log.clone()));
@@ -39,7 +38,7 @@ impl Mirror {
     }
 
     /// Answers one request, with the other tie-ups' parts as they are public now.
-    pub async fn answer(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    pub async fn answer(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response<SiteBody> {
         for (number, part) in self.parts.iter().enumerate().filter(|(number, _)| *number != self.share.number) {
             part.switch(self.share.site.live(number));
         }

@@ -1,0 +1,169 @@
+//! Answers: status, headers and body.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use tieup_protocol::access::{Method, Purpose};
+use tieup_protocol::contract::MeterClass;
+use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::SitePath;
+
+use super::body::SiteBody;
+use super::condition::{Verdict, judge};
+use super::content::Representation;
+use super::live::ServedFile;
+
+/// The policy for every page: everything from the site itself, nothing inline.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+     form-action 'self'";
+
+/// What the site answers to.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// A page may be kept, if it is asked each time whether it is still the same.
+const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// What a name stands for that is made of the content may be kept for as long as anything may.
+const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// What must be escaped in a `Location`.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'%').add(b'?').add(b'#');
+
+/// An answer, and what the log says of it.
+pub(super) struct Answer {
+    pub(super) response: Response<SiteBody>,
+    pub(super) class: Option<MeterClass>,
+    pub(super) purpose: Purpose,
+}
+
+impl Answer {
+    /// An answer that is nobody's page.
+    pub(super) fn unclassed(response: Response<SiteBody>) -> Self {
+        Self { response, class: None, purpose: Purpose::Document }
+    }
+}
+
+/// What is asked, of which file.
+pub(super) struct Asked<'a> {
+    pub(super) method: Method,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) path: &'a SitePath,
+    pub(super) file: &'a ServedFile,
+}
+
+/// The content of a file that stands there, or what its conditions make of it.
+pub(super) fn content(asked: &Asked<'_>, content: &Representation) -> Answer {
+    let verdict = judge(asked.method, asked.headers, &content.tag, content.length());
+    let (status, body) = match verdict {
+        Verdict::Failed => return classed(asked, plain(StatusCode::PRECONDITION_FAILED, "It is not what it was.\n")),
+        Verdict::NotModified => (StatusCode::NOT_MODIFIED, SiteBody::default()),
+        Verdict::Whole => (StatusCode::OK, content.whole()),
+        Verdict::Part(ref part) => (StatusCode::PARTIAL_CONTENT, content.part(part.clone())),
+        Verdict::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, SiteBody::default()),
+    };
+    let mut response = described(asked, content, status, body);
+    let range = match verdict {
+        Verdict::Part(part) => Some(format!("bytes {}-{}/{}", part.start, part.end - 1, content.length())),
+        Verdict::Unsatisfiable => Some(format!("bytes */{}", content.length())),
+        _ => None,
+    };
+    if let Some(range) = range.and_then(|range| HeaderValue::try_from(range).ok()) {
+        response.headers_mut().insert(header::CONTENT_RANGE, range);
+    }
+    classed(asked, response)
+}
+
+/// The content of a file that says what is not there, with `status`. Conditions do not count.
+pub(super) fn explanation(asked: &Asked<'_>, content: &Representation, status: StatusCode) -> Answer {
+    let mut response = described(asked, content, status, content.whole());
+    // It says nothing of what is asked for, so it is no representation of it to ask for again.
+    response.headers_mut().remove(header::ETAG);
+    response.headers_mut().remove(header::ACCEPT_RANGES);
+    Answer::unclassed(response)
+}
+
+/// Where a file has to be sent that was found damaged. Neither its length nor that a copy is still good is said of it.
+pub(super) fn damaged() -> Answer {
+    Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "This page is being repaired.\n"))
+}
+
+/// Sends people on.
+pub(super) fn redirected(to: &SitePath) -> Response<SiteBody> {
+    let mut response = plain(StatusCode::PERMANENT_REDIRECT, "");
+    let location = utf8_percent_encode(to.as_str(), ESCAPED).to_string();
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+        // What a release says of its addresses holds until the next one.
+        response.headers_mut().insert(header::CACHE_CONTROL, ASK_EACH_TIME);
+    }
+    response
+}
+
+/// What the site answers to.
+pub(super) fn options() -> Response<SiteBody> {
+    let mut response = plain(StatusCode::NO_CONTENT, "");
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    response.headers_mut().insert(header::ALLOW, METHODS);
+    response
+}
+
+/// Another method than the site answers to.
+pub(super) fn not_allowed() -> Response<SiteBody> {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "This site only answers GET, HEAD and OPTIONS.\n");
+    response.headers_mut().insert(header::ALLOW, METHODS);
+    response
+}
+
+/// A line of text.
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<SiteBody> {
+    let mut response = Response::new(SiteBody::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    secure(headers);
+    response
+}
+
+fn classed(asked: &Asked<'_>, response: Response<SiteBody>) -> Answer {
+    let purpose = if asked.file.kind == EntryKind::Page { Purpose::Document } else { Purpose::Resource };
+    Answer { response, class: Some(asked.file.class), purpose }
+}
+
+/// The response with the headers that describe content. To a HEAD it has them alone.
+fn described(asked: &Asked<'_>, content: &Representation, status: StatusCode, body: SiteBody) -> Response<SiteBody> {
+    let mut response = Response::new(SiteBody::default());
+    *response.status_mut() = status;
+    let is_named_by_content = asked.file.is_named_by_content(asked.path);
+    let headers = response.headers_mut();
+    headers.reserve(12);
+    headers.insert(header::ETAG, content.tag.clone());
+    headers.insert(header::CACHE_CONTROL, if is_named_by_content { FOR_GOOD } else { ASK_EACH_TIME });
+    if super::coding::is_worthwhile(&asked.file.media_type, asked.file.blob.length) {
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if status != StatusCode::NOT_MODIFIED {
+        let media_type = HeaderValue::from_str(&asked.file.media_type);
+        headers
+            .insert(header::CONTENT_TYPE, media_type.unwrap_or(HeaderValue::from_static("application/octet-stream")));
+        if let Some(coding) = content.coding.name() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if asked.method == Method::Head {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.length()));
+        }
+        secure(headers);
+    }
+    if asked.method != Method::Head {
+        *response.body_mut() = body;
+    }
+    response
+}
+
+fn secure(headers: &mut HeaderMap) {
+    const HEADERS: [(HeaderName, HeaderValue); 3] = [
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+    ];
+    headers.extend(HEADERS);
+}

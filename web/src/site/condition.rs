@@ -1,0 +1,138 @@
+//! What a request asks for only under a condition, and which part of the content (RFC 9110, sections 13 and 14).
+//!
+//! A site knows no dates of its content: what depends on one is passed over, as the specification says.
+
+use std::ops::Range;
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use headers::{ETag, HeaderMapExt as _, IfMatch, IfNoneMatch, IfRange};
+use tieup_protocol::access::Method;
+
+/// What becomes of a request for content that stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// All of it is sent.
+    Whole,
+    /// These bytes of it are sent: never none, and never beyond its length.
+    Part(Range<u64>),
+    /// The visitor has it already.
+    NotModified,
+    /// It is not what the request was meant for.
+    Failed,
+    /// It has none of the bytes that were asked for.
+    Unsatisfiable,
+}
+
+/// Judges a GET or HEAD of `length` bytes under `tag`, in the order of RFC 9110, section 13.2.2.
+pub(super) fn judge(method: Method, headers: &HeaderMap, tag: &HeaderValue, length: u64) -> Verdict {
+    const CONDITIONS: [header::HeaderName; 3] = [header::IF_MATCH, header::IF_NONE_MATCH, header::RANGE];
+    // Most requests have none.
+    if !CONDITIONS.iter().any(|name| headers.contains_key(name)) {
+        return Verdict::Whole;
+    }
+    let Ok(tag) = tag.to_str().unwrap_or_default().parse::<ETag>() else { return Verdict::Whole };
+    if headers.typed_get::<IfMatch>().is_some_and(|condition| !condition.precondition_passes(&tag)) {
+        return Verdict::Failed;
+    }
+    if headers.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&tag)) {
+        return Verdict::NotModified;
+    }
+    let is_other = headers.typed_get::<IfRange>().is_some_and(|condition| condition.is_modified(Some(&tag), None));
+    if method != Method::Get || is_other {
+        return Verdict::Whole;
+    }
+    part(headers.get(header::RANGE), length)
+}
+
+/// The part that `range` means. What is no range is passed over, and so are several at once, which nobody needs of a
+/// site and which cost more than the whole.
+fn part(range: Option<&HeaderValue>, length: u64) -> Verdict {
+    let asked = range.and_then(|range| range.to_str().ok()).map(http_range_header::parse_range_header);
+    let Some(Ok(asked)) = asked else { return Verdict::Whole };
+    if asked.len() > 1 {
+        return Verdict::Whole;
+    }
+    match asked.validate(length).map(|ranges| ranges.into_iter().next()) {
+        Ok(Some(part)) => Verdict::Part(*part.start()..part.end() + 1),
+        // The last bytes of nothing.
+        Ok(None) => Verdict::Whole,
+        Err(_) => Verdict::Unsatisfiable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAG: HeaderValue = HeaderValue::from_static("\"a\"");
+
+    fn judged(method: Method, given: &[(&'static str, &'static str)]) -> Verdict {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        judge(method, &headers, &TAG, 10)
+    }
+
+    #[test]
+    fn tags_decide_whether_anything_is_sent() {
+        let get = |name, value| judged(Method::Get, &[(name, value)]);
+        for (value, verdict) in [
+            ("\"a\"", Verdict::NotModified),
+            ("\"b\", W/\"a\"", Verdict::NotModified),
+            ("*", Verdict::NotModified),
+            ("\"b\"", Verdict::Whole),
+            ("a", Verdict::Whole),
+        ] {
+            assert_eq!(get("if-none-match", value), verdict, "{value}");
+        }
+        for (value, verdict) in [
+            ("\"a\"", Verdict::Whole),
+            ("*", Verdict::Whole),
+            ("W/\"a\"", Verdict::Failed),
+            ("\"b\", \"c\"", Verdict::Failed),
+        ] {
+            assert_eq!(get("if-match", value), verdict, "{value}");
+        }
+        assert_eq!(get("if-modified-since", "Sun, 29 Nov 2026 00:00:00 GMT"), Verdict::Whole);
+        assert_eq!(get("if-unmodified-since", "Sun, 29 Nov 1998 00:00:00 GMT"), Verdict::Whole);
+    }
+
+    #[test]
+    fn the_first_condition_decides() {
+        let failed = judged(Method::Get, &[("if-match", "\"b\""), ("if-none-match", "\"a\""), ("range", "bytes=0-1")]);
+        assert_eq!(failed, Verdict::Failed);
+        let fresh = judged(Method::Get, &[("if-none-match", "\"a\""), ("range", "bytes=0-1")]);
+        assert_eq!(fresh, Verdict::NotModified);
+    }
+
+    #[test]
+    fn a_range_gives_a_part() {
+        let get = |range| judged(Method::Get, &[("range", range)]);
+        for (range, verdict) in [
+            ("bytes=0-3", Verdict::Part(0..4)),
+            ("bytes=9-", Verdict::Part(9..10)),
+            ("bytes=-3", Verdict::Part(7..10)),
+            ("bytes=-30", Verdict::Part(0..10)),
+            ("bytes=4-400", Verdict::Part(4..10)),
+            ("bytes=10-", Verdict::Unsatisfiable),
+            ("bytes=-0", Verdict::Unsatisfiable),
+            ("bytes=0-1,4-5", Verdict::Whole),
+            ("bytes=5-4", Verdict::Whole),
+            ("pages=1-2", Verdict::Whole),
+            ("bytes=a-b", Verdict::Whole),
+        ] {
+            assert_eq!(get(range), verdict, "{range}");
+        }
+        assert_eq!(judged(Method::Head, &[("range", "bytes=0-3")]), Verdict::Whole);
+    }
+
+    #[test]
+    fn a_range_of_something_else_gives_the_whole() {
+        let of = |tag| judged(Method::Get, &[("range", "bytes=0-3"), ("if-range", tag)]);
+        assert_eq!(of("\"a\""), Verdict::Part(0..4));
+        assert_eq!(of("\"b\""), Verdict::Whole);
+        assert_eq!(of("W/\"a\""), Verdict::Whole);
+        assert_eq!(of("Sun, 29 Nov 2026 00:00:00 GMT"), Verdict::Whole);
+    }
+}

@@ -1,0 +1,212 @@
+//! Content that is ready to be sent: what was asked for lately in memory, as it is and in the codings it was asked for
+//! in; what is large on the disk.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use axum::http::HeaderValue;
+use hyper::body::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache as Kept;
+use tieup_protocol::digest::Digest;
+use tieup_protocol::manifest::BlobRef;
+use tieup_protocol::path::SitePath;
+use tieup_protocol::redirect;
+use tieup_store::blobs::{BlobReader, BlobStore, ReadBlobError};
+use tieup_store::cache::Cache;
+use tokio::sync::Semaphore;
+
+use super::body::SiteBody;
+use super::coding::Coding;
+
+/// How many bytes of content are kept in memory.
+const MEMORY: u64 = 32 << 20;
+
+/// How many representations that is, about.
+const REPRESENTATIONS: usize = 8 << 10;
+
+/// Content larger than this is read from the disk in pieces whenever it is sent.
+const LARGE: u64 = 1 << 20;
+
+/// How many blobs are read and coded at once.
+const CONCURRENT_READS: usize = 16;
+
+/// Bytes that a representation takes besides its content, about.
+const OVERHEAD: u64 = 256;
+
+/// Content in one coding.
+#[derive(Debug)]
+pub(super) struct Representation {
+    /// Its strong entity tag: the digest of the content, and the coding.
+    pub(super) tag: HeaderValue,
+    /// The coding.
+    pub(super) coding: Coding,
+    bytes: Stored,
+    /// Where it leads, if it is a page that only sends people on; worked out when it is first asked.
+    leads: OnceLock<Option<SitePath>>,
+}
+
+#[derive(Debug)]
+enum Stored {
+    Memory(Bytes),
+    Disk(Arc<BlobReader>),
+}
+
+impl Representation {
+    fn new(digest: &Digest, coding: Coding, bytes: Stored) -> Self {
+        let suffix = coding.name().map(|name| format!("-{name}")).unwrap_or_default();
+        let tag = HeaderValue::from_str(&format!("\"{}{suffix}\"", digest.hex()));
+        let tag = tag.expect("hexadecimal digits and the name of a coding may stand in a header");
+        Self { tag, coding, bytes, leads: OnceLock::new() }
+    }
+
+    /// How many bytes it has.
+    pub(super) fn length(&self) -> u64 {
+        match &self.bytes {
+            Stored::Memory(bytes) => bytes.len() as u64,
+            Stored::Disk(reader) => reader.length(),
+        }
+    }
+
+    /// All of it, to be sent.
+    pub(super) fn whole(&self) -> SiteBody {
+        match &self.bytes {
+            Stored::Memory(bytes) => SiteBody::from(bytes.clone()),
+            Stored::Disk(reader) => SiteBody::pieces(reader.clone(), 0..reader.length()),
+        }
+    }
+
+    /// A part of it, which must lie within it, to be sent.
+    pub(super) fn part(&self, part: Range<u64>) -> SiteBody {
+        match &self.bytes {
+            Stored::Memory(bytes) => {
+                let [from, to] = [part.start, part.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+                SiteBody::from(bytes.slice(from.min(bytes.len())..to.min(bytes.len())))
+            }
+            Stored::Disk(reader) => SiteBody::pieces(reader.clone(), part),
+        }
+    }
+
+    /// Where it leads, if it is a page that only sends people on.
+    pub(super) fn leads(&self) -> Option<&SitePath> {
+        let Stored::Memory(bytes) = &self.bytes else { return None };
+        self.leads.get_or_init(|| redirect::target(bytes)).as_ref()
+    }
+
+    fn is_good(&self) -> bool {
+        match &self.bytes {
+            Stored::Memory(_) => true,
+            Stored::Disk(reader) => reader.is_as_checked(),
+        }
+    }
+}
+
+/// What a representation weighs.
+#[derive(Clone, Debug)]
+struct Weight;
+
+impl Weighter<(Digest, Coding), Arc<Representation>> for Weight {
+    fn weight(&self, _: &(Digest, Coding), representation: &Arc<Representation>) -> u64 {
+        OVERHEAD
+            + match &representation.bytes {
+                Stored::Memory(bytes) => bytes.len() as u64,
+                Stored::Disk(_) => 0,
+            }
+    }
+}
+
+/// The content of a site. What is in memory was checked against its digest when it was read, so it is good whatever
+/// becomes of the disk.
+#[derive(Debug)]
+pub(super) struct Contents {
+    kept: Kept<(Digest, Coding), Arc<Representation>, Weight>,
+    coded: Cache,
+    reads: Semaphore,
+}
+
+impl Contents {
+    /// Content of which codings that were made once are kept in `coded`.
+    pub(super) fn new(coded: Cache) -> Self {
+        let kept = Kept::with_weighter(REPRESENTATIONS, MEMORY, Weight);
+        Self { kept, coded, reads: Semaphore::new(CONCURRENT_READS) }
+    }
+
+    /// The content of `blob` in `coding`, or as it is where that is no larger; none where it is damaged, which is logged.
+    pub(super) async fn get(
+        &self,
+        blobs: &Arc<BlobStore>,
+        blob: BlobRef,
+        coding: Coding,
+    ) -> Option<Arc<Representation>> {
+        let key = (blob.digest, coding);
+        if let Some(found) = self.kept.get(&key) {
+            if found.is_good() {
+                return Some(found);
+            }
+            self.kept.remove(&key);
+        }
+        // Whoever else asks for it meanwhile waits for the same.
+        match self.kept.get_value_or_guard_async(&key).await {
+            Ok(found) => Some(found),
+            Err(place) => {
+                let made = self.make(blobs, blob, coding).await?;
+                // Where it was taken out again meanwhile, the next one makes it.
+                let _ = place.insert(made.clone());
+                Some(made)
+            }
+        }
+    }
+
+    async fn make(&self, blobs: &Arc<BlobStore>, blob: BlobRef, coding: Coding) -> Option<Arc<Representation>> {
+        let _reading = self.reads.acquire().await;
+        let (blobs, coded) = (blobs.clone(), self.coded.clone());
+        let making = move || match coding {
+            Coding::Identity => read(&blobs, &blob),
+            _ => encoded(&blobs, &blob, coding, &coded),
+        };
+        match tokio::task::spawn_blocking(making).await {
+            Ok(Ok(made)) => Some(Arc::new(made)),
+            Ok(Err(error)) => {
+                tracing::error!(digest = %blob.digest, error = &error as &dyn std::error::Error, "a live blob cannot be served");
+                None
+            }
+            Err(error) => {
+                tracing::error!(digest = %blob.digest, %error, "a live blob was not read");
+                None
+            }
+        }
+    }
+}
+
+/// Content as it is.
+fn read(blobs: &BlobStore, blob: &BlobRef) -> Result<Representation, ReadBlobError> {
+    let on_disk = if blob.length > LARGE { blobs.open_checked(blob)? } else { None };
+    let bytes = match on_disk {
+        Some(reader) => Stored::Disk(Arc::new(reader)),
+        None => Stored::Memory(blobs.read(blob)?.into()),
+    };
+    Ok(Representation::new(&blob.digest, Coding::Identity, bytes))
+}
+
+/// Content in `coding`, made now or before; as it is where that is no larger.
+fn encoded(blobs: &BlobStore, blob: &BlobRef, coding: Coding, coded: &Cache) -> Result<Representation, ReadBlobError> {
+    let name = coding.name().unwrap_or_default();
+    let key = Digest::of(format!("{} {name}", blob.digest).as_bytes());
+    let bytes = if let Some(kept) = coded.get(&key) {
+        kept
+    } else {
+        let made = coding.encode(&blobs.read(blob)?).unwrap_or_else(|error| {
+            tracing::error!(digest = %blob.digest, name, %error, "content could not be coded");
+            None
+        });
+        // No bytes stand for what becomes no smaller.
+        let made = made.unwrap_or_default();
+        coded.put(&key, &made);
+        made
+    };
+    if bytes.is_empty() {
+        read(blobs, blob)
+    } else {
+        Ok(Representation::new(&blob.digest, coding, Stored::Memory(bytes.into())))
+    }
+}

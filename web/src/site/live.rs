@@ -1,0 +1,80 @@
+//! What a site serves at one moment: its index.
+
+use std::collections::{HashMap, HashSet};
+
+use tieup_protocol::contract::{MeterClass, Mounts, Owner};
+use tieup_protocol::manifest::{BlobRef, EntryKind};
+use tieup_protocol::path::SitePath;
+
+/// One path as it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedFile {
+    /// The content.
+    pub blob: BlobRef,
+    /// The media type.
+    pub media_type: String,
+    /// Page, asset or layout.
+    pub kind: EntryKind,
+    /// Whose page it is.
+    pub class: MeterClass,
+}
+
+impl ServedFile {
+    /// Whether `path`, where it stands, names its content, so that nothing else ever stands there: the last part of its
+    /// name before the extension is the beginning of the content's digest.
+    pub(super) fn is_named_by_content(&self, path: &SitePath) -> bool {
+        const DIGITS: usize = 10;
+        let finger = path.as_str().rsplit_once('.').and_then(|(stem, _)| stem.rsplit_once('.'));
+        finger.is_some_and(|(_, finger)| finger.len() >= DIGITS && self.blob.digest.hex().starts_with(finger))
+    }
+}
+
+/// Everything a site serves at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveSite {
+    /// What stands at each path.
+    pub files: HashMap<SitePath, ServedFile>,
+    /// Where something stood once and was withdrawn.
+    pub gone: HashSet<SitePath>,
+    /// Whose paths are whose by contract, where the site has several parts: a visit to where nothing stands is logged by
+    /// the part whose main site owns the path.
+    pub mounts: Option<Mounts>,
+}
+
+impl LiveSite {
+    /// Whether its main site owns `path` by contract.
+    pub(super) fn owns(&self, path: &SitePath) -> bool {
+        self.mounts.as_ref().is_some_and(|mounts| mounts.owner(path).0 == Owner::Main)
+    }
+}
+
+/// What stands at a path.
+pub(super) enum Standing<'a> {
+    /// A file.
+    File(&'a ServedFile),
+    /// Nothing, but a page whose path has one slash more.
+    Below(SitePath),
+    /// Nothing any more.
+    Gone,
+    /// Nothing.
+    Nothing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_made_of_the_content_is_known() {
+        let blob = BlobRef::of(b"body {}");
+        let file =
+            ServedFile { blob, media_type: "text/css".to_owned(), kind: EntryKind::Layout, class: MeterClass::Tieup };
+        let named = |path: String| file.is_named_by_content(&path.parse().unwrap());
+        let digits = &blob.digest.hex()[..10];
+        assert!(named(format!("/theme/style.{digits}.css")));
+        assert!(!named("/theme/style.css".to_owned()));
+        assert!(!named(format!("/theme/style.{}.css", &digits[..9])));
+        assert!(!named("/theme/style.0123456789.css".to_owned()));
+        assert!(!named(format!("/theme/{digits}")));
+    }
+}

@@ -1,0 +1,263 @@
+//! The public site: one index in memory, swapped whole, over content-addressed blobs.
+//!
+//! What is served is looked up in the index and never in the file system. Each answer to a path is logged before it
+//! ends; what is no path at all is turned away.
+//!
+//! A site may have several parts, each with an index, blobs and a log of its own. Of a path that two have, the first
+//! part's stands. A visit is logged by the part whose path it is, and by no other.
+
+mod answer;
+mod body;
+mod coding;
+mod condition;
+mod content;
+mod live;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use axum::http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use jiff::Timestamp;
+use tieup_protocol::access::{Method, Purpose};
+use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::path::SitePath;
+use tieup_store::blobs::BlobStore;
+use tieup_store::cache::Cache;
+use tokio::net::TcpListener;
+
+pub use self::answer::CONTENT_SECURITY_POLICY;
+use self::answer::{Answer, Asked};
+pub use self::body::SiteBody;
+use self::coding::Coding;
+use self::content::{Contents, Representation};
+use self::live::Standing;
+pub use self::live::{LiveSite, ServedFile};
+pub use crate::access_log::{AccessLog, Caller, NoLog, NotLogged, Pending, Ticket, Visit};
+use crate::listener::{Shutdown, serve_plain};
+use crate::visitors::Remembered;
+
+/// What is said where nothing stands: the status, the site's pages for it, and words where it has none.
+type Nothing = (StatusCode, &'static [&'static str], &'static str);
+
+/// Where nothing ever stood.
+const NOT_FOUND: Nothing = (StatusCode::NOT_FOUND, &["/404.html"], "There is no page at this address.\n");
+
+/// Where something stood that was withdrawn.
+const GONE: Nothing = (StatusCode::GONE, &["/410.html", "/404.html"], "This page was withdrawn.\n");
+
+/// A public site.
+pub struct PublicSite {
+    first: Arc<Part>,
+    others: Vec<Arc<Part>>,
+    contents: Contents,
+}
+
+/// A part of a public site.
+struct Part {
+    live: RwLock<Arc<LiveSite>>,
+    blobs: Arc<BlobStore>,
+    log: Arc<dyn AccessLog>,
+}
+
+/// One part of a public site, to be replaced apart from the others.
+#[derive(Clone)]
+pub struct SitePart(Arc<Part>);
+
+impl SitePart {
+    /// Replaces everything that the part serves, in one step.
+    pub fn switch(&self, site: impl Into<Arc<LiveSite>>) {
+        self.0.switch(site.into());
+    }
+
+    /// What it serves now.
+    pub fn live(&self) -> Arc<LiveSite> {
+        self.0.live()
+    }
+}
+
+impl Part {
+    fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> Self {
+        Self { live: RwLock::default(), blobs, log }
+    }
+
+    fn live(&self) -> Arc<LiveSite> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn switch(&self, site: Arc<LiveSite>) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = site;
+    }
+}
+
+impl PublicSite {
+    /// A site of one part that serves nothing yet. Codings of its content that were made once are kept in `coded`.
+    pub fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>, coded: Cache) -> Self {
+        Self { first: Arc::new(Part::new(blobs, log)), others: Vec::new(), contents: Contents::new(coded) }
+    }
+
+    /// Adds a part that serves nothing yet.
+    pub fn add(&mut self, blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> SitePart {
+        let part = Arc::new(Part::new(blobs, log));
+        self.others.push(part.clone());
+        SitePart(part)
+    }
+
+    /// The part that every site has.
+    pub fn first(&self) -> SitePart {
+        SitePart(self.first.clone())
+    }
+
+    /// Replaces everything that the first part serves, in one step.
+    pub fn switch(&self, site: LiveSite) {
+        self.first.switch(site.into());
+    }
+
+    /// What the first part serves now.
+    pub fn live(&self) -> Arc<LiveSite> {
+        self.first.live()
+    }
+
+    /// What every part serves now, the first part first.
+    fn parts(&self) -> Vec<(&Part, Arc<LiveSite>)> {
+        std::iter::once(&self.first).chain(&self.others).map(|part| (&**part, part.live())).collect()
+    }
+
+    /// Serves the site over HTTP until `shutdown`.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
+        let service = move |peer| {
+            let (site, visitor) = (self.clone(), Arc::new(Mutex::default()));
+            service_fn(move |request| {
+                let (site, visitor) = (site.clone(), visitor.clone());
+                async move { Ok::<_, Infallible>(site.answer(peer, &visitor, &request).await) }
+            })
+        };
+        serve_plain(listener, service, shutdown).await;
+    }
+
+    /// Answers one request, which came from `peer`, and logs it. `remembered` is of the request's connection.
+    pub async fn answer(
+        &self,
+        peer: SocketAddr,
+        remembered: &Mutex<Remembered>,
+        request: &Request<Incoming>,
+    ) -> Response<SiteBody> {
+        let Ok(path) = SitePath::from_request(request.uri().path()) else {
+            return answer::plain(StatusCode::BAD_REQUEST, "This is not an address on this site.\n");
+        };
+        let method = match request.method().as_str() {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            _ => Method::Other,
+        };
+        let (part, answer) = self.find(&path, request).await;
+        let time = Timestamp::now();
+        let caller = Caller { time, address: peer.ip(), headers: request.headers() };
+        let visitor = part.log.recognise(&caller, &mut remembered.lock().unwrap_or_else(PoisonError::into_inner));
+        let visit = Visit {
+            time,
+            visitor,
+            path: &path,
+            class: answer.class,
+            method,
+            status: answer.response.status(),
+            bytes: answer.response.body().length(),
+            purpose: answer.purpose,
+        };
+        match part.log.record(&visit).await {
+            Ok(()) => answer.response,
+            Err(NotLogged) => answer::plain(StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n"),
+        }
+    }
+
+    /// The answer, and the part whose it is.
+    async fn find(&self, path: &SitePath, request: &Request<Incoming>) -> (&Part, Answer) {
+        let parts = self.parts();
+        let (part, standing) = self.look(path, &parts);
+        let method = match request.method().as_str() {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "OPTIONS" => return (part, Answer::unclassed(answer::options())),
+            _ => return (part, Answer::unclassed(answer::not_allowed())),
+        };
+        let asked = |file| Asked { method, headers: request.headers(), path, file };
+        let answer = match standing {
+            Standing::File(file) if file.kind == EntryKind::Redirect => self.lead(part, &asked(file), &parts).await,
+            Standing::File(file) => self.send(part, &asked(file)).await,
+            Standing::Below(page) => Answer::unclassed(answer::redirected(&page)),
+            Standing::Gone => self.nothing(GONE, &parts, asked).await,
+            Standing::Nothing => self.nothing(NOT_FOUND, &parts, asked).await,
+        };
+        (part, answer)
+    }
+
+    /// What stands at `path`, and in which part.
+    fn look<'a, 'l>(&'a self, path: &SitePath, parts: &'l [(&'a Part, Arc<LiveSite>)]) -> (&'a Part, Standing<'l>) {
+        if let Some((part, file)) = parts.iter().find_map(|(part, live)| Some((part, live.files.get(path)?))) {
+            return (part, Standing::File(file));
+        }
+        let page = path.with_slash();
+        if let Some((part, _)) = parts.iter().find(|(_, live)| live.files.contains_key(&page)) {
+            return (part, Standing::Below(page));
+        }
+        let gone = parts.iter().find(|(_, live)| live.gone.contains(path) || live.gone.contains(&page));
+        match gone {
+            Some((part, _)) => (part, Standing::Gone),
+            None => (self.owner(path, parts), Standing::Nothing),
+        }
+    }
+
+    /// The part that logs visits to a path where nothing stands: one whose main site owns it, or else the first.
+    fn owner<'a>(&'a self, path: &SitePath, parts: &[(&'a Part, Arc<LiveSite>)]) -> &'a Part {
+        parts.iter().find(|(_, live)| live.owns(path)).map_or(&self.first, |(part, _)| part)
+    }
+
+    /// The content of a file.
+    async fn send(&self, part: &Part, asked: &Asked<'_>) -> Answer {
+        match self.content(part, asked).await {
+            Some(content) => answer::content(asked, &content),
+            None => answer::damaged(),
+        }
+    }
+
+    /// Sends people on from a page that leads to another one; where that is not here, they get the page itself.
+    async fn lead(&self, part: &Part, asked: &Asked<'_>, parts: &[(&Part, Arc<LiveSite>)]) -> Answer {
+        let page = self.contents.get(&part.blobs, asked.file.blob, Coding::Identity).await;
+        match page.as_deref().and_then(Representation::leads).filter(|to| self.is_page(to, parts)) {
+            Some(to) => {
+                Answer { response: answer::redirected(to), class: Some(asked.file.class), purpose: Purpose::Resource }
+            }
+            None => self.send(part, asked).await,
+        }
+    }
+
+    /// Whether a page or file stands at `path` that does not lead on, so that nobody is sent in circles.
+    fn is_page(&self, path: &SitePath, parts: &[(&Part, Arc<LiveSite>)]) -> bool {
+        matches!(self.look(path, parts).1, Standing::File(file) if file.kind != EntryKind::Redirect)
+    }
+
+    /// What is answered where nothing stands: the first part's page for it.
+    async fn nothing<'a>(
+        &self,
+        (status, pages, text): Nothing,
+        parts: &'a [(&Part, Arc<LiveSite>)],
+        asked: impl Fn(&'a ServedFile) -> Asked<'a>,
+    ) -> Answer {
+        let first = parts.first().map(|(_, live)| live);
+        let page = first.and_then(|live| pages.iter().find_map(|page| live.files.get(&page.parse::<SitePath>().ok()?)));
+        let Some(asked) = page.map(asked) else { return Answer::unclassed(answer::plain(status, text)) };
+        match self.content(&self.first, &asked).await {
+            Some(content) => answer::explanation(&asked, &content, status),
+            None => Answer::unclassed(answer::plain(status, text)),
+        }
+    }
+
+    /// A file's content in the coding that is asked for.
+    async fn content(&self, part: &Part, asked: &Asked<'_>) -> Option<Arc<Representation>> {
+        let is_worthwhile = coding::is_worthwhile(&asked.file.media_type, asked.file.blob.length);
+        let coding = if is_worthwhile { Coding::asked_for(asked.headers) } else { Coding::Identity };
+        self.contents.get(&part.blobs, asked.file.blob, coding).await
+    }
+}
