@@ -11,7 +11,7 @@ use tieup_store::blobs::{BlobStore, PutBlobError};
 use tieup_store::cache::Cache;
 use tieup_store::durable::DiskError;
 use tieup_web::listener::{Shutdown, bind_socket, serve_socket, serve_tls};
-use tieup_web::site::{LiveSite, NoLog, PublicSite, ServedFile};
+use tieup_web::site::{Admission, Door, LiveSite, NoLog, PublicSite, ServedFile};
 use tieup_web::versions::speaking;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -61,11 +61,12 @@ impl Server {
         let path = hub.socket();
         let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;
         let revocations = hub.tls().revocations().clone();
+        let door = Door { listener: public, tls: None };
         let tasks = vec![
             tokio::spawn(serve_tls(join, config, revocations, router, shutdown.clone())),
             tokio::spawn(serve_socket(socket, lines.socket_router(), shutdown.clone())),
             tokio::spawn(lines.keep(shutdown.clone())),
-            tokio::spawn(site.clone().serve(public, shutdown.clone())),
+            tokio::spawn(site.clone().serve(door, Admission::default(), Arc::default(), shutdown.clone())),
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
         ];
         Ok(Self { public: site, blobs, tasks, shutdown })

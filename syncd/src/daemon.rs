@@ -24,6 +24,7 @@ use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::InvalidKey;
 use tieup_store::lock::LockError;
 use tieup_web::listener::Shutdown;
+use tieup_web::site::{self, Admission};
 use tieup_web::tls::{TlsError, TlsIdentity};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -344,7 +345,9 @@ impl Daemon {
         for (config, shown, peer) in shown {
             tie_ups.push(shown.start(config, peer, &shutdown)?);
         }
-        let public = tokio::spawn(public.serve(listeners.public, shutdown.clone()));
+        let door = site::Door { listener: listeners.public, tls: None };
+        let public = public.serve(door, Admission::default(), Arc::default(), shutdown.clone());
+        let public = tokio::spawn(public);
         let further = tie_ups.split_off(1);
         // One was opened for the home main site, so there is one.
         let home = tie_ups.remove(0);

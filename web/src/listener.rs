@@ -46,7 +46,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: usize = 256;
 
 /// How long to wait after a failed accept, such as when the process has no free file descriptor.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Tells servers to stop. Clones share one switch.
 #[derive(Clone, Debug)]
@@ -309,7 +309,7 @@ where
 }
 
 /// Lets connections finish what they have begun.
-async fn finish(mut connections: JoinSet<()>) {
+pub(crate) async fn finish(mut connections: JoinSet<()>) {
     let finished = async { while connections.join_next().await.is_some() {} };
     // Those that take longer are cut off when the set is dropped.
     let _ = tokio::time::timeout(DRAIN, finished).await;

@@ -12,21 +12,20 @@ mod coding;
 mod condition;
 mod content;
 mod live;
+mod pace;
+mod server;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use jiff::Timestamp;
 use tieup_protocol::access::{Method, Purpose};
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
-use tokio::net::TcpListener;
 
 pub use self::answer::CONTENT_SECURITY_POLICY;
 use self::answer::{Answer, Asked};
@@ -35,8 +34,8 @@ use self::coding::Coding;
 use self::content::{Contents, Representation};
 use self::live::Standing;
 pub use self::live::{LiveSite, ServedFile};
+pub use self::server::{Admission, Door};
 pub use crate::access_log::{AccessLog, Caller, NoLog, NotLogged, Pending, Ticket, Visit};
-use crate::listener::{Shutdown, serve_plain};
 use crate::visitors::Remembered;
 
 /// What is said where nothing stands: the status, the site's pages for it, and words where it has none.
@@ -125,18 +124,6 @@ impl PublicSite {
         std::iter::once(&self.first).chain(&self.others).map(|part| (&**part, part.live())).collect()
     }
 
-    /// Serves the site over HTTP until `shutdown`.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: Shutdown) {
-        let service = move |peer| {
-            let (site, visitor) = (self.clone(), Arc::new(Mutex::default()));
-            service_fn(move |request| {
-                let (site, visitor) = (site.clone(), visitor.clone());
-                async move { Ok::<_, Infallible>(site.answer(peer, &visitor, &request).await) }
-            })
-        };
-        serve_plain(listener, service, shutdown).await;
-    }
-
     /// Answers one request, which came from `peer`, and logs it. `remembered` is of the request's connection.
     pub async fn answer(
         &self,
@@ -147,11 +134,7 @@ impl PublicSite {
         let Ok(path) = SitePath::from_request(request.uri().path()) else {
             return answer::plain(StatusCode::BAD_REQUEST, "This is not an address on this site.\n");
         };
-        let method = match request.method().as_str() {
-            "GET" => Method::Get,
-            "HEAD" => Method::Head,
-            _ => Method::Other,
-        };
+        let method = method_of(request);
         let (part, answer) = self.find(&path, request).await;
         let time = Timestamp::now();
         let caller = Caller { time, address: peer.ip(), headers: request.headers() };
@@ -259,5 +242,14 @@ impl PublicSite {
         let is_worthwhile = coding::is_worthwhile(&asked.file.media_type, asked.file.blob.length);
         let coding = if is_worthwhile { Coding::asked_for(asked.headers) } else { Coding::Identity };
         self.contents.get(&part.blobs, asked.file.blob, coding).await
+    }
+}
+
+/// How the log tells methods apart.
+fn method_of<B>(request: &Request<B>) -> Method {
+    match request.method().as_str() {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        _ => Method::Other,
     }
 }

@@ -1,0 +1,242 @@
+//! How a visitor's connection gets on, so that whoever takes a connection and does nothing with it, or next to nothing,
+//! is let go.
+//!
+//! Each request and each read or write is counted, and the counts are looked at every few seconds. So a request costs
+//! no timer, however many there are.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::MissedTickBehavior;
+
+/// How often a connection is looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// For how many looks a connection may rest between two requests.
+const REST: u32 = 12;
+
+/// For how many looks it may be at a request without getting on.
+const STALL: u32 = 4;
+
+/// How many bytes must be taken between two looks for an answer to get on: 256 a second.
+const LEAST: u64 = 256 * LOOK.as_secs();
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1: what comes is one request after the other.
+    Http1,
+    /// HTTP/2: what comes may be no part of a request.
+    Http2,
+}
+
+/// What has come and gone on a connection.
+#[derive(Debug)]
+pub(super) struct Pace {
+    protocol: Protocol,
+    /// Bytes that came.
+    read: AtomicU64,
+    /// Bytes that were taken by the other end, or by the network on its behalf.
+    written: AtomicU64,
+    /// Requests that came whole.
+    asked: AtomicU64,
+    /// Requests that were answered.
+    answered: AtomicU64,
+    /// Bytes that had come when the last whole request was there.
+    read_when_asked: AtomicU64,
+}
+
+/// Why a connection is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tired {
+    /// Nothing has been asked for in a while.
+    Rested,
+    /// A request or its answer does not get on.
+    Stalled,
+}
+
+/// The counts at one look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    written: u64,
+    asked: u64,
+    answered: u64,
+    /// Whether a part of a request has come and the rest has not.
+    is_amid_request: bool,
+}
+
+impl Pace {
+    /// The pace of a new connection.
+    pub(super) fn of(protocol: Protocol) -> Self {
+        let [read, written, asked, answered, read_when_asked] = Default::default();
+        Self { protocol, read, written, asked, answered, read_when_asked }
+    }
+
+    /// A whole request came.
+    pub(super) fn asked(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.read_when_asked.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// It was answered.
+    pub(super) fn answered(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until the connection does not get on.
+    pub(super) async fn runs_out(&self) -> Tired {
+        let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut before, mut patience) = (self.counts(), Patience::default());
+        loop {
+            looks.tick().await;
+            let now = self.counts();
+            if let Some(tired) = patience.ends(before, now) {
+                return tired;
+            }
+            before = now;
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Counts {
+            written: of(&self.written),
+            asked: of(&self.asked),
+            answered: of(&self.answered),
+            is_amid_request: self.protocol == Protocol::Http1 && of(&self.read) > of(&self.read_when_asked),
+        }
+    }
+}
+
+/// For how many looks a connection has not got on.
+#[derive(Debug, Default)]
+struct Patience {
+    looks: u32,
+}
+
+impl Patience {
+    /// Why a connection that changed from `before` to `now` is to be let go, if it is.
+    fn ends(&mut self, before: Counts, now: Counts) -> Option<Tired> {
+        let gets_on = now.asked > before.asked || now.written >= before.written + LEAST;
+        if gets_on {
+            self.looks = 0;
+            return None;
+        }
+        self.looks += 1;
+        let is_at_work = now.asked > now.answered || now.is_amid_request || now.written > before.written;
+        let (most, why) = if is_at_work { (STALL, Tired::Stalled) } else { (REST, Tired::Rested) };
+        (self.looks >= most).then_some(why)
+    }
+}
+
+/// A connection whose bytes are counted.
+#[derive(Debug)]
+pub(super) struct Paced<S> {
+    stream: S,
+    pace: Arc<Pace>,
+}
+
+impl<S> Paced<S> {
+    /// Counts what comes and goes on `stream`.
+    pub(super) fn new(stream: S, pace: Arc<Pace>) -> Self {
+        Self { stream, pace }
+    }
+
+    fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.pace.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.pace.read.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.written(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.written(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After how many looks a connection is let go, and why, that changes by `step` each time; none if it stays for long.
+    fn ends(start: Counts, step: impl Fn(Counts) -> Counts) -> Option<(u32, Tired)> {
+        let (mut before, mut patience) = (start, Patience::default());
+        (1..1000).find_map(|look| {
+            let now = step(before);
+            let why = patience.ends(before, now);
+            before = now;
+            Some((look, why?))
+        })
+    }
+
+    #[test]
+    fn whoever_gets_on_stays() {
+        let idle = Counts::default();
+        assert_eq!(ends(idle, |now| Counts { asked: now.asked + 1, answered: now.answered + 1, ..now }), None);
+        let downloading = Counts { asked: 1, answered: 1, ..idle };
+        assert_eq!(ends(downloading, |now| Counts { written: now.written + LEAST, ..now }), None);
+    }
+
+    #[test]
+    fn whoever_does_not_is_let_go() {
+        let idle = Counts::default();
+        assert_eq!(ends(idle, |now| now), Some((REST, Tired::Rested)));
+        let amid = Counts { is_amid_request: true, ..idle };
+        assert_eq!(ends(amid, |now| now), Some((STALL, Tired::Stalled)));
+        let unanswered = Counts { asked: 1, ..idle };
+        assert_eq!(ends(unanswered, |now| now), Some((STALL, Tired::Stalled)));
+        let trickling = Counts { asked: 1, answered: 1, ..idle };
+        assert_eq!(
+            ends(trickling, |now| Counts { written: now.written + LEAST - 1, ..now }),
+            Some((STALL, Tired::Stalled))
+        );
+    }
+
+    #[test]
+    fn a_part_of_a_request_is_told_by_its_bytes() {
+        let is_amid = |protocol| Pace { read: 1.into(), ..Pace::of(protocol) }.counts().is_amid_request;
+        assert!(is_amid(Protocol::Http1) && !is_amid(Protocol::Http2));
+        let pace = Pace { read: 1.into(), ..Pace::of(Protocol::Http1) };
+        pace.asked();
+        assert!(!pace.counts().is_amid_request);
+    }
+}
