@@ -112,9 +112,10 @@ def start(command, folder, port):
 
 
 class Main:
-    """A main site of so many pages, and its hub, which publishes when it is told to, or when the site changes."""
+    """A main site of so many pages, and its hub, which publishes when it is told to, or when the site changes. The hub is
+    started by the command `prefix`, if one is given."""
 
-    def __init__(self, folder, pages, publishes=False):
+    def __init__(self, folder, pages, publishes=False, prefix=()):
         self.tieup, self.syncd = binaries()
         self.folder = folder / "main"
         self.folder.mkdir()
@@ -122,11 +123,11 @@ class Main:
         shutil.copy(FIXTURES / "site/site.yaml", self.folder)
         shutil.copytree(FIXTURES / "themes", self.folder / "themes")
         run([self.tieup, "init", "main"], cwd=self.folder)
-        join = free_port()
+        join, self.public = free_port(), free_port()
         edit(self.folder / "tieup.yaml", "127.0.0.1:7440", f"127.0.0.1:{join}")
-        edit(self.folder / "tieup.yaml", "127.0.0.1:8000", f"127.0.0.1:{free_port()}")
+        edit(self.folder / "tieup.yaml", "127.0.0.1:8000", f"127.0.0.1:{self.public}")
         options = [] if publishes else ["--no-publish"]
-        self.hub = start([self.tieup, "hub", *options], self.folder, join)
+        self.hub = start([*prefix, self.tieup, "hub", *options], self.folder, join)
 
     def contract(self, partner, auto=""):
         contract = self.folder / f"partners/{partner}/contract.yaml"
@@ -153,9 +154,10 @@ class Main:
 
 
 class Shop:
-    """A partner whose contract stands, joined and running; main calls it through a relay."""
+    """A partner whose contract stands, joined and running; main calls it through a relay. The daemon is started by the
+    command `prefix`, if one is given, and serves visitors over TLS too where it is given a certificate and its key."""
 
-    def __init__(self, folder, main, partner):
+    def __init__(self, folder, main, partner, prefix=(), certificate=None):
         self.syncd, self.folder = main.syncd, folder / partner
         self.public, peer = free_port(), free_port()
         self.relay = Relay(peer)
@@ -173,7 +175,7 @@ class Shop:
         config.write_text(text)
         invited = run([main.tieup, "partner", "invite", partner], cwd=main.folder)
         run([self.syncd, "join", re.search(r"tieup1-\S+", invited).group()], cwd=self.folder)
-        self.daemon = start([self.syncd, "run"], self.folder, peer)
+        self.daemon = start([*prefix, self.syncd, "run"], self.folder, peer)
 
     def approve(self, version):
         run([self.syncd, "approve", version], cwd=self.folder)

@@ -1,6 +1,7 @@
 //! The public server, as browsers, robots and those who pry see it.
 
 use tieup_examples::visitor::BROWSER;
+use tieup_protocol::digest::Digest;
 use tieup_tests::journal::files_below;
 use tieup_tests::raw::{self, RawAnswer};
 use tieup_tests::{Contract, World};
@@ -93,11 +94,13 @@ async fn nothing_stands_at_a_wrong_address_and_the_page_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_get_and_head_are_answered() {
+async fn only_get_head_and_options_are_answered() {
     let world = settled().await;
-    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+    let options = ask(&world, "OPTIONS", "/about/", &[]).await;
+    assert_eq!((options.status, options.header("allow")), (204, Some("GET, HEAD, OPTIONS")));
+    for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
         let answer = ask(&world, method, "/about/", &[("content-length", "0"), ("x-secret", "s3cr3t")]).await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, OPTIONS")), "{method}");
         assert!(!answer.body.contains("s3cr3t"), "{method} echoes its request");
     }
 }
@@ -187,4 +190,94 @@ async fn many_visitors_at_once_are_all_logged() {
         assert_eq!(visit.await.unwrap(), 200);
     }
     assert_eq!(world.collect("north").await[0].size, VISITORS as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_judged_by_its_conditions_in_their_order() {
+    let world = settled().await;
+    let tag = ask(&world, "GET", "/about/", &[]).await.header("etag").unwrap().to_owned();
+    let status = async |headers: &[(&str, &str)]| ask(&world, "GET", "/about/", headers).await.status;
+    assert_eq!(status(&[("if-match", &tag)]).await, 200);
+    assert_eq!(status(&[("if-match", "\"other\"")]).await, 412);
+    assert_eq!(status(&[("if-match", "\"other\""), ("if-none-match", &tag)]).await, 412);
+    assert_eq!(status(&[("if-none-match", &tag), ("range", "bytes=0-3")]).await, 304);
+    assert_eq!(status(&[("range", "bytes=0-3"), ("if-range", "\"other\"")]).await, 200);
+    assert_eq!(ask(&world, "GET", "/nothing/", &[("if-match", "*")]).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_page_is_sent_where_a_part_is_asked_for() {
+    let world = settled().await;
+    let whole = ask(&world, "GET", "/about/", &[]).await;
+    assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+    let tag = whole.header("etag").unwrap();
+    let length = whole.body.len();
+    let part = ask(&world, "GET", "/about/", &[("range", "bytes=5-14"), ("if-range", tag)]).await;
+    assert_eq!((part.status, part.header("content-length")), (206, Some("10")));
+    assert_eq!(part.header("content-range"), Some(&*format!("bytes 5-14/{length}")));
+    assert_eq!((part.body.as_str(), part.header("etag")), (&whole.body[5..15], Some(tag)));
+    let last = ask(&world, "GET", "/about/", &[("range", "bytes=-7")]).await;
+    assert_eq!((last.status, last.body.as_str()), (206, &whole.body[length - 7..]));
+    let beyond = ask(&world, "GET", "/about/", &[("range", "bytes=100000-")]).await;
+    assert_eq!((beyond.status, beyond.body.as_str()), (416, ""));
+    assert_eq!(beyond.header("content-range"), Some(&*format!("bytes */{length}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_travels_in_the_coding_that_the_browser_takes() {
+    let text = "We mend lamps, and the same words stand here again and again. ".repeat(30);
+    let world = settled().await;
+    world.edit("/about/", &text);
+    world.go_live("north").await;
+    let plain = ask(&world, "GET", "/about/", &[]).await;
+    assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")));
+    let mut tags = vec![plain.header("etag").unwrap().to_owned()];
+    for coding in ["br", "zstd", "gzip"] {
+        let coded = ask(&world, "GET", "/about/", &[("accept-encoding", coding)]).await;
+        assert_eq!((coded.status, coded.header("content-encoding")), (200, Some(coding)));
+        let length: usize = coded.header("content-length").unwrap().parse().unwrap();
+        assert!(length < plain.body.len() / 2, "{coding}: {length} of {} bytes", plain.body.len());
+        let tag = coded.header("etag").unwrap().to_owned();
+        let known = ask(&world, "GET", "/about/", &[("accept-encoding", coding), ("if-none-match", &tag)]).await;
+        assert_eq!((known.status, known.header("vary")), (304, Some("accept-encoding")));
+        tags.push(tag);
+    }
+    tags.sort();
+    tags.dedup();
+    assert_eq!(tags.len(), 4, "each coding has a tag of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_named_by_its_content_may_be_kept_for_good() {
+    let world = settled().await;
+    let style = ask(&world, "GET", "/style.css", &[]).await;
+    assert_eq!(style.header("cache-control"), Some("no-cache"));
+    let named = format!("/style.{}.css", &Digest::of(style.body.as_bytes()).hex()[..10]);
+    let kept = ask(&world, "GET", &named, &[]).await;
+    assert_eq!((kept.status, &kept.body), (200, &style.body), "{named}");
+    assert_eq!(kept.header("cache-control"), Some("public, max-age=31536000, immutable"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_too_large_is_told_so() {
+    let world = settled().await;
+    let many = "x".repeat(60_000);
+    let answer = ask(&world, "GET", "/about/", &[("cookie", &many)]).await;
+    assert_eq!(answer.status, 431);
+    let address = format!("/{}/", "a".repeat(60_000));
+    assert!([414, 431].contains(&ask(&world, "GET", &address, &[]).await.status));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_must_say_once_which_host_it_is_for() {
+    let world = settled().await;
+    let public = world.partner("north").public;
+    let status = async |hosts: &str, version: &str| {
+        let text = format!("GET /about/ HTTP/{version}\r\n{hosts}connection: close\r\n\r\n");
+        raw::send(public, &text).await.status
+    };
+    assert_eq!(status("host: shop.example\r\n", "1.1").await, 200);
+    assert_eq!(status("", "1.1").await, 400);
+    assert_eq!(status("host: shop.example\r\nhost: other.example\r\n", "1.1").await, 400);
+    assert_eq!(status("", "1.0").await, 200);
 }

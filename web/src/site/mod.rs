@@ -18,7 +18,7 @@ mod server;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use tieup_protocol::access::{Method, Purpose};
@@ -131,7 +131,8 @@ impl PublicSite {
         remembered: &Mutex<Remembered>,
         request: &Request<Incoming>,
     ) -> Response<SiteBody> {
-        let Ok(path) = SitePath::from_request(request.uri().path()) else {
+        let path = SitePath::from_request(request.uri().path()).ok().filter(|_| names_host(request));
+        let Some(path) = path else {
             return answer::plain(StatusCode::BAD_REQUEST, "This is not an address on this site.\n");
         };
         let method = method_of(request);
@@ -243,6 +244,11 @@ impl PublicSite {
         let coding = if is_worthwhile { Coding::asked_for(asked.headers) } else { Coding::Identity };
         self.contents.get(&part.blobs, asked.file.blob, coding).await
     }
+}
+
+/// Whether a request by HTTP/1.1 says once which host it is for, as it must (RFC 9112, section 3.2).
+fn names_host<B>(request: &Request<B>) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1
 }
 
 /// How the log tells methods apart.

@@ -8,11 +8,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, Sleep, sleep};
 
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -129,23 +129,43 @@ impl Patience {
             return None;
         }
         self.looks += 1;
-        let is_at_work = now.asked > now.answered || now.is_amid_request || now.written > before.written;
+        let is_silent = now.asked == 0;
+        let is_at_work = is_silent || now.asked > now.answered || now.is_amid_request || now.written > before.written;
         let (most, why) = if is_at_work { (STALL, Tired::Stalled) } else { (REST, Tired::Rested) };
         (self.looks >= most).then_some(why)
     }
 }
 
 /// A connection whose bytes are counted.
+///
+/// Where it is closed while the other end still sends, what comes is discarded for a moment: closing at once would take
+/// back the answer that the other end has not read yet (RFC 9112, section 9.6).
 #[derive(Debug)]
 pub(super) struct Paced<S> {
     stream: S,
     pace: Arc<Pace>,
+    closing: Closing,
 }
+
+/// How far the closing of a connection has come.
+#[derive(Debug, Default)]
+enum Closing {
+    /// It is open.
+    #[default]
+    Open,
+    /// We have said that we say no more.
+    Said,
+    /// The other end still sent, and is listened to until then.
+    Lingering(Pin<Box<Sleep>>),
+}
+
+/// For how long the other end is listened to after an answer that ends the connection.
+const LINGER: Duration = Duration::from_secs(1);
 
 impl<S> Paced<S> {
     /// Counts what comes and goes on `stream`.
     pub(super) fn new(stream: S, pace: Arc<Pace>) -> Self {
-        Self { stream, pace }
+        Self { stream, pace, closing: Closing::Open }
     }
 
     fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -165,7 +185,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.written(written)
@@ -189,7 +209,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if matches!(self.closing, Closing::Open) {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.closing = Closing::Said;
+        }
+        let mut discarded = [0; 4096];
+        loop {
+            if let Closing::Lingering(until) = &mut self.closing
+                && until.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(&mut discarded);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    if matches!(self.closing, Closing::Said) {
+                        self.closing = Closing::Lingering(Box::pin(sleep(LINGER)));
+                    }
+                }
+                Poll::Pending if matches!(self.closing, Closing::Lingering(_)) => return Poll::Pending,
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }
 
@@ -208,27 +249,24 @@ mod tests {
         })
     }
 
+    /// A connection on which one request was answered.
+    const RESTING: Counts = Counts { written: 0, asked: 1, answered: 1, is_amid_request: false };
+
     #[test]
     fn whoever_gets_on_stays() {
-        let idle = Counts::default();
-        assert_eq!(ends(idle, |now| Counts { asked: now.asked + 1, answered: now.answered + 1, ..now }), None);
-        let downloading = Counts { asked: 1, answered: 1, ..idle };
-        assert_eq!(ends(downloading, |now| Counts { written: now.written + LEAST, ..now }), None);
+        assert_eq!(ends(RESTING, |now| Counts { asked: now.asked + 1, answered: now.answered + 1, ..now }), None);
+        assert_eq!(ends(RESTING, |now| Counts { written: now.written + LEAST, ..now }), None);
     }
 
     #[test]
     fn whoever_does_not_is_let_go() {
-        let idle = Counts::default();
-        assert_eq!(ends(idle, |now| now), Some((REST, Tired::Rested)));
-        let amid = Counts { is_amid_request: true, ..idle };
-        assert_eq!(ends(amid, |now| now), Some((STALL, Tired::Stalled)));
-        let unanswered = Counts { asked: 1, ..idle };
-        assert_eq!(ends(unanswered, |now| now), Some((STALL, Tired::Stalled)));
-        let trickling = Counts { asked: 1, answered: 1, ..idle };
-        assert_eq!(
-            ends(trickling, |now| Counts { written: now.written + LEAST - 1, ..now }),
-            Some((STALL, Tired::Stalled))
-        );
+        let stands_still = |at| ends(at, |now| now);
+        assert_eq!(stands_still(RESTING), Some((REST, Tired::Rested)));
+        let stalled = Some((STALL, Tired::Stalled));
+        assert_eq!(stands_still(Counts::default()), stalled, "nothing was ever asked");
+        assert_eq!(stands_still(Counts { is_amid_request: true, ..RESTING }), stalled);
+        assert_eq!(stands_still(Counts { asked: 2, ..RESTING }), stalled);
+        assert_eq!(ends(RESTING, |now| Counts { written: now.written + LEAST - 1, ..now }), stalled);
     }
 
     #[test]

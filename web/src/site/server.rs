@@ -200,7 +200,7 @@ impl Connection {
         let stream = TokioIo::new(Paced::new(stream, pace.clone()));
         let mut builder = http1::Builder::new();
         // Whoever is slow is let go by the pace, which costs nothing for each request.
-        builder.header_read_timeout(None).max_buf_size(HEAD).pipeline_flush(true);
+        builder.header_read_timeout(None).max_buf_size(HEAD);
         let connection = pin!(builder.serve_connection(stream, self.service(pace.clone())));
         run(connection, http1::Connection::graceful_shutdown, &pace, &traffic, &shutdown).await;
     }
