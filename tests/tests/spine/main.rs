@@ -10,6 +10,7 @@ mod guard;
 mod hardening;
 mod hostile;
 mod imports;
+mod joining;
 mod kinds;
 mod lines;
 mod mains;
