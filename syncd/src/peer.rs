@@ -291,7 +291,7 @@ fn refuse_intake(error: &IntakeError) -> Refusal {
 }
 
 /// A disk that is full, or takes nothing at all, is told in these words: main's people can only ask the partner's.
-fn refuse_full_disk(error: &IntakeError) -> Option<Refusal> {
+fn refuse_full_disk(error: &(dyn std::error::Error + 'static)) -> Option<Refusal> {
     let all: Vec<_> = causes(error).collect();
     let at = all.iter().rposition(|cause| cause.is::<io::Error>())?;
     let (status, kind, title, hint) = match all[at].downcast_ref::<io::Error>()?.kind() {
@@ -340,5 +340,8 @@ fn refuse_journal(error: &JournalError) -> Refusal {
 /// A failure on this side: logged in full, told in one sentence.
 fn internal(error: &(dyn std::error::Error + 'static)) -> Refusal {
     tracing::error!(error, "a call from main failed");
+    if let Some(refusal) = refuse_full_disk(error) {
+        return refusal;
+    }
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the partner's daemon failed; its log says why")
 }
