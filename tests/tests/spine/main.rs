@@ -5,6 +5,7 @@
 mod approval;
 mod clashes;
 mod console;
+mod deafness;
 mod expiry;
 mod guard;
 mod hardening;
