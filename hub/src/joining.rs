@@ -18,7 +18,7 @@ use tieup_store::journal::LogVerifier;
 use tieup_web::authority::Authority;
 use tieup_web::problem::Refusal;
 
-use crate::database::{Admission, Owner, PartnerRow, Redeemed};
+use crate::database::{Admission, DatabaseError, Owner, PartnerRow, Redeemed};
 use crate::keys::KeyError;
 use crate::partners::Hub;
 use crate::renewal::{RenewError, issued_row};
@@ -59,7 +59,7 @@ fn refuse_renewal(error: RenewError, partner: &SiteId) -> Refusal {
 }
 
 async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> Result<Json<JoinGrant>, Refusal> {
-    check_token(&hub, &request).await?;
+    let token = check_token(&hub, &request).await?;
     let contract = read_contract(&hub, &request)?;
     let journal_key = request.journal_key.parse::<LogVerifier>();
     journal_key.map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-journal-key", &error))?;
@@ -78,8 +78,13 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
         revoked: None,
     };
     let admission = Admission { partner, certificate, fingerprint: request.secret.fingerprint() };
-    let admitted = hub.database.admit(&admission, Timestamp::now()).await;
-    judge(admitted.map_err(internal)?, &request)?;
+    match token {
+        Token::Good => {
+            let admitted = hub.database.admit(&admission, Timestamp::now()).await;
+            judge(admitted.map_err(internal)?, &request)?;
+        }
+        Token::UsedByThisKey => admit_again(&hub, &admission).await.map_err(internal)?,
+    }
     let partner = admission.partner;
     hub.queue_changed.notify_one();
     tracing::info!(partner = %partner.id, code = %partner.compare_code, "a partner joined");
@@ -104,11 +109,41 @@ fn read_contract(hub: &Hub, request: &JoinRequest) -> Result<String, Refusal> {
     Ok(text)
 }
 
+/// What a token is worth to whoever shows it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Token {
+    /// It has not been used.
+    Good,
+    /// It was used by the same partner with the same keys, which has not got main's answer, or could not keep it.
+    UsedByThisKey,
+}
+
 /// Turns away whoever has no good token, before anything else is looked at.
-async fn check_token(hub: &Hub, request: &JoinRequest) -> Result<(), Refusal> {
+async fn check_token(hub: &Hub, request: &JoinRequest) -> Result<Token, Refusal> {
     let secret = request.secret.fingerprint();
     let found = hub.database.look_up_invitation(&request.partner, secret, Timestamp::now()).await;
-    judge(found.map_err(internal)?, request)
+    let found = found.map_err(internal)?;
+    if found == Redeemed::Used && has_joined_by(hub, request).await.map_err(internal)? {
+        return Ok(Token::UsedByThisKey);
+    }
+    judge(found, request).map(|()| Token::Good)
+}
+
+/// Whether the partner has joined with just these keys, and both still hold.
+async fn has_joined_by(hub: &Hub, request: &JoinRequest) -> Result<bool, DatabaseError> {
+    let Ok(key) = Authority::requested_key(&request.csr) else { return Ok(false) };
+    let partner = hub.database.partner(&request.partner).await?;
+    let newest = hub.database.newest_certificate(&request.partner).await?;
+    Ok(partner.zip(newest).is_some_and(|(partner, newest)| {
+        let holds = partner.revoked.is_none() && Timestamp::now() < newest.expires;
+        holds && newest.key == Digest::of(&key) && partner.journal_key == request.journal_key
+    }))
+}
+
+/// Keeps what has changed of a partner that has joined already: its certificate, and where it is.
+async fn admit_again(hub: &Hub, admission: &Admission) -> Result<(), DatabaseError> {
+    hub.database.put_partner(&admission.partner).await?;
+    hub.database.add_certificate(&admission.certificate, Timestamp::now()).await
 }
 
 /// Turns away a key that has been revoked: the partner makes another, and its token is still good.

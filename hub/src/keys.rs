@@ -95,7 +95,7 @@ impl KeyFolder {
         Self { dir: state.join("keys"), main: main.clone() }
     }
 
-    /// Makes every key. Durable on return.
+    /// Makes every key; what an attempt has left that was not finished is taken up. Durable on return.
     ///
     /// # Errors
     /// When there are keys already, or the disk fails.
@@ -107,8 +107,8 @@ impl KeyFolder {
         let authority = Authority::create(&self.main, SystemTime::now())?;
         self.write(AUTHORITY_KEY, authority.key.as_bytes())?;
         self.write(AUTHORITY, authority.certificate.as_bytes())?;
-        let make = |name| SigningKey::create(&self.dir.join(name));
-        let (root, release, freshness) = (make(ROOT_KEY)?, make(RELEASE_KEY)?, make(FRESHNESS_KEY)?);
+        let (root, release, freshness) =
+            (self.signing_key(ROOT_KEY)?, self.signing_key(RELEASE_KEY)?, self.signing_key(FRESHNESS_KEY)?);
         let mut seed = [0; 32];
         SystemRandom::new().fill(&mut seed)?;
         let cosigner = Cosigner::from_seed(self.main.as_str(), &seed)
@@ -216,6 +216,12 @@ impl KeyFolder {
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The key in a file, which is made if it is not there.
+    fn signing_key(&self, name: &str) -> Result<SigningKey, SigningKeyError> {
+        let file = self.dir.join(name);
+        if file.exists() { SigningKey::read(&file) } else { SigningKey::create(&file) }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), KeyError> {

@@ -31,7 +31,6 @@ use tieup_web::line::{UPGRADE, is_asked_for};
 use tieup_web::listener::{Peer, Shutdown};
 use tieup_web::problem::Refusal;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
 use crate::partners::{Hub, HubError};
 
@@ -96,7 +95,7 @@ impl Lines {
                 _ = refreshing.tick() => if let Err(error) = self.refresh(Timestamp::now()).await {
                     tracing::warn!(%error, "the hub could not look what has been revoked");
                 },
-                _ = asking.tick() => self.ask_for_signs_of_life().await,
+                _ = asking.tick() => self.ask_for_signs_of_life(),
             }
         }
         self.idle().clear();
@@ -111,20 +110,31 @@ impl Lines {
         Ok(())
     }
 
-    /// Drops the lines that give none.
-    async fn ask_for_signs_of_life(self: &Arc<Self>) {
+    /// Asks every line for one. What one partner does not answer keeps neither another nor the caller waiting.
+    fn ask_for_signs_of_life(self: &Arc<Self>) {
         let lines: Vec<Line> = self.idle().drain().flat_map(|(_, lines)| lines).collect();
-        let mut asked = JoinSet::new();
-        for mut line in lines {
-            let lines = self.clone();
-            asked.spawn(async move {
-                let name = partner_tls_name(&lines.hub.config.main, &line.partner);
-                if tokio::time::timeout(PATIENCE, is_alive(&mut line, &name)).await == Ok(true) {
-                    lines.put(line);
-                }
-            });
-        }
-        while asked.join_next().await.is_some() {}
+        lines.into_iter().for_each(|line| self.ask_for_sign_of_life(line));
+    }
+
+    /// Puts the line back once it has given one, and drops it if it gives none.
+    fn ask_for_sign_of_life(self: &Arc<Self>, mut line: Line) {
+        let lines = self.clone();
+        tokio::spawn(async move {
+            let name = partner_tls_name(&lines.hub.config.main, &line.partner);
+            match tokio::time::timeout(PATIENCE, is_alive(&mut line, &name)).await {
+                Ok(true) => lines.put(line),
+                Ok(false) => {}
+                Err(_) => tracing::warn!(partner = %line.partner, "a line gave no sign of life, and is given up"),
+            }
+        });
+    }
+
+    /// Takes a line that was just dialed. A partner whose lines live dials no more of them than it keeps, so those that
+    /// were there before are asked whether they do.
+    fn welcome(self: &Arc<Self>, line: Line) {
+        let before = self.idle().remove(&line.partner).unwrap_or_default();
+        self.put(line);
+        before.into_iter().for_each(|line| self.ask_for_sign_of_life(line));
     }
 
     fn idle(&self) -> MutexGuard<'_, HashMap<SiteId, Vec<Line>>> {
@@ -238,7 +248,7 @@ async fn turn_around(
     let shown = lines.hub.tls().certificate().serial;
     let (sender, connection) = handshake(upgrade.await?).await?;
     let revocations = lines.hub.tls().revocations().clone();
-    lines.put(Line { sender, partner: partner.clone(), shown, expires: certificate.expires });
+    lines.welcome(Line { sender, partner: partner.clone(), shown, expires: certificate.expires });
     tokio::select! {
         // It ends with the line, and when nobody holds the sender any more.
         _ = connection => tracing::debug!(%partner, "a line ended"),

@@ -296,6 +296,24 @@ fn a_contract_of_another_main_site_is_told() {
     folder.assert_fails(&["check"], says);
 }
 
+#[test]
+fn a_path_that_partners_refuse_is_told_once() {
+    let folder = Folder::begun();
+    for partner in ["north", "south"] {
+        folder.run(&["partner", "add", partner]).done();
+    }
+    folder.write("content/aux.md", "---\ntitle: Auxiliary\n---\n");
+    let says = "error[unportable-path]: `/aux/` cannot be a file on every system: Windows keeps the name for a device
+ --> partners/north/contract.yaml
+  = help: give the page or file another path: `north` refuses a release with this one
+
+1 error
+";
+    folder.assert_fails(&["check"], says);
+    fs::remove_file(folder.path("content/aux.md")).unwrap();
+    folder.run(&["check"]).done();
+}
+
 /// A reader of standard output that has gone away before anything was said, as `head` does.
 #[cfg(target_os = "linux")]
 #[test]

@@ -37,10 +37,7 @@ pub enum UnportablePath {
 ///
 /// # Errors
 /// See [`UnportablePath`].
-pub(crate) fn check<'a>(
-    paths: impl Iterator<Item = &'a str>,
-    is_there: impl Fn(&str) -> bool,
-) -> Result<(), UnportablePath> {
+pub fn check<'a>(paths: impl Iterator<Item = &'a str>, is_there: impl Fn(&str) -> bool) -> Result<(), UnportablePath> {
     let mut folded: HashMap<String, &str> = HashMap::new();
     for path in paths {
         path.split('/').try_for_each(|segment| check_segment(segment, path))?;

@@ -20,41 +20,41 @@ use crate::path::SitePath;
 use crate::period::Month;
 
 /// POST a [`JoinRequest`] to hub, get a [`JoinGrant`].
-pub const JOIN: &str = "/v1/join";
+pub const JOIN: &str = "/v2/join";
 /// POST a [`RenewRequest`] to hub, get a [`RenewGrant`].
-pub const RENEW: &str = "/v1/renew";
+pub const RENEW: &str = "/v2/renew";
 /// POST to hub with `Upgrade: tieup-line`: the connection becomes a line, over which hub calls the partner that dialed.
-pub const LINE: &str = "/v1/line";
+pub const LINE: &str = "/v2/line";
 /// Main's newest list of revoked certificates (an X.509 CRL in PEM): GET it at hub, POST it to syncd.
-pub const REVOCATIONS: &str = "/v1/revocations";
+pub const REVOCATIONS: &str = "/v2/revocations";
 /// GET which versions of the protocol an end speaks, a [`Speaks`](crate::version::Speaks).
 pub const VERSIONS: &str = "/versions";
 /// GET a [`PartnerStatus`].
-pub const STATUS: &str = "/v1/status";
+pub const STATUS: &str = "/v2/status";
 /// POST an [`Offer`] compressed by zstd, get [`Ready`].
-pub const OFFER: &str = "/v1/releases/offer";
+pub const OFFER: &str = "/v2/releases/offer";
 /// PUT the manifest of the offered release as steps (see [`crate::delta`]), compressed by zstd, get [`Wanted`].
-pub const MANIFEST: &str = "/v1/releases/manifest";
+pub const MANIFEST: &str = "/v2/releases/manifest";
 /// PUT the wanted blobs of the offered release, get [`Staged`].
 ///
 /// The body is the blobs' bytes one after another, in the order of [`Wanted::of`], compressed by zstd as a whole.
-pub const BLOBS: &str = "/v1/releases/blobs";
+pub const BLOBS: &str = "/v2/releases/blobs";
 /// POST a [`Metadata`], get [`Fresh`]: the newest release is still the newest.
-pub const FRESHNESS: &str = "/v1/freshness";
+pub const FRESHNESS: &str = "/v2/freshness";
 /// PUT content that the partner's status names as lacking, get a [`GuardReport`].
 ///
 /// The body is pieces one after another, compressed by zstd as a whole: digest and length (see
 /// [`crate::drift::piece_head`]), then the bytes. What is not lacking is refused.
-pub const RESTORE: &str = "/v1/restore";
+pub const RESTORE: &str = "/v2/restore";
 /// POST a [`Cosigned`] checkpoint.
-pub const COSIGNATURE: &str = "/v1/journal/cosignature";
+pub const COSIGNATURE: &str = "/v2/journal/cosignature";
 /// POST a [`StatementNotice`], get a [`StatementVerdict`].
-pub const STATEMENT: &str = "/v1/statement";
-/// GET lines of the partner's audit trail, one JSON document each: `/v1/audit?from=12`, the first of which is line 12.
+pub const STATEMENT: &str = "/v2/statement";
+/// GET lines of the partner's audit trail, one JSON document each: `/v2/audit?from=12`, the first of which is line 12.
 /// Not all of them come at once where they are many.
-pub const AUDIT: &str = "/v1/audit";
-/// GET below it: C2SP tlog-tiles of one month, `/v1/journal/2026-11/checkpoint`, `/v1/journal/2026-11/tile/...`.
-pub const JOURNAL: &str = "/v1/journal";
+pub const AUDIT: &str = "/v2/audit";
+/// GET below it: C2SP tlog-tiles of one month, `/v2/journal/2026-11/checkpoint`, `/v2/journal/2026-11/tile/...`.
+pub const JOURNAL: &str = "/v2/journal";
 
 /// The kind of problem with which a partner refuses a manifest that is told against a release it cannot build on.
 ///
@@ -454,6 +454,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::version::{self, CURRENT};
+
+    #[test]
+    fn every_call_is_in_the_version_that_is_spoken() {
+        let calls = [
+            JOIN,
+            RENEW,
+            LINE,
+            REVOCATIONS,
+            STATUS,
+            OFFER,
+            MANIFEST,
+            BLOBS,
+            FRESHNESS,
+            RESTORE,
+            COSIGNATURE,
+            STATEMENT,
+            AUDIT,
+            JOURNAL,
+        ];
+        for path in calls {
+            assert_eq!(version::of_path(path), Some(CURRENT), "{path}");
+        }
+        assert_eq!(version::of_path(VERSIONS), None, "every end can be asked what it speaks");
+    }
 
     proptest! {
         #[test]

@@ -39,7 +39,7 @@ struct Laid {
 #[derive(Debug, Default)]
 struct Run {
     writes: usize,
-    failed: Vec<PathBuf>,
+    failed: Vec<(Step, PathBuf)>,
 }
 
 /// All that are kept now, of every test in the process.
@@ -54,8 +54,13 @@ impl FailingWrites {
         Self(laid)
     }
 
-    /// What failed so far, in order.
+    /// The files and folders with which something failed so far, in order.
     pub fn failed(&self) -> Vec<PathBuf> {
+        self.0.run().failed.iter().map(|(_, path)| path.clone()).collect()
+    }
+
+    /// What was to be done with them, too.
+    pub fn failures(&self) -> Vec<(Step, PathBuf)> {
         self.0.run().failed.clone()
     }
 }
@@ -80,7 +85,7 @@ impl Laid {
         if number != self.at && !still_full {
             return None;
         }
-        run.failed.push(path.to_owned());
+        run.failed.push((step, path.to_owned()));
         Some(self.how)
     }
 }
@@ -119,6 +124,7 @@ mod tests {
         }
         let error = write_file(&at("state/a"), b"x").unwrap_err();
         assert_eq!(error.source.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(laid.failures(), [(Step::Write, error.path.clone())]);
         assert_eq!(laid.failed(), [error.path]);
         write_file(&at("state/b"), b"x").unwrap_err();
         assert!(std::fs::read_dir(at("state")).unwrap().count() == 1, "what was begun is removed");

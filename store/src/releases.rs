@@ -64,6 +64,9 @@ impl Releases {
         let dir = dir.into();
         durable::create_dir_all(&dir)?;
         durable::settle(&dir)?;
+        for release in durable::list_dir(&dir)?.iter().filter(|path| version_of(path).is_some() && path.is_dir()) {
+            durable::settle(release)?;
+        }
         Ok(Self { dir, staging: RwLock::new(()), known: Mutex::default() })
     }
 

@@ -281,8 +281,15 @@ fn perform(command: Command, partner: &Partner) -> Answer {
             Ok(link) => Answer::SignIn { link, minutes: LINK_LIFETIME.as_mins() },
             Err(error) => refused(&error),
         },
-        Command::BeginEmergency { reason } => done(partner.publisher().begin_emergency(reason, now), partner),
-        Command::EndEmergency => done(partner.publisher().end_emergency(now), partner),
+        // Each in a statement of its own: how things stand is asked once the publisher is free again.
+        Command::BeginEmergency { reason } => {
+            let begun = partner.publisher().begin_emergency(reason, now);
+            done(begun, partner)
+        }
+        Command::EndEmergency => {
+            let ended = partner.publisher().end_emergency(now);
+            done(ended, partner)
+        }
         Command::Guard => match partner.guard().check(partner, now) {
             Ok(report) => Answer::Guard { report },
             Err(error) => refused(&error),

@@ -19,6 +19,9 @@ use tieup_web::tls::{TlsError, TlsIdentity, joining_client};
 /// The file in the state folder. It holds private keys and is readable by its owner alone.
 const FILE: &str = "identity.json";
 
+/// The file with the keys of a join that has begun, beside it and as private. It goes once the join is whole.
+const BEGUN: &str = "joining.json";
+
 /// The folder of journals in the state folder.
 pub const JOURNALS: &str = "journal";
 
@@ -129,10 +132,11 @@ impl Identity {
     /// A partner that has joined this main before keeps its keys, so that its journal goes on, and gets a new
     /// certificate; a TLS key that main has revoked is replaced. The root that it pinned then stays pinned.
     ///
-    /// `address` is how main will reach this daemon. Durable on return.
+    /// `address` is how main will reach this daemon. Durable on return. The keys are durable before main hears of them, so
+    /// that a join which broke off in the middle is finished with the same token, though main has used it up.
     ///
     /// # Errors
-    /// See [`JoinError`]. The token is used up only if main accepted it.
+    /// See [`JoinError`]. The token is used up only if main accepted it, and then for these keys.
     pub async fn join(state: &Path, invitation: &Invitation, address: &Reach) -> Result<Joined, JoinError> {
         let before = match Self::load(state) {
             Ok(before) => Some(before),
@@ -143,11 +147,13 @@ impl Identity {
         if before.is_none() && !months(&journals)?.is_empty() {
             return Err(JoinError::OrphanedJournals(journals));
         }
-        let (mut request, journal_key) = keys(before.as_ref(), invitation)?;
+        let (mut request, journal_key) = keys(state, before.as_ref(), invitation)?;
         let verifier = journal_key.verifier().to_string();
+        Begun::new(invitation, &request, &journal_key).save(state)?;
         let mut granted = Self::ask(invitation, &request, address, &verifier).await;
         if granted.as_ref().is_err_and(is_of_revoked_key) {
             request = KeyRequest::create(&invitation.partner)?;
+            Begun::new(invitation, &request, &journal_key).save(state)?;
             granted = Self::ask(invitation, &request, address, &verifier).await;
         }
         let grant = granted?;
@@ -174,6 +180,8 @@ impl Identity {
             hub: Some(invitation.hub.clone()),
         };
         identity.save(state)?;
+        // The join is whole. Where the keys cannot be taken away they are those of the identity, and are left to the next.
+        let _ = durable::remove_file(&state.join(BEGUN));
         Ok(Joined { identity, compare_code: compare_code(invitation.authority, &request.public_key) })
     }
 
@@ -242,14 +250,51 @@ fn is_of_revoked_key(error: &JoinError) -> bool {
     source.is_problem(REVOKED_KEY)
 }
 
-/// The keys to join with: those of the earlier join to the same main, or new ones.
-fn keys(before: Option<&Identity>, invitation: &Invitation) -> Result<(KeyRequest, LogSigner), JoinError> {
-    match before {
-        Some(before) if before.main == invitation.main && before.partner == invitation.partner => {
-            Ok((KeyRequest::again(&before.partner, &before.key)?, before.journal_key.parse()?))
-        }
-        Some(other) => Err(JoinError::AlreadyJoined { main: other.main.clone(), partner: other.partner.clone() }),
-        None => {
+/// The keys of a join that main may have accepted, while nothing else of it is here.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Begun {
+    main: SiteId,
+    partner: SiteId,
+    key: String,
+    journal_key: String,
+}
+
+impl Begun {
+    fn new(invitation: &Invitation, request: &KeyRequest, journal_key: &LogSigner) -> Self {
+        let (main, partner) = (invitation.main.clone(), invitation.partner.clone());
+        Self { main, partner, key: request.key.clone(), journal_key: journal_key.to_private_text() }
+    }
+
+    /// Those in a state folder, if they are for this invitation. What cannot be read counts for nothing: main accepts
+    /// other keys with another token.
+    fn load(state: &Path, invitation: &Invitation) -> Result<Option<Self>, DiskError> {
+        let Some(bytes) = durable::read_file(&state.join(BEGUN))? else { return Ok(None) };
+        let begun = serde_json::from_slice(&bytes).ok();
+        Ok(begun.filter(|begun: &Self| begun.main == invitation.main && begun.partner == invitation.partner))
+    }
+
+    fn save(&self, state: &Path) -> Result<(), DiskError> {
+        let bytes = serde_json::to_vec_pretty(self).expect("keys and names are text, so they always serialize");
+        durable::create_dir_all(state)?;
+        durable::write_private_file(&state.join(BEGUN), &bytes)
+    }
+}
+
+/// The keys to join with: those of a join to the same main that was begun, or of an earlier one, or new ones.
+fn keys(
+    state: &Path,
+    before: Option<&Identity>,
+    invitation: &Invitation,
+) -> Result<(KeyRequest, LogSigner), JoinError> {
+    if let Some(other) = before.filter(|other| other.main != invitation.main || other.partner != invitation.partner) {
+        return Err(JoinError::AlreadyJoined { main: other.main.clone(), partner: other.partner.clone() });
+    }
+    let again = |key: &str, journal_key: &str| Ok((KeyRequest::again(&invitation.partner, key)?, journal_key.parse()?));
+    match (Begun::load(state, invitation)?, before) {
+        (Some(begun), _) => again(&begun.key, &begun.journal_key),
+        (None, Some(before)) => again(&before.key, &before.journal_key),
+        (None, None) => {
             let journal_key = LogSigner::from_seed(&journal_name(invitation), &random()?)?;
             Ok((KeyRequest::create(&invitation.partner)?, journal_key))
         }

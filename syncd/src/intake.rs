@@ -124,6 +124,16 @@ impl Intake {
         blobs.into_iter().map(|blob| blob.digest).collect()
     }
 
+    /// How many bytes the manifest on offer comes to at most, with all that patches in it may make.
+    pub fn manifest_bytes(&self) -> u64 {
+        self.offered.as_ref().map_or(0, |offered| offered.signed.length.saturating_add(offered.signed.label.bytes))
+    }
+
+    /// How many bytes come to at most what was asked for of the release on offer.
+    pub fn wanted_bytes(&self) -> u64 {
+        self.offered.as_ref().map_or(0, |offered| offered.wanted.iter().map(|blob| blob.length).sum())
+    }
+
     /// Verifies what is signed of an offer, and says against which of the `kept` manifests it may be told.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::map_request;
 use axum::routing::{get, post, put};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -29,7 +29,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use crate::access_log::JournalError;
 use crate::candidate::CandidateError;
 use crate::daemon::Partner;
-use crate::flow::{Limits, paced};
+use crate::flow::{Limits, begin, paced};
 use crate::guard::GuardError;
 use crate::intake::{Intake, IntakeError};
 use crate::publisher::PublishError;
@@ -67,6 +67,7 @@ pub fn router(partner: Arc<Partner>, limits: Limits) -> Router {
         .route(COSIGNATURE, post(cosignature))
         .route(STATEMENT, post(statement))
         .route(AUDIT, get(audit))
+        .layer(Extension(limits))
         .layer(map_request(move |request: Request| ready(paced(request, limits))))
         .with_state(partner);
     speaking(router, concat!("syncd ", env!("CARGO_PKG_VERSION")))
@@ -94,8 +95,13 @@ async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Jso
     ready.map(Json).map_err(|error| refuse_offer(&partner, &error))
 }
 
-async fn manifest(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Wanted>, Refusal> {
-    let wanted = take_in(&partner, body, |partner, intake, unpacked| {
+async fn manifest(
+    State(partner): State<Arc<Partner>>,
+    Extension(limits): Extension<Limits>,
+    body: Body,
+) -> Result<Json<Wanted>, Refusal> {
+    let coming = Coming { body, limits, announced: Intake::manifest_bytes };
+    let wanted = take_in(&partner, coming, |partner, intake, unpacked| {
         intake.manifest(|digest| partner.publisher().kept_manifest(digest), unpacked)
     });
     wanted.await.map(Json)
@@ -109,25 +115,43 @@ async fn freshness(
     fresh.map(Json).map_err(|error| refuse_offer(&partner, &error))
 }
 
-async fn blobs(State(partner): State<Arc<Partner>>, body: Body) -> Result<Json<Staged>, Refusal> {
-    let staged = take_in(&partner, body, |partner, intake, unpacked| {
+async fn blobs(
+    State(partner): State<Arc<Partner>>,
+    Extension(limits): Extension<Limits>,
+    body: Body,
+) -> Result<Json<Staged>, Refusal> {
+    let coming = Coming { body, limits, announced: Intake::wanted_bytes };
+    let staged = take_in(&partner, coming, |partner, intake, unpacked| {
         intake.receive(unpacked)?;
         intake.stage(&mut partner.publisher(), Timestamp::now())
     });
     staged.await.map(|release| Json(Staged { release }))
 }
 
-/// Lets the intake take a body that zstd compressed, and notes what it refuses.
+/// A body of a release, and what bounds the time that it may take.
+struct Coming {
+    body: Body,
+    limits: Limits,
+    /// How many bytes the intake expects of it.
+    announced: fn(&Intake) -> u64,
+}
+
+/// Lets the intake take a body that zstd compressed, and notes what it refuses. Until the first part of the body is here
+/// the intake goes on with others, and then for no longer than what was announced takes.
 async fn take_in<T: Send + 'static>(
     partner: &Arc<Partner>,
-    body: Body,
+    coming: Coming,
     take: impl FnOnce(&Partner, &mut Intake, &mut dyn io::Read) -> Result<T, IntakeError> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let (reader, receiving) = (reader(body), partner.clone());
+    let Coming { body, limits, announced } = coming;
+    let begun = begin(body).await.map_err(|error| refuse_offer(partner, &IntakeError::Stream(error)))?;
+    let receiving = partner.clone();
     // On a thread of its own: the body arrives through the task that runs this handler.
     let taken = tokio::task::spawn_blocking(move || {
         let mut intake = receiving.intake_blocking();
-        let mut unpacked = zstd::Decoder::new(reader).map_err(IntakeError::Stream)?;
+        let (first, rest) = begun.in_its_turn(announced(&intake), limits);
+        let rest = SyncIoBridge::new(StreamReader::new(Box::pin(rest)));
+        let mut unpacked = zstd::Decoder::new(io::Cursor::new(first).chain(rest)).map_err(IntakeError::Stream)?;
         take(&receiving, &mut intake, &mut unpacked)
     });
     taken.await.map_err(|error| internal(&error))?.map_err(|error| refuse_offer(partner, &error))
@@ -267,7 +291,7 @@ fn refuse_intake(error: &IntakeError) -> Refusal {
 }
 
 /// A disk that is full, or takes nothing at all, is told in these words: main's people can only ask the partner's.
-fn refuse_full_disk(error: &IntakeError) -> Option<Refusal> {
+fn refuse_full_disk(error: &(dyn std::error::Error + 'static)) -> Option<Refusal> {
     let all: Vec<_> = causes(error).collect();
     let at = all.iter().rposition(|cause| cause.is::<io::Error>())?;
     let (status, kind, title, hint) = match all[at].downcast_ref::<io::Error>()?.kind() {
@@ -316,5 +340,8 @@ fn refuse_journal(error: &JournalError) -> Refusal {
 /// A failure on this side: logged in full, told in one sentence.
 fn internal(error: &(dyn std::error::Error + 'static)) -> Refusal {
     tracing::error!(error, "a call from main failed");
+    if let Some(refusal) = refuse_full_disk(error) {
+        return refusal;
+    }
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the partner's daemon failed; its log says why")
 }

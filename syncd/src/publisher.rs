@@ -454,7 +454,7 @@ impl Publisher {
     }
 
     fn build(&self, release: &Verified<Release>) -> Result<Arc<Candidate>, PublishError> {
-        self.merge(release, self.originals_for_release())
+        self.merge(release, self.originals_for_release()?)
     }
 
     fn pages(&self) -> Pages<'_> {

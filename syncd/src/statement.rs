@@ -11,6 +11,9 @@ use tieup_store::journal::{JournalReader, Origin, ReadError};
 use crate::access_log::JournalError;
 use crate::publisher::PublishError;
 
+/// The folder of main's statements in the state folder.
+pub const STATEMENTS: &str = "statements";
+
 /// Why a statement could not be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum StatementFailure {
@@ -50,7 +53,7 @@ pub enum StatementFailure {
 
 /// Where main's notice for a month is kept.
 pub fn notice_document(state: &std::path::Path, month: Month) -> Document<StatementNotice> {
-    Document::at(state.join("statements").join(format!("{month}.json")))
+    Document::at(state.join(STATEMENTS).join(format!("{month}.json")))
 }
 
 /// Computes the statement that `notice` speaks of from the partner's own journal and contract, and compares.

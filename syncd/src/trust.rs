@@ -307,6 +307,9 @@ fn named(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> impl Iterator<It
 
 /// Puts what was `seen` into `folder`, and nothing else that the client reads. What lies there already is not written again:
 /// files that come and go by the thousand are what file systems are slow at.
+///
+/// It is scratch, so nothing of it is synced: whatever a crash leaves there is compared with what was seen, which is
+/// durable elsewhere, and put right before the client reads it.
 fn restore(folder: &Path, seen: &BTreeMap<String, String>) -> io::Result<()> {
     durable::create_dir_all(folder).map_err(|error| error.source)?;
     for file in durable::list_dir(folder).map_err(|error| error.source)? {

@@ -19,6 +19,7 @@ pub mod journal;
 pub mod keep_alive;
 pub mod mailbox;
 pub mod marked;
+pub mod muffler;
 pub mod mute;
 pub mod neighbour;
 pub mod operator;

@@ -344,6 +344,15 @@ impl World {
 
 /// What disks do.
 impl World {
+    /// The blob that visitors of `partner` get at `path`, by its live document.
+    pub fn served(&self, partner: &str, path: &str) -> BlobRef {
+        let file = self.state(partner).join("live.json");
+        let text = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let live: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let blob = serde_json::from_value(live["site"]["files"][path]["blob"].clone());
+        blob.unwrap_or_else(|error| panic!("`{partner}` serves nothing at {path}: {error}"))
+    }
+
     /// Changes a byte of `blob` as it lies on the partner's disk.
     pub fn damage(&self, partner: &str, blob: &BlobRef) {
         let folder = self.state(partner).join("blobs");

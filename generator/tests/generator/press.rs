@@ -122,6 +122,31 @@ fn a_mistake_is_told_until_it_is_mended_and_what_was_asked_before_can_still_be_m
 }
 
 #[test]
+fn whoever_still_holds_the_releases_of_a_site_that_has_passed_finds_the_newest() {
+    let small = Small::new();
+    PARTNERS.iter().for_each(|partner| agree(&small, partner, false));
+    let mut press = press(&small);
+    let mut say = |words: &str| {
+        small.page("about.md", words);
+        press.refresh(&[small.path("site/content/about.md")], &Arc::default(), start())
+    };
+    let passed = ["one", "two"].map(|words| say(words).unwrap());
+    let third = say("three").unwrap();
+    for held in &passed {
+        assert!(Arc::ptr_eq(held.newest(), &third), "an order that was overtaken is made from a site that has passed");
+    }
+    assert!(Arc::ptr_eq(third.newest(), &third));
+    assert_eq!(published(passed[0].newest()), published(&fresh(&small, start()).unwrap().releases()));
+    // Where a site cannot be read, the one that was good last stays the newest.
+    small.write("site/content/broken.md", "---\ntilte: Broken\n---\n");
+    assert!(press.refresh(&[], &Arc::default(), start()).is_err());
+    assert!(Arc::ptr_eq(passed[0].newest(), &third));
+    std::fs::remove_file(small.path("site/content/broken.md")).unwrap();
+    let mended = press.refresh(&[], &Arc::default(), start()).unwrap();
+    assert!(passed.iter().chain([&third]).all(|held| Arc::ptr_eq(held.newest(), &mended)));
+}
+
+#[test]
 fn a_mistake_that_was_read_with_an_earlier_site_is_not_lost() {
     for publishes in [true, false] {
         let small = Small::new();

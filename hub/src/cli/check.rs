@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
-use tieup_generator::Site;
+use tieup_generator::{Output, Site};
 use tieup_protocol::contract::{Contract, ContractId, Owner, Partnership};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
+use tieup_protocol::portable;
 use tieup_web::say;
 
 use super::progress::{Running, Summary};
@@ -79,12 +80,16 @@ fn check_all(site: &Site, folder: &Path, main: Option<&SiteId>) -> Result<(usize
                 let new: Vec<_> = new.map(|problem| problem.related(file.as_str(), None, words.as_str())).collect();
                 problems.extend(new);
             }
-            Ok(release) => releases.push(Release {
-                partner: contract.id.partner.clone(),
-                contract: contract.id.clone(),
-                files: release.output.files.len(),
-                notes: notes(contract, &pages, &release.output.index),
-            }),
+            Ok(release) => {
+                let unportable = unportable(folder, contract, &release.output);
+                problems.extend(unportable.filter(|new| problems.iter().all(|known| known.message != new.message)));
+                releases.push(Release {
+                    partner: contract.id.partner.clone(),
+                    contract: contract.id.clone(),
+                    files: release.output.files.len(),
+                    notes: notes(contract, &pages, &release.output.index),
+                });
+            }
         }
     }
     Report::check(problems)?;
@@ -98,6 +103,14 @@ fn other_main(site: &Site, folder: &Path, contract: &Contract, main: &SiteId) ->
     Diagnostic::new("other-main", file, message)
         .at_text(site.contract_text(partner).unwrap_or_default(), &id.to_string())
         .help(format!("write `{main}/{partner}@{}`, or `main: {}` in tieup.yaml", id.version, id.main))
+}
+
+/// A path for which the partner would refuse a release: the first, if there is one.
+fn unportable(folder: &Path, contract: &Contract, output: &Output) -> Option<Diagnostic> {
+    let is_there = |path: &str| path.parse().is_ok_and(|path: SitePath| output.files.contains_key(&path));
+    let error = portable::check(output.files.keys().map(SitePath::as_str), is_there).err()?;
+    let help = format!("give the page or file another path: `{}` refuses a release with this one", contract.id.partner);
+    Some(Diagnostic::new("unportable-path", contract_file(folder, contract), error.to_string()).help(help))
 }
 
 /// Where a contract is written, as messages show it.

@@ -2,6 +2,7 @@
 //!
 //! Tie-ups share the public address and nothing else, so that what one main site does touches no other's.
 
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
@@ -11,6 +12,7 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::main_tls_name;
 use tieup_store::blobs::BlobStore;
+use tieup_store::durable::{self, DiskError};
 use tieup_store::lock::StateLock;
 use tieup_web::listener::{Shutdown, bind_socket, serve_tls};
 use tieup_web::tls::{ServerConfig, TlsIdentity};
@@ -25,7 +27,7 @@ use crate::console::{Console, Front};
 use crate::control;
 use crate::door::{Door, Host, Opened};
 use crate::flow::Limits;
-use crate::guard::{self, Guard};
+use crate::guard::{self, Guard, QUARANTINE};
 use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::Intake;
 use crate::line;
@@ -36,6 +38,7 @@ use crate::publisher::{Places, Publisher, is_original};
 use crate::renewal;
 use crate::revocation::RevocationFile;
 use crate::shared_site::{self, Share};
+use crate::statement::STATEMENTS;
 
 /// A tie-up that has been opened, before anything of it is shown.
 pub(super) struct Opening {
@@ -84,6 +87,7 @@ impl Opening {
     pub(super) fn of(config: &Config) -> Result<Self, StartError> {
         let identity = Identity::load(&config.state)?;
         let lock = StateLock::take(&config.state)?;
+        settle(&config.state)?;
         let tls = identity.tls()?;
         let revocations = RevocationFile::new(&config.state, &identity.authority);
         revocations.load(tls.revocations())?;
@@ -198,6 +202,13 @@ impl Finished {
         self.partner.journal.close();
         let _ = tokio::task::spawn_blocking(move || self.journal_thread.join()).await;
     }
+}
+
+/// Puts right what a crash left half written in the state folder itself and in the folders of which nobody else does: the
+/// copy of approved originals gets its name back before it is looked for, and what was begun goes.
+fn settle(state: &Path) -> Result<(), DiskError> {
+    let folders = ["", STATEMENTS, QUARANTINE].map(|folder| state.join(folder));
+    folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| durable::settle(folder))
 }
 
 /// Whose console it is, as its pages say: the partner's, and beside which main site where there are several.

@@ -47,10 +47,20 @@ impl Default for Pace {
     }
 }
 
+/// How far the last mending came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mended {
+    /// To its end.
+    Wholly,
+    /// The disk failed on the way.
+    InPart,
+}
+
 /// Mends what was found damaged, and looks at the files from outside, until `shutdown`.
 pub async fn keep_watch(partner: Arc<Partner>, shutdown: Shutdown) {
     let guard = partner.guard();
-    let mut retried = Timestamp::now();
+    let share = partner.publisher().share().clone();
+    let (mut retried, mut mended) = (Timestamp::now(), Mended::Wholly);
     loop {
         let alarmed = tokio::select! {
             () = shutdown.wait() => return,
@@ -58,15 +68,22 @@ pub async fn keep_watch(partner: Arc<Partner>, shutdown: Shutdown) {
             () = tokio::time::sleep(LOOK) => Look::Quiet,
         };
         let now = Timestamp::now();
-        let is_late = guard.report().drift.is_some() && now.duration_since(retried).unsigned_abs() >= RETRY;
+        if share.is_unread() {
+            block_in_place(|| partner.publisher().settle_terms());
+        }
+        let is_due = guard.report().drift.is_some() || share.is_unread() || mended == Mended::InPart;
+        let is_late = is_due && now.duration_since(retried).unsigned_abs() >= RETRY;
         let looked = block_in_place(|| match guard.check_segments()? {
             Look::Quiet if alarmed == Look::Quiet && !is_late => Ok(Look::Quiet),
             _ => guard.mend(&partner, now).map(|_| Look::Drifted),
         });
         match looked {
             Ok(Look::Quiet) => {}
-            Ok(Look::Drifted) => retried = now,
-            Err(error) => complain(&error),
+            Ok(Look::Drifted) => (retried, mended) = (now, Mended::Wholly),
+            Err(error) => {
+                complain(&error);
+                (retried, mended) = (now, Mended::InPart);
+            }
         }
     }
 }

@@ -86,11 +86,19 @@ impl Publisher {
     }
 
     /// Where the originals are that a release is merged with.
-    pub(super) fn originals_for_release(&self) -> &Path {
-        match self.originals {
-            OriginalsApproval::Ask if self.approved_originals.is_dir() => &self.approved_originals,
-            _ => &self.site,
+    ///
+    /// # Errors
+    /// When the copy of those that were approved lost its name while the disk failed, and cannot get it back.
+    pub(super) fn originals_for_release(&self) -> Result<&Path, PublishError> {
+        if self.originals == OriginalsApproval::Auto {
+            return Ok(&self.site);
         }
+        if !self.approved_originals.is_dir()
+            && let Some(state) = self.approved_originals.parent()
+        {
+            durable::settle(state)?;
+        }
+        Ok(if self.approved_originals.is_dir() { &self.approved_originals } else { &self.site })
     }
 
     /// Begins or ends the copy of approved originals, as the setting says. Those that stand there when it begins are
@@ -116,7 +124,7 @@ impl Publisher {
 
     /// Makes the originals public that need no more approval.
     fn show_originals(&mut self) -> Result<Change, PublishError> {
-        let (candidate, comparison) = self.compare_originals(self.originals_for_release())?;
+        let (candidate, comparison) = self.compare_originals(self.originals_for_release()?)?;
         let change = comparison.change;
         if !change.is_empty() || candidate != self.live.site {
             let mut accepted = self.live.accepted.clone();

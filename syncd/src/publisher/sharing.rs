@@ -40,10 +40,15 @@ impl Publisher {
         }
     }
 
-    /// Reads the terms of the live release again, where they could not be read before.
-    pub(super) fn settle_terms(&self) {
-        if self.share.is_unread() {
-            self.show_live();
+    /// Reads the terms of the live release again, where they could not be read before. Nothing changes where they still
+    /// cannot.
+    pub(crate) fn settle_terms(&self) {
+        if !self.share.is_unread() {
+            return;
+        }
+        if let Ok(terms) = self.terms_beside_others(&self.live) {
+            self.share.turn().show(self.live.shown(), terms);
+            tracing::info!("the terms of the live release of `{}` can be read again", self.main);
         }
     }
 

@@ -3,42 +3,61 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use tieup_tests::child::Program;
 use tieup_tests::{Neighbour, World, assert_says, told};
 
 use crate::mains::{HOME, SOUTH, assert_all_stand, inherited, joined, live};
 
-/// The partner of two main sites, where the contract of the further one's live release is damaged while no daemon runs;
-/// and that contract.
-async fn with_damaged_terms() -> (World, Neighbour, Vec<u8>) {
+/// What is said where the contract of the further main site cannot be read.
+const UNKNOWN: &str = "the contract under which main site `southern` is live here cannot be read";
+
+/// How long the daemon may take to notice that a file is whole again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The partner of two main sites, where `file` of the further one's live release is damaged while no daemon runs; and
+/// what the file held.
+async fn with_damaged(file: &str) -> (World, Neighbour, Vec<u8>) {
     let (mut world, southern) = live().await;
-    let mut contract = Vec::new();
+    let mut whole = Vec::new();
     world
         .restart_after("north", |state| {
-            let file = state.join("mains/southern/releases/1/contract.yaml");
-            contract = fs::read(&file).unwrap();
+            let file = state.join("mains/southern/releases/1").join(file);
+            whole = fs::read(&file).unwrap();
             fs::write(&file, "damaged").unwrap();
         })
         .await;
-    (world, southern, contract)
+    (world, southern, whole)
+}
+
+/// Waits until neither tie-up has a clash to tell of.
+async fn until_nothing_clashes(world: &World) {
+    let told = |main| world.beside("north", main).status().unwrap().clashes;
+    let nothing = async {
+        while ["lampworks", "southern"].into_iter().any(|main| !told(main).is_empty()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, nothing)
+        .await
+        .unwrap_or_else(|_| panic!("it clashes still: {:?}", told("southern")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_it_cannot_be_read_what_belongs_to_one_main_site_no_other_takes_a_path() {
-    let (world, _southern, contract) = with_damaged_terms().await;
+    let (world, _southern, contract) = with_damaged("contract.yaml").await;
     assert_all_stand(&world).await;
-    let unknown = "the contract under which main site `southern` is live here cannot be read";
     for main in ["lampworks", "southern"] {
         let status = world.beside("north", main).status().unwrap();
-        assert_says(&status.clashes.join("\n"), &[unknown]);
+        assert_says(&status.clashes.join("\n"), &[UNKNOWN]);
     }
     // A page of the partner's own in the mount of southern, where southern has none.
     let refused = world.edit_original("north", "/south/inn/", "Our own inn.").unwrap_err();
-    assert_says(&told(&refused), &[unknown]);
+    assert_says(&told(&refused), &[UNKNOWN]);
     world.edit("/nw/lamps/", "We mend everything.");
     let refused = world.try_publish("north").await.unwrap_err();
-    assert_says(&told(&refused), &[unknown, "hint: publish again once the partner's daemon has mended it"]);
+    assert_says(&told(&refused), &[UNKNOWN, "hint: publish again once the partner's daemon has mended it"]);
     assert_all_stand(&world).await;
 
     world.beside("north", "southern").publisher().restore_document(&contract).unwrap();
@@ -50,6 +69,27 @@ async fn while_it_cannot_be_read_what_belongs_to_one_main_site_no_other_takes_a_
     fs::remove_file(world.partner("north").config.site.join("content/south/inn.md")).unwrap();
     world.go_live("north").await;
     world.assert_shows("north", "/nw/lamps/", "We mend everything.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_that_somebody_put_back_on_the_disk_are_in_force_without_a_restart() {
+    for file in ["contract.yaml", "record.json"] {
+        let (world, southern, whole) = with_damaged(file).await;
+        let refused = world.edit_original("north", "/south/inn/", "Our own inn.").unwrap_err();
+        assert_says(&told(&refused), &[UNKNOWN]);
+        fs::write(world.state("north").join("mains/southern/releases/1").join(file), &whole).unwrap();
+        until_nothing_clashes(&world).await;
+        let refused = world.daemon("north").publisher().refresh_originals().unwrap_err();
+        assert_says(&told(&refused), &["/south/inn/ is claimed by", "(mounts of contract southern/north@1)"]);
+        fs::remove_file(world.partner("north").config.site.join("content/south/inn.md")).unwrap();
+        world.edit("/nw/lamps/", "We mend everything.");
+        world.go_live("north").await;
+        southern.edit("/south/tea/", "We roast tea.");
+        southern.publish("north").await.unwrap();
+        world.approve_beside("north", "southern").unwrap();
+        world.assert_shows("north", "/nw/lamps/", "We mend everything.").await;
+        world.assert_shows("north", "/south/tea/", "We roast tea.").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use tieup_hub::archive::{Archive, Remembered};
 use tieup_protocol::approval::DecidedBy;
 use tieup_protocol::audit::{Actor, Event};
@@ -21,8 +20,7 @@ use crate::settled;
 
 /// The blob that visitors of `north` get at `path`.
 fn served(world: &World, path: &str) -> BlobRef {
-    let live: Value = serde_json::from_slice(&fs::read(world.state("north").join("live.json")).unwrap()).unwrap();
-    serde_json::from_value(live["site"]["files"][path]["blob"].clone()).unwrap()
+    world.served("north", path)
 }
 
 fn check(world: &World, at: Timestamp) -> GuardReport {

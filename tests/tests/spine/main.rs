@@ -5,11 +5,13 @@
 mod approval;
 mod clashes;
 mod console;
+mod deafness;
 mod expiry;
 mod guard;
 mod hardening;
 mod hostile;
 mod imports;
+mod joining;
 mod kinds;
 mod lines;
 mod mains;

@@ -126,6 +126,25 @@ async fn originals_that_broke_while_the_daemon_was_down_take_nothing_offline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn approved_originals_that_a_crash_left_between_two_names_are_those_that_are_merged() {
+    let mut world = settled().await;
+    world.reconfigure("north", "originals: ask\n").await;
+    world.edit_original("north", "/local/", "Nobody has approved this.").unwrap();
+    world
+        .restart_after("north", |state| {
+            fs::rename(state.join("originals"), state.join(".old-originals")).unwrap();
+            fs::create_dir(state.join(".tmp-0-1")).unwrap();
+        })
+        .await;
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+    world.assert_shows("north", "/local/", "Our own shelf.").await;
+    assert!(world.daemon("north").publisher().waiting_originals().is_some());
+    assert!(!world.state("north").join(".tmp-0-1").exists(), "what a crash left lies there for ever");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_document_is_named_and_left_alone() {
     for (name, says) in
         [("live.json", "live.json is not a valid document"), ("identity.json", "identity.json is damaged")]

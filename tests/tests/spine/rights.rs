@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tieup_protocol::access::{AccessEntry, Purpose};
 use tieup_protocol::audit::Event;
 use tieup_protocol::wire::OverrideState;
+use tieup_syncd::control::{Answer, Command, ask};
 use tieup_tests::world::site_id;
 use tieup_tests::{Contract, World, assert_says, told};
 
@@ -73,6 +74,22 @@ async fn an_old_address_leads_on_and_is_no_view_of_a_page() {
     world.write_main("content/prices.md", &page("/old.html"));
     world.go_live("north").await;
     assert_eq!(world.get("north", "/what%20it%20costs/").await.status, 410);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emergency_is_declared_and_ended_at_the_terminal() {
+    let world = with_rights("{override: emergency}").await;
+    let socket = world.partner("north").config.control_socket();
+    for (command, words) in [
+        (Command::BeginEmergency { reason: "the shop burns".to_owned() }, "We sell soup."),
+        (Command::EndEmergency, "We mend lamps."),
+    ] {
+        let asked = socket.clone();
+        let answer = tokio::task::spawn_blocking(move || ask(&asked, &command)).await.unwrap().unwrap();
+        let Answer::Status { status, .. } = answer else { panic!("{answer:?}") };
+        assert_eq!(status.emergency.is_some(), words == "We sell soup.");
+        world.assert_shows("north", "/about/", words).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

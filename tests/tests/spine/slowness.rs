@@ -38,10 +38,16 @@ async fn half(bytes: &[u8]) -> (Body, DuplexStream) {
     (body, near)
 }
 
-/// A body that comes byte by byte, for a longer time than the test has.
-fn trickle(bytes: Vec<u8>) -> Body {
+/// A frame of zstd that holds nothing: what consists of these never ends.
+const SKIPPED: [u8; 8] = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0];
+
+/// A body that comes byte by byte behind what comes `at_once`, for a longer time than the test has.
+fn trickle(at_once: Vec<u8>, bytes: Vec<u8>) -> Body {
     let (body, mut near) = open_body();
     tokio::spawn(async move {
+        if near.write_all(&at_once).await.is_err() {
+            return;
+        }
         let mut pace = tokio::time::interval(Duration::from_millis(50));
         for byte in bytes {
             pace.tick().await;
@@ -88,7 +94,8 @@ async fn a_sender_that_trickles_is_cut_off_though_it_is_never_silent() {
     let (world, mut content) = on_offer("{wait_seconds: 1, least_kib: 1}").await;
     content.resize(4096, 0);
     let client = world.call("north").await;
-    assert_cut_off(&world, client.put_body(BLOBS, trickle(content)), "main sent less than 1 KiB in 1 s").await;
+    assert_cut_off(&world, client.put_body(BLOBS, trickle(Vec::new(), content)), "main sent less than 1 KiB in 1 s")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,6 +108,30 @@ async fn a_transfer_waits_for_one_that_stalls_no_longer_than_its_silence() {
     let (stalled, published) = tokio::time::timeout(PATIENCE, both).await.expect("one transfer holds up the other");
     assert!(stalled.is_err());
     published.unwrap_or_else(|error| panic!("the other transfer: {}", told(&error)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_of_which_little_has_come_holds_up_no_other() {
+    let (world, content) = on_offer("{silence_seconds: 3600, wait_seconds: 3600}").await;
+    let (body, kept) = half(&content).await;
+    let client = world.call("north").await;
+    let stalled = tokio::spawn(async move { client.put_body::<Staged>(BLOBS, body).await });
+    let published = tokio::time::timeout(PATIENCE, world.go_live("north")).await;
+    published.expect("one transfer holds up the other");
+    assert!(!stalled.is_finished());
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+    drop(kept);
+    assert!(stalled.await.unwrap().is_err(), "what had been staged already was staged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_keeps_others_waiting_keeps_a_pace_too() {
+    let (world, _) = on_offer("{silence_seconds: 5, wait_seconds: 3600, pace_kib: 65536}").await;
+    // Enough to get its turn; from then on it is neither silent nor ever done.
+    let body = trickle(SKIPPED.repeat(4096), SKIPPED.repeat(4096));
+    let client = world.call("north").await;
+    let says = "main sent less than 65536 KiB a second of what it had announced, and others wait";
+    assert_cut_off(&world, client.put_body(BLOBS, body), says).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,190 @@
+//! The places in the daemon's source that write, each with what becomes of it when the write fails: so that a new one
+//! is not forgotten.
+//!
+//! Whatever the daemon puts on a disk it puts there by `std::fs`, by `tieup_store::durable` or by a type of the store that
+//! is made for a file or a folder. Those are looked for in the source, and what is found has to stand in the table. What
+//! the table says is covered is among the kinds of files with which a write is known to have failed in these tests. Caches
+//! are not looked for: what is lost of one is made anew, and it tells nobody of a write that failed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tieup_store::durable::Step as Write;
+use walkdir::WalkDir;
+
+use super::beginnings::{AT_THE_START, IN_A_COLLECTION, IN_A_JOIN, IN_A_PROMPT};
+use super::step::Step;
+
+/// How a place is seen to.
+enum Seen {
+    /// Writes to files of this kind fail in these tests.
+    Fails(&'static str),
+    /// They do not, and why that is enough.
+    LeftOut(&'static str),
+}
+use Seen::{Fails, LeftOut};
+
+const READS: &str = "it is read and nothing else";
+const BY_A_PERSON: &str = "a person asks for it at the terminal, is told, and nothing rests on it";
+const SCRATCH: &str =
+    "where the TUF client works: what lies there counts for nothing, and is put right before each use";
+
+/// The places, by file and by what stands there.
+const PLACES: &[(&str, &str, Seen)] = &[
+    ("access_log.rs", "durable::create_dir_all(&setup.dir)", Fails("journal")),
+    ("access_log.rs", "durable::create_dir_all(&dir)", Fails("journal/N-N")),
+    ("cli.rs", "durable::write_file(", LeftOut(BY_A_PERSON)),
+    ("access_log.rs", "JournalWriter::open(", Fails("journal/N-N/entries")),
+    ("cli.rs", "AuditTrail::at(config.state.join(AUDIT)).entries()", LeftOut(READS)),
+    ("cli/tie_ups.rs", "durable::", LeftOut(BY_A_PERSON)),
+    ("daemon.rs", "durable::create_dir_all(folder)", Fails("statements")),
+    ("daemon/tie_up.rs", "durable::settle(folder)", Fails(".tmp-N-N")),
+    ("daemon/tie_up.rs", "StateLock::take(&config.state)", Fails("lock")),
+    ("daemon/tie_up.rs", "BlobStore::open(config.state.join(\"blobs\"))", Fails("blobs/N.blobs")),
+    ("export.rs", "durable::", LeftOut(BY_A_PERSON)),
+    ("guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
+    ("identity.rs", "durable::create_dir_all(state)", Fails("")),
+    ("identity.rs", "durable::write_private_file(&file", Fails("identity.json")),
+    ("identity.rs", "durable::write_private_file(&state.join(BEGUN)", Fails("joining.json")),
+    ("identity.rs", "durable::remove_file(&state.join(BEGUN))", Fails("joining.json")),
+    ("intake.rs", "Document::at(state.join(\"trust.json\"))", Fails("trust.json")),
+    ("prompt/ledger.rs", "Document::at(state.join(FILE))", Fails("prompts.json")),
+    ("publisher.rs", "Releases::open(", Fails("releases/N/record.json")),
+    ("publisher.rs", "Document::at(places.state.join(\"live.json\"))", Fails("live.json")),
+    ("publisher.rs", "Document::at(places.state.join(\"emergency.json\"))", Fails("emergency.json")),
+    ("publisher.rs", "AuditTrail::at(", Fails("audit.jsonl")),
+    ("publisher/originals.rs", "durable::settle(state)", Fails("originals")),
+    ("publisher/originals.rs", "durable::replace_dir(&self.approved_originals", Fails("originals")),
+    ("publisher/originals.rs", "durable::remove_dir_all(&self.approved_originals)", Fails("originals")),
+    ("publisher/rights.rs", "durable::remove_file(self.emergency_document.path())", Fails("emergency.json")),
+    ("revocation.rs", "durable::write_file(&self.path", Fails("revocations.pem")),
+    ("statement.rs", "Document::at(state.join(STATEMENTS)", Fails("statements/N-N.json")),
+    ("trust.rs", "durable::create_dir_all(folder)", LeftOut(SCRATCH)),
+    ("trust.rs", "durable::remove_file(&file)", LeftOut(SCRATCH)),
+    ("trust.rs", "fs::write(file, text)", LeftOut(SCRATCH)),
+];
+
+/// What writes where it stands, or makes what writes.
+const WRITERS: &[&str] = &[
+    "durable::create_dir_all(",
+    "durable::remove_dir_all(",
+    "durable::remove_file(",
+    "durable::replace_dir(",
+    "durable::settle(",
+    "durable::write_file(",
+    "durable::write_private_file(",
+    "fs::copy(",
+    "fs::create_dir",
+    "fs::hard_link(",
+    "fs::remove_",
+    "fs::rename(",
+    "fs::set_permissions(",
+    "fs::write(",
+    "File::create",
+    "OpenOptions",
+    "AuditTrail::at(",
+    "BlobStore::open(",
+    "Document::at(",
+    "JournalMirror::",
+    "JournalWriter::",
+    "Quarantine::at(",
+    "Releases::open(",
+    "StateLock::take(",
+    "Tree::",
+];
+
+/// The modules of the store that the daemon uses. What another one writes is not looked for yet.
+const MODULES: &[&str] =
+    &["audit", "blobs", "cache", "document", "durable", "journal", "lock", "look", "quarantine", "releases"];
+
+/// The kind of a file below the folder `state` with which something failed: without its numbers, and without what is
+/// quarantined. None for what has no name of its own yet, and for a folder of which the names are made durable.
+pub(super) fn kind(state: &Path, (step, path): &(Write, PathBuf)) -> Option<String> {
+    let below = path.strip_prefix(state).ok()?.to_str()?;
+    if *step == Write::SyncDir || below.contains(".tmp-") && *step != Write::Remove {
+        return None;
+    }
+    if below.starts_with("quarantine/") {
+        return Some("quarantine/*".to_owned());
+    }
+    let mut kind = String::new();
+    for letter in below.chars() {
+        match letter {
+            '0'..='9' if kind.ends_with('N') => {}
+            '0'..='9' => kind.push('N'),
+            other => kind.push(other),
+        }
+    }
+    Some(kind)
+}
+
+/// Fails unless a write failed with each of the `expected` kinds of files.
+pub(super) fn assert_kinds(context: &str, found: &BTreeSet<String>, expected: &[&str]) {
+    println!("{context}: {found:?}");
+    for kind in expected {
+        assert!(found.contains(*kind), "{context}: no write to {kind} failed, but to {found:?}");
+    }
+}
+
+#[test]
+fn every_place_that_writes_is_known_and_fails_in_a_test_or_is_left_out_for_a_reason() {
+    let found = places();
+    let is_at =
+        |place: &(String, String), (file, what, _): &(&str, &str, Seen)| place.0 == *file && place.1.contains(what);
+    for place in &found {
+        assert!(
+            PLACES.iter().any(|known| is_at(place, known)),
+            "syncd/src/{} writes, and no test is named: {}",
+            place.0,
+            place.1
+        );
+    }
+    let steps = Step::ALL.iter().flat_map(|step| step.kinds());
+    let failing: BTreeSet<&str> =
+        steps.chain([AT_THE_START, IN_A_COLLECTION, IN_A_JOIN, IN_A_PROMPT].into_iter().flatten()).copied().collect();
+    for known in PLACES {
+        assert!(found.iter().any(|place| is_at(place, known)), "syncd/src/{} does not hold {}", known.0, known.1);
+        match known.2 {
+            Fails(kind) => assert!(failing.contains(kind), "no test lets a write to {kind:?} fail"),
+            LeftOut(why) => assert!(!why.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn the_daemon_uses_no_module_of_the_store_whose_writes_are_not_looked_for() {
+    for (file, text) in sources() {
+        for part in text.split("tieup_store::").skip(1) {
+            let module: String = part.chars().take_while(char::is_ascii_alphanumeric).collect();
+            assert!(MODULES.contains(&module.as_str()), "syncd/src/{file} uses tieup_store::{module}");
+        }
+    }
+}
+
+/// Each line of the daemon's source that writes, with its file.
+fn places() -> Vec<(String, String)> {
+    let writes =
+        |line: &str| WRITERS.iter().any(|writer| line.contains(writer)) && !line.trim_start().starts_with("use ");
+    let lines = |(file, text): (String, String)| {
+        let lines = text.lines().filter(|line| writes(line)).map(str::to_owned);
+        lines.map(move |line| (file.clone(), line)).collect::<Vec<_>>()
+    };
+    sources().into_iter().flat_map(lines).collect()
+}
+
+/// The daemon's source without its tests: each file's name below `syncd/src`, and its text.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../syncd/src");
+    let files = WalkDir::new(&root).into_iter().map(|entry| entry.unwrap().into_path());
+    let is_source =
+        |file: &PathBuf| file.extension().is_some_and(|ending| ending == "rs") && !file.ends_with("tests.rs");
+    let mut sources = Vec::new();
+    for file in files.filter(is_source) {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+        sources.push((file.strip_prefix(&root).unwrap().display().to_string(), code));
+    }
+    assert!(sources.len() > 20, "{} is not the daemon's source", root.display());
+    sources
+}
