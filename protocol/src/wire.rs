@@ -55,6 +55,8 @@ pub const STATEMENT: &str = "/v1/statement";
 pub const AUDIT: &str = "/v1/audit";
 /// GET below it: C2SP tlog-tiles of one month, `/v1/journal/2026-11/checkpoint`, `/v1/journal/2026-11/tile/...`.
 pub const JOURNAL: &str = "/v1/journal";
+/// The problem of a tile that the journal does not hold.
+pub const NO_SUCH_TILE: &str = "no-such-tile";
 
 /// The kind of problem with which a partner refuses a manifest that is told against a release it cannot build on.
 ///

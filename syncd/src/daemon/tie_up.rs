@@ -19,7 +19,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{Partner, StartError, follow_originals, keep_times, watch_trust};
-use crate::access_log::{Journal, JournalSetup};
 use crate::config::Config;
 use crate::console::{Console, Front};
 use crate::control;
@@ -36,6 +35,7 @@ use crate::publisher::{Places, Publisher, is_original};
 use crate::renewal;
 use crate::revocation::RevocationFile;
 use crate::shared_site::{self, Share};
+use tieup_web::journal::{Journal, JournalSetup};
 
 /// A tie-up that has been opened, before anything of it is shown.
 pub(super) struct Opening {
@@ -283,7 +283,7 @@ fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, S
     Ok(JournalSetup {
         dir: config.state.join(JOURNALS),
         main: identity.main.clone(),
-        partner: identity.partner.clone(),
+        site: identity.partner.clone(),
         zone: contract.effective.tz,
         signer: identity.journal_key.parse()?,
         cosigner: identity.cosigner_key.parse()?,
