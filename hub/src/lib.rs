@@ -15,6 +15,7 @@ mod manifests;
 pub mod partners;
 pub mod preview;
 pub mod publish;
+pub mod refusals;
 pub mod release;
 pub mod renewal;
 pub mod restore;
