@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
+pub use tieup_protocol::wire::CollectedMonth as Collected;
 use tieup_protocol::wire::{COSIGNATURE, Cosigned, JOURNAL, NO_SUCH_TILE};
 use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
@@ -21,17 +22,6 @@ use tieup_web::client::{CallError, PeerClient};
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
 use crate::refusals::RefusedJournal;
-
-/// What was fetched of one month.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Collected {
-    /// The month.
-    pub month: Month,
-    /// How many entries were new.
-    pub added: u64,
-    /// How many entries main holds and has cosigned now.
-    pub size: u64,
-}
 
 /// Why a journal was not taken. Nothing was confirmed and nothing cosigned.
 #[derive(Debug, thiserror::Error)]

@@ -19,6 +19,7 @@ pub mod refusals;
 pub mod release;
 pub mod renewal;
 pub mod restore;
+mod returning;
 pub mod revocation;
 pub mod schedule;
 pub mod server;

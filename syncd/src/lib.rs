@@ -25,6 +25,7 @@ pub mod preview;
 pub mod prompt;
 pub mod publisher;
 pub mod renewal;
+pub mod returning;
 pub mod revocation;
 pub mod shapes;
 pub mod shared_site;

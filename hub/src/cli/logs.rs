@@ -67,8 +67,8 @@ pub(super) enum LogAction {
         /// The month, such as 2026-11.
         month: Month,
         /// How.
-        #[arg(long, value_enum, default_value_t = Layout::Ndjson)]
-        format: Layout,
+        #[arg(long = "as", value_enum, default_value_t = Layout::Ndjson)]
+        layout: Layout,
     },
     /// Settle that a journal was refused for good, for a reason that is kept with the evidence.
     Settle {
@@ -128,7 +128,7 @@ pub(super) async fn log(hub: &Hub, action: &LogAction) -> anyhow::Result<()> {
         LogAction::Verify { partner, month } => verify(hub, partner.as_ref(), *month).await,
         LogAction::Prove { partner, month, entry, format } => prove(hub, partner, *month, *entry, *format).await,
         LogAction::VerifyProof(arguments) => verify_proof(arguments),
-        LogAction::Export { partner, month, format } => export(hub, partner, *month, (*format).into()).await,
+        LogAction::Export { partner, month, layout } => export(hub, partner, *month, (*layout).into()).await,
         LogAction::Settle { partner, month, reason, put_aside } => {
             let copy = if *put_aside { Settlement::PutAside } else { Settlement::Kept };
             let partner = hub.partner(partner).await?;

@@ -33,6 +33,7 @@ use crate::preview::Preview;
 use crate::prompt::{Others, Prompter, Retries};
 use crate::publisher::{Places, Publisher, is_original};
 use crate::renewal;
+use crate::returning;
 use crate::revocation::RevocationFile;
 use crate::shared_site::{self, Share};
 use tieup_web::journal::{Journal, JournalSetup};
@@ -162,6 +163,7 @@ impl Shown {
         let Self { partner, server, console, preview, prompter, journal_thread, lock } = self;
         let mut tasks = vec![
             tokio::spawn(renewal::keep_renewed(partner.clone(), shutdown.clone())),
+            tokio::spawn(returning::keep_returned(partner.clone(), shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
             tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),

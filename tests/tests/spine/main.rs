@@ -18,6 +18,7 @@ mod prompts;
 mod recovery;
 mod renewal;
 mod restyling;
+mod returns;
 mod revocation;
 mod rights;
 mod schedule;
