@@ -13,6 +13,7 @@ mod imports;
 mod kinds;
 mod lines;
 mod mains;
+mod outside;
 mod parties;
 mod prompts;
 mod recovery;
