@@ -32,6 +32,7 @@ use tieup_web::listener::{Peer, Shutdown};
 use tieup_web::problem::Refusal;
 use tokio::sync::Notify;
 
+use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
 
 /// POST at the socket: what another process of the hub has changed in the database is to be followed now.
@@ -201,7 +202,7 @@ async fn hold(
     let Some(Extension(Peer(certificate))) = peer else {
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "no-certificate", "a line needs a partner's certificate"));
     };
-    let partner = admit(&lines.hub, &certificate.name).await?;
+    let partner = admit(&lines.hub, &certificate.name).await?.id;
     if !is_asked_for(request.headers()) {
         return Err(Refusal::new(
             StatusCode::UPGRADE_REQUIRED,
@@ -223,17 +224,17 @@ async fn hold(
 }
 
 /// The partner with this name in TLS, if it has joined and is not revoked.
-async fn admit(hub: &Hub, name: &str) -> Result<SiteId, Refusal> {
+pub(crate) async fn admit(hub: &Hub, name: &str) -> Result<PartnerRow, Refusal> {
     let refused = |kind, title| Refusal::new(StatusCode::FORBIDDEN, kind, title);
     let named = partner_of_tls_name(&hub.config.main, name);
-    let named = named.ok_or_else(|| refused("not-joined", "only a partner keeps a line".to_owned()))?;
+    let named = named.ok_or_else(|| refused("not-joined", "only a partner may ask for this".to_owned()))?;
     match hub.partner(&named).await {
-        Ok(partner) if partner.revoked.is_none() => Ok(partner.id),
+        Ok(partner) if partner.revoked.is_none() => Ok(partner),
         Ok(partner) => Err(refused("revoked", format!("`{}` has been revoked", partner.id))),
         Err(error @ HubError::NotJoined(_)) => Err(refused("not-joined", error.to_string())),
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a line was not taken");
-            let title = "the main site could not take the line";
+            tracing::error!(error = &error as &dyn std::error::Error, "a partner could not be looked up");
+            let title = "the main site could not look the partner up";
             Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title))
         }
     }

@@ -20,6 +20,7 @@ use crate::joining;
 use crate::lines::Lines;
 use crate::partners::{Hub, HubError};
 use crate::release::SharedDigests;
+use crate::returning;
 use crate::trust::keep_fresh;
 
 /// Why the main site's pages could not be put before the public. What was there before is still served.
@@ -56,7 +57,7 @@ impl Server {
             Arc::new(PublicSite::new(blobs.clone(), Arc::new(NoLog), Cache::at(hub.config.state.join("cache/coded"))));
         let config = hub.tls().server_for_anyone()?;
         let lines = Lines::new(hub.clone());
-        let router = joining::router(hub.clone()).merge(lines.joining_router());
+        let router = joining::router(hub.clone()).merge(lines.joining_router()).merge(returning::router(hub.clone()));
         let router = speaking(router, concat!("tieup ", env!("CARGO_PKG_VERSION")));
         let path = hub.socket();
         let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;

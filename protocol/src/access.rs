@@ -161,6 +161,12 @@ impl AccessEntry {
     /// The entry's bytes, at most [`MAX_ENTRY`].
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER + self.path.as_str().len());
+        self.encode_into(&mut bytes);
+        bytes
+    }
+
+    /// Appends the entry's bytes, at most [`MAX_ENTRY`].
+    pub fn encode_into(&self, bytes: &mut Vec<u8>) {
         bytes.push(CODEC);
         bytes.extend_from_slice(&self.time.as_millisecond().to_be_bytes());
         bytes.push(class_to_byte(self.class));
@@ -173,7 +179,6 @@ impl AccessEntry {
         bytes.push(self.referrer.to_byte());
         bytes.extend_from_slice(&self.robot.to_be_bytes());
         bytes.extend_from_slice(self.path.as_str().as_bytes());
-        bytes
     }
 
     /// Reads an entry.

@@ -5,6 +5,7 @@
 //! as arguments.
 
 pub mod access;
+pub mod access_export;
 pub mod approval;
 pub mod audit;
 pub mod change;

@@ -55,6 +55,11 @@ pub const STATEMENT: &str = "/v2/statement";
 pub const AUDIT: &str = "/v2/audit";
 /// GET below it: C2SP tlog-tiles of one month, `/v2/journal/2026-11/checkpoint`, `/v2/journal/2026-11/tile/...`.
 pub const JOURNAL: &str = "/v2/journal";
+/// POST at the hub, with the partner's certificate: what is new in the partner's journal is to be fetched now. See
+/// [`CollectRequest`] and [`CollectGrant`].
+pub const COLLECT: &str = "/v2/journal/collect";
+/// The problem of a tile that the journal does not hold.
+pub const NO_SUCH_TILE: &str = "no-such-tile";
 
 /// The kind of problem with which a partner refuses a manifest that is told against a release it cannot build on.
 ///
@@ -309,6 +314,35 @@ pub struct PartnerStatus {
     /// Whether what it stores is whole.
     #[serde(default)]
     pub guard: GuardReport,
+}
+
+/// A partner wants its journal to be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectRequest {
+    /// This month alone; every month if left out.
+    #[serde(default)]
+    pub month: Option<Month>,
+}
+
+/// What main has fetched, verified and cosigned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectGrant {
+    /// Month by month.
+    pub months: Vec<CollectedMonth>,
+}
+
+/// What main has fetched of one month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectedMonth {
+    /// The month.
+    pub month: Month,
+    /// How many entries were new.
+    pub added: u64,
+    /// How many entries main holds and has cosigned now.
+    pub size: u64,
 }
 
 /// A certificate that is due and was not renewed.

@@ -139,6 +139,16 @@ pub fn create_dir_all(path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// Gives a folder another name beside its own; one that is not there is no error.
+///
+/// Durable on return.
+pub fn put_aside(dir: &Path, aside: &Path) -> Result<(), DiskError> {
+    if dir.exists() {
+        rename(dir, aside)?;
+    }
+    sync_dir(parent(aside))
+}
+
 /// How many bytes this process may still write to the disk that `path` is on.
 pub(crate) fn free_space(path: &Path) -> Result<u64, DiskError> {
     let about = step(Step::Read, path, || Ok(rustix::fs::statvfs(path)?))?;

@@ -1,5 +1,6 @@
 //! The command line: what an operator types, and what they read.
 
+mod logs;
 mod tie_ups;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,6 @@ use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{OverriddenPage, OverrideState, PartnerStatus, StatementVerdict};
 use tieup_store::audit::AuditTrail;
 use tieup_store::durable;
-use tieup_store::journal::{LogSigner, Origin, month_dir, months, verify_log};
 use tieup_web::listener::told_to_end;
 use tieup_web::{complaint, say, starter, terminal};
 use tokio::net::TcpListener;
@@ -180,6 +180,20 @@ enum EmergencyAction {
 enum LogAction {
     /// Hash every entry again and compare with the signed checkpoint.
     Verify(MonthArgument),
+    /// Return what is new to the main site now, which verifies and cosigns it. The daemon does so each hour.
+    Push {
+        /// Only this month, such as 2026-11.
+        #[arg(long)]
+        month: Option<Month>,
+    },
+    /// Write out the visits of a month.
+    Export {
+        /// The month, such as 2026-11.
+        month: Month,
+        /// How.
+        #[arg(long = "as", value_enum, default_value_t = logs::Layout::Ndjson)]
+        layout: logs::Layout,
+    },
 }
 
 #[derive(Subcommand)]
@@ -236,7 +250,8 @@ fn about_one(config: &Config, cli: &Cli) -> anyhow::Result<()> {
             trial::show(config);
             Ok(())
         }
-        Action::Log(LogAction::Verify(argument)) => verify_logs(config, argument.month),
+        Action::Log(LogAction::Verify(argument)) => logs::verify(config, argument.month),
+        Action::Log(LogAction::Export { month, layout }) => logs::export(config, *month, (*layout).into()),
         Action::Audit => show_trail(config, cli.format),
         Action::Overrides => show_overrides(config, cli.format),
         other => operate(config, cli.format, other, &Meant(cli.main.clone())),
@@ -445,26 +460,6 @@ fn show_trail(config: &Config, format: Format) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn verify_logs(config: &Config, only: Option<Month>) -> anyhow::Result<()> {
-    let identity = Identity::load(&config.state)?;
-    let key = identity.journal_key.parse::<LogSigner>().context("the journal's key cannot be used")?.verifier();
-    let journals = config.state.join("journal");
-    let months = match only {
-        Some(month) => vec![month],
-        None => months(&journals)?,
-    };
-    if months.is_empty() {
-        say!("No visit has been logged yet.");
-    }
-    for month in months {
-        let origin = Origin::new(&identity.main, &identity.partner, month);
-        let log = verify_log(&month_dir(&journals, month), &origin, &key)
-            .with_context(|| format!("the journal of {month} does not verify"))?;
-        say!("{month}: {} entries match the signed checkpoint, {} are newer", log.checkpoint.size(), log.unsigned);
-    }
-    Ok(())
-}
-
 /// Commands that the running daemon carries out.
 fn operate(config: &Config, format: Format, action: &Action, meant: &Meant) -> anyhow::Result<()> {
     let (about, command) = command(config, action)?;
@@ -529,6 +524,7 @@ fn command(config: &Config, action: &Action) -> anyhow::Result<(Option<ReleaseRe
             (None, Command::BeginEmergency { reason: reason.clone() })
         }
         Action::Emergency(EmergencyAction::End) => (None, Command::EndEmergency),
+        Action::Log(LogAction::Push { month }) => (None, Command::ReturnJournal { month: *month }),
         Action::Fee(FeeAction::Verify { month }) => (None, Command::VerifyFee { month: *month }),
         _ => (None, Command::Status),
     })
@@ -619,6 +615,7 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
         }
         Answer::Release { release } => say!("{}", describe_state(release)),
         Answer::Originals { paths } => say!("Your own pages are live as they are now; {paths} paths changed."),
+        Answer::Returned { months } => logs::show_returned(months),
         Answer::Fee { statement, verdict } => {
             terminal::say(statement);
             say!("{}", describe(verdict));

@@ -14,11 +14,12 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::period::Month;
-use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
+use tieup_protocol::wire::{CollectedMonth, PartnerStatus, StatementVerdict};
 use tieup_web::console::gate::LINK_LIFETIME;
 use tieup_web::listener::Shutdown;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
 
 use crate::daemon::Partner;
 use crate::prompt::PromptStatus;
@@ -109,6 +110,11 @@ pub enum Command {
     EndEmergency,
     /// Read everything that is stored, and mend what can be mended.
     Guard,
+    /// Let main fetch what is new in the journal.
+    ReturnJournal {
+        /// This month alone.
+        month: Option<Month>,
+    },
     /// Compute a month's statement and compare it with main's.
     VerifyFee {
         /// The month.
@@ -163,6 +169,11 @@ pub enum Answer {
         link: String,
         /// For how many minutes it is good.
         minutes: i64,
+    },
+    /// To [`Command::ReturnJournal`].
+    Returned {
+        /// What main has taken, month by month.
+        months: Vec<CollectedMonth>,
     },
     /// To [`Command::VerifyFee`].
     Fee {
@@ -292,6 +303,10 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         }
         Command::Guard => match partner.guard().check(partner, now) {
             Ok(report) => Answer::Guard { report },
+            Err(error) => refused(&error),
+        },
+        Command::ReturnJournal { month } => match Handle::current().block_on(partner.return_journal(month)) {
+            Ok(months) => Answer::Returned { months },
             Err(error) => refused(&error),
         },
         Command::VerifyFee { month } => match partner.verify_statement(month) {

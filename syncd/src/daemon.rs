@@ -30,7 +30,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::access_log::Journal;
 use crate::config::Config;
 use crate::console::Front;
 use crate::guard::Guard;
@@ -42,6 +41,7 @@ use crate::revocation::{RevocationError, RevocationFile};
 use crate::shared_site::Share;
 use crate::statement::{StatementFailure, notice_document, verify};
 use crate::trust::{self, TrustState};
+use tieup_web::journal::Journal;
 
 use self::tie_up::{Opening, TieUp};
 

@@ -4,7 +4,6 @@
 //! partner's own originals, serves the result and logs the visits. It never speaks to another partner, and nothing
 //! that main sends becomes public before it is verified and approved.
 
-pub mod access_log;
 pub mod candidate;
 pub mod cli;
 pub mod comparison;
@@ -26,6 +25,7 @@ pub mod preview;
 pub mod prompt;
 pub mod publisher;
 pub mod renewal;
+pub mod returning;
 pub mod revocation;
 pub mod shapes;
 pub mod shared_site;

@@ -17,7 +17,7 @@ use tieup_protocol::drift::GuardReport;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
     AUDIT, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, MAX_REVOCATIONS, Metadata,
-    OFFER, Offer, PartnerStatus, RESTORE, REVOCATIONS, Ready, STATEMENT, STATUS, Staged, StatementNotice,
+    NO_SUCH_TILE, OFFER, Offer, PartnerStatus, RESTORE, REVOCATIONS, Ready, STATEMENT, STATUS, Staged, StatementNotice,
     StatementVerdict, UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
@@ -26,7 +26,6 @@ use tieup_web::problem::Refusal;
 use tieup_web::versions::speaking;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use crate::access_log::JournalError;
 use crate::candidate::CandidateError;
 use crate::daemon::Partner;
 use crate::flow::{Limits, begin, paced};
@@ -34,6 +33,7 @@ use crate::guard::GuardError;
 use crate::intake::{Intake, IntakeError};
 use crate::publisher::PublishError;
 use crate::revocation::RevocationError;
+use tieup_web::journal::JournalError;
 
 /// The most bytes of a compressed offer.
 const MAX_PACKED_OFFER: usize = 64 << 20;
@@ -187,7 +187,7 @@ async fn tile(
     Path((month, tile)): Path<(String, String)>,
 ) -> Result<Vec<u8>, Refusal> {
     let not_found =
-        |error: &(dyn std::error::Error + 'static)| Refusal::caused_by(StatusCode::NOT_FOUND, "no-such-tile", error);
+        |error: &(dyn std::error::Error + 'static)| Refusal::caused_by(StatusCode::NOT_FOUND, NO_SUCH_TILE, error);
     let path: TilePath = format!("tile/{tile}").parse().map_err(|error| not_found(&error))?;
     let month = parse_month(&month)?;
     let reader = tokio::task::block_in_place(|| partner.journal().reader(month));

@@ -8,8 +8,8 @@ use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::journal::{JournalReader, Origin, ReadError};
 
-use crate::access_log::JournalError;
 use crate::publisher::PublishError;
+use tieup_web::journal::JournalError;
 
 /// The folder of main's statements in the state folder.
 pub const STATEMENTS: &str = "statements";

@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod client;
 pub mod complaint;
 pub mod console;
+pub mod journal;
 pub mod line;
 pub mod listener;
 pub mod metrics;

@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod key;
+mod logs;
 mod partners;
 mod preview;
 mod progress;
@@ -22,6 +23,7 @@ use tieup_protocol::period::Month;
 use tieup_web::terminal;
 use tracing_subscriber::filter::LevelFilter;
 
+use self::logs::LogAction;
 pub use self::site::describe;
 use self::status::Shown;
 use self::watching::Pushing;
@@ -196,14 +198,6 @@ enum PartnerAction {
 }
 
 #[derive(Subcommand)]
-enum LogAction {
-    /// Fetch what is new from every partner, verify it and cosign it.
-    Fetch,
-    /// Hash every fetched entry again and compare with the signed checkpoints.
-    Verify,
-}
-
-#[derive(Subcommand)]
 enum FeeAction {
     /// Compute a month's statement, hand it to the partner and show its verdict.
     Statement {
@@ -248,6 +242,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             return if *verify { build::verify(&cli.config, arguments, &out) } else { Ok(()) };
         }
         Action::Check { site: arguments } => return check::check(&cli.config, arguments),
+        Action::Log(LogAction::VerifyProof(arguments)) => return logs::verify_proof(arguments),
         Action::Key(key::KeyAction::Create { out }) => return key::create(out),
         Action::Key(key::KeyAction::Sign { file, key }) => return key::sign(file, key),
         _ => {}
@@ -281,8 +276,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Action::Audit { partner } => partners::audit(&open(cli).await?, partner).await,
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
             Action::Key(action) => key::key(&open(cli).await?, action).await,
-            Action::Log(LogAction::Fetch) => partners::fetch(&open(cli).await?).await,
-            Action::Log(LogAction::Verify) => partners::verify(&open(cli).await?).await,
+            Action::Log(action) => logs::log(&open(cli).await?, action).await,
             Action::Fee(FeeAction::Statement { partner, month }) => {
                 partners::statement(&open(cli).await?, partner, *month).await
             }

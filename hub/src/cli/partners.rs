@@ -11,7 +11,6 @@ use tieup_protocol::joining::Reach;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementVerdict;
 use tieup_store::durable;
-use tieup_store::journal::{LogVerifier, Origin, month_dir, months, verify_log};
 use tieup_web::{complaint, say, terminal};
 
 use super::{PartnerAction, revoke};
@@ -116,53 +115,6 @@ fn write_kit(hub: &Hub, partner: &SiteId, out: &Path) -> anyhow::Result<()> {
         out.display(),
         files.len()
     );
-    Ok(())
-}
-
-pub(super) async fn fetch(hub: &Hub) -> anyhow::Result<()> {
-    let mut failed = 0;
-    for partner in joined(hub).await?.into_iter().filter(|partner| partner.revoked.is_none()) {
-        if let Err(error) = hub.fetch_audit(&partner).await {
-            failed += 1;
-            eprintln!("{}:", partner.id);
-            terminal::complain(&error);
-        }
-        match hub.collect(&partner).await {
-            Ok(months) => {
-                for month in months {
-                    say!(
-                        "{} {}: {} new entries, {} in all, cosigned",
-                        partner.id,
-                        month.month,
-                        month.added,
-                        month.size
-                    );
-                }
-            }
-            Err(error) => {
-                failed += 1;
-                eprintln!("{}:", partner.id);
-                terminal::complain(&error);
-            }
-        }
-    }
-    if failed > 0 {
-        bail!("{failed} journals or audit trails of partners were not taken");
-    }
-    Ok(())
-}
-
-pub(super) async fn verify(hub: &Hub) -> anyhow::Result<()> {
-    for partner in joined(hub).await? {
-        let key: LogVerifier = partner.journal_key.parse().context("a partner's journal key cannot be used")?;
-        let folder = hub.mirrors(&partner);
-        for month in months(&folder)? {
-            let origin = Origin::new(&hub.config.main, &partner.id, month);
-            let log = verify_log(&month_dir(&folder, month), &origin, &key)
-                .with_context(|| format!("the journal {origin} does not verify"))?;
-            say!("{origin}: {} entries match the signed checkpoint", log.checkpoint.size());
-        }
-    }
     Ok(())
 }
 

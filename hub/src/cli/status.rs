@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,6 +18,7 @@ use super::site::say_json;
 use crate::database::{PartnerRow, ReleaseRow};
 use crate::partners::{Hub, HubError};
 use crate::publish::CONCURRENT_PUSHES;
+use crate::refusals::RefusedJournal;
 use crate::schedule::queue::Queued;
 use crate::schedule::standing::{Contact, Kind, Known, Standing};
 
@@ -64,10 +66,13 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
     partners.retain(|partner| only.is_empty() || only.contains(&partner.id));
     let ask = async |partner: PartnerRow| (ask(hub, &partner).await, partner);
     let answers: Vec<_> = stream::iter(partners).map(ask).buffered(CONCURRENT_PUSHES).collect().await;
-    let mut told = Vec::new();
+    let (mut told, mut contradicted) = (Vec::new(), false);
     for ((contact, alarms), partner) in answers {
         let (releases, queued) = (hub.database.releases(&partner.id).await?, hub.database.queued(&partner.id).await?);
         let standing = standing(hub, &partner, &releases, &queued, &contact);
+        let refused = hub.refused_journals(&partner.id)?;
+        let alarms: Vec<String> = refused.iter().map(alarm).chain(alarms).collect();
+        contradicted |= !refused.is_empty();
         match format {
             Format::Text => {
                 say!("{}", standing.line(Timestamp::now()));
@@ -89,7 +94,15 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
     if format == Format::Json {
         say_json(&told);
     }
+    if contradicted {
+        bail!("journals are refused until somebody settles it: tieup log settle PARTNER MONTH --reason \"...\"");
+    }
     Ok(())
+}
+
+/// A journal that was refused for good.
+fn alarm(refused: &RefusedJournal) -> String {
+    format!("ALARM: {}", refused.sentence())
 }
 
 /// What a partner warns of, a sentence each.

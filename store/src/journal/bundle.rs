@@ -29,7 +29,73 @@ pub fn split_bundle(mut bundle: &[u8]) -> Result<Vec<&[u8]>, InvalidBundle> {
     Ok(entries)
 }
 
+/// Entries that are appended to a log together, as they will stand in its file.
+#[derive(Clone, Debug, Default)]
+pub struct EntryBatch {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl EntryBatch {
+    /// A batch of these entries, in this order.
+    pub fn of(entries: &[impl AsRef<[u8]>]) -> Result<Self, InvalidEntryLength> {
+        let bytes = entries.iter().map(|entry| entry.as_ref().len() + PREFIX).sum();
+        let mut batch = Self { bytes: Vec::with_capacity(bytes), count: 0 };
+        entries.iter().try_for_each(|entry| batch.push(|bytes| bytes.extend_from_slice(entry.as_ref())))?;
+        Ok(batch)
+    }
+
+    /// Adds the entry that `write` appends to the bytes it is given.
+    ///
+    /// After an error the batch is as it was.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), InvalidEntryLength> {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; PREFIX]);
+        write(&mut self.bytes);
+        let length = self.bytes.len().saturating_sub(begin + PREFIX);
+        let Some(prefix) = u16::try_from(length).ok().filter(|length| *length > 0) else {
+            self.bytes.truncate(begin);
+            return Err(InvalidEntryLength(length));
+        };
+        self.bytes[begin..begin + PREFIX].copy_from_slice(&prefix.to_be_bytes());
+        self.count += 1;
+        Ok(())
+    }
+
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Takes all entries out, and keeps the memory for the next.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+    }
+
+    /// The entries with their lengths.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How long each entry is.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || {
+            let (entry, after) = split_first(rest)?;
+            rest = after;
+            Some(entry.len())
+        })
+    }
+}
+
 /// Appends `entry` with its length.
+#[cfg(test)]
 pub(super) fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), InvalidEntryLength> {
     let length = u16::try_from(entry.len()).ok().filter(|length| *length > 0);
     let length = length.ok_or(InvalidEntryLength(entry.len()))?;
@@ -142,6 +208,10 @@ mod tests {
             let mut bytes = b"before".to_vec();
             assert_eq!(push_entry(&mut bytes, &vec![0; length]), Err(InvalidEntryLength(length)));
             assert_eq!(bytes, b"before");
+            let mut batch = EntryBatch::of(&[b"before"]).unwrap();
+            let refused = batch.push(|bytes| bytes.extend(vec![0; length]));
+            assert_eq!(refused, Err(InvalidEntryLength(length)));
+            assert_eq!((batch.bytes(), batch.len()), ([&[0, 6], b"before".as_slice()].concat().as_slice(), 1));
         }
     }
 
@@ -160,6 +230,9 @@ mod tests {
         #[test]
         fn entries_survive_their_bundle(entries in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..300), 0..20)) {
             let bytes = bundle(&entries);
+            let batch = EntryBatch::of(&entries).unwrap();
+            prop_assert_eq!((batch.bytes(), batch.len()), (bytes.as_slice(), entries.len()));
+            prop_assert_eq!(batch.lengths().collect::<Vec<_>>(), entries.iter().map(Vec::len).collect::<Vec<_>>());
             prop_assert_eq!(split_bundle(&bytes).unwrap(), entries.iter().map(Vec::as_slice).collect::<Vec<_>>());
             let mut read = EntryStream::new(Cursor::new(&bytes), 0);
             let mut skip = EntryStream::new(Cursor::new(&bytes), 0);

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Origin;
-use super::bundle::InvalidEntryLength;
+use super::bundle::{EntryBatch, InvalidEntryLength};
 use super::checkpoint::{CheckpointError, SignedCheckpoint};
-use super::files::{Addition, CHECKPOINT, COSIGNED, LogFiles, OpenError, Tail, WriteError};
+use super::files::{CHECKPOINT, COSIGNED, LogFiles, OpenError, WriteError};
 use super::key::{Cosigner, LogVerifier};
 use super::reader::JournalReader;
 use crate::durable::{self, DiskError};
 
 /// A verified copy of one month's log, in the same files, without its key.
 ///
-/// It holds what the log's key has signed for and nothing else: entries come in only with a checkpoint whose root they
-/// give.
+/// What it has confirmed is what the log's key has signed for, and hashes to the root that was signed. Entries are taken
+/// in before that, bundle by bundle, and wait; a copy that was cut off goes on where it was.
 #[derive(Debug)]
 pub struct Mirror {
     log: LogFiles,
@@ -91,21 +91,39 @@ pub enum MirrorError {
     NoCheckpoint(PathBuf),
 }
 
+impl MirrorError {
+    /// Whether what the log's key signed contradicts what it signed before, or what it hands out.
+    pub fn is_contradiction(&self) -> bool {
+        match self {
+            Self::Shrunk { .. } | Self::Short { .. } | Self::Forked { .. } | Self::Rewritten { .. } => true,
+            Self::Disk(_)
+            | Self::Unsure(_)
+            | Self::Checkpoint(_)
+            | Self::Entry(_)
+            | Self::Unsigned { .. }
+            | Self::NoCheckpoint(_) => false,
+        }
+    }
+}
+
 impl Mirror {
-    /// Opens the copy in `dir`, or begins it.
-    ///
-    /// What a crash left of entries without their checkpoint is removed.
+    /// Opens the copy in `dir`, or begins it. Entries that wait for a checkpoint are kept.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         let invalid = |source| OpenError::Checkpoint { dir: dir.to_owned(), source };
         let note = durable::read_file(&dir.join(CHECKPOINT))?;
         let checkpoint = note.map(|note| SignedCheckpoint::unverified(&note)).transpose().map_err(invalid)?;
-        let log = LogFiles::open(dir, Tail::Drop, checkpoint.as_ref())?;
+        let log = LogFiles::open(dir, checkpoint.as_ref())?;
         Ok(Self { log, checkpoint })
     }
 
-    /// How many entries the copy has; those to ask for next begin there.
+    /// How many entries the copy has, those that wait included; those to ask for next begin there.
     pub fn size(&self) -> u64 {
-        self.log.frontier().size()
+        self.log.tree.frontier().size()
+    }
+
+    /// How many entries are confirmed: the checkpoint that the copy stands at covers them.
+    pub fn confirmed(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, SignedCheckpoint::size)
     }
 
     /// The checkpoint that the copy stands at.
@@ -113,37 +131,47 @@ impl Mirror {
         self.checkpoint.as_ref()
     }
 
-    /// Takes in the entries from [`Mirror::size`] on, up to those that the checkpoint `note` covers.
+    /// Takes in the entries from [`Mirror::size`] on, which wait to be confirmed.
     ///
-    /// Nothing is written unless the note is a checkpoint of the log `origin` signed by `key`, is no older than the copy,
-    /// and has the root that the entries held and those given hash to. Durable on return. After a disk error ask for
-    /// [`Mirror::size`] again: the entries may be in while their checkpoint is not.
-    pub fn extend(
-        &mut self,
-        entries: &[impl AsRef<[u8]>],
-        note: &[u8],
-        origin: &Origin,
-        key: &LogVerifier,
-    ) -> Result<Extended, MirrorError> {
+    /// The operating system has them on return. After an error none of them is in the copy.
+    pub fn take(&mut self, entries: &[impl AsRef<[u8]>]) -> Result<(), MirrorError> {
+        Ok(self.log.append(&EntryBatch::of(entries)?)?)
+    }
+
+    /// Confirms all entries that wait.
+    ///
+    /// The note must be a checkpoint of the log `origin` signed by `key`, no older than the copy, and have the root that
+    /// the entries held hash to: all that were confirmed before and all that wait. Durable on return. After an error
+    /// nothing more is confirmed than before; after a disk error the copy must be opened anew.
+    pub fn confirm(&mut self, note: &[u8], origin: &Origin, key: &LogVerifier) -> Result<Extended, MirrorError> {
         let checkpoint = SignedCheckpoint::open(note, origin, key)?;
-        let held = self.size();
-        check_length(held, entries.len() as u64, checkpoint.size())?;
-        let addition = self.log.prepare(entries)?;
-        check_root(held, &addition, &checkpoint)?;
-        self.log.commit(addition)?;
-        self.log.sync()?;
+        let (confirmed, size) = (self.confirmed(), self.size());
+        check_length(confirmed, size, checkpoint.size())?;
+        if self.log.tree.frontier().root() != checkpoint.root() {
+            return Err(contradiction(confirmed, checkpoint.size()));
+        }
+        self.log.tree.sync()?;
         if self.checkpoint.as_ref() != Some(&checkpoint) {
-            durable::write_file(&self.log.dir().join(CHECKPOINT), checkpoint.note().as_bytes())?;
+            let path = self.log.tree.dir().join(CHECKPOINT);
+            // Where it cannot be told whether it was written, no entry that it covers may be dropped.
+            durable::write_file(&path, checkpoint.note().as_bytes()).inspect_err(|_| self.log.tree.give_up())?;
             self.checkpoint = Some(checkpoint);
         }
-        Ok(Extended { added: self.size() - held, size: self.size() })
+        Ok(Extended { added: size - confirmed, size })
+    }
+
+    /// Drops the entries that wait.
+    pub fn drop_waiting(&mut self) -> Result<(), MirrorError> {
+        let confirmed = self.confirmed();
+        let bytes = self.log.entries.end_of(confirmed)?;
+        Ok(self.log.cut_to(confirmed, bytes)?)
     }
 
     /// Cosigns the checkpoint that the copy stands at: main's receipt for the log up to there.
     ///
     /// Gives the note with the cosignature after the signatures already on it, and keeps it. Durable on return.
     pub fn cosign(&mut self, cosigner: &Cosigner, now: Timestamp) -> Result<String, MirrorError> {
-        let dir = self.log.dir();
+        let dir = self.log.tree.dir();
         let checkpoint = self.checkpoint.as_ref().ok_or_else(|| MirrorError::NoCheckpoint(dir.to_owned()))?;
         let note = checkpoint.cosign(cosigner, now)?;
         durable::write_file(&dir.join(COSIGNED), note.as_bytes())?;
@@ -152,14 +180,13 @@ impl Mirror {
 
     /// A reader that sees what this copy takes in.
     pub fn reader(&self) -> JournalReader {
-        JournalReader::shared(self.log.dir(), self.log.extent())
+        JournalReader::shared(self.log.tree.dir(), self.log.tree.extent())
     }
 }
 
-fn check_length(held: u64, received: u64, signed: u64) -> Result<(), MirrorError> {
-    let given = held + received;
-    if signed < held {
-        Err(MirrorError::Shrunk { held, signed })
+fn check_length(confirmed: u64, given: u64, signed: u64) -> Result<(), MirrorError> {
+    if signed < confirmed {
+        Err(MirrorError::Shrunk { held: confirmed, signed })
     } else if signed > given {
         Err(MirrorError::Short { signed, given })
     } else if signed < given {
@@ -169,13 +196,12 @@ fn check_length(held: u64, received: u64, signed: u64) -> Result<(), MirrorError
     }
 }
 
-fn check_root(held: u64, addition: &Addition, checkpoint: &SignedCheckpoint) -> Result<(), MirrorError> {
-    if addition.frontier.root() == checkpoint.root() {
-        Ok(())
-    } else if held == checkpoint.size() {
-        Err(MirrorError::Forked { size: held })
+/// What it means that the entries held do not give the root that was signed.
+fn contradiction(confirmed: u64, signed: u64) -> MirrorError {
+    if confirmed == signed {
+        MirrorError::Forked { size: signed }
     } else {
-        Err(MirrorError::Rewritten { held, signed: checkpoint.size() })
+        MirrorError::Rewritten { held: confirmed, signed }
     }
 }
 

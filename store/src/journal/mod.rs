@@ -15,14 +15,17 @@
 
 mod bundle;
 mod checkpoint;
+mod entry_file;
 mod files;
 mod key;
 mod mirror;
+mod proof;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod tile_path;
 mod tree;
+mod tree_files;
 mod verify;
 mod writer;
 
@@ -33,15 +36,16 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 pub use tlog_tiles::Hash;
 
-pub use self::bundle::{InvalidBundle, InvalidEntryLength, MAX_ENTRY, split_bundle};
+pub use self::bundle::{EntryBatch, InvalidBundle, InvalidEntryLength, MAX_ENTRY, split_bundle};
 pub use self::checkpoint::{CheckpointError, SignedCheckpoint, verify_cosignature};
 pub use self::files::OpenError;
 pub use self::key::{Cosigner, CosignerVerifier, InvalidKey, LogSigner, LogVerifier, PrivateKey, PublicKey};
 pub use self::mirror::{Extended, Mirror, MirrorError};
+pub use self::proof::{InclusionProof, InvalidProof, ProofError, ProofKeys, ProveError, Proven};
 pub use self::reader::{Entries, JournalReader, ReadError};
 pub use self::tile_path::{InvalidTilePath, TilePath, TileWidth};
 pub use self::verify::{VerifiedLog, VerifyError, verify_log};
-pub use self::writer::{AppendError, CosignedError, JournalWriter, SignError};
+pub use self::writer::{AppendError, Appender, CosignedError, JournalWriter, Sealer, SignError};
 
 use crate::durable::{self, DiskError};
 

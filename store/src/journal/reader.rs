@@ -10,7 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tlog_tiles::{Hash, prove_record, prove_tree, tree_hash};
 
 use super::bundle::{EntryStream, Found, PREFIX, split_bundle};
-use super::files::{CHECKPOINT, COSIGNED, Extent, SharedExtent, entries_path};
+use super::entry_file::{Extent, SharedExtent};
+use super::files::{CHECKPOINT, COSIGNED, entries_path};
 use super::tile_path::{TilePath, TileWidth};
 use super::tree::{HashFiles, hashes_at};
 use crate::durable::{self, DiskError, Step};
@@ -61,7 +62,8 @@ impl JournalReader {
     /// Opens the log in `dir` as it stands, up to the last whole entry. Needs no writer, and disturbs none.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, ReadError> {
         let dir = dir.into();
-        let extent = Extent::scan(&dir, u64::MAX)?;
+        let mut extent = Extent::scan(&dir)?;
+        extent.hashed = HashFiles(&dir).reach(extent.size)?;
         Ok(Self { dir, extent: Arc::new(RwLock::new(extent)) })
     }
 
@@ -96,7 +98,7 @@ impl JournalReader {
     /// A tile: `width` hashes.
     pub fn tile(&self, level: u8, index: u64, width: TileWidth) -> Result<Vec<u8>, ReadError> {
         let asked = TilePath::Hashes { level, index, width };
-        let from = self.check(index, width, hashes_at(level.into(), self.size()), &asked)?;
+        let from = self.check(index, width, hashes_at(level.into(), self.hashed()), &asked)?;
         let (files, level) = (HashFiles(&self.dir), usize::from(level));
         Ok(durable::step(Step::Read, &files.path(level), || files.slice(level, from, width_of(width)))?)
     }
@@ -159,8 +161,13 @@ impl JournalReader {
         held.ok_or_else(|| self.beyond(asked))
     }
 
+    /// How many entries have their hashes stored.
+    fn hashed(&self) -> u64 {
+        self.extent(|extent| extent.hashed)
+    }
+
     fn check_size(&self, size: u64) -> Result<(), ReadError> {
-        if size <= self.size() { Ok(()) } else { Err(self.beyond(&format!("a tree of {size}"))) }
+        if size <= self.hashed() { Ok(()) } else { Err(self.beyond(&format!("a tree of {size}"))) }
     }
 
     fn beyond(&self, asked: &impl ToString) -> ReadError {
@@ -169,15 +176,6 @@ impl JournalReader {
 
     fn hashes_error(&self, source: tlog_tiles::Error) -> ReadError {
         ReadError::Hashes { dir: self.dir.clone(), source }
-    }
-}
-
-impl Extent {
-    /// Where the bundle lies, as wide as it is now.
-    fn bundle(&self, index: u64) -> Option<Range<u64>> {
-        let index = usize::try_from(index).ok()?;
-        let start = *self.offsets.get(index)?;
-        Some(start..self.offsets.get(index + 1).copied().unwrap_or(self.bytes))
     }
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tlog_tiles::{EMPTY_HASH, Error, HASH_SIZE, Hash, HashReader, node_hash, split_stored_hash_index, sub_tree_index};
 
+use crate::durable::{self, DiskError, Step};
+
 /// How many levels of the tree one tile spans.
 const TILE_HEIGHT: u32 = 8;
 
@@ -71,6 +73,20 @@ impl HashFiles<'_> {
     /// The file that holds the hashes of a tile level.
     pub(super) fn path(&self, level: usize) -> PathBuf {
         self.0.join(format!("hashes-{level}"))
+    }
+
+    /// The largest tree of at most `most` entries of which all hashes are stored.
+    pub(super) fn reach(&self, most: u64) -> Result<u64, DiskError> {
+        let mut size = most;
+        for level in 0.. {
+            let path = self.path(level);
+            if !path.exists() {
+                return Ok(size.min(size_covered(level, 0)));
+            }
+            let length = durable::step(Step::Read, &path, || Ok(path.metadata()?.len()))?;
+            size = size.min(size_covered(level, length / HASH_SIZE as u64));
+        }
+        Ok(size)
     }
 
     /// `count` hashes of a tile level, from number `from` on.

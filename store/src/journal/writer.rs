@@ -6,17 +6,30 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Origin;
-use super::bundle::InvalidEntryLength;
+use super::bundle::{EntryBatch, InvalidEntryLength};
 use super::checkpoint::{CheckpointError, SignedCheckpoint, verify_cosignature};
-use super::files::{CHECKPOINT, COSIGNED, LogFiles, OpenError, Tail, WriteError};
+use super::entry_file::EntryFile;
+use super::files::{CHECKPOINT, COSIGNED, LogFiles, OpenError, WriteError};
 use super::key::{CosignerVerifier, LogSigner};
 use super::reader::{JournalReader, ReadError};
+use super::tree_files::TreeFiles;
 use crate::durable::{self, DiskError};
 
-/// The one writer of a month's log.
+/// The one writer of a month's log: both halves of it in one hand.
 #[derive(Debug)]
 pub struct JournalWriter {
-    log: LogFiles,
+    appender: Appender,
+    sealer: Sealer,
+}
+
+/// The half of a writer that appends. It neither hashes nor waits for the disk.
+#[derive(Debug)]
+pub struct Appender(EntryFile);
+
+/// The half of a writer that signs for what has been appended, beside whoever appends.
+#[derive(Debug)]
+pub struct Sealer {
+    tree: TreeFiles,
     origin: Origin,
     key: LogSigner,
     signed: Option<SignedCheckpoint>,
@@ -82,43 +95,77 @@ impl JournalWriter {
         let note = durable::read_file(&dir.join(CHECKPOINT))?;
         let signed = note.map(|note| SignedCheckpoint::open(&note, &origin, &key.verifier())).transpose();
         let signed = signed.map_err(invalid)?;
-        let log = LogFiles::open(dir, Tail::Keep, signed.as_ref())?;
-        Ok(Self { log, origin, key, signed })
+        let LogFiles { entries, tree } = LogFiles::open(dir, signed.as_ref())?;
+        Ok(Self { appender: Appender(entries), sealer: Sealer { tree, origin, key, signed } })
     }
 
     /// How many entries the log has.
     pub fn size(&self) -> u64 {
-        self.log.frontier().size()
+        self.appender.size()
     }
 
+    /// Appends entries in this order, and gives the numbers they got. See [`Appender::append`].
+    pub fn append(&mut self, entries: &[impl AsRef<[u8]>]) -> Result<Range<u64>, AppendError> {
+        self.appender.append(&EntryBatch::of(entries)?)
+    }
+
+    /// Signs for all entries. See [`Sealer::checkpoint`].
+    pub fn checkpoint(&mut self) -> Result<SignedCheckpoint, SignError> {
+        self.sealer.checkpoint()
+    }
+
+    /// Keeps a checkpoint that came back cosigned. See [`Sealer::keep_cosigned`].
+    pub fn keep_cosigned(&mut self, note: &str, cosigner: &CosignerVerifier) -> Result<Timestamp, CosignedError> {
+        self.sealer.keep_cosigned(note, cosigner)
+    }
+
+    /// A reader that sees what this writer appends.
+    pub fn reader(&self) -> JournalReader {
+        self.sealer.reader()
+    }
+
+    /// The two halves, for two threads.
+    pub fn into_halves(self) -> (Appender, Sealer) {
+        (self.appender, self.sealer)
+    }
+}
+
+impl Appender {
+    /// How many entries the log has.
+    pub fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    /// Appends the entries of `batch`, and gives the numbers they got.
+    ///
+    /// On return they have been handed to the operating system: the end of this process loses none of them. They are
+    /// durable with the next checkpoint. After an error none of them is in the log.
+    pub fn append(&mut self, batch: &EntryBatch) -> Result<Range<u64>, AppendError> {
+        Ok(self.0.append(batch)?)
+    }
+}
+
+impl Sealer {
     /// Which log this is.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// Appends entries in this order, and gives the numbers they got.
+    /// Hashes what has been appended, waits until all of it is on the disk, and signs for it. Where the last checkpoint
+    /// covers everything, gives that one again.
     ///
-    /// On return they have been handed to the operating system: the end of this process loses none of them. They are
-    /// durable with the next checkpoint. After an error none of them is in the log.
-    pub fn append(&mut self, entries: &[impl AsRef<[u8]>]) -> Result<Range<u64>, AppendError> {
-        let from = self.size();
-        let addition = self.log.prepare(entries)?;
-        self.log.commit(addition)?;
-        Ok(from..self.size())
-    }
-
-    /// Signs for all entries; where the last checkpoint does, gives that one again.
-    ///
-    /// Durable on return, the entries included.
+    /// Durable on return, the entries included. Entries may be appended meanwhile; the next checkpoint covers them.
     pub fn checkpoint(&mut self) -> Result<SignedCheckpoint, SignError> {
-        if let Some(signed) = self.signed.as_ref().filter(|signed| signed.size() == self.size()) {
+        let size = self.tree.written();
+        if let Some(signed) = self.signed.as_ref().filter(|signed| signed.size() == size) {
             return Ok(signed.clone());
         }
+        self.tree.hash_up_to(size)?;
         // Synced before it is signed: what is signed for must not be lost.
-        self.log.sync()?;
-        let frontier = self.log.frontier();
+        self.tree.sync()?;
+        let frontier = self.tree.frontier();
         let signed = SignedCheckpoint::sign(&self.origin, frontier.size(), frontier.root(), &self.key)?;
-        durable::write_file(&self.log.dir().join(CHECKPOINT), signed.note().as_bytes())?;
+        durable::write_file(&self.tree.dir().join(CHECKPOINT), signed.note().as_bytes())?;
         Ok(self.signed.insert(signed).clone())
     }
 
@@ -131,13 +178,13 @@ impl JournalWriter {
         if self.reader().root_at(checkpoint.size())? != checkpoint.root() {
             return Err(CosignedError::OtherRoot { size: checkpoint.size() });
         }
-        durable::write_file(&self.log.dir().join(COSIGNED), note.as_bytes())?;
+        durable::write_file(&self.tree.dir().join(COSIGNED), note.as_bytes())?;
         Ok(time)
     }
 
-    /// A reader that sees what this writer appends.
+    /// A reader that sees what is appended.
     pub fn reader(&self) -> JournalReader {
-        JournalReader::shared(self.log.dir(), self.log.extent())
+        JournalReader::shared(self.tree.dir(), self.tree.extent())
     }
 }
 

@@ -21,7 +21,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{Partner, StartError, follow_originals, keep_times, watch_trust};
-use crate::access_log::{Journal, JournalSetup};
 use crate::config::Config;
 use crate::console::{Console, Front};
 use crate::control;
@@ -36,9 +35,11 @@ use crate::preview::Preview;
 use crate::prompt::{Others, Prompter, Retries};
 use crate::publisher::{Places, Publisher, is_original};
 use crate::renewal;
+use crate::returning;
 use crate::revocation::RevocationFile;
 use crate::shared_site::{self, Share};
 use crate::statement::STATEMENTS;
+use tieup_web::journal::{Journal, JournalSetup};
 
 /// A tie-up that has been opened, before anything of it is shown.
 pub(super) struct Opening {
@@ -166,6 +167,7 @@ impl Shown {
         let Self { partner, server, console, preview, prompter, journal_thread, lock } = self;
         let mut tasks = vec![
             tokio::spawn(renewal::keep_renewed(partner.clone(), shutdown.clone())),
+            tokio::spawn(returning::keep_returned(partner.clone(), shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
             tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
@@ -294,7 +296,7 @@ fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, S
     Ok(JournalSetup {
         dir: config.state.join(JOURNALS),
         main: identity.main.clone(),
-        partner: identity.partner.clone(),
+        site: identity.partner.clone(),
         zone: contract.effective.tz,
         signer: identity.journal_key.parse()?,
         cosigner: identity.cosigner_key.parse()?,

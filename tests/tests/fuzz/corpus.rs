@@ -7,7 +7,7 @@ use tieup_protocol::delta::{STEP_HEAD, Step, difference};
 use tieup_protocol::manifest::{BlobRef, Manifest};
 use tieup_protocol::patch;
 use tieup_protocol::wire::{Offer, PartnerStatus, Ready, STATUS, Wanted};
-use tieup_store::journal::{LogVerifier, Origin};
+use tieup_store::journal::{InclusionProof, JournalReader, LogVerifier, Origin};
 use tieup_syncd::trust::TrustState;
 use tieup_tests::journal::files_below;
 use tieup_tests::parcel;
@@ -35,6 +35,7 @@ pub(crate) struct Corpus {
     pub(crate) origin: Origin,
     pub(crate) journal_key: LogVerifier,
     pub(crate) entries: Vec<u8>,
+    pub(crate) proof: Vec<u8>,
     pub(crate) segment: Vec<u8>,
 }
 
@@ -74,6 +75,10 @@ impl Corpus {
         let trust = fs::read(world.state("north").join("trust.json")).unwrap();
         let segment =
             files_below(&world.state("north").join("blobs")).into_iter().find(|(path, _)| path.extension().is_some());
+        let (origin, journal_key) =
+            (Origin::new(&site_id(MAIN), &site_id("north"), world.month("north")), world.journal_key("north"));
+        let reader = JournalReader::open(&journal).unwrap();
+        let proof = InclusionProof::of(&reader, 0, &origin, &journal_key).unwrap().to_string().into_bytes();
         let invitation = world.hub().invite(&site_id("north"), jiff::Timestamp::now()).await.unwrap();
         Self {
             contract: world.built("north").contract().to_owned(),
@@ -90,8 +95,9 @@ impl Corpus {
             status,
             problem: json(refused.problem().unwrap()),
             checkpoint: fs::read(journal.join("checkpoint")).unwrap(),
-            origin: Origin::new(&site_id(MAIN), &site_id("north"), world.month("north")),
-            journal_key: world.journal_key("north"),
+            origin,
+            journal_key,
+            proof,
             entries: fs::read(journal.join("entries")).unwrap(),
             segment: segment.unwrap().1,
         }

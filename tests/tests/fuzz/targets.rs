@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tieup_protocol::access::AccessEntry;
 use tieup_protocol::contract::Contract;
 use tieup_protocol::delta::{Assembly, InvalidDelta, Step};
 use tieup_protocol::digest::Digest;
@@ -14,7 +15,7 @@ use tieup_protocol::wire::{
     Wanted,
 };
 use tieup_store::blobs::BlobStore;
-use tieup_store::journal::{SignedCheckpoint, TilePath, split_bundle};
+use tieup_store::journal::{InclusionProof, SignedCheckpoint, TilePath, split_bundle};
 use tieup_syncd::trust::{TrustState, verify_metadata};
 
 use crate::corpus::{Corpus, json};
@@ -151,6 +152,10 @@ fn assembled(corpus: &Corpus, bytes: &[u8]) -> Option<Vec<u8>> {
     Some(bytes.to_vec())
 }
 
+fn owned(entries: Vec<&[u8]>) -> Vec<Vec<u8>> {
+    entries.into_iter().map(<[u8]>::to_vec).collect()
+}
+
 fn journals_and_blobs(corpus: &Corpus) -> Vec<Target<'_>> {
     let folder = tempfile::tempdir().expect("a folder for segments");
     let genuine = corpus.base.blobs_in_order();
@@ -159,6 +164,13 @@ fn journals_and_blobs(corpus: &Corpus) -> Vec<Target<'_>> {
             let entries = split_bundle(bytes).ok()?;
             let length = |entry: &[u8]| u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes();
             Some(entries.iter().flat_map(|entry| [length(entry).as_slice(), entry].concat()).collect())
+        }),
+        Target::new("entry of a journal", 64, split_bundle(&corpus.entries).map(owned).unwrap_or_default(), |bytes| {
+            AccessEntry::decode(bytes).ok().map(|entry| entry.encode())
+        }),
+        Target::new("proof of an entry", 64, vec![corpus.proof.clone()], |bytes| {
+            let proof: InclusionProof = std::str::from_utf8(bytes).ok()?.parse().ok()?;
+            Some(proof.to_string().into_bytes())
         }),
         Target::new("checkpoint", 64, vec![corpus.checkpoint.clone()], |bytes| {
             let checkpoint = SignedCheckpoint::open(bytes, &corpus.origin, &corpus.journal_key).ok()?;

@@ -15,7 +15,7 @@ use tieup_tests::world::Halted;
 use tieup_tests::{Contract, World, assert_says, told};
 
 /// Makes the state folder a file system of 64 MB with what was in it, and becomes the daemon.
-const SMALL: &str = r#"mkdir "$0.small" && mount -t tmpfs -o size=64m,mode=700 small "$0.small" &&
+pub(crate) const SMALL: &str = r#"mkdir "$0.small" && mount -t tmpfs -o size=64m,mode=700 small "$0.small" &&
     cp -a "$0/." "$0.small/" && mount --move "$0.small" "$0" && exec "$@""#;
 
 /// Lets nothing be written where content lies, and becomes the daemon.
@@ -35,17 +35,8 @@ impl Shop {
         Self { world, halted }
     }
 
-    /// Starts the daemon behind what the shell does with its state folder.
     fn start(&self, script: &str) -> (Program, Process) {
-        let state = self.halted.config.state.display().to_string();
-        let binary = env!("CARGO_BIN_EXE_syncd-to-kill").to_owned();
-        let words = ["unshare", "-Urm", "sh", "-c", script, &state];
-        let command = words.into_iter().map(str::to_owned).chain([binary]).collect();
-        let program = Program { command, ..Program::new("", &self.halted) };
-        let mut process = program.start();
-        let seen = format!("/proc/{}/root", process.id());
-        process.reach_by(PathBuf::from(format!("{seen}{}", self.halted.config.control_socket().display())));
-        (program, process)
+        start_behind(&self.halted, script)
     }
 
     async fn refused(&self) -> String {
@@ -58,8 +49,21 @@ impl Shop {
     }
 }
 
+/// Starts the daemon behind what the shell does with its state folder.
+pub(crate) fn start_behind(halted: &Halted, script: &str) -> (Program, Process) {
+    let state = halted.config.state.display().to_string();
+    let binary = env!("CARGO_BIN_EXE_syncd-to-kill").to_owned();
+    let words = ["unshare", "-Urm", "sh", "-c", script, &state];
+    let command = words.into_iter().map(str::to_owned).chain([binary]).collect();
+    let program = Program { command, ..Program::new("", halted) };
+    let mut process = program.start();
+    let seen = format!("/proc/{}/root", process.id());
+    process.reach_by(PathBuf::from(format!("{seen}{}", halted.config.control_socket().display())));
+    (program, process)
+}
+
 /// Whether this user may make a namespace with a file system in it.
-fn is_permitted() -> bool {
+pub(crate) fn is_permitted() -> bool {
     let made = Command::new("unshare").args(["-Urm", "sh", "-c", "mount -t tmpfs none /mnt"]).output();
     let is_permitted = made.as_ref().is_ok_and(|output| output.status.success());
     if !is_permitted {

@@ -10,6 +10,7 @@ mod kills;
 mod kills_beside;
 mod network;
 mod partition;
+mod visitors;
 #[cfg(debug_assertions)]
 mod visits;
 #[cfg(debug_assertions)]

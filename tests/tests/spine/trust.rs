@@ -395,11 +395,11 @@ fn bend_and_verify(file: &Path, verify: impl Fn(&[&str]) -> (Option<i32>, String
     fs::write(file, genuine).unwrap();
 }
 
-/// A Python with python-tuf and blake3, made in the folder for temporary files where the machine's own lacks them. Where
+/// A Python with python-tuf, blake3 and cryptography, made in the folder for temporary files where the machine's own lacks them. Where
 /// neither can be had, the check is left out with a word, but not in CI.
-fn python() -> Option<String> {
+pub(crate) fn python() -> Option<String> {
     let works = |python: &str| {
-        let ran = Command::new(python).args(["-c", "import tuf.ngclient, blake3"]).output();
+        let ran = Command::new(python).args(["-c", "import tuf.ngclient, blake3, cryptography"]).output();
         ran.is_ok_and(|ran| ran.status.success())
     };
     if works("python3") {
@@ -412,7 +412,7 @@ fn python() -> Option<String> {
         let made = Command::new("python3").arg("-m").arg("venv").arg(&venv).output();
         let pip = Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements).output();
         if !works(&python) {
-            let why = format!("python-tuf and blake3 cannot be had: {made:?} {pip:?}");
+            let why = format!("python-tuf, blake3 and cryptography cannot be had: {made:?} {pip:?}");
             assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
             eprintln!("NOT checked from outside: {why}");
             return None;

@@ -13,7 +13,12 @@ fn mirrored() -> (TempDir, JournalWriter, TempDir, Mirror) {
 }
 
 fn extend(mirror: &mut Mirror, entries: &[Vec<u8>], signed: &SignedCheckpoint) -> Result<Extended, MirrorError> {
-    mirror.extend(&refs(entries), signed.note().as_bytes(), &origin(), &key().verifier())
+    mirror.take(&refs(entries))?;
+    let extended = mirror.confirm(signed.note().as_bytes(), &origin(), &key().verifier());
+    if extended.is_err() {
+        mirror.drop_waiting()?;
+    }
+    extended
 }
 
 #[test]
@@ -84,12 +89,13 @@ fn a_copy_refuses_checkpoints_of_others() {
     let new = entries(300..600);
     let december =
         Origin::new(&"nationwide".parse().unwrap(), &"harbor-shop".parse().unwrap(), "2026-12".parse().unwrap());
-    let refused = mirror.extend(&refs(&new), signed.note().as_bytes(), &december, &key().verifier());
+    mirror.take(&refs(&new)).unwrap();
+    let refused = mirror.confirm(signed.note().as_bytes(), &december, &key().verifier());
     assert!(matches!(refused, Err(MirrorError::Checkpoint(CheckpointError::Origin { .. }))));
     let other = LogSigner::from_seed("harbor-shop", &[9; 32]).unwrap().verifier();
-    let refused = mirror.extend(&refs(&new), signed.note().as_bytes(), &origin(), &other);
+    let refused = mirror.confirm(signed.note().as_bytes(), &origin(), &other);
     assert!(matches!(refused, Err(MirrorError::Checkpoint(CheckpointError::Signature(_)))));
-    let refused = mirror.extend(&refs(&new), b"not a note", &origin(), &key().verifier());
+    let refused = mirror.confirm(b"not a note", &origin(), &key().verifier());
     assert!(matches!(refused, Err(MirrorError::Checkpoint(CheckpointError::Malformed))));
 }
 
@@ -106,10 +112,11 @@ fn a_copy_is_the_old_one_or_the_new_one_whatever_fails() {
         let result = fault.during(|| extend(&mut mirror, &entries(250..600), &second));
         drop(mirror);
         let mut mirror = Mirror::open(dir.path()).unwrap();
-        let size = mirror.size();
-        assert!(size == 600 || (size == 250 && result.is_err()), "{fault:?}: {size}");
-        assert_eq!(verify(dir.path()).unwrap().checkpoint.size(), size);
-        extend(&mut mirror, &entries(size..600), &second).unwrap();
+        let confirmed = mirror.confirmed();
+        assert!(confirmed == 600 || (confirmed == 250 && result.is_err()), "{fault:?}: {confirmed}");
+        assert_eq!(verify(dir.path()).unwrap().checkpoint.size(), confirmed);
+        let held = mirror.size();
+        extend(&mut mirror, &entries(held..600), &second).unwrap();
         assert_eq!(read_all(&mirror.reader()), entries(0..600));
     });
 }
@@ -127,23 +134,42 @@ fn entries_are_synced_before_a_copy_says_that_it_has_them() {
 fn a_copy_goes_on_after_its_checkpoint_was_not_written() {
     let (_log_dir, mut writer, dir, mut mirror) = mirrored();
     let signed = writer.checkpoint().unwrap();
-    // Two writes and three syncs, then the first step of writing the checkpoint.
-    let fault = Fault::new(6, When::NotDone, Then::Recovers);
-    fault.during(|| extend(&mut mirror, &entries(300..600), &signed)).unwrap_err();
-    assert_eq!(mirror.size(), 600);
-    extend(&mut mirror, &[], &signed).unwrap();
+    // Three syncs, then the first step of writing the checkpoint.
+    mirror.take(&refs(&entries(300..600))).unwrap();
+    let fault = Fault::new(3, When::NotDone, Then::Recovers);
+    let confirm = |mirror: &mut Mirror| mirror.confirm(signed.note().as_bytes(), &origin(), &key().verifier());
+    fault.during(|| confirm(&mut mirror)).unwrap_err();
+    assert!(matches!(mirror.drop_waiting(), Err(MirrorError::Unsure(_))));
+    drop(mirror);
+    let mut mirror = Mirror::open(dir.path()).unwrap();
+    assert_eq!((mirror.confirmed(), mirror.size()), (300, 600));
+    confirm(&mut mirror).unwrap();
     assert_eq!(verify(dir.path()).unwrap().checkpoint, signed);
 }
 
 #[test]
-fn a_copy_holds_nothing_that_was_not_signed_for() {
-    let (_log_dir, _writer, dir, mirror) = mirrored();
+fn row_003_33_a_copy_that_was_cut_off_goes_on_where_it_was() {
+    let (_log_dir, mut writer, dir, mut mirror) = mirrored();
+    let signed = writer.checkpoint().unwrap();
+    mirror.take(&refs(&entries(300..512))).unwrap();
     drop(mirror);
+    let mut mirror = Mirror::open(dir.path()).unwrap();
+    assert_eq!((mirror.confirmed(), mirror.size()), (300, 512));
+    assert_eq!(extend(&mut mirror, &entries(512..600), &signed).unwrap(), Extended { added: 300, size: 600 });
+    assert_eq!(verify(dir.path()).unwrap().checkpoint, signed);
+    // What waits can be dropped, also where it was torn.
+    let (_log_dir, _writer, dir, mut mirror) = mirrored();
     let before = snapshot(dir.path());
-    edit(&dir.path().join("entries"), |bytes| bundle::push_entry(bytes, b"unsigned").unwrap());
-    edit(&dir.path().join("hashes-0"), |bytes| bytes.extend(record_hash(b"unsigned").0));
-    assert_eq!(Mirror::open(dir.path()).unwrap().size(), 300);
+    mirror.take(&refs(&entries(300..512))).unwrap();
+    drop(mirror);
+    edit(&dir.path().join("entries"), |bytes| bytes.truncate(bytes.len() - 1));
+    let mut mirror = Mirror::open(dir.path()).unwrap();
+    assert_eq!(mirror.size(), 511);
+    mirror.drop_waiting().unwrap();
+    assert_eq!(mirror.size(), 300);
     assert_eq!(snapshot(dir.path()), before);
+    drop(mirror);
+    assert_eq!(read_all(&Mirror::open(dir.path()).unwrap().reader()), entries(0..300));
 }
 
 #[test]

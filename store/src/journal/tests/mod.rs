@@ -1,6 +1,7 @@
 //! Whole logs.
 
 mod copies;
+mod proving;
 mod reading;
 mod recovery;
 mod tampering;

@@ -107,7 +107,10 @@ fn a_reader_sees_only_whole_entries_while_the_writer_appends() {
             assert_eq!(read_all(&reader)[..usize::try_from(size).unwrap()], entries(0..size));
             if let Some(last) = TilePath::bundles(0, size).last() {
                 reader.resource(last).unwrap();
-                reader.root_at(size).unwrap();
+            }
+            if let Some(note) = reader.checkpoint().unwrap() {
+                let signed = SignedCheckpoint::unverified(note.as_bytes()).unwrap();
+                assert_eq!(reader.root_at(signed.size()).unwrap(), signed.root());
             }
             if size == 3000 {
                 break;
@@ -116,6 +119,9 @@ fn a_reader_sees_only_whole_entries_while_the_writer_appends() {
     });
     for number in 0..3000 {
         append(&mut writer, number..number + 1);
+        if number % 100 == 0 {
+            writer.checkpoint().unwrap();
+        }
     }
     reading.join().unwrap();
 }

@@ -1,0 +1,312 @@
+//! `tieup log`: journals are fetched, verified, proven, written out, and settled.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use serde::Serialize;
+use tieup_protocol::access::AccessEntry;
+use tieup_protocol::access_export::ExportFormat;
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::Month;
+use tieup_store::journal::{
+    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, Origin, ProofKeys, SignedCheckpoint, month_dir,
+    months, verify_cosignature, verify_log,
+};
+use tieup_web::journal::export::export_to_stdout;
+use tieup_web::{say, terminal};
+
+use super::Format;
+use super::partners::joined;
+use super::site::say_json;
+use crate::collect::{CollectError, Collected};
+use crate::database::PartnerRow;
+use crate::partners::Hub;
+use crate::refusals::Settlement;
+
+/// The most characters of a reason.
+const MAX_REASON: usize = 500;
+
+#[derive(Subcommand)]
+pub(super) enum LogAction {
+    /// Fetch what is new from every partner, verify it and cosign it. What was cut off goes on where it was.
+    #[command(visible_alias = "collect")]
+    Fetch {
+        /// Only from this partner.
+        partner: Option<SiteId>,
+        /// Only this month, such as 2026-11.
+        #[arg(long)]
+        month: Option<Month>,
+    },
+    /// Hash every fetched entry again and compare with the checkpoints that were signed and cosigned.
+    Verify {
+        /// Only this partner's.
+        partner: Option<SiteId>,
+        /// Only this month, such as 2026-11.
+        month: Option<Month>,
+    },
+    /// Prove that one entry is in a partner's journal, for whoever has the keys and nothing else.
+    Prove {
+        /// The partner.
+        partner: SiteId,
+        /// The month, such as 2026-11.
+        month: Month,
+        /// The entry's number, from 0.
+        entry: u64,
+        /// How it is written: text is of the form c2sp.org/tlog-proof.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Check such a proof, with nothing but the keys: no hub is needed for it.
+    VerifyProof(ProofArguments),
+    /// Write out the visits of a fetched journal, up to what its checkpoint covers.
+    Export {
+        /// The partner.
+        partner: SiteId,
+        /// The month, such as 2026-11.
+        month: Month,
+        /// How.
+        #[arg(long = "as", value_enum, default_value_t = Layout::Ndjson)]
+        layout: Layout,
+    },
+    /// Settle that a journal was refused for good, for a reason that is kept with the evidence.
+    Settle {
+        /// The partner.
+        partner: SiteId,
+        /// The month, such as 2026-11.
+        month: Month,
+        /// Why, in at most 500 characters.
+        #[arg(long, value_parser = parse_reason)]
+        reason: String,
+        /// Put your own copy aside, and take the partner's journal from its beginning. Else it must continue your copy.
+        #[arg(long)]
+        put_aside: bool,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct ProofArguments {
+    /// The file with the proof, as text.
+    file: PathBuf,
+    /// The key that signs the journal, as `tieup log prove --format json` shows it.
+    #[arg(long)]
+    key: String,
+    /// The key that main cosigns with.
+    #[arg(long)]
+    cosigner: Option<String>,
+    /// The log that it must be of, such as nationwide/harbor-shop/2026-11; any that the key signed if left out.
+    #[arg(long)]
+    origin: Option<String>,
+}
+
+/// How visits are written out.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Layout {
+    /// A JSON object a line.
+    Ndjson,
+    /// The Combined Log Format, with visitor tokens for addresses.
+    Combined,
+    /// Comma-separated values.
+    Csv,
+}
+
+/// A proof, for programs.
+#[derive(Serialize)]
+struct Told {
+    origin: String,
+    number: u64,
+    entry: serde_json::Value,
+    key: String,
+    cosigner: String,
+    proof: String,
+}
+
+pub(super) async fn log(hub: &Hub, action: &LogAction) -> anyhow::Result<()> {
+    match action {
+        LogAction::Fetch { partner, month } => fetch(hub, partner.as_ref(), *month).await,
+        LogAction::Verify { partner, month } => verify(hub, partner.as_ref(), *month).await,
+        LogAction::Prove { partner, month, entry, format } => prove(hub, partner, *month, *entry, *format).await,
+        LogAction::VerifyProof(arguments) => verify_proof(arguments),
+        LogAction::Export { partner, month, layout } => export(hub, partner, *month, (*layout).into()).await,
+        LogAction::Settle { partner, month, reason, put_aside } => {
+            let copy = if *put_aside { Settlement::PutAside } else { Settlement::Kept };
+            let partner = hub.partner(partner).await?;
+            hub.settle_journal(&partner.id, *month, copy, reason, Timestamp::now())?;
+            say!("The journal of {month} of `{}` is settled; fetch it again: tieup log fetch {0}", partner.id);
+            Ok(())
+        }
+    }
+}
+
+/// Checks a proof with keys alone.
+pub(super) fn verify_proof(arguments: &ProofArguments) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(&arguments.file)
+        .with_context(|| format!("{} cannot be read", arguments.file.display()))?;
+    let proof: InclusionProof = text.parse()?;
+    let cosigner = arguments.cosigner.as_deref().map(str::parse::<CosignerVerifier>).transpose();
+    let keys = ProofKeys {
+        log: arguments.key.parse().context("the key cannot be used")?,
+        cosigner: cosigner.context("the cosigner's key cannot be used")?,
+    };
+    let origin = proof.claimed_origin();
+    if arguments.origin.as_ref().is_some_and(|expected| expected != origin.as_str()) {
+        bail!("the proof is of the log `{origin}`");
+    }
+    let proven = proof.verify(&origin, &keys)?;
+    let receipt = proven.cosigned.map(|time| format!(", cosigned at {time}")).unwrap_or_default();
+    say!("entry {} is in {origin}, whose checkpoint covers {} entries{receipt}", proof.number, proven.size);
+    if let Ok(entry) = AccessEntry::decode(&proof.entry) {
+        terminal::say(&ExportFormat::Ndjson.line(proof.number, &entry));
+    }
+    Ok(())
+}
+
+/// Why a refusal is settled: something to read, and not too much of it.
+fn parse_reason(text: &str) -> Result<String, String> {
+    let reason = text.trim();
+    match reason.chars().count() {
+        0 => Err("say why: it is kept with the evidence".to_owned()),
+        1..=MAX_REASON => Ok(reason.to_owned()),
+        more => Err(format!("it has {more} characters, and may have {MAX_REASON}")),
+    }
+}
+
+async fn fetch(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
+    let mut failed = 0;
+    for partner in meant(hub, only).await?.into_iter().filter(|partner| partner.revoked.is_none()) {
+        if let Err(error) = hub.fetch_audit(&partner).await {
+            failed += 1;
+            eprintln!("{}:", partner.id);
+            terminal::complain(&error);
+        }
+        let collected = match month {
+            Some(month) => hub.collect_month(&partner, month).await,
+            None => hub.collect(&partner).await,
+        };
+        match collected {
+            Ok(months) => months.iter().for_each(|month| show(&partner, month)),
+            Err(error) => {
+                failed += 1;
+                eprintln!("{}:", partner.id);
+                terminal::complain(&error);
+                show_way_out(&partner, &error);
+            }
+        }
+    }
+    if failed > 0 {
+        bail!("{failed} journals or audit trails of partners were not taken");
+    }
+    Ok(())
+}
+
+fn show(partner: &PartnerRow, Collected { month, added, size }: &Collected) {
+    say!("{} {month}: {added} new entries, {size} in all, cosigned", partner.id);
+}
+
+/// What a person can do about a journal that is refused for good.
+fn show_way_out(partner: &PartnerRow, error: &CollectError) {
+    let month = match error {
+        CollectError::Refused { month, source } if source.is_contradiction() => *month,
+        CollectError::Stands { refused, .. } => refused.month,
+        _ => return,
+    };
+    eprintln!(
+        "hint: both checkpoints are kept as evidence; when it is settled: tieup log settle {} {month} --reason \"...\"",
+        partner.id
+    );
+}
+
+async fn verify(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
+    let cosigner = hub.keys.cosigner()?.verifier();
+    for partner in meant(hub, only).await? {
+        let key: LogVerifier = partner.journal_key.parse().context("a partner's journal key cannot be used")?;
+        let folder = hub.mirrors(&partner);
+        let months = match month {
+            Some(month) => vec![month],
+            None => months(&folder)?,
+        };
+        for month in months {
+            let (origin, dir) = (Origin::new(&hub.config.main, &partner.id, month), month_dir(&folder, month));
+            let log =
+                verify_log(&dir, &origin, &key).with_context(|| format!("the journal {origin} does not verify"))?;
+            let receipt = check_cosigned(&dir, &origin, &key, &cosigner)
+                .with_context(|| format!("the cosigned checkpoint of {origin} does not verify"))?;
+            say!("{origin}: {} entries match the signed checkpoint, {receipt}", log.checkpoint.size());
+        }
+    }
+    Ok(())
+}
+
+/// Checks main's own receipt in a copy, and says what it covers.
+fn check_cosigned(
+    dir: &Path,
+    origin: &Origin,
+    key: &LogVerifier,
+    cosigner: &CosignerVerifier,
+) -> anyhow::Result<String> {
+    let reader = JournalReader::open(dir)?;
+    let Some(note) = reader.cosigned()? else { return Ok("none cosigned".to_owned()) };
+    let (checkpoint, at) =
+        (SignedCheckpoint::open(note.as_bytes(), origin, key)?, verify_cosignature(note.as_bytes(), cosigner)?);
+    if reader.root_at(checkpoint.size())? != checkpoint.root() {
+        bail!("its {} entries have another root", checkpoint.size());
+    }
+    Ok(format!("{} cosigned at {}", checkpoint.size(), at.strftime("%Y-%m-%d %H:%M UTC")))
+}
+
+async fn prove(hub: &Hub, partner: &SiteId, month: Month, number: u64, format: Format) -> anyhow::Result<()> {
+    let partner = hub.partner(partner).await?;
+    let key: LogVerifier = partner.journal_key.parse().context("the partner's journal key cannot be used")?;
+    let origin = Origin::new(&hub.config.main, &partner.id, month);
+    let proof = InclusionProof::of(&open_copy(hub, &partner, month)?, number, &origin, &key)?;
+    let Format::Json = format else {
+        terminal::say(&proof.to_string());
+        return Ok(());
+    };
+    let entry = AccessEntry::decode(&proof.entry).map(|entry| ExportFormat::Ndjson.line(number, &entry));
+    say_json(&Told {
+        origin: origin.to_string(),
+        number,
+        entry: entry.ok().and_then(|line| serde_json::from_str(&line).ok()).unwrap_or_default(),
+        key: key.to_string(),
+        cosigner: hub.keys.cosigner()?.verifier().to_string(),
+        proof: proof.to_string(),
+    });
+    Ok(())
+}
+
+async fn export(hub: &Hub, partner: &SiteId, month: Month, format: ExportFormat) -> anyhow::Result<()> {
+    let partner = hub.partner(partner).await?;
+    let reader = open_copy(hub, &partner, month)?;
+    let origin = Origin::new(&hub.config.main, &partner.id, month);
+    let note = reader.checkpoint()?.with_context(|| format!("nothing of {origin} was confirmed yet"))?;
+    let size = SignedCheckpoint::open(note.as_bytes(), &origin, &partner.journal_key.parse()?)?.size();
+    Ok(export_to_stdout(&reader, 0..size, format)?)
+}
+
+fn open_copy(hub: &Hub, partner: &PartnerRow, month: Month) -> anyhow::Result<JournalReader> {
+    let dir = month_dir(&hub.mirrors(partner), month);
+    if !dir.is_dir() {
+        bail!("no journal of {month} of `{}` has been fetched: tieup log fetch {0}", partner.id);
+    }
+    Ok(JournalReader::open(dir)?)
+}
+
+/// The partners that are meant: one, or all that have joined.
+async fn meant(hub: &Hub, only: Option<&SiteId>) -> anyhow::Result<Vec<PartnerRow>> {
+    match only {
+        Some(partner) => Ok(vec![hub.partner(partner).await?]),
+        None => joined(hub).await,
+    }
+}
+
+impl From<Layout> for ExportFormat {
+    fn from(layout: Layout) -> Self {
+        match layout {
+            Layout::Ndjson => Self::Ndjson,
+            Layout::Combined => Self::Combined,
+            Layout::Csv => Self::Csv,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Journals on their way back to main: begun from either end, cut off and gone on with, refused for good and settled.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use axum::http::HeaderMap;
+use jiff::Timestamp;
+use tieup_hub::collect::Collected;
+use tieup_hub::database::PartnerRow;
+use tieup_hub::refusals::Settlement;
+use tieup_protocol::access::{Method, Purpose};
+use tieup_protocol::path::SitePath;
+use tieup_store::journal::{JournalReader, Mirror};
+use tieup_tests::journal::JournalOnDisk;
+use tieup_tests::proxy::Fault;
+use tieup_tests::world::site_id;
+use tieup_tests::{Contract, World, assert_says, told};
+use tieup_web::site::{AccessLog as _, Caller, Visit};
+use tieup_web::visitors::Remembered;
+
+use crate::settled;
+
+/// How many visits make a journal of several bundles.
+const MANY: u64 = 3000;
+
+/// Logs `count` visits at `partner`, as its public site does.
+async fn log_visits(world: &World, partner: &str, count: u64) {
+    let journal = world.daemon(partner).journal();
+    let (time, path, headers) = (Timestamp::now(), "/about/".parse::<SitePath>().unwrap(), HeaderMap::new());
+    let caller = Caller { time, address: IpAddr::from([192, 0, 2, 1]), headers: &headers };
+    let visitor = journal.recognise(&caller, &mut Remembered::default());
+    let visit = Visit {
+        time,
+        visitor,
+        path: &path,
+        class: None,
+        method: Method::Get,
+        status: axum::http::StatusCode::OK,
+        bytes: 1,
+        purpose: Purpose::Document,
+    };
+    let mut last = None;
+    for _ in 0..count {
+        last = Some(journal.record(&visit));
+    }
+    last.unwrap().await.unwrap();
+}
+
+async fn row(world: &World, partner: &str) -> PartnerRow {
+    world.hub().partner(&site_id(partner)).await.unwrap()
+}
+
+/// The folder of main's copy of the journal that `north` writes now.
+fn copy(world: &World) -> PathBuf {
+    world.mirrors("north").join(world.month("north").to_string())
+}
+
+/// Runs `tieup` beside the hub of `world`.
+fn tieup(world: &World, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tieup-to-call"));
+    let config = world.hub().config.state.with_file_name("tieup.yaml");
+    command.arg("--config").arg(&config).args(arguments).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_33_a_partner_returns_its_journal_by_itself() {
+    let world = settled().await;
+    world.get("north", "/about/").await;
+    let returned = world.daemon("north").return_journal(None).await.unwrap();
+    let month = world.month("north");
+    assert_eq!(returned, [Collected { month, added: 1, size: 1 }]);
+    world.get("north", "/about/").await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncd-to-kill"));
+    let pushed =
+        command.arg("--config").arg(&world.partner("north").config_file).args(["log", "push"]).output().unwrap();
+    assert_says(&said(&pushed), &[&format!("{month}: 1 new entries, 2 in all, cosigned by the main site")]);
+    let cosigned = world.daemon("north").journal().reader(month).unwrap().cosigned().unwrap().unwrap();
+    assert_eq!(cosigned.lines().nth(1), Some("2"));
+    let other = world.daemon("north").return_journal(Some(month.next())).await.unwrap();
+    assert_eq!(other, [], "a month that nobody logged was returned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_33_a_partner_that_dials_returns_its_journal_over_its_line() {
+    let mut world = World::new().main_page("/about/", "We mend lamps.").contract_alone("north", Contract::inherited());
+    world = world.contract("south", Contract::inherited());
+    let mut world = world.start().await;
+    let (site, hub) = (world.folder().join("sources/partners/north"), world.hub().config.address.clone());
+    world.join_dialing("north", &site, &hub).await;
+    world.go_live("north").await;
+    world.get("north", "/about/").await;
+    let returned = world.daemon("north").return_journal(None).await.unwrap();
+    assert_eq!(returned.iter().map(|month| month.size).sum::<u64>(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_33_a_collection_that_is_cut_off_goes_on_where_it_was() {
+    let mut world = settled().await;
+    let proxy = world.proxy("north").await;
+    log_visits(&world, "north", MANY).await;
+    let mut cut = 4_000;
+    let waiting = loop {
+        proxy.lay(Fault::Cut, cut);
+        let collected = world.try_collect("north").await;
+        assert!(collected.is_err(), "the collection ended before byte {cut}");
+        let mirror = copy(&world);
+        let held = if mirror.is_dir() {
+            Mirror::open(&mirror).unwrap()
+        } else {
+            cut += 500;
+            continue;
+        };
+        assert_eq!(held.confirmed(), 0, "entries were confirmed without their checkpoint");
+        if held.size() > 500 {
+            break held.size();
+        }
+        cut += 500;
+    };
+    assert!(waiting < MANY && waiting.is_multiple_of(256), "{waiting}");
+    let confirmed = JournalReader::open(copy(&world)).unwrap();
+    assert_eq!(confirmed.cosigned().unwrap(), None, "it was cosigned before it was whole");
+    proxy.clear();
+    let collected = world.collect("north").await;
+    assert_eq!(collected[0].size, MANY);
+    let asked = proxy.passed();
+    // A second partner's worth of requests: the whole journal anew would have taken more.
+    proxy.clear();
+    fs::remove_dir_all(copy(&world)).unwrap();
+    world.collect("north").await;
+    assert!(asked < proxy.passed(), "what was held was fetched again: {asked} bytes and {}", proxy.passed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_came_before_a_cut_and_are_wrong_are_fetched_again_and_nobody_is_blamed() {
+    let world = settled().await;
+    log_visits(&world, "north", 600).await;
+    let mirror = copy(&world);
+    let mut held = Mirror::open(&mirror).unwrap();
+    held.take(&[b"what a bad line made of an entry"]).unwrap();
+    drop(held);
+    assert_eq!(world.collect("north").await[0].size, 600);
+    assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap(), []);
+}
+
+/// A world whose `north` has rewritten an entry that main had cosigned, which main has refused, and its own log before.
+async fn refused() -> (World, Vec<Vec<u8>>) {
+    let mut world = settled().await;
+    log_visits(&world, "north", 4).await;
+    world.collect("north").await;
+    let month = world.month("north");
+    let mut honest = Vec::new();
+    world
+        .restart_after("north", |state| {
+            let log = JournalOnDisk::open(state, month);
+            honest = log.entries();
+            let mut entries = honest.clone();
+            entries[1][3] ^= 1;
+            log.replace(&entries, &log.signer);
+        })
+        .await;
+    let error = world.try_collect("north").await.unwrap_err();
+    assert_says(&told(&error), &["is refused", "the log forked: two checkpoints of 4 entries"]);
+    (world, honest)
+}
+
+fn put_back(state: &Path, month: tieup_protocol::period::Month, entries: &[Vec<u8>]) {
+    let log = JournalOnDisk::open(state, month);
+    log.replace(entries, &log.signer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_48_a_refused_journal_stays_refused_with_both_checkpoints_until_it_is_settled() {
+    let (mut world, honest) = refused().await;
+    let (north, month) = (site_id("north"), world.month("north"));
+    let kept = world.hub().refused_journals(&north).unwrap();
+    let [evidence] = kept.as_slice() else { panic!("{kept:?}") };
+    let (held, shown) = (evidence.held.as_deref().unwrap(), evidence.shown.as_deref().unwrap());
+    assert_eq!(held.lines().take(2).collect::<Vec<_>>(), shown.lines().take(2).collect::<Vec<_>>());
+    assert_ne!(held.lines().nth(2), shown.lines().nth(2), "both have the same root");
+    // The partner puts its log back, and is refused all the same: a person has to look.
+    world.restart_after("north", |state| put_back(state, month, &honest)).await;
+    for collected in
+        [world.try_collect("north").await, world.hub().collect_month(&row(&world, "north").await, month).await]
+    {
+        assert_says(&told(&collected.unwrap_err()), &["is refused since", "the log forked"]);
+    }
+    let error = world.daemon("north").return_journal(None).await.unwrap_err();
+    assert_says(&told(&error), &["the main site did not take the journal", "is refused since"]);
+    let status = tieup(&world, &["status"]);
+    assert_eq!(status.status.code(), Some(1));
+    assert_says(&said(&status), &["ALARM: the journal of", "is refused since", "tieup log settle"]);
+    let fetched = tieup(&world, &["log", "fetch", "north"]);
+    assert_eq!(fetched.status.code(), Some(1));
+    assert_says(&said(&fetched), &["hint: both checkpoints are kept", &format!("tieup log settle north {month}")]);
+    let (month, reason) = (month.to_string(), "it was put back from a copy; told by telephone");
+    assert_eq!(tieup(&world, &["log", "settle", "north", &month, "--reason", " "]).status.code(), Some(2));
+    let settled = tieup(&world, &["log", "settle", "north", &month, "--reason", reason]);
+    assert!(settled.status.success(), "{}", said(&settled));
+    assert_eq!(world.hub().refused_journals(&north).unwrap(), []);
+    let file = world.hub().config.state.join(format!("refusals/north/{month}.json"));
+    assert_says(&fs::read_to_string(file).unwrap(), &[reason, "the log forked"]);
+    assert_eq!(world.collect("north").await[0].size, 4);
+    assert!(tieup(&world, &["status"]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_is_settled_and_still_contradicts_is_refused_again_unless_the_copy_is_put_aside() {
+    let (world, _) = refused().await;
+    let (hub, north, month, now) = (world.hub(), site_id("north"), world.month("north"), Timestamp::now());
+    hub.settle_journal(&north, month, Settlement::Kept, "we talked", now).unwrap();
+    let error = world.try_collect("north").await.unwrap_err();
+    assert_says(&told(&error), &["the log forked"]);
+    hub.settle_journal(&north, month, Settlement::PutAside, "its disk was lost", now).unwrap();
+    assert_eq!(world.collect("north").await[0].size, 4);
+    let aside = world.mirrors("north").join(format!("{month}.aside-{}", now.strftime("%Y%m%dT%H%M%SZ")));
+    assert_eq!(JournalReader::open(aside).unwrap().size(), 4, "what main held is gone");
+    let nothing = hub.settle_journal(&north, month, Settlement::Kept, "again", now);
+    assert_says(&told(&nothing.unwrap_err()), &["no journal of", "of `north` is refused"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_48_a_month_that_vanished_is_refused_for_good() {
+    let mut world = settled().await;
+    log_visits(&world, "north", 4).await;
+    world.collect("north").await;
+    let month = world.month("north");
+    world.restart_after("north", |state| fs::remove_dir_all(state.join(format!("journal/{month}"))).unwrap()).await;
+    let error = world.try_collect("north").await.unwrap_err();
+    assert_says(&told(&error), &["is refused", "the log shrank: 4 entries were cosigned, and the checkpoint covers 0"]);
+    assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap()[0].shown, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_48_an_entry_is_proven_to_whoever_has_the_keys_and_visits_are_written_out() {
+    let world = settled().await;
+    log_visits(&world, "north", 300).await;
+    world.collect("north").await;
+    let month = world.month("north").to_string();
+    let verified = tieup(&world, &["log", "verify", "north", &month]);
+    assert_says(&said(&verified), &["300 entries match the signed checkpoint, 300 cosigned at"]);
+    let told = tieup(&world, &["log", "prove", "north", &month, "299", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["entry"]["path"], "/about/");
+    let file = world.folder().join("entry.tlog-proof");
+    fs::write(&file, told["proof"].as_str().unwrap()).unwrap();
+    let text = tieup(&world, &["log", "prove", "north", &month, "299"]);
+    assert_eq!(text.stdout, fs::read(&file).unwrap());
+    let check = |file: &Path| {
+        let (key, cosigner) = (told["key"].as_str().unwrap(), told["cosigner"].as_str().unwrap());
+        let file = file.display().to_string();
+        tieup(&world, &["log", "verify-proof", &file, "--key", key, "--cosigner", cosigner])
+    };
+    assert_says(&said(&check(&file)), &["entry 299 is in lampworks/north/", "covers 300 entries, cosigned at"]);
+    let altered = world.folder().join("altered.tlog-proof");
+    fs::write(&altered, fs::read_to_string(&file).unwrap().replace("index 299", "index 42")).unwrap();
+    assert_eq!(check(&altered).status.code(), Some(1));
+    let beyond = tieup(&world, &["log", "prove", "north", &month, "300"]);
+    assert_says(&said(&beyond), &["entry 300 is not covered: the cosigned checkpoint covers 300 entries"]);
+    for (layout, lines) in [("ndjson", 300), ("combined", 300), ("csv", 301)] {
+        let exported = tieup(&world, &["log", "export", "north", &month, "--as", layout]);
+        assert_eq!(String::from_utf8(exported.stdout).unwrap().lines().count(), lines, "{layout}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncd-to-kill"));
+    let own = command.arg("--config").arg(&world.partner("north").config_file);
+    let own = own.args(["log", "export", &month, "--as", "combined"]).output().unwrap();
+    assert_eq!(own.stdout, tieup(&world, &["log", "export", "north", &month, "--as", "combined"]).stdout);
+}

@@ -1,0 +1,60 @@
+//! A journal written out for other programs, an entry at a time.
+
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+
+use tieup_protocol::access::{AccessEntry, InvalidEntry};
+use tieup_protocol::access_export::ExportFormat;
+use tieup_store::journal::{JournalReader, ReadError};
+
+use crate::terminal::Unheard;
+
+/// Why a journal was not written out to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An entry is not one that this version reads.
+    #[error("entry {number} cannot be read")]
+    Entry {
+        /// The entry.
+        number: u64,
+        /// What is wrong with it.
+        source: InvalidEntry,
+    },
+    /// Nobody reads what is written, or it cannot be written.
+    #[error(transparent)]
+    Unheard(#[from] Unheard),
+}
+
+/// Writes the entries of `range` in their order. One is in memory at a time.
+///
+/// # Errors
+/// See [`ExportError`]; what stands before the error has been written, or is with `out`.
+pub fn export(
+    reader: &JournalReader,
+    range: Range<u64>,
+    format: ExportFormat,
+    out: &mut impl Write,
+) -> Result<(), ExportError> {
+    let mut out = BufWriter::new(out);
+    let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(Unheard::from);
+    write(format.head())?;
+    for (number, entry) in range.clone().zip(reader.entries(range)?) {
+        let entry = AccessEntry::decode(&entry?).map_err(|source| ExportError::Entry { number, source })?;
+        write(&format.line(number, &entry))?;
+    }
+    Ok(out.flush().map_err(Unheard::from)?)
+}
+
+/// The same on standard output. A reader that has gone away is no error.
+///
+/// # Errors
+/// See [`ExportError`].
+pub fn export_to_stdout(reader: &JournalReader, range: Range<u64>, format: ExportFormat) -> Result<(), ExportError> {
+    match export(reader, range, format, &mut io::stdout().lock()) {
+        Err(ExportError::Unheard(Unheard::Closed)) => Ok(()),
+        result => result,
+    }
+}

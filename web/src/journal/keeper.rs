@@ -1,0 +1,158 @@
+//! The thread that keeps the logs: it opens them, and signs checkpoints behind those who write.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use tieup_protocol::period::Month;
+use tieup_store::journal::{JournalWriter, Origin, Sealer, SignError, month_dir};
+use tokio::sync::oneshot;
+
+use super::ledger::Ledger;
+use super::{JournalError, JournalSetup, Readers};
+
+/// The longest time between a visit and the signed checkpoint that covers it.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the keeper is asked to do.
+pub(super) enum Message {
+    /// Something has been recorded since the last checkpoint.
+    Dirty,
+    /// Visits wait for the log of this month.
+    Open(Month),
+    /// A checkpoint is wanted now.
+    Checkpoint(Month, oneshot::Sender<Result<String, JournalError>>),
+    /// A checkpoint came back cosigned.
+    Cosigned(Month, String, oneshot::Sender<Result<(), JournalError>>),
+    /// It is over.
+    Close,
+}
+
+/// The thread's state: the months that have been written or asked for, and since when there are entries without a
+/// checkpoint.
+pub(super) struct Keeper {
+    setup: JournalSetup,
+    readers: Readers,
+    ledger: Arc<Ledger>,
+    open: BTreeMap<Month, Sealer>,
+    dirty_since: Option<Instant>,
+    closed: bool,
+}
+
+impl Keeper {
+    /// A keeper of the logs that `ledger` writes. None is open yet.
+    pub(super) fn new(setup: JournalSetup, readers: Readers, ledger: Arc<Ledger>) -> Self {
+        Self { setup, readers, ledger, open: BTreeMap::new(), dirty_since: None, closed: false }
+    }
+
+    /// Keeps the logs until it is told to end.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        while !self.closed {
+            let left = self.dirty_since.map(|since| CHECKPOINT_INTERVAL.saturating_sub(since.elapsed()));
+            if left == Some(Duration::ZERO) {
+                // Due now, however many messages are waiting.
+                self.seal();
+                continue;
+            }
+            match messages.recv_timeout(left.unwrap_or(Duration::MAX)) {
+                Ok(message) => self.handle(message),
+                Err(RecvTimeoutError::Timeout) => self.seal(),
+                Err(RecvTimeoutError::Disconnected) => self.closed = true,
+            }
+        }
+        self.end(messages);
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Dirty => {
+                self.dirty_since.get_or_insert_with(Instant::now);
+            }
+            Message::Open(month) => self.open(month),
+            Message::Checkpoint(month, reply) => {
+                self.ledger.flush();
+                let _ = reply.send(self.checkpoint(month));
+            }
+            Message::Cosigned(month, note, reply) => {
+                let _ = reply.send(self.keep_cosigned(month, &note));
+            }
+            Message::Close => self.closed = true,
+        }
+    }
+
+    /// Writes and signs what has been recorded, after which nothing more is.
+    fn end(&mut self, messages: &Receiver<Message>) {
+        self.ledger.flush();
+        // What was recorded last may be of a month that is not open.
+        for message in messages.try_iter() {
+            if let Message::Open(month) = message {
+                self.open(month);
+            }
+        }
+        self.ledger.close();
+        self.seal();
+    }
+
+    /// Opens the log of a month that visits wait for, unless that has been done meanwhile.
+    fn open(&mut self, month: Month) {
+        if !self.ledger.is_open(month) {
+            self.reopen(month);
+        }
+    }
+
+    /// Opens a log anew. Nobody writes to it while it is put right.
+    fn reopen(&mut self, month: Month) {
+        self.ledger.shut(month);
+        self.open.remove(&month);
+        if let Err(error) = self.sealer(month) {
+            tracing::error!(%month, error = &error as &dyn std::error::Error, "the journal could not be opened");
+            self.ledger.opened(month, None);
+        }
+    }
+
+    /// Signs every month that has entries without a checkpoint; the others have nothing to sign.
+    fn seal(&mut self) {
+        self.dirty_since = None;
+        self.ledger.flush();
+        let months: Vec<Month> = self.open.keys().copied().collect();
+        for month in months {
+            if let Err(error) = self.checkpoint(month) {
+                tracing::error!(%month, error = &error as &dyn std::error::Error, "the journal could not be signed");
+                self.dirty_since = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Signs for a month. Where a failure left it unsure what the disk holds, its log is opened anew first.
+    fn checkpoint(&mut self, month: Month) -> Result<String, JournalError> {
+        match self.sealer(month)?.checkpoint() {
+            Err(SignError::Unsure(_)) => self.reopen(month),
+            signed => return Ok(signed?.note().to_owned()),
+        }
+        Ok(self.sealer(month)?.checkpoint()?.note().to_owned())
+    }
+
+    fn keep_cosigned(&mut self, month: Month, note: &str) -> Result<(), JournalError> {
+        let cosigner = self.setup.cosigner.clone();
+        self.sealer(month)?.keep_cosigned(note, &cosigner)?;
+        Ok(())
+    }
+
+    /// The half of `month`'s log that signs. It stays open, and so does the other: opening a log reads it whole.
+    fn sealer(&mut self, month: Month) -> Result<&mut Sealer, JournalError> {
+        match self.open.entry(month) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(vacant) => {
+                let origin = Origin::new(&self.setup.main, &self.setup.site, month);
+                let writer =
+                    JournalWriter::open(&month_dir(&self.setup.dir, month), origin, self.setup.signer.clone())?;
+                let (appender, sealer) = writer.into_halves();
+                self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(month, sealer.reader());
+                self.ledger.opened(month, Some(appender));
+                Ok(vacant.insert(sealer))
+            }
+        }
+    }
+}

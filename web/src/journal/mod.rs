@@ -1,0 +1,187 @@
+//! The access log of a public site: visits become entries of a month's log before their responses end.
+//!
+//! The threads that serve write the entries themselves, in batches: whoever finds nobody writing writes what all have
+//! recorded. Hashing, waiting for the disk and signing are left to one keeper's thread, which signs a checkpoint at most
+//! a second after a visit, everything before it durable.
+//!
+//! Entries stand in the order in which they were recorded. A clock that steps changes their times, never their order. The
+//! month of an entry is that of its time in the contract's zone.
+
+mod batch;
+pub mod export;
+mod keeper;
+mod ledger;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use jiff::Timestamp;
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::{Month, Zone};
+use tieup_store::durable::{self, DiskError};
+use tieup_store::journal::{
+    AppendError, CosignedError, CosignerVerifier, JournalReader, LogSigner, OpenError, ReadError, SignError, month_dir,
+    months,
+};
+use tokio::sync::oneshot;
+
+use self::keeper::{Keeper, Message};
+use self::ledger::Ledger;
+use crate::access_log::{AccessLog, Caller, Ticket, Visit};
+use crate::visitors::{Remembered, SystemRandomness, Visitor, VisitorKey};
+
+/// Where journals are and in whose name they are signed.
+#[derive(Clone)]
+pub struct JournalSetup {
+    /// The folder with a folder for each month.
+    pub dir: PathBuf,
+    /// The main site.
+    pub main: SiteId,
+    /// Whose visits they are: a partner, or the main site itself.
+    pub site: SiteId,
+    /// The time zone that cuts months.
+    pub zone: Zone,
+    /// The key that signs checkpoints.
+    pub signer: LogSigner,
+    /// The key that main cosigns with.
+    pub cosigner: CosignerVerifier,
+}
+
+/// Why the journal could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A month's log could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Entries could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// A checkpoint could not be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// A cosignature was not accepted.
+    #[error(transparent)]
+    Cosigned(#[from] CosignedError),
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// There is no journal of this month.
+    #[error("there is no journal of {0}")]
+    NoMonth(Month),
+    /// The journal's thread has ended.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+/// The journals of one site, a log for each month. Clones are not needed: it is shared behind an `Arc`.
+pub struct Journal {
+    ledger: Arc<Ledger>,
+    keeper: Sender<Message>,
+    key: VisitorKey,
+    dir: PathBuf,
+    readers: Readers,
+}
+
+/// A reader of each month that has been asked for or written; opening one reads the whole log.
+type Readers = Arc<Mutex<BTreeMap<Month, JournalReader>>>;
+
+impl Journal {
+    /// Starts the thread that keeps the journal. It ends, with a last checkpoint, at [`Journal::close`].
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn start(setup: JournalSetup) -> Result<(Self, thread::JoinHandle<()>), DiskError> {
+        durable::create_dir_all(&setup.dir)?;
+        let (keeper, messages) = channel();
+        let (dir, readers) = (setup.dir.clone(), Readers::default());
+        let ledger = Ledger::new(setup.zone.clone(), keeper.clone());
+        let thread = {
+            let keeper = Keeper::new(setup, readers.clone(), ledger.clone());
+            thread::spawn(move || keeper.run(&messages))
+        };
+        let key = VisitorKey::new(Timestamp::now().as_second(), &SystemRandomness);
+        Ok((Self { ledger, keeper, key, dir, readers }, thread))
+    }
+
+    /// The months of which there is a journal, oldest first.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn months(&self) -> Result<Vec<Month>, DiskError> {
+        months(&self.dir)
+    }
+
+    /// A reader of one month, which sees what is appended later too.
+    ///
+    /// # Errors
+    /// When there is no journal of that month or it cannot be read.
+    pub fn reader(&self, month: Month) -> Result<JournalReader, JournalError> {
+        self.check_month(month)?;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = readers.get(&month) {
+            return Ok(reader.clone());
+        }
+        let reader = JournalReader::open(month_dir(&self.dir, month))?;
+        readers.insert(month, reader.clone());
+        Ok(reader)
+    }
+
+    /// A signed checkpoint over everything that has been logged in `month` so far.
+    ///
+    /// # Errors
+    /// When there is no journal of that month or it cannot be signed.
+    pub async fn checkpoint(&self, month: Month) -> Result<String, JournalError> {
+        self.check_month(month)?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Checkpoint(month, reply));
+        answer.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// Keeps main's cosignature.
+    ///
+    /// # Errors
+    /// When it is not main's, or not of this log.
+    pub async fn keep_cosigned(&self, month: Month, note: String) -> Result<(), JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Cosigned(month, note, reply));
+        answer.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// Ends the journal's thread after what has been recorded. Visits after that are not logged, so not served.
+    pub fn close(&self) {
+        self.send(Message::Close);
+    }
+
+    fn check_month(&self, month: Month) -> Result<(), JournalError> {
+        if self.months()?.contains(&month) { Ok(()) } else { Err(JournalError::NoMonth(month)) }
+    }
+
+    fn send(&self, message: Message) {
+        // When the thread has ended, the reply channel inside the message is dropped, and its owner learns so.
+        let _ = self.keeper.send(message);
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl AccessLog for Journal {
+    fn recognise(&self, caller: &Caller<'_>, remembered: &mut Remembered) -> Visitor {
+        self.key.recognise(caller, remembered, &SystemRandomness)
+    }
+
+    fn record(&self, visit: &Visit<'_>) -> Ticket {
+        self.ledger.record(visit)
+    }
+}

@@ -1,0 +1,220 @@
+//! Whole journals on a real disk.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::task::{Context, Waker};
+
+use axum::http::{HeaderMap, StatusCode};
+use tempfile::{TempDir, tempdir};
+use tieup_protocol::access::{AccessEntry, Method};
+use tieup_protocol::contract::MeterClass;
+use tieup_protocol::path::SitePath;
+use tieup_store::journal::{Cosigner, Origin, VerifiedLog, verify_log};
+
+use super::*;
+use crate::access_log::NotLogged;
+
+/// A journal in a folder of its own.
+struct Kept {
+    dir: TempDir,
+    journal: Journal,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self::in_dir(tempdir().unwrap())
+    }
+
+    fn in_dir(dir: TempDir) -> Self {
+        let (journal, thread) = Journal::start(setup(dir.path())).unwrap();
+        Self { dir, journal, thread: Some(thread) }
+    }
+
+    fn record(&self, time: &str, page: &str) -> Ticket {
+        let time: Timestamp = time.parse().unwrap();
+        let caller = Caller { time, address: IpAddr::from([192, 0, 2, 1]), headers: &HeaderMap::new() };
+        let visitor = self.journal.recognise(&caller, &mut Remembered::default());
+        let path: SitePath = page.parse().unwrap();
+        self.journal.record(&Visit {
+            time,
+            visitor,
+            path: &path,
+            class: Some(MeterClass::Tieup),
+            method: Method::Get,
+            status: StatusCode::OK,
+            bytes: 1,
+            purpose: tieup_protocol::access::Purpose::Document,
+        })
+    }
+
+    /// The pages in the log of `month`, as they stand on the disk at this moment.
+    fn pages(&self, month: &str) -> Vec<String> {
+        let reader = JournalReader::open(self.dir.path().join(month)).unwrap();
+        let entries = reader.entries(0..reader.size()).unwrap();
+        entries.map(|entry| AccessEntry::decode(&entry.unwrap()).unwrap().path.to_string()).collect()
+    }
+
+    /// Ends the journal and verifies a month.
+    fn end(&mut self, month: &str) -> VerifiedLog {
+        self.journal.close();
+        self.thread.take().into_iter().for_each(|thread| thread.join().unwrap());
+        let setup = setup(self.dir.path());
+        let month: Month = month.parse().unwrap();
+        let origin = Origin::new(&setup.main, &setup.site, month);
+        verify_log(&month_dir(self.dir.path(), month), &origin, &setup.signer.verifier()).unwrap()
+    }
+}
+
+fn setup(dir: &Path) -> JournalSetup {
+    JournalSetup {
+        dir: dir.to_owned(),
+        main: "nationwide".parse().unwrap(),
+        site: "harbor-shop".parse().unwrap(),
+        zone: "Asia/Tokyo".parse().unwrap(),
+        signer: LogSigner::from_seed("harbor-shop", &[1; 32]).unwrap(),
+        cosigner: Cosigner::from_seed("nationwide", &[2; 32]).unwrap().verifier(),
+    }
+}
+
+#[tokio::test]
+async fn a_visit_is_on_disk_when_its_ticket_says_so_and_is_signed_for_at_the_end() {
+    let mut kept = Kept::new();
+    for number in 0..20 {
+        kept.record("2026-11-07T03:00:00Z", &format!("/{number}/")).await.unwrap();
+        assert_eq!(kept.pages("2026-11").len(), number + 1);
+    }
+    let last = kept.end("2026-11");
+    assert_eq!((last.checkpoint.size(), last.unsigned), (20, 0));
+}
+
+#[tokio::test]
+async fn a_ticket_gives_way_so_that_visits_of_one_turn_are_written_together() {
+    let kept = Kept::new();
+    kept.record("2026-11-07T03:00:00Z", "/first/").await.unwrap();
+    let (one, other) = (kept.record("2026-11-07T03:00:00Z", "/a/"), kept.record("2026-11-07T03:00:00Z", "/b/"));
+    let (mut one, mut turn) = (std::pin::pin!(one), Context::from_waker(Waker::noop()));
+    assert!(one.as_mut().poll(&mut turn).is_pending());
+    assert_eq!(kept.pages("2026-11"), ["/first/"]);
+    other.at_once().await.unwrap();
+    assert_eq!(kept.pages("2026-11"), ["/first/", "/a/", "/b/"]);
+    assert!(one.as_mut().poll(&mut turn).is_ready());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn visits_of_many_threads_are_all_logged_each_in_its_order() {
+    let mut kept = Arc::new(Kept::new());
+    let visitors: Vec<_> = (0..8)
+        .map(|visitor| {
+            let kept = kept.clone();
+            tokio::spawn(async move {
+                for number in 0..200 {
+                    let ticket = kept.record("2026-11-07T03:00:00Z", &format!("/{visitor}/{number}/"));
+                    // Some do not wait for what became of their visit.
+                    if number % 7 != 0 {
+                        ticket.await.unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    for visitor in visitors {
+        visitor.await.unwrap();
+    }
+    let kept = Arc::get_mut(&mut kept).unwrap();
+    assert_eq!(kept.end("2026-11").checkpoint.size(), 1600);
+    let pages = kept.pages("2026-11");
+    for visitor in 0..8 {
+        let of_one: Vec<&String> = pages.iter().filter(|page| page.starts_with(&format!("/{visitor}/"))).collect();
+        let expected: Vec<String> = (0..200).map(|number| format!("/{visitor}/{number}/")).collect();
+        assert!(of_one.into_iter().eq(&expected), "the visits of {visitor} are not in their order");
+    }
+}
+
+#[tokio::test]
+async fn months_are_cut_by_the_contracts_zone_and_a_clock_may_step() {
+    let mut kept = Kept::new();
+    // Midnight in Tokyo is 15:00 in UTC.
+    let visits = [
+        ("2026-11-30T14:59:59.999Z", "/a/"),
+        ("2026-11-30T15:00:00Z", "/b/"),
+        ("2026-11-30T14:59:58Z", "/stepped-back/"),
+        ("2026-11-30T15:00:01Z", "/c/"),
+    ];
+    let tickets: Vec<Ticket> = visits.iter().map(|(time, page)| kept.record(time, page)).collect();
+    for ticket in tickets {
+        ticket.await.unwrap();
+    }
+    assert_eq!(kept.pages("2026-11"), ["/a/", "/stepped-back/"]);
+    assert_eq!(kept.pages("2026-12"), ["/b/", "/c/"]);
+    assert_eq!(kept.end("2026-11").checkpoint.size(), 2);
+    assert_eq!(kept.end("2026-12").checkpoint.size(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_where_the_month_turns_under_load() {
+    let mut kept = Arc::new(Kept::new());
+    let turn: Timestamp = "2026-11-30T15:00:00Z".parse().unwrap();
+    let visitors: Vec<_> = (0..8_i64)
+        .map(|visitor| {
+            let kept = kept.clone();
+            tokio::spawn(async move {
+                for number in 0..200_i64 {
+                    // Each visitor's clock runs over the turn, some a little ahead and back again.
+                    let step = number - 100 + visitor * (number % 3);
+                    let time = Timestamp::from_millisecond(turn.as_millisecond() + step).unwrap();
+                    kept.record(&time.to_string(), &format!("/{visitor}/{number}/")).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for visitor in visitors {
+        visitor.await.unwrap();
+    }
+    let kept = Arc::get_mut(&mut kept).unwrap();
+    let (november, december) = (kept.end("2026-11").checkpoint.size(), kept.end("2026-12").checkpoint.size());
+    assert_eq!(november + december, 1600);
+    assert!(november > 500 && december > 500, "{november} {december}");
+}
+
+#[tokio::test]
+async fn a_month_that_cannot_be_logged_refuses_its_visits_until_it_can_be() {
+    let kept = Kept::new();
+    // A file stands where the month's folder should be made.
+    let blocked = kept.dir.path().join("2026-11");
+    fs::write(&blocked, "").unwrap();
+    assert_eq!(kept.record("2026-11-07T03:00:00Z", "/lost/").await, Err(NotLogged));
+    kept.record("2026-12-07T03:00:00Z", "/another-month/").await.unwrap();
+    fs::remove_file(&blocked).unwrap();
+    while kept.record("2026-11-07T03:00:00Z", "/again/").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(kept.pages("2026-11"), ["/again/"]);
+}
+
+#[tokio::test]
+async fn a_log_goes_on_after_a_restart_and_is_closed_at_the_end() {
+    let mut kept = Kept::new();
+    kept.record("2026-11-07T03:00:00Z", "/before/").await.unwrap();
+    kept.end("2026-11");
+    assert_eq!(kept.record("2026-11-07T03:00:00Z", "/closed/").await, Err(NotLogged));
+    let Kept { dir, .. } = kept;
+    let mut kept = Kept::in_dir(dir);
+    kept.record("2026-11-07T03:00:00Z", "/after/").await.unwrap();
+    assert_eq!(kept.end("2026-11").checkpoint.size(), 2);
+    assert_eq!(kept.pages("2026-11"), ["/before/", "/after/"]);
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_wanted_covers_all_that_was_recorded() {
+    let kept = Kept::new();
+    kept.record("2026-11-07T03:00:00Z", "/a/").await.unwrap();
+    // Recorded, and nobody waits for it.
+    drop(kept.record("2026-11-07T03:00:00Z", "/b/"));
+    let month = "2026-11".parse().unwrap();
+    let note = kept.journal.checkpoint(month).await.unwrap();
+    assert!(note.starts_with("nationwide/harbor-shop/2026-11\n2\n"), "{note}");
+    assert!(matches!(kept.journal.checkpoint("2026-10".parse().unwrap()).await, Err(JournalError::NoMonth(_))));
+    assert_eq!(kept.journal.reader(month).unwrap().size(), 2);
+}
