@@ -4,6 +4,7 @@
 //! It decides who is speaking. What they may say is decided by `syncd` and `hub`.
 
 pub mod access_log;
+pub mod admin;
 pub mod authority;
 pub mod certificate;
 pub mod client;
