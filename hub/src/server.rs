@@ -61,7 +61,7 @@ impl Server {
         let path = hub.socket();
         let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;
         let revocations = hub.tls().revocations().clone();
-        let door = Door { listener: public, tls: None };
+        let door = Door::plain(public);
         let tasks = vec![
             tokio::spawn(serve_tls(join, config, revocations, router, shutdown.clone())),
             tokio::spawn(serve_socket(socket, lines.socket_router(), shutdown.clone())),

@@ -16,7 +16,7 @@ use super::shown::PublicTls;
 use crate::complaint;
 use crate::listener::Shutdown;
 use crate::metrics::Traffic;
-use crate::site::PublicSite;
+use crate::site::{Admission, Door, PublicSite};
 use crate::visitors::SystemRandomness;
 
 /// The ports of a public site, bound before it is served.
@@ -109,7 +109,7 @@ impl Entrance {
         let (plain, traffic) = (sockets.plain, self.traffic);
         Ok(async move {
             match secure {
-                None => site.serve(plain, shutdown).await,
+                None => site.serve(Door::plain(plain), Admission::default(), traffic, shutdown).await,
                 Some((secure, listener, port)) => secure.serve(site, traffic, plain, (listener, port), shutdown).await,
             }
         })
@@ -141,15 +141,16 @@ impl Secure {
         shutdown: Shutdown,
     ) {
         let Self { settings, tls, challenges, upkeep } = self;
-        let reception = Reception { site, tls, challenges, port, hsts: settings.hsts.header(), traffic };
+        let door = Door { listener, tls: Some(tls.config()), hsts: Some(settings.hsts.header()) };
+        let secure = site.clone().serve(door, Admission::default(), traffic.clone(), shutdown.clone());
+        let reception = Reception { site, tls, challenges, port, traffic };
         let upkept = async {
             match upkeep {
                 Upkeep::Files(follower) => follower.follow(EVERY, shutdown.clone()).await,
                 Upkeep::Acme(keeper) => keeper.keep(SystemRandomness, shutdown.clone()).await,
             }
         };
-        let secure = reception.clone().serve_secure(listener, shutdown.clone());
-        tokio::join!(reception.serve_plain(plain, shutdown.clone()), secure, upkept);
+        tokio::join!(reception.serve(plain, shutdown.clone()), secure, upkept);
     }
 }
 

@@ -1,52 +1,43 @@
-//! How visitors' connections are received where there is HTTPS: the site by TLS, and on the plain port the way there.
+//! The plain port of a site that has HTTPS: it answers challenges and leads visitors on.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Request, header};
+use axum::http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tieup_protocol::access::Method;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::acme::Challenges;
 use super::plain::{self, Answer};
 use super::shown::PublicTls;
-use crate::listener::Shutdown;
+use crate::listener::{ACCEPT_PAUSE, Shutdown, finish};
 use crate::metrics::{Refused, Traffic};
-use crate::site::PublicSite;
+use crate::site::{Admission, Crowd, PublicSite, method_of};
 use crate::visitors::Remembered;
 
-/// How many connections to the plain port are open at once; further ones wait.
-const MAX_PLAIN: usize = 256;
+/// How many are led on at once. Each takes a moment, so that these are many.
+const ADMISSION: Admission = Admission { connections: 512, of_one_address: 64 };
 
-/// How many connections by TLS are open at once; further ones wait.
-const MAX_SECURE: usize = 1024;
+/// How long the headers of a request may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a handshake, and the headers of a request, may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long a visitor who is only led on may take for all of it.
+/// How long a visitor who is led on may take for all of it.
 const LED: Duration = Duration::from_secs(15);
 
-/// The most bytes of a request's headers on the plain port.
-const MAX_HEADERS: usize = 16 << 10;
+/// How long one who is shown the site here may take, before there is a first certificate.
+const SHOWN: Duration = Duration::from_mins(5);
 
-/// How long connections may take to finish when the server stops.
-const DRAIN: Duration = Duration::from_secs(5);
+/// The most bytes of a request's head.
+const MAX_HEAD: usize = 16 << 10;
 
-/// How long to wait after a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a reception serves.
+/// What the plain port answers from.
 #[derive(Clone)]
 pub(super) struct Reception {
     pub(super) site: Arc<PublicSite>,
@@ -54,162 +45,77 @@ pub(super) struct Reception {
     pub(super) challenges: Challenges,
     /// The port that visitors are led to.
     pub(super) port: u16,
-    /// What browsers are told of coming by HTTPS alone.
-    pub(super) hsts: HeaderValue,
     pub(super) traffic: Arc<Traffic>,
 }
 
 impl Reception {
-    /// Serves the site by TLS until `shutdown`.
-    pub(super) async fn serve_secure(self, listener: TcpListener, shutdown: Shutdown) {
-        let until = shutdown.clone();
-        accept(listener, MAX_SECURE, &shutdown, |stream, peer| self.clone().secure(stream, peer, until.clone())).await;
-    }
-
-    /// Answers challenges and leads visitors on until `shutdown`. Before there is a first certificate, they see the site
-    /// here: a page without encryption is more use to them than none.
-    pub(super) async fn serve_plain(self, listener: TcpListener, shutdown: Shutdown) {
-        let until = shutdown.clone();
-        accept(listener, MAX_PLAIN, &shutdown, |stream, peer| self.clone().plain(stream, peer, until.clone())).await;
-    }
-
-    async fn secure(self, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
-        let _open = self.traffic.opened();
-        let stream = match tokio::time::timeout(PATIENCE, self.tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a visitor's handshake failed");
-                return self.traffic.refused(Refused::Handshake);
+    /// Answers at `listener` until `shutdown`. Before there is a first certificate, visitors see the site here: a page
+    /// without encryption is more use to them than none.
+    pub(super) async fn serve(self, listener: TcpListener, shutdown: Shutdown) {
+        let crowd = Crowd::new(ADMISSION);
+        let mut connections = JoinSet::new();
+        loop {
+            let admitted = tokio::select! {
+                () = shutdown.wait() => break,
+                admitted = crowd.admit(&listener, &self.traffic) => admitted,
+            };
+            match admitted {
+                Ok((place, stream, peer)) => {
+                    let (reception, shutdown) = (self.clone(), shutdown.clone());
+                    connections.spawn(async move {
+                        reception.receive(stream, peer, shutdown).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a visitor's connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
-            Err(_) => return self.traffic.refused(Refused::Slow),
-        };
-        let is_second = stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice());
-        let visitor = Arc::new(Mutex::default());
-        let service = service_fn(move |request| {
-            let (this, visitor) = (self.clone(), visitor.clone());
-            async move { Ok::<_, Infallible>(this.show(peer, &visitor, &request).await) }
-        });
-        if is_second {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.timer(TokioTimer::new()).keep_alive_interval(PATIENCE).keep_alive_timeout(PATIENCE);
-            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-            finish(connection.as_mut(), &shutdown, http2::Connection::graceful_shutdown).await;
-        } else {
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-            finish(connection.as_mut(), &shutdown, http1::Connection::graceful_shutdown).await;
+            while connections.try_join_next().is_some() {}
         }
+        drop(listener);
+        finish(connections).await;
     }
 
-    async fn plain(self, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
+    /// Answers one request of a connection, and ends it.
+    async fn receive(self, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
         let _open = self.traffic.opened();
-        let (tls, traffic) = (self.tls.clone(), self.traffic.clone());
+        let traffic = self.traffic.clone();
+        let allowed = if self.tls.has_certificate() { LED } else { SHOWN };
         let visitor = Arc::new(Mutex::default());
         let service = service_fn(move |request| {
             let (this, visitor) = (self.clone(), visitor.clone());
-            async move { Ok::<_, Infallible>(this.lead(peer, &visitor, &request).await) }
+            async move { Ok::<_, Infallible>(this.answer(peer, &visitor, &request).await) }
         });
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-        builder.keep_alive(false).max_buf_size(MAX_HEADERS);
+        builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false).max_buf_size(MAX_HEAD);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let served = finish(connection.as_mut(), &shutdown, http1::Connection::graceful_shutdown);
-        if !tls.has_certificate() {
-            return served.await;
-        }
-        if tokio::time::timeout(LED, served).await.is_err() {
-            traffic.refused(Refused::Slow);
+        let served = async {
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = shutdown.wait() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        };
+        match tokio::time::timeout(allowed, served).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.is_parse() => traffic.refused(Refused::Malformed),
+            Ok(Err(error)) if error.is_timeout() => traffic.refused(Refused::Slow),
+            Ok(Err(error)) => tracing::debug!(%error, "a visitor's connection ended early"),
+            Err(_) => traffic.refused(Refused::Slow),
         }
     }
 
-    /// The site's answer by TLS.
-    async fn show(&self, peer: SocketAddr, visitor: &Mutex<Remembered>, request: &Request<Incoming>) -> Answer {
-        let mut answer = self.site.answer(peer, visitor, request).await;
-        answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, self.hsts.clone());
-        self.count(request, &answer);
-        answer
-    }
-
-    /// The answer on the plain port.
-    async fn lead(&self, peer: SocketAddr, visitor: &Mutex<Remembered>, request: &Request<Incoming>) -> Answer {
+    async fn answer(&self, peer: SocketAddr, visitor: &Mutex<Remembered>, request: &Request<Incoming>) -> Answer {
         let answer = match plain::challenge(request, &self.challenges) {
             Some(answer) => answer,
             None if self.tls.has_certificate() => plain::to_https(request, self.port),
             None => self.site.answer(peer, visitor, request).await,
         };
-        self.count(request, &answer);
+        self.traffic.answered(method_of(request), answer.status(), answer.body().length());
         answer
     }
-
-    fn count(&self, request: &Request<Incoming>, answer: &Answer) {
-        let method = match request.method().as_str() {
-            "GET" => Method::Get,
-            "HEAD" => Method::Head,
-            _ => Method::Other,
-        };
-        let bytes = if method == Method::Head { 0 } else { answer.body().length() };
-        self.traffic.answered(method, answer.status(), bytes);
-    }
-}
-
-/// Waits until `connection` has ended, and tells it to once the server stops.
-async fn finish<C, E>(
-    mut connection: std::pin::Pin<&mut C>,
-    shutdown: &Shutdown,
-    stop: impl FnOnce(std::pin::Pin<&mut C>),
-) where
-    C: Future<Output = Result<(), E>>,
-    E: std::fmt::Display,
-{
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.wait() => {
-            stop(connection.as_mut());
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a visitor's connection ended early");
-    }
-}
-
-/// Accepts connections until `shutdown`, of which as many as `limit` are open at once.
-async fn accept<F>(
-    listener: TcpListener,
-    limit: usize,
-    shutdown: &Shutdown,
-    connection: impl Fn(TcpStream, SocketAddr) -> F,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let slots = Arc::new(Semaphore::new(limit));
-    let mut connections = JoinSet::new();
-    loop {
-        let next = async {
-            let slot = slots.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-            listener.accept().await.map(|(stream, peer)| (slot, stream, peer))
-        };
-        let accepted = tokio::select! {
-            () = shutdown.wait() => break,
-            accepted = next => accepted,
-        };
-        match accepted {
-            Ok((slot, stream, peer)) => {
-                let served = connection(stream, peer);
-                connections.spawn(async move {
-                    served.await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a visitor's connection was not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-        while connections.try_join_next().is_some() {}
-    }
-    let ended = async { while connections.join_next().await.is_some() {} };
-    // Those that take longer are cut off when the set is dropped.
-    let _ = tokio::time::timeout(DRAIN, ended).await;
 }
