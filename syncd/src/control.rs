@@ -127,6 +127,9 @@ pub enum Answer {
         /// How the operator was told of what waits, way by way.
         #[serde(default)]
         prompts: Vec<PromptStatus>,
+        /// What is to be known of the certificate that visitors are shown, a sentence each. The command that asks adds it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        https: Vec<String>,
     },
     /// To [`Command::Diff`].
     Diff {
@@ -297,7 +300,7 @@ fn perform(command: Command, partner: &Partner) -> Answer {
 /// How things stand after something was done.
 fn done(result: Result<(), PublishError>, partner: &Partner) -> Answer {
     match result.map(|()| partner.status()) {
-        Ok(Ok(status)) => Answer::Status { status: Box::new(status), prompts: partner.prompts() },
+        Ok(Ok(status)) => Answer::Status { status: Box::new(status), prompts: partner.prompts(), https: Vec::new() },
         Ok(Err(error)) => refused(&error),
         Err(error) => refused(&error),
     }
