@@ -17,7 +17,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::Invitation;
 use tieup_store::cache::Cache;
 use tieup_syncd::config::Config as PartnerConfig;
-use tieup_syncd::daemon::{Daemon, Listeners};
+use tieup_syncd::daemon::{Besides, Daemon, Listeners};
 use tieup_syncd::identity::Identity;
 use tokio::net::TcpListener;
 
@@ -120,7 +120,8 @@ impl Deployment {
         fs::write(&config_file, partner_document(public_address, peer_address, self.prompts.as_deref()))?;
         let config = PartnerConfig::load(&config_file)?;
         let joined = Identity::join(&config.state, invitation, &config.address).await?;
-        let daemon = Daemon::start(&config, Listeners { public, peer, mains: BTreeMap::new() })?;
+        let daemon =
+            Daemon::start(&config, Listeners { public, peer, mains: BTreeMap::new(), besides: Besides::default() })?;
         let running = RunningPartner {
             config_file,
             config,
@@ -171,7 +172,12 @@ impl Deployment {
             Some(peer) => Some(TcpListener::bind(peer).await?),
             None => None,
         };
-        let listeners = Listeners { public: TcpListener::bind(running.public).await?, peer, mains: BTreeMap::new() };
+        let listeners = Listeners {
+            public: TcpListener::bind(running.public).await?,
+            peer,
+            mains: BTreeMap::new(),
+            besides: Besides::default(),
+        };
         let daemon = Daemon::start(&running.config, listeners)?;
         self.partners.insert(id.clone(), RunningPartner { daemon, ..running });
         Ok(())

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::yaml;
+use tieup_web::admin::AdminAddress;
+use tieup_web::https::{self, Https};
 
 /// A hub's configuration, with paths resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub struct Config {
     pub address: String,
     /// Where the main site's own pages are served.
     pub public: String,
+    /// How they are served by HTTPS, if they are.
+    pub https: Option<Https>,
+    /// Where those who watch over the hub ask how it stands, if anywhere.
+    pub admin: Option<AdminAddress>,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +43,8 @@ struct Document {
     join: String,
     address: Option<String>,
     public: String,
+    https: Option<https::Document>,
+    admin: Option<AdminAddress>,
 }
 
 fn here() -> PathBuf {
@@ -62,7 +70,8 @@ impl Config {
     /// # Errors
     /// When a key is missing, unknown or wrong.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Diagnostic> {
-        let document: Document = yaml::parse(&file.display().to_string(), text)?;
+        let name = file.display().to_string();
+        let document: Document = yaml::parse(&name, text)?;
         let folder = file.parent().unwrap_or(Path::new("."));
         Ok(Self {
             main: document.main,
@@ -72,6 +81,8 @@ impl Config {
             address: document.address.unwrap_or_else(|| document.join.clone()),
             join: document.join,
             public: document.public,
+            https: document.https.map(|https| Https::of((&name, text), folder, https)).transpose()?,
+            admin: document.admin,
         })
     }
 }

@@ -10,12 +10,14 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::{Invitation, Reach, Secret, partner_tls_name};
 use tieup_store::durable::{self, DiskError};
 use tieup_web::client::{CallError, PeerClient, SILENCE};
+use tieup_web::https::EntranceError;
 use tieup_web::tls::{TlsError, TlsIdentity};
 use tokio::sync::Notify;
 
 use crate::archive::Remembered;
 use crate::config::Config;
 use crate::database::{Database, DatabaseError, PartnerRow, RevokedRow};
+use crate::health::Tally;
 use crate::keys::{KeyError, KeyFolder};
 use crate::manifests::Manifests;
 
@@ -30,6 +32,8 @@ pub struct Hub {
     pub database: Database,
     /// Its keys.
     pub keys: KeyFolder,
+    /// What came of its pushes since it was opened.
+    pub tally: Tally,
     /// Told when the queue may hold something that is due: a partner joined, or somebody wants to be sure.
     pub queue_changed: Notify,
     /// The manifests that were used last.
@@ -70,6 +74,9 @@ pub enum HubError {
         /// Since when and why.
         row: RevokedRow,
     },
+    /// HTTPS for visitors cannot be set up.
+    #[error(transparent)]
+    Entrance(#[from] EntranceError),
     /// The socket of the running hub cannot be made.
     #[error("the socket {} cannot be made", .0.display())]
     Socket(PathBuf, #[source] std::io::Error),
@@ -109,7 +116,8 @@ impl Hub {
         let database = Database::open(&config.state).await?;
         let (manifests, archived) = (Manifests::default(), Remembered::default());
         let (queue_changed, silence) = (Notify::new(), SILENCE);
-        let hub = Self { config, database, keys, queue_changed, manifests, archived, tls, silence };
+        let tally = Tally::default();
+        let hub = Self { config, database, keys, tally, queue_changed, manifests, archived, tls, silence };
         hub.keep_own(&pair, now).await?;
         hub.refresh_tls(now).await?;
         Ok(hub)

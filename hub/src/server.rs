@@ -10,12 +10,15 @@ use tieup_protocol::path::SitePath;
 use tieup_store::blobs::{BlobStore, PutBlobError};
 use tieup_store::cache::Cache;
 use tieup_store::durable::DiskError;
+use tieup_web::admin;
+use tieup_web::https::{self, Entrance};
 use tieup_web::listener::{Shutdown, bind_socket, serve_socket, serve_tls};
-use tieup_web::site::{Admission, Door, LiveSite, NoLog, PublicSite, ServedFile};
+use tieup_web::site::{LiveSite, NoLog, PublicSite, ServedFile};
 use tieup_web::versions::speaking;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::health::Health;
 use crate::joining;
 use crate::lines::Lines;
 use crate::partners::{Hub, HubError};
@@ -37,6 +40,18 @@ pub enum ShowError {
     Disk(#[from] DiskError),
 }
 
+/// The sockets that a hub answers on, bound before it starts.
+pub struct Sockets {
+    /// Where partners join.
+    pub join: TcpListener,
+    /// For visitors.
+    pub public: TcpListener,
+    /// For visitors who come by HTTPS, where there is any.
+    pub https: Option<TcpListener>,
+    /// For those who watch over the hub, if there are any.
+    pub admin: Option<TcpListener>,
+}
+
 /// A hub that is listening.
 pub struct Server {
     public: Arc<PublicSite>,
@@ -51,6 +66,14 @@ impl Server {
     /// # Errors
     /// When the TLS identity, the socket or the folder of blobs cannot be used.
     pub fn start(hub: &Arc<Hub>, join: TcpListener, public: TcpListener) -> Result<Self, HubError> {
+        Self::start_at(hub, Sockets { join, public, https: None, admin: None })
+    }
+
+    /// Begins to answer at all of `sockets`, with no pages yet.
+    ///
+    /// # Errors
+    /// When the TLS identity, the certificate for visitors, the socket or the folder of blobs cannot be used.
+    pub fn start_at(hub: &Arc<Hub>, sockets: Sockets) -> Result<Self, HubError> {
         let shutdown = Shutdown::new();
         let blobs = Arc::new(BlobStore::open(hub.config.state.join("blobs"))?);
         let site =
@@ -62,14 +85,20 @@ impl Server {
         let path = hub.socket();
         let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;
         let revocations = hub.tls().revocations().clone();
-        let door = Door { listener: public, tls: None };
-        let tasks = vec![
-            tokio::spawn(serve_tls(join, config, revocations, router, shutdown.clone())),
+        let entrance = Entrance::open(hub.config.https.as_ref(), &hub.config.state)?;
+        let (tls, traffic) = (entrance.tls(), entrance.traffic());
+        let ports = https::Sockets { plain: sockets.public, https: sockets.https };
+        let public = tokio::spawn(entrance.serve(site.clone(), ports, shutdown.clone())?);
+        let health = Health { hub: hub.clone(), site: site.clone(), tls, traffic, public: public.abort_handle() };
+        let admin = sockets.admin.map(|listener| tokio::spawn(admin::serve(listener, health, shutdown.clone())));
+        let mut tasks = vec![
+            tokio::spawn(serve_tls(sockets.join, config, revocations, router, shutdown.clone())),
             tokio::spawn(serve_socket(socket, lines.socket_router(), shutdown.clone())),
             tokio::spawn(lines.keep(shutdown.clone())),
-            tokio::spawn(site.clone().serve(door, Admission::default(), Arc::default(), shutdown.clone())),
+            public,
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
         ];
+        tasks.extend(admin);
         Ok(Self { public: site, blobs, tasks, shutdown })
     }
 

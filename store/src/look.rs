@@ -1,7 +1,9 @@
 //! What a file looks like from outside, so that one that somebody wrote to is known without being read.
 
 use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 /// What a file looks like from outside. It looks otherwise once somebody has written to it, or put another in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,14 @@ pub struct Look {
 }
 
 impl Look {
+    /// How the file at `path` looks now, or the one that a symbolic link there leads to.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be looked at.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        path.metadata().map(|about| Self::of(&about))
+    }
+
     /// What the system says of a file.
     pub(crate) fn of(about: &Metadata) -> Self {
         Self {

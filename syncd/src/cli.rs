@@ -1,9 +1,9 @@
 //! The command line: what an operator types, and what they read.
 
 mod logs;
+mod serving;
 mod tie_ups;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -20,20 +20,18 @@ use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{OverriddenPage, OverrideState, PartnerStatus, StatementVerdict};
 use tieup_store::audit::AuditTrail;
 use tieup_store::durable;
-use tieup_web::listener::told_to_end;
 use tieup_web::{complaint, say, starter, terminal};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::Config;
 use crate::control::{Answer, Command, ask};
-use crate::daemon::{Daemon, Listeners};
 use crate::identity::Identity;
 use crate::mains::Mains;
 use crate::prompt::{PromptStatus, trial};
 use crate::publisher::AUDIT;
 
+use self::serving::serve;
 use self::tie_ups::{Meant, begin_originals, show_all};
 
 /// The most characters of a reason; it is shown in a line of main's status.
@@ -290,51 +288,6 @@ fn join(config: &Config, token: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn serve(config: &Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        let bind = async |address: &str| {
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
-        };
-        let peer = match &config.peer {
-            Some(peer) => Some(bind(peer).await?),
-            None => None,
-        };
-        let mut mains = BTreeMap::new();
-        for (main, further) in &config.mains {
-            if let Some(peer) = &further.peer {
-                mains.insert(main.clone(), bind(peer).await?);
-            }
-        }
-        let listeners = Listeners { public: bind(&config.public).await?, peer, mains };
-        let daemon = Daemon::start(config, listeners)?;
-        say!("Serving visitors on http://{}/ and {}.", config.public, meeting(config, "the main site"));
-        for (main, further) in &config.mains {
-            let joined = daemon.partners().any(|partner| partner.identity().main == *main);
-            let meeting = if joined { meeting(further, main.as_str()) } else { format!("not yet joined with {main}") };
-            say!("Also {meeting}.");
-        }
-        for partner in daemon.partners() {
-            let meant = Meant::of(config, &partner.identity().main);
-            if let Some(console) = partner.front().console() {
-                say!("Your console is {console}: sign in with `syncd{meant} console`.");
-            }
-            tokio::spawn(tell(partner.publisher().watch(), meant));
-        }
-        told_to_end().await?;
-        daemon.stop().await;
-        anyhow::Ok(())
-    })
-}
-
-/// How the daemon and `main` meet.
-fn meeting(config: &Config, main: &str) -> String {
-    match &config.peer {
-        Some(peer) => format!("waiting for {main} on {peer}"),
-        None => format!("keeping a line to {main}"),
-    }
-}
-
 /// Says what there is to say of `releases`, until the daemon ends.
 async fn tell(mut releases: watch::Receiver<Vec<ReleaseRecord>>, meant: Meant) {
     let mut told = None;
@@ -555,8 +508,16 @@ fn status(config: &Config) -> anyhow::Result<PartnerStatus> {
 fn answer(config: &Config, command: &Command) -> anyhow::Result<Answer> {
     match ask(&config.control_socket(), command)? {
         Answer::Refused { causes } => Err(complaint::chain(causes).into()),
-        answer => Ok(answer),
+        answer => Ok(with_certificate(config, answer)),
     }
+}
+
+/// The answer with what is to be known of the certificate for visitors, where it is one on how things stand.
+fn with_certificate(config: &Config, mut answer: Answer) -> Answer {
+    if let (Answer::Status { https, .. }, Some(settings)) = (&mut answer, &config.https) {
+        *https = settings.warnings(&config.state, Timestamp::now());
+    }
+    answer
 }
 
 /// The named release as it stands; the one that waits, if any, where none is named.
@@ -594,7 +555,10 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
         say!("{}.", release.sentence);
     }
     match answer {
-        Answer::Status { status, prompts } => {
+        Answer::Status { status, prompts, https } => {
+            for warning in https {
+                say!("ALARM: {warning}.");
+            }
             show_status(status, meant);
             for PromptStatus { way, stand } in prompts {
                 say!("prompt by {way}: {stand}");

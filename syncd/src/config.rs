@@ -8,6 +8,8 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::Reach;
 use tieup_protocol::yaml;
+use tieup_web::admin::AdminAddress;
+use tieup_web::https::{self, Https};
 
 use crate::door::{Door, Listen, PublicUrl};
 use crate::flow::Limits;
@@ -23,6 +25,10 @@ pub struct Config {
     pub state: PathBuf,
     /// Where visitors are served, host and port.
     pub public: String,
+    /// How visitors are served by HTTPS, if they are.
+    pub https: Option<Https>,
+    /// Where those who watch over the daemon ask how it stands, if anywhere.
+    pub admin: Option<AdminAddress>,
     /// Where main calls, host and port; none where the daemon dials main.
     pub peer: Option<String>,
     /// How main reaches the daemon.
@@ -65,6 +71,8 @@ struct Document {
     site: PathBuf,
     state: PathBuf,
     public: String,
+    https: Option<https::Document>,
+    admin: Option<AdminAddress>,
     peer: Option<String>,
     address: Option<String>,
     console: Option<Listen>,
@@ -132,6 +140,8 @@ impl Config {
             site: folder.join(document.site),
             state: folder.join(document.state),
             public: document.public,
+            https: document.https.map(|https| Https::of(source, folder, https)).transpose()?,
+            admin: document.admin,
             peer,
             address,
             originals: document.originals,
@@ -166,6 +176,9 @@ impl Config {
             peer,
             address,
             originals: section.originals.unwrap_or(self.originals),
+            // The public address is the home one's matter.
+            https: None,
+            admin: None,
             ..self.clone()
         })
     }

@@ -133,6 +133,9 @@ pub enum Answer {
         /// How the operator was told of what waits, way by way.
         #[serde(default)]
         prompts: Vec<PromptStatus>,
+        /// What is to be known of the certificate that visitors are shown, a sentence each. The command that asks adds it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        https: Vec<String>,
     },
     /// To [`Command::Diff`].
     Diff {
@@ -252,10 +255,6 @@ async fn converse(stream: UnixStream, partner: &Arc<Partner>) -> io::Result<()> 
 
 fn perform(command: Command, partner: &Partner) -> Answer {
     let now = Timestamp::now();
-    let release = |result: Result<ReleaseRecord, PublishError>| match result {
-        Ok(release) => Answer::Release { release },
-        Err(error) => refused(&error),
-    };
     match command {
         Command::Status => done(Ok(()), partner),
         Command::Diff { version } => match partner.publisher().difference(version) {
@@ -271,19 +270,19 @@ fn perform(command: Command, partner: &Partner) -> Answer {
             Err(error) => refused(&error),
         },
         Command::Schedule { version, manifest, at } => {
-            release(partner.publisher().schedule(version, manifest, DecidedBy::Operator, at, now))
+            decided(partner.publisher().schedule(version, manifest, DecidedBy::Operator, at, now))
         }
         Command::Hold { version, manifest, reason } => {
-            release(partner.publisher().hold(version, manifest, reason, now))
+            decided(partner.publisher().hold(version, manifest, reason, now))
         }
-        Command::Release { version, manifest } => release(partner.publisher().release(version, manifest, now)),
+        Command::Release { version, manifest } => decided(partner.publisher().release(version, manifest, now)),
         Command::Approve { version, manifest } => {
-            release(partner.publisher().approve(version, manifest, DecidedBy::Operator, now))
+            decided(partner.publisher().approve(version, manifest, DecidedBy::Operator, now))
         }
         Command::Reject { version, manifest, reason } => {
-            release(partner.publisher().reject(version, manifest, reason, now))
+            decided(partner.publisher().reject(version, manifest, reason, now))
         }
-        Command::RollBack { version } => release(partner.publisher().roll_back(version, now)),
+        Command::RollBack { version } => decided(partner.publisher().roll_back(version, now)),
         Command::Export { version, to } => match partner.export(version, &to) {
             Ok((version, blobs)) => Answer::Exported { version, to, blobs },
             Err(error) => refused(&error),
@@ -316,10 +315,18 @@ fn perform(command: Command, partner: &Partner) -> Answer {
     }
 }
 
+/// What has become of a release.
+fn decided(result: Result<ReleaseRecord, PublishError>) -> Answer {
+    match result {
+        Ok(release) => Answer::Release { release },
+        Err(error) => refused(&error),
+    }
+}
+
 /// How things stand after something was done.
 fn done(result: Result<(), PublishError>, partner: &Partner) -> Answer {
     match result.map(|()| partner.status()) {
-        Ok(Ok(status)) => Answer::Status { status: Box::new(status), prompts: partner.prompts() },
+        Ok(Ok(status)) => Answer::Status { status: Box::new(status), prompts: partner.prompts(), https: Vec::new() },
         Ok(Err(error)) => refused(&error),
         Err(error) => refused(&error),
     }

@@ -23,8 +23,10 @@ use tieup_store::document::DocumentError;
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::InvalidKey;
 use tieup_store::lock::LockError;
+use tieup_web::admin;
+use tieup_web::https::{Entrance, EntranceError, Sockets};
 use tieup_web::listener::Shutdown;
-use tieup_web::site::{self, Admission};
+use tieup_web::service::{GivenSockets, SocketError};
 use tieup_web::tls::{TlsError, TlsIdentity};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -33,7 +35,8 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::console::Front;
 use crate::guard::Guard;
-use crate::identity::{Identity, LoadError};
+use crate::health::{Contact, Health};
+use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::{Intake, trust_document};
 use crate::prompt::PromptStatus;
 use crate::publisher::{PublishError, Publisher};
@@ -63,6 +66,7 @@ pub struct Partner {
     originals: AtomicU64,
     front: Front,
     guard: Guard,
+    contact: Arc<Contact>,
     /// Why the certificate is not renewed, though that is due.
     overdue: Mutex<Option<OverdueCertificate>>,
 }
@@ -72,6 +76,7 @@ pub struct Daemon {
     home: TieUp,
     further: Vec<TieUp>,
     public: JoinHandle<()>,
+    admin: Option<JoinHandle<()>>,
     shutdown: Shutdown,
 }
 
@@ -83,6 +88,19 @@ pub struct Listeners {
     pub peer: Option<TcpListener>,
     /// For further main sites; none for those that the daemon dials.
     pub mains: BTreeMap<SiteId, TcpListener>,
+    /// What not every daemon has.
+    pub besides: Besides,
+}
+
+/// The sockets that not every daemon has.
+#[derive(Debug, Default)]
+pub struct Besides {
+    /// For visitors who come by HTTPS.
+    pub https: Option<TcpListener>,
+    /// For those who watch over the daemon.
+    pub admin: Option<TcpListener>,
+    /// What a service manager opened and is still to be taken: the operator's own addresses.
+    pub given: GivenSockets,
 }
 
 /// Why a daemon could not start.
@@ -115,6 +133,12 @@ pub enum StartError {
     /// The originals cannot be watched.
     #[error("the folder {0} cannot be watched")]
     Watch(PathBuf, #[source] notify::Error),
+    /// HTTPS for visitors cannot be set up.
+    #[error(transparent)]
+    Entrance(#[from] EntranceError),
+    /// A socket of the service manager's is nobody's.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// A port for the operator is taken.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -200,6 +224,16 @@ impl Partner {
         &self.guard
     }
 
+    /// When main was heard of.
+    pub fn contact(&self) -> &Arc<Contact> {
+        &self.contact
+    }
+
+    /// The folder of the journal.
+    pub(crate) fn journals(&self) -> PathBuf {
+        self.state.join(JOURNALS)
+    }
+
     /// Who this partner is, with its newest certificate.
     pub fn identity(&self) -> Arc<Identity> {
         self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -280,8 +314,20 @@ impl Partner {
     /// # Errors
     /// When it cannot be read.
     pub fn alarms(&self, now: Timestamp) -> Result<Vec<ExpiryAlarm>, DocumentError> {
+        Ok(trust::alarms(&self.trusted()?, now))
+    }
+
+    /// Until when the metadata of each role is trusted.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn trust_ends(&self) -> Result<Vec<(&'static str, Timestamp)>, DocumentError> {
+        Ok(trust::ends(&self.trusted()?))
+    }
+
+    fn trusted(&self) -> Result<TrustState, DocumentError> {
         let seen = trust_document(&self.state).read()?;
-        Ok(trust::alarms(&seen.unwrap_or_else(|| TrustState::pinned(self.identity().root.clone())), now))
+        Ok(seen.unwrap_or_else(|| TrustState::pinned(self.identity().root.clone())))
     }
 
     /// Keeps main's statement and compares it with the partner's own.
@@ -322,6 +368,8 @@ impl Daemon {
     /// See [`StartError`].
     pub fn start(config: &Config, mut listeners: Listeners) -> Result<Self, StartError> {
         let home = Opening::of(config)?;
+        let entrance = Entrance::open(config.https.as_ref(), &config.state)?;
+        let Besides { https, admin, mut given } = listeners.besides;
         let mut openings = vec![(config, home, listeners.peer)];
         for (main, further) in &config.mains {
             let peer = listeners.mains.remove(main);
@@ -334,8 +382,9 @@ impl Daemon {
         let (public, shares) = Share::open(openings[0].1.tie_up(), others, coded);
         let mut shown = Vec::new();
         for ((config, opening, peer), share) in openings.into_iter().zip(shares) {
-            shown.push((config, opening.show(config, share)?, peer));
+            shown.push((config, opening.show(config, share, &mut given)?, peer));
         }
+        given.finish()?;
         for (_, shown, _) in &shown {
             shown.tell_clashes();
         }
@@ -345,13 +394,16 @@ impl Daemon {
         for (config, shown, peer) in shown {
             tie_ups.push(shown.start(config, peer, &shutdown)?);
         }
-        let door = site::Door { listener: listeners.public, tls: None };
-        let public = public.serve(door, Admission::default(), Arc::default(), shutdown.clone());
-        let public = tokio::spawn(public);
+        let (tls, traffic) = (entrance.tls(), entrance.traffic());
+        let sockets = Sockets { plain: listeners.public, https };
+        let public = tokio::spawn(entrance.serve(public, sockets, shutdown.clone())?);
+        let partners = tie_ups.iter().map(|tie_up| tie_up.partner().clone()).collect();
+        let health = Health { partners, tls, traffic, public: public.abort_handle() };
+        let admin = admin.map(|listener| tokio::spawn(admin::serve(listener, health, shutdown.clone())));
         let further = tie_ups.split_off(1);
         // One was opened for the home main site, so there is one.
         let home = tie_ups.remove(0);
-        Ok(Self { home, further, public, shutdown })
+        Ok(Self { home, further, public, admin, shutdown })
     }
 
     /// The running daemon's parts, those of the home tie-up.
@@ -378,6 +430,9 @@ impl Daemon {
         }
         // A task that panicked has been reported by the runtime; there is nothing left to stop.
         let _ = self.public.await;
+        if let Some(admin) = self.admin {
+            let _ = admin.await;
+        }
         for tie_up in closing {
             tie_up.close().await;
         }

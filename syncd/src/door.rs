@@ -89,7 +89,14 @@ impl Door {
     /// # Errors
     /// When the port is taken, or not for this process.
     pub fn open(&self, host: Host) -> io::Result<Opened> {
-        let listener = net::TcpListener::bind(self.listen)?;
+        self.open_at(net::TcpListener::bind(self.listen)?, host)
+    }
+
+    /// The same at a socket that listens already.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn open_at(&self, listener: net::TcpListener, host: Host) -> io::Result<Opened> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok(Opened {

@@ -16,6 +16,7 @@ pub mod edits;
 pub mod export;
 pub mod flow;
 pub mod guard;
+pub mod health;
 pub mod identity;
 pub mod intake;
 pub mod line;

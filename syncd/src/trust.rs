@@ -31,7 +31,7 @@ use tough::schema::Root;
 use tough::{Limits, Repository, RepositoryLoader, TargetName};
 use url::Url;
 
-pub use self::expiry::alarms;
+pub use self::expiry::{alarms, ends};
 pub use self::refusal::OfferRefused;
 use self::transport::OfferedFiles;
 

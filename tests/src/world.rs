@@ -22,7 +22,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::Invitation;
 use tieup_protocol::manifest::BlobRef;
 use tieup_syncd::config::Config;
-use tieup_syncd::daemon::{Daemon, Listeners, Partner, StartError};
+use tieup_syncd::daemon::{Besides, Daemon, Listeners, Partner, StartError};
 use tieup_syncd::publisher::PublishError as Refusal;
 use tokio::net::TcpListener;
 
@@ -329,7 +329,8 @@ impl World {
                 mains.insert(main.clone(), bind(peer).await);
             }
         }
-        let listeners = Listeners { public: bind(halted.public).await, peer, mains };
+        let besides = besides(&halted.config).await;
+        let listeners = Listeners { public: bind(halted.public).await, peer, mains, besides };
         match Daemon::start(&halted.config, listeners) {
             Err(error) => Err((error, halted)),
             Ok(daemon) => {
@@ -408,6 +409,21 @@ pub fn site_id(name: &str) -> SiteId {
 
 async fn bind(address: SocketAddr) -> TcpListener {
     TcpListener::bind(address).await.unwrap_or_else(|error| panic!("the port of {address} is not free again: {error}"))
+}
+
+/// The sockets that `config` asks for besides those that every daemon has.
+async fn besides(config: &Config) -> Besides {
+    let listen =
+        async |address: String| TcpListener::bind(&address).await.unwrap_or_else(|error| panic!("{address}: {error}"));
+    let https = match &config.https {
+        Some(https) => Some(listen(https.listen.clone()).await),
+        None => None,
+    };
+    let admin = match config.admin {
+        Some(admin) => Some(listen(admin.0.to_string()).await),
+        None => None,
+    };
+    Besides { https, admin, ..Besides::default() }
 }
 
 fn new_folder() -> TempDir {

@@ -4,11 +4,13 @@
 //! It decides who is speaking. What they may say is decided by `syncd` and `hub`.
 
 pub mod access_log;
+pub mod admin;
 pub mod authority;
 pub mod certificate;
 pub mod client;
 pub mod complaint;
 pub mod console;
+pub mod https;
 pub mod journal;
 pub mod line;
 pub mod listener;
@@ -17,6 +19,7 @@ mod paint;
 mod patience;
 pub mod problem;
 pub mod revocation;
+pub mod service;
 pub mod site;
 pub mod starter;
 pub mod terminal;

@@ -20,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::manifest::MAX_EMERGENCY;
 use tieup_protocol::period::Month;
+use tieup_web::service::{GivenSockets, SocketError};
 use tieup_web::terminal;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -247,6 +248,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Action::Key(key::KeyAction::Sign { file, key }) => return key::sign(file, key),
         _ => {}
     }
+    let given = given(&cli.action)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match &cli.action {
@@ -254,7 +256,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Action::Init { main } => site::init(&cli.config, main).await,
             Action::Hub { no_publish } => {
                 let pushing = if *no_publish { Pushing::No } else { Pushing::Scheduled };
-                watching::serve(open(cli).await?, pushing).await
+                watching::serve(open(cli).await?, given, pushing).await
             }
             Action::Publish { partners, again, emergency, watch } => {
                 let rejected = if *again { Rejected::SendAgain } else { Rejected::Skip };
@@ -283,6 +285,11 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Action::Build { .. } | Action::Check { .. } => Ok(()),
         }
     })
+}
+
+/// The sockets that a service manager hands over to the hub; before there are threads, whose environment this changes.
+fn given(action: &Action) -> Result<GivenSockets, SocketError> {
+    if matches!(action, Action::Hub { .. }) { GivenSockets::take_over() } else { Ok(GivenSockets::none()) }
 }
 
 async fn open(cli: &Cli) -> anyhow::Result<Hub> {

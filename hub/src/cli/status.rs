@@ -64,6 +64,11 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
         return Err(HubError::NotJoined(unknown.clone()).into());
     }
     partners.retain(|partner| only.is_empty() || only.contains(&partner.id));
+    if let (Format::Text, Some(https)) = (format, &hub.config.https) {
+        for warning in https.warnings(&hub.config.state, Timestamp::now()) {
+            say!("ALARM: {warning}");
+        }
+    }
     let ask = async |partner: PartnerRow| (ask(hub, &partner).await, partner);
     let answers: Vec<_> = stream::iter(partners).map(ask).buffered(CONCURRENT_PUSHES).collect().await;
     let (mut told, mut contradicted) = (Vec::new(), false);

@@ -11,9 +11,9 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use tieup_generator::{Change, Patience, Press, Releases, Sources, Watch};
 use tieup_protocol::ids::SiteId;
-use tieup_web::listener::told_to_end;
+use tieup_web::listener::{Shutdown, told_to_end};
+use tieup_web::service::{GivenSockets, Notice, SocketError};
 use tieup_web::{complaint, say, terminal};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::task::JoinHandle;
 
@@ -24,7 +24,7 @@ use crate::partners::Hub;
 use crate::publish::{Outcome, Rejected};
 use crate::release::SharedDigests;
 use crate::schedule::{Attempt, Edition, Scheduler, Workshop, wall_clock};
-use crate::server::{Server, ShowError};
+use crate::server::{Server, ShowError, Sockets};
 use crate::waking;
 
 /// Whether a hub pushes by itself.
@@ -37,18 +37,33 @@ pub(super) enum Pushing {
 }
 
 /// Serves the main site and joins, and pushes when it is due.
-pub(super) async fn serve(hub: Hub, pushing: Pushing) -> anyhow::Result<()> {
-    let bind =
-        async |address: &str| TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"));
-    let (join, public) = (bind(&hub.config.join).await?, bind(&hub.config.public).await?);
-    let (joins, shown) = (join.local_addr()?, public.local_addr()?);
+pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> anyhow::Result<()> {
+    let sockets = listen(&hub.config, given).await?;
+    let (joins, shown) = (sockets.join.local_addr()?, sockets.public.local_addr()?);
     let hub = Arc::new(hub);
-    let server = Server::start(&hub, join, public)?;
-    say!("Serving the main site on http://{shown}/; partners join on {joins}.");
+    let server = Server::start_at(&hub, sockets)?;
+    let https = hub.config.https.as_ref().map(|https| format!(" leads to https://{}/", https.listen));
+    say!("Serving the main site on http://{shown}/{}; partners join on {joins}.", https.unwrap_or_default());
+    let shutdown = Shutdown::new();
+    tokio::spawn(Notice.keep_alive(shutdown.clone()));
+    Notice.ready("partners join, and the main site is served");
     let desk = (pushing == Pushing::Scheduled).then(|| Desk::open(&hub, &[]));
     let result = attend(&hub, desk, |press, digests| show(&server, press, digests), told_to_end()).await;
+    Notice.stopping();
     server.stop().await;
+    shutdown.begin();
     result
+}
+
+/// The sockets that `config` asks for: those that were `given`, and the others opened here.
+async fn listen(config: &Config, mut given: GivenSockets) -> Result<Sockets, SocketError> {
+    let join = given.listen("join", &config.join).await?;
+    let public = given.listen("public", &config.public).await?;
+    let https = given.listen_if("https", config.https.as_ref().map(|https| https.listen.as_str())).await?;
+    let admin = config.admin.map(|admin| admin.0.to_string());
+    let admin = given.listen_if("admin", admin.as_deref()).await?;
+    given.finish()?;
+    Ok(Sockets { join, public, https, admin })
 }
 
 /// Publishes now, and then whenever it is due, without serving anything.

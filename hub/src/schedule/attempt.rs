@@ -70,6 +70,7 @@ impl Hub {
         ended: Timestamp,
     ) -> Result<(Option<Timestamp>, u32), DatabaseError> {
         let (came_to, why) = judge(outcome);
+        self.tally.count(came_to);
         let row = self.database.queued(partner).await?.after(came_to, why, begun, ended, roll());
         self.database.put_queued(partner, &row).await?;
         Ok((row.retry, row.last.map_or(0, |LastTry { failures, .. }| failures)))

@@ -7,7 +7,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_store::durable;
 use tieup_web::{complaint, say};
 
-use super::{Format, show};
+use super::{Format, show, with_certificate};
 use crate::config::Config;
 use crate::control::{Answer, AskError, Command, ask};
 use crate::mains::Mains;
@@ -53,7 +53,10 @@ pub(super) fn show_all(config: &Config, format: Format) -> anyhow::Result<()> {
     let mains = Mains::of(config)?;
     let mut stands = Vec::new();
     for (main, config) in mains.all() {
-        stands.push((main.cloned(), ask(&config.control_socket(), &Command::Status)));
+        stands.push((
+            main.cloned(),
+            ask(&config.control_socket(), &Command::Status).map(|answer| with_certificate(config, answer)),
+        ));
     }
     if format == Format::Json {
         let told = |(main, stand): &(Option<SiteId>, Result<Answer, AskError>)| {

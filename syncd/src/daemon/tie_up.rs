@@ -15,6 +15,7 @@ use tieup_store::blobs::BlobStore;
 use tieup_store::durable::{self, DiskError};
 use tieup_store::lock::StateLock;
 use tieup_web::listener::{Shutdown, bind_socket, serve_tls};
+use tieup_web::service::GivenSockets;
 use tieup_web::tls::{ServerConfig, TlsIdentity};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -128,10 +129,10 @@ impl Opening {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub(super) fn show(self, config: &Config, share: Share) -> Result<Shown, StartError> {
+    pub(super) fn show(self, config: &Config, share: Share, given: &mut GivenSockets) -> Result<Shown, StartError> {
         let Self { identity, lock, tls, revocations, server, journal, journal_thread, blobs } = self;
-        let (console, preview) =
-            (opened(config.console.as_ref(), Host::Name)?, opened(config.preview.as_ref(), Host::Number)?);
+        let console = opened("console", config.console.as_ref(), Host::Name, given)?;
+        let preview = opened("preview", config.preview.as_ref(), Host::Number, given)?;
         let others = if share.is_alone() { Others::None } else { Others::Some };
         let prompter = prompter(config, &identity, console.as_ref())?.beside(others);
         let front = Front::new(&title(&identity, &share), console.as_ref(), preview.as_ref(), prompter.board());
@@ -222,9 +223,13 @@ fn title(identity: &Identity, share: &Share) -> String {
 }
 
 /// Opens a door, if there is to be one.
-fn opened(door: Option<&Door>, host: Host) -> Result<Option<Opened>, StartError> {
-    let open = |door: &Door| door.open(host).map_err(|error| StartError::Listen(door.listen, error));
-    door.map(open).transpose()
+fn opened(name: &str, door: Option<&Door>, host: Host, given: &mut GivenSockets) -> Result<Option<Opened>, StartError> {
+    let mut open = |door: &Door| {
+        let listener = given.take(name, &door.listen.to_string());
+        let opened = listener.map_or_else(|| door.open(host), |listener| door.open_at(listener, host));
+        opened.map_err(|error| StartError::Listen(door.listen, error))
+    };
+    door.map(&mut open).transpose()
 }
 
 fn prompter(config: &Config, identity: &Identity, console: Option<&Opened>) -> Result<Prompter, StartError> {
@@ -275,7 +280,7 @@ fn meet_main(
     server: ServerConfig,
     shutdown: &Shutdown,
 ) -> Vec<JoinHandle<()>> {
-    let router = peer::router(partner.clone(), limits);
+    let router = partner.contact.noting(peer::router(partner.clone(), limits));
     let Some(listener) = peer else {
         let keep = |_| tokio::spawn(line::keep(partner.clone(), router.clone(), shutdown.clone()));
         return (0..line::LINES).map(keep).collect();
@@ -330,6 +335,7 @@ fn open(
         originals: AtomicU64::new(0),
         front,
         guard,
+        contact: Arc::default(),
         overdue: Mutex::default(),
     })
 }

@@ -38,6 +38,12 @@ pub fn alarms(state: &TrustState, now: Timestamp) -> Vec<ExpiryAlarm> {
     ROLES.into_iter().filter_map(|(role, file, days)| alarm(state, role, file, days, now)).collect()
 }
 
+/// Until when the metadata of each role is good, of those that there are.
+pub fn ends(state: &TrustState) -> Vec<(&'static str, Timestamp)> {
+    let text = |file: &str| if file == "root.json" { Some(&state.root) } else { state.seen.get(file) };
+    ROLES.into_iter().filter_map(|(role, file, _)| Some((role, expires(text(file)?)?))).collect()
+}
+
 fn alarm(state: &TrustState, role: &str, file: &str, days: i32, now: Timestamp) -> Option<ExpiryAlarm> {
     let text = if file == "root.json" { Some(&state.root) } else { state.seen.get(file) };
     let expires = expires(text?)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tieup_protocol::approval::DecidedBy;
-use tieup_syncd::daemon::{Daemon, Listeners};
+use tieup_syncd::daemon::{Besides, Daemon, Listeners};
 use tieup_syncd::identity::Identity;
 use tieup_tests::journal::files_below;
 use tieup_tests::parcel::{self, pack, send_blobs};
@@ -91,7 +91,12 @@ async fn a_second_daemon_on_the_same_state_is_refused() {
     let world = settled().await;
     let before = world.face("north").await;
     let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let listeners = Listeners { public: bind().await, peer: Some(bind().await), mains: BTreeMap::new() };
+    let listeners = Listeners {
+        public: bind().await,
+        peer: Some(bind().await),
+        mains: BTreeMap::new(),
+        besides: Besides::default(),
+    };
     let config = &world.partner("north").config;
     let Err(error) = Daemon::start(config, listeners) else { panic!("two daemons work in one folder") };
     assert_says(&told(&error), &["error: another process is using ", &config.state.display().to_string()]);

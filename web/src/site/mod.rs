@@ -34,6 +34,7 @@ use self::coding::Coding;
 use self::content::{Contents, Representation};
 use self::live::Standing;
 pub use self::live::{LiveSite, ServedFile};
+pub(crate) use self::server::Crowd;
 pub use self::server::{Admission, Door};
 pub use crate::access_log::{AccessLog, Caller, NoLog, NotLogged, Pending, Ticket, Visit};
 use crate::visitors::Remembered;
@@ -252,7 +253,7 @@ fn names_host<B>(request: &Request<B>) -> bool {
 }
 
 /// How the log tells methods apart.
-fn method_of<B>(request: &Request<B>) -> Method {
+pub(crate) fn method_of<B>(request: &Request<B>) -> Method {
     match request.method().as_str() {
         "GET" => Method::Get,
         "HEAD" => Method::Head,

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -64,6 +64,15 @@ pub struct Door {
     pub listener: TcpListener,
     /// How they are spoken to in private; none for plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
+    /// What browsers are told of coming by HTTPS alone: the value of `Strict-Transport-Security`.
+    pub hsts: Option<HeaderValue>,
+}
+
+impl Door {
+    /// A door of plain HTTP.
+    pub fn plain(listener: TcpListener) -> Self {
+        Self { listener, tls: None, hsts: None }
+    }
 }
 
 impl PublicSite {
@@ -79,7 +88,8 @@ impl PublicSite {
             };
             match admitted {
                 Ok((place, stream, peer)) => {
-                    let connection = Connection { site: self.clone(), peer, traffic: traffic.clone() };
+                    let connection =
+                        Connection { site: self.clone(), peer, hsts: door.hsts.clone(), traffic: traffic.clone() };
                     let (tls, shutdown) = (tls.clone(), shutdown.clone());
                     connections.spawn(async move {
                         connection.serve(stream, tls, shutdown).await;
@@ -99,27 +109,28 @@ impl PublicSite {
 }
 
 /// Those who are in.
-struct Crowd {
+pub(crate) struct Crowd {
     places: Arc<Semaphore>,
     of_one_address: usize,
     present: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
 /// A place among those who are in, given back when it is dropped.
-struct Place {
+pub(crate) struct Place {
     network: IpAddr,
     present: Arc<Mutex<HashMap<IpAddr, usize>>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Crowd {
-    fn new(admission: Admission) -> Self {
+    /// Nobody yet, of whom no more than `admission` says are let in.
+    pub(crate) fn new(admission: Admission) -> Self {
         let places = Arc::new(Semaphore::new(admission.connections));
         Self { places, of_one_address: admission.of_one_address, present: Arc::default() }
     }
 
     /// Waits for a free place, then for a visitor to take it.
-    async fn admit(
+    pub(crate) async fn admit(
         &self,
         listener: &TcpListener,
         traffic: &Traffic,
@@ -175,6 +186,7 @@ fn network_of(address: IpAddr) -> IpAddr {
 struct Connection {
     site: Arc<PublicSite>,
     peer: SocketAddr,
+    hsts: Option<HeaderValue>,
     traffic: Arc<Traffic>,
 }
 
@@ -231,7 +243,10 @@ impl Connection {
             async move {
                 let (connection, remembered, pace) = &*answering;
                 pace.asked();
-                let response = connection.site.answer(connection.peer, remembered, &request).await;
+                let mut response = connection.site.answer(connection.peer, remembered, &request).await;
+                if let Some(hsts) = &connection.hsts {
+                    response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+                }
                 pace.answered();
                 let method = super::method_of(&request);
                 connection.traffic.answered(method, response.status(), response.body().length());

@@ -1,0 +1,118 @@
+//! What the hub tells those who watch over it: whether it is ready, and its numbers.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tieup_protocol::contract::Partnership;
+use tieup_store::journal::{month_dir, months};
+use tieup_web::admin::Watched;
+use tieup_web::https::PublicTls;
+use tieup_web::metrics::{Exposition, Labels, Traffic, moment, number};
+use tieup_web::site::PublicSite;
+use tokio::task::AbortHandle;
+
+use crate::database::{DatabaseError, PartnerRow};
+use crate::partners::Hub;
+use crate::schedule::queue::CameTo;
+use crate::schedule::standing::{Contact, Kind, Known, Standing};
+
+/// How often tries to publish came to what, since the hub was opened.
+#[derive(Debug, Default)]
+pub struct Tally(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Tally {
+    /// Counts a try.
+    pub(crate) fn count(&self, came_to: CameTo) {
+        *self.counts().entry(came_to.word()).or_default() += 1;
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The hub as it is watched over.
+pub struct Health {
+    /// The hub.
+    pub hub: Arc<Hub>,
+    /// The main site's own pages.
+    pub site: Arc<PublicSite>,
+    /// TLS for visitors, where there is HTTPS.
+    pub tls: Option<PublicTls>,
+    /// What the public server counts.
+    pub traffic: Arc<Traffic>,
+    /// The public server's task.
+    pub public: AbortHandle,
+}
+
+impl Watched for Health {
+    async fn ready(&self) -> Result<(), String> {
+        if self.public.is_finished() || self.site.live().files.is_empty() {
+            return Err("the main site's pages are not served yet".to_owned());
+        }
+        let partners = self.hub.database.partners().await;
+        partners.map(drop).map_err(|error| format!("the database cannot be read: {error}"))
+    }
+
+    async fn measure(&self, page: &mut Exposition) {
+        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        page.gauges("build_info", "The version of tieup that runs", [(version, 1.0)]);
+        page.traffic(&self.traffic);
+        if let Some(tls) = &self.tls {
+            page.certificate(&tls.standing());
+        }
+        let pushes = self.hub.tally.counts().clone();
+        let pushes = pushes.into_iter().map(|(outcome, times)| (vec![("outcome", outcome.to_owned())], times));
+        page.counters("pushes", "Tries to publish to a partner, by what came of them", pushes);
+        if let Err(error) = self.measure_partners(page).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the partners cannot be counted");
+        }
+    }
+}
+
+impl Health {
+    async fn measure_partners(&self, page: &mut Exposition) -> Result<(), DatabaseError> {
+        let mut states = BTreeMap::<String, u64>::new();
+        let (mut failures, mut heard, mut collected) = (Vec::new(), Vec::new(), Vec::new());
+        for partner in self.hub.database.partners().await? {
+            let labels: Labels = vec![("partner", partner.id.to_string())];
+            let standing = self.standing(&partner).await?;
+            *states.entry(standing.state).or_default() += 1;
+            failures.push((labels.clone(), f64::from(standing.failures)));
+            heard.extend(standing.heard.map(|time| (labels.clone(), moment(time))));
+            let mirrors = self.hub.mirrors(&partner);
+            let last = tokio::task::block_in_place(|| last_collected(&mirrors));
+            collected.extend(last.map(|time| (labels, moment(time))));
+        }
+        let states = states.into_iter().map(|(state, count)| (vec![("state", state)], number(count)));
+        page.gauges("partners", "Partners by how they stand", states);
+        page.gauges("push_failures", "Tries to publish that failed in a row", failures);
+        let help = "When the partner answered last, in seconds since 1970";
+        page.gauges("partner_heard_timestamp_seconds", help, heard);
+        let help = "When something new was collected of the partner's journal, in seconds since 1970";
+        page.gauges("journal_collected_timestamp_seconds", help, collected);
+        Ok(())
+    }
+
+    /// How a partner stands as the database knows it.
+    async fn standing(&self, partner: &PartnerRow) -> Result<Standing, DatabaseError> {
+        let releases = self.hub.database.releases(&partner.id).await?;
+        let queued = self.hub.database.queued(&partner.id).await?;
+        let terms = self.hub.contract(&partner.id);
+        let is_link = terms.is_some_and(|contract| contract.partnership == Partnership::Link);
+        let kind = if is_link { Kind::LinkAlone } else { Kind::Releases };
+        // Nobody is asked for this: what the last try came to says whether it answers.
+        let has_failed = queued.last.as_ref().is_some_and(|last| last.failures > 0);
+        let contact = if has_failed { Contact::Silent(String::new()) } else { Contact::Answers };
+        Ok(Standing::of(Known { partner, releases: &releases, queued: &queued, kind, contact: &contact }))
+    }
+}
+
+/// When a checkpoint was taken last into a folder of mirrors.
+fn last_collected(mirrors: &Path) -> Option<Timestamp> {
+    let newest = *months(mirrors).ok()?.last()?;
+    let about = month_dir(mirrors, newest).join("checkpoint").metadata().ok()?;
+    Timestamp::try_from(about.modified().ok()?).ok()
+}

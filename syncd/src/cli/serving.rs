@@ -1,0 +1,96 @@
+//! `syncd run`: the daemon's sockets, what the person who starts it reads, and what a service manager is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
+use tieup_web::listener::{Shutdown, told_to_end};
+use tieup_web::say;
+use tieup_web::service::{GivenSockets, Notice, SocketError};
+use tokio::sync::watch;
+
+use super::tell;
+use super::tie_ups::Meant;
+use crate::config::Config;
+use crate::daemon::{Besides, Daemon, Listeners, Partner};
+
+/// Runs the daemon until it is told to end.
+pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
+    // Before there are threads, whose environment this changes.
+    let given = GivenSockets::take_over()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let daemon = Daemon::start(config, listen(config, given).await?)?;
+        greet(config, &daemon);
+        let shutdown = Shutdown::new();
+        tokio::spawn(Notice.keep_alive(shutdown.clone()));
+        Notice.ready(&sentence(&daemon.partner().releases()));
+        tokio::spawn(keep_told(daemon.watch(), daemon.partner().clone()));
+        told_to_end().await?;
+        Notice.stopping();
+        daemon.stop().await;
+        shutdown.begin();
+        anyhow::Ok(())
+    })
+}
+
+/// The sockets that `config` asks for: those that were `given`, and the others opened here.
+async fn listen(config: &Config, mut given: GivenSockets) -> Result<Listeners, SocketError> {
+    let public = given.listen("public", &config.public).await?;
+    let https = given.listen_if("https", config.https.as_ref().map(|https| https.listen.as_str())).await?;
+    let peer = given.listen_if("peer", config.peer.as_deref()).await?;
+    let admin = config.admin.map(|admin| admin.0.to_string());
+    let admin = given.listen_if("admin", admin.as_deref()).await?;
+    let mut mains = BTreeMap::new();
+    for (main, further) in &config.mains {
+        let listener = given.listen_if(&format!("peer-{main}"), further.peer.as_deref()).await?;
+        mains.extend(listener.map(|listener| (main.clone(), listener)));
+    }
+    Ok(Listeners { public, peer, mains, besides: Besides { https, admin, given } })
+}
+
+/// Says where the daemon is reached.
+fn greet(config: &Config, daemon: &Daemon) {
+    let visitors = config.https.as_ref().map_or(format!("http://{}/", config.public), |https| {
+        format!("https://{}/ (http://{}/ leads there)", https.listen, config.public)
+    });
+    say!("Serving visitors on {visitors} and {}.", meeting(config, "the main site"));
+    for (main, further) in &config.mains {
+        let joined = daemon.partners().any(|partner| partner.identity().main == *main);
+        let meeting = if joined { meeting(further, main.as_str()) } else { format!("not yet joined with {main}") };
+        say!("Also {meeting}.");
+    }
+    for partner in daemon.partners() {
+        let meant = Meant::of(config, &partner.identity().main);
+        if let Some(console) = partner.front().console() {
+            say!("Your console is {console}: sign in with `syncd{meant} console`.");
+        }
+        tokio::spawn(tell(partner.publisher().watch(), meant));
+    }
+}
+
+/// How the daemon and `main` meet.
+fn meeting(config: &Config, main: &str) -> String {
+    match &config.peer {
+        Some(peer) => format!("waiting for {main} on {peer}"),
+        None => format!("keeping a line to {main}"),
+    }
+}
+
+/// Tells the service manager how the releases stand, whenever that changes.
+async fn keep_told(mut releases: watch::Receiver<Vec<ReleaseRecord>>, partner: Arc<Partner>) {
+    while releases.changed().await.is_ok() {
+        Notice.status(&sentence(&partner.releases()));
+    }
+}
+
+/// How the releases stand, in a sentence.
+fn sentence(releases: &[ReleaseRecord]) -> String {
+    let live = releases.iter().find(|release| release.state == ReleaseState::Live);
+    let live = live.map_or("no release is live yet".to_owned(), |live| format!("release {} is live", live.version));
+    match releases.iter().filter(|release| release.state.is_open()).count() {
+        0 => live,
+        1 => format!("{live}; one waits for the operator or its time"),
+        more => format!("{live}; {more} wait for the operator or their time"),
+    }
+}

@@ -1,0 +1,7 @@
+//! What a service manager gives to this program and is told by it, as systemd does and others after it.
+
+mod notice;
+mod sockets;
+
+pub use notice::Notice;
+pub use sockets::{GivenSockets, SocketError};
