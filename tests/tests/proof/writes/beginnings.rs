@@ -15,7 +15,7 @@ use tieup_protocol::joining::Invitation;
 use tieup_store::durable::Step as Write;
 use tieup_store::failing::{FailingWrites, How};
 use tieup_syncd::config::Config;
-use tieup_syncd::daemon::{Daemon, Listeners, StartError};
+use tieup_syncd::daemon::{Besides, Daemon, Listeners};
 use tieup_syncd::identity::Identity;
 use tieup_syncd::prompt::{Board, Prompter, Retries, Stand};
 use tieup_tests::hook::Receiver;
@@ -111,7 +111,8 @@ fn newcomer(folder: &Path) -> Config {
 async fn start_and_visit(config: &Config) -> Result<(Daemon, u16), StartError> {
     let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = public.local_addr().unwrap();
-    let daemon = Daemon::start(config, Listeners { public, peer: None, mains: BTreeMap::new() })?;
+    let daemon =
+        Daemon::start(config, Listeners { public, peer: None, mains: BTreeMap::new(), besides: Besides::default() })?;
     let answer = Visitor::new(BROWSER).get(address, "/").await.unwrap();
     Ok((daemon, answer.status))
 }
