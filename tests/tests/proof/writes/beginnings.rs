@@ -15,7 +15,7 @@ use tieup_protocol::joining::Invitation;
 use tieup_store::durable::Step as Write;
 use tieup_store::failing::{FailingWrites, How};
 use tieup_syncd::config::Config;
-use tieup_syncd::daemon::{Besides, Daemon, Listeners};
+use tieup_syncd::daemon::{Besides, Daemon, Listeners, StartError};
 use tieup_syncd::identity::Identity;
 use tieup_syncd::prompt::{Board, Prompter, Retries, Stand};
 use tieup_tests::hook::Receiver;
