@@ -113,7 +113,9 @@ impl Lines {
     /// Asks every line for one. What one partner does not answer keeps neither another nor the caller waiting.
     fn ask_for_signs_of_life(self: &Arc<Self>) {
         let lines: Vec<Line> = self.idle().drain().flat_map(|(_, lines)| lines).collect();
-        lines.into_iter().for_each(|line| self.ask_for_sign_of_life(line));
+        for line in lines {
+            self.ask_for_sign_of_life(line);
+        }
     }
 
     /// Puts the line back once it has given one, and drops it if it gives none.
@@ -134,7 +136,9 @@ impl Lines {
     fn welcome(self: &Arc<Self>, line: Line) {
         let before = self.idle().remove(&line.partner).unwrap_or_default();
         self.put(line);
-        before.into_iter().for_each(|line| self.ask_for_sign_of_life(line));
+        for line in before {
+            self.ask_for_sign_of_life(line);
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, HashMap<SiteId, Vec<Line>>> {
