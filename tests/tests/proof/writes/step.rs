@@ -86,12 +86,11 @@ impl Step {
     pub(super) fn kinds(self) -> &'static [&'static str] {
         match self {
             Self::Pushing => &["trust.json", "blobs/N.blobs", "releases/N", "audit.jsonl", "live.json"],
-            Self::Approving => &["audit.jsonl", "live.json", "releases/N/record.json"],
+            Self::Approving | Self::RollingBack => &["audit.jsonl", "live.json", "releases/N/record.json"],
             Self::Scheduling | Self::Holding | Self::Releasing | Self::Rejecting => {
                 &["audit.jsonl", "releases/N/record.json"]
             }
             Self::Freshening => &["trust.json"],
-            Self::RollingBack => &["audit.jsonl", "live.json", "releases/N/record.json"],
             Self::Merging => &["blobs/N.blobs", "live.json"],
             Self::ApprovingOriginals => &["audit.jsonl", "originals", "live.json"],
             Self::BeginningEmergency | Self::EndingEmergency => &["audit.jsonl", "emergency.json", "live.json"],
