@@ -5,6 +5,8 @@ pub const CONFIGURATION: &str = "\
 site: .                      # your own site: site.yaml, content/, static/, data/, slots/
 state: .syncd                # what the daemon keeps; nobody else writes there
 public: 127.0.0.1:8080       # where visitors are served
+# https: {listen: 0.0.0.0:443, acme: {hosts: [shop.example], contact: me@shop.example}}   # by HTTPS: docs/deploying.md
+# admin: 127.0.0.1:9180      # for machines that watch over the daemon: /readyz, /metrics
 peer: 127.0.0.1:7450         # where the main site calls; it must be reachable for it
 # originals: ask             # your own changed pages wait for your word, too; without it they go live as you save
 # address: shop.example:7450 # how the main site reaches `peer`, if that differs
