@@ -51,7 +51,7 @@ pub enum Patience {
 
 /// A watch on folders. It ends when it is dropped.
 pub struct Watch {
-    _watcher: RecommendedWatcher,
+    watcher: RecommendedWatcher,
 }
 
 impl Change {
@@ -101,7 +101,18 @@ impl Watch {
         names.sort_by_key(|(real, _)| std::cmp::Reverse(real.components().count()));
         let teller = Teller { events, names, counts, patience };
         thread::spawn(move || teller.tell(changed));
-        Ok(Self { _watcher: watcher })
+        Ok(Self { watcher })
+    }
+
+    /// The same without `folder` and all below it, if it is there: a folder that a program itself writes much to, so that
+    /// it is not woken for each of its own writes.
+    #[must_use]
+    pub fn without(mut self, folder: &Path) -> Self {
+        if let Ok(real) = folder.canonicalize() {
+            // One that is not watched is none to leave out.
+            let _ = self.watcher.unwatch(&real);
+        }
+        self
     }
 }
 
@@ -239,6 +250,27 @@ mod tests {
     fn watch(folders: &[&Path], counts: fn(&Path) -> bool, patience: Patience) -> (Watch, Receiver<Change>) {
         let (sender, changes) = channel();
         (Watch::start(folders, counts, patience, move |change| sender.send(change).unwrap()).unwrap(), changes)
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_left_out_is_not_told_and_wakes_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        fs::create_dir_all(state.join("journal")).unwrap();
+        let (sender, changes) = channel();
+        let asked = move |file: &Path| {
+            sender.send(file.to_owned()).unwrap();
+            true
+        };
+        let watch = Watch::start(&[dir.path()], asked, Patience::Eager, |_| {}).unwrap().without(&state);
+        fs::write(state.join("journal/entries"), "a visit").unwrap();
+        fs::create_dir(state.join("cache")).unwrap();
+        fs::write(state.join("cache/file"), "").unwrap();
+        fs::write(dir.path().join("page.md"), "text").unwrap();
+        assert_eq!(changes.recv_timeout(LONG).unwrap(), dir.path().join("page.md"));
+        drop(watch);
+        assert!(changes.iter().all(|file| !file.starts_with(&state)));
     }
 
     #[test]

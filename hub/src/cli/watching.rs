@@ -181,7 +181,7 @@ fn watch(config: &Config, sources: Sources) -> anyhow::Result<(Watch, mpsc::Unbo
         },
     )
     .context("the site cannot be watched")?;
-    Ok((watch, changes))
+    Ok((watch.without(&config.state), changes))
 }
 
 /// The files of `change` and of all that came after it; none where nobody knows what changed.

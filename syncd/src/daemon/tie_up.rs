@@ -254,7 +254,7 @@ fn watch_originals(config: &Config) -> Result<(Watch, mpsc::Receiver<()>), Start
         },
     );
     let watch = watch.map_err(|error| StartError::Watch(config.site.clone(), error))?;
-    Ok((watch, changes))
+    Ok((watch.without(&config.state), changes))
 }
 
 /// The tasks of the doors for the operator that are open.
