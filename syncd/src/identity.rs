@@ -147,16 +147,7 @@ impl Identity {
         if before.is_none() && !months(&journals)?.is_empty() {
             return Err(JoinError::OrphanedJournals(journals));
         }
-        let (mut request, journal_key) = keys(state, before.as_ref(), invitation)?;
-        let verifier = journal_key.verifier().to_string();
-        Begun::new(invitation, &request, &journal_key).save(state)?;
-        let mut granted = Self::ask(invitation, &request, address, &verifier).await;
-        if granted.as_ref().is_err_and(is_of_revoked_key) {
-            request = KeyRequest::create(&invitation.partner)?;
-            Begun::new(invitation, &request, &journal_key).save(state)?;
-            granted = Self::ask(invitation, &request, address, &verifier).await;
-        }
-        let grant = granted?;
+        let (request, journal_key, grant) = Self::be_granted(state, before.as_ref(), invitation, address).await?;
         if certificate_digest(&grant.authority)? != invitation.authority {
             return Err(JoinError::WrongGrant);
         }
@@ -183,6 +174,30 @@ impl Identity {
         // The join is whole. Where the keys cannot be taken away they are those of the identity, and are left to the next.
         let _ = durable::remove_file(&state.join(BEGUN));
         Ok(Joined { identity, compare_code: compare_code(invitation.authority, &request.public_key) })
+    }
+
+    /// What main grants, and the keys that it grants it to. They stay in the state folder as those of a join that has begun,
+    /// unless main cannot have heard of them.
+    async fn be_granted(
+        state: &Path,
+        before: Option<&Self>,
+        invitation: &Invitation,
+        address: &Reach,
+    ) -> Result<(KeyRequest, LogSigner, JoinGrant), JoinError> {
+        let was_begun = state.join(BEGUN).exists();
+        let (mut request, journal_key) = keys(state, before, invitation)?;
+        let verifier = journal_key.verifier().to_string();
+        Begun::new(invitation, &request, &journal_key).save(state)?;
+        let mut granted = Self::ask(invitation, &request, address, &verifier).await;
+        if granted.as_ref().is_err_and(is_of_revoked_key) {
+            request = KeyRequest::create(&invitation.partner)?;
+            Begun::new(invitation, &request, &journal_key).save(state)?;
+            granted = Self::ask(invitation, &request, address, &verifier).await;
+        }
+        if granted.as_ref().is_err_and(|error| !was_begun && !may_have_been_accepted(error)) {
+            let _ = durable::remove_file(&state.join(BEGUN));
+        }
+        granted.map(|grant| (request, journal_key, grant))
     }
 
     /// The identity in a state folder.
@@ -248,6 +263,15 @@ impl Identity {
 fn is_of_revoked_key(error: &JoinError) -> bool {
     let JoinError::Call { source, .. } = error else { return false };
     source.is_problem(REVOKED_KEY)
+}
+
+/// Whether main may have accepted a join that failed with this error.
+fn may_have_been_accepted(error: &JoinError) -> bool {
+    match error {
+        JoinError::Call { source: CallError::Refused(problem), .. } => problem.status >= 500,
+        JoinError::Call { source, .. } => matches!(source, CallError::Unreachable { .. } | CallError::Answer { .. }),
+        _ => false,
+    }
 }
 
 /// The keys of a join that main may have accepted, while nothing else of it is here.

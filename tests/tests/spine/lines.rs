@@ -128,7 +128,7 @@ async fn a_line_is_kept_for_the_partner_whose_certificate_dialed_it_and_for_nobo
     let Err(error) = DialedLine::dial(world.hub().tls().client().unwrap(), &main, &hub).await else {
         panic!("main keeps a line to itself")
     };
-    assert_says(&told(&error), &["only a partner keeps a line"]);
+    assert_says(&told(&error), &["only a partner may ask for this"]);
     // South dials in north's place: its line is south's.
     let south = DialedLine::dial(world.partner_identity("south").client().unwrap(), &main, &hub).await;
     assert!(south.is_ok());

@@ -1,4 +1,4 @@
-//! The places in the daemon's source that write, each with what becomes of it when the write fails: so that a new one
+//! The places in the daemon's source, and in what it shares with main's, that write, each with what becomes of it when the write fails: so that a new one
 //! is not forgotten.
 //!
 //! Whatever the daemon puts on a disk it puts there by `std::fs`, by `tieup_store::durable` or by a type of the store that
@@ -27,42 +27,46 @@ use Seen::{Fails, LeftOut};
 
 const READS: &str = "it is read and nothing else";
 const BY_A_PERSON: &str = "a person asks for it at the terminal, is told, and nothing rests on it";
+const PUBLIC: &str = "the public address's certificate: the one before is served, and another is asked for";
+const SOCKET: &str = "a socket is made anew at each start, and one that cannot be made is a start that failed";
 const SCRATCH: &str =
     "where the TUF client works: what lies there counts for nothing, and is put right before each use";
 
 /// The places, by file and by what stands there.
 const PLACES: &[(&str, &str, Seen)] = &[
-    ("access_log.rs", "durable::create_dir_all(&setup.dir)", Fails("journal")),
-    ("access_log.rs", "durable::create_dir_all(&dir)", Fails("journal/N-N")),
-    ("cli.rs", "durable::write_file(", LeftOut(BY_A_PERSON)),
-    ("access_log.rs", "JournalWriter::open(", Fails("journal/N-N/entries")),
-    ("cli.rs", "AuditTrail::at(config.state.join(AUDIT)).entries()", LeftOut(READS)),
-    ("cli/tie_ups.rs", "durable::", LeftOut(BY_A_PERSON)),
-    ("daemon.rs", "durable::create_dir_all(folder)", Fails("statements")),
-    ("daemon/tie_up.rs", "durable::settle(folder)", Fails(".tmp-N-N")),
-    ("daemon/tie_up.rs", "StateLock::take(&config.state)", Fails("lock")),
-    ("daemon/tie_up.rs", "BlobStore::open(config.state.join(\"blobs\"))", Fails("blobs/N.blobs")),
-    ("export.rs", "durable::", LeftOut(BY_A_PERSON)),
-    ("guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
-    ("identity.rs", "durable::create_dir_all(state)", Fails("")),
-    ("identity.rs", "durable::write_private_file(&file", Fails("identity.json")),
-    ("identity.rs", "durable::write_private_file(&state.join(BEGUN)", Fails("joining.json")),
-    ("identity.rs", "durable::remove_file(&state.join(BEGUN))", Fails("joining.json")),
-    ("intake.rs", "Document::at(state.join(\"trust.json\"))", Fails("trust.json")),
-    ("prompt/ledger.rs", "Document::at(state.join(FILE))", Fails("prompts.json")),
-    ("publisher.rs", "Releases::open(", Fails("releases/N/record.json")),
-    ("publisher.rs", "Document::at(places.state.join(\"live.json\"))", Fails("live.json")),
-    ("publisher.rs", "Document::at(places.state.join(\"emergency.json\"))", Fails("emergency.json")),
-    ("publisher.rs", "AuditTrail::at(", Fails("audit.jsonl")),
-    ("publisher/originals.rs", "durable::settle(state)", Fails("originals")),
-    ("publisher/originals.rs", "durable::replace_dir(&self.approved_originals", Fails("originals")),
-    ("publisher/originals.rs", "durable::remove_dir_all(&self.approved_originals)", Fails("originals")),
-    ("publisher/rights.rs", "durable::remove_file(self.emergency_document.path())", Fails("emergency.json")),
-    ("revocation.rs", "durable::write_file(&self.path", Fails("revocations.pem")),
-    ("statement.rs", "Document::at(state.join(STATEMENTS)", Fails("statements/N-N.json")),
-    ("trust.rs", "durable::create_dir_all(folder)", LeftOut(SCRATCH)),
-    ("trust.rs", "durable::remove_file(&file)", LeftOut(SCRATCH)),
-    ("trust.rs", "fs::write(file, text)", LeftOut(SCRATCH)),
+    ("syncd/cli.rs", "durable::write_file(", LeftOut(BY_A_PERSON)),
+    ("syncd/cli.rs", "AuditTrail::at(config.state.join(AUDIT)).entries()", LeftOut(READS)),
+    ("syncd/cli/tie_ups.rs", "durable::", LeftOut(BY_A_PERSON)),
+    ("syncd/daemon.rs", "durable::create_dir_all(folder)", Fails("statements")),
+    ("syncd/daemon/tie_up.rs", "durable::settle(folder)", Fails(".tmp-N-N")),
+    ("syncd/daemon/tie_up.rs", "StateLock::take(&config.state)", Fails("lock")),
+    ("syncd/daemon/tie_up.rs", "BlobStore::open(config.state.join(\"blobs\"))", Fails("blobs/N.blobs")),
+    ("syncd/export.rs", "durable::", LeftOut(BY_A_PERSON)),
+    ("syncd/guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
+    ("syncd/identity.rs", "durable::create_dir_all(state)", Fails("")),
+    ("syncd/identity.rs", "durable::write_private_file(&file", Fails("identity.json")),
+    ("syncd/identity.rs", "durable::write_private_file(&state.join(BEGUN)", Fails("joining.json")),
+    ("syncd/identity.rs", "durable::remove_file(&state.join(BEGUN))", Fails("joining.json")),
+    ("syncd/intake.rs", "Document::at(state.join(\"trust.json\"))", Fails("trust.json")),
+    ("syncd/prompt/ledger.rs", "Document::at(state.join(FILE))", Fails("prompts.json")),
+    ("syncd/publisher.rs", "Releases::open(", Fails("releases/N/record.json")),
+    ("syncd/publisher.rs", "Document::at(places.state.join(\"live.json\"))", Fails("live.json")),
+    ("syncd/publisher.rs", "Document::at(places.state.join(\"emergency.json\"))", Fails("emergency.json")),
+    ("syncd/publisher.rs", "AuditTrail::at(", Fails("audit.jsonl")),
+    ("syncd/publisher/originals.rs", "durable::settle(state)", Fails("originals")),
+    ("syncd/publisher/originals.rs", "durable::replace_dir(&self.approved_originals", Fails("originals")),
+    ("syncd/publisher/originals.rs", "durable::remove_dir_all(&self.approved_originals)", Fails("originals")),
+    ("syncd/publisher/rights.rs", "durable::remove_file(self.emergency_document.path())", Fails("emergency.json")),
+    ("syncd/revocation.rs", "durable::write_file(&self.path", Fails("revocations.pem")),
+    ("syncd/statement.rs", "Document::at(state.join(STATEMENTS)", Fails("statements/N-N.json")),
+    ("syncd/trust.rs", "durable::create_dir_all(folder)", LeftOut(SCRATCH)),
+    ("syncd/trust.rs", "durable::remove_file(&file)", LeftOut(SCRATCH)),
+    ("syncd/trust.rs", "fs::write(file, text)", LeftOut(SCRATCH)),
+    ("web/https/acme/kept.rs", "durable::", LeftOut(PUBLIC)),
+    ("web/https/acme/kept.rs", "Document::at(", LeftOut(PUBLIC)),
+    ("web/listener.rs", "fs::", LeftOut(SOCKET)),
+    ("web/journal/keeper.rs", "JournalWriter::open(", Fails("journal/N-N/entries")),
+    ("web/journal/mod.rs", "durable::create_dir_all(&setup.dir)", Fails("journal")),
 ];
 
 /// What writes where it stands, or makes what writes.
@@ -135,7 +139,7 @@ fn every_place_that_writes_is_known_and_fails_in_a_test_or_is_left_out_for_a_rea
     for place in &found {
         assert!(
             PLACES.iter().any(|known| is_at(place, known)),
-            "syncd/src/{} writes, and no test is named: {}",
+            "{} writes, and no test is named: {}",
             place.0,
             place.1
         );
@@ -144,7 +148,7 @@ fn every_place_that_writes_is_known_and_fails_in_a_test_or_is_left_out_for_a_rea
     let failing: BTreeSet<&str> =
         steps.chain([AT_THE_START, IN_A_COLLECTION, IN_A_JOIN, IN_A_PROMPT].into_iter().flatten()).copied().collect();
     for known in PLACES {
-        assert!(found.iter().any(|place| is_at(place, known)), "syncd/src/{} does not hold {}", known.0, known.1);
+        assert!(found.iter().any(|place| is_at(place, known)), "{} does not hold {}", known.0, known.1);
         match known.2 {
             Fails(kind) => assert!(failing.contains(kind), "no test lets a write to {kind:?} fail"),
             LeftOut(why) => assert!(!why.is_empty()),
@@ -157,7 +161,7 @@ fn the_daemon_uses_no_module_of_the_store_whose_writes_are_not_looked_for() {
     for (file, text) in sources() {
         for part in text.split("tieup_store::").skip(1) {
             let module: String = part.chars().take_while(char::is_ascii_alphanumeric).collect();
-            assert!(MODULES.contains(&module.as_str()), "syncd/src/{file} uses tieup_store::{module}");
+            assert!(MODULES.contains(&module.as_str()), "{file} uses tieup_store::{module}");
         }
     }
 }
@@ -173,17 +177,20 @@ fn places() -> Vec<(String, String)> {
     sources().into_iter().flat_map(lines).collect()
 }
 
-/// The daemon's source without its tests: each file's name below `syncd/src`, and its text.
+/// The daemon's source without its tests, and that of what it shares with main's: each file's name, `syncd/intake.rs`, and
+/// its text.
 fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../syncd/src");
-    let files = WalkDir::new(&root).into_iter().map(|entry| entry.unwrap().into_path());
-    let is_source =
-        |file: &PathBuf| file.extension().is_some_and(|ending| ending == "rs") && !file.ends_with("tests.rs");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut sources = Vec::new();
-    for file in files.filter(is_source) {
-        let text = fs::read_to_string(&file).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
-        sources.push((file.strip_prefix(&root).unwrap().display().to_string(), code));
+    for part in ["syncd", "web"] {
+        let folder = root.join(part).join("src");
+        let files = WalkDir::new(&folder).into_iter().map(|entry| entry.unwrap().into_path());
+        let is_source = |file: &PathBuf| file.extension().is_some_and(|end| end == "rs") && !file.ends_with("tests.rs");
+        for file in files.filter(is_source) {
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("mod tests {").next().unwrap_or_default().to_owned();
+            sources.push((format!("{part}/{}", file.strip_prefix(&folder).unwrap().display()), code));
+        }
     }
     assert!(sources.len() > 20, "{} is not the daemon's source", root.display());
     sources
