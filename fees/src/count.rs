@@ -51,8 +51,10 @@ pub struct Counter {
     pages: Pages,
     /// The last click of every open chain.
     chains: HashMap<(VisitorToken, PageNumber), Click>,
-    /// The same chains by time.
+    /// The same chains by a time that each had: its own or an earlier one, so that a repeat moves nothing here.
     by_time: BTreeSet<(i64, VisitorToken, PageNumber)>,
+    /// The minute of the last click, and its hour, which the time zone was asked for.
+    last_hour: Option<(i64, i64)>,
     hours: BTreeMap<i64, OpenHour>,
     days: BTreeMap<i64, Seen>,
     counted: Counted,
@@ -141,6 +143,7 @@ impl Counter {
             pages: Pages::default(),
             chains: HashMap::new(),
             by_time: BTreeSet::new(),
+            last_hour: None,
             hours: BTreeMap::new(),
             days: BTreeMap::new(),
             counted: Counted::new(rules, zone, month),
@@ -188,7 +191,7 @@ impl Counter {
         let time = entry.time.as_millisecond();
         self.end_chains_before(time.saturating_sub(self.window + DISORDER));
         let page = self.pages.number(&entry.path);
-        let hour = self.zone.hour_number(entry.time);
+        let hour = self.hour(entry.time);
         self.counted.add_bytes(hour, class, entry.bytes);
         self.pages.tally(page, class).bytes += u128::from(entry.bytes);
         self.chain(entry.visitor, page, Click { time, class });
@@ -196,26 +199,32 @@ impl Counter {
 
     /// Rule 2.
     fn chain(&mut self, visitor: VisitorToken, page: PageNumber, click: Click) {
-        let Some(&last) = self.chains.get(&(visitor, page)) else {
-            self.set_chain(visitor, page, click);
+        let Some(chain) = self.chains.get_mut(&(visitor, page)) else {
+            self.chains.insert((visitor, page), click);
+            self.by_time.insert((click.time, visitor, page));
             return;
         };
+        let last = *chain;
         if click.time.abs_diff(last.time) <= self.window.unsigned_abs() {
             self.counted.left_out.double_clicks += 1;
-            self.by_time.remove(&(last.time, visitor, page));
-            self.set_chain(visitor, page, last.max(click));
+            *chain = last.max(click);
         } else if click.time < last.time {
             self.view(visitor, page, click);
         } else {
-            self.by_time.remove(&(last.time, visitor, page));
+            *chain = click;
             self.view(visitor, page, last);
-            self.set_chain(visitor, page, click);
         }
     }
 
-    fn set_chain(&mut self, visitor: VisitorToken, page: PageNumber, click: Click) {
-        self.chains.insert((visitor, page), click);
-        self.by_time.insert((click.time, visitor, page));
+    /// The hour of a click. Clocks are set by whole minutes, so one minute is of one hour.
+    fn hour(&mut self, time: Timestamp) -> i64 {
+        let minute = time.as_second().div_euclid(60);
+        if let Some((_, hour)) = self.last_hour.filter(|(last, _)| *last == minute) {
+            return hour;
+        }
+        let hour = self.zone.hour_number(time);
+        self.last_hour = Some((minute, hour));
+        hour
     }
 
     /// Ends the chains whose time is before `time`, in the order of their times (rule 3).
@@ -225,7 +234,12 @@ impl Counter {
                 break;
             }
             self.by_time.pop_first();
-            if let Some(click) = self.chains.remove(&(visitor, page)) {
+            let Some(&click) = self.chains.get(&(visitor, page)) else { continue };
+            if click.time > oldest {
+                // It was repeated since, and its turn comes later.
+                self.by_time.insert((click.time, visitor, page));
+            } else {
+                self.chains.remove(&(visitor, page));
                 self.view(visitor, page, click);
             }
         }
@@ -235,7 +249,7 @@ impl Counter {
     fn view(&mut self, visitor: VisitorToken, page: PageNumber, click: Click) {
         let Click { time, class } = click;
         let instant = Timestamp::from_millisecond(time).expect("the time of a click was a timestamp before");
-        let hour = self.zone.hour_number(instant);
+        let hour = self.hour(instant);
         let day = hour.div_euclid(24);
         forget_before(&mut self.hours, hour - 1);
         forget_before(&mut self.days, day - 1);

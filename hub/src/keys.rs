@@ -12,7 +12,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::Timestamp;
 use tieup_protocol::ids::SiteId;
 use tieup_store::durable::{self, DiskError};
-use tieup_store::journal::Cosigner;
+use tieup_store::journal::{Cosigner, LogSigner};
 use tieup_web::authority::{Authority, AuthorityError, PemPair};
 use tieup_web::tls::TlsError;
 
@@ -31,6 +31,8 @@ const RELEASE_KEY: &str = "release.key";
 const FRESHNESS_KEY: &str = "freshness.key";
 /// The key that cosigns journals.
 const COSIGNER_KEY: &str = "cosigner.key";
+/// The key that signs the journal of main's own pages.
+const JOURNAL_KEY: &str = "journal.key";
 /// The TUF root metadata; written last, so that a folder that has it is complete.
 const ROOT: &str = "root.json";
 
@@ -172,6 +174,22 @@ impl KeyFolder {
     pub fn cosigner(&self) -> Result<Cosigner, KeyError> {
         let text = self.read_text(COSIGNER_KEY)?;
         text.parse().map_err(|error| KeyError::Damaged(self.dir.join(COSIGNER_KEY), format!("{error}")))
+    }
+
+    /// The key that signs the journal of visits to main's own pages; made where there is none yet.
+    ///
+    /// # Errors
+    /// When its file is damaged or cannot be made.
+    pub fn journal(&self) -> Result<LogSigner, KeyError> {
+        if !self.dir.join(JOURNAL_KEY).exists() {
+            let mut seed = [0; 32];
+            SystemRandom::new().fill(&mut seed)?;
+            let key = LogSigner::from_seed(self.main.as_str(), &seed)
+                .map_err(|error| KeyError::Damaged(self.dir.join(JOURNAL_KEY), error.to_string()))?;
+            self.write(JOURNAL_KEY, key.to_private_text().as_bytes())?;
+        }
+        let text = self.read_text(JOURNAL_KEY)?;
+        text.parse().map_err(|error| KeyError::Damaged(self.dir.join(JOURNAL_KEY), format!("{error}")))
     }
 
     /// The TUF root metadata that is in force: the newest of the chain.

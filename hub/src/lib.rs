@@ -13,6 +13,7 @@ pub mod keys;
 pub mod kit;
 mod lines;
 mod manifests;
+mod own_journal;
 pub mod partners;
 pub mod preview;
 pub mod publish;

@@ -13,7 +13,7 @@ use tieup_store::durable::DiskError;
 use tieup_web::admin;
 use tieup_web::https::{self, Entrance};
 use tieup_web::listener::{Shutdown, bind_socket, serve_socket, serve_tls};
-use tieup_web::site::{LiveSite, NoLog, PublicSite, ServedFile};
+use tieup_web::site::{LiveSite, PublicSite, ServedFile};
 use tieup_web::versions::speaking;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::health::Health;
 use crate::joining;
 use crate::lines::Lines;
+use crate::own_journal::OwnJournal;
 use crate::partners::{Hub, HubError};
 use crate::release::SharedDigests;
 use crate::returning;
@@ -56,6 +57,7 @@ pub struct Sockets {
 pub struct Server {
     public: Arc<PublicSite>,
     blobs: Arc<BlobStore>,
+    journal: OwnJournal,
     tasks: Vec<JoinHandle<()>>,
     shutdown: Shutdown,
 }
@@ -64,7 +66,7 @@ impl Server {
     /// Begins to answer joins on `join` and visitors on `public`, with no pages yet.
     ///
     /// # Errors
-    /// When the TLS identity, the socket or the folder of blobs cannot be used.
+    /// When the TLS identity, the socket, the folder of blobs or main's own journal cannot be used.
     pub fn start(hub: &Arc<Hub>, join: TcpListener, public: TcpListener) -> Result<Self, HubError> {
         Self::start_at(hub, Sockets { join, public, https: None, admin: None })
     }
@@ -72,12 +74,14 @@ impl Server {
     /// Begins to answer at all of `sockets`, with no pages yet.
     ///
     /// # Errors
-    /// When the TLS identity, the certificate for visitors, the socket or the folder of blobs cannot be used.
+    /// When the TLS identity, the certificate for visitors, the socket, the folder of blobs or main's own journal cannot be
+    /// used.
     pub fn start_at(hub: &Arc<Hub>, sockets: Sockets) -> Result<Self, HubError> {
         let shutdown = Shutdown::new();
         let blobs = Arc::new(BlobStore::open(hub.config.state.join("blobs"))?);
-        let site =
-            Arc::new(PublicSite::new(blobs.clone(), Arc::new(NoLog), Cache::at(hub.config.state.join("cache/coded"))));
+        let journal = OwnJournal::start(hub)?;
+        let coded = Cache::at(hub.config.state.join("cache/coded"));
+        let site = Arc::new(PublicSite::new(blobs.clone(), journal.log(), coded));
         let config = hub.tls().server_for_anyone()?;
         let lines = Lines::new(hub.clone());
         let router = joining::router(hub.clone()).merge(lines.joining_router()).merge(returning::router(hub.clone()));
@@ -99,7 +103,7 @@ impl Server {
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
         ];
         tasks.extend(admin);
-        Ok(Self { public: site, blobs, tasks, shutdown })
+        Ok(Self { public: site, blobs, journal, tasks, shutdown })
     }
 
     /// Serves `files` in place of what was served before; the bytes that `digests` knows are not hashed again. Returns how
@@ -128,6 +132,7 @@ impl Server {
             // A task that panicked has been reported by the runtime; there is nothing left to stop.
             let _ = task.await;
         }
+        self.journal.close().await;
     }
 }
 

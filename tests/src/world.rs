@@ -122,6 +122,11 @@ impl World {
         &self.deployment.hub
     }
 
+    /// Where the main site's own pages are served.
+    pub fn main_public(&self) -> SocketAddr {
+        self.deployment.public
+    }
+
     /// A partner that has joined.
     pub fn partner(&self, partner: &str) -> &RunningPartner {
         self.deployment.partner(&site_id(partner)).unwrap_or_else(|error| panic!("{error:#}"))

@@ -41,7 +41,7 @@ pub(super) enum LogAction {
     },
     /// Hash every fetched entry again and compare with the checkpoints that were signed and cosigned.
     Verify {
-        /// Only this partner's.
+        /// Only this partner's; your own name for visits to your own pages.
         partner: Option<SiteId>,
         /// Only this month, such as 2026-11.
         month: Option<Month>,
@@ -62,7 +62,7 @@ pub(super) enum LogAction {
     VerifyProof(ProofArguments),
     /// Write out the visits of a fetched journal, up to what its checkpoint covers.
     Export {
-        /// The partner.
+        /// The partner; your own name for visits to your own pages.
         partner: SiteId,
         /// The month, such as 2026-11.
         month: Month,
@@ -218,24 +218,48 @@ fn show_way_out(partner: &PartnerRow, error: &CollectError) {
 }
 
 async fn verify(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
+    if only.is_none_or(|only| *only == hub.config.main) {
+        verify_own(hub, month)?;
+    }
+    if only == Some(&hub.config.main) {
+        return Ok(());
+    }
     let cosigner = hub.keys.cosigner()?.verifier();
     for partner in meant(hub, only).await? {
         let key: LogVerifier = partner.journal_key.parse().context("a partner's journal key cannot be used")?;
         let folder = hub.mirrors(&partner);
-        let months = match month {
-            Some(month) => vec![month],
-            None => months(&folder)?,
-        };
-        for month in months {
+        for month in chosen(&folder, month)? {
             let (origin, dir) = (Origin::new(&hub.config.main, &partner.id, month), month_dir(&folder, month));
-            let log =
-                verify_log(&dir, &origin, &key).with_context(|| format!("the journal {origin} does not verify"))?;
+            let size = verify_month(&dir, &origin, &key)?;
             let receipt = check_cosigned(&dir, &origin, &key, &cosigner)
                 .with_context(|| format!("the cosigned checkpoint of {origin} does not verify"))?;
-            say!("{origin}: {} entries match the signed checkpoint, {receipt}", log.checkpoint.size());
+            say!("{origin}: {size} entries match the signed checkpoint, {receipt}");
         }
     }
     Ok(())
+}
+
+/// Verifies the journal of visits to main's own pages, where there is one.
+fn verify_own(hub: &Hub, month: Option<Month>) -> anyhow::Result<()> {
+    let (folder, key) = (hub.own_journals(), hub.keys.journal()?.verifier());
+    for month in chosen(&folder, month)? {
+        let origin = hub.own_origin(month);
+        let size = verify_month(&month_dir(&folder, month), &origin, &key)?;
+        say!("{origin}: {size} entries match the signed checkpoint; visits to your own pages");
+    }
+    Ok(())
+}
+
+/// The months of `folder` that are meant.
+fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
+    let mut months = months(folder)?;
+    months.retain(|month| only.is_none_or(|only| only == *month));
+    Ok(months)
+}
+
+fn verify_month(dir: &Path, origin: &Origin, key: &LogVerifier) -> anyhow::Result<u64> {
+    let log = verify_log(dir, origin, key).with_context(|| format!("the journal {origin} does not verify"))?;
+    Ok(log.checkpoint.size())
 }
 
 /// Checks main's own receipt in a copy, and says what it covers.
@@ -276,12 +300,17 @@ async fn prove(hub: &Hub, partner: &SiteId, month: Month, number: u64, format: F
     Ok(())
 }
 
-async fn export(hub: &Hub, partner: &SiteId, month: Month, format: ExportFormat) -> anyhow::Result<()> {
-    let partner = hub.partner(partner).await?;
-    let reader = open_copy(hub, &partner, month)?;
-    let origin = Origin::new(&hub.config.main, &partner.id, month);
-    let note = reader.checkpoint()?.with_context(|| format!("nothing of {origin} was confirmed yet"))?;
-    let size = SignedCheckpoint::open(note.as_bytes(), &origin, &partner.journal_key.parse()?)?.size();
+async fn export(hub: &Hub, of: &SiteId, month: Month, format: ExportFormat) -> anyhow::Result<()> {
+    let (reader, origin, key) = if *of == hub.config.main {
+        let dir = month_dir(&hub.own_journals(), month);
+        (JournalReader::open(dir)?, hub.own_origin(month), hub.keys.journal()?.verifier())
+    } else {
+        let partner = hub.partner(of).await?;
+        let origin = Origin::new(&hub.config.main, &partner.id, month);
+        (open_copy(hub, &partner, month)?, origin, partner.journal_key.parse()?)
+    };
+    let note = reader.checkpoint()?.with_context(|| format!("nothing of {origin} was signed for yet"))?;
+    let size = SignedCheckpoint::open(note.as_bytes(), &origin, &key)?.size();
     Ok(export_to_stdout(&reader, 0..size, format)?)
 }
 

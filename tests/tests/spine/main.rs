@@ -29,6 +29,7 @@ mod searching;
 mod slowness;
 mod statements;
 mod the_loop;
+mod traces;
 mod trust;
 mod versions;
 mod visitors;

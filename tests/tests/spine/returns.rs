@@ -12,7 +12,7 @@ use tieup_hub::database::PartnerRow;
 use tieup_hub::refusals::Settlement;
 use tieup_protocol::access::{Method, Purpose};
 use tieup_protocol::path::SitePath;
-use tieup_store::journal::{JournalReader, Mirror};
+use tieup_store::journal::{JournalReader, Mirror, month_dir, months, verify_log};
 use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::proxy::Fault;
 use tieup_tests::world::site_id;
@@ -270,4 +270,33 @@ async fn row_003_48_an_entry_is_proven_to_whoever_has_the_keys_and_visits_are_wr
     let own = command.arg("--config").arg(&world.partner("north").config_file);
     let own = own.args(["log", "export", &month, "--as", "combined"]).output().unwrap();
     assert_eq!(own.stdout, tieup(&world, &["log", "export", "north", &month, "--as", "combined"]).stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_50_visits_to_mains_own_pages_are_in_a_journal_of_its_own() {
+    let world = settled().await;
+    world.show_main();
+    for path in ["/about/", "/nothing/", "/about/"] {
+        world.get_main(path).await;
+    }
+    let dir = world.hub().own_journals();
+    // The checkpoint that covers them comes within a second.
+    let (month, key) = (months(&dir).unwrap()[0], world.hub().keys.journal().unwrap().verifier());
+    let verified = async {
+        loop {
+            let verified = verify_log(&month_dir(&dir, month), &world.hub().own_origin(month), &key);
+            if verified.as_ref().is_ok_and(|verified| verified.checkpoint.size() == 3) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), verified).await.expect("no checkpoint covers them");
+    let said_of_it = said(&tieup(&world, &["log", "verify"]));
+    assert_says(
+        &said_of_it,
+        &["lampworks/lampworks/", "3 entries match the signed checkpoint; visits to your own pages"],
+    );
+    let exported = tieup(&world, &["log", "export", "lampworks", &month.to_string(), "--as", "csv"]);
+    assert_says(&said(&exported), &["tieup,GET,200,", "\"/about/\"", "GET,404,"]);
 }

@@ -2,7 +2,6 @@
 
 use tieup_examples::visitor::BROWSER;
 use tieup_protocol::digest::Digest;
-use tieup_tests::journal::files_below;
 use tieup_tests::raw::{self, RawAnswer};
 use tieup_tests::{Contract, World};
 
@@ -141,38 +140,6 @@ async fn no_address_leads_out_of_the_site() {
     let answer = ask(&world, "GET", &long, &[]).await;
     assert!([400, 404, 414, 431].contains(&answer.status), "a long address answers {}", answer.status);
     world.assert_shows("north", "/about/", "We mend lamps.").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_on_disk_names_a_visitor() {
-    let mut world = settled().await;
-    let secrets = [
-        ("user-agent", "Mozilla/5.0 (Zanzibar; rv:140.0) PeculiarBrowser/7"),
-        ("referer", "https://diary.example/entry-of-a-visitor"),
-        ("cookie", "session=5e55102c"),
-        ("x-forwarded-for", "203.0.113.77"),
-    ];
-    for target in ["/about/?name=Wilhelmina", "/nothing/?name=Wilhelmina", "/about?name=Wilhelmina", "/local/"] {
-        ask(&world, "GET", target, &secrets).await;
-        ask(&world, "POST", target, &[secrets.as_slice(), &[("content-length", "0")]].concat()).await;
-    }
-    world.collect("north").await;
-    world.statement("north").await;
-    let halted = world.halt("north").await;
-    let words = ["Zanzibar", "PeculiarBrowser", "diary.example", "5e55102c", "203.0.113.77", "Wilhelmina", "127.0.0.1"];
-    let mains = files_below(&world.hub().config.state.join("journals"));
-    let partners = files_below(&halted.config.state);
-    assert!(partners.len() > 10 && mains.len() >= 3, "the folders were not read");
-    for (path, bytes) in partners.iter().chain(&mains) {
-        for word in words {
-            let found = bytes.windows(word.len()).any(|window| window == word.as_bytes());
-            // Main, whose address the identity holds, is on this machine as the visitors are.
-            let is_main = path.ends_with("identity.json") && word == "127.0.0.1";
-            assert!(!found || is_main, "{} holds {word:?}", path.display());
-        }
-    }
-    let entries = partners.iter().find(|(path, _)| path.ends_with("entries")).unwrap().1;
-    assert!(entries.windows(7).any(|window| window == b"/about/"), "the visits were not logged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
