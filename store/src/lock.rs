@@ -2,6 +2,8 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::durable::{self, DiskError, Step};
 
@@ -11,6 +13,9 @@ pub struct StateLock {
     // Held open for its lock; the operating system releases that however the process ends.
     _file: File,
 }
+
+/// How long a folder that is taken is waited for.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// Why a state folder could not be locked.
 #[derive(Debug, thiserror::Error)]
@@ -24,16 +29,21 @@ pub enum LockError {
 }
 
 impl StateLock {
-    /// Locks `dir`, which is made if it is missing. Does not wait.
+    /// Locks `dir`, which is made if it is missing. Waits for a moment where it is taken: a process that ends, or one that
+    /// is just being started by another thread and still has its files, gives it back at once.
     pub fn take(dir: &Path) -> Result<Self, LockError> {
         durable::create_dir_all(dir)?;
         let path = dir.join("lock");
         let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = durable::step(Step::Create, &path, open)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(LockError::Taken(dir.to_owned())),
-            Err(TryLockError::Error(source)) => Err(DiskError { step: Step::Lock, path, source }.into()),
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < MOMENT => thread::sleep(MOMENT / 10),
+                Err(TryLockError::WouldBlock) => return Err(LockError::Taken(dir.to_owned())),
+                Err(TryLockError::Error(source)) => return Err(DiskError { step: Step::Lock, path, source }.into()),
+            }
         }
     }
 }

@@ -134,8 +134,9 @@ fn shown(path: &Path) -> String {
 }
 
 fn product_code(text: &str) -> String {
-    let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let code = before_tests.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let is_tests = |at: &usize| text[*at..].lines().nth(1).is_some_and(|line| line.ends_with("mod tests {"));
+    let tests = text.match_indices("#[cfg(test)]\n").map(|(at, _)| at).find(is_tests);
+    let code = text[..tests.unwrap_or(text.len())].lines().filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| [line, "\n"]).collect()
 }
 
@@ -209,4 +210,5 @@ fn sql_stands_in_one_module() {
 fn code_is_told_from_tests_and_comments() {
     let text = "use std::x;\n// std::fs\n    /// tokio\nlet a = 1;\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n";
     assert_eq!(product_code(text), "use std::x;\nlet a = 1;\n");
+    assert_eq!(product_code(&text.replace("mod tests", "pub(super) mod tests")), "use std::x;\nlet a = 1;\n");
 }
