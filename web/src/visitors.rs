@@ -85,8 +85,8 @@ struct Known {
     token: VisitorToken,
 }
 
-/// The key of today's visitor tokens. It is in memory alone, and yesterday's is overwritten at the first visit of a new
-/// (UTC) day. A restart draws a new one too: a visitor of before is another visitor after it.
+/// The key of today's visitor tokens. It is in memory alone, and yesterday's is overwritten when a new (UTC) day begins. A
+/// restart draws a new one too: a visitor of before is another visitor after it.
 pub struct VisitorKey {
     today: Mutex<DailyKey>,
     /// The number of today's key.
@@ -136,12 +136,24 @@ impl VisitorKey {
         Visitor { token, agent, robot, referrer: referrer_class(caller.headers), wish: wish(caller.headers) }
     }
 
-    fn know(&self, day: i64, address: IpAddr, user_agent: &[u8], random: &dyn Randomness) -> Known {
+    /// Overwrites yesterday's key where the day of `unix_seconds` is another, visited or not. Returns how many seconds of the
+    /// day are left.
+    pub fn turn(&self, unix_seconds: i64, random: &dyn Randomness) -> u64 {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        self.turn_to(&mut today, unix_seconds.div_euclid(DAY), random);
+        (DAY - unix_seconds.rem_euclid(DAY)).unsigned_abs()
+    }
+
+    fn turn_to(&self, today: &mut DailyKey, day: i64, random: &dyn Randomness) {
         if today.day != day {
             *today = DailyKey::new(day, random);
             self.number.store(today.number, Ordering::Release);
         }
+    }
+
+    fn know(&self, day: i64, address: IpAddr, user_agent: &[u8], random: &dyn Randomness) -> Known {
+        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        self.turn_to(&mut today, day, random);
         let token = VisitorToken::new(&today.key, &address.to_string(), user_agent);
         Known { key: today.number, day, address, token }
     }
@@ -250,6 +262,18 @@ mod tests {
         // A clock that steps back does not bring back a key that was destroyed.
         let back = day.visitor(DAY - 1, 1, "a", &mut connection).token;
         assert!(back != morning && back != next);
+    }
+
+    #[test]
+    fn a_key_does_not_outlast_its_day_though_nobody_comes() {
+        let random = Counting(0.into());
+        let key = VisitorKey::new(5, &random);
+        let number = || key.number.load(Ordering::Acquire);
+        let first = number();
+        assert_eq!((key.turn(DAY - 10, &random), number()), (10, first));
+        assert_eq!(key.turn(DAY, &random), DAY.unsigned_abs());
+        assert_ne!(number(), first);
+        assert_eq!(key.today.lock().unwrap().key, [1; 32]);
     }
 
     #[test]

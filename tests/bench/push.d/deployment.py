@@ -155,7 +155,7 @@ class Main:
 
 class Shop:
     """A partner whose contract stands, joined and running; main calls it through a relay. The daemon is started by the
-    command `prefix`, if one is given, and serves visitors over TLS too where it is given a certificate and its key."""
+    command `prefix`, if one is given, and serves visitors by HTTPS where it is given a certificate and its key."""
 
     def __init__(self, folder, main, partner, prefix=(), certificate=None):
         self.syncd, self.folder = main.syncd, folder / partner
@@ -172,6 +172,10 @@ class Shop:
             text, found = re.subn(rf"(?m)^#? *{key}: *\S+", f"{key}: 127.0.0.1:{port}", text)
             if not found:
                 text += f"{key}: 127.0.0.1:{port}\n"
+        if certificate:
+            self.https = free_port()
+            text += (f"https:\n  listen: 127.0.0.1:{self.https}\n"
+                     f"  certificate: {certificate[0]}\n  key: {certificate[1]}\n")
         config.write_text(text)
         invited = run([main.tieup, "partner", "invite", partner], cwd=main.folder)
         run([self.syncd, "join", re.search(r"tieup1-\S+", invited).group()], cwd=self.folder)

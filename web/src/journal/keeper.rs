@@ -6,15 +6,20 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tieup_protocol::period::Month;
 use tieup_store::journal::{JournalWriter, Origin, Sealer, SignError, month_dir};
 use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
 use super::{JournalError, JournalSetup, Readers};
+use crate::visitors::{SystemRandomness, VisitorKey};
 
 /// The longest time between a visit and the signed checkpoint that covers it.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The longest time, in seconds, after which the keeper looks which day it is.
+const LONGEST_REST: u64 = 600;
 
 /// What the keeper is asked to do.
 pub(super) enum Message {
@@ -36,6 +41,8 @@ pub(super) struct Keeper {
     setup: JournalSetup,
     readers: Readers,
     ledger: Arc<Ledger>,
+    /// The key of visitors' tokens, which is not to outlast its day.
+    key: Arc<VisitorKey>,
     open: BTreeMap<Month, Sealer>,
     dirty_since: Option<Instant>,
     closed: bool,
@@ -43,8 +50,8 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// A keeper of the logs that `ledger` writes. None is open yet.
-    pub(super) fn new(setup: JournalSetup, readers: Readers, ledger: Arc<Ledger>) -> Self {
-        Self { setup, readers, ledger, open: BTreeMap::new(), dirty_since: None, closed: false }
+    pub(super) fn new(setup: JournalSetup, readers: Readers, ledger: Arc<Ledger>, key: Arc<VisitorKey>) -> Self {
+        Self { setup, readers, ledger, key, open: BTreeMap::new(), dirty_since: None, closed: false }
     }
 
     /// Keeps the logs until it is told to end.
@@ -56,9 +63,13 @@ impl Keeper {
                 self.seal();
                 continue;
             }
-            match messages.recv_timeout(left.unwrap_or(Duration::MAX)) {
+            let until_midnight = self.key.turn(Timestamp::now().as_second(), &SystemRandomness);
+            // A clock that was set, or a machine that slept, is noticed before long.
+            let rest = Duration::from_secs(until_midnight.min(LONGEST_REST));
+            match messages.recv_timeout(left.unwrap_or(rest)) {
                 Ok(message) => self.handle(message),
-                Err(RecvTimeoutError::Timeout) => self.seal(),
+                Err(RecvTimeoutError::Timeout) if left.is_some() => self.seal(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.closed = true,
             }
         }

@@ -85,7 +85,7 @@ pub enum JournalError {
 pub struct Journal {
     ledger: Arc<Ledger>,
     keeper: Sender<Message>,
-    key: VisitorKey,
+    key: Arc<VisitorKey>,
     dir: PathBuf,
     readers: Readers,
 }
@@ -103,11 +103,11 @@ impl Journal {
         let (keeper, messages) = channel();
         let (dir, readers) = (setup.dir.clone(), Readers::default());
         let ledger = Ledger::new(setup.zone.clone(), keeper.clone());
+        let key = Arc::new(VisitorKey::new(Timestamp::now().as_second(), &SystemRandomness));
         let thread = {
-            let keeper = Keeper::new(setup, readers.clone(), ledger.clone());
+            let keeper = Keeper::new(setup, readers.clone(), ledger.clone(), key.clone());
             thread::spawn(move || keeper.run(&messages))
         };
-        let key = VisitorKey::new(Timestamp::now().as_second(), &SystemRandomness);
         Ok((Self { ledger, keeper, key, dir, readers }, thread))
     }
 

@@ -238,7 +238,8 @@ impl Connection {
         Future = impl Future<Output = Result<Response<SiteBody>, Infallible>> + Send,
     > {
         let answering = Arc::new((self, Mutex::new(Remembered::default()), pace));
-        service_fn(move |request| {
+        service_fn(move |mut request: Request<Incoming>| {
+            name_host(&mut request);
             let answering = answering.clone();
             async move {
                 let (connection, remembered, pace) = &*answering;
@@ -285,6 +286,15 @@ async fn run<C: Future<Output = hyper::Result<()>>>(
             traffic.refused(Refused::Malformed);
         }
         tracing::debug!(%error, "a visitor's connection ended early");
+    }
+}
+
+/// Says in its headers which host a request is for, where it came by HTTP/2 and says it in its address (RFC 9113, section
+/// 8.3.1).
+fn name_host<B>(request: &mut Request<B>) {
+    let authority = request.uri().authority().filter(|_| !request.headers().contains_key(header::HOST));
+    if let Some(Ok(host)) = authority.map(|authority| HeaderValue::from_str(authority.as_str())) {
+        request.headers_mut().insert(header::HOST, host);
     }
 }
 
