@@ -57,12 +57,24 @@ pub fn count<E>(
     entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
 ) -> Result<Counted, StatementError<E>> {
     let mut counter = Counter::new(&contract.terms.count, &contract.effective.tz, month);
+    read_entries(entries, |entry| counter.observe(entry))?;
+    Ok(counter.finish())
+}
+
+/// Decodes `entries` in their order, and gives each to `observe`.
+///
+/// # Errors
+/// An entry that cannot be read or decoded, with its number.
+pub(crate) fn read_entries<E>(
+    entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
+    mut observe: impl FnMut(&AccessEntry),
+) -> Result<(), StatementError<E>> {
     for (entry, number) in entries.into_iter().zip(0..) {
         let bytes = entry.map_err(|source| StatementError::Read { number, source })?;
         let entry = AccessEntry::decode(&bytes).map_err(|source| StatementError::Entry { number, source })?;
-        counter.observe(&entry);
+        observe(&entry);
     }
-    Ok(counter.finish())
+    Ok(())
 }
 
 #[cfg(test)]

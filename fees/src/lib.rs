@@ -6,6 +6,7 @@
 
 pub mod compute;
 pub mod count;
+pub mod findings;
 pub mod money;
 pub mod statement;
 pub mod tariff;
@@ -16,6 +17,7 @@ mod fixture;
 
 pub use compute::{StatementError, compute};
 pub use count::{Counted, Counter};
+pub use findings::{Examiner, Finding, Findings, examine};
 pub use money::{Exact, Money};
 pub use statement::{Difference, FeeError, JournalHead, Statement, Status, first_difference, statement};
 pub use tariff::{Event, Line, Priced, PricingError, Why, price};

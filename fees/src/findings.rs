@@ -1,0 +1,154 @@
+//! Findings: what in a month's journal is not as visits by people usually are. Nothing here changes a count or a fee.
+//!
+//! A verified journal is one that nobody rewrote; it may still hold visits that never were, and lack some that were.
+//! Each rule has a name and a version, and says of which hours it speaks, by which figures. A finding is a question to
+//! ask a partner, and no proof. `docs/honesty.md` says what each rule can and cannot show.
+//!
+//! What the rules have in common, complete enough to be written again from this text:
+//!
+//! 1. Entries are taken in the order of the journal; those whose time is not within the month in the contract's zone
+//!    are counted and otherwise passed over.
+//! 2. **Documents** are entries that have a class, were asked for by GET as documents, and were answered 200 or 304.
+//!    One on the page that the same visitor asked for last in this hour, at most [`REPEAT`] from it, is a repeat and
+//!    no document. **Views** are documents that no robot rule matched.
+//! 3. **Visitors** are the visitor tokens of an hour of the clock in the contract's zone, with entries of any kind.
+//! 4. At most [`OPEN_HOURS`] hours are open at a time. An entry in another hour closes the one that was not read for
+//!    longest; what comes in an hour that was closed begins it anew, and is added to what was known of it. So memory
+//!    grows with the visitors of an hour, and not with the journal.
+
+mod finding;
+mod hour;
+mod rules;
+mod usual;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tieup_protocol::access::AccessEntry;
+use tieup_protocol::period::{Month, Zone};
+
+use self::hour::{Hour, OpenHour};
+use self::usual::Timeline;
+use crate::compute::{StatementError, read_entries};
+use crate::count::DISORDER;
+
+pub use self::finding::{Figure, Finding, Rule, Seen, Severity};
+pub use self::hour::{FEW, RATE, REPEAT};
+pub use self::rules::{BUSY, MANY, SPREADS, TIMES};
+
+/// How many hours are open at a time: the one that is logged and, as its answers end, the one before.
+pub const OPEN_HOURS: usize = 2;
+
+/// Looks through the entries of one month, one by one.
+#[derive(Clone, Debug)]
+pub struct Examiner {
+    from: Timestamp,
+    until: Timestamp,
+    zone: Zone,
+    /// Those open, the one that was read last at the end.
+    open: Vec<(i64, OpenHour)>,
+    /// What is known of hours that were closed, by [`Zone::hour_number`].
+    hours: BTreeMap<i64, Hour>,
+    /// The latest time since times last stepped back.
+    latest: Option<Timestamp>,
+    entries: u64,
+    other_month: u64,
+}
+
+/// What was found in a month.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Findings {
+    /// How many entries were read.
+    pub entries: u64,
+    /// How many of them were passed over, since their time is not within the month.
+    pub other_month: u64,
+    /// What was found, by the first hour, then by rule.
+    pub findings: Vec<Finding>,
+}
+
+/// What is found in the encoded `entries` of `month`, all of them and in their order; hours are those of `zone`.
+///
+/// # Errors
+/// An entry that cannot be read or decoded, with its number.
+pub fn examine<E>(
+    zone: &Zone,
+    month: Month,
+    entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
+) -> Result<Findings, StatementError<E>> {
+    let mut examiner = Examiner::new(zone, month);
+    read_entries(entries, |entry| examiner.observe(entry))?;
+    Ok(examiner.finish())
+}
+
+impl Examiner {
+    /// An examiner of `month` in `zone`.
+    pub fn new(zone: &Zone, month: Month) -> Self {
+        Self {
+            from: month.start(zone),
+            until: month.next().start(zone),
+            zone: zone.clone(),
+            open: Vec::with_capacity(OPEN_HOURS),
+            hours: BTreeMap::new(),
+            latest: None,
+            entries: 0,
+            other_month: 0,
+        }
+    }
+
+    /// Takes the next entry of the journal.
+    pub fn observe(&mut self, entry: &AccessEntry) {
+        self.entries += 1;
+        if entry.time < self.from || entry.time >= self.until {
+            self.other_month += 1;
+            return;
+        }
+        let hour = self.zone.hour_number(entry.time);
+        self.follow(entry.time, hour);
+        self.open(hour).observe(entry);
+    }
+
+    /// What was found.
+    pub fn finish(mut self) -> Findings {
+        for (number, open) in std::mem::take(&mut self.open) {
+            self.close(number, open);
+        }
+        let timeline = Timeline::new(&self.zone, self.from, self.until, self.hours);
+        Findings { entries: self.entries, other_month: self.other_month, findings: rules::apply(&timeline) }
+    }
+
+    /// Notes it where times step back; from there on, time is what it stepped back to.
+    fn follow(&mut self, time: Timestamp, hour: i64) {
+        let Some(latest) = self.latest.filter(|latest| *latest > time) else {
+            self.latest = Some(time);
+            return;
+        };
+        let back = latest.as_millisecond() - time.as_millisecond();
+        if back > DISORDER {
+            self.hours.entry(hour).or_default().step_back(back.unsigned_abs());
+            self.latest = Some(time);
+        }
+    }
+
+    /// The hour that an entry belongs to, open.
+    fn open(&mut self, number: i64) -> &mut OpenHour {
+        if let Some(at) = self.open.iter().position(|(open, _)| *open == number) {
+            let hour = self.open.remove(at);
+            self.open.push(hour);
+        } else {
+            if self.open.len() >= OPEN_HOURS {
+                let (oldest, open) = self.open.remove(0);
+                self.close(oldest, open);
+            }
+            self.open.push((number, OpenHour::default()));
+        }
+        let end = self.open.len() - 1;
+        &mut self.open[end].1
+    }
+
+    fn close(&mut self, number: i64, open: OpenHour) {
+        self.hours.entry(number).or_default().add(&open.close());
+    }
+}
+
+#[cfg(test)]
+mod tests;
