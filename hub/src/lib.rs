@@ -7,6 +7,7 @@ pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod database;
+pub mod findings;
 pub mod health;
 pub mod joining;
 pub mod keys;

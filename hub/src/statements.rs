@@ -79,15 +79,7 @@ impl Hub {
         now: Timestamp,
     ) -> Result<Delivered, StatementFailure> {
         let contract = self.charged_under(partner, month).await?;
-        let mirrors = self.mirrors(partner);
-        if !months(&mirrors)?.contains(&month) {
-            return Err(StatementFailure::NotCollected(month));
-        }
-        let reader = JournalReader::open(month_dir(&mirrors, month))?;
-        let cosigned = reader.cosigned()?.ok_or(StatementFailure::NotCollected(month))?;
-        let origin = Origin::new(&self.config.main, &partner.id, month);
-        let checkpoint = SignedCheckpoint::open(cosigned.as_bytes(), &origin, &partner.journal_key.parse()?)?;
-        let size = checkpoint.size();
+        let (reader, origin, size) = self.cosigned_copy(partner, month)?;
         let head = JournalHead { origin: origin.to_string(), size, root: reader.root_at(size)?.to_string() };
         let status = status(&contract, month, now);
         let statement = compute(&contract, month, &head, reader.entries(0..size)?, status)?;
@@ -102,9 +94,41 @@ impl Hub {
         Ok(Delivered { statement, verdict })
     }
 
-    /// The contract that `month` is charged under, of all that the partner has approved by main's own record.
+    /// Main's copy of a journal, whose it is, and how many of its entries main has cosigned.
+    ///
+    /// # Errors
+    /// Nothing was collected or cosigned, or the copy cannot be read.
+    pub(crate) fn cosigned_copy(
+        &self,
+        partner: &PartnerRow,
+        month: Month,
+    ) -> Result<(JournalReader, Origin, u64), StatementFailure> {
+        let mirrors = self.mirrors(partner);
+        if !months(&mirrors)?.contains(&month) {
+            return Err(StatementFailure::NotCollected(month));
+        }
+        let reader = JournalReader::open(month_dir(&mirrors, month))?;
+        let cosigned = reader.cosigned()?.ok_or(StatementFailure::NotCollected(month))?;
+        let origin = Origin::new(&self.config.main, &partner.id, month);
+        let checkpoint = SignedCheckpoint::open(cosigned.as_bytes(), &origin, &partner.journal_key.parse()?)?;
+        Ok((reader, origin, checkpoint.size()))
+    }
+
+    /// The contract that `month` is charged under, of all that the partner has approved; it is asked first.
     async fn charged_under(&self, partner: &PartnerRow, month: Month) -> Result<Contract, StatementFailure> {
         self.status(partner).await?;
+        self.charged_by_record(partner, month).await
+    }
+
+    /// The contract that `month` is charged under, of all that the partner has approved by main's own record.
+    ///
+    /// # Errors
+    /// None was approved, or it cannot be read.
+    pub(crate) async fn charged_by_record(
+        &self,
+        partner: &PartnerRow,
+        month: Month,
+    ) -> Result<Contract, StatementFailure> {
         let mut approved = Vec::new();
         for row in self.database.releases(&partner.id).await? {
             if row.state == ReleaseState::Live.word() || row.state == ReleaseState::Retired.word() {

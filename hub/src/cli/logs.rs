@@ -18,6 +18,7 @@ use tieup_web::journal::export::export_to_stdout;
 use tieup_web::{say, terminal};
 
 use super::Format;
+use super::findings::{FindingsArguments, findings};
 use super::partners::joined;
 use super::site::say_json;
 use crate::collect::{CollectError, Collected};
@@ -46,6 +47,9 @@ pub(super) enum LogAction {
         /// Only this month, such as 2026-11.
         month: Option<Month>,
     },
+    /// Look for what is not as visits by people usually are: gaps, spikes, rates that no person has, and more. A finding is
+    /// a question to ask, and no proof.
+    Findings(FindingsArguments),
     /// Prove that one entry is in a partner's journal, for whoever has the keys and nothing else.
     Prove {
         /// The partner.
@@ -126,6 +130,7 @@ pub(super) async fn log(hub: &Hub, action: &LogAction) -> anyhow::Result<()> {
     match action {
         LogAction::Fetch { partner, month } => fetch(hub, partner.as_ref(), *month).await,
         LogAction::Verify { partner, month } => verify(hub, partner.as_ref(), *month).await,
+        LogAction::Findings(arguments) => findings(hub, arguments).await,
         LogAction::Prove { partner, month, entry, format } => prove(hub, partner, *month, *entry, *format).await,
         LogAction::VerifyProof(arguments) => verify_proof(arguments),
         LogAction::Export { partner, month, layout } => export(hub, partner, *month, (*layout).into()).await,
@@ -251,7 +256,7 @@ fn verify_own(hub: &Hub, month: Option<Month>) -> anyhow::Result<()> {
 }
 
 /// The months of `folder` that are meant.
-fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
+pub(super) fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
     let mut months = months(folder)?;
     months.retain(|month| only.is_none_or(|only| only == *month));
     Ok(months)
@@ -323,7 +328,7 @@ fn open_copy(hub: &Hub, partner: &PartnerRow, month: Month) -> anyhow::Result<Jo
 }
 
 /// The partners that are meant: one, or all that have joined.
-async fn meant(hub: &Hub, only: Option<&SiteId>) -> anyhow::Result<Vec<PartnerRow>> {
+pub(super) async fn meant(hub: &Hub, only: Option<&SiteId>) -> anyhow::Result<Vec<PartnerRow>> {
     match only {
         Some(partner) => Ok(vec![hub.partner(partner).await?]),
         None => joined(hub).await,

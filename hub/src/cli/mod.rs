@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod findings;
 mod key;
 mod logs;
 mod partners;
@@ -48,6 +49,7 @@ Begin in the folder of your site:
   tieup publish
 and at the end of the month:
   tieup log fetch
+  tieup log findings harbor-shop
   tieup fee statement harbor-shop 2026-11"
 )]
 struct Cli {
