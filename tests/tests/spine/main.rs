@@ -7,6 +7,7 @@ mod clashes;
 mod console;
 mod deafness;
 mod expiry;
+mod findings;
 mod guard;
 mod hardening;
 mod hostile;
