@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::upgrade::OnUpgrade;
@@ -183,6 +183,9 @@ impl Lines {
     }
 }
 
+/// The most bytes of a sign of life.
+const LONGEST_SIGN: usize = 4 << 10;
+
 /// Asks for the partner's versions, and reads the answer.
 async fn is_alive(line: &mut Line, name: &str) -> bool {
     let request = Request::builder()
@@ -192,7 +195,7 @@ async fn is_alive(line: &mut Line, name: &str) -> bool {
         .body(Body::empty());
     let Ok(request) = request else { return false };
     match line.sender.send_request(request).await {
-        Ok(response) => response.into_body().collect().await.is_ok(),
+        Ok(response) => Limited::new(response.into_body(), LONGEST_SIGN).collect().await.is_ok(),
         Err(_) => false,
     }
 }

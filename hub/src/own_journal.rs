@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use tieup_protocol::period::{Month, Zone};
 use tieup_store::journal::Origin;
+use tieup_store::lock::StateLock;
 use tieup_web::journal::{Journal, JournalSetup};
 
 use crate::partners::{Hub, HubError};
@@ -20,14 +21,17 @@ const JOURNAL: &str = "journal";
 pub(crate) struct OwnJournal {
     journal: Arc<Journal>,
     thread: JoinHandle<()>,
+    /// A journal has one writer.
+    _lock: StateLock,
 }
 
 impl OwnJournal {
     /// Goes on with the journal of `hub`, or begins it.
     ///
     /// # Errors
-    /// When its key or its folder cannot be used.
+    /// When its key or its folder cannot be used, or another process writes it.
     pub(crate) fn start(hub: &Hub) -> Result<Self, HubError> {
+        let lock = StateLock::take(&hub.own_journals())?;
         let (journal, thread) = Journal::start(JournalSetup {
             dir: hub.own_journals(),
             main: hub.config.main.clone(),
@@ -36,7 +40,7 @@ impl OwnJournal {
             signer: hub.keys.journal()?,
             cosigner: hub.keys.cosigner()?.verifier(),
         })?;
-        Ok(Self { journal: Arc::new(journal), thread })
+        Ok(Self { journal: Arc::new(journal), thread, _lock: lock })
     }
 
     /// Where visits are recorded.

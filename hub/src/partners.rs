@@ -9,6 +9,7 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::{Invitation, Reach, Secret, partner_tls_name};
 use tieup_store::durable::{self, DiskError};
+use tieup_store::lock::LockError;
 use tieup_web::client::{CallError, PeerClient, SILENCE};
 use tieup_web::https::EntranceError;
 use tieup_web::tls::{TlsError, TlsIdentity};
@@ -51,6 +52,9 @@ pub enum HubError {
     /// Keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// Another process writes what this one would.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// Database.
     #[error(transparent)]
     Database(#[from] DatabaseError),

@@ -3,7 +3,9 @@
 //! What is kept here can be lost at any time: an entry that is missing or damaged is made anew, and one that cannot be
 //! kept is no failure. Anyone may remove the folder.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tieup_protocol::digest::Digest;
 
@@ -42,6 +44,17 @@ impl Cache {
         let _ = durable::create_dir_all(&self.dir).and_then(|()| self.try_put(key, bytes));
     }
 
+    /// Forgets what was kept before `time`, and what a crash left unfinished then.
+    pub fn forget_before(&self, time: SystemTime) {
+        for file in durable::list_dir(&self.dir).unwrap_or_default() {
+            let is_old = fs::metadata(&file).and_then(|about| about.modified()).is_ok_and(|kept| kept < time);
+            if is_old {
+                // What cannot be removed is in nobody's way.
+                let _ = fs::remove_file(&file);
+            }
+        }
+    }
+
     fn try_put(&self, key: &Digest, bytes: &[u8]) -> Result<(), DiskError> {
         let mut file = UnfinishedFile::create_in(&self.dir, Access::Usual)?;
         file.write(bytes)?;
@@ -56,7 +69,7 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::time::Duration;
 
     use tempfile::tempdir;
 
@@ -79,6 +92,21 @@ mod tests {
         }
         cache.put(&key, b"anew");
         assert_eq!(cache.get(&key).as_deref(), Some(b"anew".as_slice()));
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten() {
+        let dir = tempdir().unwrap();
+        let cache = Cache::at(dir.path());
+        let [old, new] = [b"old", b"new"].map(|name| Digest::of(name));
+        cache.put(&old, b"first");
+        cache.put(&new, b"second");
+        let file = fs::File::options().write(true).open(cache.file(&old)).unwrap();
+        let long_ago = SystemTime::now() - Duration::from_hours(1);
+        file.set_modified(long_ago).unwrap();
+        cache.forget_before(long_ago + Duration::from_mins(1));
+        assert_eq!((cache.get(&old), cache.get(&new).as_deref()), (None, Some(b"second".as_slice())));
+        Cache::at(dir.path().join("none")).forget_before(SystemTime::now());
     }
 
     #[test]

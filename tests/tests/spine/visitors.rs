@@ -1,5 +1,7 @@
 //! The public server, as browsers, robots and those who pry see it.
 
+use std::time::Duration;
+
 use tieup_examples::visitor::BROWSER;
 use tieup_protocol::digest::Digest;
 use tieup_tests::raw::{self, RawAnswer};
@@ -72,7 +74,9 @@ async fn a_page_that_the_browser_has_is_not_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_without_its_last_slash_leads_on() {
     let world = settled().await;
-    for (target, location) in [("/about", "/about/"), ("/about?from=mail", "/about/"), ("/%61bout", "/about/")] {
+    for (target, location) in
+        [("/about", "/about/"), ("/about?from=mail&to=x", "/about/?from=mail&to=x"), ("/%61bout", "/about/")]
+    {
         let answer = ask(&world, "GET", target, &[]).await;
         assert_eq!((answer.status, answer.header("location")), (308, Some(location)), "{target}");
     }
@@ -247,4 +251,26 @@ async fn a_request_must_say_once_which_host_it_is_for() {
     assert_eq!(status("", "1.1").await, 400);
     assert_eq!(status("host: shop.example\r\nhost: other.example\r\n", "1.1").await, 400);
     assert_eq!(status("", "1.0").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_is_read_in_pieces_and_any_part_of_it_is_served() {
+    let world = settled().await;
+    let lines: String = (0..200_000).map(|number| format!("line {number:07}\n")).collect();
+    let folder = world.partner("north").config.site.join("static/local");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("large.bin"), &lines).unwrap();
+    let served = async {
+        while ask(&world, "HEAD", "/local/large.bin", &[]).await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), served).await.expect("the file is not served");
+    let whole = ask(&world, "GET", "/local/large.bin", &[]).await;
+    assert_eq!((whole.status, whole.body.len()), (200, lines.len()));
+    assert!(whole.body == lines, "the file comes as it is");
+    let (from, to) = (700_001, 1_900_000);
+    let part = ask(&world, "GET", "/local/large.bin", &[("range", &format!("bytes={from}-{to}"))]).await;
+    assert_eq!(part.header("content-range"), Some(&*format!("bytes {from}-{to}/{}", lines.len())));
+    assert!(part.status == 206 && part.body == lines[from..=to], "the part is that of the file");
 }

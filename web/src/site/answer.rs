@@ -46,6 +46,7 @@ impl Answer {
 pub(super) struct Asked<'a> {
     pub(super) method: Method,
     pub(super) headers: &'a HeaderMap,
+    pub(super) query: Option<&'a str>,
     pub(super) path: &'a SitePath,
     pub(super) file: &'a ServedFile,
 }
@@ -86,10 +87,13 @@ pub(super) fn damaged() -> Answer {
     Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "This page is being repaired.\n"))
 }
 
-/// Sends people on.
-pub(super) fn redirected(to: &SitePath) -> Response<SiteBody> {
+/// Sends people on, with what they asked for besides.
+pub(super) fn redirected(to: &SitePath, query: Option<&str>) -> Response<SiteBody> {
     let mut response = plain(StatusCode::PERMANENT_REDIRECT, "");
-    let location = utf8_percent_encode(to.as_str(), ESCAPED).to_string();
+    let mut location = utf8_percent_encode(to.as_str(), ESCAPED).to_string();
+    if let Some(query) = query {
+        location.extend(["?", query]);
+    }
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
         // What a release says of its addresses holds until the next one.

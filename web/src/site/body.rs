@@ -3,37 +3,80 @@
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tieup_store::blobs::BlobReader;
-use tieup_store::durable::DiskError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use super::pace::Sending;
+
 /// How much is read at a time.
-const PIECE: usize = 128 << 10;
+const PIECE: usize = 64 << 10;
+
+/// How many pieces there are at once in all: whoever takes nothing of what they asked for fills no more memory than that.
+const PIECES: usize = 512;
+
+/// Room for pieces.
+static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(PIECES)));
 
 /// The body of an answer.
-#[derive(Debug)]
-pub struct SiteBody(Left);
+#[derive(Debug, Default)]
+pub struct SiteBody {
+    left: Left,
+    /// Says until it is dropped that something is being sent.
+    sending: Option<Sending>,
+}
 
 /// What is still to be sent.
 #[derive(Debug)]
 enum Left {
     Whole(Bytes),
-    Pieces { reader: Arc<BlobReader>, left: Range<u64>, reading: Option<JoinHandle<Result<Vec<u8>, DiskError>>> },
+    Pieces { reader: Arc<BlobReader>, left: Range<u64>, reading: Option<JoinHandle<io::Result<Piece>>> },
+}
+
+/// A piece, and the room that it takes until it was sent.
+#[derive(Debug)]
+struct Piece {
+    bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Default for Left {
+    fn default() -> Self {
+        Self::Whole(Bytes::new())
+    }
+}
+
+/// Reads a piece once there is room for it.
+async fn read(reader: Arc<BlobReader>, at: u64, most: usize) -> io::Result<Piece> {
+    let room = ROOM.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let read = tokio::task::spawn_blocking(move || reader.read_at(at, most)).await.map_err(io::Error::other)?;
+    Ok(Piece { bytes: read.map_err(io::Error::other)?, _room: room })
 }
 
 impl SiteBody {
     /// Bytes of a blob, of which one piece at a time is in memory.
     pub(super) fn pieces(reader: Arc<BlobReader>, part: Range<u64>) -> Self {
-        Self(Left::Pieces { reader, left: part, reading: None })
+        Self { left: Left::Pieces { reader, left: part, reading: None }, sending: None }
+    }
+
+    /// Keeps `sending` until all of it was taken, or nobody takes it any more.
+    pub(super) fn tell(&mut self, sending: Sending) {
+        self.sending = Some(sending);
     }
 
     /// How many bytes are still to be sent.
     pub fn length(&self) -> u64 {
-        match &self.0 {
+        match &self.left {
             Left::Whole(bytes) => bytes.len() as u64,
             Left::Pieces { left, .. } => left.end - left.start,
         }
@@ -42,25 +85,19 @@ impl SiteBody {
 
 impl From<Bytes> for SiteBody {
     fn from(bytes: Bytes) -> Self {
-        Self(Left::Whole(bytes))
+        Self { left: Left::Whole(bytes), sending: None }
     }
 }
 
 impl From<&'static str> for SiteBody {
     fn from(text: &'static str) -> Self {
-        Self(Left::Whole(Bytes::from_static(text.as_bytes())))
+        Self::from(Bytes::from_static(text.as_bytes()))
     }
 }
 
 impl From<String> for SiteBody {
     fn from(text: String) -> Self {
-        Self(Left::Whole(text.into()))
-    }
-}
-
-impl Default for SiteBody {
-    fn default() -> Self {
-        Self(Left::Whole(Bytes::new()))
+        Self::from(Bytes::from(text))
     }
 }
 
@@ -72,19 +109,19 @@ impl Body for SiteBody {
         if self.length() == 0 {
             return Poll::Ready(None);
         }
-        match &mut self.0 {
+        match &mut self.left {
             Left::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Left::Pieces { reader, left, reading } => {
                 let task = reading.get_or_insert_with(|| {
                     let (reader, at) = (reader.clone(), left.start);
                     let most = usize::try_from(left.end - at).map_or(PIECE, |left| left.min(PIECE));
-                    tokio::task::spawn_blocking(move || reader.read_at(at, most))
+                    tokio::spawn(read(reader, at, most))
                 });
                 let piece = ready!(Pin::new(task).poll(cx));
                 *reading = None;
-                let piece = piece.map_err(io::Error::other)?.map_err(io::Error::other)?;
-                left.start += piece.len() as u64;
-                Poll::Ready(Some(Ok(Frame::data(piece.into()))))
+                let piece = piece.map_err(io::Error::other)??;
+                left.start += piece.bytes.len() as u64;
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(piece)))))
             }
         }
     }

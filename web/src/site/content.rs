@@ -1,8 +1,11 @@
 //! Content that is ready to be sent: what was asked for lately in memory, as it is and in the codings it was asked for
 //! in; what is large on the disk.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use axum::http::HeaderValue;
 use hyper::body::Bytes;
@@ -14,7 +17,7 @@ use tieup_protocol::path::SitePath;
 use tieup_protocol::redirect;
 use tieup_store::blobs::{BlobReader, BlobStore, ReadBlobError};
 use tieup_store::cache::Cache;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::body::SiteBody;
 use super::coding::Coding;
@@ -30,6 +33,12 @@ const LARGE: u64 = 1 << 20;
 
 /// How many blobs are read and coded at once.
 const CONCURRENT_READS: usize = 16;
+
+/// After how many codings those that are old are looked for.
+const SWEEP_EVERY: usize = 1000;
+
+/// For how long a coding is kept on the disk. One that is still asked for is made anew after that.
+const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// Bytes that a representation takes besides its content, about.
 const OVERHEAD: u64 = 256;
@@ -105,8 +114,8 @@ impl Representation {
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weighter<(Digest, Coding), Arc<Representation>> for Weight {
-    fn weight(&self, _: &(Digest, Coding), representation: &Arc<Representation>) -> u64 {
+impl Weighter<Key, Arc<Representation>> for Weight {
+    fn weight(&self, _: &Key, representation: &Arc<Representation>) -> u64 {
         OVERHEAD
             + match &representation.bytes {
                 Stored::Memory(bytes) => bytes.len() as u64,
@@ -115,25 +124,40 @@ impl Weighter<(Digest, Coding), Arc<Representation>> for Weight {
     }
 }
 
+/// What stands for a representation.
+type Key = (Digest, Coding);
+
+/// What became of a representation that is being made: nothing yet, or that it is there, or that it cannot be had.
+type Making = watch::Receiver<Option<Option<Arc<Representation>>>>;
+
 /// The content of a site. What is in memory was checked against its digest when it was read, so it is good whatever
 /// becomes of the disk.
 #[derive(Debug)]
 pub(super) struct Contents {
-    kept: Kept<(Digest, Coding), Arc<Representation>, Weight>,
+    kept: Kept<Key, Arc<Representation>, Weight>,
+    /// What is being made, each once however many wait for it, and to its end though nobody does any more.
+    making: Mutex<HashMap<Key, Making>>,
     coded: Cache,
-    reads: Semaphore,
+    /// How many codings were made since the cache was last swept.
+    made: AtomicUsize,
+    reads: Arc<Semaphore>,
 }
 
 impl Contents {
     /// Content of which codings that were made once are kept in `coded`.
-    pub(super) fn new(coded: Cache) -> Self {
-        let kept = Kept::with_weighter(REPRESENTATIONS, MEMORY, Weight);
-        Self { kept, coded, reads: Semaphore::new(CONCURRENT_READS) }
+    pub(super) fn new(coded: Cache) -> Arc<Self> {
+        Arc::new(Self {
+            kept: Kept::with_weighter(REPRESENTATIONS, MEMORY, Weight),
+            making: Mutex::default(),
+            coded,
+            made: AtomicUsize::new(0),
+            reads: Arc::new(Semaphore::new(CONCURRENT_READS)),
+        })
     }
 
     /// The content of `blob` in `coding`, or as it is where that is no larger; none where it is damaged, which is logged.
     pub(super) async fn get(
-        &self,
+        self: &Arc<Self>,
         blobs: &Arc<BlobStore>,
         blob: BlobRef,
         coding: Coding,
@@ -145,35 +169,88 @@ impl Contents {
             }
             self.kept.remove(&key);
         }
-        // Whoever else asks for it meanwhile waits for the same.
-        match self.kept.get_value_or_guard_async(&key).await {
-            Ok(found) => Some(found),
-            Err(place) => {
-                let made = self.make(blobs, blob, coding).await?;
-                // Where it was taken out again meanwhile, the next one makes it.
-                let _ = place.insert(made.clone());
-                Some(made)
-            }
-        }
+        let mut making = self.begin(blobs, key, blob);
+        making.wait_for(Option::is_some).await.ok()?.clone().flatten()
     }
 
-    async fn make(&self, blobs: &Arc<BlobStore>, blob: BlobRef, coding: Coding) -> Option<Arc<Representation>> {
-        let _reading = self.reads.acquire().await;
-        let (blobs, coded) = (blobs.clone(), self.coded.clone());
-        let making = move || match coding {
-            Coding::Identity => read(&blobs, &blob),
-            _ => encoded(&blobs, &blob, coding, &coded),
+    /// Begins to make a representation, unless somebody has.
+    fn begin(self: &Arc<Self>, blobs: &Arc<BlobStore>, key: Key, blob: BlobRef) -> Making {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(begun) = making.get(&key) {
+            return begun.clone();
+        }
+        let (sender, receiver) = watch::channel(None);
+        making.insert(key, receiver.clone());
+        let (contents, blobs) = (self.clone(), blobs.clone());
+        // A task of its own: whoever asked may leave, and what was begun for them serves the next.
+        tokio::spawn(async move {
+            let made = contents.clone().make(blobs, blob, key.1).await;
+            if let Some(made) = &made {
+                contents.kept.insert(key, made.clone());
+            }
+            contents.making.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            sender.send_replace(Some(made));
+        });
+        receiver
+    }
+
+    async fn make(
+        self: Arc<Self>,
+        blobs: Arc<BlobStore>,
+        blob: BlobRef,
+        coding: Coding,
+    ) -> Option<Arc<Representation>> {
+        let reading = self.reads.clone().acquire_owned().await;
+        let making = move || {
+            let _reading = reading;
+            match coding {
+                Coding::Identity => read(&blobs, &blob),
+                _ => self.encoded(&blobs, &blob, coding),
+            }
         };
         match tokio::task::spawn_blocking(making).await {
             Ok(Ok(made)) => Some(Arc::new(made)),
             Ok(Err(error)) => {
-                tracing::error!(digest = %blob.digest, error = &error as &dyn std::error::Error, "a live blob cannot be served");
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(digest = %blob.digest, error, "a live blob cannot be served");
                 None
             }
             Err(error) => {
                 tracing::error!(digest = %blob.digest, %error, "a live blob was not read");
                 None
             }
+        }
+    }
+
+    /// Content in `coding`, made now or before; as it is where that is no larger.
+    fn encoded(&self, blobs: &BlobStore, blob: &BlobRef, coding: Coding) -> Result<Representation, ReadBlobError> {
+        let name = coding.name().unwrap_or_default();
+        let key = Digest::of(format!("{} {name}", blob.digest).as_bytes());
+        let bytes = if let Some(kept) = self.coded.get(&key) {
+            kept
+        } else {
+            let made = coding.encode(&blobs.read(blob)?).unwrap_or_else(|error| {
+                tracing::error!(digest = %blob.digest, name, %error, "content could not be coded");
+                None
+            });
+            // No bytes stand for what becomes no smaller.
+            let made = made.unwrap_or_default();
+            self.keep(&key, &made);
+            made
+        };
+        let as_it_is = bytes.is_empty();
+        if as_it_is {
+            read(blobs, blob)
+        } else {
+            Ok(Representation::new(&blob.digest, coding, Stored::Memory(bytes.into())))
+        }
+    }
+
+    /// Keeps a coding, and at times forgets those that were made long ago.
+    fn keep(&self, key: &Digest, made: &[u8]) {
+        self.coded.put(key, made);
+        if self.made.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
+            self.coded.forget_before(SystemTime::now() - KEPT_FOR);
         }
     }
 }
@@ -186,27 +263,4 @@ fn read(blobs: &BlobStore, blob: &BlobRef) -> Result<Representation, ReadBlobErr
         None => Stored::Memory(blobs.read(blob)?.into()),
     };
     Ok(Representation::new(&blob.digest, Coding::Identity, bytes))
-}
-
-/// Content in `coding`, made now or before; as it is where that is no larger.
-fn encoded(blobs: &BlobStore, blob: &BlobRef, coding: Coding, coded: &Cache) -> Result<Representation, ReadBlobError> {
-    let name = coding.name().unwrap_or_default();
-    let key = Digest::of(format!("{} {name}", blob.digest).as_bytes());
-    let bytes = if let Some(kept) = coded.get(&key) {
-        kept
-    } else {
-        let made = coding.encode(&blobs.read(blob)?).unwrap_or_else(|error| {
-            tracing::error!(digest = %blob.digest, name, %error, "content could not be coded");
-            None
-        });
-        // No bytes stand for what becomes no smaller.
-        let made = made.unwrap_or_default();
-        coded.put(&key, &made);
-        made
-    };
-    if bytes.is_empty() {
-        read(blobs, blob)
-    } else {
-        Ok(Representation::new(&blob.digest, coding, Stored::Memory(bytes.into())))
-    }
 }

@@ -52,7 +52,7 @@ const GONE: Nothing = (StatusCode::GONE, &["/410.html", "/404.html"], "This page
 pub struct PublicSite {
     first: Arc<Part>,
     others: Vec<Arc<Part>>,
-    contents: Contents,
+    contents: Arc<Contents>,
 }
 
 /// A part of a public site.
@@ -167,11 +167,12 @@ impl PublicSite {
             "OPTIONS" => return (part, Answer::unclassed(answer::options())),
             _ => return (part, Answer::unclassed(answer::not_allowed())),
         };
-        let asked = |file| Asked { method, headers: request.headers(), path, file };
+        let query = request.uri().query();
+        let asked = |file| Asked { method, headers: request.headers(), query, path, file };
         let answer = match standing {
             Standing::File(file) if file.kind == EntryKind::Redirect => self.lead(part, &asked(file), &parts).await,
             Standing::File(file) => self.send(part, &asked(file)).await,
-            Standing::Below(page) => Answer::unclassed(answer::redirected(&page)),
+            Standing::Below(page) => Answer::unclassed(answer::redirected(&page, query)),
             Standing::Gone => self.nothing(GONE, &parts, asked).await,
             Standing::Nothing => self.nothing(NOT_FOUND, &parts, asked).await,
         };
@@ -211,9 +212,11 @@ impl PublicSite {
     async fn lead(&self, part: &Part, asked: &Asked<'_>, parts: &[(&Part, Arc<LiveSite>)]) -> Answer {
         let page = self.contents.get(&part.blobs, asked.file.blob, Coding::Identity).await;
         match page.as_deref().and_then(Representation::leads).filter(|to| self.is_page(to, parts)) {
-            Some(to) => {
-                Answer { response: answer::redirected(to), class: Some(asked.file.class), purpose: Purpose::Resource }
-            }
+            Some(to) => Answer {
+                response: answer::redirected(to, asked.query),
+                class: Some(asked.file.class),
+                purpose: Purpose::Resource,
+            },
             None => self.send(part, asked).await,
         }
     }

@@ -47,8 +47,20 @@ pub(super) struct Pace {
     asked: AtomicU64,
     /// Requests that were answered.
     answered: AtomicU64,
+    /// Answers of which a part is still to be taken.
+    sending: AtomicU64,
     /// Bytes that had come when the last whole request was there.
     read_when_asked: AtomicU64,
+}
+
+/// Says until it is dropped that an answer is being sent.
+#[derive(Debug)]
+pub(super) struct Sending(Arc<Pace>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.sending.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why a connection is let go.
@@ -66,6 +78,7 @@ struct Counts {
     written: u64,
     asked: u64,
     answered: u64,
+    sending: u64,
     /// Whether a part of a request has come and the rest has not.
     is_amid_request: bool,
 }
@@ -73,8 +86,8 @@ struct Counts {
 impl Pace {
     /// The pace of a new connection.
     pub(super) fn of(protocol: Protocol) -> Self {
-        let [read, written, asked, answered, read_when_asked] = Default::default();
-        Self { protocol, read, written, asked, answered, read_when_asked }
+        let [read, written, asked, answered, sending, read_when_asked] = Default::default();
+        Self { protocol, read, written, asked, answered, sending, read_when_asked }
     }
 
     /// A whole request came.
@@ -86,6 +99,12 @@ impl Pace {
     /// It was answered.
     pub(super) fn answered(&self) {
         self.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An answer is being sent, until what is returned is dropped.
+    pub(super) fn sends(self: &Arc<Self>) -> Sending {
+        self.sending.fetch_add(1, Ordering::Relaxed);
+        Sending(self.clone())
     }
 
     /// Waits until the connection does not get on.
@@ -109,6 +128,7 @@ impl Pace {
             written: of(&self.written),
             asked: of(&self.asked),
             answered: of(&self.answered),
+            sending: of(&self.sending),
             is_amid_request: self.protocol == Protocol::Http1 && of(&self.read) > of(&self.read_when_asked),
         }
     }
@@ -123,14 +143,20 @@ struct Patience {
 impl Patience {
     /// Why a connection that changed from `before` to `now` is to be let go, if it is.
     fn ends(&mut self, before: Counts, now: Counts) -> Option<Tired> {
-        let gets_on = now.asked > before.asked || now.written >= before.written + LEAST;
+        // Whoever leaves an answer lying does not get on by asking for more.
+        let leaves_lying = before.sending > 0 && now.sending > 0;
+        let gets_on = now.written >= before.written + LEAST || (now.asked > before.asked && !leaves_lying);
         if gets_on {
             self.looks = 0;
             return None;
         }
         self.looks += 1;
         let is_silent = now.asked == 0;
-        let is_at_work = is_silent || now.asked > now.answered || now.is_amid_request || now.written > before.written;
+        let is_at_work = is_silent
+            || leaves_lying
+            || now.asked > now.answered
+            || now.is_amid_request
+            || now.written > before.written;
         let (most, why) = if is_at_work { (STALL, Tired::Stalled) } else { (REST, Tired::Rested) };
         (self.looks >= most).then_some(why)
     }
@@ -250,12 +276,14 @@ mod tests {
     }
 
     /// A connection on which one request was answered.
-    const RESTING: Counts = Counts { written: 0, asked: 1, answered: 1, is_amid_request: false };
+    const RESTING: Counts = Counts { written: 0, asked: 1, answered: 1, sending: 0, is_amid_request: false };
 
     #[test]
     fn whoever_gets_on_stays() {
         assert_eq!(ends(RESTING, |now| Counts { asked: now.asked + 1, answered: now.answered + 1, ..now }), None);
         assert_eq!(ends(RESTING, |now| Counts { written: now.written + LEAST, ..now }), None);
+        let taking = Counts { sending: 1, ..RESTING };
+        assert_eq!(ends(taking, |now| Counts { written: now.written + LEAST, ..now }), None);
     }
 
     #[test]
@@ -267,6 +295,8 @@ mod tests {
         assert_eq!(stands_still(Counts { is_amid_request: true, ..RESTING }), stalled);
         assert_eq!(stands_still(Counts { asked: 2, ..RESTING }), stalled);
         assert_eq!(ends(RESTING, |now| Counts { written: now.written + LEAST - 1, ..now }), stalled);
+        let lying = Counts { sending: 1, ..RESTING };
+        assert_eq!(ends(lying, |now| Counts { asked: now.asked + 1, answered: now.answered + 1, ..now }), stalled);
     }
 
     #[test]

@@ -38,7 +38,7 @@ const HEAD_LIST: u32 = 16 << 10;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How many requests of one HTTP/2 connection are answered at once.
-const STREAMS: u32 = 128;
+const STREAMS: u32 = 32;
 
 /// After how long without a sign of life the other end of an HTTP/2 connection is asked for one, and how long it has.
 const SIGN_OF_LIFE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
@@ -139,9 +139,9 @@ impl Crowd {
         loop {
             let (stream, peer) = listener.accept().await?;
             if self.enter(network_of(peer.ip())) {
-                // What is sent is whole answers; waiting for more to send with them gains nothing.
-                stream.set_nodelay(true)?;
                 let place = Place { network: network_of(peer.ip()), present: self.present.clone(), _permit: permit };
+                // What is sent is whole answers, for which waiting gains nothing; where it cannot be turned off, they wait.
+                let _ = stream.set_nodelay(true);
                 return Ok((place, stream, peer));
             }
             traffic.refused(Refused::Crowded);
@@ -248,6 +248,7 @@ impl Connection {
                 if let Some(hsts) = &connection.hsts {
                     response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
                 }
+                response.body_mut().tell(pace.sends());
                 pace.answered();
                 let method = super::method_of(&request);
                 connection.traffic.answered(method, response.status(), response.body().length());
