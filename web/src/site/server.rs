@@ -211,12 +211,12 @@ struct Connection {
 impl Connection {
     async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, shutdown: Shutdown) {
         let _open = self.traffic.opened();
-        let Some(tls) = tls else { return self.speak_http1(stream, shutdown).await };
+        let Some(tls) = tls else { return self.speak_http1(stream, Pace::of(Protocol::Http1), shutdown).await };
         match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.speak_http2(stream, shutdown).await;
+                self.speak_http2(stream, Pace::of(Protocol::Http2), shutdown).await;
             }
-            Ok(Ok(stream)) => self.speak_http1(stream, shutdown).await,
+            Ok(Ok(stream)) => self.speak_http1(stream, Pace::of(Protocol::Http1), shutdown).await,
             Ok(Err(error)) => {
                 self.traffic.refused(Refused::Handshake);
                 tracing::debug!(%error, "a visitor's handshake failed");
@@ -225,8 +225,13 @@ impl Connection {
         }
     }
 
-    async fn speak_http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shutdown: Shutdown) {
-        let (pace, traffic) = (Arc::new(Pace::of(Protocol::Http1)), self.traffic.clone());
+    async fn speak_http1(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        pace: Pace,
+        shutdown: Shutdown,
+    ) {
+        let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
         let stream = TokioIo::new(Paced::new(stream, pace.clone()));
         let mut builder = http1::Builder::new();
         // Whoever is slow is let go by the pace, which costs nothing for each request.
@@ -235,8 +240,13 @@ impl Connection {
         run(connection, http1::Connection::graceful_shutdown, &pace, &traffic, &shutdown).await;
     }
 
-    async fn speak_http2(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shutdown: Shutdown) {
-        let (pace, traffic) = (Arc::new(Pace::of(Protocol::Http2)), self.traffic.clone());
+    async fn speak_http2(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        pace: Pace,
+        shutdown: Shutdown,
+    ) {
+        let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
         let stream = TokioIo::new(Paced::new(stream, pace.clone()));
         let mut builder = http2::Builder::new(TokioExecutor::new());
         let builder = builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(HEAD_LIST);
@@ -266,7 +276,7 @@ impl Connection {
                 if let Some(hsts) = &connection.hsts {
                     response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
                 }
-                pace.answered();
+                pace.answered(response.body().length());
                 let method = super::method_of(&request);
                 connection.traffic.answered(method, response.status(), response.body().length());
                 Ok(response)
@@ -315,6 +325,9 @@ fn name_host<B>(request: &mut Request<B>) {
         request.headers_mut().insert(header::HOST, host);
     }
 }
+
+#[cfg(test)]
+mod idle;
 
 #[cfg(test)]
 mod tests {
