@@ -5,6 +5,7 @@
 mod acme;
 mod admin;
 mod https;
+mod limits;
 mod service;
 
 use std::path::{Path, PathBuf};
