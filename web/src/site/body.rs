@@ -11,8 +11,12 @@ use tieup_store::blobs::BlobReader;
 use tieup_store::durable::DiskError;
 use tokio::task::JoinHandle;
 
-/// How much is read at a time.
-const PIECE: usize = 128 << 10;
+/// How much is read at first, which is what an answer that nobody reads keeps in memory. A connection of HTTP/2 may have
+/// many of those.
+const FIRST_PIECE: usize = 8 << 10;
+
+/// How much is read at a time at most. Each piece that was taken is followed by one twice as large.
+const LARGEST_PIECE: usize = 128 << 10;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -22,20 +26,47 @@ pub struct SiteBody(Left);
 #[derive(Debug)]
 enum Left {
     Whole(Bytes),
-    Pieces { reader: Arc<BlobReader>, left: Range<u64>, reading: Option<JoinHandle<Result<Vec<u8>, DiskError>>> },
+    Pieces(Pieces),
+}
+
+/// A part of a blob that is read piece by piece.
+#[derive(Debug)]
+struct Pieces {
+    reader: Arc<BlobReader>,
+    left: Range<u64>,
+    /// How much is read next.
+    next: usize,
+    reading: Option<JoinHandle<Result<Vec<u8>, DiskError>>>,
+}
+
+impl Pieces {
+    /// The next piece; there must be one.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let task = self.reading.get_or_insert_with(|| {
+            let (reader, at) = (self.reader.clone(), self.left.start);
+            let most = usize::try_from(self.left.end - at).map_or(self.next, |left| left.min(self.next));
+            tokio::task::spawn_blocking(move || reader.read_at(at, most))
+        });
+        let piece = ready!(Pin::new(task).poll(cx));
+        self.reading = None;
+        let piece = piece.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        self.left.start += piece.len() as u64;
+        self.next = (self.next * 2).min(LARGEST_PIECE);
+        Poll::Ready(Ok(piece.into()))
+    }
 }
 
 impl SiteBody {
     /// Bytes of a blob, of which one piece at a time is in memory.
     pub(super) fn pieces(reader: Arc<BlobReader>, part: Range<u64>) -> Self {
-        Self(Left::Pieces { reader, left: part, reading: None })
+        Self(Left::Pieces(Pieces { reader, left: part, next: FIRST_PIECE, reading: None }))
     }
 
     /// How many bytes are still to be sent.
     pub fn length(&self) -> u64 {
         match &self.0 {
             Left::Whole(bytes) => bytes.len() as u64,
-            Left::Pieces { left, .. } => left.end - left.start,
+            Left::Pieces(Pieces { left, .. }) => left.end - left.start,
         }
     }
 }
@@ -74,17 +105,9 @@ impl Body for SiteBody {
         }
         match &mut self.0 {
             Left::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Left::Pieces { reader, left, reading } => {
-                let task = reading.get_or_insert_with(|| {
-                    let (reader, at) = (reader.clone(), left.start);
-                    let most = usize::try_from(left.end - at).map_or(PIECE, |left| left.min(PIECE));
-                    tokio::task::spawn_blocking(move || reader.read_at(at, most))
-                });
-                let piece = ready!(Pin::new(task).poll(cx));
-                *reading = None;
-                let piece = piece.map_err(io::Error::other)?.map_err(io::Error::other)?;
-                left.start += piece.len() as u64;
-                Poll::Ready(Some(Ok(Frame::data(piece.into()))))
+            Left::Pieces(pieces) => {
+                let piece = ready!(pieces.poll(cx))?;
+                Poll::Ready(Some(Ok(Frame::data(piece))))
             }
         }
     }
