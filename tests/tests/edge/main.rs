@@ -6,6 +6,7 @@ mod acme;
 mod admin;
 mod https;
 mod limits;
+mod outside;
 mod service;
 
 use std::path::{Path, PathBuf};
