@@ -112,9 +112,9 @@ class Client:
             elif isinstance(head, frames.PingFrame):
                 self.done |= head.opaque_data == THE_END
 
-    def wait(self, holds):
+    def wait(self, holds, seconds=10):
         """Reads until something holds, the connection ends, or it took too long."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + seconds
         while not holds() and not self.ended and time.monotonic() < until:
             select.select([self.socket], [], [], 0.05)
             self.read()
@@ -158,6 +158,11 @@ def window(stream, by):
     return frame(frames.WindowUpdateFrame(stream, window_increment=by))
 
 
+def once(data):
+    """Sends it."""
+    return lambda client: client.send(data)
+
+
 def repeat(client, make, times):
     """Sends `make(number)` over and over, for as long as an attack goes on."""
     until, batch = time.monotonic() + LONG, b""
@@ -183,7 +188,7 @@ def plain(address, page, large):
     def made_to_reset(client):
         def one(number):
             stream = 2 * number + 1
-            return client.request(stream, page, ["END_HEADERS"]) + raw(8, 0, stream, bytes(4))
+            return client.request(stream, page, ["END_HEADERS"]) + window(stream, 2**31 - 1)
 
         repeat(client, one, 50_000)
 
@@ -277,9 +282,6 @@ def plain(address, page, large):
         client.send(client.request(1, large, ["END_HEADERS"]))
         repeat(client, lambda _: raw(0, 0, 1, bytes(16_384)), 2000)
 
-    def once(data):
-        return lambda client: client.send(data)
-
     def malformed(headers):
         return lambda client: client.send(raw(1, 5, 1, client.encoder.encode(headers)))
 
@@ -325,6 +327,57 @@ def plain(address, page, large):
     ]
 
 
+def rules(page):
+    """What RFC 9113 does not let a client do, one frame each: section, name, what is sent, and how it may end."""
+    good = [(":method", "GET"), (":scheme", "https"), (":authority", "test"), (":path", page)]
+
+    def headers(fields, flags=5, stream=1):
+        # Each connection has a table of its own.
+        return raw(1, flags, stream, hpack.Encoder().encode(fields))
+
+    ask, post = headers(good), headers([(":method", "POST"), *good[1:], ("content-length", "9")], 4)
+    connection, stream = "GOAWAY|closed", "reset|GOAWAY|status 400"
+    refused = {
+        "a pseudo-header twice": [*good, (":path", "/")],
+        "a pseudo-header that there is not": [*good, (":x", "y")],
+        "a pseudo-header of answers": [*good, (":status", "200")],
+        "an empty path": [*good[:3], (":path", "")],
+        "no method": good[1:],
+        "no scheme": [good[0], *good[2:]],
+        "`te` with anything but trailers": [*good, ("te", "gzip")],
+        "`transfer-encoding` in a request": [*good, ("transfer-encoding", "chunked")],
+        "`keep-alive` in a request": [*good, ("keep-alive", "1")],
+    }
+    for name, fields in refused.items():
+        yield "8.2, 8.3", name, headers(fields), stream
+    yield from (
+        ("4.3", "headers that cannot be decoded", raw(1, 5, 1, b"\x80"), connection),
+        ("5.1", "DATA on an idle stream", raw(0, 1, 1, b"x"), connection),
+        ("5.1", "RST_STREAM on an idle stream", raw(3, 0, 1, bytes(4)), connection),
+        ("5.1", "WINDOW_UPDATE on an idle stream", window(1, 1), connection),
+        ("5.1", "DATA after the end", ask + raw(0, 1, 1, b"x"), stream),
+        ("6.1", "DATA on stream 0", raw(0, 1, 0, b"x"), connection),
+        ("6.1", "more padding than frame", post + raw(0, 9, 1, b"\x09x"), connection),
+        ("6.2", "HEADERS on stream 0", headers(good, 5, 0), connection),
+        ("6.3", "PRIORITY of a wrong length", raw(2, 0, 1, bytes(4)), stream),
+        ("6.4", "RST_STREAM of a wrong length", ask + raw(3, 0, 1, bytes(3)), connection),
+        ("6.5", "SETTINGS on a stream", raw(4, 0, 1, b""), connection),
+        ("6.5", "an acknowledgement with settings", raw(4, 1, 0, bytes(6)), connection),
+        ("6.5", "ENABLE_PUSH of 2", raw(4, 0, 0, b"\x00\x02\x00\x00\x00\x02"), connection),
+        ("6.5", "MAX_FRAME_SIZE of 1", raw(4, 0, 0, b"\x00\x05\x00\x00\x00\x01"), connection),
+        ("6.6", "PUSH_PROMISE of a client", ask + raw(5, 4, 1, b"\x00\x00\x00\x02\x82"), connection),
+        ("6.7", "PING on a stream", raw(6, 0, 1, bytes(8)), connection),
+        ("6.7", "PING of a wrong length", raw(6, 0, 0, bytes(7)), connection),
+        ("6.8", "GOAWAY on a stream", raw(7, 0, 1, bytes(8)), connection),
+        ("6.9", "a window that grows by 0", raw(8, 0, 0, bytes(4)), connection),
+        ("6.9", "WINDOW_UPDATE of a wrong length", raw(8, 0, 0, bytes(3)), connection),
+        ("6.10", "CONTINUATION of nothing", raw(9, 4, 1, b""), connection),
+        ("6.10", "another frame amid headers", headers(good, 1) + raw(2, 0, 1, bytes(5)), connection),
+        ("8.1.1", "less content than announced", post + raw(0, 1, 1, b"x"), stream + "|status 405"),
+        ("4.1, 5.5", "a frame of an unknown kind", raw(99, 255, 0, b"x") + ask, "^status 200$"),
+    )
+
+
 def memory(pid):
     """What the process has in memory, in KiB."""
     return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1))
@@ -362,6 +415,8 @@ def attack(address, name, settings, act, held):
         # What the server has to say has come where a PING after all of it is answered.
         client.send(raw(6, 0, 0, THE_END))
         client.wait(lambda: client.done or client.held)
+        # An answer is made by another task, and may come later.
+        client.wait(lambda: client.statuses or client.resets or client.goaway, 1)
     except Ended:
         pass
     return client.outcome()
@@ -382,7 +437,9 @@ def main():
     address, pid, page, large = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
     assert answered(address, page), "the page does not come"
     before, wrong = memory(pid), []
-    for name, settings, act, may in plain(address, page, large):
+    attacks = plain(address, page, large)
+    attacks += [(f"{name} ({section})", {}, once(sent), may) for section, name, sent, may in rules(page)]
+    for name, settings, act, may in attacks:
         done, held, outcome = threading.Event(), [], []
 
         def run():
