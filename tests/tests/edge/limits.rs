@@ -41,9 +41,14 @@ async fn row_003_58_a_visitor_to_a_full_site_waits_until_somebody_leaves() {
     let mut world = settled().await;
     world.reconfigure("north", "visitors: {connections: 1}\n").await;
     let site = world.partner("north").public;
-    let first = begun(site, "/about/").await.unwrap();
+    let (mut first, _) = begun(site, "/about/").await.unwrap();
     let mut second = TcpStream::connect(site).await.unwrap();
     second.write_all(b"GET /about/ HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").await.unwrap();
+    // The first is answered ten times over; a second that was let in would have been, too.
+    for _ in 0..10 {
+        first.write_all(b"GET /about/ HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+        assert!(first.read(&mut [0; 16 << 10]).await.unwrap() > 0);
+    }
     assert!(second.try_read(&mut [0; 16]).is_err(), "a second is answered beside the first");
     drop(first);
     let mut answer = String::new();
