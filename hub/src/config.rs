@@ -8,6 +8,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::yaml;
 use tieup_web::admin::AdminAddress;
 use tieup_web::https::{self, Https};
+use tieup_web::site::Admission;
 
 /// A hub's configuration, with paths resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub public: String,
     /// How they are served by HTTPS, if they are.
     pub https: Option<Https>,
+    /// How many visitors are let in.
+    pub visitors: Admission,
     /// Where those who watch over the hub ask how it stands, if anywhere.
     pub admin: Option<AdminAddress>,
 }
@@ -44,6 +47,8 @@ struct Document {
     address: Option<String>,
     public: String,
     https: Option<https::Document>,
+    #[serde(default)]
+    visitors: Admission,
     admin: Option<AdminAddress>,
 }
 
@@ -82,6 +87,7 @@ impl Config {
             join: document.join,
             public: document.public,
             https: document.https.map(|https| Https::of((&name, text), folder, https)).transpose()?,
+            visitors: document.visitors,
             admin: document.admin,
         })
     }

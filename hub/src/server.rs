@@ -89,7 +89,7 @@ impl Server {
         let path = hub.socket();
         let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;
         let revocations = hub.tls().revocations().clone();
-        let entrance = Entrance::open(hub.config.https.as_ref(), &hub.config.state)?;
+        let entrance = Entrance::open(hub.config.https.as_ref(), &hub.config.state)?.admitting(hub.config.visitors);
         let (tls, traffic) = (entrance.tls(), entrance.traffic());
         let ports = https::Sockets { plain: sockets.public, https: sockets.https };
         let public = tokio::spawn(entrance.serve(site.clone(), ports, shutdown.clone())?);

@@ -10,6 +10,7 @@ use tieup_protocol::joining::Reach;
 use tieup_protocol::yaml;
 use tieup_web::admin::AdminAddress;
 use tieup_web::https::{self, Https};
+use tieup_web::site::Admission;
 
 use crate::door::{Door, Listen, PublicUrl};
 use crate::flow::Limits;
@@ -27,6 +28,8 @@ pub struct Config {
     pub public: String,
     /// How visitors are served by HTTPS, if they are.
     pub https: Option<Https>,
+    /// How many visitors are let in.
+    pub visitors: Admission,
     /// Where those who watch over the daemon ask how it stands, if anywhere.
     pub admin: Option<AdminAddress>,
     /// Where main calls, host and port; none where the daemon dials main.
@@ -72,6 +75,8 @@ struct Document {
     state: PathBuf,
     public: String,
     https: Option<https::Document>,
+    #[serde(default)]
+    visitors: Admission,
     admin: Option<AdminAddress>,
     peer: Option<String>,
     address: Option<String>,
@@ -141,6 +146,7 @@ impl Config {
             state: folder.join(document.state),
             public: document.public,
             https: document.https.map(|https| Https::of(source, folder, https)).transpose()?,
+            visitors: document.visitors,
             admin: document.admin,
             peer,
             address,
@@ -238,6 +244,10 @@ mod tests {
         assert_eq!(asked.originals, OriginalsApproval::Ask);
         assert_eq!(asked.guard, Pace::default());
         let slow = load("state: s\npublic: a\npeer: b\nguard: {mib_per_second: 1, grace_hours: 0}\n").unwrap();
+        assert_eq!(asked.visitors, Admission::of(4096, 256));
+        let few = load("state: s\npublic: a\npeer: b\nvisitors: {of_one_address: 8}\n").unwrap();
+        assert_eq!(few.visitors, Admission::of(4096, 8));
+        assert!(load("state: s\npublic: a\npeer: b\nvisitors: {connections: 0}\n").is_err());
         assert_eq!(slow.guard, Pace { every_hours: 6, mib_per_second: 1, grace_hours: 0 });
     }
 

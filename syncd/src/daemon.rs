@@ -368,7 +368,7 @@ impl Daemon {
     /// See [`StartError`].
     pub fn start(config: &Config, mut listeners: Listeners) -> Result<Self, StartError> {
         let home = Opening::of(config)?;
-        let entrance = Entrance::open(config.https.as_ref(), &config.state)?;
+        let entrance = Entrance::open(config.https.as_ref(), &config.state)?.admitting(config.visitors);
         let Besides { https, admin, mut given } = listeners.besides;
         let mut openings = vec![(config, home, listeners.peer)];
         for (main, further) in &config.mains {

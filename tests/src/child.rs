@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -104,6 +104,11 @@ impl Process {
         // A process that has ended by itself is as dead.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Waits until the process ends by itself, and says how it did.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap_or_else(|error| panic!("the daemon cannot be waited for: {error}"))
     }
 
     /// The process's number.

@@ -5,6 +5,8 @@
 mod acme;
 mod admin;
 mod https;
+mod limits;
+mod outside;
 mod service;
 
 use std::path::{Path, PathBuf};

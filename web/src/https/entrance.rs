@@ -31,6 +31,7 @@ pub struct Sockets {
 /// The entrance of a public site.
 pub struct Entrance {
     secure: Option<Secure>,
+    admission: Admission,
     traffic: Arc<Traffic>,
 }
 
@@ -40,6 +41,13 @@ struct Secure {
     tls: PublicTls,
     challenges: Challenges,
     upkeep: Upkeep,
+}
+
+/// The port of HTTPS, and how many are let in there.
+struct SecureDoor {
+    listener: TcpListener,
+    port: u16,
+    admission: Admission,
 }
 
 /// Who sees to it that the certificate is replaced in time.
@@ -75,7 +83,13 @@ impl Entrance {
     /// When the files of the certificate cannot be used, or the folder cannot be made.
     pub fn open(https: Option<&Https>, state: &Path) -> Result<Self, EntranceError> {
         let secure = https.map(|https| Secure::open(https.clone(), state)).transpose()?;
-        Ok(Self { secure, traffic: Arc::default() })
+        Ok(Self { secure, admission: Admission::default(), traffic: Arc::default() })
+    }
+
+    /// The same for as many visitors as `admission` says.
+    #[must_use]
+    pub fn admitting(self, admission: Admission) -> Self {
+        Self { admission, ..self }
     }
 
     /// TLS for visitors, where there is HTTPS.
@@ -106,11 +120,14 @@ impl Entrance {
             (Some(_), None) => return Err(EntranceError::NoPort),
             (None, _) => None,
         };
-        let (plain, traffic) = (sockets.plain, self.traffic);
+        let (plain, traffic, admission) = (sockets.plain, self.traffic, self.admission);
         Ok(async move {
             match secure {
-                None => site.serve(Door::plain(plain), Admission::default(), traffic, shutdown).await,
-                Some((secure, listener, port)) => secure.serve(site, traffic, plain, (listener, port), shutdown).await,
+                None => site.serve(Door::plain(plain), admission, traffic, shutdown).await,
+                Some((secure, listener, port)) => {
+                    let door = SecureDoor { listener, port, admission };
+                    secure.serve(site, traffic, plain, door, shutdown).await;
+                }
             }
         })
     }
@@ -137,12 +154,12 @@ impl Secure {
         site: Arc<PublicSite>,
         traffic: Arc<Traffic>,
         plain: TcpListener,
-        (listener, port): (TcpListener, u16),
+        SecureDoor { listener, port, admission }: SecureDoor,
         shutdown: Shutdown,
     ) {
         let Self { settings, tls, challenges, upkeep } = self;
         let door = Door { listener, tls: Some(tls.config()), hsts: Some(settings.hsts.header()) };
-        let secure = site.clone().serve(door, Admission::default(), traffic.clone(), shutdown.clone());
+        let secure = site.clone().serve(door, admission, traffic.clone(), shutdown.clone());
         let reception = Reception { site, tls, challenges, port, traffic };
         let upkept = async {
             match upkeep {

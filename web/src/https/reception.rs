@@ -23,7 +23,7 @@ use crate::site::{Admission, Crowd, PublicSite, method_of};
 use crate::visitors::Remembered;
 
 /// How many are led on at once. Each takes a moment, so that these are many.
-const ADMISSION: Admission = Admission { connections: 512, of_one_address: 64 };
+const ADMISSION: Admission = Admission::of(512, 64);
 
 /// How long the headers of a request may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -13,14 +13,19 @@ use tokio::task::JoinHandle;
 
 use super::pace::Sending;
 
-/// How much is read at a time.
-const PIECE: usize = 64 << 10;
+/// How much is read at first, which is what an answer that nobody reads keeps in memory. A connection of HTTP/2 may have
+/// many of those.
+const FIRST_PIECE: usize = 8 << 10;
 
-/// How many pieces there are at once in all: whoever takes nothing of what they asked for fills no more memory than that.
-const PIECES: usize = 512;
+/// How much is read at a time at most. Each piece that was taken is followed by one twice as large.
+const LARGEST_PIECE: usize = 128 << 10;
 
-/// Room for pieces.
-static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(PIECES)));
+/// How much room all pieces have together, in units of [`UNIT`]: whoever takes nothing of what they asked for fills no more
+/// memory than that.
+static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new((64 << 20) / UNIT)));
+
+/// What room is given in.
+const UNIT: usize = 4 << 10;
 
 /// The body of an answer.
 #[derive(Debug, Default)]
@@ -34,7 +39,17 @@ pub struct SiteBody {
 #[derive(Debug)]
 enum Left {
     Whole(Bytes),
-    Pieces { reader: Arc<BlobReader>, left: Range<u64>, reading: Option<JoinHandle<io::Result<Piece>>> },
+    Pieces(Pieces),
+}
+
+/// A part of a blob that is read piece by piece.
+#[derive(Debug)]
+struct Pieces {
+    reader: Arc<BlobReader>,
+    left: Range<u64>,
+    /// How much is read next.
+    next: usize,
+    reading: Option<JoinHandle<io::Result<Piece>>>,
 }
 
 /// A piece, and the room that it takes until it was sent.
@@ -50,15 +65,26 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
-impl Default for Left {
-    fn default() -> Self {
-        Self::Whole(Bytes::new())
+impl Pieces {
+    /// The next piece; there must be one.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let task = self.reading.get_or_insert_with(|| {
+            let most = usize::try_from(self.left.end - self.left.start).map_or(self.next, |left| left.min(self.next));
+            tokio::spawn(read(self.reader.clone(), self.left.start, most))
+        });
+        let piece = ready!(Pin::new(task).poll(cx));
+        self.reading = None;
+        let piece = piece.map_err(io::Error::other)??;
+        self.left.start += piece.bytes.len() as u64;
+        self.next = (self.next * 2).min(LARGEST_PIECE);
+        Poll::Ready(Ok(Bytes::from_owner(piece)))
     }
 }
 
 /// Reads a piece once there is room for it.
 async fn read(reader: Arc<BlobReader>, at: u64, most: usize) -> io::Result<Piece> {
-    let room = ROOM.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let units = u32::try_from(most.div_ceil(UNIT)).map_err(io::Error::other)?;
+    let room = ROOM.clone().acquire_many_owned(units).await.map_err(io::Error::other)?;
     let read = tokio::task::spawn_blocking(move || reader.read_at(at, most)).await.map_err(io::Error::other)?;
     Ok(Piece { bytes: read.map_err(io::Error::other)?, _room: room })
 }
@@ -66,7 +92,8 @@ async fn read(reader: Arc<BlobReader>, at: u64, most: usize) -> io::Result<Piece
 impl SiteBody {
     /// Bytes of a blob, of which one piece at a time is in memory.
     pub(super) fn pieces(reader: Arc<BlobReader>, part: Range<u64>) -> Self {
-        Self { left: Left::Pieces { reader, left: part, reading: None }, sending: None }
+        let pieces = Pieces { reader, left: part, next: FIRST_PIECE, reading: None };
+        Self { left: Left::Pieces(pieces), sending: None }
     }
 
     /// Keeps `sending` until all of it was taken, or nobody takes it any more.
@@ -78,8 +105,14 @@ impl SiteBody {
     pub fn length(&self) -> u64 {
         match &self.left {
             Left::Whole(bytes) => bytes.len() as u64,
-            Left::Pieces { left, .. } => left.end - left.start,
+            Left::Pieces(Pieces { left, .. }) => left.end - left.start,
         }
+    }
+}
+
+impl Default for Left {
+    fn default() -> Self {
+        Self::Whole(Bytes::new())
     }
 }
 
@@ -111,17 +144,9 @@ impl Body for SiteBody {
         }
         match &mut self.left {
             Left::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Left::Pieces { reader, left, reading } => {
-                let task = reading.get_or_insert_with(|| {
-                    let (reader, at) = (reader.clone(), left.start);
-                    let most = usize::try_from(left.end - at).map_or(PIECE, |left| left.min(PIECE));
-                    tokio::spawn(read(reader, at, most))
-                });
-                let piece = ready!(Pin::new(task).poll(cx));
-                *reading = None;
-                let piece = piece.map_err(io::Error::other)??;
-                left.start += piece.bytes.len() as u64;
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(piece)))))
+            Left::Pieces(pieces) => {
+                let piece = ready!(pieces.poll(cx))?;
+                Poll::Ready(Some(Ok(Frame::data(piece))))
             }
         }
     }

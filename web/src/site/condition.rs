@@ -4,8 +4,7 @@
 
 use std::ops::Range;
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use headers::{ETag, HeaderMapExt as _, IfMatch, IfNoneMatch, IfRange};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use tieup_protocol::access::Method;
 
 /// What becomes of a request for content that stands there.
@@ -25,23 +24,57 @@ pub(super) enum Verdict {
 
 /// Judges a GET or HEAD of `length` bytes under `tag`, in the order of RFC 9110, section 13.2.2.
 pub(super) fn judge(method: Method, headers: &HeaderMap, tag: &HeaderValue, length: u64) -> Verdict {
-    const CONDITIONS: [header::HeaderName; 3] = [header::IF_MATCH, header::IF_NONE_MATCH, header::RANGE];
+    const CONDITIONS: [HeaderName; 3] = [header::IF_MATCH, header::IF_NONE_MATCH, header::RANGE];
     // Most requests have none.
     if !CONDITIONS.iter().any(|name| headers.contains_key(name)) {
         return Verdict::Whole;
     }
-    let Ok(tag) = tag.to_str().unwrap_or_default().parse::<ETag>() else { return Verdict::Whole };
-    if headers.typed_get::<IfMatch>().is_some_and(|condition| !condition.precondition_passes(&tag)) {
+    if names(headers, header::IF_MATCH, tag, Comparison::Strong) == Some(false) {
         return Verdict::Failed;
     }
-    if headers.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&tag)) {
+    if names(headers, header::IF_NONE_MATCH, tag, Comparison::Weak) == Some(true) {
         return Verdict::NotModified;
     }
-    let is_other = headers.typed_get::<IfRange>().is_some_and(|condition| condition.is_modified(Some(&tag), None));
+    // One tag, which must be strong. A date names no version that is known here.
+    let is_other = headers.get(header::IF_RANGE).is_some_and(|condition| condition != tag);
     if method != Method::Get || is_other {
         return Verdict::Whole;
     }
     part(headers.get(header::RANGE), length)
+}
+
+/// How entity tags are compared (RFC 9110, section 8.8.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    /// A weak tag is equal to none.
+    Strong,
+    /// That a tag is weak does not count.
+    Weak,
+}
+
+/// Whether the condition `name` names `tag`, which is strong, or anything that there is; none where there is no such
+/// condition.
+fn names(headers: &HeaderMap, name: HeaderName, tag: &HeaderValue, comparison: Comparison) -> Option<bool> {
+    let mut lists = headers.get_all(name).iter().peekable();
+    lists.peek()?;
+    let is_named = |list: &HeaderValue| list.as_bytes().trim_ascii() == b"*" || lists_tag(list, tag, comparison);
+    Some(lists.any(is_named))
+}
+
+/// Whether a list of entity tags has `tag` among them. What is no tag is passed over.
+fn lists_tag(list: &HeaderValue, tag: &HeaderValue, comparison: Comparison) -> bool {
+    let mut rest = list.as_bytes();
+    // A comma may stand in a tag, so the list is read from quote to quote.
+    while let Some(begin) = rest.iter().position(|byte| *byte == b'"') {
+        let Some(length) = rest[begin + 1..].iter().position(|byte| *byte == b'"') else { return false };
+        let end = begin + length + 2;
+        let is_weak = rest[..begin].ends_with(b"W/");
+        if rest[begin..end] == *tag.as_bytes() && !(is_weak && comparison == Comparison::Strong) {
+            return true;
+        }
+        rest = &rest[end..];
+    }
+    false
 }
 
 /// The part that `range` means. What is no range is passed over, and so are several at once, which nobody needs of a
@@ -83,6 +116,10 @@ mod tests {
             ("*", Verdict::NotModified),
             ("\"b\"", Verdict::Whole),
             ("a", Verdict::Whole),
+            ("\"a", Verdict::Whole),
+            ("\"b, \", \"a\"", Verdict::NotModified),
+            ("\"b c\", ,,\"\"", Verdict::Whole),
+            ("", Verdict::Whole),
         ] {
             assert_eq!(get("if-none-match", value), verdict, "{value}");
         }
@@ -91,6 +128,8 @@ mod tests {
             ("*", Verdict::Whole),
             ("W/\"a\"", Verdict::Failed),
             ("\"b\", \"c\"", Verdict::Failed),
+            ("W/\"a\", \"a\"", Verdict::Whole),
+            ("a", Verdict::Failed),
         ] {
             assert_eq!(get("if-match", value), verdict, "{value}");
         }
@@ -133,6 +172,7 @@ mod tests {
         assert_eq!(of("\"a\""), Verdict::Part(0..4));
         assert_eq!(of("\"b\""), Verdict::Whole);
         assert_eq!(of("W/\"a\""), Verdict::Whole);
+        assert_eq!(of("a"), Verdict::Whole, "what is no tag names no version");
         assert_eq!(of("Sun, 29 Nov 2026 00:00:00 GMT"), Verdict::Whole);
     }
 }

@@ -19,7 +19,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::http::{Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use tieup_protocol::access::{Method, Purpose};
 use tieup_protocol::manifest::EntryKind;
@@ -126,11 +125,12 @@ impl PublicSite {
     }
 
     /// Answers one request, which came from `peer`, and logs it. `remembered` is of the request's connection.
-    pub async fn answer(
+    /// What its body holds is not looked at.
+    pub async fn answer<B: Sync>(
         &self,
         peer: SocketAddr,
         remembered: &Mutex<Remembered>,
-        request: &Request<Incoming>,
+        request: &Request<B>,
     ) -> Response<SiteBody> {
         let path = SitePath::from_request(request.uri().path()).ok().filter(|_| names_host(request));
         let Some(path) = path else {
@@ -158,7 +158,7 @@ impl PublicSite {
     }
 
     /// The answer, and the part whose it is.
-    async fn find(&self, path: &SitePath, request: &Request<Incoming>) -> (&Part, Answer) {
+    async fn find<B: Sync>(&self, path: &SitePath, request: &Request<B>) -> (&Part, Answer) {
         let parts = self.parts();
         let (part, standing) = self.look(path, &parts);
         let method = match request.method().as_str() {

@@ -26,6 +26,12 @@ const STALL: u32 = 4;
 /// How many bytes must be taken between two looks for an answer to get on: 256 a second.
 const LEAST: u64 = 256 * LOOK.as_secs();
 
+/// What an answer may have besides its content: its head, and the frames of HTTP/2.
+const BESIDES: u64 = 1 << 10;
+
+/// Up to this many bytes between two looks are signs of life that are asked for or given, and no answer.
+const SIGNS_OF_LIFE: u64 = 64;
+
 /// What a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -39,6 +45,8 @@ pub(super) enum Protocol {
 #[derive(Debug)]
 pub(super) struct Pace {
     protocol: Protocol,
+    /// How often it is looked at.
+    look: Duration,
     /// Bytes that came.
     read: AtomicU64,
     /// Bytes that were taken by the other end, or by the network on its behalf.
@@ -49,6 +57,9 @@ pub(super) struct Pace {
     answered: AtomicU64,
     /// Answers of which a part is still to be taken.
     sending: AtomicU64,
+    /// Bytes that answers have, about. What was written beyond these is no answer, but chatter: acknowledgements that
+    /// the other end of an HTTP/2 connection can ask for without end.
+    owed: AtomicU64,
     /// Bytes that had come when the last whole request was there.
     read_when_asked: AtomicU64,
 }
@@ -86,8 +97,14 @@ struct Counts {
 impl Pace {
     /// The pace of a new connection.
     pub(super) fn of(protocol: Protocol) -> Self {
-        let [read, written, asked, answered, sending, read_when_asked] = Default::default();
-        Self { protocol, read, written, asked, answered, sending, read_when_asked }
+        let [read, written, asked, answered, sending, owed, read_when_asked] = Default::default();
+        Self { protocol, look: LOOK, read, written, asked, answered, sending, owed, read_when_asked }
+    }
+
+    /// The same, looked at so often that a test need not wait.
+    #[cfg(test)]
+    pub(super) fn hasty(protocol: Protocol) -> Self {
+        Self { look: Duration::from_millis(5), ..Self::of(protocol) }
     }
 
     /// A whole request came.
@@ -96,8 +113,9 @@ impl Pace {
         self.read_when_asked.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// It was answered.
-    pub(super) fn answered(&self) {
+    /// It was answered, with so many bytes of content.
+    pub(super) fn answered(&self, bytes: u64) {
+        self.owed.fetch_add(bytes + bytes / BESIDES + BESIDES, Ordering::Relaxed);
         self.answered.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -109,7 +127,7 @@ impl Pace {
 
     /// Waits until the connection does not get on.
     pub(super) async fn runs_out(&self) -> Tired {
-        let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
+        let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + self.look, self.look);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut before, mut patience) = (self.counts(), Patience::default());
         loop {
@@ -125,7 +143,7 @@ impl Pace {
     fn counts(&self) -> Counts {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Counts {
-            written: of(&self.written),
+            written: of(&self.written).min(of(&self.owed)),
             asked: of(&self.asked),
             answered: of(&self.answered),
             sending: of(&self.sending),
@@ -152,11 +170,8 @@ impl Patience {
         }
         self.looks += 1;
         let is_silent = now.asked == 0;
-        let is_at_work = is_silent
-            || leaves_lying
-            || now.asked > now.answered
-            || now.is_amid_request
-            || now.written > before.written;
+        let is_at_work = is_silent || leaves_lying || now.asked > now.answered || now.is_amid_request;
+        let is_at_work = is_at_work || now.written > before.written + SIGNS_OF_LIFE;
         let (most, why) = if is_at_work { (STALL, Tired::Stalled) } else { (REST, Tired::Rested) };
         (self.looks >= most).then_some(why)
     }
@@ -297,6 +312,21 @@ mod tests {
         assert_eq!(ends(RESTING, |now| Counts { written: now.written + LEAST - 1, ..now }), stalled);
         let lying = Counts { sending: 1, ..RESTING };
         assert_eq!(ends(lying, |now| Counts { asked: now.asked + 1, answered: now.answered + 1, ..now }), stalled);
+    }
+
+    #[test]
+    fn signs_of_life_are_no_work() {
+        let asked_for_one = |now: Counts| Counts { written: now.written + 17, ..now };
+        assert_eq!(ends(RESTING, asked_for_one), Some((REST, Tired::Rested)));
+    }
+
+    #[test]
+    fn chatter_is_no_answer() {
+        let pace = Pace { written: 1_000_000.into(), ..Pace::of(Protocol::Http2) };
+        assert_eq!(pace.counts().written, 0, "nothing was asked");
+        pace.answered(1000);
+        pace.written.fetch_add(1_000_000, Ordering::Relaxed);
+        assert!((1000..=1000 + 2 * BESIDES).contains(&pace.counts().written));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
+use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -38,23 +40,38 @@ const HEAD_LIST: u32 = 16 << 10;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How many requests of one HTTP/2 connection are answered at once.
-const STREAMS: u32 = 32;
+const STREAMS: u32 = 128;
 
 /// After how long without a sign of life the other end of an HTTP/2 connection is asked for one, and how long it has.
 const SIGN_OF_LIFE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
-/// How many visitors are let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many visitors are let in: the key `visitors` of `syncd.yaml` and `tieup.yaml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Admission {
     /// How many connections there are in all; further ones wait until one has ended.
-    pub connections: usize,
+    pub connections: NonZeroU32,
     /// How many there are of one address, or of one IPv6 network of 64 bits; further ones are closed.
-    pub of_one_address: usize,
+    pub of_one_address: NonZeroU32,
+}
+
+impl Admission {
+    /// So many connections in all and of one address; one at least.
+    pub const fn of(connections: u32, of_one_address: u32) -> Self {
+        Self { connections: at_least_one(connections), of_one_address: at_least_one(of_one_address) }
+    }
+}
+
+const fn at_least_one(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
 }
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { connections: 4096, of_one_address: 256 }
+        Self::of(4096, 256)
     }
 }
 
@@ -111,22 +128,23 @@ impl PublicSite {
 /// Those who are in.
 pub(crate) struct Crowd {
     places: Arc<Semaphore>,
-    of_one_address: usize,
-    present: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    of_one_address: u32,
+    present: Arc<Mutex<HashMap<IpAddr, u32>>>,
 }
 
 /// A place among those who are in, given back when it is dropped.
 pub(crate) struct Place {
     network: IpAddr,
-    present: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    present: Arc<Mutex<HashMap<IpAddr, u32>>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Crowd {
     /// Nobody yet, of whom no more than `admission` says are let in.
     pub(crate) fn new(admission: Admission) -> Self {
-        let places = Arc::new(Semaphore::new(admission.connections));
-        Self { places, of_one_address: admission.of_one_address, present: Arc::default() }
+        let connections = usize::try_from(admission.connections.get()).unwrap_or(Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
+        Self { places, of_one_address: admission.of_one_address.get(), present: Arc::default() }
     }
 
     /// Waits for a free place, then for a visitor to take it.
@@ -153,7 +171,7 @@ impl Crowd {
         let mut present = lock(&self.present);
         let there = present.entry(network).or_default();
         let enters = *there < self.of_one_address;
-        *there += usize::from(enters);
+        *there += u32::from(enters);
         enters
     }
 }
@@ -170,7 +188,7 @@ impl Drop for Place {
     }
 }
 
-fn lock(present: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+fn lock(present: &Mutex<HashMap<IpAddr, u32>>) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
     present.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -193,12 +211,12 @@ struct Connection {
 impl Connection {
     async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, shutdown: Shutdown) {
         let _open = self.traffic.opened();
-        let Some(tls) = tls else { return self.speak_http1(stream, shutdown).await };
+        let Some(tls) = tls else { return self.speak_http1(stream, Pace::of(Protocol::Http1), shutdown).await };
         match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.speak_http2(stream, shutdown).await;
+                self.speak_http2(stream, Pace::of(Protocol::Http2), shutdown).await;
             }
-            Ok(Ok(stream)) => self.speak_http1(stream, shutdown).await,
+            Ok(Ok(stream)) => self.speak_http1(stream, Pace::of(Protocol::Http1), shutdown).await,
             Ok(Err(error)) => {
                 self.traffic.refused(Refused::Handshake);
                 tracing::debug!(%error, "a visitor's handshake failed");
@@ -207,8 +225,13 @@ impl Connection {
         }
     }
 
-    async fn speak_http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shutdown: Shutdown) {
-        let (pace, traffic) = (Arc::new(Pace::of(Protocol::Http1)), self.traffic.clone());
+    async fn speak_http1(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        pace: Pace,
+        shutdown: Shutdown,
+    ) {
+        let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
         let stream = TokioIo::new(Paced::new(stream, pace.clone()));
         let mut builder = http1::Builder::new();
         // Whoever is slow is let go by the pace, which costs nothing for each request.
@@ -217,8 +240,13 @@ impl Connection {
         run(connection, http1::Connection::graceful_shutdown, &pace, &traffic, &shutdown).await;
     }
 
-    async fn speak_http2(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shutdown: Shutdown) {
-        let (pace, traffic) = (Arc::new(Pace::of(Protocol::Http2)), self.traffic.clone());
+    async fn speak_http2(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        pace: Pace,
+        shutdown: Shutdown,
+    ) {
+        let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
         let stream = TokioIo::new(Paced::new(stream, pace.clone()));
         let mut builder = http2::Builder::new(TokioExecutor::new());
         let builder = builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(HEAD_LIST);
@@ -249,7 +277,7 @@ impl Connection {
                     response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
                 }
                 response.body_mut().tell(pace.sends());
-                pace.answered();
+                pace.answered(response.body().length());
                 let method = super::method_of(&request);
                 connection.traffic.answered(method, response.status(), response.body().length());
                 Ok(response)
@@ -300,6 +328,9 @@ fn name_host<B>(request: &mut Request<B>) {
 }
 
 #[cfg(test)]
+mod idle;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -313,7 +344,7 @@ mod tests {
 
     #[tokio::test]
     async fn places_are_given_back() {
-        let crowd = Crowd::new(Admission { connections: 3, of_one_address: 2 });
+        let crowd = Crowd::new(Admission::of(3, 2));
         let [one, other] = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])];
         let place = || Place {
             network: one,
