@@ -4,6 +4,8 @@
 //! contradicts main's copy is refused for good.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tieup_protocol::ids::SiteId;
@@ -18,6 +20,7 @@ use tieup_store::journal::{
 };
 use tieup_store::lock::{LockError, StateLock};
 use tieup_web::client::{CallError, PeerClient};
+use tokio::task::block_in_place;
 
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
@@ -67,12 +70,39 @@ pub enum CollectError {
     /// Another command is collecting from this partner.
     #[error("another command is collecting from `{0}` at this moment")]
     Busy(SiteId, #[source] LockError),
+    /// The journal of this partner is being collected by this program.
+    #[error("the journal of `{0}` is being collected at this moment")]
+    UnderWay(SiteId),
     /// A bundle with more entries than it may have.
     #[error("the journal's bundle {0} has too many entries")]
     Overfull(TilePath),
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+/// Whose journals are being collected: one collection of a partner at a time, and a second is told at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turns(Arc<Mutex<BTreeSet<SiteId>>>);
+
+/// The right to collect from a partner, until it is dropped.
+struct Turn {
+    turns: Turns,
+    partner: SiteId,
+}
+
+impl Turns {
+    /// The turn of `partner`; none while somebody else has it.
+    fn take(&self, partner: &SiteId) -> Option<Turn> {
+        let is_free = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(partner.clone());
+        is_free.then(|| Turn { turns: self.clone(), partner: partner.clone() })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.partner);
+    }
 }
 
 impl Hub {
@@ -95,25 +125,26 @@ impl Hub {
     }
 
     /// The folder with main's copies of a partner's journals.
-    pub fn mirrors(&self, partner: &PartnerRow) -> std::path::PathBuf {
+    pub fn mirrors(&self, partner: &PartnerRow) -> PathBuf {
         self.config.state.join("journals").join(partner.id.as_str())
     }
 
     async fn collect_months(&self, partner: &PartnerRow, only: Option<Month>) -> Result<Vec<Collected>, CollectError> {
+        let _turn = self.collecting.take(&partner.id).ok_or_else(|| CollectError::UnderWay(partner.id.clone()))?;
         let status = self.status(partner).await?;
         let client = self.call(partner).await?;
         let mirrors = self.mirrors(partner);
         let busy = |error| CollectError::Busy(partner.id.clone(), error);
-        let _lock = StateLock::take(&mirrors).map_err(busy)?;
+        let _lock = block_in_place(|| StateLock::take(&mirrors)).map_err(busy)?;
         // A month that main holds and the partner no longer has is looked at too.
         let held: BTreeSet<Month> = months(&mirrors)?.into_iter().chain(status.journals.iter().copied()).collect();
         let mut collected = Vec::new();
         let mut failed = None;
         for month in held.into_iter().filter(|month| only.is_none_or(|only| only == *month)) {
-            let collecting = Collecting::open(self, partner, &client, month);
-            let taken = match collecting {
-                Ok(collecting) if status.journals.contains(&month) => collecting.collect().await,
-                Ok(collecting) => collecting.miss(),
+            let log = block_in_place(|| Log::of(self, partner, &client, month));
+            let taken = match log {
+                Ok(log) if status.journals.contains(&month) => log.collect().await,
+                Ok(log) => block_in_place(|| log.open()?.miss()),
                 Err(error) => Err(error),
             };
             match taken {
@@ -126,57 +157,94 @@ impl Hub {
     }
 }
 
-/// One month's journal, while it is collected.
-struct Collecting<'a> {
+/// One month's journal, as the partner keeps it.
+struct Log<'a> {
     hub: &'a Hub,
     partner: &'a PartnerRow,
     client: &'a PeerClient,
     month: Month,
     origin: Origin,
     key: LogVerifier,
+}
+
+/// The same with main's copy, while it is collected.
+struct Collecting<'a> {
+    log: Log<'a>,
     mirror: Mirror,
 }
 
-impl<'a> Collecting<'a> {
-    /// Opens main's copy, unless a refusal stands.
-    fn open(hub: &'a Hub, partner: &'a PartnerRow, client: &'a PeerClient, month: Month) -> Result<Self, CollectError> {
+impl<'a> Log<'a> {
+    /// The journal of `month`, unless a refusal stands.
+    fn of(hub: &'a Hub, partner: &'a PartnerRow, client: &'a PeerClient, month: Month) -> Result<Self, CollectError> {
         if let Some(refused) = hub.refused_journal(&partner.id, month)? {
             return Err(CollectError::Stands { partner: partner.id.clone(), refused: Box::new(refused) });
         }
         let key: LogVerifier = partner.journal_key.parse()?;
         let origin = Origin::new(&hub.config.main, &partner.id, month);
-        let mirror = Mirror::open(&month_dir(&hub.mirrors(partner), month))?;
-        Ok(Self { hub, partner, client, month, origin, key, mirror })
+        Ok(Self { hub, partner, client, month, origin, key })
     }
 
-    async fn collect(mut self) -> Result<Collected, CollectError> {
+    /// Opens main's copy, which reads all of it.
+    fn open(self) -> Result<Collecting<'a>, CollectError> {
+        let mirror = Mirror::open(&self.dir())?;
+        Ok(Collecting { log: self, mirror })
+    }
+
+    fn dir(&self) -> PathBuf {
+        month_dir(&self.hub.mirrors(self.partner), self.month)
+    }
+
+    /// Takes what is new and cosigns it. Where nothing is, the partner is shown the cosignature that there is.
+    async fn collect(self) -> Result<Collected, CollectError> {
         let note = self.client.get_bytes(&format!("{JOURNAL}/{}/checkpoint", self.month)).await?;
-        let signed = SignedCheckpoint::open(&note, &self.origin, &self.key)?.size();
+        let signed = SignedCheckpoint::open(&note, &self.origin, &self.key)?;
+        if let Some(receipt) = block_in_place(|| Mirror::receipt(&self.dir(), &signed))? {
+            self.show(receipt).await?;
+            return Ok(Collected { month: self.month, added: 0, size: signed.size() });
+        }
+        block_in_place(|| self.open())?.collect(signed.size(), &note).await
+    }
+
+    /// Gives the partner main's cosignature.
+    async fn show(&self, note: String) -> Result<(), CollectError> {
+        Ok(self.client.post(COSIGNATURE, &Cosigned { month: self.month, note }).await?)
+    }
+}
+
+impl Collecting<'_> {
+    /// Takes the entries up to `signed`, as the checkpoint `note` covers them, and cosigns it.
+    async fn collect(mut self, signed: u64, note: &[u8]) -> Result<Collected, CollectError> {
         let waited = self.mirror.size() > self.mirror.confirmed();
-        let mut taken = self.take_up_to(signed, &note).await;
+        let mut taken = self.take_up_to(signed, note).await;
         if waited && matches!(&taken, Err(CollectError::Refused { .. })) {
             // What had come before a cut may be what is wrong. The partner is not blamed for that.
-            self.drop_waiting()?;
-            taken = self.take_up_to(signed, &note).await;
+            block_in_place(|| self.drop_waiting())?;
+            taken = self.take_up_to(signed, note).await;
         }
-        let extended = match taken {
-            Err(CollectError::Refused { month, source }) => {
-                self.refuse(&source, Some(&note))?;
-                return Err(CollectError::Refused { month, source });
-            }
-            taken => taken?,
-        };
-        let cosigner = self.hub.keys.cosigner().map_err(HubError::from)?;
-        let note = self.mirror.cosign(&cosigner, Timestamp::now()).map_err(|source| self.refused(source))?;
-        let () = self.client.post(COSIGNATURE, &Cosigned { month: self.month, note }).await?;
-        Ok(Collected { month: self.month, added: extended.added, size: extended.size })
+        let extended = block_in_place(|| self.judge(taken, note))?;
+        let receipt = block_in_place(|| self.cosign())?;
+        self.log.show(receipt).await?;
+        Ok(Collected { month: self.log.month, added: extended.added, size: extended.size })
+    }
+
+    /// Keeps the evidence where the journal is refused.
+    fn judge(&mut self, taken: Result<Extended, CollectError>, note: &[u8]) -> Result<Extended, CollectError> {
+        if let Err(CollectError::Refused { source, .. }) = &taken {
+            self.refuse(source, Some(note))?;
+        }
+        taken
+    }
+
+    fn cosign(&mut self) -> Result<String, CollectError> {
+        let cosigner = self.log.hub.keys.cosigner().map_err(HubError::from)?;
+        self.mirror.cosign(&cosigner, Timestamp::now()).map_err(|source| self.refused(source))
     }
 
     /// A month that the partner has no journal of any more, of which main cosigned entries.
     fn miss(mut self) -> Result<Collected, CollectError> {
         let held = self.mirror.confirmed();
         if held == 0 {
-            return Ok(Collected { month: self.month, added: 0, size: 0 });
+            return Ok(Collected { month: self.log.month, added: 0, size: 0 });
         }
         let source = MirrorError::Shrunk { held, signed: 0 };
         self.refuse(&source, None)?;
@@ -192,20 +260,25 @@ impl<'a> Collecting<'a> {
         let mut held = usize::try_from(size % TileWidth::FULL.get()).unwrap_or_default();
         for path in TilePath::bundles(size, signed) {
             let bundle = self.bundle(path, signed).await?;
-            let entries = split_bundle(&bundle)?;
-            if entries.len() as u64 > TileWidth::FULL.get() {
-                return Err(CollectError::Overfull(path));
-            }
-            let new = entries.get(held..).unwrap_or_default();
-            self.mirror.take(new).map_err(|source| self.refused(source))?;
+            block_in_place(|| self.take(path, &bundle, held))?;
             held = 0;
         }
-        self.mirror.confirm(note, &self.origin, &self.key).map_err(|source| self.refused(source))
+        let confirmed = block_in_place(|| self.mirror.confirm(note, &self.log.origin, &self.log.key));
+        confirmed.map_err(|source| self.refused(source))
+    }
+
+    /// Takes in a bundle but for its first `held` entries.
+    fn take(&mut self, path: TilePath, bundle: &[u8], held: usize) -> Result<(), CollectError> {
+        let entries = split_bundle(bundle)?;
+        if entries.len() as u64 > TileWidth::FULL.get() {
+            return Err(CollectError::Overfull(path));
+        }
+        self.mirror.take(entries.get(held..).unwrap_or_default()).map_err(|source| self.refused(source))
     }
 
     /// A bundle of entries. That it is not to be had, though it was signed for, is the partner's fault.
     async fn bundle(&self, path: TilePath, signed: u64) -> Result<Vec<u8>, CollectError> {
-        match self.client.get_bytes(&format!("{JOURNAL}/{}/{path}", self.month)).await {
+        match self.log.client.get_bytes(&format!("{JOURNAL}/{}/{path}", self.log.month)).await {
             Err(error) if error.is_problem(NO_SUCH_TILE) => {
                 Err(self.refused(MirrorError::Short { signed, given: self.mirror.size() }))
             }
@@ -219,14 +292,14 @@ impl<'a> Collecting<'a> {
             return Ok(());
         }
         let refused = RefusedJournal {
-            month: self.month,
+            month: self.log.month,
             since: Timestamp::now(),
             reason: source.to_string(),
             held: self.mirror.checkpoint().map(|held| held.note().to_owned()),
             shown: shown.map(|note| String::from_utf8_lossy(note).into_owned()),
             settled: None,
         };
-        self.hub.refuse_journal(&self.partner.id, refused)?;
+        self.log.hub.refuse_journal(&self.log.partner.id, refused)?;
         self.drop_waiting()
     }
 
@@ -237,7 +310,22 @@ impl<'a> Collecting<'a> {
     fn refused(&self, source: MirrorError) -> CollectError {
         match source {
             MirrorError::Disk(error) => error.into(),
-            source => CollectError::Refused { month: self.month, source },
+            source => CollectError::Refused { month: self.log.month, source },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partner_is_collected_from_once_at_a_time() {
+        let (turns, north): (Turns, SiteId) = (Turns::default(), "north".parse().unwrap());
+        let turn = turns.take(&north).unwrap();
+        assert!(turns.take(&north).is_none());
+        assert!(turns.take(&"south".parse().unwrap()).is_some());
+        drop(turn);
+        assert!(turns.take(&north).is_some());
     }
 }

@@ -47,7 +47,7 @@ fn refuse(error: &CollectError) -> Refusal {
         CollectError::Checkpoint(_) | CollectError::Bundle(_) | CollectError::Overfull(_) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "bad-journal")
         }
-        CollectError::Busy(..) => (StatusCode::CONFLICT, "busy"),
+        CollectError::Busy(..) | CollectError::UnderWay(_) => (StatusCode::CONFLICT, "busy"),
         CollectError::Call(_) => (StatusCode::BAD_GATEWAY, "not-reached"),
         CollectError::Hub(_)
         | CollectError::Key(_)

@@ -148,6 +148,24 @@ async fn entries_that_came_before_a_cut_and_are_wrong_are_fetched_again_and_nobo
     assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap(), []);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_33_a_month_with_nothing_new_is_cosigned_without_reading_mains_copy() {
+    let world = settled().await;
+    log_visits(&world, "north", 4).await;
+    world.collect("north").await;
+    let month = world.month("north");
+    let (copied, receipt) =
+        (copy(&world).join("entries"), world.state("north").join(format!("journal/{month}/cosigned")));
+    fs::rename(&copied, copied.with_extension("away")).unwrap();
+    let cosigned = fs::read(&receipt).unwrap();
+    fs::remove_file(&receipt).unwrap();
+    assert_eq!(world.collect("north").await, [Collected { month, added: 0, size: 4 }]);
+    assert_eq!(fs::read(&receipt).unwrap(), cosigned, "the partner was not shown what main cosigned");
+    log_visits(&world, "north", 1).await;
+    let error = world.try_collect("north").await.unwrap_err();
+    assert_says(&told(&error), &["main's copy of the journal cannot be opened"]);
+}
+
 /// A world whose `north` has rewritten an entry that main had cosigned, which main has refused, and its own log before.
 async fn refused() -> (World, Vec<Vec<u8>>) {
     let mut world = settled().await;

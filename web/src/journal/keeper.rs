@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tieup_protocol::period::Month;
-use tieup_store::journal::{JournalWriter, Origin, Sealer, SignError, month_dir};
+use tieup_store::journal::{JournalWriter, Origin, Sealer, SignError, cosigned_note, month_dir};
 use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
@@ -146,6 +146,10 @@ impl Keeper {
     }
 
     fn keep_cosigned(&mut self, month: Month, note: &str) -> Result<(), JournalError> {
+        if cosigned_note(&month_dir(&self.setup.dir, month))?.is_some_and(|kept| kept == note.as_bytes()) {
+            // Main shows again what is kept here already: no log needs to be read for that.
+            return Ok(());
+        }
         let cosigner = self.setup.cosigner.clone();
         self.sealer(month)?.keep_cosigned(note, &cosigner)?;
         Ok(())
