@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use tieup_protocol::access::MAX_ENTRY;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 pub use tieup_protocol::wire::CollectedMonth as Collected;
@@ -25,6 +26,9 @@ use tokio::task::block_in_place;
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
 use crate::refusals::RefusedJournal;
+
+/// How many bytes stay free on main's disk, whatever partners have logged: main's own pages and their journal need them.
+const RESERVE: u64 = 256 << 20;
 
 /// Why a journal was not taken. Nothing was confirmed and nothing cosigned.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +80,30 @@ pub enum CollectError {
     /// A bundle with more entries than it may have.
     #[error("the journal's bundle {0} has too many entries")]
     Overfull(TilePath),
+    /// An entry that is longer than a visit can be.
+    #[error("the journal's bundle {path} has an entry of {length} bytes; a visit has {MAX_ENTRY} at most")]
+    LongEntry {
+        /// The bundle.
+        path: TilePath,
+        /// How long the entry is.
+        length: usize,
+    },
+    /// Main's disk has too little room left.
+    #[error("main's disk has {free} bytes left, of which {RESERVE} stay free: make room before journals are collected")]
+    NoSpace {
+        /// How many bytes are free.
+        free: u64,
+    },
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+impl CollectError {
+    /// Whether what came of the journal is of no use: it is neither evidence nor something to go on with.
+    fn spoils(&self) -> bool {
+        matches!(self, Self::Bundle(_) | Self::Overfull(_) | Self::LongEntry { .. } | Self::NoSpace { .. })
+    }
 }
 
 /// Whose journals are being collected: one collection of a partner at a time, and a second is told at once.
@@ -227,10 +252,12 @@ impl Collecting<'_> {
         Ok(Collected { month: self.log.month, added: extended.added, size: extended.size })
     }
 
-    /// Keeps the evidence where the journal is refused.
+    /// Keeps the evidence where the journal is refused, and nothing of what is of no use.
     fn judge(&mut self, taken: Result<Extended, CollectError>, note: &[u8]) -> Result<Extended, CollectError> {
-        if let Err(CollectError::Refused { source, .. }) = &taken {
-            self.refuse(source, Some(note))?;
+        match &taken {
+            Err(CollectError::Refused { source, .. }) => self.refuse(source, Some(note))?,
+            Err(error) if error.spoils() => self.drop_waiting()?,
+            _ => {}
         }
         taken
     }
@@ -260,19 +287,21 @@ impl Collecting<'_> {
         let mut held = usize::try_from(size % TileWidth::FULL.get()).unwrap_or_default();
         for path in TilePath::bundles(size, signed) {
             let bundle = self.bundle(path, signed).await?;
-            block_in_place(|| self.take(path, &bundle, held))?;
+            block_in_place(|| self.take(path, &bundle, held, signed))?;
             held = 0;
         }
         let confirmed = block_in_place(|| self.mirror.confirm(note, &self.log.origin, &self.log.key));
         confirmed.map_err(|source| self.refused(source))
     }
 
-    /// Takes in a bundle but for its first `held` entries.
-    fn take(&mut self, path: TilePath, bundle: &[u8], held: usize) -> Result<(), CollectError> {
-        let entries = split_bundle(bundle)?;
-        if entries.len() as u64 > TileWidth::FULL.get() {
-            return Err(CollectError::Overfull(path));
-        }
+    /// Takes in a bundle but for its first `held` entries. The size that is collected up to is what the partner signed: that
+    /// each bundle is whole is what makes an end of it.
+    fn take(&mut self, path: TilePath, bundle: &[u8], held: usize, signed: u64) -> Result<(), CollectError> {
+        let entries = whole(path, bundle, signed).map_err(|failed| match failed {
+            Failed::Short(source) => self.refused(source),
+            Failed::Unusable(error) => error,
+        })?;
+        check_room(self.mirror.free_space()?)?;
         self.mirror.take(entries.get(held..).unwrap_or_default()).map_err(|source| self.refused(source))
     }
 
@@ -315,9 +344,77 @@ impl Collecting<'_> {
     }
 }
 
+/// What is wrong with a bundle.
+#[derive(Debug)]
+enum Failed {
+    /// Entries that were signed for are not in it.
+    Short(MirrorError),
+    /// It is not what a journal can hold.
+    Unusable(CollectError),
+}
+
+/// The entries of the bundle `path` of a log of `signed` entries: exactly as many as the path says, none longer than a
+/// visit can be.
+fn whole(path: TilePath, bundle: &[u8], signed: u64) -> Result<Vec<&[u8]>, Failed> {
+    let entries = split_bundle(bundle).map_err(|error| Failed::Unusable(error.into()))?;
+    let (given, width) = (entries.len() as u64, path.width().get());
+    if given > width {
+        return Err(Failed::Unusable(CollectError::Overfull(path)));
+    }
+    if given < width {
+        return Err(Failed::Short(MirrorError::Short { signed, given: path.first().saturating_add(given) }));
+    }
+    match entries.iter().map(|entry| entry.len()).find(|length| *length > MAX_ENTRY) {
+        Some(length) => Err(Failed::Unusable(CollectError::LongEntry { path, length })),
+        None => Ok(entries),
+    }
+}
+
+fn check_room(free: u64) -> Result<(), CollectError> {
+    if free < RESERVE { Err(CollectError::NoSpace { free }) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A bundle of `count` entries of `length` bytes.
+    fn bundle(count: usize, length: u16) -> Vec<u8> {
+        [length.to_be_bytes().as_slice(), &vec![7; length.into()]].concat().repeat(count)
+    }
+
+    #[test]
+    fn a_bundle_has_exactly_the_entries_that_its_path_says() {
+        let [first, last]: [TilePath; 2] = TilePath::bundles(0, 300).collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!(whole(first, &bundle(256, 50), 300).unwrap().len(), 256);
+        assert_eq!(whole(last, &bundle(44, 50), 300).unwrap().len(), 44);
+        for (path, count, held) in [(first, 0, 0), (first, 255, 255), (last, 0, 256), (last, 43, 299)] {
+            let failed = whole(path, &bundle(count, 50), 300).unwrap_err();
+            let is_short = matches!(failed, Failed::Short(MirrorError::Short { signed: 300, given }) if given == held);
+            assert!(is_short, "{path} with {count} entries: {failed:?}");
+        }
+        for (path, count) in [(first, 257), (last, 45)] {
+            let failed = whole(path, &bundle(count, 50), 300).unwrap_err();
+            assert!(matches!(failed, Failed::Unusable(CollectError::Overfull(_))), "{path} with {count}: {failed:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_no_longer_than_a_visit_can_be() {
+        let path = TilePath::bundles(0, 1).next().unwrap();
+        let longest = u16::try_from(MAX_ENTRY).unwrap();
+        whole(path, &bundle(1, longest), 1).unwrap();
+        for length in [longest + 1, u16::MAX] {
+            let failed = whole(path, &bundle(1, length), 1).unwrap_err();
+            assert!(matches!(failed, Failed::Unusable(CollectError::LongEntry { .. })), "{failed:?}");
+        }
+    }
+
+    #[test]
+    fn room_stays_free_on_mains_disk() {
+        check_room(RESERVE).unwrap();
+        assert!(matches!(check_room(RESERVE - 1), Err(CollectError::NoSpace { .. })));
+    }
 
     #[test]
     fn a_partner_is_collected_from_once_at_a_time() {

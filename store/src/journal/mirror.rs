@@ -133,6 +133,14 @@ impl Mirror {
         Ok(kept(COSIGNED)?.filter(|_| stands).map(|cosigned| cosigned.note().to_owned()))
     }
 
+    /// How many bytes may still be written to the disk that the copy is on.
+    ///
+    /// # Errors
+    /// When the disk does not say.
+    pub fn free_space(&self) -> Result<u64, DiskError> {
+        durable::free_space(self.log.tree.dir())
+    }
+
     /// How many entries the copy has, those that wait included; those to ask for next begin there.
     pub fn size(&self) -> u64 {
         self.log.tree.frontier().size()

@@ -149,6 +149,29 @@ async fn entries_that_came_before_a_cut_and_are_wrong_are_fetched_again_and_nobo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn row_003_48_entries_that_no_visit_can_be_are_not_kept_and_nobody_is_blamed_for_good() {
+    let mut world = settled().await;
+    log_visits(&world, "north", 300).await;
+    let month = world.month("north");
+    let mut honest = Vec::new();
+    world
+        .restart_after("north", |state| {
+            let log = JournalOnDisk::open(state, month);
+            honest = log.entries();
+            let mut entries = honest.clone();
+            entries[299] = vec![1; 65_535];
+            log.replace(&entries, &log.signer);
+        })
+        .await;
+    let error = world.try_collect("north").await.unwrap_err();
+    assert_says(&told(&error), &["has an entry of 65535 bytes", "at most"]);
+    assert_eq!(Mirror::open(&copy(&world)).unwrap().size(), 0, "what came before it takes main's disk");
+    assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap(), []);
+    world.restart_after("north", |state| put_back(state, month, &honest)).await;
+    assert_eq!(world.collect("north").await[0].size, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn row_003_33_a_month_with_nothing_new_is_cosigned_without_reading_mains_copy() {
     let world = settled().await;
     log_visits(&world, "north", 4).await;
