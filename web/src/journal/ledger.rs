@@ -124,9 +124,9 @@ impl Ledger {
         self.write_to(logs);
     }
 
-    /// Whether visits of `month` can be written.
-    pub(super) fn is_open(&self, month: Month) -> bool {
-        matches!(self.logs().open.get(&month), Some(Log::Open { .. }))
+    /// Whether it is known at `now` what becomes of visits of `month`.
+    pub(super) fn knows(&self, month: Month, now: Instant) -> bool {
+        self.logs().knows(month, now)
     }
 
     /// From here on visits of `month` wait until its log was opened.
@@ -171,7 +171,7 @@ impl Ledger {
     ///
     /// Gives back memory that serves again.
     fn write(&self, logs: &mut Logs, runs: Vec<Run>, batch: &Arc<Batch>) -> Option<EntryBatch> {
-        if let Some(month) = runs.iter().map(|run| run.month).find(|month| !logs.knows(*month)) {
+        if let Some(month) = runs.iter().map(|run| run.month).find(|month| !logs.knows(*month, Instant::now())) {
             logs.parked.push_back((runs, batch.clone()));
             self.tell(Message::Open(month));
             return None;
@@ -222,11 +222,11 @@ impl Calendar {
 }
 
 impl Logs {
-    /// Whether it is known what becomes of visits of `month`.
-    fn knows(&self, month: Month) -> bool {
+    /// Whether it is known at `now` what becomes of visits of `month`.
+    fn knows(&self, month: Month, now: Instant) -> bool {
         match self.open.get(&month) {
             Some(Log::Open { .. }) => true,
-            Some(Log::Broken(until)) => Instant::now() < *until,
+            Some(Log::Broken(until)) => now < *until,
             None => false,
         }
     }

@@ -218,3 +218,23 @@ async fn a_checkpoint_that_is_wanted_covers_all_that_was_recorded() {
     assert!(matches!(kept.journal.checkpoint("2026-10".parse().unwrap()).await, Err(JournalError::NoMonth(_))));
     assert_eq!(kept.journal.reader(month).unwrap().size(), 2);
 }
+
+#[tokio::test]
+async fn a_log_that_could_not_be_opened_is_left_alone_for_a_while_however_many_ask_for_it() {
+    let dir = tempdir().unwrap();
+    let setup = setup(dir.path());
+    let (sender, _messages) = channel();
+    let ledger = Ledger::new(setup.zone.clone(), sender);
+    let key = Arc::new(VisitorKey::new(0, &SystemRandomness));
+    let mut keeper = Keeper::new(setup, Readers::default(), ledger.clone(), key);
+    let (month, blocked, begun): (Month, _, _) =
+        ("2026-11".parse().unwrap(), dir.path().join("2026-11"), std::time::Instant::now());
+    fs::write(&blocked, "").unwrap();
+    keeper.open(month, begun);
+    fs::remove_file(&blocked).unwrap();
+    keeper.open(month, begun);
+    assert!(!blocked.exists(), "it was opened again at once");
+    keeper.open(month, begun + std::time::Duration::from_hours(1));
+    assert!(blocked.is_dir(), "it was never opened again");
+    assert!(ledger.knows(month, std::time::Instant::now()));
+}
