@@ -9,6 +9,7 @@ use tieup_protocol::contract::Partnership;
 use tieup_store::journal::{month_dir, months};
 use tieup_web::admin::Watched;
 use tieup_web::https::PublicTls;
+use tieup_web::journal::Journal;
 use tieup_web::metrics::{Exposition, Labels, Traffic, moment, number};
 use tieup_web::site::PublicSite;
 use tokio::task::AbortHandle;
@@ -39,6 +40,8 @@ pub struct Health {
     pub hub: Arc<Hub>,
     /// The main site's own pages.
     pub site: Arc<PublicSite>,
+    /// The journal of visits to them.
+    pub journal: Arc<Journal>,
     /// TLS for visitors, where there is HTTPS.
     pub tls: Option<PublicTls>,
     /// What the public server counts.
@@ -52,6 +55,8 @@ impl Watched for Health {
         if self.public.is_finished() || self.site.live().files.is_empty() {
             return Err("the main site's pages are not served yet".to_owned());
         }
+        let logged = tokio::task::block_in_place(|| self.journal.takes_visits());
+        logged.map_err(|error| format!("visits to the main site's pages are not logged: {error}"))?;
         let partners = self.hub.database.partners().await;
         partners.map(drop).map_err(|error| format!("the database cannot be read: {error}"))
     }

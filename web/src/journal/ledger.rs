@@ -66,6 +66,17 @@ enum Log {
     Broken(Instant),
 }
 
+/// How the logs stand that visits go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing is known to be wrong.
+    Sound,
+    /// The last visits of this month could not be written.
+    Failing(Month),
+    /// The log of this month could not be opened.
+    Broken(Month),
+}
+
 impl Ledger {
     /// A ledger with no log open. What it cannot write it leaves to `keeper`.
     pub(super) fn new(zone: Zone, keeper: Sender<Message>) -> Arc<Self> {
@@ -127,6 +138,19 @@ impl Ledger {
     /// Whether it is known at `now` what becomes of visits of `month`.
     pub(super) fn knows(&self, month: Month, now: Instant) -> bool {
         self.logs().knows(month, now)
+    }
+
+    /// How the logs stand that visits go to.
+    pub(super) fn standing(&self) -> Standing {
+        let logs = self.logs();
+        let failing =
+            logs.open.iter().find_map(|(month, log)| matches!(log, Log::Open { failing: true, .. }).then_some(*month));
+        let broken = logs.open.iter().find_map(|(month, log)| matches!(log, Log::Broken(_)).then_some(*month));
+        match (broken, failing) {
+            (Some(month), _) => Standing::Broken(month),
+            (None, Some(month)) => Standing::Failing(month),
+            (None, None) => Standing::Sound,
+        }
     }
 
     /// From here on visits of `month` wait until its log was opened.

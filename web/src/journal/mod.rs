@@ -31,9 +31,15 @@ use tieup_store::journal::{
 use tokio::sync::oneshot;
 
 use self::keeper::{Keeper, Message};
-use self::ledger::Ledger;
+use self::ledger::{Ledger, Standing};
 use crate::access_log::{AccessLog, Caller, Ticket, Visit};
 use crate::visitors::{Remembered, SystemRandomness, Visitor, VisitorKey};
+
+/// The file that is written to see whether the disk takes anything again.
+const PROBE: &str = "probe";
+
+/// How many bytes it has: more than a few visits.
+const PROBE_LENGTH: usize = 64 << 10;
 
 /// Where journals are and in whose name they are signed.
 #[derive(Clone)]
@@ -76,6 +82,9 @@ pub enum JournalError {
     /// There is no journal of this month.
     #[error("there is no journal of {0}")]
     NoMonth(Month),
+    /// Visits of this month cannot be logged at this moment, so they are not served.
+    #[error("visits of {0} cannot be logged: the journal's log says why")]
+    NotTaken(Month),
     /// The journal's thread has ended.
     #[error("the journal is closed")]
     Closed,
@@ -153,6 +162,23 @@ impl Journal {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Cosigned(month, note, reply));
         answer.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// Whether visits are logged, as far as the last ones and the disk tell.
+    ///
+    /// Where they are not, this sees to it that it is tried again: nobody may be sent here until it works.
+    ///
+    /// # Errors
+    /// When a log is broken, or the last visits could not be written and the disk takes nothing now either.
+    pub fn takes_visits(&self) -> Result<(), JournalError> {
+        match self.ledger.standing() {
+            Standing::Sound => Ok(()),
+            Standing::Broken(month) => {
+                self.send(Message::Open(month));
+                Err(JournalError::NotTaken(month))
+            }
+            Standing::Failing(_) => Ok(durable::write_file(&self.dir.join(PROBE), &vec![1; PROBE_LENGTH])?),
+        }
     }
 
     /// Ends the journal's thread after what has been recorded. Visits after that are not logged, so not served.

@@ -231,10 +231,27 @@ async fn a_log_that_could_not_be_opened_is_left_alone_for_a_while_however_many_a
         ("2026-11".parse().unwrap(), dir.path().join("2026-11"), std::time::Instant::now());
     fs::write(&blocked, "").unwrap();
     keeper.open(month, begun);
+    assert_eq!(ledger.standing(), Standing::Broken(month));
     fs::remove_file(&blocked).unwrap();
     keeper.open(month, begun);
     assert!(!blocked.exists(), "it was opened again at once");
     keeper.open(month, begun + std::time::Duration::from_hours(1));
     assert!(blocked.is_dir(), "it was never opened again");
-    assert!(ledger.knows(month, std::time::Instant::now()));
+    assert_eq!(ledger.standing(), Standing::Sound);
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_opened_says_that_it_takes_no_visits_until_it_can_be() {
+    let kept = Kept::new();
+    let blocked = kept.dir.path().join("2026-11");
+    fs::write(&blocked, "").unwrap();
+    kept.journal.takes_visits().unwrap();
+    assert_eq!(kept.record("2026-11-07T03:00:00Z", "/lost/").await, Err(NotLogged));
+    assert!(matches!(kept.journal.takes_visits(), Err(JournalError::NotTaken(_))));
+    fs::remove_file(&blocked).unwrap();
+    // No visit comes where nobody is sent: asking is enough.
+    while kept.journal.takes_visits().is_err() {
+        tokio::task::yield_now().await;
+    }
+    kept.record("2026-11-07T03:00:00Z", "/again/").await.unwrap();
 }
