@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tieup_protocol::period::Month;
-use tieup_store::journal::{JournalWriter, Origin, Sealer, SignError, cosigned_note, month_dir};
+use tieup_store::journal::{JournalWriter, Sealer, SignError, cosigned_note, month_dir};
 use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
@@ -59,6 +59,7 @@ impl Keeper {
 
     /// Keeps the logs until it is told to end.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        self.begin(Timestamp::now());
         while !self.closed {
             let left = self.dirty_since.map(|since| CHECKPOINT_INTERVAL.saturating_sub(since.elapsed()));
             if left == Some(Duration::ZERO) {
@@ -77,6 +78,14 @@ impl Keeper {
             }
         }
         self.end(messages);
+    }
+
+    /// Opens the log of the month that it is, where it was begun, before anybody asks for anything.
+    fn begin(&mut self, now: Timestamp) {
+        let month = Month::of(now, &self.setup.zone);
+        if month_dir(&self.setup.dir, month).is_dir() {
+            self.open(month, Instant::now());
+        }
     }
 
     fn handle(&mut self, message: Message) {
@@ -165,7 +174,7 @@ impl Keeper {
         match self.open.entry(month) {
             Entry::Occupied(open) => Ok(open.into_mut()),
             Entry::Vacant(vacant) => {
-                let origin = Origin::new(&self.setup.main, &self.setup.site, month);
+                let origin = self.setup.origin(month);
                 let writer =
                     JournalWriter::open(&month_dir(&self.setup.dir, month), origin, self.setup.signer.clone())?;
                 let (appender, sealer) = writer.into_halves();

@@ -140,6 +140,14 @@ impl Ledger {
         self.logs().knows(month, now)
     }
 
+    /// Whether nothing of `month` is open, waits, or is being gathered: what the disk holds of it is all there is.
+    pub(super) fn is_at_rest(&self, month: Month) -> bool {
+        let logs = self.logs();
+        let of_month = |runs: &[Run]| runs.iter().any(|run| run.month == month);
+        let waits = logs.parked.iter().any(|(runs, _)| of_month(runs));
+        !logs.open.contains_key(&month) && !waits && !of_month(&self.gathering().runs)
+    }
+
     /// How the logs stand that visits go to.
     pub(super) fn standing(&self) -> Standing {
         let logs = self.logs();

@@ -10,7 +10,7 @@ use tempfile::{TempDir, tempdir};
 use tieup_protocol::access::{AccessEntry, Method};
 use tieup_protocol::contract::MeterClass;
 use tieup_protocol::path::SitePath;
-use tieup_store::journal::{Cosigner, Origin, VerifiedLog, verify_log};
+use tieup_store::journal::{Cosigner, VerifiedLog, verify_log};
 
 use super::*;
 use crate::access_log::NotLogged;
@@ -62,7 +62,7 @@ impl Kept {
         self.thread.take().into_iter().for_each(|thread| thread.join().unwrap());
         let setup = setup(self.dir.path());
         let month: Month = month.parse().unwrap();
-        let origin = Origin::new(&setup.main, &setup.site, month);
+        let origin = setup.origin(month);
         verify_log(&month_dir(self.dir.path(), month), &origin, &setup.signer.verifier()).unwrap()
     }
 }
@@ -254,4 +254,28 @@ async fn a_journal_that_cannot_be_opened_says_that_it_takes_no_visits_until_it_c
         tokio::task::yield_now().await;
     }
     kept.record("2026-11-07T03:00:00Z", "/again/").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_month_that_is_over_is_answered_for_without_opening_its_log() {
+    let mut kept = Kept::new();
+    let (month, other): (Month, Month) = ("2025-11".parse().unwrap(), "2025-12".parse().unwrap());
+    for time in ["2025-11-07T03:00:00Z", "2025-12-07T03:00:00Z"] {
+        kept.record(time, "/a/").await.unwrap();
+    }
+    kept.end("2025-11");
+    let Kept { dir, .. } = kept;
+    // An entry of one month was written and not signed for, as a crash leaves it.
+    let entries = dir.path().join("2025-12/entries");
+    let twice = fs::read(&entries).unwrap().repeat(2);
+    fs::write(&entries, twice).unwrap();
+    let stored = fs::read_to_string(dir.path().join("2025-11/checkpoint")).unwrap();
+    let kept = Kept::in_dir(dir);
+    assert_eq!(kept.journal.checkpoint(month).await.unwrap(), stored);
+    assert!(kept.journal.ledger.is_at_rest(month), "its log was opened");
+    let signed = kept.journal.checkpoint(other).await.unwrap();
+    assert!(signed.starts_with("nationwide/harbor-shop/2025-12\n2\n"), "{signed}");
+    kept.record("2025-11-07T03:00:00Z", "/late/").await.unwrap();
+    let late = kept.journal.checkpoint(month).await.unwrap();
+    assert!(late.starts_with("nationwide/harbor-shop/2025-11\n2\n"), "{late}");
 }
