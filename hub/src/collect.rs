@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tieup_protocol::access::MAX_ENTRY;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 pub use tieup_protocol::wire::CollectedMonth as Collected;
 use tieup_protocol::wire::{COSIGNATURE, Cosigned, JOURNAL, NO_SUCH_TILE};
-use tieup_store::document::DocumentError;
+use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{
     CheckpointError, Extended, InvalidBundle, InvalidKey, LogVerifier, Mirror, MirrorError, OpenError, Origin,
@@ -65,7 +66,7 @@ pub enum CollectError {
         /// What was found then.
         refused: Box<RefusedJournal>,
     },
-    /// What is kept of refusals cannot be read or written.
+    /// What is kept of refusals, or of the last collection, cannot be read or written.
     #[error(transparent)]
     Refusals(#[from] DocumentError),
     /// Main's own copy cannot be opened.
@@ -106,6 +107,13 @@ impl CollectError {
     }
 }
 
+/// When the journals of a partner were collected last, whole and without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LastCollection {
+    at: Timestamp,
+}
+
 /// Whose journals are being collected: one collection of a partner at a time, and a second is told at once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Turns(Arc<Mutex<BTreeSet<SiteId>>>);
@@ -138,7 +146,10 @@ impl Hub {
     /// # Errors
     /// See [`CollectError`]; the months that did not fail have been taken.
     pub async fn collect(&self, partner: &PartnerRow) -> Result<Vec<Collected>, CollectError> {
-        self.collect_months(partner, None).await
+        let collected = self.collect_months(partner, None).await?;
+        let last = LastCollection { at: Timestamp::now() };
+        block_in_place(|| self.last_collection(partner).write(&last))?;
+        Ok(collected)
     }
 
     /// The same for one month.
@@ -152,6 +163,18 @@ impl Hub {
     /// The folder with main's copies of a partner's journals.
     pub fn mirrors(&self, partner: &PartnerRow) -> PathBuf {
         self.config.state.join("journals").join(partner.id.as_str())
+    }
+
+    /// When a partner's journals were collected last, all months and without an error.
+    ///
+    /// # Errors
+    /// When what is kept of it cannot be read.
+    pub fn collected_at(&self, partner: &PartnerRow) -> Result<Option<Timestamp>, DocumentError> {
+        Ok(self.last_collection(partner).read()?.map(|last| last.at))
+    }
+
+    fn last_collection(&self, partner: &PartnerRow) -> Document<LastCollection> {
+        Document::at(self.mirrors(partner).join("collected.json"))
     }
 
     async fn collect_months(&self, partner: &PartnerRow, only: Option<Month>) -> Result<Vec<Collected>, CollectError> {

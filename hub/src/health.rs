@@ -1,12 +1,9 @@
 //! What the hub tells those who watch over it: whether it is ready, and its numbers.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
 use tieup_protocol::contract::Partnership;
-use tieup_store::journal::{month_dir, months};
 use tieup_web::admin::Watched;
 use tieup_web::https::PublicTls;
 use tieup_web::journal::Journal;
@@ -87,8 +84,7 @@ impl Health {
             *states.entry(standing.state).or_default() += 1;
             failures.push((labels.clone(), f64::from(standing.failures)));
             heard.extend(standing.heard.map(|time| (labels.clone(), moment(time))));
-            let mirrors = self.hub.mirrors(&partner);
-            let last = tokio::task::block_in_place(|| last_collected(&mirrors));
+            let last = tokio::task::block_in_place(|| self.hub.collected_at(&partner)).ok().flatten();
             collected.extend(last.map(|time| (labels, moment(time))));
         }
         let states = states.into_iter().map(|(state, count)| (vec![("state", state)], number(count)));
@@ -96,7 +92,7 @@ impl Health {
         page.gauges("push_failures", "Tries to publish that failed in a row", failures);
         let help = "When the partner answered last, in seconds since 1970";
         page.gauges("partner_heard_timestamp_seconds", help, heard);
-        let help = "When something new was collected of the partner's journal, in seconds since 1970";
+        let help = "When the partner's journal was collected last without an error, in seconds since 1970";
         page.gauges("journal_collected_timestamp_seconds", help, collected);
         Ok(())
     }
@@ -113,11 +109,4 @@ impl Health {
         let contact = if has_failed { Contact::Silent(String::new()) } else { Contact::Answers };
         Ok(Standing::of(Known { partner, releases: &releases, queued: &queued, kind, contact: &contact }))
     }
-}
-
-/// When a checkpoint was taken last into a folder of mirrors.
-fn last_collected(mirrors: &Path) -> Option<Timestamp> {
-    let newest = *months(mirrors).ok()?.last()?;
-    let about = month_dir(mirrors, newest).join("checkpoint").metadata().ok()?;
-    Timestamp::try_from(about.modified().ok()?).ok()
 }

@@ -189,6 +189,24 @@ async fn row_003_33_a_month_with_nothing_new_is_cosigned_without_reading_mains_c
     assert_says(&told(&error), &["main's copy of the journal cannot be opened"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_62_main_knows_when_it_collected_last_though_nothing_was_new() {
+    let world = settled().await;
+    let north = row(&world, "north").await;
+    let last = || world.hub().collected_at(&north).unwrap();
+    assert_eq!(last(), None);
+    log_visits(&world, "north", 1).await;
+    world.collect("north").await;
+    let first = last().unwrap();
+    world.collect("north").await;
+    let second = last().unwrap();
+    assert!(first < second, "{first} {second}");
+    fs::remove_file(copy(&world).join("entries")).unwrap();
+    log_visits(&world, "north", 1).await;
+    world.try_collect("north").await.unwrap_err();
+    assert_eq!(last(), Some(second), "a collection that failed counts");
+}
+
 /// A world whose `north` has rewritten an entry that main had cosigned, which main has refused, and its own log before.
 async fn refused() -> (World, Vec<Vec<u8>>) {
     let mut world = settled().await;
