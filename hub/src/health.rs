@@ -1,14 +1,12 @@
 //! What the hub tells those who watch over it: whether it is ready, and its numbers.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
 use tieup_protocol::contract::Partnership;
-use tieup_store::journal::{month_dir, months};
 use tieup_web::admin::Watched;
 use tieup_web::https::PublicTls;
+use tieup_web::journal::Journal;
 use tieup_web::metrics::{Exposition, Labels, Traffic, moment, number};
 use tieup_web::site::PublicSite;
 use tokio::task::AbortHandle;
@@ -39,6 +37,8 @@ pub struct Health {
     pub hub: Arc<Hub>,
     /// The main site's own pages.
     pub site: Arc<PublicSite>,
+    /// The journal of visits to them.
+    pub journal: Arc<Journal>,
     /// TLS for visitors, where there is HTTPS.
     pub tls: Option<PublicTls>,
     /// What the public server counts.
@@ -52,6 +52,8 @@ impl Watched for Health {
         if self.public.is_finished() || self.site.live().files.is_empty() {
             return Err("the main site's pages are not served yet".to_owned());
         }
+        let logged = tokio::task::block_in_place(|| self.journal.takes_visits());
+        logged.map_err(|error| format!("visits to the main site's pages are not logged: {error}"))?;
         let partners = self.hub.database.partners().await;
         partners.map(drop).map_err(|error| format!("the database cannot be read: {error}"))
     }
@@ -82,8 +84,7 @@ impl Health {
             *states.entry(standing.state).or_default() += 1;
             failures.push((labels.clone(), f64::from(standing.failures)));
             heard.extend(standing.heard.map(|time| (labels.clone(), moment(time))));
-            let mirrors = self.hub.mirrors(&partner);
-            let last = tokio::task::block_in_place(|| last_collected(&mirrors));
+            let last = tokio::task::block_in_place(|| self.hub.collected_at(&partner)).ok().flatten();
             collected.extend(last.map(|time| (labels, moment(time))));
         }
         let states = states.into_iter().map(|(state, count)| (vec![("state", state)], number(count)));
@@ -91,7 +92,7 @@ impl Health {
         page.gauges("push_failures", "Tries to publish that failed in a row", failures);
         let help = "When the partner answered last, in seconds since 1970";
         page.gauges("partner_heard_timestamp_seconds", help, heard);
-        let help = "When something new was collected of the partner's journal, in seconds since 1970";
+        let help = "When the partner's journal was collected last without an error, in seconds since 1970";
         page.gauges("journal_collected_timestamp_seconds", help, collected);
         Ok(())
     }
@@ -108,11 +109,4 @@ impl Health {
         let contact = if has_failed { Contact::Silent(String::new()) } else { Contact::Answers };
         Ok(Standing::of(Known { partner, releases: &releases, queued: &queued, kind, contact: &contact }))
     }
-}
-
-/// When a checkpoint was taken last into a folder of mirrors.
-fn last_collected(mirrors: &Path) -> Option<Timestamp> {
-    let newest = *months(mirrors).ok()?.last()?;
-    let about = month_dir(mirrors, newest).join("checkpoint").metadata().ok()?;
-    Timestamp::try_from(about.modified().ok()?).ok()
 }

@@ -16,6 +16,7 @@ use tieup_web::tls::{TlsError, TlsIdentity};
 use tokio::sync::Notify;
 
 use crate::archive::Remembered;
+use crate::collect::Turns;
 use crate::config::Config;
 use crate::database::{Database, DatabaseError, PartnerRow, RevokedRow};
 use crate::health::Tally;
@@ -41,6 +42,8 @@ pub struct Hub {
     pub(crate) manifests: Manifests,
     /// What partners were sent, as it was known last.
     pub(crate) archived: Remembered,
+    /// The partners whose journals are being collected at this moment.
+    pub(crate) collecting: Turns,
     tls: TlsIdentity,
     /// How long a partner is waited for that lets nothing move.
     silence: Duration,
@@ -120,8 +123,8 @@ impl Hub {
         let database = Database::open(&config.state).await?;
         let (manifests, archived) = (Manifests::default(), Remembered::default());
         let (queue_changed, silence) = (Notify::new(), SILENCE);
-        let tally = Tally::default();
-        let hub = Self { config, database, keys, tally, queue_changed, manifests, archived, tls, silence };
+        let (tally, collecting) = (Tally::default(), Turns::default());
+        let hub = Self { config, database, keys, tally, queue_changed, manifests, archived, collecting, tls, silence };
         hub.keep_own(&pair, now).await?;
         hub.refresh_tls(now).await?;
         Ok(hub)

@@ -44,11 +44,16 @@ fn refuse(error: &CollectError) -> Refusal {
     tracing::warn!(error = error as &dyn std::error::Error, "a journal that a partner returned was not taken");
     let (status, kind) = match error {
         CollectError::Refused { .. } | CollectError::Stands { .. } => (StatusCode::FORBIDDEN, "journal-refused"),
-        CollectError::Checkpoint(_) | CollectError::Bundle(_) | CollectError::Overfull(_) => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "bad-journal")
-        }
-        CollectError::Busy(..) => (StatusCode::CONFLICT, "busy"),
+        CollectError::Checkpoint(_)
+        | CollectError::Bundle(_)
+        | CollectError::Overfull(_)
+        | CollectError::LongEntry { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad-journal"),
+        CollectError::Busy(..) | CollectError::UnderWay(_) => (StatusCode::CONFLICT, "busy"),
         CollectError::Call(_) => (StatusCode::BAD_GATEWAY, "not-reached"),
+        CollectError::NoSpace { .. } => {
+            let title = "the main site's disk has too little room; nothing is lost, and it can be returned later";
+            return Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", title);
+        }
         CollectError::Hub(_)
         | CollectError::Key(_)
         | CollectError::Open(_)

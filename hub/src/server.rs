@@ -93,7 +93,8 @@ impl Server {
         let (tls, traffic) = (entrance.tls(), entrance.traffic());
         let ports = https::Sockets { plain: sockets.public, https: sockets.https };
         let public = tokio::spawn(entrance.serve(site.clone(), ports, shutdown.clone())?);
-        let health = Health { hub: hub.clone(), site: site.clone(), tls, traffic, public: public.abort_handle() };
+        let (log, public_task) = (journal.log(), public.abort_handle());
+        let health = Health { hub: hub.clone(), site: site.clone(), journal: log, tls, traffic, public: public_task };
         let admin = sockets.admin.map(|listener| tokio::spawn(admin::serve(listener, health, shutdown.clone())));
         let mut tasks = vec![
             tokio::spawn(serve_tls(sockets.join, config, revocations, router, shutdown.clone())),

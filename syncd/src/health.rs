@@ -193,6 +193,7 @@ fn count(of: usize) -> f64 {
 
 /// Has the journal sign what there is of the newest month, which goes the same way as a visit.
 async fn takes_entries(partner: &Partner) -> Result<(), String> {
+    tokio::task::block_in_place(|| partner.journal().takes_visits()).map_err(|error| error.to_string())?;
     let months = tokio::task::block_in_place(|| partner.journal().months()).map_err(|error| error.to_string())?;
     let Some(newest) = months.last() else { return Ok(()) };
     match tokio::time::timeout(PATIENCE, partner.journal().checkpoint(*newest)).await {

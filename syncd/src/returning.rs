@@ -83,7 +83,12 @@ pub(crate) async fn keep_returned(partner: Arc<Partner>, shutdown: Shutdown) {
             Ok(true) => {}
             Err(error) => tracing::warn!("the journal cannot be read\n{}", complaint::render(&error)),
         }
-        if let Err(error) = partner.return_journal(None).await {
+        let returned = tokio::select! {
+            // Main goes on where it was cut off.
+            () = shutdown.wait() => return,
+            returned = partner.return_journal(None) => returned,
+        };
+        if let Err(error) = returned {
             tracing::warn!("the journal was not returned\n{}", complaint::render(&error));
         }
     }

@@ -349,7 +349,7 @@ impl PeerClient {
         patience: &Patience,
     ) -> Result<Response<Incoming>, CallError> {
         let mut request = request;
-        if let Some(mut sender) = kept.take().filter(SendRequest::is_ready) {
+        if let Some(mut sender) = self.idle(kept.take(), patience).await {
             match patience.wait(sender.try_send_request(request)).await {
                 Ok(Ok(response)) => {
                     *kept = Some(sender);
@@ -371,6 +371,13 @@ impl PeerClient {
             Ok(Err(error)) => Err(self.broken(&error)),
             Err(silence) => Err(self.broken(&silence)),
         }
+    }
+
+    /// The connection that was kept, once it has done with the answer before; none where it has ended.
+    async fn idle(&self, kept: Option<SendRequest<Body>>, patience: &Patience) -> Option<SendRequest<Body>> {
+        let mut sender = kept?;
+        // An answer that was read is not yet a connection that is free: its own task may have to be run first.
+        matches!(patience.wait(sender.ready()).await, Ok(Ok(()))).then_some(sender)
     }
 
     async fn connect(&self) -> Result<SendRequest<Body>, CallError> {

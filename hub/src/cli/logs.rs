@@ -1,6 +1,7 @@
 //! `tieup log`: journals are fetched, verified, proven, written out, and settled.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -177,32 +178,47 @@ fn parse_reason(text: &str) -> Result<String, String> {
     }
 }
 
+/// How long one partner may keep the others waiting. What it gave till then is kept, and the next collection goes on there.
+const PATIENCE: Duration = Duration::from_mins(10);
+
 async fn fetch(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
     let mut failed = 0;
     for partner in meant(hub, only).await?.into_iter().filter(|partner| partner.revoked.is_none()) {
-        if let Err(error) = hub.fetch_audit(&partner).await {
-            failed += 1;
-            eprintln!("{}:", partner.id);
-            terminal::complain(&error);
-        }
-        let collected = match month {
-            Some(month) => hub.collect_month(&partner, month).await,
-            None => hub.collect(&partner).await,
-        };
-        match collected {
-            Ok(months) => months.iter().for_each(|month| show(&partner, month)),
-            Err(error) => {
-                failed += 1;
-                eprintln!("{}:", partner.id);
-                terminal::complain(&error);
-                show_way_out(&partner, &error);
-            }
-        }
+        let failures = tokio::time::timeout(PATIENCE, fetch_from(hub, &partner, month)).await;
+        failed += failures.unwrap_or_else(|_| {
+            let minutes = PATIENCE.as_secs() / 60;
+            eprintln!("{}: it took longer than {minutes} minutes; fetch it again to go on there", partner.id);
+            1
+        });
     }
     if failed > 0 {
         bail!("{failed} journals or audit trails of partners were not taken");
     }
     Ok(())
+}
+
+/// Fetches from one partner, and gives how much of it failed.
+async fn fetch_from(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> usize {
+    let mut failed = 0;
+    if let Err(error) = hub.fetch_audit(partner).await {
+        failed += 1;
+        eprintln!("{}:", partner.id);
+        terminal::complain(&error);
+    }
+    let collected = match month {
+        Some(month) => hub.collect_month(partner, month).await,
+        None => hub.collect(partner).await,
+    };
+    match collected {
+        Ok(months) => months.iter().for_each(|month| show(partner, month)),
+        Err(error) => {
+            failed += 1;
+            eprintln!("{}:", partner.id);
+            terminal::complain(&error);
+            show_way_out(partner, &error);
+        }
+    }
+    failed
 }
 
 fn show(partner: &PartnerRow, Collected { month, added, size }: &Collected) {

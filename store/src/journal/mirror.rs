@@ -116,6 +116,31 @@ impl Mirror {
         Ok(Self { log, checkpoint })
     }
 
+    /// The cosigned checkpoint of the copy in `dir`, where the copy stands at `shown` and main cosigned that.
+    ///
+    /// Reads the two notes and nothing else of the copy.
+    ///
+    /// # Errors
+    /// When a note cannot be read.
+    pub fn receipt(dir: &Path, shown: &SignedCheckpoint) -> Result<Option<String>, OpenError> {
+        let invalid = |source| OpenError::Checkpoint { dir: dir.to_owned(), source };
+        let alike = |kept: &SignedCheckpoint| (kept.size(), kept.root()) == (shown.size(), shown.root());
+        let kept = |name| -> Result<Option<SignedCheckpoint>, OpenError> {
+            let note = durable::read_file(&dir.join(name))?;
+            Ok(note.map(|note| SignedCheckpoint::unverified(&note)).transpose().map_err(invalid)?.filter(alike))
+        };
+        let stands = kept(CHECKPOINT)?.is_some();
+        Ok(kept(COSIGNED)?.filter(|_| stands).map(|cosigned| cosigned.note().to_owned()))
+    }
+
+    /// How many bytes may still be written to the disk that the copy is on.
+    ///
+    /// # Errors
+    /// When the disk does not say.
+    pub fn free_space(&self) -> Result<u64, DiskError> {
+        durable::free_space(self.log.tree.dir())
+    }
+
     /// How many entries the copy has, those that wait included; those to ask for next begin there.
     pub fn size(&self) -> u64 {
         self.log.tree.frontier().size()

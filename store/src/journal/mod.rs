@@ -76,6 +76,14 @@ pub fn month_dir(journals: &Path, month: Month) -> PathBuf {
     journals.join(month.to_string())
 }
 
+/// The note of the last checkpoint that main cosigned, in the month's folder `dir`; none before the first.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn cosigned_note(dir: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+    durable::read_file(&dir.join(files::COSIGNED))
+}
+
 /// The months of which `journals` holds a log, oldest first; none where the folder is missing.
 pub fn months(journals: &Path) -> Result<Vec<Month>, DiskError> {
     if !journals.is_dir() {

@@ -52,6 +52,20 @@ impl TileWidth {
 }
 
 impl TilePath {
+    /// How many hashes or entries it holds.
+    pub fn width(self) -> TileWidth {
+        match self {
+            Self::Hashes { width, .. } | Self::Entries { width, .. } => width,
+        }
+    }
+
+    /// The number of the first hash of its level, or of the first entry, that it holds.
+    pub fn first(self) -> u64 {
+        match self {
+            Self::Hashes { index, .. } | Self::Entries { index, .. } => index.saturating_mul(TileWidth::FULL.get()),
+        }
+    }
+
     /// The entry bundles that hold the entries `from..to`, in order.
     ///
     /// The last is as wide as a log of `to` entries makes it.

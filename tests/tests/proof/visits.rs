@@ -1,9 +1,10 @@
 //! Writes of the access log that fail while visitors are there: nobody gets a page without an entry, and the log goes on.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use tieup_store::failing::{FailingWrites, How};
-use tieup_tests::{Contract, World, told};
+use tieup_tests::{Contract, World, assert_says, raw, told};
 
 use crate::setting;
 
@@ -53,4 +54,30 @@ async fn whichever_write_of_the_access_log_fails_no_page_is_served_without_an_en
     }
     println!("{served} pages served, {refused} refused");
     assert!(refused > 0, "no write of an entry failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_whose_journal_takes_no_visits_is_not_ready_until_there_is_room() {
+    let mut world =
+        World::new().main_page("/about/", "We mend lamps.").contract("north", Contract::inherited()).start().await;
+    world.go_live("north").await;
+    let free = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap().local_addr().unwrap();
+    world.reconfigure("north", &format!("admin: {free}\n")).await;
+    world.assert_shows("north", "/about/", "We mend lamps.").await;
+    let ready = async || raw::request(free, "GET", "/readyz", &[]).await;
+    assert_eq!(ready().await.status, 200);
+    let (state, began) = (world.state("north"), Instant::now());
+    let laid = FailingWrites::lay(&state.join("journal"), &state.join("nothing"), 0, How::FullFromThenOn);
+    while world.get("north", "/about/").await.status != 503 {
+        assert!(began.elapsed() < PATIENCE, "no visit was refused");
+    }
+    let refused = ready().await;
+    assert_eq!(refused.status, 503);
+    assert_says(&refused.body, &["the journal for `lampworks` takes no entries"]);
+    drop(laid);
+    // Nobody is sent to a daemon that is not ready: it must find out by itself.
+    while ready().await.status != 200 {
+        assert!(began.elapsed() < PATIENCE, "it is never ready again");
+    }
+    world.assert_shows("north", "/about/", "We mend lamps.").await;
 }

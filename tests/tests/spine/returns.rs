@@ -148,6 +148,65 @@ async fn entries_that_came_before_a_cut_and_are_wrong_are_fetched_again_and_nobo
     assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap(), []);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_48_entries_that_no_visit_can_be_are_not_kept_and_nobody_is_blamed_for_good() {
+    let mut world = settled().await;
+    log_visits(&world, "north", 300).await;
+    let month = world.month("north");
+    let mut honest = Vec::new();
+    world
+        .restart_after("north", |state| {
+            let log = JournalOnDisk::open(state, month);
+            honest = log.entries();
+            let mut entries = honest.clone();
+            entries[299] = vec![1; 65_535];
+            log.replace(&entries, &log.signer);
+        })
+        .await;
+    let error = world.try_collect("north").await.unwrap_err();
+    assert_says(&told(&error), &["has an entry of 65535 bytes", "at most"]);
+    assert_eq!(Mirror::open(&copy(&world)).unwrap().size(), 0, "what came before it takes main's disk");
+    assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap(), []);
+    world.restart_after("north", |state| put_back(state, month, &honest)).await;
+    assert_eq!(world.collect("north").await[0].size, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_33_a_month_with_nothing_new_is_cosigned_without_reading_mains_copy() {
+    let world = settled().await;
+    log_visits(&world, "north", 4).await;
+    world.collect("north").await;
+    let month = world.month("north");
+    let (copied, receipt) =
+        (copy(&world).join("entries"), world.state("north").join(format!("journal/{month}/cosigned")));
+    fs::rename(&copied, copied.with_extension("away")).unwrap();
+    let cosigned = fs::read(&receipt).unwrap();
+    fs::remove_file(&receipt).unwrap();
+    assert_eq!(world.collect("north").await, [Collected { month, added: 0, size: 4 }]);
+    assert_eq!(fs::read(&receipt).unwrap(), cosigned, "the partner was not shown what main cosigned");
+    log_visits(&world, "north", 1).await;
+    let error = world.try_collect("north").await.unwrap_err();
+    assert_says(&told(&error), &["main's copy of the journal cannot be opened"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_62_main_knows_when_it_collected_last_though_nothing_was_new() {
+    let world = settled().await;
+    let north = row(&world, "north").await;
+    let last = || world.hub().collected_at(&north).unwrap();
+    assert_eq!(last(), None);
+    log_visits(&world, "north", 1).await;
+    world.collect("north").await;
+    let first = last().unwrap();
+    world.collect("north").await;
+    let second = last().unwrap();
+    assert!(first < second, "{first} {second}");
+    fs::remove_file(copy(&world).join("entries")).unwrap();
+    log_visits(&world, "north", 1).await;
+    world.try_collect("north").await.unwrap_err();
+    assert_eq!(last(), Some(second), "a collection that failed counts");
+}
+
 /// A world whose `north` has rewritten an entry that main had cosigned, which main has refused, and its own log before.
 async fn refused() -> (World, Vec<Vec<u8>>) {
     let mut world = settled().await;

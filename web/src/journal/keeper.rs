@@ -1,14 +1,14 @@
 //! The thread that keeps the logs: it opens them, and signs checkpoints behind those who write.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tieup_protocol::period::Month;
-use tieup_store::journal::{JournalWriter, Origin, Sealer, SignError, month_dir};
+use tieup_store::journal::{JournalWriter, Sealer, SignError, cosigned_note, month_dir};
 use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
@@ -44,6 +44,8 @@ pub(super) struct Keeper {
     /// The key of visitors' tokens, which is not to outlast its day.
     key: Arc<VisitorKey>,
     open: BTreeMap<Month, Sealer>,
+    /// The months whose logs could not be opened the last time, which is said once.
+    failing: BTreeSet<Month>,
     dirty_since: Option<Instant>,
     closed: bool,
 }
@@ -51,11 +53,13 @@ pub(super) struct Keeper {
 impl Keeper {
     /// A keeper of the logs that `ledger` writes. None is open yet.
     pub(super) fn new(setup: JournalSetup, readers: Readers, ledger: Arc<Ledger>, key: Arc<VisitorKey>) -> Self {
-        Self { setup, readers, ledger, key, open: BTreeMap::new(), dirty_since: None, closed: false }
+        let (open, failing) = (BTreeMap::new(), BTreeSet::new());
+        Self { setup, readers, ledger, key, open, failing, dirty_since: None, closed: false }
     }
 
     /// Keeps the logs until it is told to end.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        self.begin(Timestamp::now());
         while !self.closed {
             let left = self.dirty_since.map(|since| CHECKPOINT_INTERVAL.saturating_sub(since.elapsed()));
             if left == Some(Duration::ZERO) {
@@ -76,12 +80,20 @@ impl Keeper {
         self.end(messages);
     }
 
+    /// Opens the log of the month that it is, where it was begun, before anybody asks for anything.
+    fn begin(&mut self, now: Timestamp) {
+        let month = Month::of(now, &self.setup.zone);
+        if month_dir(&self.setup.dir, month).is_dir() {
+            self.open(month, Instant::now());
+        }
+    }
+
     fn handle(&mut self, message: Message) {
         match message {
             Message::Dirty => {
                 self.dirty_since.get_or_insert_with(Instant::now);
             }
-            Message::Open(month) => self.open(month),
+            Message::Open(month) => self.open(month, Instant::now()),
             Message::Checkpoint(month, reply) => {
                 self.ledger.flush();
                 let _ = reply.send(self.checkpoint(month));
@@ -99,16 +111,17 @@ impl Keeper {
         // What was recorded last may be of a month that is not open.
         for message in messages.try_iter() {
             if let Message::Open(month) = message {
-                self.open(month);
+                self.open(month, Instant::now());
             }
         }
         self.ledger.close();
         self.seal();
     }
 
-    /// Opens the log of a month that visits wait for, unless that has been done meanwhile.
-    fn open(&mut self, month: Month) {
-        if !self.ledger.is_open(month) {
+    /// Opens the log of a month that visits wait for, unless that has been done meanwhile, or failed just before `now`:
+    /// each batch that waited has asked for it.
+    pub(super) fn open(&mut self, month: Month, now: Instant) {
+        if !self.ledger.knows(month, now) {
             self.reopen(month);
         }
     }
@@ -117,10 +130,11 @@ impl Keeper {
     fn reopen(&mut self, month: Month) {
         self.ledger.shut(month);
         self.open.remove(&month);
-        if let Err(error) = self.sealer(month) {
+        let Err(error) = self.sealer(month) else { return };
+        if self.failing.insert(month) {
             tracing::error!(%month, error = &error as &dyn std::error::Error, "the journal could not be opened");
-            self.ledger.opened(month, None);
         }
+        self.ledger.opened(month, None);
     }
 
     /// Signs every month that has entries without a checkpoint; the others have nothing to sign.
@@ -146,6 +160,10 @@ impl Keeper {
     }
 
     fn keep_cosigned(&mut self, month: Month, note: &str) -> Result<(), JournalError> {
+        if cosigned_note(&month_dir(&self.setup.dir, month))?.is_some_and(|kept| kept == note.as_bytes()) {
+            // Main shows again what is kept here already: no log needs to be read for that.
+            return Ok(());
+        }
         let cosigner = self.setup.cosigner.clone();
         self.sealer(month)?.keep_cosigned(note, &cosigner)?;
         Ok(())
@@ -156,11 +174,12 @@ impl Keeper {
         match self.open.entry(month) {
             Entry::Occupied(open) => Ok(open.into_mut()),
             Entry::Vacant(vacant) => {
-                let origin = Origin::new(&self.setup.main, &self.setup.site, month);
+                let origin = self.setup.origin(month);
                 let writer =
                     JournalWriter::open(&month_dir(&self.setup.dir, month), origin, self.setup.signer.clone())?;
                 let (appender, sealer) = writer.into_halves();
                 self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(month, sealer.reader());
+                self.failing.remove(&month);
                 self.ledger.opened(month, Some(appender));
                 Ok(vacant.insert(sealer))
             }

@@ -66,6 +66,17 @@ enum Log {
     Broken(Instant),
 }
 
+/// How the logs stand that visits go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing is known to be wrong.
+    Sound,
+    /// The last visits of this month could not be written.
+    Failing(Month),
+    /// The log of this month could not be opened.
+    Broken(Month),
+}
+
 impl Ledger {
     /// A ledger with no log open. What it cannot write it leaves to `keeper`.
     pub(super) fn new(zone: Zone, keeper: Sender<Message>) -> Arc<Self> {
@@ -124,9 +135,30 @@ impl Ledger {
         self.write_to(logs);
     }
 
-    /// Whether visits of `month` can be written.
-    pub(super) fn is_open(&self, month: Month) -> bool {
-        matches!(self.logs().open.get(&month), Some(Log::Open { .. }))
+    /// Whether it is known at `now` what becomes of visits of `month`.
+    pub(super) fn knows(&self, month: Month, now: Instant) -> bool {
+        self.logs().knows(month, now)
+    }
+
+    /// Whether nothing of `month` is open, waits, or is being gathered: what the disk holds of it is all there is.
+    pub(super) fn is_at_rest(&self, month: Month) -> bool {
+        let logs = self.logs();
+        let of_month = |runs: &[Run]| runs.iter().any(|run| run.month == month);
+        let waits = logs.parked.iter().any(|(runs, _)| of_month(runs));
+        !logs.open.contains_key(&month) && !waits && !of_month(&self.gathering().runs)
+    }
+
+    /// How the logs stand that visits go to.
+    pub(super) fn standing(&self) -> Standing {
+        let logs = self.logs();
+        let failing =
+            logs.open.iter().find_map(|(month, log)| matches!(log, Log::Open { failing: true, .. }).then_some(*month));
+        let broken = logs.open.iter().find_map(|(month, log)| matches!(log, Log::Broken(_)).then_some(*month));
+        match (broken, failing) {
+            (Some(month), _) => Standing::Broken(month),
+            (None, Some(month)) => Standing::Failing(month),
+            (None, None) => Standing::Sound,
+        }
     }
 
     /// From here on visits of `month` wait until its log was opened.
@@ -171,7 +203,7 @@ impl Ledger {
     ///
     /// Gives back memory that serves again.
     fn write(&self, logs: &mut Logs, runs: Vec<Run>, batch: &Arc<Batch>) -> Option<EntryBatch> {
-        if let Some(month) = runs.iter().map(|run| run.month).find(|month| !logs.knows(*month)) {
+        if let Some(month) = runs.iter().map(|run| run.month).find(|month| !logs.knows(*month, Instant::now())) {
             logs.parked.push_back((runs, batch.clone()));
             self.tell(Message::Open(month));
             return None;
@@ -222,11 +254,11 @@ impl Calendar {
 }
 
 impl Logs {
-    /// Whether it is known what becomes of visits of `month`.
-    fn knows(&self, month: Month) -> bool {
+    /// Whether it is known at `now` what becomes of visits of `month`.
+    fn knows(&self, month: Month, now: Instant) -> bool {
         match self.open.get(&month) {
             Some(Log::Open { .. }) => true,
-            Some(Log::Broken(until)) => Instant::now() < *until,
+            Some(Log::Broken(until)) => now < *until,
             None => false,
         }
     }

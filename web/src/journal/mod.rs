@@ -15,7 +15,7 @@ mod ledger;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -25,15 +25,21 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::{Month, Zone};
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::{
-    AppendError, CosignedError, CosignerVerifier, JournalReader, LogSigner, OpenError, ReadError, SignError, month_dir,
-    months,
+    AppendError, CosignedError, CosignerVerifier, JournalReader, LogSigner, OpenError, Origin, ReadError, SignError,
+    SignedCheckpoint, month_dir, months,
 };
 use tokio::sync::oneshot;
 
 use self::keeper::{Keeper, Message};
-use self::ledger::Ledger;
+use self::ledger::{Ledger, Standing};
 use crate::access_log::{AccessLog, Caller, Ticket, Visit};
 use crate::visitors::{Remembered, SystemRandomness, Visitor, VisitorKey};
+
+/// The file that is written to see whether the disk takes anything again.
+const PROBE: &str = "probe";
+
+/// How many bytes it has: more than a few visits.
+const PROBE_LENGTH: usize = 64 << 10;
 
 /// Where journals are and in whose name they are signed.
 #[derive(Clone)]
@@ -50,6 +56,13 @@ pub struct JournalSetup {
     pub signer: LogSigner,
     /// The key that main cosigns with.
     pub cosigner: CosignerVerifier,
+}
+
+impl JournalSetup {
+    /// Which log the visits of `month` are in.
+    fn origin(&self, month: Month) -> Origin {
+        Origin::new(&self.main, &self.site, month)
+    }
 }
 
 /// Why the journal could not do what was asked.
@@ -76,6 +89,9 @@ pub enum JournalError {
     /// There is no journal of this month.
     #[error("there is no journal of {0}")]
     NoMonth(Month),
+    /// Visits of this month cannot be logged at this moment, so they are not served.
+    #[error("visits of {0} cannot be logged: the journal's log says why")]
+    NotTaken(Month),
     /// The journal's thread has ended.
     #[error("the journal is closed")]
     Closed,
@@ -86,7 +102,7 @@ pub struct Journal {
     ledger: Arc<Ledger>,
     keeper: Sender<Message>,
     key: Arc<VisitorKey>,
-    dir: PathBuf,
+    setup: JournalSetup,
     readers: Readers,
 }
 
@@ -101,14 +117,14 @@ impl Journal {
     pub fn start(setup: JournalSetup) -> Result<(Self, thread::JoinHandle<()>), DiskError> {
         durable::create_dir_all(&setup.dir)?;
         let (keeper, messages) = channel();
-        let (dir, readers) = (setup.dir.clone(), Readers::default());
+        let readers = Readers::default();
         let ledger = Ledger::new(setup.zone.clone(), keeper.clone());
         let key = Arc::new(VisitorKey::new(Timestamp::now().as_second(), &SystemRandomness));
         let thread = {
-            let keeper = Keeper::new(setup, readers.clone(), ledger.clone(), key.clone());
+            let keeper = Keeper::new(setup.clone(), readers.clone(), ledger.clone(), key.clone());
             thread::spawn(move || keeper.run(&messages))
         };
-        Ok((Self { ledger, keeper, key, dir, readers }, thread))
+        Ok((Self { ledger, keeper, key, setup, readers }, thread))
     }
 
     /// The months of which there is a journal, oldest first.
@@ -116,7 +132,7 @@ impl Journal {
     /// # Errors
     /// When the folder cannot be read.
     pub fn months(&self) -> Result<Vec<Month>, DiskError> {
-        months(&self.dir)
+        months(&self.setup.dir)
     }
 
     /// A reader of one month, which sees what is appended later too.
@@ -125,13 +141,7 @@ impl Journal {
     /// When there is no journal of that month or it cannot be read.
     pub fn reader(&self, month: Month) -> Result<JournalReader, JournalError> {
         self.check_month(month)?;
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(reader) = readers.get(&month) {
-            return Ok(reader.clone());
-        }
-        let reader = JournalReader::open(month_dir(&self.dir, month))?;
-        readers.insert(month, reader.clone());
-        Ok(reader)
+        Ok(reader_of(&self.readers, &self.setup.dir, month)?)
     }
 
     /// A signed checkpoint over everything that has been logged in `month` so far.
@@ -140,6 +150,9 @@ impl Journal {
     /// When there is no journal of that month or it cannot be signed.
     pub async fn checkpoint(&self, month: Month) -> Result<String, JournalError> {
         self.check_month(month)?;
+        if let Some(note) = self.covering(month).await {
+            return Ok(note);
+        }
         let (reply, answer) = oneshot::channel();
         self.send(Message::Checkpoint(month, reply));
         answer.await.map_err(|_| JournalError::Closed)?
@@ -155,6 +168,41 @@ impl Journal {
         answer.await.map_err(|_| JournalError::Closed)?
     }
 
+    /// Whether visits are logged, as far as the last ones and the disk tell.
+    ///
+    /// Where they are not, this sees to it that it is tried again: nobody may be sent here until it works.
+    ///
+    /// # Errors
+    /// When a log is broken, or the last visits could not be written and the disk takes nothing now either.
+    pub fn takes_visits(&self) -> Result<(), JournalError> {
+        match self.ledger.standing() {
+            Standing::Sound => Ok(()),
+            Standing::Broken(month) => {
+                self.send(Message::Open(month));
+                Err(JournalError::NotTaken(month))
+            }
+            Standing::Failing(_) => Ok(durable::write_file(&self.setup.dir.join(PROBE), &vec![1; PROBE_LENGTH])?),
+        }
+    }
+
+    /// The stored checkpoint of a month that is not open, where it covers everything and gives the root that it was signed
+    /// for. The keeper is not asked: it has the current month to sign.
+    async fn covering(&self, month: Month) -> Option<String> {
+        let (ledger, readers, setup) = (self.ledger.clone(), self.readers.clone(), self.setup.clone());
+        let look = move || {
+            if !ledger.is_at_rest(month) {
+                return None;
+            }
+            let reader = reader_of(&readers, &setup.dir, month).ok()?;
+            let note = reader.checkpoint().ok()??;
+            let signed =
+                SignedCheckpoint::open(note.as_bytes(), &setup.origin(month), &setup.signer.verifier()).ok()?;
+            let covers = signed.size() == reader.size() && reader.root_at(signed.size()).ok()? == signed.root();
+            covers.then_some(note)
+        };
+        tokio::task::spawn_blocking(look).await.ok().flatten()
+    }
+
     /// Ends the journal's thread after what has been recorded. Visits after that are not logged, so not served.
     pub fn close(&self) {
         self.send(Message::Close);
@@ -168,6 +216,18 @@ impl Journal {
         // When the thread has ended, the reply channel inside the message is dropped, and its owner learns so.
         let _ = self.keeper.send(message);
     }
+}
+
+/// The reader of a month, which is kept. Nobody waits for a log that is being read: readers are locked for moments.
+fn reader_of(readers: &Readers, dir: &Path, month: Month) -> Result<JournalReader, ReadError> {
+    let readers = || readers.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = readers().get(&month).cloned();
+    if let Some(reader) = kept {
+        return Ok(reader);
+    }
+    let reader = JournalReader::open(month_dir(dir, month))?;
+    // Where the log was opened for writing meanwhile, its own reader stands.
+    Ok(readers().entry(month).or_insert(reader).clone())
 }
 
 impl Drop for Journal {

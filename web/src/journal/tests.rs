@@ -10,7 +10,7 @@ use tempfile::{TempDir, tempdir};
 use tieup_protocol::access::{AccessEntry, Method};
 use tieup_protocol::contract::MeterClass;
 use tieup_protocol::path::SitePath;
-use tieup_store::journal::{Cosigner, Origin, VerifiedLog, verify_log};
+use tieup_store::journal::{Cosigner, VerifiedLog, verify_log};
 
 use super::*;
 use crate::access_log::NotLogged;
@@ -62,7 +62,7 @@ impl Kept {
         self.thread.take().into_iter().for_each(|thread| thread.join().unwrap());
         let setup = setup(self.dir.path());
         let month: Month = month.parse().unwrap();
-        let origin = Origin::new(&setup.main, &setup.site, month);
+        let origin = setup.origin(month);
         verify_log(&month_dir(self.dir.path(), month), &origin, &setup.signer.verifier()).unwrap()
     }
 }
@@ -217,4 +217,65 @@ async fn a_checkpoint_that_is_wanted_covers_all_that_was_recorded() {
     assert!(note.starts_with("nationwide/harbor-shop/2026-11\n2\n"), "{note}");
     assert!(matches!(kept.journal.checkpoint("2026-10".parse().unwrap()).await, Err(JournalError::NoMonth(_))));
     assert_eq!(kept.journal.reader(month).unwrap().size(), 2);
+}
+
+#[tokio::test]
+async fn a_log_that_could_not_be_opened_is_left_alone_for_a_while_however_many_ask_for_it() {
+    let dir = tempdir().unwrap();
+    let setup = setup(dir.path());
+    let (sender, _messages) = channel();
+    let ledger = Ledger::new(setup.zone.clone(), sender);
+    let key = Arc::new(VisitorKey::new(0, &SystemRandomness));
+    let mut keeper = Keeper::new(setup, Readers::default(), ledger.clone(), key);
+    let (month, blocked, begun): (Month, _, _) =
+        ("2026-11".parse().unwrap(), dir.path().join("2026-11"), std::time::Instant::now());
+    fs::write(&blocked, "").unwrap();
+    keeper.open(month, begun);
+    assert_eq!(ledger.standing(), Standing::Broken(month));
+    fs::remove_file(&blocked).unwrap();
+    keeper.open(month, begun);
+    assert!(!blocked.exists(), "it was opened again at once");
+    keeper.open(month, begun + std::time::Duration::from_hours(1));
+    assert!(blocked.is_dir(), "it was never opened again");
+    assert_eq!(ledger.standing(), Standing::Sound);
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_opened_says_that_it_takes_no_visits_until_it_can_be() {
+    let kept = Kept::new();
+    let blocked = kept.dir.path().join("2026-11");
+    fs::write(&blocked, "").unwrap();
+    kept.journal.takes_visits().unwrap();
+    assert_eq!(kept.record("2026-11-07T03:00:00Z", "/lost/").await, Err(NotLogged));
+    assert!(matches!(kept.journal.takes_visits(), Err(JournalError::NotTaken(_))));
+    fs::remove_file(&blocked).unwrap();
+    // No visit comes where nobody is sent: asking is enough.
+    while kept.journal.takes_visits().is_err() {
+        tokio::task::yield_now().await;
+    }
+    kept.record("2026-11-07T03:00:00Z", "/again/").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_month_that_is_over_is_answered_for_without_opening_its_log() {
+    let mut kept = Kept::new();
+    let (month, other): (Month, Month) = ("2025-11".parse().unwrap(), "2025-12".parse().unwrap());
+    for time in ["2025-11-07T03:00:00Z", "2025-12-07T03:00:00Z"] {
+        kept.record(time, "/a/").await.unwrap();
+    }
+    kept.end("2025-11");
+    let Kept { dir, .. } = kept;
+    // An entry of one month was written and not signed for, as a crash leaves it.
+    let entries = dir.path().join("2025-12/entries");
+    let twice = fs::read(&entries).unwrap().repeat(2);
+    fs::write(&entries, twice).unwrap();
+    let stored = fs::read_to_string(dir.path().join("2025-11/checkpoint")).unwrap();
+    let kept = Kept::in_dir(dir);
+    assert_eq!(kept.journal.checkpoint(month).await.unwrap(), stored);
+    assert!(kept.journal.ledger.is_at_rest(month), "its log was opened");
+    let signed = kept.journal.checkpoint(other).await.unwrap();
+    assert!(signed.starts_with("nationwide/harbor-shop/2025-12\n2\n"), "{signed}");
+    kept.record("2025-11-07T03:00:00Z", "/late/").await.unwrap();
+    let late = kept.journal.checkpoint(month).await.unwrap();
+    assert!(late.starts_with("nationwide/harbor-shop/2025-11\n2\n"), "{late}");
 }

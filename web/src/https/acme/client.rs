@@ -10,6 +10,7 @@ use instant_acme::{
 use jiff::Timestamp;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::pki_types::CertificateDer;
+use tieup_store::durable::DiskError;
 
 use super::challenges::{Challenge, Challenges};
 use super::kept::{KeepError, Kept};
@@ -53,6 +54,14 @@ pub enum AcmeError {
     Keep(#[from] KeepError),
 }
 
+/// A certificate that was given.
+pub(super) struct Obtained {
+    /// It.
+    pub(super) pair: Pair,
+    /// Why it could not be kept, where it could not: it can be shown all the same.
+    pub(super) unkept: Option<DiskError>,
+}
+
 /// Who asks the authority.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
@@ -62,11 +71,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Asks for a certificate and keeps it.
+    /// Asks for a certificate and keeps it, if the disk lets it be kept.
     ///
     /// # Errors
     /// When none was had. What was kept before stays.
-    pub(super) async fn obtain(&self) -> Result<Pair, AcmeError> {
+    pub(super) async fn obtain(&self) -> Result<Obtained, AcmeError> {
         let account = self.account().await?;
         let names: Vec<_> = self.settings.hosts.iter().cloned().map(Identifier::Dns).collect();
         let mut order = account.new_order(&NewOrder::new(&names)).await.map_err(|error| self.refused(error))?;
@@ -81,7 +90,19 @@ impl Client {
         order.finalize_csr(&csr).await.map_err(|error| self.refused(error))?;
         let certificate = order.poll_certificate(&PATIENCE).await.map_err(|error| self.refused(error))?;
         let pair = PemPair { certificate, key };
-        Ok(tokio::task::block_in_place(|| self.kept.keep_pair(&pair))?)
+        tokio::task::block_in_place(|| self.keep(&pair))
+    }
+
+    /// Keeps what was given; a disk that does not take it is told with it.
+    pub(super) fn keep(&self, given: &PemPair) -> Result<Obtained, AcmeError> {
+        match self.kept.keep_pair(given) {
+            Ok(pair) => Ok(Obtained { pair, unkept: None }),
+            Err(KeepError::Disk(error)) => {
+                let pair = self.kept.read(given).map_err(KeepError::from)?;
+                Ok(Obtained { pair, unkept: Some(error) })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The time in which the authority wants `pair` to be renewed, if it says so (RFC 9773).

@@ -1,4 +1,4 @@
-//! What is kept between starts: the account, the certificate with its key, and the tries that failed.
+//! What is kept between starts: the account, the certificate with its key, and the tries that brought nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ pub fn files(acme: &Path) -> PairFiles {
     PairFiles { certificate: acme.join(PAIR), key: acme.join(PAIR) }
 }
 
-/// The tries that failed since the last one that did not.
+/// The tries since the last one that brought a certificate: those that failed, and one whose end nobody has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tries {
     /// When, oldest first; the last few.
@@ -45,12 +45,22 @@ impl Tries {
         Document::at(acme.join(TRIES)).read().ok().flatten().unwrap_or_default()
     }
 
-    /// Adds one that failed at `now`.
-    pub(super) fn add(&mut self, now: Timestamp, trouble: String) {
+    /// Adds one that begins at `now`. It counts until it has brought a certificate: a program that ends meanwhile and is
+    /// started again has asked all the same.
+    pub(super) fn begin(&mut self, now: Timestamp) {
         self.failed.push(now);
         let surplus = self.failed.len().saturating_sub(AN_HOUR);
         self.failed.drain(..surplus);
+    }
+
+    /// Notes why the one that was begun last failed.
+    pub(super) fn fail(&mut self, trouble: String) {
         self.trouble = Some(trouble);
+    }
+
+    /// When, up to `now`. What stands there for later was written by a clock that was wrong, and holds nobody up.
+    pub(super) fn until(&self, now: Timestamp) -> Vec<Timestamp> {
+        self.failed.iter().copied().filter(|time| *time <= now).collect()
     }
 }
 
@@ -80,12 +90,19 @@ impl Kept {
         if files.certificate.exists() { Pair::read(&files).map(Some) } else { Ok(None) }
     }
 
+    /// What a certificate is.
+    pub(super) fn read(&self, pair: &PemPair) -> Result<Pair, PairError> {
+        Pair::from_pem(pair.certificate.as_bytes(), pair.key.as_bytes(), &files(&self.0))
+    }
+
     /// Keeps a certificate in place of the one before, and what it is. Durable on return.
     pub(super) fn keep_pair(&self, pair: &PemPair) -> Result<Pair, KeepError> {
         // What cannot be used must not take the place of what can.
-        let files = files(&self.0);
-        let read = Pair::from_pem(pair.certificate.as_bytes(), pair.key.as_bytes(), &files)?;
-        durable::write_private_file(&files.certificate, format!("{}{}", pair.key, pair.certificate).as_bytes())?;
+        let read = self.read(pair)?;
+        durable::write_private_file(
+            &files(&self.0).certificate,
+            format!("{}{}", pair.key, pair.certificate).as_bytes(),
+        )?;
         Ok(read)
     }
 
@@ -104,7 +121,7 @@ impl Kept {
         Ok(durable::write_private_file(&self.0.join(ACCOUNT), &text)?)
     }
 
-    /// The tries that failed.
+    /// The tries that brought nothing.
     pub(super) fn tries(&self) -> Tries {
         Tries::read(&self.0)
     }
@@ -166,10 +183,13 @@ mod tests {
         assert_eq!(kept.tries(), Tries::default());
         let mut tries = kept.tries();
         for hour in 0..6 {
-            tries.add(Timestamp::from_second(hour * 3600).unwrap(), format!("no {hour}"));
+            tries.begin(Timestamp::from_second(hour * 3600).unwrap());
+            tries.fail(format!("no {hour}"));
         }
         kept.keep_tries(&tries).unwrap();
         assert_eq!(kept.tries(), tries);
         assert_eq!((tries.failed.len(), tries.trouble.as_deref()), (AN_HOUR, Some("no 5")));
+        let now = tries.failed[1];
+        assert_eq!(tries.until(now), tries.failed[..2], "a try that is yet to come counts");
     }
 }
