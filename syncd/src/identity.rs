@@ -184,7 +184,7 @@ impl Identity {
         invitation: &Invitation,
         address: &Reach,
     ) -> Result<(KeyRequest, LogSigner, JoinGrant), JoinError> {
-        let was_begun = state.join(BEGUN).exists();
+        let (was_there, was_begun) = (state.exists(), state.join(BEGUN).exists());
         let (mut request, journal_key) = keys(state, before, invitation)?;
         let verifier = journal_key.verifier().to_string();
         Begun::new(invitation, &request, &journal_key).save(state)?;
@@ -196,6 +196,9 @@ impl Identity {
         }
         if granted.as_ref().is_err_and(|error| !was_begun && !may_have_been_accepted(error)) {
             let _ = durable::remove_file(&state.join(BEGUN));
+            if !was_there {
+                let _ = durable::remove_dir_all(state);
+            }
         }
         granted.map(|grant| (request, journal_key, grant))
     }

@@ -27,7 +27,12 @@ export async function check(world) {
     const tab = await context.newPage();
     tab.setDefaultTimeout(MOST_MILLISECONDS);
     let failed = [];
-    tab.on("requestfailed", (request) => failed.push(`${request.url()} fails to load: ${request.failure()?.errorText}`));
+    tab.on("requestfailed", (request) => {
+      // What was still to come when the next page was asked for did not fail.
+      if (request.failure()?.errorText !== "net::ERR_ABORTED") {
+        failed.push(`${request.url()} fails to load: ${request.failure()?.errorText}`);
+      }
+    });
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       failed = [];
       const response = await tab.goto(next.page.url, { waitUntil: "load" });

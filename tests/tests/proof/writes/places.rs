@@ -29,6 +29,7 @@ const READS: &str = "it is read and nothing else";
 const BY_A_PERSON: &str = "a person asks for it at the terminal, is told, and nothing rests on it";
 const PUBLIC: &str = "the public address's certificate: the one before is served, and another is asked for";
 const SOCKET: &str = "a socket is made anew at each start, and one that cannot be made is a start that failed";
+const REFUSED: &str = "a folder that a refused join leaves holds nothing";
 const TEST: &str = "it is a test";
 const SCRATCH: &str =
     "where the TUF client works: what lies there counts for nothing, and is put right before each use";
@@ -45,6 +46,7 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/export.rs", "durable::", LeftOut(BY_A_PERSON)),
     ("syncd/guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
     ("syncd/identity.rs", "durable::create_dir_all(state)", Fails("")),
+    ("syncd/identity.rs", "durable::remove_dir_all(state)", LeftOut(REFUSED)),
     ("syncd/identity.rs", "durable::write_private_file(&file", Fails("identity.json")),
     ("syncd/identity.rs", "durable::write_private_file(&state.join(BEGUN)", Fails("joining.json")),
     ("syncd/identity.rs", "durable::remove_file(&state.join(BEGUN))", Fails("joining.json")),
