@@ -83,8 +83,9 @@ impl Secure {
         let mut text = String::new();
         loop {
             if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-                if body.len() >= length.and_then(|length| length.parse().ok()).unwrap_or(0) {
+                let fields = head.lines().filter_map(|line| line.split_once(": "));
+                let length = fields.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+                if body.len() >= length.and_then(|(_, length)| length.parse().ok()).unwrap_or(0) {
                     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
                     return Ok((status.unwrap_or(0), body.to_owned()));
                 }
