@@ -7,6 +7,7 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::joining::{Invitation, Reach, Secret, main_tls_name};
 use tieup_protocol::wire::{JOIN, JoinGrant, JoinRequest};
 use tieup_syncd::identity::{Identity, JoinError};
+use tieup_tests::journal::files_below;
 use tieup_tests::world::site_id;
 use tieup_tests::{Contract, World, assert_says, told};
 use tieup_web::authority::KeyRequest;
@@ -113,7 +114,12 @@ async fn a_hub_with_another_authority_than_the_token_names_gets_no_secret() {
     let world = before_joining().await;
     let genuine = invite(&world, "north").await;
     let elsewhere = Invitation { authority: Digest::of(b"another authority"), ..genuine.clone() };
-    assert_refused(&world, &elsewhere, &["did not accept the join", "main.lampworks.tieup.internal"]).await;
+    let error = join(&world, "refused", &elsewhere).await.unwrap_err();
+    assert_says(&told(&error), &["did not accept the join", "main.lampworks.tieup.internal"]);
+    assert_eq!(world.hub().database.partners().await.unwrap(), []);
+    // A call that broke off might have been accepted, for all that this end can tell: its keys are kept, and nothing else.
+    let left = files_below(&state(&world, "refused")).into_keys();
+    assert_eq!(left.map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>(), ["joining.json"]);
     join(&world, "north", &genuine).await.unwrap();
 }
 
