@@ -11,6 +11,7 @@ mod body;
 mod coding;
 mod condition;
 mod content;
+mod gather;
 mod live;
 mod pace;
 mod server;

@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::gather::{Gathered, Turns};
 use super::pace::{Pace, Paced, Protocol, Tired};
 use super::{PublicSite, SiteBody};
 use crate::listener::{ACCEPT_PAUSE, Shutdown, finish};
@@ -247,12 +248,13 @@ impl Connection {
         shutdown: Shutdown,
     ) {
         let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
-        let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+        let stream = Gathered::new(Paced::new(stream, pace.clone()));
         let mut builder = http2::Builder::new(TokioExecutor::new());
         let builder = builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(HEAD_LIST);
         builder.keep_alive_interval(SIGN_OF_LIFE.0).keep_alive_timeout(SIGN_OF_LIFE.1);
-        let connection = pin!(builder.serve_connection(stream, self.service(pace.clone())));
-        run(connection, http2::Connection::graceful_shutdown, &pace, &traffic, &shutdown).await;
+        let connection = builder.serve_connection(TokioIo::new(stream.clone()), self.service(pace.clone()));
+        let turns = pin!(Turns::of(connection, stream));
+        run(turns, |mut turns| turns.connection.as_mut().graceful_shutdown(), &pace, &traffic, &shutdown).await;
     }
 
     /// Answers requests of this connection.
