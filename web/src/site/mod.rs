@@ -15,6 +15,7 @@ mod gather;
 mod live;
 mod pace;
 mod server;
+mod turns;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

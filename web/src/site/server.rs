@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,8 +21,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::gather::{Gathered, Turns};
+use super::gather::Gathered;
 use super::pace::{Pace, Paced, Protocol, Tired};
+use super::turns::{Begun, Turns};
 use super::{PublicSite, SiteBody};
 use crate::listener::{ACCEPT_PAUSE, Shutdown, finish};
 use crate::metrics::{Refused, Traffic};
@@ -248,12 +249,12 @@ impl Connection {
         shutdown: Shutdown,
     ) {
         let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
-        let stream = Gathered::new(Paced::new(stream, pace.clone()));
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let (begun, stream) = (Begun::default(), Gathered::new(Paced::new(stream, pace.clone())));
+        let mut builder = http2::Builder::new(begun.clone());
         let builder = builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(HEAD_LIST);
         builder.keep_alive_interval(SIGN_OF_LIFE.0).keep_alive_timeout(SIGN_OF_LIFE.1);
         let connection = builder.serve_connection(TokioIo::new(stream.clone()), self.service(pace.clone()));
-        let turns = pin!(Turns::of(connection, stream));
+        let turns = pin!(Turns::of(connection, begun, stream));
         run(turns, |mut turns| turns.connection.as_mut().graceful_shutdown(), &pace, &traffic, &shutdown).await;
     }
 
