@@ -72,6 +72,8 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             if let Poll::Ready(ended) = self.connection.as_mut().poll(cx) {
+                // Its last word, as far as it can be written now.
+                let _ = self.gathered.poll_write_out(cx);
                 return Poll::Ready(ended);
             }
             if !self.answer(cx) {
