@@ -12,12 +12,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 use super::acme::Challenges;
 use super::plain::{self, Answer};
 use super::shown::PublicTls;
-use crate::listener::{ACCEPT_PAUSE, Shutdown, finish};
+use crate::listener::Shutdown;
 use crate::metrics::{Refused, Traffic};
 use crate::site::{Admission, Crowd, PublicSite, method_of};
 use crate::visitors::Remembered;
@@ -52,30 +51,8 @@ impl Reception {
     /// Answers at `listener` until `shutdown`. Before there is a first certificate, visitors see the site here: a page
     /// without encryption is more use to them than none.
     pub(super) async fn serve(self, listener: TcpListener, shutdown: Shutdown) {
-        let crowd = Crowd::new(ADMISSION);
-        let mut connections = JoinSet::new();
-        loop {
-            let admitted = tokio::select! {
-                () = shutdown.wait() => break,
-                admitted = crowd.admit(&listener, &self.traffic) => admitted,
-            };
-            match admitted {
-                Ok((place, stream, peer)) => {
-                    let (reception, shutdown) = (self.clone(), shutdown.clone());
-                    connections.spawn(async move {
-                        reception.receive(stream, peer, shutdown).await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a visitor's connection was not accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-            while connections.try_join_next().is_some() {}
-        }
-        drop(listener);
-        finish(connections).await;
+        let crowd = Crowd::new(ADMISSION, self.traffic.clone());
+        crowd.receive(listener, shutdown, |stream, peer, shutdown| self.clone().receive(stream, peer, shutdown)).await;
     }
 
     /// Answers one request of a connection, and ends it.

@@ -18,8 +18,6 @@ pub const METHODS: [Method; 3] = [Method::Get, Method::Head, Method::Other];
 /// Why somebody who connected was not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// As many connections as there may be were open.
-    Full,
     /// As many connections as one address may have were open.
     Crowded,
     /// The TLS handshake failed.
@@ -32,12 +30,11 @@ pub enum Refused {
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 5] = [Self::Full, Self::Crowded, Self::Handshake, Self::Slow, Self::Malformed];
+    pub const ALL: [Self; 4] = [Self::Crowded, Self::Handshake, Self::Slow, Self::Malformed];
 
     /// The reason as a label.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Full => "full",
             Self::Crowded => "crowded",
             Self::Handshake => "handshake",
             Self::Slow => "slow",
@@ -161,6 +158,6 @@ mod tests {
             (0..times).for_each(|_| traffic.refused(why));
         }
         let counts = Refused::ALL.map(|why| traffic.refusals(why));
-        assert_eq!(counts, [0, 1, 2, 3, 4]);
+        assert_eq!(counts, [0, 1, 2, 3]);
     }
 }

@@ -85,7 +85,7 @@ mod tests {
     async fn no_more_is_kept_back_than_a_turn_may_gather() {
         let (here, mut there) = duplex(1 << 20);
         let mut writer = Gathered::new(here);
-        writer.write_all(&[7; GATHERED - 1]).await.unwrap();
+        writer.write_all(&vec![7; GATHERED - 1]).await.unwrap();
         writer.write_all(&[8; 2]).await.unwrap();
         let mut came = vec![0; GATHERED];
         assert_eq!(there.read(&mut came).await.unwrap(), GATHERED - 1);
