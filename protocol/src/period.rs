@@ -20,6 +20,14 @@ pub struct Month {
 #[error("`{0}` is not a month: write it like 2026-11")]
 pub struct InvalidMonth(String);
 
+/// One day of a month to another, both included: what a statement is for. Mostly the whole month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    month: Month,
+    first: Date,
+    last: Date,
+}
+
 /// A time zone of the IANA database, by name.
 ///
 /// The database is the one compiled in, so that both ends cut months and hours at the same instants whatever their
@@ -42,6 +50,11 @@ impl Month {
         Self { first: zone.zone.to_datetime(time).date().first_of_month() }
     }
 
+    /// The month that holds `day`.
+    pub fn of_day(day: Date) -> Self {
+        Self { first: day.first_of_month() }
+    }
+
     /// The first day.
     pub fn first_day(self) -> Date {
         self.first
@@ -59,6 +72,69 @@ impl Month {
     #[must_use]
     pub fn next(self) -> Self {
         Self { first: self.first.checked_add(1.month()).unwrap_or(self.first) }
+    }
+}
+
+impl Period {
+    /// All days of `month`.
+    pub fn whole(month: Month) -> Self {
+        Self { month, first: month.first, last: month.first.last_of_month() }
+    }
+
+    /// The days of this period from `first` to `last`, where there are any.
+    pub fn within(self, first: Date, last: Date) -> Option<Self> {
+        let (first, last) = (self.first.max(first), self.last.min(last));
+        (first <= last).then_some(Self { month: self.month, first, last })
+    }
+
+    /// The month.
+    pub fn month(self) -> Month {
+        self.month
+    }
+
+    /// The first day.
+    pub fn first(self) -> Date {
+        self.first
+    }
+
+    /// The last day.
+    pub fn last(self) -> Date {
+        self.last
+    }
+
+    /// How many days it has.
+    pub fn days(self) -> u8 {
+        // Both are days of one month, the last not before the first.
+        (self.last.day() - self.first.day() + 1).unsigned_abs()
+    }
+
+    /// How many days the month has.
+    pub fn days_of_month(self) -> u8 {
+        self.month.first.days_in_month().unsigned_abs()
+    }
+
+    /// Whether it is all of the month.
+    pub fn is_whole(self) -> bool {
+        self.days() == self.days_of_month()
+    }
+
+    /// The instant at which it begins in `zone`.
+    pub fn start(self, zone: &Zone) -> Timestamp {
+        if self.first == self.month.first { self.month.start(zone) } else { zone.instant(self.first.into()) }
+    }
+
+    /// The first instant after it in `zone`.
+    pub fn end(self, zone: &Zone) -> Timestamp {
+        match self.last.tomorrow() {
+            Ok(next) if next.month() == self.last.month() => zone.instant(next.into()),
+            _ => self.month.next().start(zone),
+        }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_whole() { self.month.fmt(f) } else { write!(f, "{} to {}", self.first, self.last) }
     }
 }
 
@@ -183,6 +259,25 @@ mod tests {
         let a: Timestamp = "2026-11-01T00:29:59Z".parse().unwrap();
         let b: Timestamp = "2026-11-01T00:30:00Z".parse().unwrap();
         assert_eq!(kolkata.hour_number(b), kolkata.hour_number(a) + 1);
+    }
+
+    #[test]
+    fn a_period_is_cut_at_local_midnight() {
+        let tokyo: Zone = "Asia/Tokyo".parse().unwrap();
+        let whole = Period::whole("2026-11".parse().unwrap());
+        assert!(whole.is_whole() && whole.to_string() == "2026-11");
+        assert_eq!(
+            (whole.start(&tokyo), whole.end(&tokyo)),
+            (whole.month.start(&tokyo), whole.month.next().start(&tokyo))
+        );
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        let part = whole.within(day("2026-11-16"), day("2027-01-01")).unwrap();
+        assert_eq!((part.days(), part.days_of_month()), (15, 30));
+        assert_eq!(part.to_string(), "2026-11-16 to 2026-11-30");
+        assert_eq!(part.start(&tokyo).to_string(), "2026-11-15T15:00:00Z");
+        let before = whole.within(day("2020-01-01"), day("2026-11-15")).unwrap();
+        assert_eq!(before.end(&tokyo), part.start(&tokyo));
+        assert_eq!(whole.within(day("2026-12-01"), day("2026-12-31")), None);
     }
 
     #[test]
