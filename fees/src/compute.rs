@@ -1,11 +1,13 @@
 //! The whole way in one step: encoded entries of a journal, in their order, to the statement of their month.
 
+use std::collections::BTreeSet;
+
 use tieup_protocol::access::{AccessEntry, InvalidEntry};
 use tieup_protocol::contract::Contract;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::{Month, Period};
 
 use crate::count::{Counted, Counter};
-use crate::statement::{FeeError, JournalHead, Statement, Status, statement};
+use crate::statement::{Account, FeeError, JournalHead, Statement, Status, statement};
 
 /// Why a journal has no statement; `E` is what reading an entry can fail with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +34,7 @@ pub enum StatementError<E> {
 }
 
 /// The statement of `month` for the journal whose head is `journal` and whose entries are `entries`, all of them and
-/// in their order. There are no events besides visits yet.
+/// in their order, with visits alone: whoever has sales, a catalogue, payments or corrections too makes an [`Account`].
 ///
 /// # Errors
 /// An entry that cannot be read or decoded, with its number; else as [`statement()`].
@@ -44,10 +46,10 @@ pub fn compute<E>(
     status: Status,
 ) -> Result<Statement, StatementError<E>> {
     let counted = count(contract, month, entries)?;
-    Ok(statement(contract, month, journal, &counted, &[], status)?)
+    Ok(statement(contract, month, &Account::of_visits(journal, &counted, status))?)
 }
 
-/// What the encoded `entries` of a month come to by the rules of `contract`.
+/// What the encoded `entries` of a month come to by the rules of `contract`, in the days of it that it governs.
 ///
 /// # Errors
 /// An entry that cannot be read or decoded, with its number.
@@ -56,8 +58,30 @@ pub fn count<E>(
     month: Month,
     entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
 ) -> Result<Counted, StatementError<E>> {
-    let mut counter = Counter::new(&contract.terms.count, &contract.effective.tz, month);
-    read_entries(entries, |entry| counter.observe(entry))?;
+    count_without(contract, contract.period(month), entries, &BTreeSet::new())
+}
+
+/// What the encoded `entries` come to in the days of `period` by the rules of `contract`, without those whose numbers
+/// both sides have `struck` out.
+///
+/// # Errors
+/// An entry that cannot be read or decoded, with its number.
+pub fn count_without<E>(
+    contract: &Contract,
+    period: Period,
+    entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
+    struck: &BTreeSet<u64>,
+) -> Result<Counted, StatementError<E>> {
+    let mut counter = Counter::of_period(&contract.terms.count, &contract.effective.tz, period);
+    let mut number = 0;
+    read_entries(entries, |entry| {
+        if struck.contains(&number) {
+            counter.strike();
+        } else {
+            counter.observe(entry);
+        }
+        number += 1;
+    })?;
     Ok(counter.finish())
 }
 
@@ -95,7 +119,8 @@ mod tests {
         let entries: Vec<AccessEntry> = encoded().iter().map(|bytes| AccessEntry::decode(bytes).unwrap()).collect();
         let counted = fixture::count(&entries);
         let head = fixture::head(&counted);
-        let by_entries = statement(&contract, fixture::november(), &head, &counted, &[], Status::Final).unwrap();
+        let account = Account::of_visits(&head, &counted, Status::Final);
+        let by_entries = statement(&contract, fixture::november(), &account).unwrap();
         let readable = encoded().into_iter().map(Ok::<_, Infallible>);
         let by_bytes = compute(&contract, fixture::november(), &head, readable, Status::Final).unwrap();
         assert_eq!(by_bytes, by_entries);

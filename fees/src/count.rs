@@ -3,8 +3,8 @@
 //! The rules, after COUNTER R5.1, complete enough to be written again in another language from this text alone:
 //!
 //! 1. **What takes part.** Entries are taken in the order of the journal. An entry is left out for the first of these
-//!    reasons that fits: its time is not within the month in the contract's zone; nothing stands at its path (it has
-//!    no class); a robot rule matched; its purpose is not a document; its method is not GET; its status is neither
+//!    reasons that fits: both sides have struck it out; its time is not within the period in the contract's zone;
+//!    nothing stands at its path (it has no class); a robot rule of the list that the contract pins matched; its purpose is not a document; its method is not GET; its status is neither
 //!    200 nor 304. What remains are *clicks*.
 //! 2. **Double clicks.** Clicks of one visitor on one page form a chain. A click whose time differs by at most the
 //!    contract's `double_click` from the chain's time joins the chain, and the later of the two gives the chain its
@@ -13,9 +13,10 @@
 //!    than that, which came out of order, is a view by itself and leaves the chain as it is.
 //! 3. **Open chains end** when a click arrives, on any page by any visitor, whose time is more than `double_click` and
 //!    [`DISORDER`] after the chain's. So memory does not grow with the journal, and clicks up to [`DISORDER`] out of
-//!    order are still recognized as repeats. Chains do not cross months: each month is a journal of its own.
+//!    order are still recognized as repeats. Chains do not cross periods: what a period begins with is a view of it.
 //! 4. **Views** count in the hour, class and page of their chain's last click, chains that end together in the order of
 //!    their times, those still open at the end of the journal likewise.
+//!    Its place in files, tiles or batches changes nothing: chains cross hours and files alike.
 //! 5. **Sessions** are a visitor in one hour of the clock in the contract's zone. **Unique views** are pages that a
 //!    session viewed at least once. An hour is remembered until a view two hours or more later is counted; a view in
 //!    an hour that was forgotten begins that hour anew.
@@ -30,9 +31,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use tieup_protocol::access::{AccessEntry, Method, Purpose, VisitorToken};
-use tieup_protocol::contract::{Count, MeterClass, Quantity};
+use tieup_protocol::contract::{Classes, Count, MeterClass, Quantity};
 use tieup_protocol::path::SitePath;
-use tieup_protocol::period::{Month, Zone};
+use tieup_protocol::period::{Month, Period, Zone};
+use tieup_protocol::robots;
 
 /// How far out of order clicks may stand in the journal and still be recognized as repeats: ten minutes, in
 /// milliseconds. Part of the rule set.
@@ -48,6 +50,8 @@ pub struct Counter {
     zone: Zone,
     /// The longest time between two clicks of a double click, in milliseconds.
     window: i64,
+    /// The last robot rule of the list that the contract pins.
+    last_robot: u16,
     pages: Pages,
     /// The last click of every open chain.
     chains: HashMap<(VisitorToken, PageNumber), Click>,
@@ -65,7 +69,7 @@ pub struct Counter {
 pub struct Counted {
     rules: Count,
     zone: Zone,
-    month: Month,
+    period: Period,
     /// How many entries were read.
     pub entries: u64,
     /// Tie-up pages.
@@ -76,21 +80,32 @@ pub struct Counted {
     pub both: Totals,
     /// What was read and not counted.
     pub left_out: LeftOut,
-    /// The tallies of each hour that has any, by [`Zone::hour_number`].
-    pub hours: BTreeMap<i64, ByClass>,
+    /// The counts of each hour that has any, by [`Zone::hour_number`]. They add up to those of the period.
+    pub hours: BTreeMap<i64, ByScope>,
     /// The tallies of each page that has any.
     pub pages: BTreeMap<SitePath, ByClass>,
 }
 
-/// The counts of a month.
+/// The counts of a period, a day or an hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Views, unique views and bytes.
     pub tally: Tally,
     /// Sessions: visitors by hour.
     pub sessions: u64,
-    /// Visitors by day.
+    /// Visitors by day: those that are new in an hour count in it.
     pub visitors: u64,
+}
+
+/// Counts for each class of pages, and for both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByScope {
+    /// Tie-up pages.
+    pub tieup: Totals,
+    /// Original pages.
+    pub original: Totals,
+    /// Pages of both classes. A session or visitor that saw both counts once here.
+    pub both: Totals,
 }
 
 /// What can be counted of an hour and of a page.
@@ -116,7 +131,9 @@ pub struct ByClass {
 /// How many entries were left out, each for the first reason in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Their time is not within the month.
+    /// Both sides have struck them out.
+    pub struck: u64,
+    /// Their time is not within the period.
     pub other_month: u64,
     /// Nothing stands at their path.
     pub no_page: u64,
@@ -135,18 +152,25 @@ pub struct LeftOut {
 impl Counter {
     /// A counter of `month` in `zone` by the contract's rules.
     pub fn new(rules: &Count, zone: &Zone, month: Month) -> Self {
+        Self::of_period(rules, zone, Period::whole(month))
+    }
+
+    /// A counter of the days of `period` in `zone` by the contract's rules.
+    pub fn of_period(rules: &Count, zone: &Zone, period: Period) -> Self {
         Self {
-            from: month.start(zone),
-            until: month.next().start(zone),
+            from: period.start(zone),
+            until: period.end(zone),
             zone: zone.clone(),
             window: i64::from(rules.double_click.seconds()) * 1_000,
+            // A contract that was parsed pins a list that is known.
+            last_robot: robots::words_of(rules.robots).unwrap_or(u16::MAX),
             pages: Pages::default(),
             chains: HashMap::new(),
             by_time: BTreeSet::new(),
             last_hour: None,
             hours: BTreeMap::new(),
             days: BTreeMap::new(),
-            counted: Counted::new(rules, zone, month),
+            counted: Counted::new(rules, zone, period),
         }
     }
 
@@ -157,6 +181,12 @@ impl Counter {
             Ok(class) => self.click(entry, class),
             Err(reason) => *reason.counter(&mut self.counted.left_out) += 1,
         }
+    }
+
+    /// Passes over the next entry of the journal, since both sides have struck it out.
+    pub fn strike(&mut self) {
+        self.counted.entries += 1;
+        self.counted.left_out.struck += 1;
     }
 
     /// What was counted. Chains that are still open count.
@@ -172,7 +202,7 @@ impl Counter {
             return Err(Reason::OtherMonth);
         }
         let class = entry.class.ok_or(Reason::NoPage)?;
-        if entry.robot != 0 {
+        if (1..=self.last_robot).contains(&entry.robot) {
             return Err(Reason::Robot);
         }
         if entry.purpose != Purpose::Document {
@@ -257,24 +287,26 @@ impl Counter {
         let open = self.hours.entry(hour).or_default();
         let unique = open.pages.insert((visitor, page, class));
         self.pages.tally(page, class).add_view(unique);
-        self.counted.add_view(hour, class, unique);
         for scope in [Some(class), None] {
             let seen = (visitor, scope);
             let yesterday = self.days.get(&(day - 1)).is_some_and(|day| day.contains(&seen));
             let new_visitor = self.days.entry(day).or_default().insert(seen) && !yesterday;
-            let totals = self.counted.totals_mut(scope);
-            totals.sessions += u64::from(open.visitors.insert(seen));
-            totals.visitors += u64::from(new_visitor);
+            let new_session = open.visitors.insert(seen);
+            self.counted.add(hour, scope, |totals| {
+                totals.tally.add_view(unique);
+                totals.sessions += u64::from(new_session);
+                totals.visitors += u64::from(new_visitor);
+            });
         }
     }
 }
 
 impl Counted {
-    fn new(rules: &Count, zone: &Zone, month: Month) -> Self {
+    fn new(rules: &Count, zone: &Zone, period: Period) -> Self {
         Self {
             rules: rules.clone(),
             zone: zone.clone(),
-            month,
+            period,
             entries: 0,
             tieup: Totals::default(),
             original: Totals::default(),
@@ -297,7 +329,21 @@ impl Counted {
 
     /// The month.
     pub fn month(&self) -> Month {
-        self.month
+        self.period.month()
+    }
+
+    /// The days of the month that were counted.
+    pub fn period(&self) -> Period {
+        self.period
+    }
+
+    /// The counts of each day that has any, by the day's number: days since 1970-01-01 in the zone.
+    pub fn days(&self) -> BTreeMap<i64, ByScope> {
+        let mut days: BTreeMap<i64, ByScope> = BTreeMap::new();
+        for (hour, counts) in &self.hours {
+            days.entry(hour.div_euclid(24)).or_default().add(counts);
+        }
+        days
     }
 
     /// The counts of one class.
@@ -308,18 +354,59 @@ impl Counted {
         }
     }
 
-    /// What a meter of a contract reads.
-    pub fn quantity(&self, quantity: Quantity, class: MeterClass) -> u128 {
-        let tally = &self.totals(class).tally;
+    /// What a meter of a contract reads: on pages within one of `paths`, or on all where there are none. Sessions and
+    /// visitors are known of all pages alone.
+    pub fn quantity(&self, quantity: Quantity, class: Classes, paths: &[SitePath]) -> u128 {
+        let totals = match class {
+            Classes::Tieup => &self.tieup,
+            Classes::Original => &self.original,
+            Classes::Both => &self.both,
+        };
+        let tally = if paths.is_empty() { totals.tally } else { self.tally_within(class, paths) };
         match quantity {
             Quantity::Views => tally.views.into(),
             Quantity::UniqueViews => tally.unique_views.into(),
             Quantity::Bytes => tally.bytes,
+            Quantity::Sessions => totals.sessions.into(),
+            Quantity::Visitors => totals.visitors.into(),
         }
     }
 
-    /// The totals of a class, or of both.
-    fn totals_mut(&mut self, scope: Option<MeterClass>) -> &mut Totals {
+    /// The tallies of the pages within `paths`, together; each page once.
+    fn tally_within(&self, class: Classes, paths: &[SitePath]) -> Tally {
+        let within = self.pages.iter().filter(|(page, _)| paths.iter().any(|path| page.is_within(path)));
+        let mut sum = Tally::default();
+        for (_, page) in within {
+            if class != Classes::Original {
+                sum.add(&page.tieup);
+            }
+            if class != Classes::Tieup {
+                sum.add(&page.original);
+            }
+        }
+        sum
+    }
+
+    /// Adds to the counts of an hour and of the period, of a class or, without one, of both.
+    fn add(&mut self, hour: i64, scope: Option<MeterClass>, add: impl Fn(&mut Totals)) {
+        add(self.hours.entry(hour).or_default().of(scope));
+        add(match scope {
+            Some(MeterClass::Tieup) => &mut self.tieup,
+            Some(MeterClass::Original) => &mut self.original,
+            None => &mut self.both,
+        });
+    }
+
+    fn add_bytes(&mut self, hour: i64, class: MeterClass, bytes: u64) {
+        for scope in [Some(class), None] {
+            self.add(hour, scope, |totals| totals.tally.bytes += u128::from(bytes));
+        }
+    }
+}
+
+impl ByScope {
+    /// The counts of a class, or of both.
+    fn of(&mut self, scope: Option<MeterClass>) -> &mut Totals {
         match scope {
             Some(MeterClass::Tieup) => &mut self.tieup,
             Some(MeterClass::Original) => &mut self.original,
@@ -327,22 +414,28 @@ impl Counted {
         }
     }
 
-    fn add_view(&mut self, hour: i64, class: MeterClass, unique: bool) {
-        self.hours.entry(hour).or_default().of(class).add_view(unique);
-        for scope in [Some(class), None] {
-            self.totals_mut(scope).tally.add_view(unique);
-        }
+    fn add(&mut self, other: &Self) {
+        self.tieup.add(&other.tieup);
+        self.original.add(&other.original);
+        self.both.add(&other.both);
     }
+}
 
-    fn add_bytes(&mut self, hour: i64, class: MeterClass, bytes: u64) {
-        self.hours.entry(hour).or_default().of(class).bytes += u128::from(bytes);
-        for scope in [Some(class), None] {
-            self.totals_mut(scope).tally.bytes += u128::from(bytes);
-        }
+impl Totals {
+    fn add(&mut self, other: &Self) {
+        self.tally.add(&other.tally);
+        self.sessions += other.sessions;
+        self.visitors += other.visitors;
     }
 }
 
 impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.views += other.views;
+        self.unique_views += other.unique_views;
+        self.bytes += other.bytes;
+    }
+
     fn add_view(&mut self, unique: bool) {
         self.views += 1;
         self.unique_views += u64::from(unique);

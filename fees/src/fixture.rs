@@ -3,11 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
-use tieup_protocol::contract::{Contract, MeterClass};
+use tieup_protocol::contract::{Contract, Currency, MeterClass};
 use tieup_protocol::period::Month;
 use tieup_protocol::robots;
 
+use crate::books::{Books, Event};
 use crate::count::{Counted, Counter};
+use crate::money::Money;
 use crate::statement::JournalHead;
 
 /// The text of the simulated contract.
@@ -27,6 +29,24 @@ pub(crate) fn contract_with(changes: &[(&str, &str)]) -> Contract {
         text.replacen(from, to, 1)
     };
     parse(&changes.iter().fold(contract_text(), change))
+}
+
+/// A settled order of so many yen, of one unit.
+pub(crate) fn order(id: &str, minor: i128) -> Event {
+    Event {
+        id: id.to_owned(),
+        kind: "settled_orders".to_owned(),
+        amount: Money::new(Currency::Jpy, minor),
+        units: 1,
+        goods: None,
+        via: None,
+        collected: None,
+    }
+}
+
+/// Books of visits and sales.
+pub(crate) fn books<'a>(counted: &'a Counted, events: &'a [Event]) -> Books<'a> {
+    Books { counted, catalogue: None, events }
 }
 
 fn parse(text: &str) -> Contract {
@@ -56,7 +76,7 @@ pub(crate) fn view(time: &str, visitor: u8) -> AccessEntry {
 
 /// Counts `entries` for November by the rules of `contract`.
 pub(crate) fn count_under<'a>(contract: &Contract, entries: impl IntoIterator<Item = &'a AccessEntry>) -> Counted {
-    let mut counter = Counter::new(&contract.terms.count, &contract.effective.tz, november());
+    let mut counter = Counter::of_period(&contract.terms.count, &contract.effective.tz, contract.period(november()));
     entries.into_iter().for_each(|entry| counter.observe(entry));
     counter.finish()
 }

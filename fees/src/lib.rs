@@ -1,13 +1,16 @@
 //! What a partner pays for a month, and why: from journal entries to the statement, to the last digit.
 //!
-//! The way is [`Counter`] -> [`Counted`] -> [`statement()`]; [`compute()`] goes all of it. The crate is pure: no files,
+//! The way is [`Counter`] -> [`Counted`] -> [`Account`] -> [`statement()`]; [`compute()`] goes all of it for visits
+//! alone. `docs/fees.md` says every rule in full. The crate is pure: no files,
 //! no sockets, no clock, no randomness and no floating point, so that the main site and the partner compute the same
 //! bytes from the same journal and contract.
 
+pub mod books;
 pub mod compute;
 pub mod count;
 pub mod findings;
 pub mod money;
+pub mod settlement;
 pub mod statement;
 pub mod tariff;
 mod text;
@@ -15,9 +18,11 @@ mod text;
 #[cfg(test)]
 mod fixture;
 
-pub use compute::{StatementError, compute};
+pub use books::{Books, Catalogue, Event, Stock, sales_digest};
+pub use compute::{StatementError, compute, count_without};
 pub use count::{Counted, Counter};
 pub use findings::{Examiner, Finding, Findings, examine};
 pub use money::{Exact, Money};
-pub use statement::{Difference, FeeError, JournalHead, Statement, Status, first_difference, statement};
-pub use tariff::{Event, Line, Priced, PricingError, Why, price};
+pub use settlement::{Cause, Correction, Payment, Settlement};
+pub use statement::{Account, Difference, FeeError, JournalHead, Statement, Status, first_difference, statement};
+pub use tariff::{Line, Priced, PricingError, Why, price};

@@ -31,9 +31,35 @@ impl Exact {
         Self(BigRational::zero())
     }
 
+    /// One.
+    pub fn one() -> Self {
+        Self(BigRational::one())
+    }
+
     /// `numerator / denominator`, or `None` where the denominator is 0.
     pub fn ratio(numerator: u128, denominator: u128) -> Option<Self> {
         (denominator != 0).then(|| Self(BigRational::new(numerator.into(), denominator.into())))
+    }
+
+    /// The number divided by `divisor`, or `None` where that is 0.
+    pub fn over(self, divisor: &Self) -> Option<Self> {
+        (!divisor.is_zero()).then(|| Self(self.0 / &divisor.0))
+    }
+
+    /// The least whole number that is not below the number.
+    #[must_use]
+    pub fn ceil(&self) -> Self {
+        Self(self.0.ceil())
+    }
+
+    /// The number as `numerator/denominator` in lowest terms, for programs.
+    pub fn fraction(&self) -> String {
+        format!("{}/{}", self.0.numer(), self.0.denom())
+    }
+
+    /// Whether the number is whole.
+    pub fn is_whole(&self) -> bool {
+        self.0.is_integer()
     }
 
     /// Whether the number is 0.
@@ -53,6 +79,7 @@ impl Exact {
             Rounding::HalfUp => minor.round(),
             Rounding::HalfEven => half_even(&minor),
             Rounding::Down => minor.trunc(),
+            Rounding::Up => minor.abs().ceil() * minor.signum(),
         };
         whole.to_integer().to_i128().map(|minor| Money { currency, minor })
     }
@@ -203,7 +230,7 @@ impl<'a> Sum<&'a Exact> for Exact {
 mod tests {
     use proptest::prelude::*;
     use tieup_protocol::contract::Currency::{Eur, Jpy};
-    use tieup_protocol::contract::Rounding::{Down, HalfEven, HalfUp};
+    use tieup_protocol::contract::Rounding::{Down, HalfEven, HalfUp, Up};
 
     use super::*;
 
@@ -213,22 +240,23 @@ mod tests {
 
     #[test]
     fn halves_are_rounded_as_the_contract_says() {
-        // (amount in yen, half up, half even, down)
+        // (amount in yen, half up, half even, down, up)
         let table = [
-            ("0.5", 1, 0, 0),
-            ("1.5", 2, 2, 1),
-            ("2.5", 3, 2, 2),
-            ("2.500001", 3, 3, 2),
-            ("2.499999", 2, 2, 2),
-            ("-0.5", -1, 0, 0),
-            ("-1.5", -2, -2, -1),
-            ("-2.5", -3, -2, -2),
-            ("-2.6", -3, -3, -2),
-            ("7", 7, 7, 7),
+            ("0.5", 1, 0, 0, 1),
+            ("1.5", 2, 2, 1, 2),
+            ("2.5", 3, 2, 2, 3),
+            ("2.500001", 3, 3, 2, 3),
+            ("2.499999", 2, 2, 2, 3),
+            ("0", 0, 0, 0, 0),
+            ("-0.5", -1, 0, 0, -1),
+            ("-1.5", -2, -2, -1, -2),
+            ("-2.5", -3, -2, -2, -3),
+            ("-2.6", -3, -3, -2, -3),
+            ("7", 7, 7, 7, 7),
         ];
-        for (amount, up, even, down) in table {
-            let rounded = [HalfUp, HalfEven, Down].map(|mode| exact(amount).round(Jpy, mode).unwrap().minor());
-            assert_eq!(rounded, [up, even, down], "{amount}");
+        for (amount, half_up, even, down, up) in table {
+            let rounded = [HalfUp, HalfEven, Down, Up].map(|mode| exact(amount).round(Jpy, mode).unwrap().minor());
+            assert_eq!(rounded, [half_up, even, down, up], "{amount}");
         }
     }
 
@@ -278,7 +306,7 @@ mod tests {
         #[test]
         fn rounding_is_never_further_than_it_may_be(numerator: i64, denominator in 1..100_000_i64) {
             let amount = Exact(BigRational::new(numerator.into(), denominator.into()));
-            for (mode, furthest) in [(HalfUp, "0.005"), (HalfEven, "0.005"), (Down, "0.01")] {
+            for (mode, furthest) in [(HalfUp, "0.005"), (HalfEven, "0.005"), (Down, "0.01"), (Up, "0.01")] {
                 let rounded = amount.round(Eur, mode).unwrap().exact();
                 let error = (rounded - &amount).0.abs();
                 prop_assert!(error <= exact(furthest).0);

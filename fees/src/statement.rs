@@ -1,16 +1,43 @@
-//! The statement: one partner's fee for one month, as text that people read and machines compare byte by byte.
+//! The statement: one partner's fee for one period, as text that people read and machines compare byte by byte.
 //!
-//! A pure function of contract, journal head, counts, events and status. This file decides what stands where; what the
-//! numbers are is decided in `count` and `tariff`.
+//! A pure function of contract, journal head, counts, catalogue, sales, payments, corrections and status. This file
+//! decides what is asked of them; what the numbers are is decided in `count`, `tariff` and `settlement`, and what stands
+//! where in `text`.
 
 use tieup_protocol::contract::Contract;
+use tieup_protocol::digest::Digest;
 use tieup_protocol::period::Month;
 pub use tieup_protocol::wire::StatementStatus as Status;
 
+use crate::books::Books;
 use crate::count::Counted;
 use crate::money::Money;
-use crate::tariff::{Event, Line, PricingError, price};
+use crate::settlement::{Correction, Payment, Settlement, SettlementError, settle};
+use crate::tariff::{Line, PricingError, price};
 use crate::text::{self, Facts};
+
+/// Everything that a statement is made from, beside the contract.
+#[derive(Clone, Copy, Debug)]
+pub struct Account<'a> {
+    /// The head of the journal that was counted: its final checkpoint for a final statement.
+    pub journal: &'a JournalHead,
+    /// What is priced.
+    pub books: Books<'a>,
+    /// What was paid in advance for this period.
+    pub payments: &'a [Payment],
+    /// What of earlier months is charged or given back now.
+    pub corrections: &'a [Correction],
+    /// Draft or final.
+    pub status: Status,
+}
+
+impl<'a> Account<'a> {
+    /// An account of visits alone.
+    pub fn of_visits(journal: &'a JournalHead, counted: &'a Counted, status: Status) -> Self {
+        let books = Books { counted, catalogue: None, events: &[] };
+        Self { journal, books, payments: &[], corrections: &[], status }
+    }
+}
 
 /// The head of the journal that was counted, as its checkpoint says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +55,19 @@ pub struct JournalHead {
 pub struct Statement {
     /// The canonical bytes: UTF-8, lines ended by LF, the last one too.
     pub text: String,
-    /// What is to be paid.
+    /// The fee of the period.
     pub total: Money,
+    /// What of it is still to be paid, with corrections.
+    pub settlement: Settlement,
     /// The lines of the text's `charges` and `discounts and limits`.
     pub lines: Vec<Line>,
+}
+
+impl Statement {
+    /// The digest of the canonical bytes, by which corrections, disputes and signatures name the statement.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.text.as_bytes())
+    }
 }
 
 /// Why there is no statement.
@@ -48,7 +84,7 @@ pub enum FeeError {
     /// The counts were made by other rules, or in another zone, than the contract's.
     #[error("the journal was counted by other rules than those of contract {0}")]
     OtherRules(String),
-    /// The contract begins after the month; a final statement is refused, a draft shows what it would be.
+    /// The contract begins after the month, or ended before it; a final statement is refused, a draft shows what it would be.
     #[error("contract {contract} is not in effect in {month}")]
     NotInEffect {
         /// The contract.
@@ -67,9 +103,12 @@ pub enum FeeError {
     /// The journal's origin or root hash is not one line of printable ASCII without spaces.
     #[error("the journal's {0} is not one printable word")]
     JournalText(&'static str),
-    /// The month cannot be priced.
+    /// The period cannot be priced.
     #[error(transparent)]
     Pricing(#[from] PricingError),
+    /// What is still to be paid cannot be said.
+    #[error(transparent)]
+    Settlement(#[from] SettlementError),
 }
 
 /// Where two texts part.
@@ -83,26 +122,22 @@ pub struct Difference {
     pub right: Option<String>,
 }
 
-/// The statement of `month` under `contract`, for the journal `journal` as it was `counted`, and for `events`.
+/// The statement of `month` under `contract`; its days are those that were counted.
 ///
-/// The same arguments give the same bytes, wherever and whenever.
+/// The same arguments give the same bytes, wherever and whenever, and so do sales, payments and corrections in another
+/// order.
 ///
 /// # Errors
-/// See [`FeeError`]: counts that belong to another month, journal or contract; what cannot be priced.
-pub fn statement(
-    contract: &Contract,
-    month: Month,
-    journal: &JournalHead,
-    counted: &Counted,
-    events: &[Event],
-    status: Status,
-) -> Result<Statement, FeeError> {
-    check_journal(journal, counted)?;
-    check_counts(contract, month, counted)?;
+/// See [`FeeError`]: counts that belong to another month, journal or contract; what cannot be priced or settled.
+pub fn statement(contract: &Contract, month: Month, account: &Account<'_>) -> Result<Statement, FeeError> {
+    let Account { journal, books, payments, corrections, status } = *account;
+    check_journal(journal, books.counted)?;
+    check_counts(contract, month, books.counted)?;
     check_in_effect(contract, month, status)?;
-    let priced = price(contract, counted, events)?;
-    let text = text::write(&Facts { contract, month, journal, counted, status, priced: &priced });
-    Ok(Statement { text, total: priced.total, lines: priced.lines })
+    let priced = price(contract, &books)?;
+    let settlement = settle(contract, month, priced.total, books.events, corrections, payments)?;
+    let text = text::write(&Facts { contract, account, priced: &priced, settlement: &settlement });
+    Ok(Statement { text, total: priced.total, settlement, lines: priced.lines })
 }
 
 fn check_journal(journal: &JournalHead, counted: &Counted) -> Result<(), FeeError> {
@@ -131,11 +166,18 @@ fn check_counts(contract: &Contract, month: Month, counted: &Counted) -> Result<
 
 /// A draft for an earlier month is a simulation, and its text says so; nobody is charged by it.
 fn check_in_effect(contract: &Contract, month: Month, status: Status) -> Result<(), FeeError> {
-    let begun = month.next().first_day() > contract.effective.from;
     match status {
-        Status::Final if !begun => Err(FeeError::NotInEffect { contract: contract.id.to_string(), month }),
+        Status::Final if !is_in_effect(contract, month) => {
+            Err(FeeError::NotInEffect { contract: contract.id.to_string(), month })
+        }
         Status::Draft | Status::Final => Ok(()),
     }
+}
+
+/// Whether the contract begins before `month` ends, and ends in it or later, or not at all.
+pub(crate) fn is_in_effect(contract: &Contract, month: Month) -> bool {
+    let begun = month.next().first_day() > contract.effective.from;
+    begun && contract.effective.until.is_none_or(|until| until >= month.first_day())
 }
 
 /// The first line in which two statements differ; none where they are the same, byte for byte.
@@ -153,219 +195,4 @@ pub fn first_difference(a: &str, b: &str) -> Option<Difference> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use tieup_protocol::access::AccessEntry;
-    use tieup_protocol::contract::Currency;
-    use tieup_protocol::robots;
-
-    use super::*;
-    use crate::count::{Counter, Totals};
-    use crate::fixture::{any_log, contract, contract_with, count, count_under, counted, head, november, view};
-
-    fn state(contract: &Contract, counted: &Counted, events: &[Event]) -> Statement {
-        statement(contract, november(), &head(counted), counted, events, Status::Draft).unwrap()
-    }
-
-    /// A month with something in every line of the statement.
-    fn busy_month(contract: &Contract) -> Counted {
-        let mut counted = counted(contract, 250_000, 100_000);
-        let fill = |totals: &mut Totals, unique_views, sessions, visitors, bytes| {
-            totals.tally.unique_views = unique_views;
-            totals.tally.bytes = bytes;
-            totals.sessions = sessions;
-            totals.visitors = visitors;
-        };
-        fill(&mut counted.tieup, 210_000, 60_000, 48_000, 1_536_000_000);
-        fill(&mut counted.original, 90_000, 30_000, 26_000, 409_600_000);
-        fill(&mut counted.both, 300_000, 75_000, 58_000, 1_945_600_000);
-        counted.left_out.robots = 9_120;
-        counted.left_out.double_clicks = 3_004;
-        counted.entries += 9_120 + 3_004;
-        counted
-    }
-
-    fn orders(amounts: &[i128]) -> Vec<Event> {
-        let event =
-            |minor: &i128| Event { kind: "settled_orders".to_owned(), amount: Money::new(Currency::Jpy, *minor) };
-        amounts.iter().map(event).collect()
-    }
-
-    /// The text without the two digests that change whenever a word of the fixtures does.
-    fn without_digests(contract: &Contract, text: &str) -> String {
-        text.replace(&contract.digest().to_string(), "CONTRACT").replace(&robots::list_digest().to_string(), "ROBOTS")
-    }
-
-    #[test]
-    fn the_text_is_as_a_fee_manager_reads_it() {
-        // access: 100,000 x 0.50 + 150,000 x 0.30 = 50,000 + 45,000 = 95,000
-        // orders: 3.5% of 500 is 17.5, at least 30; of 20,000 is 700; of 200,000 is 7,000, at most 5,000: 5,730
-        // incentive: 5% of 50,000 + 5% of 95,000 = 2,500 + 4,750 = 7,250
-        // total: 95,000 + 50,000 + 5,730 - 7,250 = 143,480
-        let contract = contract();
-        let stated = state(&contract, &busy_month(&contract), &orders(&[500, 20_000, 200_000]));
-        assert_eq!(stated.total, Money::new(Currency::Jpy, 143_480));
-        let expected = include_str!("../fixtures/harbor-shop-2026-11.txt");
-        let text = without_digests(&contract, &stated.text);
-        assert_eq!(first_difference(expected, &text), None, "{text}");
-    }
-
-    #[test]
-    fn the_total_alone_is_rounded_where_the_contract_says_so() {
-        let contract = contract_with(&[("at: line", "at: total"), ("currency: JPY", "currency: EUR")]);
-        let stated = state(&contract, &counted(&contract, 3, 0), &[]);
-        let text = &stated.text;
-        assert!(text.contains(&format!("\nsum{:>62}\n", "50001.5")), "{text}");
-        assert!(text.ends_with("\ntotal:           50001.50 EUR\n"), "{text}");
-    }
-
-    #[test]
-    fn the_text_is_canonical() {
-        let contract = contract();
-        let counted = busy_month(&contract);
-        let text = state(&contract, &counted, &orders(&[500])).text;
-        assert_eq!(text, state(&contract, &counted, &orders(&[500])).text);
-        assert!(text.starts_with("tieup-statement/1\n") && text.ends_with(" JPY\n"));
-        assert!(text.is_ascii() && !text.contains(['\r', '\t']));
-        assert!(text.lines().all(|line| line == line.trim_end() && line.len() <= 88), "{text}");
-    }
-
-    #[test]
-    fn draft_and_final_differ_in_one_line() {
-        let contract = contract();
-        let counted = busy_month(&contract);
-        let draft = state(&contract, &counted, &[]).text;
-        let closed = statement(&contract, november(), &head(&counted), &counted, &[], Status::Final).unwrap().text;
-        let difference = first_difference(&draft, &closed).unwrap();
-        assert_eq!(difference.left.as_deref(), Some("status:          draft"));
-        assert_eq!(difference.right.as_deref(), Some("status:          final"));
-        assert_eq!(draft.replacen("draft", "final", 1), closed);
-    }
-
-    #[test]
-    fn the_first_difference_is_found() {
-        let differ = |line, left: Option<&str>, right: Option<&str>| {
-            Some(Difference { line, left: left.map(str::to_owned), right: right.map(str::to_owned) })
-        };
-        let table = [
-            ("a\nb\n", "a\nb\n", None),
-            ("a\nb\n", "a\nc\n", differ(2, Some("b"), Some("c"))),
-            ("a\nb\n", "a\nb", differ(3, Some(""), None)),
-            ("a\n", "a\r\n", differ(1, Some("a"), Some("a\r"))),
-            ("", "a", differ(1, Some(""), Some("a"))),
-            ("a", "a\nb", differ(2, None, Some("b"))),
-        ];
-        for (left, right, expected) in table {
-            assert_eq!(first_difference(left, right), expected, "{left:?} {right:?}");
-        }
-    }
-
-    #[test]
-    fn counts_of_another_month_journal_or_contract_are_refused() {
-        let contract = contract();
-        let counted = counted(&contract, 5, 0);
-        let good = head(&counted);
-        let refusal = |contract: &Contract, month, journal: &JournalHead| {
-            statement(contract, month, journal, &counted, &[], Status::Final).map(|s| s.total).unwrap_err()
-        };
-        let december = november().next();
-        let other_month = FeeError::OtherMonth { asked: december, counted: november() };
-        assert_eq!(refusal(&contract, december, &good), other_month);
-        for changed in [("double_click: 30s", "double_click: 31s"), ("Asia/Tokyo", "Asia/Seoul")] {
-            let error = refusal(&contract_with(&[changed]), november(), &good);
-            assert_eq!(error, FeeError::OtherRules("nationwide/harbor-shop@3".to_owned()));
-        }
-        let longer = JournalHead { size: 6, ..good.clone() };
-        assert_eq!(refusal(&contract, november(), &longer), FeeError::OtherSize { head: 6, counted: 5 });
-    }
-
-    #[test]
-    fn a_journals_name_cannot_forge_a_line() {
-        let contract = contract();
-        let counted = counted(&contract, 0, 0);
-        for bad in ["", "a b", "log\ntotal:           0 JPY", "log\u{202e}", "l\u{f6}g"] {
-            let origin = JournalHead { origin: bad.to_owned(), ..head(&counted) };
-            let root = JournalHead { root: bad.to_owned(), ..head(&counted) };
-            for journal in [origin, root] {
-                let error = statement(&contract, november(), &journal, &counted, &[], Status::Draft).unwrap_err();
-                assert!(matches!(error, FeeError::JournalText(_)), "{bad:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_contract_that_has_not_begun_charges_nobody() {
-        let later = contract_with(&[("from: 2026-11-01", "from: 2026-12-01")]);
-        let counted = counted(&later, 5, 0);
-        let refused = statement(&later, november(), &head(&counted), &counted, &[], Status::Final).unwrap_err();
-        assert_eq!(refused.to_string(), "contract nationwide/harbor-shop@3 is not in effect in 2026-11");
-        let simulated = state(&later, &counted, &[]).text;
-        assert!(simulated.contains("\nnote:            the contract is not in effect in this month;"), "{simulated}");
-        // One that begins on the last day is in effect.
-        let begun = contract_with(&[("from: 2026-11-01", "from: 2026-11-30")]);
-        assert!(statement(&begun, november(), &head(&counted), &counted, &[], Status::Final).is_ok());
-    }
-
-    #[test]
-    fn row_003_61_protected_counts_of_visitors_accesses_and_purchases_give_the_fee() {
-        // Two visitors; of five entries one is a robot's and one a repeat: 3 x 0.50 = 1.5, on its line rounded to 2.
-        // One order of 20,000: 3.5% = 700. With the base of 50,000: 50,702.
-        let contract = contract();
-        let journal = [
-            view("2026-11-10T03:00:00Z", 1),
-            view("2026-11-10T03:00:20Z", 1),
-            view("2026-11-10T03:00:30Z", 2),
-            view("2026-11-10T05:00:00Z", 1),
-            AccessEntry { robot: 1, ..view("2026-11-10T05:00:00Z", 3) },
-        ];
-        let main = count(&journal);
-        let at_main = state(&contract, &main, &orders(&[20_000]));
-        assert_eq!((main.tieup.tally.views, main.tieup.visitors), (3, 2));
-        assert_eq!(at_main.total, Money::new(Currency::Jpy, 50_702));
-        // The statement names the journal by its root, so counts that are not the protected ones do not pass.
-        assert!(at_main.text.contains(&head(&main).root));
-        let at_partner = state(&contract, &count(&journal), &orders(&[20_000]));
-        assert_eq!(first_difference(&at_main.text, &at_partner.text), None);
-        let one_hidden = count(&journal[1..]);
-        let shorter = statement(&contract, november(), &head(&main), &one_hidden, &[], Status::Draft);
-        assert_eq!(shorter, Err(FeeError::OtherSize { head: 5, counted: 4 }));
-    }
-
-    proptest! {
-           #[test]
-           fn splitting_the_journal_changes_nothing(log in any_log(), cut: prop::sample::Index) {
-               let contract = contract();
-               let (before, after) = log.split_at(cut.index(log.len() + 1));
-               let mut first = Counter::new(&contract.terms.count, &contract.effective.tz, november());
-               for entry in before {
-    first.observe(entry);
-    }
-               let mut resumed = first.clone();
-               drop(first);
-               for entry in after {
-    resumed.observe(entry);
-    }
-               let (whole, parts) = (count(&log), resumed.finish());
-               prop_assert_eq!(state(&contract, &whole, &[]).text, state(&contract, &parts, &[]).text);
-               prop_assert_eq!(whole, parts);
-           }
-
-           #[test]
-           fn the_order_of_entries_at_one_instant_changes_nothing(log in any_log(), keys: [u64; 32]) {
-               let contract = contract();
-               let mut keyed: Vec<_> = log.iter().zip(keys.into_iter().cycle()).collect();
-               keyed.sort_by_key(|(entry, key)| (entry.time, *key));
-               let (whole, other) = (count(&log), count(keyed.iter().map(|(entry, _)| *entry)));
-               prop_assert_eq!(state(&contract, &whole, &[]).text, state(&contract, &other, &[]).text);
-               prop_assert_eq!(whole, other);
-           }
-
-           #[test]
-           fn robots_never_change_what_is_owed(log in any_log()) {
-               let contract = contract();
-               let people: Vec<_> = log.iter().filter(|entry| entry.robot == 0).collect();
-               let owed = |counted: Counted| state(&contract, &counted, &[]).total;
-               prop_assert_eq!(owed(count(&log)), owed(count_under(&contract, people)));
-           }
-       }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! The words and columns of a statement: version 1 of its text.
+//! The words and columns of a statement: version 2 of its text.
 //!
 //! One layout for every statement: what a section holds depends on the contract alone, widths are fixed, and nothing
 //! depends on a locale. Whoever changes a word here makes a new version of the format.
@@ -6,17 +6,21 @@
 use std::fmt::{Display, Write as _};
 
 use tieup_protocol::contract::{
-    Contract, Count, MeterClass, Money as MoneyTerms, Quantity, RoundAt, Rounding, RuleSet, Session,
+    Advertiser, Charge, Classes, Contract, Count, Extent, Measure, Meter, MeterClass, Money as MoneyTerms, Quantity,
+    RoundAt, Rounding, RuleSet, Sales, Session,
 };
-use tieup_protocol::period::Month;
+use tieup_protocol::decimal::Percent;
+use tieup_protocol::path::SitePath;
 
+use crate::books::{Catalogue, Event, sales_digest};
 use crate::count::{Counted, Totals};
 use crate::money::{Exact, Money};
-use crate::statement::{JournalHead, Status};
-use crate::tariff::{Band, EventFees, Line, Priced, Reading, Share, TierPart, Why};
+use crate::settlement::{Correction, Payment, Settlement};
+use crate::statement::{Account, JournalHead, Status, is_in_effect};
+use crate::tariff::{Band, Condition, EventFees, Line, Monthly, Priced, Reading, Share, TierPart, Why};
 
 /// The first line of every statement.
-const VERSION: &str = "tieup-statement/1";
+const VERSION: &str = "tieup-statement/2";
 
 /// The width of a column of numbers, the space before it left out.
 const COLUMN: usize = 18;
@@ -27,24 +31,43 @@ const WIDTH: usize = 84;
 /// Everything that a statement is about.
 pub(crate) struct Facts<'a> {
     pub(crate) contract: &'a Contract,
-    pub(crate) month: Month,
-    pub(crate) journal: &'a JournalHead,
-    pub(crate) counted: &'a Counted,
-    pub(crate) status: Status,
+    pub(crate) account: &'a Account<'a>,
     pub(crate) priced: &'a Priced,
+    pub(crate) settlement: &'a Settlement,
 }
 
 /// The canonical text.
 pub(crate) fn write(facts: &Facts<'_>) -> String {
+    let Facts { contract, account, priced, settlement } = facts;
+    let terms = &contract.terms;
     let mut sheet = Sheet { text: format!("{VERSION}\n") };
-    sheet.parties(facts);
-    sheet.journal(facts.journal);
-    sheet.rules(&facts.contract.terms.count);
-    sheet.counts(facts.counted);
-    sheet.left_out(facts.counted);
-    sheet.meters(facts.priced);
-    sheet.bill(facts.priced, &facts.contract.terms.money);
+    sheet.parties(contract, account);
+    sheet.journal(account.journal);
+    sheet.rules(&terms.count);
+    sheet.counts(account.books.counted);
+    sheet.left_out(account.books.counted);
+    if terms.meters.values().any(Meter::is_of_catalogue) {
+        account.books.catalogue.iter().for_each(|catalogue| sheet.catalogue(catalogue));
+    }
+    if asks_for_sales(contract) {
+        sheet.sales(account.books.events);
+    }
+    sheet.meters(priced);
+    sheet.bill(priced, &terms.money);
+    if !account.corrections.is_empty() {
+        sheet.corrections(account.corrections, &terms.money);
+    }
+    if !terms.pay.advance.is_empty() || !terms.pay.collected.is_empty() || !account.corrections.is_empty() {
+        sheet.settlement(settlement, account.payments);
+    }
     sheet.text
+}
+
+/// Whether anything in the contract goes by sales.
+fn asks_for_sales(contract: &Contract) -> bool {
+    let terms = &contract.terms;
+    terms.meters.values().any(|meter| matches!(meter, Meter::Sold { .. }))
+        || terms.charges.values().any(|charge| matches!(charge, Charge::PerEvent(_)))
 }
 
 struct Sheet {
@@ -52,20 +75,23 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn parties(&mut self, facts: &Facts<'_>) {
-        let Facts { contract, month, .. } = facts;
-        let zone = &contract.effective.tz;
-        let in_effect = month.next().first_day() > contract.effective.from;
+    fn parties(&mut self, contract: &Contract, account: &Account<'_>) {
+        let (zone, period) = (&contract.effective.tz, account.books.counted.period());
+        let month = period.month();
         self.end_line();
         self.pair("contract", &contract.id);
         self.pair("digest", contract.digest());
         self.pair("in effect from", contract.effective.from);
+        contract.effective.until.iter().for_each(|until| self.pair("until", until));
         self.pair("partnership", contract.partnership.as_str());
         self.pair("month", format_args!("{month}, {}", zone.name()));
-        self.pair("begins", month.start(zone));
-        self.pair("ends before", month.next().start(zone));
-        self.pair("status", status_word(facts.status));
-        if !in_effect {
+        if !period.is_whole() {
+            self.pair("days", format_args!("{period}, {} of {}", period.days(), period.days_of_month()));
+        }
+        self.pair("begins", period.start(zone));
+        self.pair("ends before", period.end(zone));
+        self.pair("status", status_word(account.status));
+        if !is_in_effect(contract, month) {
             self.pair("note", "the contract is not in effect in this month; this shows what it would charge");
         }
     }
@@ -101,7 +127,8 @@ impl Sheet {
     fn left_out(&mut self, counted: &Counted) {
         let left_out = &counted.left_out;
         self.heading("entries left out", &[]);
-        self.row("  not in this month", &[&left_out.other_month]);
+        self.row("  struck out by both sides", &[&left_out.struck]);
+        self.row("  not in this period", &[&left_out.other_month]);
         self.row("  no page at the path", &[&left_out.no_page]);
         self.row("  robots", &[&left_out.robots]);
         self.row("  prefetched, or part of a page", &[&left_out.not_documents]);
@@ -110,10 +137,25 @@ impl Sheet {
         self.row("  repeated clicks", &[&left_out.double_clicks]);
     }
 
+    fn catalogue(&mut self, catalogue: &Catalogue) {
+        self.heading("published", &["tie-up", "original"]);
+        self.row("  pages", &[&catalogue.tieup.pages, &catalogue.original.pages]);
+        self.row("  bytes", &[&catalogue.tieup.bytes, &catalogue.original.bytes]);
+        self.pair("  main's ads", catalogue.main_ads);
+        self.pair("  partner's ads", catalogue.partner_ads);
+        self.pair("  digest", catalogue.digest());
+    }
+
+    fn sales(&mut self, events: &[Event]) {
+        self.heading("sales", &[]);
+        self.pair("  events", events.len());
+        self.pair("  digest", sales_digest(events));
+    }
+
     fn meters(&mut self, priced: &Priced) {
         self.heading("meters", &[]);
         for (name, reading) in &priced.readings {
-            let value = reading.value().map_or_else(|| "none".to_owned(), |value| value.to_string());
+            let value = reading.value().map_or_else(|| "none".to_owned(), Exact::to_string);
             self.row(&format!("  {name} = {}", reading_words(reading)), &[&value]);
         }
     }
@@ -123,36 +165,84 @@ impl Sheet {
         self.heading("money", &[]);
         self.pair("  currency", code);
         self.pair("  rounded", rounding_words(money));
-        let is_charge =
-            |line: &&Line| matches!(line.why, Why::Partnership(_) | Why::Graduated { .. } | Why::PerEvent(_));
         let rounded = match money.at {
             RoundAt::Line => code,
             RoundAt::Total => "",
         };
         self.heading("charges", &["exact", rounded]);
-        priced.lines.iter().filter(is_charge).for_each(|line| self.line(line));
+        priced.lines.iter().filter(|line| line.why.is_charge()).for_each(|line| self.line(line));
         self.heading("discounts and limits", &["exact", rounded]);
-        priced.lines.iter().filter(|line| !is_charge(line)).for_each(|line| self.line(line));
+        priced.lines.iter().filter(|line| !line.why.is_charge()).for_each(|line| self.line(line));
         self.total(priced, money.at);
+    }
+
+    fn corrections(&mut self, corrections: &[Correction], money: &MoneyTerms) {
+        self.heading("corrections of earlier months", &[money.currency.code()]);
+        let mut sorted: Vec<&Correction> = corrections.iter().collect();
+        sorted.sort_by_key(|correction| (correction.month, correction.issued));
+        for correction in sorted {
+            let amount = correction.amount().map(Money::digits).unwrap_or_default();
+            self.row(&format!("  {}", correction.month), &[&amount]);
+            self.note(format_args!(
+                "{}: {} was charged, {} is right",
+                correction.cause.words(),
+                correction.charged.digits(),
+                correction.owed.digits()
+            ));
+            self.note(format_args!("was {}", correction.issued));
+            self.note(format_args!("is  {}", correction.right));
+        }
+    }
+
+    fn settlement(&mut self, settlement: &Settlement, payments: &[Payment]) {
+        let Settlement { fee, corrections, advance, collected, due } = settlement;
+        let minus = |paid: &Money| Money::new(paid.currency(), -paid.minor()).digits();
+        self.heading("settlement", &[fee.currency().code()]);
+        self.row("  fee", &[&fee.digits()]);
+        self.row("  corrections", &[&corrections.digits()]);
+        self.row("  paid in advance", &[&minus(advance)]);
+        let mut sorted: Vec<&Payment> = payments.iter().collect();
+        sorted.sort_by(|a, b| a.reference.cmp(&b.reference));
+        for payment in sorted {
+            self.note(format_args!("{}: {}", payment.reference, payment.amount.digits()));
+        }
+        self.row("  collected with sales", &[&minus(collected)]);
+        self.end_line();
+        self.pair("due", due);
     }
 
     fn line(&mut self, line: &Line) {
         self.amount(&format!("  {}", line.id), &line.exact, line.rounded);
         match &line.why {
-            Why::Partnership(partnership) => self.note(format_args!("partnership {}", partnership.as_str())),
+            Why::Partnership { kind, fee } => {
+                self.note(format_args!("partnership {}", kind.as_str()));
+                self.part(fee);
+            }
+            Why::Services(fees) => self.services(fees),
             Why::Graduated { meter, units, tiers } => {
                 self.note(format_args!("{meter} = {units}, each unit at the price of its tier"));
                 for tier in tiers {
                     self.tier(tier);
                 }
             }
-            Why::PerEvent(fees) => self.event_fees(fees),
-            Why::Discount { meter, band, on } => {
-                self.band(meter, band.as_ref());
-                for share in on {
-                    self.share("off", share, &-share.exact.clone());
+            Why::Volume { meter, units, reached, held } => {
+                self.note(format_args!("{meter} = {units}, all units at the price of the tier they reach"));
+                self.tier(reached);
+                if let Some(held) = held {
+                    self.note("which is not below what a tier before it comes to when it is full:");
+                    self.tier(held);
                 }
             }
+            Why::Flat { meter, band } => {
+                self.note(format_args!("{meter} = {}, in the band {}", band.value, range(band)));
+                self.part(&band.holds);
+            }
+            Why::Package { meter, units, size, packages, price } => {
+                self.note(format_args!("{meter} = {units}, in packages of {size}"));
+                self.note(format_args!("begun: {packages} at {price}"));
+            }
+            Why::PerEvent(fees) => self.event_fees(fees),
+            Why::Discount { when, meter, band, on } => self.discount(when.as_ref(), meter, band.as_ref(), on),
             Why::Cap { cap, on } => {
                 let reached = if on.is_empty() { "; not exceeded" } else { "" };
                 self.note(format_args!("together at most {cap} off any charge{reached}"));
@@ -160,32 +250,65 @@ impl Sheet {
                     self.share("back on", share, &share.exact);
                 }
             }
+            Why::Maximum { most, before } => {
+                self.note(format_args!("at most {}; the lines above come to {before}", most.exact()));
+                self.part(most);
+            }
             Why::Minimum { least, before } => {
-                self.note(format_args!("at least {least}; the lines above come to {before}"));
+                self.note(format_args!("at least {}; the lines above come to {before}", least.exact()));
+                self.part(least);
             }
         }
     }
 
+    /// What of an amount for a month is charged, where it is not all of it.
+    fn part(&mut self, Monthly { whole, part }: &Monthly) {
+        if *part != Exact::one() {
+            self.note(format_args!("{part} of {whole} for a month"));
+        }
+    }
+
+    fn services(&mut self, fees: &[(String, Monthly)]) {
+        if fees.is_empty() {
+            self.note("no service that has a price");
+        }
+        for (service, fee) in fees {
+            self.amount(&format!("    {service}"), &fee.exact(), None);
+            self.part(fee);
+        }
+    }
+
+    fn discount(&mut self, when: Option<&Condition>, meter: &str, band: Option<&Band<Percent>>, on: &[Share]) {
+        if let Some(when) = when {
+            let value = when.value.as_ref().map_or_else(|| "none".to_owned(), Exact::to_string);
+            let met = if when.is_met() { "so it is given" } else { "so it is not given" };
+            self.note(format_args!("{} = {value}, from {}: {met}", when.meter, when.from));
+        }
+        match band {
+            Some(band) => {
+                self.note(format_args!("{meter} = {}, in the band {}: {}", band.value, range(band), band.holds));
+            }
+            None => self.note(format_args!("{meter} has no value, so no band and no discount")),
+        }
+        for share in on {
+            self.share("off", share, &-share.exact.clone());
+        }
+    }
+
     fn tier(&mut self, tier: &TierPart) {
-        let TierPart { first, last, units, price, exact } = tier;
-        let range = last.map_or_else(|| format!("from {first}"), |last| format!("{first} to {last}"));
-        self.amount(&format!("    {range}: {units} at {price}"), exact, None);
+        let TierPart { units, price, exact, .. } = tier;
+        self.amount(&format!("    {}: {units} at {price}", tier_words(tier)), exact, None);
     }
 
     fn event_fees(&mut self, fees: &EventFees) {
-        let EventFees { terms, events, amount, at_min, at_max } = fees;
-        self.note(format_args!("{} = {events}, together {amount}", terms.event));
-        self.note(format_args!("{} of each", terms.rate));
+        let EventFees { terms, rate, band, events, amount, at_min, at_max } = fees;
+        self.note(format_args!("{} = {events}, together {amount}", sales_words(&terms.of)));
+        if let Some((meter, band)) = band {
+            self.note(format_args!("{meter} = {}, in the band {}", band.value, range(band)));
+        }
+        self.note(format_args!("{rate} of each"));
         self.note(format_args!("at least {} each: {at_min} raised to it", terms.min));
         self.note(format_args!("at most {} each: {at_max} lowered to it", terms.max));
-    }
-
-    fn band(&mut self, meter: &str, band: Option<&Band>) {
-        let Some(Band { value, from, until, off }) = band else {
-            return self.note(format_args!("{meter} has no value, so no band and no discount"));
-        };
-        let range = until.map_or_else(|| format!("from {from}"), |until| format!("from {from} to below {until}"));
-        self.note(format_args!("{meter} = {value}, in the band {range}: {off}"));
     }
 
     fn share(&mut self, word: &str, share: &Share, signed: &Exact) {
@@ -260,12 +383,66 @@ fn session_words(session: Session) -> &'static str {
     }
 }
 
+/// The values of a band.
+fn range<T>(band: &Band<T>) -> String {
+    let from = &band.from;
+    band.until.as_ref().map_or_else(|| format!("from {from}"), |until| format!("from {from} to below {until}"))
+}
+
+/// The units of a tier: by their numbers where those are whole.
+fn tier_words(TierPart { above, up_to, units, .. }: &TierPart) -> String {
+    let is_whole = above.is_whole() && units.is_whole() && up_to.as_ref().is_none_or(Exact::is_whole);
+    let first = above.clone() + &Exact::one();
+    match up_to {
+        Some(last) if is_whole => format!("{first} to {last}"),
+        None if is_whole => format!("from {first}"),
+        Some(last) => format!("above {above} to {last}"),
+        None => format!("above {above}"),
+    }
+}
+
 fn reading_words(reading: &Reading) -> String {
     match reading {
-        Reading::Count { quantity, class, .. } => format!("{} of {}", quantity_word(*quantity), class_words(*class)),
+        Reading::Count { meter, .. } => meter_words(meter),
         Reading::Ratio { numerator, above, denominator, below, .. } => {
             format!("{numerator} / {denominator} = {above} / {below}")
         }
+    }
+}
+
+fn meter_words(meter: &Meter) -> String {
+    match meter {
+        Meter::Counted { quantity, class, paths } => {
+            let within: Vec<&str> = paths.iter().map(SitePath::as_str).collect();
+            let within = if within.is_empty() { String::new() } else { format!(" in {}", within.join(", ")) };
+            format!("{} of {}{within}", quantity_word(*quantity), class_words(*class))
+        }
+        Meter::Published { extent: Extent::Pages, class } => format!("how many {} there are", class_words(*class)),
+        Meter::Published { extent: Extent::Bytes, class } => format!("how many bytes {} have", class_words(*class)),
+        Meter::Advertisements(Advertiser::Main) => "advertisements of main".to_owned(),
+        Meter::Advertisements(Advertiser::Partner) => "advertisements of the partner".to_owned(),
+        Meter::Advertisements(Advertiser::Both) => "advertisements".to_owned(),
+        Meter::Offered(goods) => format!("units of {goods} offered"),
+        Meter::Sold { measure, of } => format!("{} of {}", measure_word(*measure), sales_words(of)),
+        Meter::Ratio { numerator, denominator, .. } => format!("{numerator} / {denominator}"),
+    }
+}
+
+fn sales_words(Sales { event, goods, via }: &Sales) -> String {
+    let goods = goods.as_ref().map(|goods| format!(" of {goods}")).unwrap_or_default();
+    let via = match via {
+        None => "",
+        Some(MeterClass::Tieup) => " from tie-up pages",
+        Some(MeterClass::Original) => " from original pages",
+    };
+    format!("{event}{goods}{via}")
+}
+
+fn measure_word(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Number => "number",
+        Measure::Units => "units",
+        Measure::Amount => "amount",
     }
 }
 
@@ -274,13 +451,16 @@ fn quantity_word(quantity: Quantity) -> &'static str {
         Quantity::Views => "views",
         Quantity::UniqueViews => "unique views",
         Quantity::Bytes => "bytes",
+        Quantity::Sessions => "sessions",
+        Quantity::Visitors => "visitors",
     }
 }
 
-fn class_words(class: MeterClass) -> &'static str {
+fn class_words(class: Classes) -> &'static str {
     match class {
-        MeterClass::Tieup => "tie-up pages",
-        MeterClass::Original => "original pages",
+        Classes::Tieup => "tie-up pages",
+        Classes::Original => "original pages",
+        Classes::Both => "all pages",
     }
 }
 
@@ -293,6 +473,7 @@ fn rounding_words(money: &MoneyTerms) -> String {
         Rounding::HalfUp => "to the nearest, halves away from zero",
         Rounding::HalfEven => "to the nearest, halves to the even neighbour",
         Rounding::Down => "towards zero",
+        Rounding::Up => "away from zero",
     };
     format!("{place}, {halves}")
 }

@@ -110,10 +110,10 @@ fn a_chain_counts_where_its_last_click_stands() {
     // 12:59:50 and 13:00:10 in Tokyo: one chain, counted in the hour from 13:00.
     let counted = count(&[at(3_590, 1), at(3_610, 1)]);
     let noon = contract().effective.tz.hour_number(at(0, 1).time);
-    assert_eq!(counted.hours[&(noon + 1)].tieup.views, 1);
+    assert_eq!(counted.hours[&(noon + 1)].tieup.tally.views, 1);
     assert_eq!((counted.tieup.tally.views, counted.tieup.sessions), (1, 1));
     // Bytes were sent in both hours.
-    assert_eq!((counted.hours[&noon].tieup.bytes, counted.hours[&noon].tieup.views), (1_000, 0));
+    assert_eq!((counted.hours[&noon].tieup.tally.bytes, counted.hours[&noon].tieup.tally.views), (1_000, 0));
     assert_eq!(counted.tieup.tally.bytes, 2_000);
 }
 
@@ -191,6 +191,62 @@ fn one_entry_with_a_wrong_clock_does_not_end_recognition() {
 }
 
 #[test]
+fn chains_cross_hours_and_files_alike() {
+    // 12:59:50, 13:00:10 and 13:00:35: one chain over the end of an hour, in whatever files its entries lie.
+    let clicks = [at(3_590, 1), at(3_610, 1), at(3_635, 1)];
+    let whole = count(&clicks);
+    assert_eq!((whole.tieup.tally.views, whole.left_out.double_clicks), (1, 2));
+    let encoded = |clicks: &[AccessEntry]| clicks.iter().map(|click| Ok::<_, ()>(click.encode())).collect::<Vec<_>>();
+    let files = encoded(&clicks[..1]).into_iter().chain(encoded(&clicks[1..2])).chain(encoded(&clicks[2..]));
+    assert_eq!(crate::compute::count(&contract(), november(), files), Ok(whole));
+}
+
+#[test]
+fn what_both_sides_struck_out_is_counted_as_struck_out_alone() {
+    let clicks = [at(0, 1), at(10, 1), at(100, 2)];
+    let entries = clicks.iter().map(|click| Ok::<_, ()>(click.encode()));
+    let (contract, struck) = (contract(), BTreeSet::from([1, 2, 7]));
+    let counted = crate::count_without(&contract, contract.period(november()), entries, &struck).unwrap();
+    assert_eq!((counted.entries, counted.left_out.struck, counted.tieup.tally.views), (3, 2, 1));
+    // The struck click at 10 s prolonged nothing.
+    assert_eq!((counted.left_out.double_clicks, counted.tieup.tally.bytes), (0, 1_000));
+}
+
+#[test]
+fn a_robot_counts_by_the_list_that_the_contract_pins() {
+    // Rule 42 is the last of the first version, 43 the first that the second added.
+    let first = "blake3:e104e885ce23e0ff78e43c5a5cf705dd325dfc95b1878f166b54919a3b3f959a";
+    let pin = |digest: &str| format!("robots: \"{digest}\"");
+    let earlier = contract_with(&[(&pin(&robots::list_digest().to_string()), &pin(first))]);
+    let visits = [42, 43].map(|robot| AccessEntry { robot, ..at(i64::from(robot) * 100, 1) });
+    assert_eq!(count_under(&contract(), &visits).left_out.robots, 2);
+    let counted = count_under(&earlier, &visits);
+    assert_eq!((counted.left_out.robots, counted.tieup.tally.views), (1, 1));
+}
+
+#[test]
+fn counts_are_kept_by_hour_and_day() {
+    // 23:50 and 00:10 in Tokyo, by one visitor; and another after midnight.
+    let visits = [view("2026-11-10T14:50:00Z", 1), view("2026-11-10T15:10:00Z", 1), view("2026-11-10T15:20:00Z", 2)];
+    let counted = count(&visits);
+    let days: Vec<_> =
+        counted.days().into_values().map(|d| (d.both.tally.views, d.both.sessions, d.both.visitors)).collect();
+    assert_eq!(days, [(1, 1, 1), (2, 2, 1)]);
+    let hours: Vec<_> = counted.hours.values().map(|h| (h.tieup.tally.views, h.tieup.sessions)).collect();
+    assert_eq!(hours, [(1, 1), (2, 2)]);
+}
+
+#[test]
+fn a_part_of_a_month_counts_its_own_days() {
+    let contract = contract_with(&[("from: 2026-11-01", "from: 2026-11-16"), ("at: line", "at: line, prorate: days")]);
+    // Midnight in Tokyo is 15:00 UTC of the day before.
+    for (time, expected) in [("2026-11-15T14:59:59.999Z", 0), ("2026-11-15T15:00:00Z", 1)] {
+        let counted = count_under(&contract, &[view(time, 1)]);
+        assert_eq!((counted.tieup.tally.views, counted.left_out.other_month), (expected, 1 - expected), "{time}");
+    }
+}
+
+#[test]
 fn memory_does_not_grow_with_the_journal() {
     let contract = contract();
     let mut counter = Counter::new(&contract.terms.count, &contract.effective.tz, november());
@@ -248,14 +304,22 @@ proptest! {
     fn parts_add_up_to_the_whole(log in any_log()) {
         let counted = count(&log);
         let left = counted.left_out;
-        let left_out = left.other_month + left.no_page + left.robots + left.not_documents + left.not_get
+        let left_out = left.struck + left.other_month + left.no_page + left.robots + left.not_documents + left.not_get
             + left.other_status + left.double_clicks;
         prop_assert_eq!(counted.both.tally.views + left_out, counted.entries);
-        for part in [counted.hours.values().copied().collect::<Vec<_>>(), counted.pages.values().copied().collect()] {
-            let views: u64 = part.iter().map(|t| t.tieup.views + t.original.views).sum();
-            let uniques: u64 = part.iter().map(|t| t.tieup.unique_views + t.original.unique_views).sum();
-            let bytes: u128 = part.iter().map(|t| t.tieup.bytes + t.original.bytes).sum();
-            prop_assert_eq!(Tally { views, unique_views: uniques, bytes }, counted.both.tally);
+        let mut pages = Tally::default();
+        for page in counted.pages.values() {
+            pages.add(&page.tieup);
+            pages.add(&page.original);
+        }
+        prop_assert_eq!(pages, counted.both.tally);
+        let whole = ByScope { tieup: counted.tieup, original: counted.original, both: counted.both };
+        for parts in [counted.hours.clone(), counted.days()] {
+            let mut sum = ByScope::default();
+            for part in parts.values() {
+                sum.add(part);
+            }
+            prop_assert_eq!(sum, whole);
         }
     }
 }

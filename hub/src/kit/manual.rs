@@ -124,8 +124,12 @@ impl Kit<'_> {
         for (name, charge) in &self.contract.terms.charges {
             text.push(match charge {
                 Charge::Base(_) => format!("`{name}`, {} a month", self.money(self.base())),
-                Charge::Graduated(tiered) => format!("`{name}`, by the meter `{}`", tiered.meter),
-                Charge::PerEvent(event) => format!("`{name}`, {} of each of `{}`", event.rate, event.event),
+                Charge::Services(_) => format!("`{name}`, for services that main renders"),
+                Charge::Graduated(tiered) | Charge::Volume(tiered) | Charge::Flat(tiered) => {
+                    format!("`{name}`, by the meter `{}`", tiered.meter)
+                }
+                Charge::Package(package) => format!("`{name}`, by the meter `{}`", package.meter),
+                Charge::PerEvent(event) => format!("`{name}`, {} of each of `{}`", event.rate, event.of.event),
             });
         }
         match text.as_slice() {

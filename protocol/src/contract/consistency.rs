@@ -1,16 +1,21 @@
 //! What no single fee term shows: that names are known, that bands leave no value out and hold none twice, that no
 //! price is negative and that the adjustments stand in the order in which they are applied.
 //!
-//! The `fees` crate relies on every rule that is held here.
+//! The `fees` crate relies on every rule that is held here. What is merely of no effect is told by `lint`.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use super::terms::{Adjustment, BandedDiscount, Base, Charge, Currency, Meter, PerEvent, Terms, Tiered, Tiers};
+use super::Effective;
+use super::adjustments::{Adjustment, BandedDiscount, When};
+use super::charges::{Base, Charge, Package, PerEvent, Rate, Tiered, Tiers};
+use super::meters::{Meter, Sales};
+use super::place::{Place, TermProblem};
+use super::terms::{Currency, Terms};
 use crate::decimal::{Decimal, Percent};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::nearest;
 
-/// The longest name of a meter, charge, discount or kind of event.
+/// The longest name of a meter, charge, discount, service, goods or kind of event.
 const MAX_NAME: usize = 40;
 
 /// The longest double-click time: ten minutes, in seconds. What is kept while counting grows with it, and hours are
@@ -18,87 +23,30 @@ const MAX_NAME: usize = 40;
 const MAX_DOUBLE_CLICK: u32 = 600;
 
 /// Names of lines that every statement may have.
-const RESERVED: [&str; 2] = ["cap", "minimum"];
-
-/// A term that is well formed but makes no sense among the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TermProblem {
-    code: &'static str,
-    message: String,
-    /// Words that lead to the place: each stands after the one before it. The last one found is pointed at.
-    trail: Vec<String>,
-    help: Option<String>,
-}
+const RESERVED: [&str; 4] = ["cap", "maximum", "minimum", "correction"];
 
 type Check = Result<(), TermProblem>;
 
-/// Where a term stands, as words that follow one another in the document.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    section: &'static str,
-    name: &'a str,
+/// Checks the terms against one another. Each term is told of once, for the first thing that is wrong with it.
+pub(super) fn check(effective: &Effective, terms: &Terms) -> Vec<TermProblem> {
+    let mut checks = vec![check_effective(effective), check_count(terms)];
+    checks.extend(terms.meters.iter().map(|(name, meter)| check_meter(terms, name, meter)));
+    checks.extend(terms.charges.iter().map(|(name, charge)| check_charge(terms, name, charge)));
+    checks.push(check_services(terms));
+    checks.extend(check_adjustments(terms));
+    checks.push(check_pay(terms));
+    checks.into_iter().filter_map(Result::err).collect()
 }
 
-impl Place<'_> {
-    fn problem(self, code: &'static str, words: &[&dyn Display], message: impl Into<String>) -> TermProblem {
-        let words = words.iter().map(ToString::to_string);
-        let trail = [self.section.to_owned(), self.name.to_owned()].into_iter().filter(|word| !word.is_empty());
-        TermProblem { code, message: message.into(), trail: trail.chain(words).collect(), help: None }
-    }
-}
-
-impl TermProblem {
-    fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    /// Points at the problem in the document.
-    pub(super) fn locate(self, file: &str, text: &str) -> Diagnostic {
-        let mut diagnostic = Diagnostic::new(self.code, file, self.message);
-        if let Some((offset, word)) = follow(text, &self.trail) {
-            diagnostic = diagnostic.at_offset(text, offset, word.chars().count());
+fn check_effective(effective: &Effective) -> Check {
+    match effective.until.filter(|until| *until < effective.from) {
+        Some(until) => {
+            let place = Place { section: "effective", name: "until" };
+            let message = format!("the last day, {until}, comes before the first, {}", effective.from);
+            Err(place.problem("bad-dates", &[&until], message))
         }
-        diagnostic.help = self.help;
-        diagnostic
+        None => Ok(()),
     }
-}
-
-/// The place of the last word of `trail` that stands in `text` after all those before it.
-fn follow<'a>(text: &str, trail: &'a [String]) -> Option<(usize, &'a str)> {
-    let (section, rest) = trail.split_first()?;
-    let key = format!("\n{section}:");
-    let start = text.find(&key).map(|newline| newline + 1).or_else(|| find_word(text, 0, section))?;
-    let mut found = (start, section.as_str());
-    for word in rest {
-        let Some(offset) = find_word(text, found.0 + found.1.len(), word) else { break };
-        found = (offset, word);
-    }
-    Some(found)
-}
-
-/// The first place at or after `from` where `word` stands and is not a part of a longer word or number.
-fn find_word(text: &str, from: usize, word: &str) -> Option<usize> {
-    let part_of_a_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '%');
-    let stands_alone = |offset: usize| {
-        let before = text[..offset].chars().next_back();
-        let after = text[offset + word.len()..].chars().next();
-        !before.is_some_and(part_of_a_word) && !after.is_some_and(part_of_a_word)
-    };
-    let found = text.get(from..)?.match_indices(word).map(|(offset, _)| from + offset);
-    found.filter(|offset| stands_alone(*offset)).min()
-}
-
-/// Checks the terms against one another; the first problem is returned.
-pub(super) fn check(terms: &Terms) -> Check {
-    check_count(terms)?;
-    check_meters(terms)?;
-    for (name, charge) in &terms.charges {
-        let place = Place { section: "charges", name };
-        check_name(place, "charge", name)?;
-        check_charge(terms, place, charge)?;
-    }
-    check_adjustments(terms)
 }
 
 fn check_count(terms: &Terms) -> Check {
@@ -109,16 +57,23 @@ fn check_count(terms: &Terms) -> Check {
     Err(place.problem("bad-span", &[], "a double click cannot take longer than ten minutes").help("write 30s"))
 }
 
-fn check_meters(terms: &Terms) -> Check {
-    for (name, meter) in &terms.meters {
-        let place = Place { section: "meters", name };
-        check_name(place, "meter", name)?;
-        if let Meter::Ratio { numerator, denominator, .. } = meter {
+fn check_meter(terms: &Terms, name: &str, meter: &Meter) -> Check {
+    let place = Place { section: "meters", name };
+    check_name(place, "meter", name)?;
+    match meter {
+        Meter::Ratio { numerator, denominator, .. } => {
             check_counted(terms, place, numerator)?;
-            check_counted(terms, place, denominator)?;
+            check_counted(terms, place, denominator)
         }
+        Meter::Offered(goods) => check_name(place, "goods", goods),
+        Meter::Sold { of, .. } => check_sales(place, of),
+        Meter::Counted { .. } | Meter::Published { .. } | Meter::Advertisements(_) => Ok(()),
     }
-    Ok(())
+}
+
+fn check_sales(place: Place<'_>, sales: &Sales) -> Check {
+    check_name(place, "kind of event", &sales.event)?;
+    sales.goods.as_ref().map_or(Ok(()), |goods| check_name(place, "goods", goods))
 }
 
 /// Names stand in statements word by word, so that one with a line break could forge a line there.
@@ -154,40 +109,134 @@ fn check_counted(terms: &Terms, place: Place<'_>, name: &str) -> Check {
     }
 }
 
-fn check_charge(terms: &Terms, place: Place<'_>, charge: &Charge) -> Check {
+fn check_charge(terms: &Terms, name: &str, charge: &Charge) -> Check {
+    let place = Place { section: "charges", name };
     let currency = terms.money.currency;
+    check_name(place, "charge", name)?;
+    if RESERVED.contains(&name) {
+        return Err(place.problem("duplicate", &[], format!("`{name}` is already the name of another line")));
+    }
     match charge {
         Charge::Base(Base { link, framework, inherited }) => {
             check_amount(place, "link", *link, currency)?;
             check_amount(place, "framework", *framework, currency)?;
             check_amount(place, "inherited", *inherited, currency)
         }
-        Charge::Graduated(tiered) => check_graduated(terms, place, tiered),
-        Charge::PerEvent(per_event) => check_per_event(place, per_event, currency),
+        Charge::Services(prices) => prices.iter().try_for_each(|(service, price)| {
+            check_name(place, "service", service)?;
+            check_amount(place, "services", *price, currency)
+        }),
+        Charge::Graduated(tiered) | Charge::Volume(tiered) => check_prices(terms, place, tiered),
+        Charge::Flat(tiered) => check_flat(terms, place, tiered),
+        Charge::Package(package) => check_package(terms, place, package),
+        Charge::PerEvent(per_event) => check_per_event(terms, place, per_event),
     }
 }
 
-fn check_graduated(terms: &Terms, place: Place<'_>, Tiered { meter, tiers }: &Tiered) -> Check {
+fn check_prices(terms: &Terms, place: Place<'_>, Tiered { meter, tiers }: &Tiered) -> Check {
     check_counted(terms, place, meter)?;
-    check_tiers(place, "tiers", tiers)?;
-    check_whole_thresholds(place, "tiers", tiers)?;
+    check_tiers(terms, place, "tiers", meter, tiers)?;
     match tiers.iter().find(|(_, price)| price.is_negative()) {
         Some((_, price)) => Err(negative(place, &["tiers"], *price)),
         None => Ok(()),
     }
 }
 
-fn check_per_event(place: Place<'_>, per_event: &PerEvent, currency: Currency) -> Check {
-    let PerEvent { event, rate, min, max } = per_event;
-    check_name(place, "kind of event", event)?;
-    check_percent(place, "rate", *rate)?;
-    check_amount(place, "min", *min, currency)?;
-    check_amount(place, "max", *max, currency)?;
+fn check_flat(terms: &Terms, place: Place<'_>, Tiered { meter, tiers }: &Tiered) -> Check {
+    check_total(terms, place, meter)?;
+    check_tiers(terms, place, "tiers", meter, tiers)?;
+    tiers.iter().try_for_each(|(_, amount)| check_amount(place, "tiers", *amount, terms.money.currency))
+}
+
+fn check_package(terms: &Terms, place: Place<'_>, Package { meter, size, price }: &Package) -> Check {
+    check_counted(terms, place, meter)?;
+    if decimals(*size) > 0 || !size.is_above(Decimal::whole(0)) {
+        let message = format!("a package of {size} cannot be; its size is a whole number above 0");
+        return Err(place.problem("bad-size", &[&"size", size], message));
+    }
+    if price.is_negative() { Err(negative(place, &["price"], *price)) } else { Ok(()) }
+}
+
+fn check_per_event(terms: &Terms, place: Place<'_>, per_event: &PerEvent) -> Check {
+    let PerEvent { of, rate, min, max } = per_event;
+    check_sales(place, of)?;
+    match rate {
+        Rate::Fixed(percent) => check_percent(place, "rate", *percent)?,
+        Rate::Banded { meter, rates } => {
+            check_total(terms, place, meter)?;
+            check_tiers(terms, place, "rates", meter, rates)?;
+            rates.iter().try_for_each(|(_, percent)| check_percent(place, "rates", *percent))?;
+        }
+    }
+    check_amount(place, "min", *min, terms.money.currency)?;
+    check_amount(place, "max", *max, terms.money.currency)?;
     if min.is_above(*max) {
         let message = format!("the least fee {min} is above the highest fee {max}");
         return Err(place.problem("bad-bounds", &[&"min", min], message));
     }
     Ok(())
+}
+
+/// A charge cannot do without a value, so a ratio that one goes by must always have one.
+fn check_total(terms: &Terms, place: Place<'_>, meter: &str) -> Check {
+    check_known(place, meter, "meter", terms.meters.keys())?;
+    if terms.meters.get(meter).is_none_or(Meter::is_total) {
+        return Ok(());
+    }
+    let message = format!("a charge goes by `{meter}`, which has no value where the meter below the line reads 0");
+    Err(place.problem("undefined-ratio", &[&meter], message).help(format!("write `if_zero: zero` in `{meter}`")))
+}
+
+/// A list of prices that lacks a service that is rendered, or has it twice, charges otherwise than it reads.
+fn check_services(terms: &Terms) -> Check {
+    let lists = terms.charges.iter().filter_map(|(name, charge)| match charge {
+        Charge::Services(prices) => Some((name, prices)),
+        _ => None,
+    });
+    let mut known = BTreeSet::new();
+    for (name, service) in lists.clone().flat_map(|(name, list)| list.keys().map(move |key| (name, key))) {
+        if !known.insert(service) {
+            let place = Place { section: "charges", name };
+            return Err(place.problem("duplicate", &[service], format!("service `{service}` is priced twice")));
+        }
+    }
+    let place = Place { section: "services", name: "" };
+    let mut seen = BTreeSet::new();
+    for service in terms.services.iter().filter(|_| lists.clone().next().is_some()) {
+        check_known(place, service, "price of the service", known.iter().copied())?;
+        if !seen.insert(service) {
+            return Err(place.problem("duplicate", &[service, service], format!("service `{service}` stands twice")));
+        }
+    }
+    Ok(())
+}
+
+/// What is paid in advance must be known then; what is collected with sales must be charged for them.
+fn check_pay(terms: &Terms) -> Check {
+    let place = Place { section: "pay", name: "" };
+    let mut seen = BTreeSet::new();
+    for name in terms.pay.advance.iter().chain(&terms.pay.collected) {
+        check_known(place, name, "charge", terms.charges.keys())?;
+        if !seen.insert(name) {
+            let message = format!("charge `{name}` is paid in two ways");
+            return Err(place.problem("duplicate", &[name, name], message));
+        }
+    }
+    let charge = |name: &&String| terms.charges.get(*name);
+    let fixed = |name: &&String| matches!(charge(name), Some(Charge::Base(_) | Charge::Services(_)));
+    if let Some(name) = terms.pay.advance.iter().find(|name| !fixed(name)) {
+        let message =
+            format!("charge `{name}` is not known before the period has ended, so it cannot be paid in advance");
+        return Err(place.problem("not-in-advance", &[&"advance", name], message));
+    }
+    let on_sales = |name: &&String| matches!(charge(name), Some(Charge::PerEvent(_)));
+    match terms.pay.collected.iter().find(|name| !on_sales(name)) {
+        Some(name) => {
+            let message = format!("charge `{name}` is not on single sales, so it cannot be collected with them");
+            Err(place.problem("not-per-sale", &[&"collected", name], message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn negative(place: Place<'_>, words: &[&str], amount: Decimal) -> TermProblem {
@@ -229,7 +278,15 @@ fn check_percent(place: Place<'_>, key: &'static str, percent: Percent) -> Check
 }
 
 /// Thresholds begin at 0 and rise, so that every value lies in exactly one band.
-fn check_tiers<T: Display>(place: Place<'_>, key: &'static str, tiers: &Tiers<T>) -> Check {
+fn check_tiers<T: Display>(terms: &Terms, place: Place<'_>, key: &'static str, meter: &str, tiers: &Tiers<T>) -> Check {
+    check_order(place, key, tiers)?;
+    if terms.meters.get(meter).is_some_and(Meter::is_whole) {
+        return tiers.iter().try_for_each(|(threshold, _)| check_whole(place, key, *threshold));
+    }
+    Ok(())
+}
+
+fn check_order<T: Display>(place: Place<'_>, key: &'static str, tiers: &Tiers<T>) -> Check {
     const HELP: &str = "begin at 0 and let thresholds rise";
     let problem = |trail: &[&dyn Display], message: String| Err(place.problem("bad-tiers", trail, message).help(HELP));
     let Some((first, _)) = tiers.first() else {
@@ -251,33 +308,47 @@ fn check_tiers<T: Display>(place: Place<'_>, key: &'static str, tiers: &Tiers<T>
 }
 
 /// A count never stands between two whole numbers, so neither may a threshold for it.
-fn check_whole_thresholds<T>(place: Place<'_>, key: &'static str, tiers: &Tiers<T>) -> Check {
-    match tiers.iter().find(|(threshold, _)| decimals(*threshold) > 0) {
-        Some((threshold, _)) => {
-            let message = format!("threshold {threshold} is not a whole number, but its meter counts in whole numbers");
-            Err(place.problem("fractional-threshold", &[&key, threshold], message))
+fn check_whole(place: Place<'_>, key: &'static str, threshold: Decimal) -> Check {
+    if decimals(threshold) == 0 {
+        return Ok(());
+    }
+    let message = format!("threshold {threshold} is not a whole number, but its meter counts in whole numbers");
+    Err(place.problem("fractional-threshold", &[&key, &threshold], message))
+}
+
+fn check_adjustments(terms: &Terms) -> Vec<Check> {
+    let mut ids = BTreeSet::new();
+    let mut previous = Stage::Percentages;
+    let mut checks = Vec::new();
+    for adjustment in &terms.adjust {
+        let stage = Stage::of(adjustment);
+        checks.push(check_stage(previous, stage));
+        previous = stage;
+        checks.push(match adjustment {
+            Adjustment::Banded(banded) => {
+                check_id(terms, &banded.id, &mut ids).and_then(|()| check_discount(terms, banded))
+            }
+            Adjustment::CapDiscount(cap) => check_percent(ADJUST, "cap_discount", *cap),
+            Adjustment::Maximum(highest) => check_amount(ADJUST, "maximum", *highest, terms.money.currency),
+            Adjustment::Minimum(least) => check_minimum(terms, *least),
+        });
+    }
+    checks
+}
+
+fn check_minimum(terms: &Terms, least: Decimal) -> Check {
+    check_amount(ADJUST, "minimum", least, terms.money.currency)?;
+    let highest = terms.adjust.iter().find_map(|adjustment| match adjustment {
+        Adjustment::Maximum(highest) => Some(*highest),
+        _ => None,
+    });
+    match highest.filter(|highest| least.is_above(*highest)) {
+        Some(highest) => {
+            let message = format!("the minimum {least} is above the maximum {highest}");
+            Err(ADJUST.problem("bad-bounds", &[&"minimum", &least], message))
         }
         None => Ok(()),
     }
-}
-
-fn check_adjustments(terms: &Terms) -> Check {
-    let mut ids = BTreeSet::new();
-    let mut previous = Stage::Percentages;
-    for adjustment in &terms.adjust {
-        let stage = Stage::of(adjustment);
-        check_stage(previous, stage)?;
-        previous = stage;
-        match adjustment {
-            Adjustment::Banded(banded) => {
-                check_id(terms, &banded.id, &mut ids)?;
-                check_discount(terms, banded)?;
-            }
-            Adjustment::CapDiscount(cap) => check_percent(ADJUST, "cap_discount", *cap)?,
-            Adjustment::Minimum(least) => check_amount(ADJUST, "minimum", *least, terms.money.currency)?,
-        }
-    }
-    Ok(())
 }
 
 const ADJUST: Place<'_> = Place { section: "adjust", name: "" };
@@ -287,6 +358,7 @@ const ADJUST: Place<'_> = Place { section: "adjust", name: "" };
 enum Stage {
     Percentages,
     Cap,
+    Maximum,
     Minimum,
 }
 
@@ -295,6 +367,7 @@ impl Stage {
         match adjustment {
             Adjustment::Banded(_) => Self::Percentages,
             Adjustment::CapDiscount(_) => Self::Cap,
+            Adjustment::Maximum(_) => Self::Maximum,
             Adjustment::Minimum(_) => Self::Minimum,
         }
     }
@@ -303,6 +376,7 @@ impl Stage {
         match self {
             Self::Percentages => "bands",
             Self::Cap => "cap_discount",
+            Self::Maximum => "maximum",
             Self::Minimum => "minimum",
         }
     }
@@ -313,7 +387,8 @@ fn check_stage(previous: Stage, stage: Stage) -> Check {
     let key = stage.key();
     if stage < previous {
         let message = format!("`{key}` stands after `{}`", previous.key());
-        let help = "percentages are applied first, then `cap_discount`, then `minimum`: write them in this order";
+        let help =
+            "percentages are applied first, then `cap_discount`, `maximum` and `minimum`: write them in this order";
         return Err(ADJUST.problem("adjust-order", &[&previous.key(), &key], message).help(help));
     }
     if stage == previous && stage != Stage::Percentages {
@@ -323,14 +398,12 @@ fn check_stage(previous: Stage, stage: Stage) -> Check {
 }
 
 fn check_discount(terms: &Terms, banded: &BandedDiscount) -> Check {
-    let BandedDiscount { id, meter, on, off } = banded;
+    let BandedDiscount { id, when, meter, on, off } = banded;
     let place = Place { section: "adjust", name: id };
     check_known(place, meter, "meter", terms.meters.keys())?;
-    check_tiers(place, "off", off)?;
-    if let Some(Meter::Counted { .. }) = terms.meters.get(meter) {
-        check_whole_thresholds(place, "off", off)?;
-    }
+    check_tiers(terms, place, "off", meter, off)?;
     off.iter().try_for_each(|(_, percent)| check_percent(place, "off", *percent))?;
+    when.as_ref().map_or(Ok(()), |when| check_when(terms, place, when))?;
     if on.is_empty() {
         return Err(place.problem("no-charge", &[&"on"], format!("discount `{id}` is on no charge")));
     }
@@ -343,6 +416,15 @@ fn check_discount(terms: &Terms, banded: &BandedDiscount) -> Check {
         }
     }
     Ok(())
+}
+
+fn check_when(terms: &Terms, place: Place<'_>, When { meter, from }: &When) -> Check {
+    check_known(place, meter, "meter", terms.meters.keys())?;
+    if from.is_negative() {
+        let message = format!("{from} is negative, and no meter reads less than 0");
+        return Err(place.problem("bad-tiers", &[&"when", from], message));
+    }
+    if terms.meters.get(meter).is_some_and(Meter::is_whole) { check_whole(place, "when", *from) } else { Ok(()) }
 }
 
 fn check_id<'a>(terms: &Terms, id: &'a str, earlier: &mut BTreeSet<&'a str>) -> Check {
@@ -359,180 +441,4 @@ fn check_id<'a>(terms: &Terms, id: &'a str, earlier: &mut BTreeSet<&'a str>) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Contract;
-
-    const GOOD: &str = r#"
-contract: nationwide/harbor-shop@3
-effective: {from: 2026-11-01, tz: Asia/Tokyo}
-partnership: inherited
-mounts: {"/": main}
-approval: {policy: ask}
-journal: {writer: partner, verifier: both}
-count: {rules: page-view/1, robots: "blake3:e104e885ce23e0ff78e43c5a5cf705dd325dfc95b1878f166b54919a3b3f959a", double_click: 30s, session: hour}
-money: {currency: JPY, round: half_up, at: line}
-meters: {tie: {views: {class: tieup}}, own: {views: {class: original}}, attract: {ratio: [own, tie], if_zero: none}}
-charges: {base: {by: partnership, link: 0, framework: 20000, inherited: 50000},
-          access: {graduated: tie, tiers: [[0, "0.50"], [100000, "0.30"]]},
-          orders: {per_event: settled_orders, rate: "3.5%", min: 30, max: 5000}}
-adjust: [{id: incentive, bands: tie, on: [base, access], off: [[0, "0%"], [200000, "5%"]]},
-         {id: lure, bands: attract, on: [access], off: [[0, "0%"], ["0.5", "2%"]]},
-         {cap_discount: "40%"},
-         {minimum: 10000}]
-close: {grace: 5d, late: next_period_correction}
-"#;
-
-    /// What stands in the good contract, what replaces it, code, message, line and word pointed at.
-    const REFUSED: &[[&str; 5]] = &[
-        ["30s", "601s", "bad-span", "a double click cannot take longer than ten minutes", "8:double_click"],
-        ["ratio: [own, tie]", "ratio: [owm, tie]", "unknown-name", "there is no meter `owm`", "10:owm"],
-        [
-            "ratio: [own, tie]",
-            "ratio: [attract, tie]",
-            "wrong-meter",
-            "meter `attract` is a ratio; a count is needed here",
-            "10:attract",
-        ],
-        ["graduated: tie", "graduated: tei", "unknown-name", "there is no meter `tei`", "12:tei"],
-        [
-            "graduated: tie",
-            "graduated: attract",
-            "wrong-meter",
-            "meter `attract` is a ratio; a count is needed here",
-            "12:attract",
-        ],
-        ["[[0, \"0.50\"]", "[[1, \"0.50\"]", "bad-tiers", "the first tier begins at 1, not at 0", "12:1"],
-        ["[100000, \"0.30\"]", "[0, \"0.30\"]", "bad-tiers", "tier 0 does not lie above 0", "12:0"],
-        ["[[0, \"0.50\"], [100000, \"0.30\"]]", "[]", "bad-tiers", "`tiers` holds no tier", "12:tiers"],
-        [
-            "[100000,",
-            "[\"0.5\",",
-            "fractional-threshold",
-            "threshold 0.5 is not a whole number, but its meter counts in whole numbers",
-            "12:0.5",
-        ],
-        [
-            "\"0.30\"",
-            "\"-0.30\"",
-            "negative-amount",
-            "-0.30 is negative; what is taken off belongs into `adjust`",
-            "12:-0.30",
-        ],
-        [
-            "framework: 20000",
-            "framework: -1",
-            "negative-amount",
-            "-1 is negative; what is taken off belongs into `adjust`",
-            "11:-1",
-        ],
-        ["link: 0", "link: \"0.5\"", "finer-than-currency", "0.5 is finer than JPY, which has 0 decimals", "11:0.5"],
-        ["\"3.5%\"", "\"100.5%\"", "bad-percentage", "100.5% does not lie between 0% and 100%", "13:100.5%"],
-        ["min: 30", "min: 5001", "bad-bounds", "the least fee 5001 is above the highest fee 5000", "13:5001"],
-        [
-            "settled_orders",
-            "\"a\\ntotal\"",
-            "bad-name",
-            "\"a\\ntotal\" cannot be the name of a kind of event",
-            "13:orders",
-        ],
-        ["tie: {views", "Tie: {views", "bad-name", "\"Tie\" cannot be the name of a meter", "10:Tie"],
-        ["base: {by", "ba.se: {by", "bad-name", "\"ba.se\" cannot be the name of a charge", "11:ba.se"],
-        ["id: lure", "id: incentive", "duplicate", "there are two discounts `incentive`", "15:incentive"],
-        ["id: lure", "id: cap", "duplicate", "`cap` is already the name of another line of the statement", "15:cap"],
-        [
-            "id: lure",
-            "id: orders",
-            "duplicate",
-            "`orders` is already the name of another line of the statement",
-            "15:orders",
-        ],
-        ["on: [access]", "on: []", "no-charge", "discount `lure` is on no charge", "15:on"],
-        ["on: [access]", "on: [acess]", "unknown-name", "there is no charge `acess`", "15:acess"],
-        [
-            "on: [access]",
-            "on: [access, access]",
-            "duplicate",
-            "discount `lure` names charge `access` twice",
-            "15:access",
-        ],
-        ["bands: attract", "bands: atract", "unknown-name", "there is no meter `atract`", "15:atract"],
-        [
-            "[200000, \"5%\"]",
-            "[\"0.5\", \"5%\"]",
-            "fractional-threshold",
-            "threshold 0.5 is not a whole number, but its meter counts in whole numbers",
-            "14:0.5",
-        ],
-        ["\"5%\"", "\"-5%\"", "bad-percentage", "-5% does not lie between 0% and 100%", "14:-5%"],
-        ["\"40%\"", "\"101%\"", "bad-percentage", "101% does not lie between 0% and 100%", "16:101%"],
-        [
-            "{minimum: 10000}",
-            "{minimum: -1}",
-            "negative-amount",
-            "-1 is negative; what is taken off belongs into `adjust`",
-            "17:-1",
-        ],
-        ["{minimum: 10000}", "{minimum: 1}, {minimum: 2}", "duplicate", "there are two `minimum`", "17:minimum"],
-        [
-            "{cap_discount: \"40%\"},\n         {minimum: 10000}",
-            "{minimum: 10000}, {cap_discount: \"40%\"}",
-            "adjust-order",
-            "`cap_discount` stands after `minimum`",
-            "16:cap_discount",
-        ],
-    ];
-
-    /// The code, message and underlined place of what is wrong once `from` reads `to`.
-    fn refusal(from: &str, to: &str) -> (String, String, String) {
-        assert!(GOOD.contains(from), "{from}");
-        let text = GOOD.replacen(from, to, 1);
-        let error = Contract::parse("contract.yaml", &text).expect_err(to);
-        let span = error.span.clone();
-        let place = span.map(|s| {
-            let word: String = s.text.chars().skip(s.column - 1).take(s.length).collect();
-            format!("{}:{word}", s.line)
-        });
-        (error.code.to_owned(), error.message, place.unwrap_or_default())
-    }
-
-    #[test]
-    fn consistent_terms_are_accepted() {
-        assert!(Contract::parse("contract.yaml", GOOD).is_ok());
-        for (from, to) in [
-            ("JPY, round: half_up, at: line", "EUR, round: half_even, at: total"),
-            ("min: 30", "min: \"30.0\""),
-            ("{minimum: 10000}", "{minimum: 0}"),
-            ("\"40%\"", "\"100%\""),
-            ("double_click: 30s", "double_click: 10m"),
-            ("[100000, \"0.30\"]", "[\"100000.0\", \"0.30\"]"),
-        ] {
-            let text = GOOD.replacen(from, to, 1);
-            assert!(Contract::parse("contract.yaml", &text).is_ok(), "{to}");
-        }
-    }
-
-    #[test]
-    fn every_inconsistent_term_is_refused_at_its_place() {
-        for [from, to, code, message, place] in REFUSED {
-            let expected = ((*code).to_owned(), (*message).to_owned(), (*place).to_owned());
-            assert_eq!(refusal(from, to), expected, "{from} -> {to}");
-        }
-    }
-
-    #[test]
-    fn the_place_is_that_of_the_term_and_not_of_an_equal_word_elsewhere() {
-        // The second tier's threshold repeats the first tier's price; the third one is at fault.
-        let text = GOOD.replacen("[[0, \"0.50\"], [100000, \"0.30\"]]", "[[0, 5], [5, 5], [5, 1]]", 1);
-        let error = Contract::parse("contract.yaml", &text).unwrap_err();
-        let span = error.span.unwrap();
-        assert_eq!(&span.text[span.column - 1..], "5, 1]]},");
-        assert_eq!(error.help.as_deref(), Some("begin at 0 and let thresholds rise"));
-    }
-
-    #[test]
-    fn a_near_name_is_suggested() {
-        let text = GOOD.replacen("graduated: tie", "graduated: tye", 1);
-        let error = Contract::parse("contract.yaml", &text).unwrap_err();
-        assert_eq!(error.help.as_deref(), Some("did you mean `tie`?"));
-    }
-}
+mod tests;

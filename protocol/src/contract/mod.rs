@@ -3,10 +3,16 @@
 //! [`Contract::parse`] is the only way in. What it returns is complete and consistent; the keys that no part of the
 //! product acts on yet are named by [`Contract::not_acted_on`], so that nobody relies on them by mistake.
 
+mod adjustments;
+mod charges;
 mod consistency;
 mod hours;
+mod lint;
+mod meters;
 mod mounts;
+mod place;
 mod policy;
+mod segments;
 mod terms;
 
 use std::fmt;
@@ -15,13 +21,15 @@ use std::str::FromStr;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+pub use adjustments::{Adjustment, BandedDiscount, Percentages, When};
+pub use charges::{Base, Charge, Charges, Package, PerEvent, Rate, Tiered, Tiers};
 pub use hours::{Day, Hours, InvalidHours};
+pub use meters::{Advertiser, Classes, Extent, Measure, Meter, MeterClass, Meters, Quantity, Sales, ZeroRatio};
 pub use mounts::{Mounts, Owner};
 pub use policy::{Approval, AutoRule, ByteSize, Decision, Only, PathGlob, Policy, Strategy};
+pub use segments::{Segment, segments};
 pub use terms::{
-    Adjustment, BandedDiscount, Base, Charge, Charges, Close, Count, Currency, Dispute, Late, Meter, MeterClass,
-    Meters, Money, PerEvent, Percentages, Quantity, RoundAt, Rounding, RuleSet, Session, Span, Terms, Tiered, Tiers,
-    ZeroRatio,
+    Close, Count, Currency, Dispute, Late, Money, Pay, Proration, RoundAt, Rounding, RuleSet, Session, Span, Terms,
 };
 
 use crate::diagnostic::Diagnostic;
@@ -112,6 +120,9 @@ impl Partnership {
 pub struct Effective {
     /// The first day.
     pub from: Date,
+    /// The last day; none where a later version or nothing ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Date>,
     /// The time zone of days, months and hours everywhere in the contract.
     pub tz: Zone,
 }
@@ -222,7 +233,8 @@ struct Document {
     approval: Approval,
     schedule: Option<WrittenSchedule>,
     routes: Option<serde_yaml::Value>,
-    services: Option<Vec<String>>,
+    #[serde(default)]
+    services: Vec<String>,
     journal: JournalTerms,
     count: Count,
     money: Money,
@@ -230,6 +242,8 @@ struct Document {
     charges: Charges,
     #[serde(default)]
     adjust: Vec<Adjustment>,
+    #[serde(default)]
+    pay: Pay,
     close: Close,
     dispute: Option<Dispute>,
 }
@@ -252,10 +266,13 @@ impl Contract {
             meters: document.meters,
             charges: document.charges,
             adjust: document.adjust,
+            services: document.services,
+            pay: document.pay,
             close: document.close,
             dispute: document.dispute,
         };
-        consistency::check(&terms).map_err(|problem| problem.locate(file, text))?;
+        let problems = consistency::check(&document.effective, &terms);
+        Diagnostic::gather(problems.into_iter().map(|problem| problem.locate(file, text)).collect())?;
         let schedule = document.schedule.map(|written| written.within(&document.effective.tz));
         Ok(Self {
             id: document.contract,
@@ -278,6 +295,12 @@ impl Contract {
     /// The digest of the document's bytes: what a release and a statement mean by "this contract".
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// What of the fee terms is well formed and of no effect, such as a tier that no value reaches. `text` is the
+    /// content of `file`, which this contract was read from.
+    pub fn lint(&self, file: &str, text: &str) -> Vec<Diagnostic> {
+        lint::check(&self.terms).into_iter().map(|problem| problem.locate(file, text)).collect()
     }
 
     /// The keys of this document that are read but change nothing yet.
@@ -306,10 +329,14 @@ fn check_robots(pinned: Digest) -> Result<(), Diagnostic> {
 }
 
 impl Document {
+    fn prices_services(&self) -> bool {
+        self.charges.values().any(|charge| matches!(charge, Charge::Services(_)))
+    }
+
     fn not_acted_on(&self) -> Vec<&'static str> {
         let noted = [
             ("routes", self.routes.is_some()),
-            ("services", self.services.as_ref().is_some_and(|s| !s.is_empty())),
+            ("services", !self.services.is_empty() && !self.prices_services()),
             ("dispute", self.dispute.is_some()),
             ("journal", self.journal.writer != Side::Partner || self.journal.verifier != Side::Both),
         ];

@@ -66,7 +66,7 @@ impl<'de> Visitor<'de> for MountsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Mounts, A::Error> {
         let mut mounts: BTreeMap<SitePath, (String, Owner)> = BTreeMap::new();
         while let Some((written, owner)) = map.next_entry::<String, Owner>()? {
-            let path = mounted_path(&written).map_err(A::Error::custom)?;
+            let path = covered_path("mount", &written).map_err(A::Error::custom)?;
             if let Some((first, first_owner)) = mounts.get(&path) {
                 return Err(A::Error::custom(format!(
                     "mounts overlap: `{first}` ({first_owner}) and `{written}` ({owner}) cover the same paths"
@@ -81,13 +81,14 @@ impl<'de> Visitor<'de> for MountsVisitor {
     }
 }
 
-/// The path that a written mount covers: `/local/**`, `/local/` and `/local` are the same.
-fn mounted_path(written: &str) -> Result<SitePath, String> {
+/// The path that is covered with all below it by what is written: `/local/**`, `/local/` and `/local` are the same.
+/// `what` it is, such as a mount, stands in what a person is told.
+pub(super) fn covered_path(what: &str, written: &str) -> Result<SitePath, String> {
     let path = written.strip_suffix("**").unwrap_or(written);
     if path.contains('*') {
-        return Err(format!("mount `{written}`: `*` may stand only as a last `/**`"));
+        return Err(format!("{what} `{written}`: `*` may stand only as a last `/**`"));
     }
-    let path: SitePath = path.parse().map_err(|error| format!("mount: {error}"))?;
+    let path: SitePath = path.parse().map_err(|error| format!("{what}: {error}"))?;
     Ok(path.with_slash())
 }
 

@@ -1,19 +1,15 @@
-//! The fee terms of a contract: how visits are counted, what is charged for, what is taken off.
+//! The fee terms of a contract: how visits are counted, how money is rounded, how and when it is paid. What is charged
+//! and taken off stands in `meters`, `charges` and `adjustments`.
 //!
-//! This is the language alone. The `fees` crate gives it its meaning.
-
-use std::collections::BTreeMap;
+//! This is the language alone. The `fees` crate gives it its meaning; `docs/fees.md` says it in full.
 
 use serde::{Deserialize, Serialize};
 
-use super::Partnership;
-use crate::decimal::{Decimal, Percent};
+use super::adjustments::Adjustment;
+use super::charges::Charges;
+use super::meters::Meters;
+use crate::decimal::Percent;
 use crate::digest::Digest;
-
-/// Meters by name.
-pub type Meters = BTreeMap<String, Meter>;
-/// Charges by name.
-pub type Charges = BTreeMap<String, Charge>;
 
 /// All fee terms of one contract.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +22,13 @@ pub struct Terms {
     pub meters: Meters,
     /// What is charged.
     pub charges: Charges,
-    /// What is taken off, in this order: percentages (on undiscounted amounts, added up), the cap, the minimum.
+    /// What is taken off, in this order: percentages (on undiscounted amounts, added up), the cap, the maximum, the
+    /// minimum.
     pub adjust: Vec<Adjustment>,
+    /// The services that main renders to the partner.
+    pub services: Vec<String>,
+    /// What is paid otherwise than when the statement comes.
+    pub pay: Pay,
     /// When a period is closed.
     pub close: Close,
     /// How long a statement may be disputed.
@@ -107,35 +108,117 @@ pub struct Money {
     pub round: Rounding,
     /// What is rounded.
     pub at: RoundAt,
+    /// What becomes of amounts for a month in a part of it.
+    #[serde(default)]
+    pub prorate: Proration,
 }
 
-/// A currency whose minor unit is known.
+/// What becomes of amounts for a month where a contract holds in a part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proration {
+    /// Months are not parted: a version governs whole months, the first that begins with its first day or after.
+    #[default]
+    None,
+    /// By days: a version governs from its first day to its last, and is charged for these days of the month.
+    Days,
+}
+
+/// What is paid otherwise than when the statement comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pay {
+    /// The charges that are paid before the period begins.
+    #[serde(default)]
+    pub advance: Vec<String>,
+    /// The charges that are collected with each sale.
+    #[serde(default)]
+    pub collected: Vec<String>,
+}
+
+/// A currency, with the minor unit that ISO 4217 gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Currency {
-    /// Japanese yen, no minor unit.
-    Jpy,
-    /// Euro, two digits.
+    /// Australian dollar, two decimals.
+    Aud,
+    /// Bahraini dinar, three decimals.
+    Bhd,
+    /// Canadian dollar, two decimals.
+    Cad,
+    /// Swiss franc, two decimals.
+    Chf,
+    /// Chilean peso, no decimals.
+    Clp,
+    /// Chinese renminbi, two decimals.
+    Cny,
+    /// Euro, two decimals.
     Eur,
-    /// United States dollar, two digits.
+    /// Pound sterling, two decimals.
+    Gbp,
+    /// Hong Kong dollar, two decimals.
+    Hkd,
+    /// Japanese yen, no decimals.
+    Jpy,
+    /// South Korean won, no decimals.
+    Krw,
+    /// Kuwaiti dinar, three decimals.
+    Kwd,
+    /// New Zealand dollar, two decimals.
+    Nzd,
+    /// Singapore dollar, two decimals.
+    Sgd,
+    /// Tunisian dinar, three decimals.
+    Tnd,
+    /// New Taiwan dollar, two decimals.
+    Twd,
+    /// United States dollar, two decimals.
     Usd,
+    /// Vietnamese dong, no decimals.
+    Vnd,
 }
 
 impl Currency {
     /// The ISO 4217 code.
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Jpy => "JPY",
+            Self::Aud => "AUD",
+            Self::Bhd => "BHD",
+            Self::Cad => "CAD",
+            Self::Chf => "CHF",
+            Self::Clp => "CLP",
+            Self::Cny => "CNY",
             Self::Eur => "EUR",
+            Self::Gbp => "GBP",
+            Self::Hkd => "HKD",
+            Self::Jpy => "JPY",
+            Self::Krw => "KRW",
+            Self::Kwd => "KWD",
+            Self::Nzd => "NZD",
+            Self::Sgd => "SGD",
+            Self::Tnd => "TND",
+            Self::Twd => "TWD",
             Self::Usd => "USD",
+            Self::Vnd => "VND",
         }
     }
 
     /// How many decimal digits the minor unit has.
     pub const fn exponent(self) -> u32 {
         match self {
-            Self::Jpy => 0,
-            Self::Eur | Self::Usd => 2,
+            Self::Clp | Self::Jpy | Self::Krw | Self::Vnd => 0,
+            Self::Bhd | Self::Kwd | Self::Tnd => 3,
+            Self::Aud
+            | Self::Cad
+            | Self::Chf
+            | Self::Cny
+            | Self::Eur
+            | Self::Gbp
+            | Self::Hkd
+            | Self::Nzd
+            | Self::Sgd
+            | Self::Twd
+            | Self::Usd => 2,
         }
     }
 }
@@ -150,6 +233,8 @@ pub enum Rounding {
     HalfEven,
     /// Towards zero.
     Down,
+    /// Away from zero.
+    Up,
 }
 
 /// What is rounded.
@@ -160,303 +245,6 @@ pub enum RoundAt {
     Line,
     /// The total alone.
     Total,
-}
-
-/// A quantity taken from the counted journal.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "WrittenMeter")]
-pub enum Meter {
-    /// A count of one class of pages.
-    Counted {
-        /// What is counted.
-        quantity: Quantity,
-        /// Of which pages.
-        class: MeterClass,
-    },
-    /// One meter divided by another.
-    Ratio {
-        /// The meter above the line.
-        numerator: String,
-        /// The meter below the line.
-        denominator: String,
-        /// What the ratio is when the meter below the line is 0.
-        if_zero: ZeroRatio,
-    },
-}
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantity {
-    /// Page views after the double-click rule.
-    Views,
-    /// Pages seen at least once in a session.
-    UniqueViews,
-    /// Bytes sent.
-    Bytes,
-}
-
-/// Which pages are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MeterClass {
-    /// Tie-up pages.
-    Tieup,
-    /// Original pages.
-    Original,
-}
-
-/// What a ratio is when its denominator is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ZeroRatio {
-    /// There is no ratio: discounts on it do not apply.
-    None,
-    /// The ratio is 0.
-    Zero,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenMeter {
-    views: Option<WrittenClass>,
-    unique_views: Option<WrittenClass>,
-    bytes: Option<WrittenClass>,
-    ratio: Option<(String, String)>,
-    if_zero: Option<ZeroRatio>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenClass {
-    class: MeterClass,
-}
-
-impl TryFrom<WrittenMeter> for Meter {
-    type Error = String;
-
-    fn try_from(written: WrittenMeter) -> Result<Self, String> {
-        let counted = |quantity| move |of: WrittenClass| Self::Counted { quantity, class: of.class };
-        let if_zero = written.if_zero;
-        let ratio = |(numerator, denominator)| Self::Ratio {
-            numerator,
-            denominator,
-            if_zero: if_zero.unwrap_or(ZeroRatio::None),
-        };
-        let mut kinds = [
-            written.views.map(counted(Quantity::Views)),
-            written.unique_views.map(counted(Quantity::UniqueViews)),
-            written.bytes.map(counted(Quantity::Bytes)),
-            written.ratio.map(ratio),
-        ]
-        .into_iter()
-        .flatten();
-        match (kinds.next(), kinds.next()) {
-            (Some(Self::Counted { .. }), None) if if_zero.is_some() => Err("`if_zero` belongs to a ratio".to_owned()),
-            (Some(meter), None) => Ok(meter),
-            _ => Err("a meter is exactly one of views, unique_views, bytes and ratio".to_owned()),
-        }
-    }
-}
-
-/// Something that is charged.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "WrittenCharge")]
-pub enum Charge {
-    /// An amount by the kind of partnership.
-    Base(Base),
-    /// A price a unit that depends on the tier, each unit at the price of the tier it falls in.
-    Graduated(Tiered),
-    /// A rate on events such as settled orders.
-    PerEvent(PerEvent),
-}
-
-/// Amounts by the kind of partnership, in major units of the currency.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Base {
-    /// For a link.
-    pub link: Decimal,
-    /// For the framework.
-    pub framework: Decimal,
-    /// For layout and pages.
-    pub inherited: Decimal,
-}
-
-impl Base {
-    /// The amount for `partnership`.
-    pub fn amount(&self, partnership: Partnership) -> Decimal {
-        match partnership {
-            Partnership::Link => self.link,
-            Partnership::Framework => self.framework,
-            Partnership::Inherited => self.inherited,
-        }
-    }
-}
-
-/// Thresholds in rising order, the first at 0, each with what holds from there on.
-pub type Tiers<T> = Vec<(Decimal, T)>;
-
-/// A graduated price.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tiered {
-    /// The meter that is charged.
-    pub meter: String,
-    /// The price of a unit from each threshold on.
-    pub tiers: Tiers<Decimal>,
-}
-
-/// A handling fee on each event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PerEvent {
-    /// The kind of event, such as `settled_orders`.
-    pub event: String,
-    /// The share of the event's amount.
-    pub rate: Percent,
-    /// The least fee for one event.
-    pub min: Decimal,
-    /// The highest fee for one event.
-    pub max: Decimal,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenCharge {
-    by: Option<ByPartnership>,
-    link: Option<Decimal>,
-    framework: Option<Decimal>,
-    inherited: Option<Decimal>,
-    graduated: Option<String>,
-    tiers: Option<Tiers<Decimal>>,
-    per_event: Option<String>,
-    rate: Option<Percent>,
-    min: Option<Decimal>,
-    max: Option<Decimal>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum ByPartnership {
-    Partnership,
-}
-
-impl TryFrom<WrittenCharge> for Charge {
-    type Error = String;
-
-    fn try_from(written: WrittenCharge) -> Result<Self, String> {
-        match written {
-            WrittenCharge {
-                by: Some(ByPartnership::Partnership),
-                link: Some(link),
-                framework: Some(framework),
-                inherited: Some(inherited),
-                graduated: None,
-                tiers: None,
-                per_event: None,
-                rate: None,
-                min: None,
-                max: None,
-            } => Ok(Self::Base(Base { link, framework, inherited })),
-            WrittenCharge {
-                graduated: Some(meter),
-                tiers: Some(tiers),
-                by: None,
-                link: None,
-                framework: None,
-                inherited: None,
-                per_event: None,
-                rate: None,
-                min: None,
-                max: None,
-            } => Ok(Self::Graduated(Tiered { meter, tiers })),
-            WrittenCharge {
-                per_event: Some(event),
-                rate: Some(rate),
-                min: Some(min),
-                max: Some(max),
-                by: None,
-                link: None,
-                framework: None,
-                inherited: None,
-                graduated: None,
-                tiers: None,
-            } => Ok(Self::PerEvent(PerEvent { event, rate, min, max })),
-            _ => Err("a charge is one of {by: partnership, link, framework, inherited}, {graduated, tiers} and \
-                      {per_event, rate, min, max}"
-                .to_owned()),
-        }
-    }
-}
-
-/// Something that is taken off, or a bound of what is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "WrittenAdjustment")]
-pub enum Adjustment {
-    /// A percentage off that depends on the band a meter is in.
-    Banded(BandedDiscount),
-    /// All percentages together are at most this.
-    CapDiscount(Percent),
-    /// The total is at least this, in major units.
-    Minimum(Decimal),
-}
-
-/// Percentages by threshold.
-pub type Percentages = Tiers<Percent>;
-
-/// A discount by bands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BandedDiscount {
-    /// The name on the statement.
-    pub id: String,
-    /// The meter whose value chooses the band.
-    pub meter: String,
-    /// The charges it is taken off.
-    pub on: Vec<String>,
-    /// The percentage from each threshold on.
-    pub off: Percentages,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenAdjustment {
-    id: Option<String>,
-    bands: Option<String>,
-    on: Option<Vec<String>>,
-    off: Option<Percentages>,
-    cap_discount: Option<Percent>,
-    minimum: Option<Decimal>,
-}
-
-impl TryFrom<WrittenAdjustment> for Adjustment {
-    type Error = String;
-
-    fn try_from(written: WrittenAdjustment) -> Result<Self, String> {
-        match written {
-            WrittenAdjustment {
-                id: Some(id),
-                bands: Some(meter),
-                on: Some(on),
-                off: Some(off),
-                cap_discount: None,
-                minimum: None,
-            } => Ok(Self::Banded(BandedDiscount { id, meter, on, off })),
-            WrittenAdjustment {
-                cap_discount: Some(cap),
-                id: None,
-                bands: None,
-                on: None,
-                off: None,
-                minimum: None,
-            } => Ok(Self::CapDiscount(cap)),
-            WrittenAdjustment {
-                minimum: Some(least),
-                id: None,
-                bands: None,
-                on: None,
-                off: None,
-                cap_discount: None,
-            } => Ok(Self::Minimum(least)),
-            _ => Err("an adjustment is one of {id, bands, on, off}, {cap_discount} and {minimum}".to_owned()),
-        }
-    }
 }
 
 /// When a period is closed.
@@ -506,76 +294,11 @@ mod tests {
     }
 
     #[test]
-    fn a_meter_is_exactly_one_thing() {
-        let views = Meter::Counted { quantity: Quantity::Views, class: MeterClass::Tieup };
-        assert_eq!(read("{views: {class: tieup}}"), Ok(views));
-        let bytes = Meter::Counted { quantity: Quantity::Bytes, class: MeterClass::Original };
-        assert_eq!(read("{bytes: {class: original}}"), Ok(bytes));
-        let ratio = |if_zero| Meter::Ratio { numerator: "own".to_owned(), denominator: "tie".to_owned(), if_zero };
-        assert_eq!(read("{ratio: [own, tie]}"), Ok(ratio(ZeroRatio::None)));
-        assert_eq!(read("{ratio: [own, tie], if_zero: zero}"), Ok(ratio(ZeroRatio::Zero)));
-        let one_thing = "a meter is exactly one of views, unique_views, bytes and ratio";
-        for (bad, why) in [
-            ("{}", one_thing),
-            ("{views: {class: tieup}, bytes: {class: tieup}}", one_thing),
-            ("{views: {class: tieup}, ratio: [a, b]}", one_thing),
-            ("{if_zero: none}", one_thing),
-            ("{views: {class: tieup}, if_zero: none}", "`if_zero` belongs to a ratio"),
-            ("{views: {class: both}}", "unknown variant"),
-            ("{clicks: {class: tieup}}", "unknown field"),
-            ("{ratio: [own]}", "invalid length"),
-        ] {
-            let error = read::<Meter>(bad).expect_err(bad);
-            assert!(error.contains(why), "{bad}: {error}");
+    fn currencies_have_the_decimals_of_iso_4217() {
+        for (code, exponent) in [("JPY", 0), ("KRW", 0), ("EUR", 2), ("USD", 2), ("KWD", 3), ("TND", 3)] {
+            let currency: Currency = read(code).unwrap();
+            assert_eq!((currency.code(), currency.exponent()), (code, exponent));
         }
-    }
-
-    #[test]
-    fn a_charge_is_whole_and_of_one_kind() {
-        for good in [
-            "{by: partnership, link: 0, framework: 20000, inherited: 50000}",
-            "{graduated: tie, tiers: [[0, \"0.50\"]]}",
-            "{per_event: settled_orders, rate: \"3.5%\", min: 30, max: 5000}",
-        ] {
-            assert!(read::<Charge>(good).is_ok(), "{good}");
-        }
-        let kinds = "a charge is one of";
-        for (bad, why) in [
-            ("{by: partnership, link: 0, framework: 20000}", kinds),
-            ("{graduated: tie}", kinds),
-            ("{graduated: tie, tiers: [[0, 1]], min: 30}", kinds),
-            ("{per_event: x, rate: \"3.5%\", min: 30}", kinds),
-            ("{by: volume, link: 0, framework: 0, inherited: 0}", "unknown variant"),
-            ("{graduated: tie, tiers: [[0, 0.50]]}", "a whole number or a decimal in quotes"),
-            ("{per_event: x, rate: 3.5, min: 30, max: 5000}", "is not a percentage"),
-        ] {
-            let error = read::<Charge>(bad).expect_err(bad);
-            assert!(error.contains(why), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn an_adjustment_is_whole_and_of_one_kind() {
-        for good in
-            ["{id: a, bands: tie, on: [base], off: [[0, \"0%\"]]}", "{cap_discount: \"40%\"}", "{minimum: 10000}"]
-        {
-            assert!(read::<Adjustment>(good).is_ok(), "{good}");
-        }
-        for bad in
-            ["{}", "{id: a, bands: tie, on: [base]}", "{cap_discount: \"40%\", minimum: 1}", "{minimum: 1, id: a}"]
-        {
-            let error = read::<Adjustment>(bad).expect_err(bad);
-            assert!(error.contains("an adjustment is one of"), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn row_003_41_the_base_amount_goes_by_the_partnership() {
-        let Ok(Charge::Base(base)) = read("{by: partnership, link: 1, framework: 2, inherited: 3}") else {
-            panic!("a base charge");
-        };
-        assert_eq!(base.amount(Partnership::Link), Decimal::whole(1));
-        assert_eq!(base.amount(Partnership::Framework), Decimal::whole(2));
-        assert_eq!(base.amount(Partnership::Inherited), Decimal::whole(3));
+        assert!(read::<Currency>("XYZ").is_err() && read::<Currency>("jpy").is_err());
     }
 }

@@ -1,0 +1,220 @@
+//! What is still to be paid: the fee, with corrections of earlier months, without what was paid already.
+
+use std::collections::BTreeSet;
+
+use tieup_protocol::contract::{Charge, Contract, Currency};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::period::Month;
+
+use crate::books::{Event, is_word};
+use crate::money::{Exact, Money};
+use crate::statement::Statement;
+
+/// A change of an earlier month's fee, which is charged in this one. What was issued stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// The month that is corrected.
+    pub month: Month,
+    /// The statement that was issued for it, by digest.
+    pub issued: Digest,
+    /// The statement that is right, by digest.
+    pub right: Digest,
+    /// Why they differ.
+    pub cause: Cause,
+    /// What was charged.
+    pub charged: Money,
+    /// What is right.
+    pub owed: Money,
+}
+
+/// Why an issued statement is not right any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Entries came after the month was closed.
+    LateEntries,
+    /// Both sides have struck out entries.
+    StruckEntries,
+    /// Sales were added, changed or taken back.
+    ChangedSales,
+    /// A dispute was decided.
+    Dispute,
+}
+
+impl Cause {
+    /// What a statement says.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::LateEntries => "entries came late",
+            Self::StruckEntries => "entries were struck out",
+            Self::ChangedSales => "sales changed",
+            Self::Dispute => "a dispute was decided",
+        }
+    }
+}
+
+/// A payment for this period that came before its statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// Its name, by which none counts twice.
+    pub reference: String,
+    /// The amount; never negative.
+    pub amount: Money,
+}
+
+/// What is still to be paid, and how it comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The fee of the period.
+    pub fee: Money,
+    /// Corrections of earlier months, together.
+    pub corrections: Money,
+    /// Payments in advance, together.
+    pub advance: Money,
+    /// What was transferred with sales, together.
+    pub collected: Money,
+    /// Fee and corrections without payments; below 0 where main owes it to the partner.
+    pub due: Money,
+}
+
+/// Why nothing can be settled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettlementError {
+    /// A correction is of the same month or a later one.
+    #[error("the statement for {statement} cannot correct {corrected}")]
+    NotEarlier {
+        /// The month of the statement.
+        statement: Month,
+        /// The month that would be corrected.
+        corrected: Month,
+    },
+    /// A statement is corrected twice in one.
+    #[error("the statement {0} is corrected twice")]
+    CorrectedTwice(Digest),
+    /// A payment has the reference of another, or one that is not one printable word.
+    #[error("payment {0:?} stands twice, or its reference is not one printable word")]
+    Reference(String),
+    /// An amount is in another currency, or a payment is below 0.
+    #[error("{amount} cannot be settled in {}", .contract.code())]
+    Amount {
+        /// The amount.
+        amount: Money,
+        /// The contract's currency.
+        contract: Currency,
+    },
+    /// The contract collects nothing with sales of this kind.
+    #[error("something was collected with event `{0}`, and no charge is collected with it")]
+    NotCollected(String),
+    /// The contract has nothing paid in advance.
+    #[error("payment {0:?} was made in advance, and no charge is paid in advance")]
+    NotInAdvance(String),
+    /// An amount is beyond what money can hold.
+    #[error("the amounts together are too large")]
+    TooLarge,
+}
+
+impl Correction {
+    /// What the correction charges, or gives back where it is below 0; none beyond what money can hold.
+    pub fn amount(&self) -> Option<Money> {
+        let minor = self.owed.minor().checked_sub(self.charged.minor())?;
+        Some(Money::new(self.owed.currency(), minor))
+    }
+
+    /// The correction of `issued` for `month` by `right`; none where both come to the same.
+    pub fn between(month: Month, issued: &Statement, right: &Statement, cause: Cause) -> Option<Self> {
+        (issued.total != right.total).then(|| Self {
+            month,
+            issued: issued.digest(),
+            right: right.digest(),
+            cause,
+            charged: issued.total,
+            owed: right.total,
+        })
+    }
+}
+
+/// Settles `fee` of `month`.
+///
+/// # Errors
+/// See [`SettlementError`].
+pub(crate) fn settle(
+    contract: &Contract,
+    month: Month,
+    fee: Money,
+    events: &[Event],
+    corrections: &[Correction],
+    payments: &[Payment],
+) -> Result<Settlement, SettlementError> {
+    let currency = contract.terms.money.currency;
+    check_corrections(month, currency, corrections)?;
+    check_payments(contract, payments)?;
+    let collected = collected(contract, events)?;
+    let corrected = corrections.iter().map(|c| c.amount().ok_or(SettlementError::TooLarge));
+    let corrections = sum(currency, &corrected.collect::<Result<Vec<_>, _>>()?)?;
+    let advance = sum(currency, &payments.iter().map(|payment| payment.amount).collect::<Vec<_>>())?;
+    let collected = sum(currency, &collected)?;
+    let paid = [advance, collected].map(|paid| Money::new(currency, -paid.minor()));
+    let due = sum(currency, &[fee, corrections, paid[0], paid[1]])?;
+    Ok(Settlement { fee, corrections, advance, collected, due })
+}
+
+fn check_corrections(month: Month, currency: Currency, corrections: &[Correction]) -> Result<(), SettlementError> {
+    let mut seen = BTreeSet::new();
+    for correction in corrections {
+        if correction.month >= month {
+            return Err(SettlementError::NotEarlier { statement: month, corrected: correction.month });
+        }
+        if !seen.insert(correction.issued) {
+            return Err(SettlementError::CorrectedTwice(correction.issued));
+        }
+        for amount in [correction.charged, correction.owed] {
+            if amount.currency() != currency {
+                return Err(SettlementError::Amount { amount, contract: currency });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_payments(contract: &Contract, payments: &[Payment]) -> Result<(), SettlementError> {
+    let currency = contract.terms.money.currency;
+    let mut seen = BTreeSet::new();
+    for Payment { reference, amount } in payments {
+        if contract.terms.pay.advance.is_empty() {
+            return Err(SettlementError::NotInAdvance(reference.clone()));
+        }
+        if !is_word(reference) || !seen.insert(reference) {
+            return Err(SettlementError::Reference(reference.clone()));
+        }
+        if amount.currency() != currency || amount.minor() < 0 {
+            return Err(SettlementError::Amount { amount: *amount, contract: currency });
+        }
+    }
+    Ok(())
+}
+
+/// What was transferred with each sale that a collected charge is on.
+fn collected(contract: &Contract, events: &[Event]) -> Result<Vec<Money>, SettlementError> {
+    let terms = &contract.terms;
+    let charges = || terms.pay.collected.iter().filter_map(|name| terms.charges.get(name));
+    let is_collected =
+        |event: &Event| charges().any(|charge| matches!(charge, Charge::PerEvent(fee) if event.is_of(&fee.of)));
+    let mut amounts = Vec::new();
+    for event in events {
+        let Some(amount) = event.collected else { continue };
+        if !is_collected(event) {
+            return Err(SettlementError::NotCollected(event.id.clone()));
+        }
+        amounts.push(amount);
+    }
+    Ok(amounts)
+}
+
+/// The sum of amounts in `currency`.
+fn sum(currency: Currency, amounts: &[Money]) -> Result<Money, SettlementError> {
+    let sum = amounts.iter().fold(Exact::zero(), |sum, amount| sum + &amount.exact());
+    // A sum of whole minor units is one, whatever the rounding.
+    sum.round(currency, tieup_protocol::contract::Rounding::Down).ok_or(SettlementError::TooLarge)
+}
+
+#[cfg(test)]
+mod tests;
