@@ -1,0 +1,125 @@
+//! `tests/outside/fees/statement.py`, written from docs/fees.md alone, comes to the same counts, lines and dues as this
+//! crate on a thousand random contracts and logs.
+
+#![cfg(test)]
+
+mod case;
+mod terms;
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tieup_fees::{Account, Books, Counted, JournalHead, Line, Money, Statement, Status, count_without, statement};
+
+use self::case::Case;
+
+/// How many contracts and logs are tried.
+const CASES: u64 = 1_000;
+
+#[test]
+fn a_second_implementation_agrees_on_a_thousand_contracts_and_logs() {
+    let cases: Vec<Case> = (0..CASES).map(Case::random).collect();
+    let Some(answers) = ask(&cases) else { return };
+    assert_eq!(answers.len(), cases.len());
+    let mut seen = Seen::default();
+    for (case, answer) in cases.iter().zip(&answers) {
+        let own = own_answer(case);
+        seen.note(case, &own);
+        assert_eq!(own, *answer, "{}", serde_json::to_string_pretty(&case.told()).unwrap());
+    }
+    seen.assert_much();
+}
+
+/// What of the rules the cases went through, so that agreeing is worth something.
+#[derive(Debug, Default)]
+struct Seen {
+    lines: usize,
+    fractions: usize,
+    caps: usize,
+    limits: usize,
+    /// Views that were counted in logs.
+    views: u64,
+    /// Months in which main owes the partner.
+    debts: usize,
+}
+
+impl Seen {
+    fn note(&mut self, case: &Case, answer: &Value) {
+        for line in answer["lines"].as_array().unwrap() {
+            let (id, exact) = (line["id"].as_str().unwrap(), line["exact"].as_str().unwrap());
+            let is_given = !exact.starts_with("0/");
+            self.lines += 1;
+            self.fractions += usize::from(!exact.ends_with("/1"));
+            self.caps += usize::from(id == "cap" && is_given);
+            self.limits += usize::from(matches!(id, "maximum" | "minimum") && is_given);
+        }
+        if case.counted.is_none() {
+            self.views += answer["counts"]["both"]["views"].as_u64().unwrap();
+        }
+        self.debts += usize::from(answer["due"].as_i64().unwrap() < 0);
+    }
+
+    fn assert_much(&self) {
+        let enough = self.lines > 4_000 && self.fractions > 500 && self.caps > 50 && self.limits > 100;
+        assert!(enough && self.views > 5_000 && self.debts > 20, "the cases show too little: {self:?}");
+    }
+}
+
+/// What the second implementation answers to all cases; none where there is no Python to run it.
+fn ask(cases: &[Case]) -> Option<Vec<Value>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/outside/fees/statement.py");
+    let needs = "import sys, zoneinfo; zoneinfo.ZoneInfo('Asia/Tokyo'); assert sys.version_info >= (3, 11)";
+    let has = Command::new("python3").args(["-c", needs]).output();
+    if !has.as_ref().is_ok_and(|ran| ran.status.success()) {
+        let why = format!("Python 3.11 with data of time zones cannot be had: {has:?}");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+        eprintln!("NOT checked from outside: {why}");
+        return None;
+    }
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cases-{}.ndjson", std::process::id()));
+    let lines: String = cases.iter().map(|case| case.told().to_string() + "\n").collect();
+    fs::write(&file, lines).unwrap();
+    let ran = Command::new("python3").arg(script).stdin(Stdio::from(File::open(&file).unwrap())).output().unwrap();
+    fs::remove_file(&file).unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let text = String::from_utf8(ran.stdout).unwrap();
+    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// What this crate answers.
+fn own_answer(case: &Case) -> Value {
+    let counted = case.counted.clone().unwrap_or_else(|| {
+        let entries = case.entries.iter().map(|entry| Ok::<_, std::convert::Infallible>(entry.encode()));
+        count_without(&case.contract, case.period, entries, &case.struck).unwrap()
+    });
+    let stated = own_statement(case, &counted);
+    let lines: Vec<Value> = stated.lines.iter().map(line).collect();
+    let scopes = [("tieup", &counted.tieup), ("original", &counted.original), ("both", &counted.both)];
+    let counts: serde_json::Map<String, Value> =
+        scopes.into_iter().map(|(scope, totals)| (scope.to_owned(), case::totals(totals))).collect();
+    let due = minor(stated.settlement.due);
+    json!({"counts": counts, "lines": lines, "total": minor(stated.total), "due": due})
+}
+
+fn own_statement(case: &Case, counted: &Counted) -> Statement {
+    let size = counted.entries;
+    let journal = JournalHead { origin: "main.example/shop/2026-11".to_owned(), size, root: "x".to_owned() };
+    let account = Account {
+        journal: &journal,
+        books: Books { counted, catalogue: Some(&case.catalogue), events: &case.events },
+        payments: &case.payments,
+        corrections: &case.corrections,
+        status: Status::Draft,
+    };
+    statement(&case.contract, counted.month(), &account).unwrap_or_else(|error| panic!("{error}: {}", case.told()))
+}
+
+fn line(line: &Line) -> Value {
+    json!({"id": line.id, "exact": line.exact.fraction(), "rounded": line.rounded.map(minor)})
+}
+
+fn minor(money: Money) -> i64 {
+    money.minor().try_into().unwrap()
+}
