@@ -63,6 +63,10 @@ fn check_all(site: &Site, folder: &Path, main: Option<&SiteId>) -> Result<(usize
         let foreign = site.partners().filter(|contract| contract.id.main != *main);
         problems.extend(foreign.map(|contract| other_main(site, folder, contract, main)));
     }
+    for contract in site.partners() {
+        let text = site.contract_text(&contract.id.partner).unwrap_or_default();
+        problems.extend(contract.lint(&contract_file(folder, contract), text));
+    }
     let pages = match site.build_main() {
         Ok(output) => output.index,
         Err(report) => {
