@@ -51,6 +51,34 @@ impl Case {
         Self { contract, period, entries, struck, counted, catalogue, events, payments, corrections, document }
     }
 
+    /// Whether the linter tells of `code`.
+    pub(crate) fn tells(&self, code: &str) -> bool {
+        self.contract.lint("contract.yaml", &self.document.to_string()).iter().any(|problem| problem.code == code)
+    }
+
+    /// Adds a view of a tie-up page to the counts, of any page, and new to the session and the day or not.
+    pub(crate) fn view_once_more(&mut self, number: u64) {
+        let mut rng = Rng::with_seed(number);
+        let Some(counted) = &mut self.counted else { return };
+        let page = counted.pages.get_mut(&rng.choice(PATHS).unwrap().parse().unwrap()).unwrap();
+        let (unique, bytes) = (rng.u64(0..2), u128::from(rng.u64(0..9_000)));
+        for tally in [&mut page.tieup, &mut counted.tieup.tally, &mut counted.both.tally] {
+            add(tally, &Tally { views: 1, unique_views: unique, bytes });
+        }
+        let (session, visitor) = (rng.u64(0..=unique), rng.u64(0..=unique));
+        counted.tieup.sessions += session;
+        counted.both.sessions += rng.u64(0..=session);
+        counted.tieup.visitors += visitor;
+        counted.both.visitors += rng.u64(0..=visitor);
+    }
+
+    /// Turns round what has no order.
+    pub(crate) fn turn(&mut self) {
+        self.events.reverse();
+        self.payments.reverse();
+        self.corrections.reverse();
+    }
+
     /// The case as the second implementation is told it.
     pub(crate) fn told(&self) -> Value {
         let minor = |money: Money| i64::try_from(money.minor()).unwrap();

@@ -1,5 +1,5 @@
 //! `tests/outside/fees/statement.py`, written from docs/fees.md alone, comes to the same counts, lines and dues as this
-//! crate on a thousand random contracts and logs.
+//! crate on a thousand random contracts and logs; and what must hold of all of them.
 
 #![cfg(test)]
 
@@ -11,7 +11,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use tieup_fees::{Account, Books, Counted, JournalHead, Line, Money, Statement, Status, count_without, statement};
+use tieup_fees::{
+    Account, Books, Counted, Exact, JournalHead, Line, Money, Statement, Status, count_without, statement,
+};
+use tieup_protocol::contract::RoundAt;
 
 use self::case::Case;
 
@@ -30,6 +33,47 @@ fn a_second_implementation_agrees_on_a_thousand_contracts_and_logs() {
         assert_eq!(own, *answer, "{}", serde_json::to_string_pretty(&case.told()).unwrap());
     }
     seen.assert_much();
+}
+
+#[test]
+fn one_more_view_of_a_tieup_page_never_lowers_the_charges() {
+    let mut tried = 0;
+    for number in 0..CASES {
+        let mut case = Case::random(number);
+        if case.counted.is_none() || case.tells("falling-charge") {
+            continue;
+        }
+        let charges = |case: &Case| -> Exact {
+            let lines = own_statement(case, case.counted.as_ref().unwrap()).lines;
+            lines.iter().filter(|line| line.why.is_charge()).map(|line| &line.exact).sum()
+        };
+        let before = charges(&case);
+        case.view_once_more(number);
+        let after = charges(&case);
+        assert!(after >= before, "{before} became {after}: {}", case.told());
+        tried += 1;
+    }
+    assert!(tried > 100, "{tried} contracts are too few");
+}
+
+#[test]
+fn the_lines_sum_to_the_total_and_the_order_of_sales_and_payments_changes_nothing() {
+    for number in 0..CASES / 4 {
+        let mut case = Case::random(number);
+        let counted = counted(&case);
+        let stated = own_statement(&case, &counted);
+        let money = &case.contract.terms.money;
+        let sum = match money.at {
+            RoundAt::Line => stated.lines.iter().map(|line| line.rounded.unwrap().minor()).sum(),
+            RoundAt::Total => {
+                let exact: Exact = stated.lines.iter().map(|line| &line.exact).sum();
+                exact.round(money.currency, money.round).unwrap().minor()
+            }
+        };
+        assert_eq!(sum, stated.total.minor(), "{}", case.told());
+        case.turn();
+        assert_eq!(own_statement(&case, &counted).text, stated.text);
+    }
 }
 
 /// What of the rules the cases went through, so that agreeing is worth something.
@@ -90,10 +134,7 @@ fn ask(cases: &[Case]) -> Option<Vec<Value>> {
 
 /// What this crate answers.
 fn own_answer(case: &Case) -> Value {
-    let counted = case.counted.clone().unwrap_or_else(|| {
-        let entries = case.entries.iter().map(|entry| Ok::<_, std::convert::Infallible>(entry.encode()));
-        count_without(&case.contract, case.period, entries, &case.struck).unwrap()
-    });
+    let counted = counted(case);
     let stated = own_statement(case, &counted);
     let lines: Vec<Value> = stated.lines.iter().map(line).collect();
     let scopes = [("tieup", &counted.tieup), ("original", &counted.original), ("both", &counted.both)];
@@ -101,6 +142,13 @@ fn own_answer(case: &Case) -> Value {
         scopes.into_iter().map(|(scope, totals)| (scope.to_owned(), case::totals(totals))).collect();
     let due = minor(stated.settlement.due);
     json!({"counts": counts, "lines": lines, "total": minor(stated.total), "due": due})
+}
+
+fn counted(case: &Case) -> Counted {
+    case.counted.clone().unwrap_or_else(|| {
+        let entries = case.entries.iter().map(|entry| Ok::<_, std::convert::Infallible>(entry.encode()));
+        count_without(&case.contract, case.period, entries, &case.struck).unwrap()
+    })
 }
 
 fn own_statement(case: &Case, counted: &Counted) -> Statement {

@@ -20,13 +20,11 @@ struct Steps<'a, T> {
     tiers: &'a Tiers<T>,
 }
 
-/// Which way one more view of a tie-up page moves a meter.
+/// Which ways one more view of a tie-up page can move a meter.
 #[derive(Clone, Copy)]
-enum Moves {
-    Up,
-    Down,
-    /// It stays, or nobody can say.
-    Elsewhere,
+struct Moves {
+    up: bool,
+    down: bool,
 }
 
 /// All findings, in the order of charges and adjustments.
@@ -85,11 +83,7 @@ fn falling<T>(terms: &Terms, steps: &Steps<'_, T>, amount: fn(&T) -> Decimal) ->
     let moves = moves(terms, meter);
     let falls = |pair: &&[(Decimal, T)]| {
         let (before, after) = (amount(&pair[0].1), amount(&pair[1].1));
-        match moves {
-            Moves::Up => before.is_above(after),
-            Moves::Down => after.is_above(before),
-            Moves::Elsewhere => false,
-        }
+        (moves.up && before.is_above(after)) || (moves.down && after.is_above(before))
     };
     let pair = tiers.windows(2).find(falls)?;
     let message = format!("one more view of a tie-up page lowers this charge where `{meter}` passes {}", pair[1].0);
@@ -157,22 +151,19 @@ fn is_among(part: &Sales, whole: &Sales) -> bool {
         && (whole.via.is_none() || whole.via == part.via)
 }
 
-/// Which way one more view of a tie-up page moves a meter.
+/// Which ways one more view of a tie-up page can move a meter.
 fn moves(terms: &Terms, meter: &str) -> Moves {
     let rises = |name: &str| match terms.meters.get(name) {
         Some(Meter::Counted { class, .. }) => *class != Classes::Original,
         _ => false,
     };
-    match terms.meters.get(meter) {
-        Some(Meter::Counted { .. }) if rises(meter) => Moves::Up,
-        Some(Meter::Ratio { numerator, denominator, .. }) => match (rises(numerator), rises(denominator)) {
-            (true, false) => Moves::Up,
-            (false, true) => Moves::Down,
-            (true, true) if is_share(terms, meter) => Moves::Up,
-            _ => Moves::Elsewhere,
-        },
-        _ => Moves::Elsewhere,
-    }
+    let Some(Meter::Ratio { numerator, denominator, .. }) = terms.meters.get(meter) else {
+        return Moves { up: rises(meter), down: false };
+    };
+    // A share of the whole does not fall by what is of the part, and the view is if the part is not of some paths alone.
+    let is_of_all = matches!(terms.meters.get(numerator), Some(Meter::Counted { paths, .. }) if paths.is_empty());
+    let only_up = is_of_all && is_share(terms, meter) && rises(numerator);
+    Moves { up: rises(numerator), down: rises(denominator) && !only_up }
 }
 
 #[cfg(test)]
@@ -271,6 +262,17 @@ close: {{grace: 5d, late: next_period_correction}}
         for (from, to, code, message, place) in table {
             assert_eq!(found(from, to), [(code, message.to_owned(), place.to_owned())], "{from} -> {to}");
         }
+    }
+
+    #[test]
+    fn a_share_of_some_paths_can_fall_by_a_view_elsewhere() {
+        let shares = |paths: &str| {
+            let text = good()
+                .replacen("own: {views: {class: original}}", &format!("own: {{views: {{class: tieup{paths}}}}}"), 1)
+                .replacen("[[0, 9000], [\"0.5\", 4000]]", "[[0, 4000], [\"0.5\", 9000]]", 1);
+            Contract::parse("contract.yaml", &text).unwrap().lint("contract.yaml", &text).len()
+        };
+        assert_eq!((shares(""), shares(", paths: [\"/a/\"]")), (0, 1));
     }
 
     #[test]
