@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tieup_fees::{
-    Account, Books, Counted, Exact, JournalHead, Line, Money, Statement, Status, count_without, statement,
+    Account, Counted, Exact, JournalHead, Line, Money, Statement, Status, count_without, price, statement,
 };
 use tieup_protocol::contract::RoundAt;
 
@@ -20,6 +20,9 @@ use self::case::Case;
 
 /// How many contracts and logs are tried.
 const CASES: u64 = 1_000;
+
+/// How many views are added one by one: enough to pass thresholds.
+const VIEWS: u64 = 40;
 
 #[test]
 fn a_second_implementation_agrees_on_a_thousand_contracts_and_logs() {
@@ -38,22 +41,28 @@ fn a_second_implementation_agrees_on_a_thousand_contracts_and_logs() {
 #[test]
 fn one_more_view_of_a_tieup_page_never_lowers_the_charges() {
     let mut tried = 0;
-    for number in 0..CASES {
+    for number in 0..CASES / 4 {
         let mut case = Case::random(number);
-        if case.counted.is_none() || case.tells("falling-charge") {
+        if case.tells("falling-charge") {
             continue;
         }
-        let charges = |case: &Case| -> Exact {
-            let lines = own_statement(case, case.counted.as_ref().unwrap()).lines;
-            lines.iter().filter(|line| line.why.is_charge()).map(|line| &line.exact).sum()
-        };
-        let before = charges(&case);
-        case.view_once_more(number);
-        let after = charges(&case);
-        assert!(after >= before, "{before} became {after}: {}", case.told());
+        case.forget_most_visits();
+        let mut before = charges(&case);
+        for step in 0..VIEWS {
+            case.view_once_more(number * VIEWS + step);
+            let after = charges(&case);
+            assert!(after >= before, "{before} became {after}: {}", case.told());
+            before = after;
+        }
         tried += 1;
     }
-    assert!(tried > 100, "{tried} contracts are too few");
+    assert!(tried > 50, "{tried} contracts are too few");
+}
+
+/// The sum of the charges, before anything is taken off.
+fn charges(case: &Case) -> Exact {
+    let lines = price(&case.contract, &case.books(case.counted.as_ref().unwrap())).unwrap().lines;
+    lines.iter().filter(|line| line.why.is_charge()).map(|line| &line.exact).sum()
 }
 
 #[test]
@@ -156,7 +165,7 @@ fn own_statement(case: &Case, counted: &Counted) -> Statement {
     let journal = JournalHead { origin: "main.example/shop/2026-11".to_owned(), size, root: "x".to_owned() };
     let account = Account {
         journal: &journal,
-        books: Books { counted, catalogue: Some(&case.catalogue), events: &case.events },
+        books: case.books(counted),
         payments: &case.payments,
         corrections: &case.corrections,
         status: Status::Draft,

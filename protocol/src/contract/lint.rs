@@ -161,9 +161,10 @@ fn moves(terms: &Terms, meter: &str) -> Moves {
         return Moves { up: rises(meter), down: false };
     };
     // A share of the whole does not fall by what is of the part, and the view is if the part is not of some paths alone.
+    // What is no share is 0 by `if_zero` before the first view, and can be anything after it.
+    let (is_share, above, below) = (is_share(terms, meter), rises(numerator), rises(denominator));
     let is_of_all = matches!(terms.meters.get(numerator), Some(Meter::Counted { paths, .. }) if paths.is_empty());
-    let only_up = is_of_all && is_share(terms, meter) && rises(numerator);
-    Moves { up: rises(numerator), down: rises(denominator) && !only_up }
+    Moves { up: above || (below && !is_share), down: below && !(above && is_share && is_of_all) }
 }
 
 #[cfg(test)]
@@ -276,11 +277,19 @@ close: {{grace: 5d, late: next_period_correction}}
     }
 
     #[test]
+    fn a_ratio_leaves_nothing_with_the_first_view() {
+        // 0 of 0 is 0 by `if_zero`; 5 of 1 is 5: so the amount may not be lower there.
+        assert_eq!(found("ratio: [own, all]", "ratio: [own, tie]").len(), 1);
+    }
+
+    #[test]
     fn what_a_ratio_of_different_things_reads_is_not_guessed_at() {
-        assert_eq!(found("[own, all]", "[own, tie]"), []);
-        let beyond = "[[0, 9000], [3, 4000]]";
-        let text = good().replacen("[own, all]", "[own, tie]", 1).replacen("[[0, 9000], [\"0.5\", 4000]]", beyond, 1);
-        let contract = Contract::parse("contract.yaml", &text).unwrap();
-        assert!(contract.lint("contract.yaml", &text).is_empty());
+        // A band of a discount from 3 on, by originals' views to tie-up views, can well be reached.
+        let by_ratio = "bands: share, on: [access], off: [[0, \"0%\"], [3, \"10%\"]]";
+        let discount = "bands: own, on: [access], off: [[0, \"0%\"], [1000, \"10%\"], [5000, \"20%\"]]";
+        let text = good().replacen(discount, by_ratio, 1).replacen("  size: {flat: share", "  size: {flat: own", 1);
+        let text = text.replacen("[\"0.5\", 4000]", "[5, 4000]", 1);
+        let told = |text: &str| Contract::parse("contract.yaml", text).unwrap().lint("contract.yaml", text).len();
+        assert_eq!((told(&text), told(&text.replacen("[own, all]", "[own, tie]", 1))), (1, 0));
     }
 }
