@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use tieup_fees::{
-    Account, Books, Catalogue, Counted, Counter, Event, JournalHead, Money, Payment, Statement, Status, Stock,
+    Account, Books, Catalogue, Cause, Correction, Counted, Counter, Event, JournalHead, Money, Payment, Statement,
+    Status, Stock,
 };
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
 use tieup_protocol::contract::{Contract, Currency, MeterClass};
+use tieup_protocol::digest::Digest;
 use tieup_protocol::robots;
 
 /// Visits, sales and catalogue of November under a contract with these terms.
@@ -18,6 +20,7 @@ struct Month {
     catalogue: Catalogue,
     events: Vec<Event>,
     payments: Vec<Payment>,
+    corrections: Vec<Correction>,
 }
 
 /// A month under a contract whose lines from `meters:` on are `terms`, in yen unless `changes` say otherwise.
@@ -45,7 +48,14 @@ close: {{grace: 5d, late: next_period_correction}}
     assert!(told.is_empty(), "{told:?}");
     let period = contract.period("2026-11".parse().unwrap());
     let counted = Counter::of_period(&contract.terms.count, &contract.effective.tz, period).finish();
-    Month { contract, counted, catalogue: Catalogue::default(), events: Vec::new(), payments: Vec::new() }
+    Month {
+        contract,
+        counted,
+        catalogue: Catalogue::default(),
+        events: Vec::new(),
+        payments: Vec::new(),
+        corrections: Vec::new(),
+    }
 }
 
 fn month(terms: &str) -> Month {
@@ -99,8 +109,12 @@ impl Month {
         let journal =
             JournalHead { origin: "nationwide.example/harbor-shop/2026-11".to_owned(), size, root: "x".to_owned() };
         let books = Books { counted: &self.counted, catalogue: Some(&self.catalogue), events: &self.events };
-        let account =
-            Account { books, payments: &self.payments, ..Account::of_visits(&journal, &self.counted, Status::Final) };
+        let account = Account {
+            books,
+            payments: &self.payments,
+            corrections: &self.corrections,
+            ..Account::of_visits(&journal, &self.counted, Status::Final)
+        };
         let stated = tieup_fees::statement(&self.contract, self.counted.month(), &account);
         stated.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -503,4 +517,46 @@ fn a_part_of_a_month_is_charged_by_its_days() {
     // 7 of 30 days: 50,000 x 7/30 is no finite decimal, and stays exact.
     let week = [("from: 2026-11-01", "from: 2026-11-24"), days[1]];
     assert_eq!(month_with(&week, PRORATED).line("base"), "35000/3");
+}
+
+/// The text without digests that change whenever a word of this file does.
+fn without_digests(text: &str) -> String {
+    let is_digest = |word: &str| word.strip_prefix("blake3:").is_some_and(|hex| hex.len() == 64);
+    let lines = text.lines().map(|line| match line.split(' ').find(|word| is_digest(word)) {
+        Some(digest) => line.replace(digest, "DIGEST"),
+        None => line.to_owned(),
+    });
+    lines.fold(String::new(), |text, line| text + &line + "\n")
+}
+
+#[test]
+fn a_statement_with_every_kind_of_line_is_as_a_fee_manager_reads_it() {
+    // 16 to 30 November, 15 of 30 days: amounts for a month, and thresholds of what grows with time, are halved.
+    // access: 50 x 0.5 + 30 x 0.3 = 34. ads: 1 of 4 is 0.25: 6,000 / 2 = 3,000. base: 25,000. bulk: 80 x 0.25 = 20,
+    // not below 50 x 0.5 = 25. help: 1,500 + 2,500 = 4,000. lanterns: 5 of 10 sold, 5% of 10,000 = 500.
+    // storage: 2 x 150 = 300. Together 32,859. attraction: 5% of 25,000 and 34 = 1,251.7; loyal: 40% of 25,000 = 10,000:
+    // 45% of base is 5% beyond the cap: 1,250 back. 32,859 - 1,251.7 - 10,000 + 1,250 = 22,857.3, by lines 22,857.
+    // Half the maximum of 40,000 is 20,000: 2,857 off. The minimum is 15,000: reached.
+    // Due: 20,000 + 750 - 24,000 - 500 = -3,750.
+    let changes =
+        [("from: 2026-11-01", "from: 2026-11-16, until: 2027-10-31"), ("at: line", "at: line, prorate: days")];
+    let mut month = month_with(&changes, include_str!("../fixtures/every-line.yaml")).views(80, 200).ads(3, 1);
+    month = month.published((25, 90_000), (3, 1_500_000));
+    month.catalogue.offered = BTreeMap::from([("lantern".to_owned(), 10)]);
+    month = month.sale(10_000, |event| {
+        (event.goods, event.units, event.via) = (Some("lantern".to_owned()), 5, Some(MeterClass::Original));
+        event.collected = Some(Money::new(Currency::Jpy, 500));
+    });
+    month.payments = vec![Payment { reference: "transfer-7".to_owned(), amount: month.money(24_000) }];
+    month.corrections = vec![Correction {
+        month: "2026-10".parse().unwrap(),
+        issued: Digest::of(b"issued"),
+        right: Digest::of(b"right"),
+        cause: Cause::LateEntries,
+        charged: month.money(137_000),
+        owed: month.money(137_750),
+    }];
+    let text = without_digests(&month.statement().text);
+    let expected = include_str!("../fixtures/every-line.txt");
+    assert_eq!(tieup_fees::first_difference(expected, &text), None, "{text}");
 }

@@ -297,6 +297,21 @@ fn a_contract_of_another_main_site_is_told() {
 }
 
 #[test]
+fn fee_terms_of_no_effect_are_told_at_their_place() {
+    let folder = Folder::begun();
+    folder.run(&["partner", "add", "north"]).done();
+    folder.replace("partners/north/contract.yaml", "[100000, \"0.30\"]", "[100000, \"0.50\"]");
+    let says = "error[same-tier]: the tier from 100000 changes nothing: 0.50 holds before it, too
+  --> partners/north/contract.yaml:37:50
+37 |   access: {graduated: tie, tiers: [[0, \"0.50\"], [100000, \"0.50\"]]}
+   |                                                  ^^^^^^
+
+1 error
+";
+    folder.assert_fails(&["check"], says);
+}
+
+#[test]
 fn a_path_that_partners_refuse_is_told_once() {
     let folder = Folder::begun();
     for partner in ["north", "south"] {
