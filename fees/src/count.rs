@@ -192,6 +192,7 @@ impl Counter {
     /// What was counted. Chains that are still open count.
     pub fn finish(mut self) -> Counted {
         self.end_chains_before(i64::MAX);
+        self.counted.sum_hours();
         self.counted.pages = self.pages.tallies();
         self.counted
     }
@@ -222,7 +223,10 @@ impl Counter {
         self.end_chains_before(time.saturating_sub(self.window + DISORDER));
         let page = self.pages.number(&entry.path);
         let hour = self.hour(entry.time);
-        self.counted.add_bytes(hour, class, entry.bytes);
+        let counts = self.counted.hours.entry(hour).or_default();
+        for scope in [Some(class), None] {
+            counts.of(scope).tally.bytes += u128::from(entry.bytes);
+        }
         self.pages.tally(page, class).bytes += u128::from(entry.bytes);
         self.chain(entry.visitor, page, Click { time, class });
     }
@@ -287,16 +291,15 @@ impl Counter {
         let open = self.hours.entry(hour).or_default();
         let unique = open.pages.insert((visitor, page, class));
         self.pages.tally(page, class).add_view(unique);
+        let counts = self.counted.hours.entry(hour).or_default();
         for scope in [Some(class), None] {
             let seen = (visitor, scope);
             let yesterday = self.days.get(&(day - 1)).is_some_and(|day| day.contains(&seen));
             let new_visitor = self.days.entry(day).or_default().insert(seen) && !yesterday;
-            let new_session = open.visitors.insert(seen);
-            self.counted.add(hour, scope, |totals| {
-                totals.tally.add_view(unique);
-                totals.sessions += u64::from(new_session);
-                totals.visitors += u64::from(new_visitor);
-            });
+            let totals = counts.of(scope);
+            totals.tally.add_view(unique);
+            totals.sessions += u64::from(open.visitors.insert(seen));
+            totals.visitors += u64::from(new_visitor);
         }
     }
 }
@@ -387,20 +390,13 @@ impl Counted {
         sum
     }
 
-    /// Adds to the counts of an hour and of the period, of a class or, without one, of both.
-    fn add(&mut self, hour: i64, scope: Option<MeterClass>, add: impl Fn(&mut Totals)) {
-        add(self.hours.entry(hour).or_default().of(scope));
-        add(match scope {
-            Some(MeterClass::Tieup) => &mut self.tieup,
-            Some(MeterClass::Original) => &mut self.original,
-            None => &mut self.both,
-        });
-    }
-
-    fn add_bytes(&mut self, hour: i64, class: MeterClass, bytes: u64) {
-        for scope in [Some(class), None] {
-            self.add(hour, scope, |totals| totals.tally.bytes += u128::from(bytes));
+    /// Adds the hours up to the counts of the period.
+    fn sum_hours(&mut self) {
+        let mut sum = ByScope::default();
+        for hour in self.hours.values() {
+            sum.add(hour);
         }
+        (self.tieup, self.original, self.both) = (sum.tieup, sum.original, sum.both);
     }
 }
 
