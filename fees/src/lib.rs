@@ -6,6 +6,7 @@
 //! bytes from the same journal and contract.
 
 pub mod books;
+pub mod closing;
 pub mod compute;
 pub mod count;
 pub mod findings;
@@ -19,6 +20,7 @@ mod text;
 mod fixture;
 
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};
+pub use closing::{closes, corrected_in, status_at};
 pub use compute::{StatementError, compute, count_without};
 pub use count::{Counted, Counter};
 pub use findings::{Examiner, Finding, Findings, examine};
