@@ -7,7 +7,7 @@ mod case;
 mod terms;
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -20,6 +20,9 @@ use self::case::Case;
 
 /// How many contracts and logs are tried.
 const CASES: u64 = 1_000;
+
+/// The second implementation.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/outside/fees/statement.py");
 
 /// How many views are added one by one: enough to pass thresholds.
 const VIEWS: u64 = 40;
@@ -36,6 +39,31 @@ fn a_second_implementation_agrees_on_a_thousand_contracts_and_logs() {
         assert_eq!(own, *answer, "{}", serde_json::to_string_pretty(&case.told()).unwrap());
     }
     seen.assert_much();
+}
+
+#[test]
+fn a_case_can_be_given_in_files() {
+    let case = (0..CASES).map(Case::random).find(|case| case.entries.len() > 50).unwrap();
+    let mut books = case.told();
+    let mut take = |key: &str| books.as_object_mut().unwrap().remove(key).unwrap();
+    let contract = Scratch::holding("contract.json", &take("contract").to_string());
+    let lines: String = take("entries").as_array().unwrap().iter().map(|entry| entry.to_string() + "\n").collect();
+    let entries = Scratch::holding("entries.ndjson", &lines);
+    let (first, last, rules) = (take("first"), take("last"), take("robot_rules"));
+    let books = Scratch::holding("books.json", &books.to_string());
+    let mut command = Command::new("python3");
+    command
+        .arg(SCRIPT)
+        .arg("--contract")
+        .arg(&contract.0)
+        .arg("--entries")
+        .arg(&entries.0)
+        .arg("--books")
+        .arg(&books.0);
+    command.args(["--first", first.as_str().unwrap(), "--last", last.as_str().unwrap()]);
+    command.args(["--robot-rules", &rules.to_string()]);
+    let Some(answers) = run(&mut command) else { return };
+    assert_eq!(answers, [own_answer(&case)]);
 }
 
 #[test]
@@ -122,7 +150,13 @@ impl Seen {
 
 /// What the second implementation answers to all cases; none where there is no Python to run it.
 fn ask(cases: &[Case]) -> Option<Vec<Value>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/outside/fees/statement.py");
+    let lines: String = cases.iter().map(|case| case.told().to_string() + "\n").collect();
+    let file = Scratch::holding("cases.ndjson", &lines);
+    run(Command::new("python3").arg(SCRIPT).stdin(Stdio::from(File::open(&file.0).unwrap())))
+}
+
+/// What a run of the second implementation writes, line by line; none where there is no Python to run it.
+fn run(command: &mut Command) -> Option<Vec<Value>> {
     let needs = "import sys, zoneinfo; zoneinfo.ZoneInfo('Asia/Tokyo'); assert sys.version_info >= (3, 11)";
     let has = Command::new("python3").args(["-c", needs]).output();
     if !has.as_ref().is_ok_and(|ran| ran.status.success()) {
@@ -131,14 +165,28 @@ fn ask(cases: &[Case]) -> Option<Vec<Value>> {
         eprintln!("NOT checked from outside: {why}");
         return None;
     }
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cases-{}.ndjson", std::process::id()));
-    let lines: String = cases.iter().map(|case| case.told().to_string() + "\n").collect();
-    fs::write(&file, lines).unwrap();
-    let ran = Command::new("python3").arg(script).stdin(Stdio::from(File::open(&file).unwrap())).output().unwrap();
-    fs::remove_file(&file).unwrap();
+    let ran = command.output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let text = String::from_utf8(ran.stdout).unwrap();
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// A file that is gone with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn holding(name: &str, text: &str) -> Self {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
+        fs::write(&file, text).unwrap();
+        Self(file)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be taken away stays in the build's own folder.
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// What this crate answers.

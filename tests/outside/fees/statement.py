@@ -2,11 +2,14 @@
 """Counts a period and computes its fee by docs/fees.md alone, with none of Tieup's code and the standard library only.
 
     python3 statement.py < cases > answers
+    python3 statement.py --contract CONTRACT --first DAY --last DAY --robot-rules N [--entries FILE] [--books FILE]
 
 Each line of the input is a case, and each line of the output its answer; both are JSON, as section 9 of docs/fees.md says.
-Numbers in brackets are those of the rules there.
+In the second form the case comes from files: a contract in JSON, the NDJSON of `syncd log export`, and the other keys of a
+case. Numbers in brackets below are those of the rules in docs/fees.md.
 """
 
+import argparse
 import json
 import sys
 from datetime import date, datetime, timedelta, timezone
@@ -335,9 +338,35 @@ class Fee:
         return {"counts": self.counts, "lines": lines, "total": total, "due": self.due(total)}
 
 
+def case_of_files():
+    """The case that the arguments name; None where there are no arguments."""
+    if len(sys.argv) == 1:
+        return None
+    parser = argparse.ArgumentParser(description="Counts a period and computes its fee by docs/fees.md alone.")
+    parser.add_argument("--contract", required=True, help="the contract, in JSON")
+    parser.add_argument("--first", required=True, help="the first day of the period")
+    parser.add_argument("--last", required=True, help="the last day of the period")
+    parser.add_argument("--robot-rules", required=True, type=int, help="how many rules the pinned list has")
+    parser.add_argument("--entries", help="the entries, as NDJSON")
+    parser.add_argument("--books", help="the other keys of a case, in JSON")
+    given = parser.parse_args()
+    case = {}
+    if given.books:
+        with open(given.books, encoding="utf-8") as file:
+            case = json.load(file)
+    with open(given.contract, encoding="utf-8") as file:
+        case["contract"] = json.load(file)
+    if given.entries:
+        with open(given.entries, encoding="utf-8") as file:
+            case["entries"] = [json.loads(line) for line in file]
+    return case | {"first": given.first, "last": given.last, "robot_rules": given.robot_rules}
+
+
 def main():
-    for line in sys.stdin:
-        print(json.dumps(Fee(json.loads(line)).answer()))
+    case = case_of_files()
+    cases = map(json.loads, sys.stdin) if case is None else [case]
+    for case in cases:
+        print(json.dumps(Fee(case).answer()))
 
 
 if __name__ == "__main__":
