@@ -182,6 +182,11 @@ impl Catalogue {
         Digest::of(text.as_bytes())
     }
 
+    /// Goods whose name could be read as something else in the digest.
+    pub(crate) fn misnamed(&self) -> Option<&str> {
+        self.offered.keys().map(String::as_str).find(|goods| !is_word(goods))
+    }
+
     /// How much is published.
     pub fn extent(&self, extent: Extent, class: Classes) -> u128 {
         let of = |stock: &Stock| match extent {

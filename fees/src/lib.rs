@@ -13,6 +13,7 @@ pub mod findings;
 pub mod money;
 pub mod settlement;
 pub mod statement;
+pub mod survey;
 pub mod tariff;
 mod text;
 
@@ -27,4 +28,5 @@ pub use findings::{Examiner, Finding, Findings, examine};
 pub use money::{Exact, Money};
 pub use settlement::{Cause, Correction, Payment, Settlement};
 pub use statement::{Account, Difference, FeeError, JournalHead, Statement, Status, first_difference, statement};
+pub use survey::Survey;
 pub use tariff::{Line, Priced, PricingError, Why, price};

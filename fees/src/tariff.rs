@@ -18,7 +18,7 @@ use tieup_protocol::contract::{Contract, Money as MoneyTerms, RoundAt};
 
 use self::adjustments::ByCharge;
 use self::charges::Scales;
-use crate::books::{Books, InvalidEvent, check_events};
+use crate::books::{Books, Catalogue, InvalidEvent, check_events};
 use crate::money::{Exact, Money};
 
 pub use self::line::{Band, Condition, EventFees, Line, Monthly, Share, TierPart, Why};
@@ -55,6 +55,9 @@ pub enum PricingError {
     /// A meter reads the catalogue, and there is none.
     #[error("the meter `{0}` reads the catalogue of what is published, and none was given")]
     NoCatalogue(String),
+    /// The catalogue offers goods whose name is not one printable word.
+    #[error("the catalogue offers {0:?}, which is not one printable word")]
+    Goods(String),
     /// A sale makes no sense.
     #[error(transparent)]
     Event(#[from] InvalidEvent),
@@ -73,6 +76,9 @@ pub enum PricingError {
 pub fn price(contract: &Contract, books: &Books<'_>) -> Result<Priced, PricingError> {
     let terms = &contract.terms;
     check_events(books.events, terms.money.currency)?;
+    if let Some(goods) = books.catalogue.and_then(Catalogue::misnamed) {
+        return Err(PricingError::Goods(goods.to_owned()));
+    }
     let readings = reading::readings(terms, books)?;
     let scales = Scales::new(contract, books.counted.period(), &readings, books.events);
     let mut bill = Bill { money: &terms.money, lines: Vec::new() };

@@ -519,6 +519,17 @@ fn a_part_of_a_month_is_charged_by_its_days() {
     assert_eq!(month_with(&week, PRORATED).line("base"), "35000/3");
 }
 
+#[test]
+fn the_terms_that_the_documentation_shows_are_terms() {
+    let document = include_str!("../../docs/fees.md");
+    let shown = document.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let rest = "contract: nationwide/harbor-shop@3\nmounts: {\"/\": main}\napproval: {policy: ask}\n\
+                journal: {writer: partner, verifier: both}\n";
+    let text = rest.to_owned() + &shown.replace("blake3:...", &robots::list_digest().to_string());
+    let contract = Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(contract.lint("contract.yaml", &text), []);
+}
+
 /// The text without digests that change whenever a word of this file does.
 fn without_digests(text: &str) -> String {
     let is_digest = |word: &str| word.strip_prefix("blake3:").is_some_and(|hex| hex.len() == 64);

@@ -260,6 +260,16 @@ fn events_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_catalogue_is_asked_for_where_it_is_needed_and_cannot_forge_a_line() {
+    let by_pages = contract_with(&[("tie: {views:", "tie: {pages:")]);
+    let counted = counted(&by_pages, 0, 0);
+    assert_eq!(price(&by_pages, &books(&counted, &[])), Err(PricingError::NoCatalogue("tie".to_owned())));
+    let forged = Catalogue { offered: [("a 1\noffered b".to_owned(), 2)].into(), ..Catalogue::default() };
+    let refused = price(&by_pages, &Books { catalogue: Some(&forged), ..books(&counted, &[]) });
+    assert_eq!(refused, Err(PricingError::Goods("a 1\noffered b".to_owned())));
+}
+
+#[test]
 fn sizes_that_money_cannot_hold_are_refused() {
     let contract = contract_with(&[("tie: {views:", "tie: {bytes:"), ("\"0.30\"", "\"1000\"")]);
     let mut counted = counted(&contract, 0, 0);

@@ -337,6 +337,7 @@ impl Document {
         let noted = [
             ("routes", self.routes.is_some()),
             ("services", !self.services.is_empty() && !self.prices_services()),
+            ("prorate between versions", self.money.prorate == Proration::Days),
             ("pay", self.pay != Pay::default()),
             ("meters of the catalogue", self.meters.values().any(Meter::is_of_catalogue)),
             ("dispute", self.dispute.is_some()),
