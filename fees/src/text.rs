@@ -3,21 +3,22 @@
 //! One layout for every statement: what a section holds depends on the contract alone, widths are fixed, and nothing
 //! depends on a locale. Whoever changes a word here makes a new version of the format.
 
+mod words;
+
 use std::fmt::{Display, Write as _};
 
-use tieup_protocol::contract::{
-    Advertiser, Charge, Classes, Contract, Count, Extent, Measure, Meter, MeterClass, Money as MoneyTerms, Quantity,
-    RoundAt, Rounding, RuleSet, Sales, Session,
-};
+use tieup_protocol::contract::{Charge, Contract, Count, Meter, Money as MoneyTerms, RoundAt};
 use tieup_protocol::decimal::Percent;
-use tieup_protocol::path::SitePath;
 
+use self::words::{
+    range, reading_words, rounding_words, rule_set_word, sales_words, session_words, status_word, tier_words,
+};
 use crate::books::{Catalogue, Event, sales_digest};
 use crate::count::{Counted, Totals};
 use crate::money::{Exact, Money};
 use crate::settlement::{Correction, Payment, Settlement};
-use crate::statement::{Account, JournalHead, Status, is_in_effect};
-use crate::tariff::{Band, Condition, EventFees, Line, Monthly, Priced, Reading, Share, TierPart, Why};
+use crate::statement::{Account, JournalHead, is_in_effect};
+use crate::tariff::{Band, Condition, EventFees, Line, Monthly, Priced, Share, TierPart, Why};
 
 /// The first line of every statement.
 const VERSION: &str = "tieup-statement/2";
@@ -219,20 +220,8 @@ impl Sheet {
                 self.part(fee);
             }
             Why::Services(fees) => self.services(fees),
-            Why::Graduated { meter, units, tiers } => {
-                self.note(format_args!("{meter} = {units}, each unit at the price of its tier"));
-                for tier in tiers {
-                    self.tier(tier);
-                }
-            }
-            Why::Volume { meter, units, reached, held } => {
-                self.note(format_args!("{meter} = {units}, all units at the price of the tier they reach"));
-                self.tier(reached);
-                if let Some(held) = held {
-                    self.note("which is not below what a tier before it comes to when it is full:");
-                    self.tier(held);
-                }
-            }
+            Why::Graduated { meter, units, tiers } => self.graduated(meter, units, tiers),
+            Why::Volume { meter, units, reached, held } => self.volume(meter, units, reached, held.as_ref()),
             Why::Flat { meter, band } => {
                 self.note(format_args!("{meter} = {}, in the band {}", band.value, range(band)));
                 self.part(&band.holds);
@@ -243,22 +232,39 @@ impl Sheet {
             }
             Why::PerEvent(fees) => self.event_fees(fees),
             Why::Discount { when, meter, band, on } => self.discount(when.as_ref(), meter, band.as_ref(), on),
-            Why::Cap { cap, on } => {
-                let reached = if on.is_empty() { "; not exceeded" } else { "" };
-                self.note(format_args!("together at most {cap} off any charge{reached}"));
-                for share in on {
-                    self.share("back on", share, &share.exact);
-                }
-            }
-            Why::Maximum { most, before } => {
-                self.note(format_args!("at most {}; the lines above come to {before}", most.exact()));
-                self.part(most);
-            }
-            Why::Minimum { least, before } => {
-                self.note(format_args!("at least {}; the lines above come to {before}", least.exact()));
-                self.part(least);
-            }
+            Why::Cap { cap, on } => self.cap(*cap, on),
+            Why::Maximum { most, before } => self.bound("most", most, before),
+            Why::Minimum { least, before } => self.bound("least", least, before),
         }
+    }
+
+    fn graduated(&mut self, meter: &str, units: &Exact, tiers: &[TierPart]) {
+        self.note(format_args!("{meter} = {units}, each unit at the price of its tier"));
+        for tier in tiers {
+            self.tier(tier);
+        }
+    }
+
+    fn volume(&mut self, meter: &str, units: &Exact, reached: &TierPart, held: Option<&TierPart>) {
+        self.note(format_args!("{meter} = {units}, all units at the price of the tier they reach"));
+        self.tier(reached);
+        if let Some(held) = held {
+            self.note("which is not below what a tier before it comes to when it is full:");
+            self.tier(held);
+        }
+    }
+
+    fn cap(&mut self, cap: Percent, on: &[Share]) {
+        let reached = if on.is_empty() { "; not exceeded" } else { "" };
+        self.note(format_args!("together at most {cap} off any charge{reached}"));
+        for share in on {
+            self.share("back on", share, &share.exact);
+        }
+    }
+
+    fn bound(&mut self, which: &str, bound: &Monthly, before: &Exact) {
+        self.note(format_args!("at {which} {}; the lines above come to {before}", bound.exact()));
+        self.part(bound);
     }
 
     /// What of an amount for a month is charged, where it is not all of it.
@@ -362,118 +368,4 @@ impl Sheet {
     fn end_line(&mut self) {
         self.text.push('\n');
     }
-}
-
-fn status_word(status: Status) -> &'static str {
-    match status {
-        Status::Draft => "draft",
-        Status::Final => "final",
-    }
-}
-
-fn rule_set_word(rules: RuleSet) -> &'static str {
-    match rules {
-        RuleSet::PageView1 => "page-view/1",
-    }
-}
-
-fn session_words(session: Session) -> &'static str {
-    match session {
-        Session::Hour => "one visitor in one hour of the clock",
-    }
-}
-
-/// The values of a band.
-fn range<T>(band: &Band<T>) -> String {
-    let from = &band.from;
-    band.until.as_ref().map_or_else(|| format!("from {from}"), |until| format!("from {from} to below {until}"))
-}
-
-/// The units of a tier: by their numbers where those are whole.
-fn tier_words(TierPart { above, up_to, units, .. }: &TierPart) -> String {
-    let is_whole = above.is_whole() && units.is_whole() && up_to.as_ref().is_none_or(Exact::is_whole);
-    let first = above.clone() + &Exact::one();
-    match up_to {
-        Some(last) if is_whole => format!("{first} to {last}"),
-        None if is_whole => format!("from {first}"),
-        Some(last) => format!("above {above} to {last}"),
-        None => format!("above {above}"),
-    }
-}
-
-fn reading_words(reading: &Reading) -> String {
-    match reading {
-        Reading::Count { meter, .. } => meter_words(meter),
-        Reading::Ratio { numerator, above, denominator, below, .. } => {
-            format!("{numerator} / {denominator} = {above} / {below}")
-        }
-    }
-}
-
-fn meter_words(meter: &Meter) -> String {
-    match meter {
-        Meter::Counted { quantity, class, paths } => {
-            let within: Vec<&str> = paths.iter().map(SitePath::as_str).collect();
-            let within = if within.is_empty() { String::new() } else { format!(" in {}", within.join(", ")) };
-            format!("{} of {}{within}", quantity_word(*quantity), class_words(*class))
-        }
-        Meter::Published { extent: Extent::Pages, class } => format!("how many {} there are", class_words(*class)),
-        Meter::Published { extent: Extent::Bytes, class } => format!("how many bytes {} have", class_words(*class)),
-        Meter::Advertisements(Advertiser::Main) => "advertisements of main".to_owned(),
-        Meter::Advertisements(Advertiser::Partner) => "advertisements of the partner".to_owned(),
-        Meter::Advertisements(Advertiser::Both) => "advertisements".to_owned(),
-        Meter::Offered(goods) => format!("units of {goods} offered"),
-        Meter::Sold { measure, of } => format!("{} of {}", measure_word(*measure), sales_words(of)),
-        Meter::Ratio { numerator, denominator, .. } => format!("{numerator} / {denominator}"),
-    }
-}
-
-fn sales_words(Sales { event, goods, via }: &Sales) -> String {
-    let goods = goods.as_ref().map(|goods| format!(" of {goods}")).unwrap_or_default();
-    let via = match via {
-        None => "",
-        Some(MeterClass::Tieup) => " from tie-up pages",
-        Some(MeterClass::Original) => " from original pages",
-    };
-    format!("{event}{goods}{via}")
-}
-
-fn measure_word(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Number => "number",
-        Measure::Units => "units",
-        Measure::Amount => "amount",
-    }
-}
-
-fn quantity_word(quantity: Quantity) -> &'static str {
-    match quantity {
-        Quantity::Views => "views",
-        Quantity::UniqueViews => "unique views",
-        Quantity::Bytes => "bytes",
-        Quantity::Sessions => "sessions",
-        Quantity::Visitors => "visitors",
-    }
-}
-
-fn class_words(class: Classes) -> &'static str {
-    match class {
-        Classes::Tieup => "tie-up pages",
-        Classes::Original => "original pages",
-        Classes::Both => "all pages",
-    }
-}
-
-fn rounding_words(money: &MoneyTerms) -> String {
-    let place = match money.at {
-        RoundAt::Line => "each line",
-        RoundAt::Total => "the total alone",
-    };
-    let halves = match money.round {
-        Rounding::HalfUp => "to the nearest, halves away from zero",
-        Rounding::HalfEven => "to the nearest, halves to the even neighbour",
-        Rounding::Down => "towards zero",
-        Rounding::Up => "away from zero",
-    };
-    format!("{place}, {halves}")
 }

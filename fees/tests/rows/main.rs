@@ -2,139 +2,17 @@
 
 #![cfg(test)]
 
+mod month;
+
 use std::collections::BTreeMap;
 
-use tieup_fees::{
-    Account, Books, Catalogue, Cause, Correction, Counted, Counter, Event, JournalHead, Money, Payment, Statement,
-    Status, Stock,
-};
+use tieup_fees::{Cause, Correction, Counter, Event, Money, Payment};
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
 use tieup_protocol::contract::{Contract, Currency, MeterClass};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::robots;
 
-/// Visits, sales and catalogue of November under a contract with these terms.
-struct Month {
-    contract: Contract,
-    counted: Counted,
-    catalogue: Catalogue,
-    events: Vec<Event>,
-    payments: Vec<Payment>,
-    corrections: Vec<Correction>,
-}
-
-/// A month under a contract whose lines from `meters:` on are `terms`, in yen unless `changes` say otherwise.
-fn month_with(changes: &[(&str, &str)], terms: &str) -> Month {
-    let head = format!(
-        r#"contract: nationwide/harbor-shop@3
-effective: {{from: 2026-11-01, tz: Asia/Tokyo}}
-partnership: inherited
-mounts: {{"/": main, "/local/**": partner}}
-approval: {{policy: ask}}
-services: [backup, security]
-journal: {{writer: partner, verifier: both}}
-count: {{rules: page-view/1, robots: "{}", double_click: 30s, session: hour}}
-money: {{currency: JPY, round: half_up, at: line}}
-close: {{grace: 5d, late: next_period_correction}}
-"#,
-        robots::list_digest()
-    );
-    let text = changes.iter().fold(head, |text, (from, to)| {
-        assert!(text.contains(from), "{from}");
-        text.replacen(from, to, 1)
-    }) + terms;
-    let contract = Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}"));
-    let told = contract.lint("contract.yaml", &text);
-    assert!(told.is_empty(), "{told:?}");
-    let period = contract.period("2026-11".parse().unwrap());
-    let counted = Counter::of_period(&contract.terms.count, &contract.effective.tz, period).finish();
-    Month {
-        contract,
-        counted,
-        catalogue: Catalogue::default(),
-        events: Vec::new(),
-        payments: Vec::new(),
-        corrections: Vec::new(),
-    }
-}
-
-fn month(terms: &str) -> Month {
-    month_with(&[], terms)
-}
-
-impl Month {
-    /// The same with so many views of tie-up and of original pages.
-    fn views(mut self, tieup: u64, original: u64) -> Self {
-        self.counted.tieup.tally.views = tieup;
-        self.counted.original.tally.views = original;
-        self.counted.both.tally.views = tieup + original;
-        self.counted.entries = tieup + original;
-        self
-    }
-
-    /// The same with a sale.
-    fn sale(mut self, amount: i128, change: fn(&mut Event)) -> Self {
-        let mut event = Event {
-            id: format!("order-{}", self.events.len()),
-            kind: "settled_orders".to_owned(),
-            amount: self.money(amount),
-            units: 1,
-            goods: None,
-            via: None,
-            collected: None,
-        };
-        change(&mut event);
-        self.events.push(event);
-        self
-    }
-
-    /// The same with so many pages, and bytes, of both classes.
-    fn published(mut self, tieup: (u64, u64), original: (u64, u64)) -> Self {
-        self.catalogue.tieup = Stock { pages: tieup.0, bytes: tieup.1 };
-        self.catalogue.original = Stock { pages: original.0, bytes: original.1 };
-        self
-    }
-
-    fn ads(mut self, main: u64, partner: u64) -> Self {
-        (self.catalogue.main_ads, self.catalogue.partner_ads) = (main, partner);
-        self
-    }
-
-    fn money(&self, minor: i128) -> Money {
-        Money::new(self.contract.terms.money.currency, minor)
-    }
-
-    fn statement(&self) -> Statement {
-        let size = self.counted.entries;
-        let journal =
-            JournalHead { origin: "nationwide.example/harbor-shop/2026-11".to_owned(), size, root: "x".to_owned() };
-        let books = Books { counted: &self.counted, catalogue: Some(&self.catalogue), events: &self.events };
-        let account = Account {
-            books,
-            payments: &self.payments,
-            corrections: &self.corrections,
-            ..Account::of_visits(&journal, &self.counted, Status::Final)
-        };
-        let stated = tieup_fees::statement(&self.contract, self.counted.month(), &account);
-        stated.unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// The exact amounts of all lines, by name, in the order of the statement.
-    fn lines(&self) -> Vec<(String, String)> {
-        let lines = self.statement().lines;
-        lines.iter().map(|line| (line.id.clone(), line.exact.to_string())).collect()
-    }
-
-    fn line(&self, id: &str) -> String {
-        let lines = self.lines();
-        let line = lines.iter().find(|(name, _)| name == id).unwrap_or_else(|| panic!("no line {id} in {lines:?}"));
-        line.1.clone()
-    }
-
-    fn total(&self) -> String {
-        self.statement().total.to_string()
-    }
-}
+use self::month::{month, month_with};
 
 const POPULAR: &str = r#"
 meters:
@@ -521,7 +399,7 @@ fn a_part_of_a_month_is_charged_by_its_days() {
 
 #[test]
 fn the_terms_that_the_documentation_shows_are_terms() {
-    let document = include_str!("../../docs/fees.md");
+    let document = include_str!("../../../docs/fees.md");
     let shown = document.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let rest = "contract: nationwide/harbor-shop@3\nmounts: {\"/\": main}\napproval: {policy: ask}\n\
                 journal: {writer: partner, verifier: both}\n";
@@ -551,7 +429,7 @@ fn a_statement_with_every_kind_of_line_is_as_a_fee_manager_reads_it() {
     // Due: 20,000 + 750 - 24,000 - 500 = -3,750.
     let changes =
         [("from: 2026-11-01", "from: 2026-11-16, until: 2027-10-31"), ("at: line", "at: line, prorate: days")];
-    let mut month = month_with(&changes, include_str!("../fixtures/every-line.yaml")).views(80, 200).ads(3, 1);
+    let mut month = month_with(&changes, include_str!("../../fixtures/every-line.yaml")).views(80, 200).ads(3, 1);
     month = month.published((25, 90_000), (3, 1_500_000));
     month.catalogue.offered = BTreeMap::from([("lantern".to_owned(), 10)]);
     month = month.sale(10_000, |event| {
@@ -568,6 +446,6 @@ fn a_statement_with_every_kind_of_line_is_as_a_fee_manager_reads_it() {
         owed: month.money(137_750),
     }];
     let text = without_digests(&month.statement().text);
-    let expected = include_str!("../fixtures/every-line.txt");
+    let expected = include_str!("../../fixtures/every-line.txt");
     assert_eq!(tieup_fees::first_difference(expected, &text), None, "{text}");
 }
