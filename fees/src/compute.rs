@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tieup_protocol::access::{AccessEntry, InvalidEntry};
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, Segment};
 use tieup_protocol::period::{Month, Period};
 
 use crate::count::{Counted, Counter};
@@ -47,6 +47,24 @@ pub fn compute<E>(
 ) -> Result<Statement, StatementError<E>> {
     let counted = count(contract, month, entries)?;
     Ok(statement(contract, month, &Account::of_visits(journal, &counted, status))?)
+}
+
+/// The statements of a month that several versions of a contract govern, one for each of `segments`, with visits alone.
+/// `entries` gives the entries of the journal anew each time, all of them and in their order.
+///
+/// # Errors
+/// As [`compute()`].
+pub fn compute_segments<E, Entries: IntoIterator<Item = Result<Vec<u8>, E>>>(
+    segments: &[Segment],
+    journal: &JournalHead,
+    entries: impl Fn() -> Entries,
+    status: Status,
+) -> Result<Vec<Statement>, StatementError<E>> {
+    let of = |Segment { contract, period }: &Segment| {
+        let counted = count_without(contract, *period, entries(), &BTreeSet::new())?;
+        Ok(statement(contract, period.month(), &Account::of_visits(journal, &counted, status))?)
+    };
+    segments.iter().map(of).collect()
 }
 
 /// What the encoded `entries` of a month come to by the rules of `contract`, in the days of it that it governs.
@@ -124,6 +142,30 @@ mod tests {
         let readable = encoded().into_iter().map(Ok::<_, Infallible>);
         let by_bytes = compute(&contract, fixture::november(), &head, readable, Status::Final).unwrap();
         assert_eq!(by_bytes, by_entries);
+    }
+
+    #[test]
+    fn each_version_charges_its_own_days_and_no_visit_is_charged_twice() {
+        // Version 3 governs 1 to 15 November and takes half of its base of 50,000; version 4, from the 16th on, half of
+        // 20,000. Four views: two before midnight in Tokyo of the 15th (15:00 UTC), two after, at 0.50 each: 1 yen each.
+        let earlier =
+            fixture::contract_with(&[("  - {minimum: 10000}\n", ""), ("at: line", "at: line, prorate: days")]);
+        let later = fixture::contract_with(&[
+            ("harbor-shop@3", "harbor-shop@4"),
+            ("from: 2026-11-01", "from: 2026-11-16"),
+            ("inherited: 50000", "inherited: 20000"),
+            ("  - {minimum: 10000}\n", ""),
+            ("at: line", "at: line, prorate: days"),
+        ]);
+        let times = ["2026-11-10T03:00:00Z", "2026-11-15T14:59:59Z", "2026-11-15T15:00:01Z", "2026-11-20T03:00:00Z"];
+        let entries = || times.map(|time| Ok::<_, Infallible>(fixture::view(time, 1).encode()));
+        let journal = JournalHead { size: 4, ..fixture::head(&fixture::counted(&earlier, 0, 0)) };
+        let segments = tieup_protocol::contract::segments([earlier, later], fixture::november());
+        let stated = compute_segments(&segments, &journal, entries, Status::Final).unwrap();
+        let totals: Vec<i128> = stated.iter().map(|statement| statement.total.minor()).collect();
+        assert_eq!(totals, [25_001, 10_001]);
+        let days = ["2026-11-01 to 2026-11-15, 15 of 30", "2026-11-16 to 2026-11-30, 15 of 30"];
+        assert!(stated.iter().zip(days).all(|(statement, days)| statement.text.contains(days)));
     }
 
     #[test]

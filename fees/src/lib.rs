@@ -22,7 +22,7 @@ mod fixture;
 
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};
 pub use closing::{closes, corrected_in, status_at};
-pub use compute::{StatementError, compute, count_without};
+pub use compute::{StatementError, compute, compute_segments, count_without};
 pub use count::{Counted, Counter};
 pub use findings::{Examiner, Finding, Findings, examine};
 pub use money::{Exact, Money};

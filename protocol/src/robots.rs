@@ -3,7 +3,7 @@
 //! A contract pins a version of the list by digest, so both ends leave out the same visits. The words are public facts,
 //! the names that such programs give themselves.
 //!
-//! The list is refreshed by words at its end, and by the number of its words then in [`VERSIONS`]. So each version is
+//! The list is refreshed by words at its end, and by the number of its words then in `VERSIONS`. So each version is
 //! the beginning of every later one, a rule keeps its number, and what a journal says by the newest list says what each
 //! earlier one would have said: rules with higher numbers than that has did not match. A contract that pins an earlier
 //! version is counted by it.

@@ -5,8 +5,8 @@
     python3 statement.py --contract CONTRACT --first DAY --last DAY --robot-rules N [--entries FILE] [--books FILE]
 
 Each line of the input is a case, and each line of the output its answer; both are JSON, as section 9 of docs/fees.md says.
-In the second form the case comes from files: a contract in JSON, the NDJSON of `syncd log export`, and the other keys of a
-case. Numbers in brackets below are those of the rules in docs/fees.md.
+In the second form the case comes from files: a contract (in JSON, or in YAML where PyYAML is installed), the NDJSON of
+`syncd log export`, and the other keys of a case. Numbers in brackets below are those of the rules in docs/fees.md.
 """
 
 import argparse
@@ -338,12 +338,25 @@ class Fee:
         return {"counts": self.counts, "lines": lines, "total": total, "due": self.due(total)}
 
 
+def contract_in(path):
+    """The contract in a file. JSON needs nothing; YAML is read where PyYAML is installed."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        import yaml
+
+        # As texts alone: PyYAML would take the keys `on` and `off` for true and false.
+        return yaml.load(text, Loader=yaml.BaseLoader)
+
+
 def case_of_files():
     """The case that the arguments name; None where there are no arguments."""
     if len(sys.argv) == 1:
         return None
     parser = argparse.ArgumentParser(description="Counts a period and computes its fee by docs/fees.md alone.")
-    parser.add_argument("--contract", required=True, help="the contract, in JSON")
+    parser.add_argument("--contract", required=True, help="the contract, in JSON, or in YAML with PyYAML")
     parser.add_argument("--first", required=True, help="the first day of the period")
     parser.add_argument("--last", required=True, help="the last day of the period")
     parser.add_argument("--robot-rules", required=True, type=int, help="how many rules the pinned list has")
@@ -354,8 +367,7 @@ def case_of_files():
     if given.books:
         with open(given.books, encoding="utf-8") as file:
             case = json.load(file)
-    with open(given.contract, encoding="utf-8") as file:
-        case["contract"] = json.load(file)
+    case["contract"] = contract_in(given.contract)
     if given.entries:
         with open(given.entries, encoding="utf-8") as file:
             case["entries"] = [json.loads(line) for line in file]
