@@ -1,5 +1,5 @@
-//! `tests/outside/fees/statement.py`, written from docs/fees.md alone, comes to the same counts, lines and dues as this
-//! crate on a thousand random contracts and logs; and what must hold of all of them.
+//! `tests/outside/fees/statement.py`, which follows docs/fees.md and shares no code with Tieup, comes to the same counts,
+//! lines and dues as this crate on a thousand random contracts and logs; and what must hold of all of them.
 
 #![cfg(test)]
 
