@@ -69,6 +69,11 @@ impl WrittenSchedule {
 }
 
 impl Schedule {
+    /// The schedule of these times, of which there is one at least.
+    pub(crate) fn of(times: Vec<CronTime>, zone: Zone) -> Self {
+        Self { times, zone }
+    }
+
     /// The first prescribed time after `after`; none where the calendar ends before.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let after = self.zone.zoned(after);
@@ -130,7 +135,8 @@ fn reason(message: &str) -> String {
     reason.trim_start_matches("CronPattern ").trim_end_matches('.').to_lowercase()
 }
 
-fn times<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CronTime>, D::Error> {
+/// One expression, or a list of them.
+pub(crate) fn times<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CronTime>, D::Error> {
     deserializer.deserialize_any(TimesVisitor)
 }
 

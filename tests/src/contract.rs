@@ -25,6 +25,8 @@ enum Text {
         approval: String,
         fees: String,
         schedule: String,
+        journal: String,
+        zone: String,
     },
     Raw(String),
 }
@@ -60,6 +62,8 @@ impl Contract {
             approval: "{policy: ask}".to_owned(),
             fees: FEES.to_owned(),
             schedule: String::new(),
+            journal: "{writer: partner, verifier: both}".to_owned(),
+            zone: "Asia/Tokyo".to_owned(),
         })
     }
 
@@ -123,6 +127,24 @@ impl Contract {
         self
     }
 
+    /// The same with other terms of the journal, as YAML.
+    #[must_use]
+    pub fn journal(mut self, yaml: &str) -> Self {
+        if let Text::Made { journal, .. } = &mut self.0 {
+            yaml.clone_into(journal);
+        }
+        self
+    }
+
+    /// The same with days and months of another time zone.
+    #[must_use]
+    pub fn zone(mut self, name: &str) -> Self {
+        if let Text::Made { zone, .. } = &mut self.0 {
+            name.clone_into(zone);
+        }
+        self
+    }
+
     /// The document for `partner`.
     pub fn text(&self, partner: &str) -> String {
         self.between(MAIN, partner)
@@ -130,20 +152,21 @@ impl Contract {
 
     /// The document for `partner` and another main site than the fixture's.
     pub fn between(&self, main: &str, partner: &str) -> String {
-        let Text::Made { version, partnership, mounts, rights, approval, fees, schedule } = &self.0 else {
+        let Text::Made { version, partnership, mounts, rights, approval, fees, schedule, journal, zone } = &self.0
+        else {
             let Text::Raw(text) = &self.0 else { return String::new() };
             return text.clone();
         };
         let robots = robots::list_digest();
         format!(
             r#"contract: {main}/{partner}@{version}
-effective: {{from: 2020-01-01, tz: Asia/Tokyo}}
+effective: {{from: 2020-01-01, tz: {zone}}}
 partnership: {partnership}
 mounts: {mounts}
 rights: {rights}
 slots: [nav]
 approval: {approval}
-{schedule}journal: {{writer: partner, verifier: both}}
+{schedule}journal: {journal}
 count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
 money: {{currency: JPY, round: half_up, at: line}}
 {fees}close: {{grace: 5d, late: next_period_correction}}

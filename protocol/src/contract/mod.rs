@@ -7,6 +7,7 @@ mod adjustments;
 mod charges;
 mod consistency;
 mod hours;
+mod journal;
 mod lint;
 mod meters;
 mod mounts;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use adjustments::{Adjustment, BandedDiscount, Percentages, When};
 pub use charges::{Base, Charge, Charges, Package, PerEvent, Rate, Tiered, Tiers};
 pub use hours::{Day, Hours, InvalidHours};
+pub use journal::{JournalTerms, Returned, Side, Writers};
 pub use meters::{Advertiser, Classes, Extent, Measure, Meter, MeterClass, Meters, Quantity, Sales, ZeroRatio};
 pub use mounts::{Mounts, Owner};
 pub use policy::{Approval, AutoRule, ByteSize, Decision, Only, PathGlob, Policy, Strategy};
@@ -32,6 +34,7 @@ pub use terms::{
     Close, Count, Currency, Dispute, Late, Money, Pay, Proration, RoundAt, Rounding, RuleSet, Session, Span, Terms,
 };
 
+use self::journal::WrittenJournal;
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::ids::SiteId;
@@ -162,28 +165,6 @@ pub enum Indexing {
     Unique,
 }
 
-/// Who does something with the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// The main site.
-    Main,
-    /// The partner.
-    Partner,
-    /// Each for itself.
-    Both,
-}
-
-/// Who writes and who verifies the access log (REQUIREMENTS 003-49 to 51).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JournalTerms {
-    /// Who writes.
-    pub writer: Side,
-    /// Who verifies.
-    pub verifier: Side,
-}
-
 /// A contract that has been read and found consistent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contract {
@@ -207,7 +188,7 @@ pub struct Contract {
     pub approval: Approval,
     /// When main pushes; whenever the site changes, where neither this nor main's `site.yaml` says when.
     pub schedule: Option<Schedule>,
-    /// Who writes and verifies the journal.
+    /// Who writes and verifies the journal, and when it is returned.
     pub journal: JournalTerms,
     /// Counting, money, meters, charges, adjustments and closing.
     pub terms: Terms,
@@ -235,7 +216,7 @@ struct Document {
     routes: Option<serde_yaml::Value>,
     #[serde(default)]
     services: Vec<String>,
-    journal: JournalTerms,
+    journal: WrittenJournal,
     count: Count,
     money: Money,
     meters: Meters,
@@ -271,8 +252,11 @@ impl Contract {
             close: document.close,
             dispute: document.dispute,
         };
-        let problems = consistency::check(&document.effective, &terms);
+        let journal = document.journal.agreed(&document.effective, &terms.meters);
+        let mut problems = consistency::check(&document.effective, &terms);
+        problems.extend(journal.as_ref().err().cloned());
         Diagnostic::gather(problems.into_iter().map(|problem| problem.locate(file, text)).collect())?;
+        let journal = journal.map_err(|problem| problem.locate(file, text))?;
         let schedule = document.schedule.map(|written| written.within(&document.effective.tz));
         Ok(Self {
             id: document.contract,
@@ -285,7 +269,7 @@ impl Contract {
             index: document.index,
             approval: document.approval,
             schedule,
-            journal: document.journal,
+            journal,
             terms,
             digest: Digest::of(text.as_bytes()),
             not_acted_on,
@@ -341,7 +325,6 @@ impl Document {
             ("pay", self.pay != Pay::default()),
             ("meters of the catalogue", self.meters.values().any(Meter::is_of_catalogue)),
             ("dispute", self.dispute.is_some()),
-            ("journal", self.journal.writer != Side::Partner || self.journal.verifier != Side::Both),
         ];
         noted.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect()
     }

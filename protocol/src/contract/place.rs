@@ -30,6 +30,12 @@ impl Place<'_> {
 }
 
 impl TermProblem {
+    /// A problem of the key to which these words lead.
+    pub(super) fn at(trail: &[&str], code: &'static str, message: impl Into<String>) -> Self {
+        let trail = trail.iter().map(|word| (*word).to_owned()).collect();
+        Self { code, message: message.into(), trail, help: None }
+    }
+
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
