@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
 use tieup_protocol::wire::{COLLECT, CollectGrant, CollectRequest};
+use tieup_web::journal::fetching::FetchError;
 use tieup_web::listener::Peer;
 use tieup_web::problem::Refusal;
 
@@ -44,16 +45,13 @@ fn refuse(error: &CollectError) -> Refusal {
     tracing::warn!(error = error as &dyn std::error::Error, "a journal that a partner returned was not taken");
     let (status, kind) = match error {
         CollectError::Refused { .. } | CollectError::Stands { .. } => (StatusCode::FORBIDDEN, "journal-refused"),
-        CollectError::Checkpoint(_)
-        | CollectError::Bundle(_)
-        | CollectError::Overfull(_)
-        | CollectError::LongEntry { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad-journal"),
-        CollectError::Busy(..) | CollectError::UnderWay(_) => (StatusCode::CONFLICT, "busy"),
-        CollectError::Call(_) => (StatusCode::BAD_GATEWAY, "not-reached"),
-        CollectError::NoSpace { .. } => {
+        CollectError::Fetch(FetchError::NoSpace { .. }) => {
             let title = "the main site's disk has too little room; nothing is lost, and it can be returned later";
             return Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", title);
         }
+        CollectError::Fetch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad-journal"),
+        CollectError::Busy(..) | CollectError::UnderWay(_) => (StatusCode::CONFLICT, "busy"),
+        CollectError::Call(_) => (StatusCode::BAD_GATEWAY, "not-reached"),
         CollectError::Hub(_)
         | CollectError::Key(_)
         | CollectError::Open(_)

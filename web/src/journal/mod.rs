@@ -9,8 +9,10 @@
 
 mod batch;
 pub mod export;
+pub mod fetching;
 mod keeper;
 mod ledger;
+pub mod refusals;
 #[cfg(test)]
 mod tests;
 
