@@ -72,6 +72,11 @@ impl JournalReader {
         Self { dir: dir.to_owned(), extent }
     }
 
+    /// The month's folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// How many entries the log has. Those after the checkpoint are not signed for yet.
     pub fn size(&self) -> u64 {
         self.extent(|extent| extent.size)

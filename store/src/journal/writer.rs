@@ -10,7 +10,7 @@ use super::bundle::{EntryBatch, InvalidEntryLength};
 use super::checkpoint::{CheckpointError, SignedCheckpoint, verify_cosignature};
 use super::entry_file::EntryFile;
 use super::files::{CHECKPOINT, COSIGNED, LogFiles, OpenError, WriteError};
-use super::key::{CosignerVerifier, LogSigner};
+use super::key::{CosignerVerifier, LogSigner, LogVerifier};
 use super::reader::{JournalReader, ReadError};
 use super::tree_files::TreeFiles;
 use crate::durable::{self, DiskError};
@@ -173,19 +173,31 @@ impl Sealer {
     ///
     /// It must be a checkpoint of this log with this log's root. Durable on return.
     pub fn keep_cosigned(&mut self, note: &str, cosigner: &CosignerVerifier) -> Result<Timestamp, CosignedError> {
-        let checkpoint = SignedCheckpoint::open(note.as_bytes(), &self.origin, &self.key.verifier())?;
-        let time = verify_cosignature(note.as_bytes(), cosigner)?;
-        if self.reader().root_at(checkpoint.size())? != checkpoint.root() {
-            return Err(CosignedError::OtherRoot { size: checkpoint.size() });
-        }
-        durable::write_file(&self.tree.dir().join(COSIGNED), note.as_bytes())?;
-        Ok(time)
+        keep_cosigned(&self.reader(), note, (&self.origin, &self.key.verifier()), cosigner)
     }
 
     /// A reader that sees what is appended.
     pub fn reader(&self) -> JournalReader {
         JournalReader::shared(self.tree.dir(), self.tree.extent())
     }
+}
+
+/// Keeps a checkpoint that came back cosigned, of a log that is only read here, and tells when it was cosigned.
+///
+/// It must be a checkpoint of the log `origin` that `key` signed, with the root of what `reader` reads. Durable on return.
+pub fn keep_cosigned(
+    reader: &JournalReader,
+    note: &str,
+    (origin, key): (&Origin, &LogVerifier),
+    cosigner: &CosignerVerifier,
+) -> Result<Timestamp, CosignedError> {
+    let checkpoint = SignedCheckpoint::open(note.as_bytes(), origin, key)?;
+    let time = verify_cosignature(note.as_bytes(), cosigner)?;
+    if reader.root_at(checkpoint.size())? != checkpoint.root() {
+        return Err(CosignedError::OtherRoot { size: checkpoint.size() });
+    }
+    durable::write_file(&reader.dir().join(COSIGNED), note.as_bytes())?;
+    Ok(time)
 }
 
 impl From<WriteError> for AppendError {

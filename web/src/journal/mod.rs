@@ -28,7 +28,7 @@ use tieup_protocol::period::{Month, Zone};
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::{
     AppendError, CosignedError, CosignerVerifier, JournalReader, LogSigner, OpenError, Origin, ReadError, SignError,
-    SignedCheckpoint, month_dir, months,
+    SignedCheckpoint, cosigned_note, keep_cosigned, month_dir, months,
 };
 use tokio::sync::oneshot;
 
@@ -165,6 +165,10 @@ impl Journal {
     /// # Errors
     /// When it is not main's, or not of this log.
     pub async fn keep_cosigned(&self, month: Month, note: String) -> Result<(), JournalError> {
+        self.check_month(month)?;
+        if let Some(kept) = self.keep_at_rest(month, note.clone()).await {
+            return kept;
+        }
         let (reply, answer) = oneshot::channel();
         self.send(Message::Cosigned(month, note, reply));
         answer.await.map_err(|_| JournalError::Closed)?
@@ -203,6 +207,26 @@ impl Journal {
             covers.then_some(note)
         };
         tokio::task::spawn_blocking(look).await.ok().flatten()
+    }
+
+    /// Keeps the cosignature of a month that is not open; none where it is. The keeper is not asked: it would read that month
+    /// whole, while it has the current one to sign.
+    async fn keep_at_rest(&self, month: Month, note: String) -> Option<Result<(), JournalError>> {
+        let (ledger, readers, setup) = (self.ledger.clone(), self.readers.clone(), self.setup.clone());
+        let keep = move || {
+            if !ledger.is_at_rest(month) {
+                return Ok(None);
+            }
+            if cosigned_note(&month_dir(&setup.dir, month))?.is_some_and(|kept| kept == note.as_bytes()) {
+                // Main shows again what is kept here already: the log need not be read for that.
+                return Ok(Some(()));
+            }
+            let reader = reader_of(&readers, &setup.dir, month)?;
+            let log = (&setup.origin(month), &setup.signer.verifier());
+            keep_cosigned(&reader, &note, log, &setup.cosigner)?;
+            Ok(Some(()))
+        };
+        tokio::task::spawn_blocking(keep).await.ok().and_then(Result::transpose)
     }
 
     /// Ends the journal's thread after what has been recorded. Visits after that are not logged, so not served.

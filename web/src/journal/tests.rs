@@ -10,7 +10,7 @@ use tempfile::{TempDir, tempdir};
 use tieup_protocol::access::{AccessEntry, Method};
 use tieup_protocol::contract::MeterClass;
 use tieup_protocol::path::SitePath;
-use tieup_store::journal::{Cosigner, VerifiedLog, verify_log};
+use tieup_store::journal::{Cosigner, Mirror, VerifiedLog, verify_log};
 
 use super::*;
 use crate::access_log::NotLogged;
@@ -272,6 +272,20 @@ async fn a_month_that_is_over_is_answered_for_without_opening_its_log() {
     let stored = fs::read_to_string(dir.path().join("2025-11/checkpoint")).unwrap();
     let kept = Kept::in_dir(dir);
     assert_eq!(kept.journal.checkpoint(month).await.unwrap(), stored);
+    let (copy, setup) = (tempdir().unwrap(), setup(kept.dir.path()));
+    let entries = JournalReader::open(kept.dir.path().join("2025-11")).unwrap().entries(0..1).unwrap();
+    let mut mirror = Mirror::open(copy.path()).unwrap();
+    mirror.take(&entries.map(Result::unwrap).collect::<Vec<_>>()).unwrap();
+    mirror.confirm(stored.as_bytes(), &setup.origin(month), &setup.signer.verifier()).unwrap();
+    let cosigner = Cosigner::from_seed("nationwide", &[2; 32]).unwrap();
+    let receipt = mirror.cosign(&cosigner, "2025-12-01T00:00:00Z".parse().unwrap()).unwrap();
+    assert!(kept.journal.keep_cosigned(month, stored).await.is_err(), "what main did not cosign was kept");
+    for _ in 0..2 {
+        kept.journal.keep_cosigned(month, receipt.clone()).await.unwrap();
+    }
+    assert_eq!(fs::read_to_string(kept.dir.path().join("2025-11/cosigned")).unwrap(), receipt);
+    let nothing = kept.journal.keep_cosigned("2024-01".parse().unwrap(), receipt).await;
+    assert!(matches!(nothing, Err(JournalError::NoMonth(_))), "{nothing:?}");
     assert!(kept.journal.ledger.is_at_rest(month), "its log was opened");
     let signed = kept.journal.checkpoint(other).await.unwrap();
     assert!(signed.starts_with("nationwide/harbor-shop/2025-12\n2\n"), "{signed}");
