@@ -34,3 +34,4 @@ mod stream;
 mod transfer;
 pub mod trust;
 pub mod waking;
+pub mod witnesses;

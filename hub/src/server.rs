@@ -26,6 +26,7 @@ use crate::partners::{Hub, HubError};
 use crate::release::SharedDigests;
 use crate::returning;
 use crate::trust::keep_fresh;
+use crate::witnesses;
 
 /// Why the main site's pages could not be put before the public. What was there before is still served.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,7 @@ impl Server {
         let config = hub.tls().server_for_anyone()?;
         let lines = Lines::new(hub.clone());
         let router = joining::router(hub.clone()).merge(lines.joining_router()).merge(returning::router(hub.clone()));
+        let router = router.merge(witnesses::router(hub.clone(), journal.log()));
         let router = speaking(router, concat!("tieup ", env!("CARGO_PKG_VERSION")));
         let path = hub.socket();
         let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;

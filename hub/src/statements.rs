@@ -1,19 +1,22 @@
 //! Statements: what a partner owes for a month, computed from main's verified copy of its journal.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use tieup_fees::{JournalHead, Statement, StatementError, compute};
 use tieup_protocol::approval::ReleaseState;
-use tieup_protocol::contract::{Contract, charged_under};
+use tieup_protocol::contract::{Contract, Side, charged_under};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
+use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{
     CheckpointError, InvalidKey, JournalReader, Origin, ReadError, SignedCheckpoint, month_dir, months,
 };
 use tieup_web::client::CallError;
 
-use crate::database::{DatabaseError, PartnerRow, StatementRow};
+use crate::database::{DatabaseError, PartnerRow, ReleaseRow, StatementRow};
 use crate::partners::{Hub, HubError};
 
 /// A statement and what the partner says of it.
@@ -43,6 +46,12 @@ pub enum StatementFailure {
     /// Nothing has been collected.
     #[error("no journal of {0} has been collected: run `tieup log fetch` first")]
     NotCollected(Month),
+    /// The partner has verified nothing of main's own log, by which it is charged.
+    #[error("the partner has not verified your own log of {0} yet: it is charged up to what it has cosigned")]
+    NotWitnessed(Month),
+    /// What the partner has verified cannot be read.
+    #[error(transparent)]
+    Receipts(#[from] DocumentError),
     /// The contract cannot be used.
     #[error("the contract cannot be used:\n{0}")]
     Contract(Diagnostic),
@@ -79,10 +88,14 @@ impl Hub {
         now: Timestamp,
     ) -> Result<Delivered, StatementFailure> {
         let contract = self.charged_under(partner, month).await?;
-        let (reader, origin, size) = self.cosigned_copy(partner, month)?;
+        let is_mains = contract.journal.writer == Side::Main;
+        let log = if is_mains { self.witnessed(partner, month)? } else { self.cosigned_copy(partner, month)? };
+        let (reader, origin, size) = log;
         let head = JournalHead { origin: origin.to_string(), size, root: reader.root_at(size)?.to_string() };
         let status = status(&contract, month, now);
-        let statement = compute(&contract, month, &head, reader.entries(0..size)?, status)?;
+        let counted = |entry| if is_mains { contract.of_mains_log(entry) } else { entry };
+        let entries = reader.entries(0..size)?.map(|entry| entry.map(counted));
+        let statement = compute(&contract, month, &head, entries, status)?;
         let notice = StatementNotice { month, size, status, statement: statement.text.clone() };
         let mut row = StatementRow { statement: statement.text.clone(), status, verdict: None };
         if !self.database.put_statement(&partner.id, month, &row).await? {
@@ -129,13 +142,26 @@ impl Hub {
         partner: &PartnerRow,
         month: Month,
     ) -> Result<Contract, StatementFailure> {
-        let mut approved = Vec::new();
-        for row in self.database.releases(&partner.id).await? {
-            if row.state == ReleaseState::Live.word() || row.state == ReleaseState::Retired.word() {
-                approved.push(Contract::parse("contract.yaml", &row.contract).map_err(StatementFailure::Contract)?);
-            }
-        }
-        charged_under(approved, month).ok_or(StatementFailure::NoContract)
+        charged_under(self.approved(partner).await?, month).ok_or(StatementFailure::NoContract)
+    }
+
+    /// The contracts that the partner has approved by main's own record, each once.
+    async fn approved(&self, partner: &PartnerRow) -> Result<Vec<Contract>, StatementFailure> {
+        let was_live =
+            |row: &ReleaseRow| [ReleaseState::Live.word(), ReleaseState::Retired.word()].contains(&&*row.state);
+        let rows = self.database.releases(&partner.id).await?;
+        let texts: BTreeSet<String> = rows.into_iter().filter(was_live).map(|row| row.contract).collect();
+        let parse = |text: &String| Contract::parse("contract.yaml", text).map_err(StatementFailure::Contract);
+        texts.iter().map(parse).collect()
+    }
+
+    /// What is agreed on with a partner by main's own record; by the contract that it is offered, while it has approved none.
+    ///
+    /// # Errors
+    /// When a contract cannot be read.
+    pub(crate) async fn agreed(&self, partner: &PartnerRow) -> Result<Vec<Contract>, StatementFailure> {
+        let approved = self.approved(partner).await?;
+        Ok(if approved.is_empty() { self.contract(&partner.id).into_iter().collect() } else { approved })
     }
 }
 

@@ -58,6 +58,11 @@ pub const JOURNAL: &str = "/v2/journal";
 /// POST at the hub, with the partner's certificate: what is new in the partner's journal is to be fetched now. See
 /// [`CollectRequest`] and [`CollectGrant`].
 pub const COLLECT: &str = "/v2/journal/collect";
+/// GET at the hub, with the partner's certificate: [`MainJournals`], main's own log, where the contract lets the partner verify
+/// it. GET below it the same as below [`JOURNAL`].
+pub const MAIN_JOURNAL: &str = "/v2/journal/main";
+/// POST a [`MainReceipt`] at the hub.
+pub const MAIN_RECEIPT: &str = "/v2/journal/main/cosignature";
 /// The problem of a tile that the journal does not hold.
 pub const NO_SUCH_TILE: &str = "no-such-tile";
 
@@ -345,6 +350,28 @@ pub struct CollectedMonth {
     pub size: u64,
 }
 
+/// Main's own log of the pages that main serves, as far as the contract lets the partner verify it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MainJournals {
+    /// The key that signs it, a C2SP verifier key.
+    pub key: String,
+    /// The months, oldest first.
+    pub months: Vec<Month>,
+}
+
+/// A checkpoint of main's own log with the partner's cosignature: the partner's receipt for the log up to there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MainReceipt {
+    /// The month.
+    pub month: Month,
+    /// The signed note, with the partner's signature after main's.
+    pub note: String,
+    /// The key with which the partner cosigns main's log, a C2SP verifier key.
+    pub key: String,
+}
+
 /// A certificate that is due and was not renewed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -507,6 +534,8 @@ mod tests {
             STATEMENT,
             AUDIT,
             JOURNAL,
+            MAIN_JOURNAL,
+            MAIN_RECEIPT,
         ];
         for path in calls {
             assert_eq!(version::of_path(path), Some(CURRENT), "{path}");

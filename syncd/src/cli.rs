@@ -20,6 +20,7 @@ use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{OverriddenPage, OverrideState, PartnerStatus, StatementVerdict};
 use tieup_store::audit::AuditTrail;
 use tieup_store::durable;
+use tieup_web::journal::refusals::{RefusedJournal, Settled, Settlement};
 use tieup_web::{complaint, say, starter, terminal};
 use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
@@ -27,6 +28,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::config::Config;
 use crate::control::{Answer, Command, ask};
 use crate::identity::Identity;
+use crate::main_journal::MainJournal;
 use crate::mains::Mains;
 use crate::prompt::{PromptStatus, trial};
 use crate::publisher::AUDIT;
@@ -178,11 +180,25 @@ enum EmergencyAction {
 enum LogAction {
     /// Hash every entry again and compare with the signed checkpoint.
     Verify(MonthArgument),
-    /// Return what is new to the main site now, which verifies and cosigns it. The daemon does so each hour.
+    /// Return what is new to the main site now, which verifies and cosigns it. The daemon does so when the contract says.
     Push {
         /// Only this month, such as 2026-11.
         #[arg(long)]
         month: Option<Month>,
+    },
+    /// Fetch the main site's own log now, verify it and cosign it, where the contract lets the main site write. The daemon
+    /// does so when the contract says.
+    Fetch,
+    /// Settle that the main site's own log was refused for good, for a reason that is kept with the evidence.
+    Settle {
+        /// The month, such as 2026-11.
+        month: Month,
+        /// Why, in at most 500 characters.
+        #[arg(long, value_parser = parse_reason)]
+        reason: String,
+        /// Put your copy aside, and take the main site's log from its beginning. Else it must continue your copy.
+        #[arg(long)]
+        put_aside: bool,
     },
     /// Write out the visits of a month.
     Export {
@@ -249,6 +265,10 @@ fn about_one(config: &Config, cli: &Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Action::Log(LogAction::Verify(argument)) => logs::verify(config, argument.month),
+        Action::Log(LogAction::Settle { month, reason, put_aside }) => {
+            let copy = if *put_aside { Settlement::PutAside } else { Settlement::Kept };
+            logs::settle(config, *month, Settled { at: Timestamp::now(), reason: reason.clone(), copy })
+        }
         Action::Log(LogAction::Export { month, layout }) => logs::export(config, *month, (*layout).into()),
         Action::Audit => show_trail(config, cli.format),
         Action::Overrides => show_overrides(config, cli.format),
@@ -478,6 +498,7 @@ fn command(config: &Config, action: &Action) -> anyhow::Result<(Option<ReleaseRe
         }
         Action::Emergency(EmergencyAction::End) => (None, Command::EndEmergency),
         Action::Log(LogAction::Push { month }) => (None, Command::ReturnJournal { month: *month }),
+        Action::Log(LogAction::Fetch) => (None, Command::VerifyMainJournal),
         Action::Fee(FeeAction::Verify { month }) => (None, Command::VerifyFee { month: *month }),
         _ => (None, Command::Status),
     })
@@ -508,14 +529,21 @@ fn status(config: &Config) -> anyhow::Result<PartnerStatus> {
 fn answer(config: &Config, command: &Command) -> anyhow::Result<Answer> {
     match ask(&config.control_socket(), command)? {
         Answer::Refused { causes } => Err(complaint::chain(causes).into()),
-        answer => Ok(with_certificate(config, answer)),
+        answer => Ok(with_warnings(config, answer)),
     }
 }
 
-/// The answer with what is to be known of the certificate for visitors, where it is one on how things stand.
-fn with_certificate(config: &Config, mut answer: Answer) -> Answer {
-    if let (Answer::Status { https, .. }, Some(settings)) = (&mut answer, &config.https) {
-        *https = settings.warnings(&config.state, Timestamp::now());
+/// The answer with what is to be known of the certificate for visitors, and of the main site's own log, where it is one on
+/// how things stand.
+fn with_warnings(config: &Config, mut answer: Answer) -> Answer {
+    if let Answer::Status { https, main_log, .. } = &mut answer {
+        if let Some(settings) = &config.https {
+            *https = settings.warnings(&config.state, Timestamp::now());
+        }
+        *main_log = match MainJournal::in_state(&config.state).refusals().standing() {
+            Ok(refused) => refused.iter().map(RefusedJournal::sentence).collect(),
+            Err(error) => vec![complaint::in_one_line(&error)],
+        };
     }
     answer
 }
@@ -555,9 +583,12 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
         say!("{}.", release.sentence);
     }
     match answer {
-        Answer::Status { status, prompts, https } => {
+        Answer::Status { status, prompts, https, main_log } => {
             for warning in https {
                 say!("ALARM: {warning}.");
+            }
+            for refused in main_log {
+                say!("ALARM: the main site's own log: {refused}. When it is settled: syncd{meant} log settle MONTH");
             }
             show_status(status, meant);
             for PromptStatus { way, stand } in prompts {
@@ -580,6 +611,7 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
         Answer::Release { release } => say!("{}", describe_state(release)),
         Answer::Originals { paths } => say!("Your own pages are live as they are now; {paths} paths changed."),
         Answer::Returned { months } => logs::show_returned(months),
+        Answer::MainVerified { months } => logs::show_verified(months),
         Answer::Fee { statement, verdict } => {
             terminal::say(statement);
             say!("{}", describe(verdict));

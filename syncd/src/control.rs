@@ -115,6 +115,8 @@ pub enum Command {
         /// This month alone.
         month: Option<Month>,
     },
+    /// Fetch what is new in main's own log, verify it and cosign it.
+    VerifyMainJournal,
     /// Compute a month's statement and compare it with main's.
     VerifyFee {
         /// The month.
@@ -136,6 +138,9 @@ pub enum Answer {
         /// What is to be known of the certificate that visitors are shown, a sentence each. The command that asks adds it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         https: Vec<String>,
+        /// What was refused of the main site's own log, a sentence each. The command that asks adds it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        main_log: Vec<String>,
     },
     /// To [`Command::Diff`].
     Diff {
@@ -176,6 +181,11 @@ pub enum Answer {
     /// To [`Command::ReturnJournal`].
     Returned {
         /// What main has taken, month by month.
+        months: Vec<CollectedMonth>,
+    },
+    /// To [`Command::VerifyMainJournal`].
+    MainVerified {
+        /// What was verified, month by month.
         months: Vec<CollectedMonth>,
     },
     /// To [`Command::VerifyFee`].
@@ -304,14 +314,26 @@ fn perform(command: Command, partner: &Partner) -> Answer {
             Ok(report) => Answer::Guard { report },
             Err(error) => refused(&error),
         },
-        Command::ReturnJournal { month } => match Handle::current().block_on(partner.return_journal(month)) {
-            Ok(months) => Answer::Returned { months },
-            Err(error) => refused(&error),
-        },
+        Command::ReturnJournal { month } => return_journal(month, partner),
+        Command::VerifyMainJournal => verify_main_journal(partner),
         Command::VerifyFee { month } => match partner.verify_statement(month) {
             Ok((statement, verdict)) => Answer::Fee { statement: statement.text, verdict },
             Err(error) => refused(&error),
         },
+    }
+}
+
+fn return_journal(month: Option<Month>, partner: &Partner) -> Answer {
+    match Handle::current().block_on(partner.return_journal(month)) {
+        Ok(months) => Answer::Returned { months },
+        Err(error) => refused(&error),
+    }
+}
+
+fn verify_main_journal(partner: &Partner) -> Answer {
+    match Handle::current().block_on(partner.verify_main_journal()) {
+        Ok(months) => Answer::MainVerified { months },
+        Err(error) => refused(&error),
     }
 }
 
@@ -326,7 +348,12 @@ fn decided(result: Result<ReleaseRecord, PublishError>) -> Answer {
 /// How things stand after something was done.
 fn done(result: Result<(), PublishError>, partner: &Partner) -> Answer {
     match result.map(|()| partner.status()) {
-        Ok(Ok(status)) => Answer::Status { status: Box::new(status), prompts: partner.prompts(), https: Vec::new() },
+        Ok(Ok(status)) => Answer::Status {
+            status: Box::new(status),
+            prompts: partner.prompts(),
+            https: Vec::new(),
+            main_log: Vec::new(),
+        },
         Ok(Err(error)) => refused(&error),
         Err(error) => refused(&error),
     }

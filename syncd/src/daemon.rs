@@ -4,7 +4,7 @@ mod tie_up;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tieup_fees::Statement;
 use tieup_protocol::approval::ReleaseRecord;
+use tieup_protocol::contract::Side;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
@@ -21,7 +22,7 @@ use tieup_protocol::wire::{
 use tieup_store::cache::Cache;
 use tieup_store::document::DocumentError;
 use tieup_store::durable::{self, DiskError};
-use tieup_store::journal::InvalidKey;
+use tieup_store::journal::{InvalidKey, JournalReader};
 use tieup_store::lock::LockError;
 use tieup_web::admin;
 use tieup_web::https::{Entrance, EntranceError, Sockets};
@@ -38,6 +39,7 @@ use crate::guard::Guard;
 use crate::health::{Contact, Health};
 use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::{Intake, trust_document};
+use crate::placement::PlacedLog;
 use crate::prompt::PromptStatus;
 use crate::publisher::{PublishError, Publisher};
 use crate::revocation::{RevocationError, RevocationFile};
@@ -60,6 +62,8 @@ pub struct Partner {
     publisher: Mutex<Publisher>,
     intake: tokio::sync::Mutex<Intake>,
     journal: Arc<Journal>,
+    /// The same where visits go.
+    placed: Arc<PlacedLog>,
     /// Every release, newest first.
     releases: watch::Receiver<Vec<ReleaseRecord>>,
     /// How often the originals were looked at since the daemon started.
@@ -219,6 +223,16 @@ impl Partner {
         &self.journal
     }
 
+    /// Where visits go: to the journal, while the partner is the one who writes.
+    pub(crate) fn placed(&self) -> &PlacedLog {
+        &self.placed
+    }
+
+    /// The state folder.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// Who watches over what is stored.
     pub fn guard(&self) -> &Guard {
         &self.guard
@@ -355,8 +369,20 @@ impl Partner {
         let notice = notice_document(&self.state, month).read()?.ok_or(StatementFailure::NoNotice(month))?;
         let contract = self.publisher().charged_under(month).map_err(Box::new)?;
         let contract = contract.ok_or(StatementFailure::NoContract)?;
-        let reader = self.journal.reader(month)?;
+        let reader = match contract.journal.writer {
+            Side::Main => self.mains_copy(month)?,
+            Side::Partner | Side::Both => self.journal.reader(month)?,
+        };
         verify(&contract, &reader, &notice)
+    }
+
+    /// The copy of main's log that a month is charged by where main alone writes.
+    fn mains_copy(&self, month: Month) -> Result<JournalReader, StatementFailure> {
+        let dir = self.main_journal().dir(month);
+        if !dir.is_dir() {
+            return Err(StatementFailure::NotFetched(month));
+        }
+        Ok(JournalReader::open(dir)?)
     }
 }
 

@@ -330,13 +330,24 @@ impl Publisher {
     /// # Errors
     /// When a kept release cannot be read.
     pub fn charged_under(&self, month: Month) -> Result<Option<Contract>, PublishError> {
-        let mut approved = Vec::new();
+        Ok(charged_under(self.approved()?, month))
+    }
+
+    /// The contracts of all releases that were ever live, each once.
+    ///
+    /// # Errors
+    /// When a kept release cannot be read.
+    pub fn approved(&self) -> Result<Vec<Contract>, PublishError> {
+        let mut approved: Vec<Contract> = Vec::new();
         for record in self.releases.list()? {
             if matches!(record.state, ReleaseState::Live | ReleaseState::Retired) {
-                approved.push(self.terms(record.version)?);
+                let contract = self.terms(record.version)?;
+                if approved.iter().all(|known| known.digest() != contract.digest()) {
+                    approved.push(contract);
+                }
             }
         }
-        Ok(charged_under(approved, month))
+        Ok(approved)
     }
 
     /// The contract of the live release.

@@ -1,7 +1,7 @@
 //! The partner's own statement: computed from its own journal and contract, and held against main's.
 
 use tieup_fees::{Difference, JournalHead, Statement, StatementError, compute, first_difference};
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
@@ -46,6 +46,9 @@ pub enum StatementFailure {
     /// What main sent could not be kept or read back.
     #[error("main's statement cannot be kept or read back")]
     Document(#[from] DocumentError),
+    /// Main's own log, by which the month is charged, is not here.
+    #[error("main's own log of {0}, by which it is charged, has not been verified here yet: `syncd log fetch`")]
+    NotFetched(Month),
     /// No contract is in force.
     #[error("no release is live, so no contract is in force")]
     NoContract,
@@ -56,7 +59,8 @@ pub fn notice_document(state: &std::path::Path, month: Month) -> Document<Statem
     Document::at(state.join(STATEMENTS).join(format!("{month}.json")))
 }
 
-/// Computes the statement that `notice` speaks of from the partner's own journal and contract, and compares.
+/// Computes the statement that `notice` speaks of from the log that the contract charges by and the contract, and compares.
+/// `reader` reads the partner's own journal, or its copy of main's log where main alone writes.
 ///
 /// # Errors
 /// When the journal is shorter than main says, or cannot be read.
@@ -66,8 +70,11 @@ pub fn verify(
     notice: &StatementNotice,
 ) -> Result<(Statement, StatementVerdict), StatementFailure> {
     check_complete(reader, notice)?;
-    let head = head(&contract.id.main, &contract.id.partner, reader, notice)?;
-    let entries = reader.entries(0..notice.size)?;
+    let is_mains = contract.journal.writer == Side::Main;
+    let writer = if is_mains { &contract.id.main } else { &contract.id.partner };
+    let head = head(&contract.id.main, writer, reader, notice)?;
+    let counted = |entry| if is_mains { contract.of_mains_log(entry) } else { entry };
+    let entries = reader.entries(0..notice.size)?.map(|entry| entry.map(counted));
     let own = compute(contract, notice.month, &head, entries, notice.status)?;
     let verdict = match first_difference(&notice.statement, &own.text) {
         None => StatementVerdict::Identical,
@@ -93,10 +100,10 @@ fn check_complete(reader: &JournalReader, notice: &StatementNotice) -> Result<()
 
 fn head(
     main: &SiteId,
-    partner: &SiteId,
+    writer: &SiteId,
     reader: &JournalReader,
     notice: &StatementNotice,
 ) -> Result<JournalHead, ReadError> {
     let root = reader.root_at(notice.size)?.to_string();
-    Ok(JournalHead { origin: Origin::new(main, partner, notice.month).to_string(), size: notice.size, root })
+    Ok(JournalHead { origin: Origin::new(main, writer, notice.month).to_string(), size: notice.size, root })
 }

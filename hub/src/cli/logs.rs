@@ -240,7 +240,7 @@ fn show_way_out(partner: &PartnerRow, error: &CollectError) {
 
 async fn verify(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
     if only.is_none_or(|only| *only == hub.config.main) {
-        verify_own(hub, month)?;
+        verify_own(hub, month).await?;
     }
     if only == Some(&hub.config.main) {
         return Ok(());
@@ -260,13 +260,20 @@ async fn verify(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyho
     Ok(())
 }
 
-/// Verifies the journal of visits to main's own pages, where there is one.
-fn verify_own(hub: &Hub, month: Option<Month>) -> anyhow::Result<()> {
+/// Verifies the journal of visits to main's own pages, where there is one, and says what partners have verified of it.
+async fn verify_own(hub: &Hub, month: Option<Month>) -> anyhow::Result<()> {
+    let partners = hub.database.partners().await?;
     let (folder, key) = (hub.own_journals(), hub.keys.journal()?.verifier());
     for month in chosen(&folder, month)? {
         let origin = hub.own_origin(month);
         let size = verify_month(&month_dir(&folder, month), &origin, &key)?;
         say!("{origin}: {size} entries match the signed checkpoint; visits to your own pages");
+        for partner in &partners {
+            if let Some(receipt) = hub.receipt(&partner.id, month)? {
+                let at = receipt.cosigned.strftime("%Y-%m-%d %H:%M UTC");
+                say!("  {} has verified and cosigned {} of them at {at}", partner.id, receipt.size);
+            }
+        }
     }
     Ok(())
 }

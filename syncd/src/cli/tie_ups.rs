@@ -7,7 +7,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_store::durable;
 use tieup_web::{complaint, say};
 
-use super::{Format, show, with_certificate};
+use super::{Format, show, with_warnings};
 use crate::config::Config;
 use crate::control::{Answer, AskError, Command, ask};
 use crate::mains::Mains;
@@ -55,7 +55,7 @@ pub(super) fn show_all(config: &Config, format: Format) -> anyhow::Result<()> {
     for (main, config) in mains.all() {
         stands.push((
             main.cloned(),
-            ask(&config.control_socket(), &Command::Status).map(|answer| with_certificate(config, answer)),
+            ask(&config.control_socket(), &Command::Status).map(|answer| with_warnings(config, answer)),
         ));
     }
     if format == Format::Json {

@@ -32,6 +32,7 @@ use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::Intake;
 use crate::line;
 use crate::peer;
+use crate::placement::{PlacedLog, keep_placed};
 use crate::preview::Preview;
 use crate::prompt::{Others, Prompter, Retries};
 use crate::publisher::{Places, Publisher, is_original};
@@ -50,6 +51,7 @@ pub(super) struct Opening {
     revocations: RevocationFile,
     server: ServerConfig,
     journal: Arc<Journal>,
+    placed: Arc<PlacedLog>,
     journal_thread: thread::JoinHandle<()>,
     blobs: Arc<BlobStore>,
 }
@@ -94,9 +96,11 @@ impl Opening {
         let revocations = RevocationFile::new(&config.state, &identity.authority);
         revocations.load(tls.revocations())?;
         let server = tls.server_for(&main_tls_name(&identity.main))?;
-        let (journal, journal_thread) = Journal::start(journal_setup(config, &identity)?)?;
+        let joined = Contract::parse("contract.yaml", &identity.contract).map_err(StartError::Contract)?;
+        let (journal, journal_thread) = Journal::start(journal_setup(config, &identity, &joined)?)?;
         let (journal, blobs) = (Arc::new(journal), Arc::new(BlobStore::open(config.state.join("blobs"))?));
-        Ok(Self { identity, lock, tls, revocations, server, journal, journal_thread, blobs })
+        let placed = Arc::new(PlacedLog::new(journal.clone(), joined));
+        Ok(Self { identity, lock, tls, revocations, server, journal, placed, journal_thread, blobs })
     }
 
     /// Opens the tie-up with the further main site `main`; none where the partner has not joined it.
@@ -122,7 +126,7 @@ impl Opening {
 
     /// What its share in the public site is made of.
     pub(super) fn tie_up(&self) -> shared_site::TieUp {
-        shared_site::TieUp { main: self.identity.main.clone(), blobs: self.blobs.clone(), log: self.journal.clone() }
+        shared_site::TieUp { main: self.identity.main.clone(), blobs: self.blobs.clone(), log: self.placed.clone() }
     }
 
     /// Puts what is live of it before the public, and opens its doors.
@@ -130,14 +134,15 @@ impl Opening {
     /// # Errors
     /// See [`StartError`].
     pub(super) fn show(self, config: &Config, share: Share, given: &mut GivenSockets) -> Result<Shown, StartError> {
-        let Self { identity, lock, tls, revocations, server, journal, journal_thread, blobs } = self;
+        let Self { identity, lock, tls, revocations, server, journal, placed, journal_thread, blobs } = self;
         let console = opened("console", config.console.as_ref(), Host::Name, given)?;
         let preview = opened("preview", config.preview.as_ref(), Host::Number, given)?;
         let others = if share.is_alone() { Others::None } else { Others::Some };
         let prompter = prompter(config, &identity, console.as_ref())?.beside(others);
         let front = Front::new(&title(&identity, &share), console.as_ref(), preview.as_ref(), prompter.board());
         let known = Known { identity, tls, revocations };
-        let partner = Arc::new(open(config, known, journal, blobs, share, front)?);
+        let logs = Logs { journal, placed };
+        let partner = Arc::new(open(config, known, logs, blobs, share, front)?);
         Ok(Shown { partner, server, console, preview, prompter, journal_thread, lock })
     }
 }
@@ -169,6 +174,7 @@ impl Shown {
         let mut tasks = vec![
             tokio::spawn(renewal::keep_renewed(partner.clone(), shutdown.clone())),
             tokio::spawn(returning::keep_returned(partner.clone(), shutdown.clone())),
+            tokio::spawn(keep_placed(partner.clone(), shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
             tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
@@ -296,13 +302,18 @@ struct Known {
     revocations: RevocationFile,
 }
 
-fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, StartError> {
-    let contract = Contract::parse("contract.yaml", &identity.contract).map_err(StartError::Contract)?;
+/// The journal, and where visits go.
+struct Logs {
+    journal: Arc<Journal>,
+    placed: Arc<PlacedLog>,
+}
+
+fn journal_setup(config: &Config, identity: &Identity, joined: &Contract) -> Result<JournalSetup, StartError> {
     Ok(JournalSetup {
         dir: config.state.join(JOURNALS),
         main: identity.main.clone(),
         site: identity.partner.clone(),
-        zone: contract.effective.tz,
+        zone: joined.effective.tz.clone(),
         signer: identity.journal_key.parse()?,
         cosigner: identity.cosigner_key.parse()?,
     })
@@ -311,7 +322,7 @@ fn journal_setup(config: &Config, identity: &Identity) -> Result<JournalSetup, S
 fn open(
     config: &Config,
     known: Known,
-    journal: Arc<Journal>,
+    logs: Logs,
     blobs: Arc<BlobStore>,
     share: Share,
     front: Front,
@@ -323,6 +334,8 @@ fn open(
     let (site, originals, state) = (config.site.clone(), config.originals, config.state.clone());
     let places = Places { main, site, originals, state, blobs, share };
     let publisher = Publisher::open(places).map_err(Box::new)?;
+    // What is damaged of it is mended while the daemon runs.
+    publisher.approved().map_or_else(|_| logs.placed.log_all(), |approved| logs.placed.follow(&approved));
     Ok(Partner {
         identity: RwLock::new(Arc::new(identity)),
         tls,
@@ -331,7 +344,8 @@ fn open(
         releases: publisher.watch(),
         publisher: Mutex::new(publisher),
         intake: tokio::sync::Mutex::new(intake),
-        journal,
+        journal: logs.journal,
+        placed: logs.placed,
         originals: AtomicU64::new(0),
         front,
         guard,

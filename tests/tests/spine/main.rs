@@ -18,6 +18,7 @@ mod lines;
 mod mains;
 mod outside;
 mod parties;
+mod placements;
 mod prompts;
 mod recovery;
 mod renewal;

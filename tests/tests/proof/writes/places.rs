@@ -31,6 +31,10 @@ const PUBLIC: &str = "the public address's certificate: the one before is served
 const SOCKET: &str = "a socket is made anew at each start, and one that cannot be made is a start that failed";
 const REFUSED: &str = "a folder that a refused join leaves holds nothing";
 const PROBE: &str = "it is written to learn whether the disk takes anything, and that it fails is the answer";
+const FETCHED: &str =
+    "it is written as main's copy of a partner's log is; what failed is fetched again at the next time";
+const EVIDENCE: &str =
+    "a refusal that cannot be kept is found again at the next time, and nothing is cosigned meanwhile";
 const TEST: &str = "it is a test";
 const SCRATCH: &str =
     "where the TUF client works: what lies there counts for nothing, and is put right before each use";
@@ -52,6 +56,9 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/identity.rs", "durable::write_private_file(&state.join(BEGUN)", Fails("joining.json")),
     ("syncd/identity.rs", "durable::remove_file(&state.join(BEGUN))", Fails("joining.json")),
     ("syncd/intake.rs", "Document::at(state.join(\"trust.json\"))", Fails("trust.json")),
+    ("syncd/main_journal.rs", "StateLock::take(&kept.folder)", LeftOut(FETCHED)),
+    ("syncd/main_journal.rs", "Document::at(self.folder.join(KEY))", LeftOut(FETCHED)),
+    ("syncd/main_journal.rs", "durable::write_private_file(", LeftOut(FETCHED)),
     ("syncd/prompt/ledger.rs", "Document::at(state.join(FILE))", Fails("prompts.json")),
     ("syncd/publisher.rs", "Releases::open(", Fails("releases/N/record.json")),
     ("syncd/publisher.rs", "Document::at(places.state.join(\"live.json\"))", Fails("live.json")),
@@ -73,6 +80,8 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("web/journal/keeper.rs", "JournalWriter::open(", Fails("journal/N-N/entries")),
     ("web/journal/mod.rs", "durable::write_file(&self.setup.dir.join(PROBE)", LeftOut(PROBE)),
     ("web/journal/mod.rs", "durable::create_dir_all(&setup.dir)", Fails("journal")),
+    ("web/journal/refusals.rs", "durable::", LeftOut(EVIDENCE)),
+    ("web/journal/refusals.rs", "Document::at(", LeftOut(EVIDENCE)),
 ];
 
 /// What writes where it stands, or makes what writes.

@@ -1,0 +1,285 @@
+//! Who writes the access log, who verifies it and when it is returned, as contracts say it: REQUIREMENTS 003-49 to 51.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tieup_hub::collect::Collected;
+use tieup_protocol::joining::main_tls_name;
+use tieup_protocol::period::{Month, Zone};
+use tieup_protocol::wire::{MAIN_RECEIPT, MainReceipt, StatementVerdict};
+use tieup_store::journal::{Cosigner, JournalReader, JournalWriter, Mirror, month_dir};
+use tieup_tests::world::{MAIN, site_id};
+use tieup_tests::{Contract, World, assert_says, told};
+use tieup_web::client::PeerClient;
+
+/// What a contract charges that main's own log can count.
+const BY_MAIN: &str = "meters: {tie: {views: {class: tieup}}}\ncharges:\n  \
+    base: {by: partnership, link: 0, framework: 20000, inherited: 50000}\n  \
+    access: {graduated: tie, tiers: [[0, \"10\"]]}\n";
+
+/// How long something that happens by itself may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// `north` is live under these terms of the journal; main serves its own pages, one of which stands where the contract
+/// gives the path to the partner.
+async fn world(journal: &str) -> World {
+    let contract = Contract::inherited().zone("UTC").fees(BY_MAIN).journal(journal);
+    let world = World::new()
+        .main_page("/about/", "We mend lamps.")
+        .main_page("/local/", "Our workshop.")
+        .contract("north", contract)
+        .original("north", "/local/", "Our own shelf.")
+        .start()
+        .await;
+    world.go_live("north").await;
+    world.show_main();
+    world
+}
+
+fn now() -> Month {
+    Month::of(Timestamp::now(), &Zone::utc())
+}
+
+/// Visits main's own pages: two of the contract's, one of the partner's paths, one that is not there.
+async fn visit_main(world: &World) {
+    for (path, status) in [("/about/", 200), ("/", 200), ("/local/", 200), ("/nothing/", 404)] {
+        assert_eq!(world.get_main(path).await.status, status, "{path}");
+    }
+}
+
+fn run(world: &World, binary: &str, config: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let _ = world;
+    let Output { status, stdout, stderr } =
+        Command::new(binary).arg("--config").arg(config).args(arguments).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+fn tieup(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    let config = world.hub().config.state.with_file_name("tieup.yaml");
+    run(world, env!("CARGO_BIN_EXE_tieup-to-call"), &config, arguments)
+}
+
+fn syncd(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    run(world, env!("CARGO_BIN_EXE_syncd-to-kill"), &world.partner("north").config_file, arguments)
+}
+
+/// Changes the last byte of the first entry of the log in `dir`, as a bad disk does.
+fn damage(dir: &Path) {
+    let file = dir.join("entries");
+    let mut bytes = fs::read(&file).unwrap();
+    let end = 1 + usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
+    bytes[end] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+/// Puts a log of main's own in place of the copy that `north` holds, with the first entry changed and main's own signature.
+fn fork(world: &World, month: Month) {
+    let copy = world.state("north").join(format!("main-journal/{month}"));
+    let reader = JournalReader::open(&copy).unwrap();
+    let mut entries: Vec<Vec<u8>> = reader.entries(0..reader.size()).unwrap().map(Result::unwrap).collect();
+    entries[0][3] ^= 1;
+    fs::remove_dir_all(&copy).unwrap();
+    let (origin, signer) = (world.hub().own_origin(month), world.hub().keys.journal().unwrap());
+    let mut writer = JournalWriter::open(&copy, origin, signer).unwrap();
+    writer.append(&entries).unwrap();
+    writer.checkpoint().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_49_where_both_verify_the_partner_finds_what_its_own_disk_damaged_before_main_blames_it() {
+    let world = world("{writer: partner, verifier: both}").await;
+    world.get("north", "/about/").await;
+    let month = world.month("north");
+    world.daemon("north").journal().checkpoint(month).await.unwrap();
+    damage(&world.state("north").join(format!("journal/{month}")));
+    let error = world.daemon("north").return_journal(None).await.unwrap_err();
+    assert_says(
+        &told(&error),
+        &["does not verify here, and was not returned", "entry 0 is not the one that was logged"],
+    );
+    assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap(), []);
+    let error = world.daemon("north").verify_main_journal().await.unwrap_err();
+    assert_says(&told(&error), &["did not show its log", "does not let it verify the main site's log"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_49_where_main_alone_verifies_the_partner_returns_what_it_has_and_main_refuses_it() {
+    let world = world("{writer: partner, verifier: main}").await;
+    world.get("north", "/about/").await;
+    let month = world.month("north");
+    world.daemon("north").journal().checkpoint(month).await.unwrap();
+    damage(&world.state("north").join(format!("journal/{month}")));
+    let error = world.daemon("north").return_journal(None).await.unwrap_err();
+    assert_says(&told(&error), &["the main site did not take the journal", "is refused", "the log was rewritten"]);
+    assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_50_where_main_writes_the_partner_logs_nothing_and_verifies_what_it_is_charged_by() {
+    let world = world("{writer: main, verifier: partner}").await;
+    for path in ["/", "/about/", "/local/", "/nothing/"] {
+        world.get("north", path).await;
+    }
+    assert_eq!(world.daemon("north").journal().months().unwrap(), [], "the partner logged visits");
+    assert_eq!(world.collect("north").await, []);
+    visit_main(&world).await;
+    let (month, row) = (now(), world.hub().partner(&site_id("north")).await.unwrap());
+    let error = world.hub().statement(&row, month, Timestamp::now()).await.unwrap_err();
+    assert_says(&told(&error), &["the partner has not verified your own log of"]);
+    let verified = world.daemon("north").verify_main_journal().await.unwrap();
+    assert_eq!(verified, [Collected { month, added: 4, size: 4 }]);
+    world.get_main("/about/").await;
+    let delivered = world.hub().statement(&row, month, Timestamp::now()).await.unwrap();
+    assert_eq!(delivered.verdict, StatementVerdict::Identical);
+    let text = &delivered.statement.text;
+    assert_says(text, &[&format!("{MAIN}/{MAIN}/{month}"), "total:           50020 JPY"]);
+    let (code, said) = tieup(&world, &["log", "verify", MAIN]);
+    assert_says(&said, &["visits to your own pages", "north has verified and cosigned 4 of them at"]);
+    assert_eq!(code, Some(0));
+    let (code, said) = syncd(&world, &["log", "fetch"]);
+    assert_says(
+        &said,
+        &[&format!("{month}: 1 new entries of the main site's own log, 5 in all, verified and cosigned")],
+    );
+    assert_eq!(code, Some(0));
+    let (code, said) = syncd(&world, &["log", "verify", &month.to_string()]);
+    assert_says(&said, &["5 entries of the main site's own log match its checkpoint, 5 cosigned by you"]);
+    assert_eq!(code, Some(0), "{said}");
+    damage(&world.state("north").join(format!("main-journal/{month}")));
+    let (code, said) = syncd(&world, &["log", "verify"]);
+    assert_says(&said, &["the copy of the main site's own log of", "entry 0 is not the one that was logged"]);
+    assert_eq!(code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_50_where_main_verifies_too_it_hands_out_nothing_that_does_not_verify_there() {
+    for (verifier, says) in [
+        ("both", ["did not show its log", "does not verify there; its log says why"]),
+        ("partner", ["the main site's log of", "the log was rewritten"]),
+    ] {
+        let world = world(&format!("{{writer: main, verifier: {verifier}}}")).await;
+        visit_main(&world).await;
+        // What is signed for is hashed already, so that the damage comes after it.
+        assert!(world.daemon("north").verify_main_journal().await.is_ok());
+        fs::remove_dir_all(world.state("north").join("main-journal")).unwrap();
+        fs::remove_dir_all(world.hub().config.state.join("receipts")).unwrap();
+        visit_main(&world).await;
+        damage(&month_dir(&world.hub().own_journals(), now()));
+        let error = world.daemon("north").verify_main_journal().await.unwrap_err();
+        assert_says(&told(&error), &says);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_50_what_is_no_receipt_is_refused_and_the_one_before_stands() {
+    let world = world("{writer: main, verifier: partner}").await;
+    let (north, month) = (site_id("north"), now());
+    visit_main(&world).await;
+    world.daemon("north").verify_main_journal().await.unwrap();
+    let older = world.hub().receipt(&north, month).unwrap().unwrap().note;
+    visit_main(&world).await;
+    world.daemon("north").verify_main_journal().await.unwrap();
+    let stands = world.hub().receipt(&north, month).unwrap().unwrap();
+    assert_eq!(stands.size, 8);
+    let cosigner = world.daemon("north").main_journal().cosigner().unwrap().unwrap();
+    let (key, other) = (cosigner.verifier().to_string(), Cosigner::from_seed("north", &[9; 32]).unwrap());
+    let uncosigned = fs::read_to_string(world.daemon("north").main_journal().dir(month).join("checkpoint")).unwrap();
+    let forged = forge(&world, month, &cosigner);
+    let cases = [
+        (month.next(), &stands.note, &key, "does not let it verify the main site's log of this month"),
+        (month, &stands.note, &other.verifier().to_string(), "has cosigned with another key before"),
+        (month, &uncosigned, &key, "the receipt does not verify"),
+        (month, &forged, &key, "main's own log has another root at 8 entries"),
+        (month, &older, &key, "the receipt covers 4 entries, and one before it 8"),
+    ];
+    let (identity, tls) = (world.daemon("north").identity(), world.daemon("north").tls().client().unwrap());
+    let client = PeerClient::new(tls, main_tls_name(&identity.main), identity.hub.as_deref().unwrap()).await.unwrap();
+    for (month, note, key, says) in cases {
+        let receipt = MainReceipt { month, note: note.clone(), key: key.clone() };
+        let error = client.post::<()>(MAIN_RECEIPT, &receipt).await.unwrap_err();
+        assert_says(&told(&error), &[says]);
+    }
+    assert_eq!(world.hub().receipt(&north, month).unwrap(), Some(stands));
+}
+
+/// A receipt for eight entries that main never logged, of which main's key signed the log.
+fn forge(world: &World, month: Month, cosigner: &Cosigner) -> String {
+    let (origin, signer) = (world.hub().own_origin(month), world.hub().keys.journal().unwrap());
+    let entries = vec![b"invented"; 8];
+    let mut writer = JournalWriter::open(&world.folder().join("forged"), origin.clone(), signer.clone()).unwrap();
+    writer.append(&entries).unwrap();
+    let checkpoint = writer.checkpoint().unwrap();
+    let mut mirror = Mirror::open(&world.folder().join("copy")).unwrap();
+    mirror.take(&entries).unwrap();
+    mirror.confirm(checkpoint.note().as_bytes(), &origin, &signer.verifier()).unwrap();
+    mirror.cosign(cosigner, Timestamp::now()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_51_where_both_write_each_verifies_the_others_and_the_partners_is_charged_by() {
+    let world = world("{writer: both, verifier: both}").await;
+    world.get("north", "/about/").await;
+    visit_main(&world).await;
+    let month = now();
+    assert_eq!(world.daemon("north").return_journal(None).await.unwrap(), [Collected { month, added: 1, size: 1 }]);
+    let verified = world.daemon("north").verify_main_journal().await.unwrap();
+    assert_eq!(verified, [Collected { month, added: 4, size: 4 }]);
+    assert_eq!(world.hub().receipt(&site_id("north"), month).unwrap().unwrap().size, 4);
+    let delivered = world.statement("north").await;
+    assert_eq!(delivered.verdict, StatementVerdict::Identical);
+    assert_says(&delivered.statement.text, &[&format!("{MAIN}/north/{month}"), "total:           50010 JPY"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_51_a_log_of_mains_that_forks_is_refused_for_good_until_the_operator_settles_it() {
+    let world = world("{writer: both, verifier: both}").await;
+    visit_main(&world).await;
+    let month = now();
+    world.daemon("north").verify_main_journal().await.unwrap();
+    fork(&world, month);
+    let error = world.daemon("north").verify_main_journal().await.unwrap_err();
+    assert_says(
+        &told(&error),
+        &["the main site's log of", "is refused", "the log forked: two checkpoints of 4 entries"],
+    );
+    visit_main(&world).await;
+    let error = world.daemon("north").verify_main_journal().await.unwrap_err();
+    assert_says(&told(&error), &["is refused since", "the log forked"]);
+    let evidence = world.state("north").join(format!("main-journal/refusals/{month}.json"));
+    let evidence: serde_json::Value = serde_json::from_slice(&fs::read(evidence).unwrap()).unwrap();
+    assert_ne!(evidence[0]["held"], evidence[0]["shown"]);
+    let (_, said) = syncd(&world, &["status"]);
+    assert_says(
+        &said,
+        &["ALARM: the main site's own log: the journal of", "is refused since", "syncd log settle MONTH"],
+    );
+    let settled = ["log", "settle", &month.to_string(), "--reason", "we talked", "--put-aside"];
+    let (code, said) = syncd(&world, &settled);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(world.daemon("north").verify_main_journal().await.unwrap(), [Collected { month, added: 8, size: 8 }]);
+    let (code, said) = syncd(&world, &settled);
+    assert_says(&said, &["no journal of", &format!("of `{MAIN}` is refused")]);
+    assert_eq!(code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_33_a_partner_returns_its_journal_and_verifies_mains_when_the_contract_says() {
+    let world = world("{writer: both, verifier: both, every: 1s}").await;
+    world.get("north", "/about/").await;
+    visit_main(&world).await;
+    let (began, north) = (Instant::now(), site_id("north"));
+    let is_cosigned = || {
+        let month = world.month("north");
+        let reader = world.daemon("north").journal().reader(month).unwrap();
+        let cosigned = reader.cosigned().unwrap().unwrap_or_default();
+        let receipt = world.hub().receipt(&north, month).unwrap();
+        cosigned.lines().nth(1) == Some("1") && receipt.is_some_and(|receipt| receipt.size == 4)
+    };
+    while !is_cosigned() {
+        assert!(began.elapsed() < PATIENCE, "nothing was returned");
+        tokio::task::yield_now().await;
+    }
+}
