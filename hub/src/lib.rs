@@ -5,6 +5,7 @@ pub mod archive;
 pub mod audit;
 pub mod cli;
 pub mod collect;
+mod collecting;
 pub mod config;
 pub mod database;
 pub mod findings;

@@ -18,6 +18,7 @@ use tieup_web::versions::speaking;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::collecting::keep_collected;
 use crate::health::Health;
 use crate::joining;
 use crate::lines::Lines;
@@ -104,6 +105,7 @@ impl Server {
             tokio::spawn(lines.keep(shutdown.clone())),
             public,
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
+            tokio::spawn(keep_collected(hub.clone(), shutdown.clone())),
         ];
         tasks.extend(admin);
         Ok(Self { public: site, blobs, journal, tasks, shutdown })

@@ -283,3 +283,23 @@ async fn row_003_33_a_partner_returns_its_journal_and_verifies_mains_when_the_co
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_33_main_pulls_from_a_partner_that_does_not_return_its_journal_in_time() {
+    let mut world = world("{writer: partner, verifier: both, every: 1s}").await;
+    world
+        .restart_after("north", |state| {
+            let file = state.join("identity.json");
+            let mut identity: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+            identity["hub"] = serde_json::Value::Null;
+            fs::write(&file, serde_json::to_vec(&identity).unwrap()).unwrap();
+        })
+        .await;
+    assert_says(&told(&world.daemon("north").return_journal(None).await.unwrap_err()), &["join again"]);
+    world.get("north", "/about/").await;
+    let (began, copy) = (Instant::now(), world.mirrors("north").join(world.month("north").to_string()));
+    while !copy.join("cosigned").is_file() {
+        assert!(began.elapsed() < PATIENCE, "nothing was collected");
+        tokio::task::yield_now().await;
+    }
+}

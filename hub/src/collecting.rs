@@ -1,0 +1,181 @@
+//! Journals are collected when their contracts say so, by main itself: a partner that returns its journal in time is not
+//! asked, one that does not is, a little later.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tieup_protocol::contract::{Contract, Returned, charged_under};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::Month;
+use tieup_web::complaint;
+use tieup_web::listener::Shutdown;
+use tokio::task::block_in_place;
+
+use crate::collect::CollectError;
+use crate::database::PartnerRow;
+use crate::partners::Hub;
+
+/// How long after its time a partner that returns its journal by itself is waited for, at the most.
+const LENIENCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// The shortest and the longest rest between two looks: clocks are set, and partners join.
+const RESTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// For how long it is believed when a partner is due: contracts change.
+const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long one partner may keep the others waiting. What it gave till then is kept.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Collects the journal of each partner that has not returned it in time, until `shutdown`.
+pub(crate) async fn keep_collected(hub: Arc<Hub>, shutdown: Shutdown) {
+    let mut rounds = Rounds { begun: Timestamp::now(), known: HashMap::new() };
+    loop {
+        let rest = tokio::select! {
+            () = shutdown.wait() => return,
+            rest = rounds.go(&hub) => rest,
+        };
+        tokio::select! {
+            () = shutdown.wait() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+}
+
+/// When this process began, and what it knows of partners.
+struct Rounds {
+    begun: Timestamp,
+    known: HashMap<SiteId, Known>,
+}
+
+/// When a partner is due.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// When main asked it last by itself.
+    tried: Option<Timestamp>,
+    due: Option<Timestamp>,
+    /// When `due` was found out.
+    looked: Option<Timestamp>,
+}
+
+impl Known {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let is_old = |looked: Timestamp| now < looked || now.duration_since(looked) >= BELIEVED;
+        !self.looked.is_none_or(is_old) && self.due.is_none_or(|due| now < due)
+    }
+}
+
+impl Rounds {
+    /// Collects from those that are due, and says how long nobody is.
+    async fn go(&mut self, hub: &Hub) -> Duration {
+        let partners = hub.database.partners().await.unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the partners cannot be listed");
+            Vec::new()
+        });
+        let mut rest = RESTS.1;
+        for partner in partners.iter().filter(|partner| partner.revoked.is_none()) {
+            let now = Timestamp::now();
+            match self.due(hub, partner, now).await {
+                Some(due) if due <= now => {
+                    self.known.insert(partner.id.clone(), Known { tried: Some(now), ..Known::default() });
+                    collect(hub, partner).await;
+                }
+                Some(due) => rest = rest.min(Duration::try_from(due.duration_since(now)).unwrap_or_default()),
+                None => {}
+            }
+        }
+        rest.max(RESTS.0)
+    }
+
+    /// When a partner is due. That it is by what was known is looked at again: it may have returned its journal meanwhile.
+    async fn due(&mut self, hub: &Hub, partner: &PartnerRow, now: Timestamp) -> Option<Timestamp> {
+        let known = self.known.entry(partner.id.clone()).or_default();
+        if !known.is_fresh(now) {
+            let collected = block_in_place(|| hub.collected_at(partner)).ok().flatten();
+            let waited = [collected, known.tried, Some(partner.joined)].into_iter().flatten().max();
+            let since = waited.map_or(self.begun, |since| since.max(self.begun));
+            known.due = returned(hub, partner).await.and_then(|returned| due(&returned, since));
+            known.looked = Some(now);
+        }
+        known.due
+    }
+}
+
+/// When the contract that holds now lets a partner's journal be returned.
+async fn returned(hub: &Hub, partner: &PartnerRow) -> Option<Returned> {
+    let agreed = hub.agreed(partner).await.inspect_err(|error| {
+        tracing::warn!(partner = %partner.id, "when its journal is returned cannot be read\n{}", complaint::render(error));
+    });
+    in_force(agreed.ok()?, Timestamp::now()).map(|contract| contract.journal.returned)
+}
+
+/// The contract by which what is logged at `now` is charged.
+fn in_force(agreed: Vec<Contract>, now: Timestamp) -> Option<Contract> {
+    let month = Month::of(now, &agreed.first()?.effective.tz);
+    charged_under(agreed, month)
+}
+
+/// When main asks by itself, if nothing has come since `since`.
+fn due(returned: &Returned, since: Timestamp) -> Option<Timestamp> {
+    let first = returned.next(since)?;
+    let lenience = returned.next(first).map_or(LENIENCE, |second| second.duration_since(first).min(LENIENCE));
+    first.checked_add(lenience).ok()
+}
+
+async fn collect(hub: &Hub, partner: &PartnerRow) {
+    match tokio::time::timeout(PATIENCE, hub.collect(partner)).await {
+        Ok(Ok(months)) => {
+            let added: u64 = months.iter().map(|month| month.added).sum();
+            tracing::info!(partner = %partner.id, added, "its journal was collected");
+        }
+        // It is returning it at this moment.
+        Ok(Err(CollectError::Busy(..) | CollectError::UnderWay(_))) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(partner = %partner.id, "its journal was not collected\n{}", complaint::render(&error));
+        }
+        Err(_) => {
+            tracing::warn!(partner = %partner.id, "its journal was not collected in time; it goes on there later");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTRACT: &str = include_str!("../../sites/nationwide/partners/harbor-shop/contract.yaml");
+
+    fn returned(more: &str) -> Returned {
+        let text = CONTRACT.replace("verifier: both}", &format!("verifier: both{more}}}"));
+        Contract::parse("contract.yaml", &text).unwrap().journal.returned
+    }
+
+    #[test]
+    fn row_003_33_main_asks_a_little_after_the_time_at_which_the_partner_should_have() {
+        let since = "2026-11-02T03:20:00Z".parse().unwrap();
+        let due = |more: &str| due(&returned(more), since).unwrap().to_string();
+        assert_eq!(due(""), "2026-11-02T04:30:00Z");
+        assert_eq!(due(", every: 1m"), "2026-11-02T03:22:00Z");
+        // Six o'clock in Tokyo.
+        assert_eq!(due(", at: \"0 6 * * *\""), "2026-11-02T21:10:00Z");
+    }
+
+    #[test]
+    fn the_contract_of_the_month_says_when() {
+        let contract = |version: &str, from: &str, more: &str| {
+            let text = CONTRACT.replace("harbor-shop@3", version).replace("from: 2026-11-01", from);
+            let text = text.replace("verifier: both}", &format!("verifier: both{more}}}"));
+            Contract::parse("contract.yaml", &text).unwrap()
+        };
+        let agreed = vec![
+            contract("harbor-shop@1", "from: 2026-01-01", ""),
+            contract("harbor-shop@2", "from: 2026-12-01", ", every: 5m"),
+        ];
+        let every = |now: &str| in_force(agreed.clone(), now.parse().unwrap()).unwrap().journal.returned;
+        assert_eq!(every("2026-11-30T14:59:59Z"), Returned::Every(SignedDuration::from_hours(1)));
+        assert_eq!(every("2026-11-30T15:00:00Z"), Returned::Every(SignedDuration::from_mins(5)));
+        assert!(in_force(Vec::new(), Timestamp::now()).is_none());
+    }
+}
