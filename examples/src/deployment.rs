@@ -64,13 +64,21 @@ impl Deployment {
     /// # Errors
     /// When a folder cannot be copied, a key not be made or a port not be bound.
     pub async fn start(root: &Path, main: &SiteId, site: &Path, themes: &Path) -> Result<Self> {
+        Self::start_with(root, main, site, themes, "").await
+    }
+
+    /// The same with further lines of `tieup.yaml`.
+    ///
+    /// # Errors
+    /// As [`Deployment::start`].
+    pub async fn start_with(root: &Path, main: &SiteId, site: &Path, themes: &Path, settings: &str) -> Result<Self> {
         let folder = root.join(main.as_str());
         copy(site, &folder.join("site"))?;
         copy(themes, &folder.join("themes"))?;
         let (join, public) = (listen()?, listen()?);
         let (join_address, public_address) = (join.local_addr()?, public.local_addr()?);
         let file = folder.join("tieup.yaml");
-        fs::write(&file, hub_document(main, join_address, public_address))?;
+        fs::write(&file, hub_document(main, join_address, public_address) + settings)?;
         let hub = Arc::new(Hub::create(HubConfig::load(&file)?).await?);
         let server = Server::start(&hub, join, public)?;
         Ok(Self {

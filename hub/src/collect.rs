@@ -170,6 +170,7 @@ impl Hub {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
+        self.collected.notify_one();
         failed.map_or(Ok(collected), Err)
     }
 }

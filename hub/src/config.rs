@@ -10,6 +10,8 @@ use tieup_web::admin::AdminAddress;
 use tieup_web::https::{self, Https};
 use tieup_web::site::Admission;
 
+use crate::mirror::MirrorPlace;
+
 /// A hub's configuration, with paths resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -33,6 +35,8 @@ pub struct Config {
     pub visitors: Admission,
     /// Where those who watch over the hub ask how it stands, if anywhere.
     pub admin: Option<AdminAddress>,
+    /// Where what was collected of journals is mirrored for others, if anywhere.
+    pub mirror: Option<MirrorPlace>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +54,14 @@ struct Document {
     #[serde(default)]
     visitors: Admission,
     admin: Option<AdminAddress>,
+    #[serde(default)]
+    journal: JournalDocument,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalDocument {
+    mirror: Option<MirrorPlace>,
 }
 
 fn here() -> PathBuf {
@@ -89,6 +101,7 @@ impl Config {
             https: document.https.map(|https| Https::of((&name, text), folder, https)).transpose()?,
             visitors: document.visitors,
             admin: document.admin,
+            mirror: document.journal.mirror.map(|place| place.within(folder)),
         })
     }
 }

@@ -68,6 +68,7 @@ impl Watched for Health {
         let pushes = self.hub.tally.counts().clone();
         let pushes = pushes.into_iter().map(|(outcome, times)| (vec![("outcome", outcome.to_owned())], times));
         page.counters("pushes", "Tries to publish to a partner, by what came of them", pushes);
+        self.measure_mirror(page);
         if let Err(error) = self.measure_partners(page).await {
             tracing::error!(error = &error as &dyn std::error::Error, "the partners cannot be counted");
         }
@@ -75,6 +76,15 @@ impl Watched for Health {
 }
 
 impl Health {
+    fn measure_mirror(&self, page: &mut Exposition) {
+        let standing = tokio::task::block_in_place(|| self.hub.mirror_standing()).ok().flatten();
+        let failing = standing.as_ref().map(|standing| (Labels::new(), number(u64::from(standing.failing.is_some()))));
+        let mirrored = standing.and_then(|standing| standing.mirrored).map(|time| (Labels::new(), moment(time)));
+        page.gauges("journal_mirror_failing", "Whether journals could not be mirrored the last time", failing);
+        let help = "When the mirror was up to what the hub holds last, in seconds since 1970";
+        page.gauges("journal_mirrored_timestamp_seconds", help, mirrored);
+    }
+
     async fn measure_partners(&self, page: &mut Exposition) -> Result<(), DatabaseError> {
         let mut states = BTreeMap::<String, u64>::new();
         let (mut failures, mut heard, mut collected) = (Vec::new(), Vec::new(), Vec::new());

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod kit;
 mod lines;
 mod manifests;
+pub mod mirror;
 mod own_journal;
 pub mod partners;
 pub mod preview;

@@ -38,6 +38,8 @@ pub struct Hub {
     pub tally: Tally,
     /// Told when the queue may hold something that is due: a partner joined, or somebody wants to be sure.
     pub queue_changed: Notify,
+    /// Told when something was collected.
+    pub(crate) collected: Notify,
     /// The manifests that were used last.
     pub(crate) manifests: Manifests,
     /// What partners were sent, as it was known last.
@@ -121,10 +123,19 @@ impl Hub {
         let tls = TlsIdentity::from_pem(&pair, keys.authority()?.certificate())?;
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.state).await?;
-        let (manifests, archived) = (Manifests::default(), Remembered::default());
-        let (queue_changed, silence) = (Notify::new(), SILENCE);
-        let (tally, collecting) = (Tally::default(), Turns::default());
-        let hub = Self { config, database, keys, tally, queue_changed, manifests, archived, collecting, tls, silence };
+        let hub = Self {
+            config,
+            database,
+            keys,
+            tally: Tally::default(),
+            queue_changed: Notify::new(),
+            collected: Notify::new(),
+            manifests: Manifests::default(),
+            archived: Remembered::default(),
+            collecting: Turns::default(),
+            tls,
+            silence: SILENCE,
+        };
         hub.keep_own(&pair, now).await?;
         hub.refresh_tls(now).await?;
         Ok(hub)

@@ -22,6 +22,7 @@ use crate::collecting::keep_collected;
 use crate::health::Health;
 use crate::joining;
 use crate::lines::Lines;
+use crate::mirror::keep_mirrored;
 use crate::own_journal::OwnJournal;
 use crate::partners::{Hub, HubError};
 use crate::release::SharedDigests;
@@ -106,6 +107,7 @@ impl Server {
             public,
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_collected(hub.clone(), shutdown.clone())),
+            tokio::spawn(keep_mirrored(hub.clone(), shutdown.clone())),
         ];
         tasks.extend(admin);
         Ok(Self { public: site, blobs, journal, tasks, shutdown })

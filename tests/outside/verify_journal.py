@@ -5,7 +5,7 @@
     python3 verify_journal.py FOLDER --key KEY [--origin ORIGIN] [--cosigner KEY] [--earlier NOTE]...
 
 FOLDER is a month's folder as Tieup writes it (entries, hashes-0, ..., checkpoint, cosigned), or the same log under the
-paths of c2sp.org/tlog-tiles (checkpoint, tile/...). KEY is a verifier key of c2sp.org/signed-note. Each NOTE is a
+paths of c2sp.org/tlog-tiles (checkpoint, cosigned as well, and tile/...). KEY is a verifier key of c2sp.org/signed-note. Each NOTE is a
 checkpoint of the same log that was seen before: the log must begin with what it covers.
 
 Exit status 0: everything is what the keys signed for. 1: it is not, and the first mistake is named.
@@ -182,7 +182,7 @@ def verify(options):
         raise Mistake("entries and hashes agree, but not with the checkpoint")
     for note in options.earlier:
         check_earlier(Checkpoint(note.read_text()), checkpoint, hashes, key)
-    cosigned = options.folder / "cosigned"
+    cosigned = options.folder / ("checkpoint" if (options.folder / "tile").is_dir() else "cosigned")
     if options.cosigner is not None:
         if not cosigned.is_file():
             raise Mistake("nothing was cosigned")

@@ -21,6 +21,7 @@ const PAGE: &str = "{% extends \"base.html\" %}{% block main %}<h1>{{ page.title
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     main: BTreeMap<String, String>,
+    settings: String,
     partners: BTreeMap<String, Planned>,
 }
 
@@ -37,6 +38,13 @@ impl Plan {
     #[must_use]
     pub fn main_page(self, path: &str, words: &str) -> Self {
         self.main_file(&content_file(path), &page(path, words))
+    }
+
+    /// Adds lines to the hub's `tieup.yaml`.
+    #[must_use]
+    pub fn hub(mut self, lines: &str) -> Self {
+        self.settings.push_str(lines);
+        self
     }
 
     /// Adds a file below the main site's folder.
@@ -81,6 +89,11 @@ impl Plan {
     fn planned(mut self, partner: &str, contract: Contract, joins: bool) -> Self {
         self.partners.insert(partner.to_owned(), Planned { contract, files: BTreeMap::new(), joins });
         self
+    }
+
+    /// The lines that were added to the hub's settings.
+    pub(crate) fn hub_settings(&self) -> &str {
+        &self.settings
     }
 
     /// The partners that join.

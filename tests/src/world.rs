@@ -77,8 +77,14 @@ impl World {
         let folder = new_folder();
         let sources = folder.path().join("sources");
         plan.write(&sources, MAIN);
-        let deployment =
-            Deployment::start(folder.path(), &site_id(MAIN), &sources.join("main"), &sources.join("themes")).await;
+        let deployment = Deployment::start_with(
+            folder.path(),
+            &site_id(MAIN),
+            &sources.join("main"),
+            &sources.join("themes"),
+            plan.hub_settings(),
+        )
+        .await;
         let mut world = Self::begin(folder, deployment);
         for partner in plan.joining() {
             world.join(partner, &sources.join("partners").join(partner)).await;

@@ -191,6 +191,10 @@ async fn fetch(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow
             1
         });
     }
+    // Told, and no failure: the running hub tries it again.
+    if let Err(error) = hub.mirror_journals().await {
+        terminal::complain(&error);
+    }
     if failed > 0 {
         bail!("{failed} journals or audit trails of partners were not taken");
     }

@@ -69,6 +69,9 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
             say!("ALARM: {warning}");
         }
     }
+    if let (Format::Text, Some(alarm)) = (format, hub.mirror_standing()?.and_then(|standing| standing.alarm())) {
+        say!("ALARM: {alarm}");
+    }
     let ask = async |partner: PartnerRow| (ask(hub, &partner).await, partner);
     let answers: Vec<_> = stream::iter(partners).map(ask).buffered(CONCURRENT_PUSHES).collect().await;
     let (mut told, mut contradicted) = (Vec::new(), false);

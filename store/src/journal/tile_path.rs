@@ -77,6 +77,26 @@ impl TilePath {
     }
 }
 
+impl TilePath {
+    /// The tiles and entry bundles that a log of `to` entries has, and that one of `from` entries, fewer, had not: entries
+    /// first, then the levels from the lowest on.
+    ///
+    /// Those at the end of a level are as wide as a log of `to` entries makes them.
+    pub fn grown(from: u64, to: u64) -> impl Iterator<Item = Self> {
+        Self::bundles(from, to).chain((0..=MAX_LEVEL).flat_map(move |level| Self::level_grown(level, from, to)))
+    }
+
+    /// The same of one level of hashes.
+    fn level_grown(level: u8, from: u64, to: u64) -> impl Iterator<Item = Self> {
+        let (full, shift) = (TileWidth::FULL.get(), u32::from(level) * 8);
+        let hashes = |entries: u64| entries.checked_shr(shift).unwrap_or(0);
+        let (from, to) = (hashes(from), hashes(to));
+        (from / full..to.div_ceil(full)).filter(move |_| from < to).filter_map(move |index| {
+            TileWidth::new((to - index * full).min(full)).map(|width| Self::Hashes { level, index, width })
+        })
+    }
+}
+
 impl FromStr for TilePath {
     type Err = InvalidTilePath;
 
@@ -259,7 +279,36 @@ mod tests {
         assert_eq!(listed(256, 257), ["tile/entries/001.p/1"]);
     }
 
+    #[test]
+    fn what_a_log_gains_is_listed_level_by_level() {
+        let listed = |from, to| TilePath::grown(from, to).map(|path| path.to_string()).collect::<Vec<_>>();
+        assert_eq!(listed(0, 0), Vec::<String>::new());
+        assert_eq!(listed(9, 9), Vec::<String>::new());
+        assert_eq!(listed(0, 3), ["tile/entries/000.p/3", "tile/0/000.p/3"]);
+        assert_eq!(
+            listed(3, 257),
+            ["tile/entries/000", "tile/entries/001.p/1", "tile/0/000", "tile/0/001.p/1", "tile/1/000.p/1"]
+        );
+        assert_eq!(listed(257, 258), ["tile/entries/001.p/2", "tile/0/001.p/2"]);
+        let many: Vec<String> = listed(65_535, 65_536);
+        assert_eq!(many, ["tile/entries/255", "tile/0/255", "tile/1/000", "tile/2/000.p/1"]);
+    }
+
     proptest! {
+        #[test]
+        fn a_log_that_grows_in_steps_has_every_tile(sizes in proptest::collection::vec(0..200_000_u64, 1..6)) {
+            let mut sizes = sizes;
+            sizes.sort_unstable();
+            let (mut from, mut had) = (0, std::collections::BTreeSet::new());
+            for to in &sizes {
+                had.extend(TilePath::grown(from, *to).map(|path| path.to_string()));
+                from = *to;
+            }
+            for path in TilePath::grown(0, from) {
+                prop_assert!(had.contains(&path.to_string()), "{path} of {sizes:?}");
+            }
+        }
+
         #[test]
         fn a_path_survives_its_text(level in 0..=MAX_LEVEL, index in any::<u64>(), width in 1..=256_u64) {
             for path in [hashes(level, index, width), entries(index, width)] {

@@ -16,6 +16,7 @@ mod joining;
 mod kinds;
 mod lines;
 mod mains;
+mod mirrors;
 mod outside;
 mod parties;
 mod placements;

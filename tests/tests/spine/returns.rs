@@ -26,7 +26,7 @@ use crate::settled;
 const MANY: u64 = 3000;
 
 /// Logs `count` visits at `partner`, as its public site does.
-async fn log_visits(world: &World, partner: &str, count: u64) {
+pub(crate) async fn log_visits(world: &World, partner: &str, count: u64) {
     let journal = world.daemon(partner).journal();
     let (time, path, headers) = (Timestamp::now(), "/about/".parse::<SitePath>().unwrap(), HeaderMap::new());
     let caller = Caller { time, address: IpAddr::from([192, 0, 2, 1]), headers: &headers };

@@ -1,0 +1,333 @@
+//! The mirror: main's verified and cosigned copies of journals under the paths of c2sp.org/tlog-tiles, for whoever reads
+//! those, in a folder or in a bucket of S3.
+//!
+//! ```text
+//! harbor-shop/2026-11/checkpoint               signed by the partner, cosigned by main
+//! harbor-shop/2026-11/tile/<L>/<N>[.p/<W>]     hashes
+//! harbor-shop/2026-11/tile/entries/<N>[.p/<W>] entries
+//! ```
+//! Tiles come first, then the checkpoint that covers them: whoever has a checkpoint finds what it covers. It goes on where it
+//! was, never goes back, and never contradicts what it showed before. What it is doing holds up no collection.
+
+mod bucket;
+mod files;
+mod place;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::Month;
+use tieup_store::document::{Document, DocumentError};
+use tieup_store::durable::DiskError;
+use tieup_store::journal::{
+    CheckpointError, InvalidKey, JournalReader, LogVerifier, Origin, ReadError, SignedCheckpoint, TilePath, TileWidth,
+    cosigned_note, month_dir, months,
+};
+use tieup_store::lock::{LockError, StateLock};
+use tieup_web::complaint;
+use tieup_web::listener::Shutdown;
+use tokio::task::block_in_place;
+
+pub use self::bucket::BucketError;
+use self::files::Files;
+pub use self::files::FilesError;
+pub use self::place::MirrorPlace;
+use crate::database::{DatabaseError, PartnerRow};
+use crate::partners::Hub;
+
+/// After how many entries it is noted how far a month has come: a whole tile of the second level.
+const STRIDE: u64 = 1 << 16;
+
+/// How often it is looked whether another process has collected something.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// Why the mirror was not brought up to what main holds. What it shows is whole.
+#[derive(Debug, thiserror::Error)]
+pub enum MirroringError {
+    /// The partners cannot be listed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// Main's copies cannot be listed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Main's copy cannot be read.
+    #[error("main's copy of the journal cannot be read")]
+    Read(#[from] ReadError),
+    /// A partner's key is damaged in the database.
+    #[error("the partner's journal key cannot be used")]
+    Key(#[from] InvalidKey),
+    /// Main's own receipt is damaged.
+    #[error("main's copy of the journal has a damaged checkpoint")]
+    Held(#[source] CheckpointError),
+    /// What stands in the mirror is not a checkpoint of this log.
+    #[error("what stands as checkpoint of {0} in the mirror is none")]
+    Shown(Origin, #[source] CheckpointError),
+    /// The mirror shows more than main holds.
+    #[error("the mirror shows {shown} entries of {origin}, and main holds {held}: it is left as it is")]
+    Ahead {
+        /// The log.
+        origin: Origin,
+        /// How many it shows.
+        shown: u64,
+        /// How many main holds.
+        held: u64,
+    },
+    /// The mirror shows another log than main holds.
+    #[error("the mirror shows another log of {0} than main holds: it is left as it is, until somebody moves it away")]
+    Other(Origin),
+    /// It cannot be read or written.
+    #[error("the mirror cannot be written")]
+    Files(#[from] FilesError),
+    /// How it stands cannot be kept.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// Another process is at it.
+    #[error("another process is writing the mirror at this moment")]
+    Busy(#[from] LockError),
+}
+
+/// How the mirror stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MirrorStanding {
+    /// Where it lies.
+    pub place: String,
+    /// When it was up to what main held last.
+    pub mirrored: Option<Timestamp>,
+    /// Why it is not, and since when.
+    pub failing: Option<Failing>,
+    /// How far each month has come that is not whole yet.
+    #[serde(default)]
+    progress: BTreeMap<String, u64>,
+}
+
+/// That the mirror could not be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failing {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, the last time.
+    pub reason: String,
+}
+
+impl MirrorStanding {
+    /// What somebody should know of it.
+    pub fn alarm(&self) -> Option<String> {
+        let failing = self.failing.as_ref()?;
+        let since = failing.since.strftime("%Y-%m-%d %H:%M UTC");
+        Some(format!("journals are not mirrored to {} since {since}: {}", self.place, failing.reason))
+    }
+}
+
+/// The receipts up to which months were mirrored by this process, so that a mirror that is whole is not asked.
+pub(crate) type Done = BTreeMap<(SiteId, Month), Vec<u8>>;
+
+impl Hub {
+    /// How the mirror stands; none where there is none, or nothing was mirrored yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn mirror_standing(&self) -> Result<Option<MirrorStanding>, DocumentError> {
+        if self.config.mirror.is_none() { Ok(None) } else { self.mirror_document().read() }
+    }
+
+    /// Brings the mirror up to what main has cosigned, if there is a mirror, and keeps how it went. A month that fails holds
+    /// up no other.
+    ///
+    /// # Errors
+    /// See [`MirroringError`].
+    pub async fn mirror_journals(&self) -> Result<(), MirroringError> {
+        self.mirror_what_is_new(&mut Done::new()).await
+    }
+
+    async fn mirror_what_is_new(&self, done: &mut Done) -> Result<(), MirroringError> {
+        let Some(place) = &self.config.mirror else { return Ok(()) };
+        let _lock = block_in_place(|| StateLock::take(&self.mirror_folder()))?;
+        let mut standing = block_in_place(|| self.mirror_document().read())?.unwrap_or_default();
+        if standing.place != place.to_string() {
+            standing = MirrorStanding { place: place.to_string(), ..MirrorStanding::default() };
+        }
+        let mirrored = self.mirror_all(place, &mut standing, done).await;
+        match &mirrored {
+            Ok(()) => (standing.mirrored, standing.failing) = (Some(Timestamp::now()), None),
+            Err(error) => {
+                let since = standing.failing.map_or_else(Timestamp::now, |failing| failing.since);
+                standing.failing = Some(Failing { since, reason: in_a_line(error) });
+            }
+        }
+        block_in_place(|| self.mirror_document().write(&standing))?;
+        mirrored
+    }
+
+    async fn mirror_all(
+        &self,
+        place: &MirrorPlace,
+        standing: &mut MirrorStanding,
+        done: &mut Done,
+    ) -> Result<(), MirroringError> {
+        let files = block_in_place(|| Files::open(place))?;
+        let mut failed = None;
+        for partner in self.database.partners().await? {
+            for month in block_in_place(|| months(&self.mirrors(&partner)))? {
+                match self.mirror_month(&files, (&partner, month), standing, done).await {
+                    // The next month would wait for the same.
+                    Err(error @ MirroringError::Files(_)) => return Err(error),
+                    mirrored => failed = failed.or(mirrored.err()),
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Brings a month of the mirror up to what main has cosigned of it.
+    async fn mirror_month(
+        &self,
+        files: &Files,
+        (partner, month): (&PartnerRow, Month),
+        standing: &mut MirrorStanding,
+        done: &mut Done,
+    ) -> Result<(), MirroringError> {
+        let dir = month_dir(&self.mirrors(partner), month);
+        let key = (partner.id.clone(), month);
+        let Some(note) = block_in_place(|| cosigned_note(&dir))? else { return Ok(()) };
+        if done.get(&key) == Some(&note) {
+            return Ok(());
+        }
+        let held = Held {
+            name: format!("{}/{month}", partner.id),
+            reader: block_in_place(|| JournalReader::open(dir))?,
+            origin: Origin::new(&self.config.main, &partner.id, month),
+            key: partner.journal_key.parse()?,
+        };
+        let keep = |progress: &MirrorStanding| block_in_place(|| self.mirror_document().write(progress));
+        held.bring(files, &note, standing, keep).await?;
+        done.insert(key, note);
+        Ok(())
+    }
+
+    fn mirror_folder(&self) -> PathBuf {
+        self.config.state.join("mirror")
+    }
+
+    fn mirror_document(&self) -> Document<MirrorStanding> {
+        Document::at(self.mirror_folder().join("standing.json"))
+    }
+}
+
+/// Main's copy of one month.
+struct Held {
+    /// What its names in the mirror begin with.
+    name: String,
+    reader: JournalReader,
+    origin: Origin,
+    key: LogVerifier,
+}
+
+impl Held {
+    /// Writes what the mirror lacks up to the receipt `note`, then the receipt as its checkpoint.
+    async fn bring(
+        &self,
+        files: &Files,
+        note: &[u8],
+        standing: &mut MirrorStanding,
+        keep: impl Fn(&MirrorStanding) -> Result<(), DocumentError>,
+    ) -> Result<(), MirroringError> {
+        let size = SignedCheckpoint::open(note, &self.origin, &self.key).map_err(MirroringError::Held)?.size();
+        let shown = self.shown(files, size).await?;
+        let mut from = self.resumed(files, shown, size, standing.progress.get(&self.name).copied()).await?;
+        while from < size {
+            let to = (from / STRIDE + 1).saturating_mul(STRIDE).min(size);
+            self.write_tiles(files, from, to).await?;
+            if to < size {
+                standing.progress.insert(self.name.clone(), to);
+                keep(standing)?;
+            }
+            from = to;
+        }
+        files.put(&format!("{}/checkpoint", self.name), note.to_vec()).await?;
+        standing.progress.remove(&self.name);
+        for full in TilePath::grown(shown, size).filter(|path| path.width() == TileWidth::FULL) {
+            files.drop_partials(&format!("{}/{full}", self.name))?;
+        }
+        Ok(())
+    }
+
+    /// How many entries the mirror shows, which are the first ones that main holds.
+    async fn shown(&self, files: &Files, held: u64) -> Result<u64, MirroringError> {
+        let Some(note) = files.read(&format!("{}/checkpoint", self.name)).await? else { return Ok(0) };
+        let shown = SignedCheckpoint::open(&note, &self.origin, &self.key);
+        let shown = shown.map_err(|error| MirroringError::Shown(self.origin.clone(), error))?;
+        if shown.size() > held {
+            return Err(MirroringError::Ahead { origin: self.origin.clone(), shown: shown.size(), held });
+        }
+        if block_in_place(|| self.reader.root_at(shown.size()))? != shown.root() {
+            return Err(MirroringError::Other(self.origin.clone()));
+        }
+        Ok(shown.size())
+    }
+
+    /// From which entry on tiles are written: where it was noted last, if the tile before that is there.
+    async fn resumed(&self, files: &Files, shown: u64, size: u64, noted: Option<u64>) -> Result<u64, MirroringError> {
+        let Some(noted) = noted.filter(|noted| shown < *noted && *noted <= size) else { return Ok(shown) };
+        let last = TilePath::bundles(noted - 1, noted).next();
+        let Some(last) = last else { return Ok(shown) };
+        let is_there = files.read(&format!("{}/{last}", self.name)).await?;
+        let expected = block_in_place(|| self.reader.resource(last))?;
+        Ok(if is_there.is_some_and(|bytes| bytes == expected) { noted } else { shown })
+    }
+
+    async fn write_tiles(&self, files: &Files, from: u64, to: u64) -> Result<(), MirroringError> {
+        for path in TilePath::grown(from, to) {
+            let bytes = block_in_place(|| self.reader.resource(path))?;
+            files.put(&format!("{}/{path}", self.name), bytes).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Mirrors what is collected, until `shutdown`. What failed is tried again.
+pub(crate) async fn keep_mirrored(hub: Arc<Hub>, shutdown: Shutdown) {
+    if hub.config.mirror.is_none() {
+        return;
+    }
+    let (mut done, mut told) = (Done::new(), None);
+    loop {
+        let mirrored = tokio::select! {
+            // It goes on where it was cut off.
+            () = shutdown.wait() => return,
+            mirrored = hub.mirror_what_is_new(&mut done) => mirrored,
+        };
+        told = tell(mirrored, told.as_ref());
+        tokio::select! {
+            () = shutdown.wait() => return,
+            () = hub.collected.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Says what failed, once, and that it works again.
+fn tell(mirrored: Result<(), MirroringError>, told: Option<&String>) -> Option<String> {
+    let said = match mirrored {
+        Ok(()) | Err(MirroringError::Busy(_)) => None,
+        Err(error) => Some(complaint::render(&error)),
+    };
+    match (&said, told) {
+        (Some(said), told) if told != Some(said) => tracing::error!("journals are not mirrored\n{said}"),
+        (None, Some(_)) => tracing::info!("journals are mirrored again"),
+        _ => {}
+    }
+    said
+}
+
+/// An error with its causes in a line.
+fn in_a_line(error: &MirroringError) -> String {
+    let words: Vec<String> = complaint::causes(error).map(ToString::to_string).collect();
+    words.join(": ")
+}
