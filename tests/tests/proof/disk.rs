@@ -5,14 +5,16 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use tieup_protocol::wire::PartnerStatus;
 use tieup_tests::child::{Process, Program};
-use tieup_tests::marked;
 use tieup_tests::world::Halted;
 use tieup_tests::{Contract, World, assert_says, told};
+use tieup_tests::{marked, raw};
 
 /// Makes the state folder a file system of 64 MB with what was in it, and becomes the daemon.
 pub(crate) const SMALL: &str = r#"mkdir "$0.small" && mount -t tmpfs -o size=64m,mode=700 small "$0.small" &&
@@ -20,6 +22,13 @@ pub(crate) const SMALL: &str = r#"mkdir "$0.small" && mount -t tmpfs -o size=64m
 
 /// Lets nothing be written where content lies, and becomes the daemon.
 const READ_ONLY: &str = r#"mount --bind "$0/blobs" "$0/blobs" && mount -o remount,bind,ro "$0/blobs" && exec "$@""#;
+
+/// Lets nothing be written where visits are logged, and becomes the daemon.
+const JOURNAL_READ_ONLY: &str =
+    r#"mount --bind "$0/journal" "$0/journal" && mount -o remount,bind,ro "$0/journal" && exec "$@""#;
+
+/// How long something that happens by itself may take.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A partner whose daemon runs in a namespace.
 struct Shop {
@@ -120,4 +129,36 @@ async fn a_push_to_a_disk_that_may_not_be_written_is_refused_with_its_reason() {
     let _process = program.start();
     shop.world.try_publish("north").await.unwrap_or_else(|error| panic!("once it may: {}", told(&error)));
     assert_eq!(shop.mark(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn visitors_of_a_disk_on_which_nothing_can_be_logged_are_refused_until_it_can() {
+    if !is_permitted() {
+        return;
+    }
+    let shop = Shop::open().await;
+    let admin = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap().local_addr().unwrap();
+    let text = fs::read_to_string(&shop.halted.config_file).unwrap() + &format!("admin: {admin}\n");
+    fs::write(&shop.halted.config_file, text).unwrap();
+    let (program, process) = shop.start(JOURNAL_READ_ONLY);
+    let visit = async || raw::request(shop.halted.public, "GET", "/", &[]).await;
+    let refused = visit().await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let ready = async || raw::request(admin, "GET", "/readyz", &[]).await;
+    let told = ready().await;
+    assert_eq!(told.status, 503);
+    assert_says(&told.body, &["the journal for `lampworks` takes no entries", "cannot be logged"]);
+    assert_says(&program.logged(), &["the journal could not be opened", "Read-only file system"]);
+    let journal = shop.halted.config.state.join("journal");
+    assert_eq!(fs::read_dir(&journal).unwrap().count(), 0, "something was written");
+    let mut remount = Command::new("nsenter");
+    remount.args(["-U", "-m", "--preserve-credentials", "-t", &process.id().to_string()]);
+    let remounted = remount.args(["mount", "-o", "remount,bind,rw"]).arg(&journal).output().unwrap();
+    assert!(remounted.status.success(), "{remounted:?}");
+    let began = Instant::now();
+    // Nobody is sent to a daemon that is not ready: it must find out by itself.
+    while ready().await.status != 200 {
+        assert!(began.elapsed() < PATIENCE, "it is never ready again:\n{}", program.logged());
+    }
+    assert_eq!(visit().await.status, 200);
 }
