@@ -1,5 +1,6 @@
 //! The hub's database, and the only SQL. SQLite in the state folder.
 
+mod beacons;
 mod certificates;
 mod metadata;
 mod queue;
@@ -16,6 +17,7 @@ use tieup_protocol::joining::Reach;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementStatus;
 
+pub use self::beacons::BeaconCounts;
 pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
 pub use self::metadata::MetadataRow;
 pub use self::releases::ReleaseRow;

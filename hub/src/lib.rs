@@ -3,6 +3,7 @@
 
 pub mod archive;
 pub mod audit;
+pub mod beacons;
 pub mod cli;
 pub mod collect;
 pub mod config;
