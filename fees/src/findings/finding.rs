@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use num_rational::Ratio;
 use tieup_protocol::contract::MeterClass;
+use tieup_protocol::decimal::Percent;
+use tieup_protocol::path::SitePath;
 use tieup_protocol::period::Zone;
 
 use super::hour::RATE;
@@ -25,6 +27,10 @@ pub enum Rule {
     Backwards,
     /// Hours in which robots get most documents.
     Robots,
+    /// Fewer tie-up pages served by the journal than main counted beacons.
+    Beacons,
+    /// Hours, or pages, of which main counted beacons and the journal has nothing.
+    Unlogged,
 }
 
 /// How much a finding matters.
@@ -104,6 +110,31 @@ pub enum Seen {
         /// All documents.
         documents: u64,
     },
+    /// `beacons/1`.
+    FewerServed {
+        /// What main counted.
+        beacons: u64,
+        /// What the journal has served.
+        served: u64,
+        /// How far the two may differ by contract.
+        tolerance: Percent,
+    },
+    /// `unlogged/1`, of hours.
+    UnloggedHours {
+        /// How many hours.
+        hours: u64,
+        /// What main counted in them.
+        beacons: u64,
+    },
+    /// `unlogged/1`, of pages.
+    UnloggedPages {
+        /// How many pages.
+        pages: u64,
+        /// What main counted of them.
+        beacons: u64,
+        /// The one that it counted most of.
+        most: SitePath,
+    },
 }
 
 /// A number of a finding, exact. As text it is an integer, or a fraction such as `21/2`.
@@ -123,7 +154,16 @@ pub struct Finding {
 
 impl Rule {
     /// All rules, in the order in which findings of one hour are told.
-    pub const ALL: [Self; 6] = [Self::Gap, Self::Spike, Self::Rate, Self::OneSided, Self::Backwards, Self::Robots];
+    pub const ALL: [Self; 8] = [
+        Self::Gap,
+        Self::Spike,
+        Self::Rate,
+        Self::OneSided,
+        Self::Backwards,
+        Self::Robots,
+        Self::Beacons,
+        Self::Unlogged,
+    ];
 
     /// The name, with the version.
     pub fn name(self) -> &'static str {
@@ -134,13 +174,15 @@ impl Rule {
             Self::OneSided => "one-sided/1",
             Self::Backwards => "backwards/1",
             Self::Robots => "robots/1",
+            Self::Beacons => "beacons/1",
+            Self::Unlogged => "unlogged/1",
         }
     }
 
     /// How much its findings matter.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Rate => Severity::Warning,
+            Self::Rate | Self::Beacons | Self::Unlogged => Severity::Warning,
             Self::Gap | Self::Spike | Self::OneSided | Self::Backwards => Severity::Notice,
             Self::Robots => Severity::Information,
         }
@@ -173,6 +215,8 @@ impl Finding {
             Seen::FewVisitors { .. } | Seen::NothingElse { .. } => Rule::OneSided,
             Seen::Backwards { .. } => Rule::Backwards,
             Seen::Robots { .. } => Rule::Robots,
+            Seen::FewerServed { .. } => Rule::Beacons,
+            Seen::UnloggedHours { .. } | Seen::UnloggedPages { .. } => Rule::Unlogged,
         }
     }
 
@@ -208,6 +252,9 @@ impl Finding {
             ],
             Seen::Backwards { steps, seconds } => vec![whole("steps", steps), whole("seconds", seconds)],
             Seen::Robots { robots, documents } => vec![whole("robots", robots), whole("of_documents", documents)],
+            Seen::FewerServed { beacons, served, .. } => vec![whole("beacons", beacons), whole("served", served)],
+            Seen::UnloggedHours { hours, beacons } => vec![whole("hours", hours), whole("beacons", beacons)],
+            Seen::UnloggedPages { pages, beacons, .. } => vec![whole("pages", pages), whole("beacons", beacons)],
         }
     }
 }
@@ -258,6 +305,28 @@ impl fmt::Display for Finding {
             Seen::Robots { robots, documents } => {
                 write!(f, "Robots got {robots} of {documents} documents; they are not counted.")
             }
+            Seen::FewerServed { beacons, served, tolerance } => write!(
+                f,
+                "Main counted {beacons} beacons of tie-up pages, and by the journal {served} were served: {} fewer, \
+                 where {tolerance} may differ.",
+                beacons.saturating_sub(served)
+            ),
+            Seen::UnloggedHours { hours: 1, beacons } => write!(
+                f,
+                "Main counted {beacons} beacons of tie-up pages in an hour in which the journal has served none."
+            ),
+            Seen::UnloggedHours { hours, beacons } => write!(
+                f,
+                "Main counted {beacons} beacons of tie-up pages in {hours} hours in which the journal has served none."
+            ),
+            Seen::UnloggedPages { pages: 1, beacons, ref most } => {
+                write!(f, "Main counted {beacons} beacons of {most}, of which the journal has no entry in this month.")
+            }
+            Seen::UnloggedPages { pages, beacons, ref most } => write!(
+                f,
+                "Main counted {beacons} beacons of {pages} tie-up pages of which the journal has no entry in this month, \
+                 most of {most}."
+            ),
         }
     }
 }
