@@ -25,6 +25,7 @@ enum Text {
         approval: String,
         fees: String,
         schedule: String,
+        beacons: String,
     },
     Raw(String),
 }
@@ -60,6 +61,7 @@ impl Contract {
             approval: "{policy: ask}".to_owned(),
             fees: FEES.to_owned(),
             schedule: String::new(),
+            beacons: String::new(),
         })
     }
 
@@ -123,6 +125,15 @@ impl Contract {
         self
     }
 
+    /// The same with beacons on main's pages, as YAML, of which 2% may lack an entry in the journal.
+    #[must_use]
+    pub fn beacons(mut self, yaml: &str) -> Self {
+        if let Text::Made { beacons, .. } = &mut self.0 {
+            *beacons = format!("beacons: {yaml}\ndispute: {{window: 30d, beacon_tolerance: \"2%\"}}\n");
+        }
+        self
+    }
+
     /// The document for `partner`.
     pub fn text(&self, partner: &str) -> String {
         self.between(MAIN, partner)
@@ -130,7 +141,7 @@ impl Contract {
 
     /// The document for `partner` and another main site than the fixture's.
     pub fn between(&self, main: &str, partner: &str) -> String {
-        let Text::Made { version, partnership, mounts, rights, approval, fees, schedule } = &self.0 else {
+        let Text::Made { version, partnership, mounts, rights, approval, fees, schedule, beacons } = &self.0 else {
             let Text::Raw(text) = &self.0 else { return String::new() };
             return text.clone();
         };
@@ -146,7 +157,7 @@ approval: {approval}
 {schedule}journal: {{writer: partner, verifier: both}}
 count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
 money: {{currency: JPY, round: half_up, at: line}}
-{fees}close: {{grace: 5d, late: next_period_correction}}
+{fees}{beacons}close: {{grace: 5d, late: next_period_correction}}
 "#
         )
     }

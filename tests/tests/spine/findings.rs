@@ -35,9 +35,14 @@ fn findings(world: &World, arguments: &[&str]) -> String {
     said
 }
 
-fn findings_as_json(world: &World, arguments: &[&str]) -> Vec<Value> {
+pub(crate) fn findings_as_json(world: &World, arguments: &[&str]) -> Vec<Value> {
     let said = findings(world, &[arguments, &["--format", "json"]].concat());
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}:\n{said}"))
+}
+
+/// The rules of the findings of a month.
+pub(crate) fn rules(of_month: &Value) -> Vec<&str> {
+    of_month["findings"].as_array().unwrap().iter().filter_map(|finding| finding["rule"].as_str()).collect()
 }
 
 /// Visits by people: several, each of a few pages.
@@ -87,8 +92,7 @@ async fn row_003_39_40_43_invented_visits_to_originals_are_found_in_a_verified_j
     let [of_month] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((&of_month["partner"], &of_month["month"]), (&"north".into(), &month.as_str().into()));
     assert_eq!((&of_month["zone"], &of_month["entries"]), (&"Asia/Tokyo".into(), &(INVENTED + 15).into()));
-    let rules: Vec<_> = of_month["findings"].as_array().unwrap().iter().map(|finding| &finding["rule"]).collect();
-    assert_eq!(rules, ["rate/1", "one-sided/1"]);
+    assert_eq!(rules(of_month), ["rate/1", "one-sided/1"]);
     let rate = &of_month["findings"][0];
     assert_eq!((&rate["severity"], &rate["figures"]["visitors"]), (&"warning".into(), &1.into()));
     assert_eq!((&rate["figures"]["most"], &rate["figures"]["views"]), (&INVENTED.into(), &INVENTED.into()));

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod approval;
+mod beacons;
 mod clashes;
 mod console;
 mod deafness;
