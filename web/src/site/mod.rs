@@ -23,13 +23,16 @@ mod server;
 mod turns;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::http::{Request, Response, StatusCode, Version, header};
 use jiff::Timestamp;
 use tieup_protocol::access::{Method, Purpose};
+use tieup_protocol::contract::MeterClass;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
+use tieup_protocol::wire::Answered;
 use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
 
@@ -70,6 +73,8 @@ struct Part {
     live: RwLock<Arc<LiveSite>>,
     blobs: Arc<BlobStore>,
     log: Arc<dyn AccessLog>,
+    /// How many answers were logged.
+    answered: Answers,
 }
 
 /// One part of a public site, to be replaced apart from the others.
@@ -86,11 +91,41 @@ impl SitePart {
     pub fn live(&self) -> Arc<LiveSite> {
         self.0.live()
     }
+
+    /// How many requests it has answered and logged since it was made. Who asks later is never told less.
+    pub fn answered(&self) -> Answered {
+        self.0.answered.read()
+    }
+}
+
+/// Counts of answers, by whose page it was.
+#[derive(Default)]
+struct Answers {
+    tieup: AtomicU64,
+    original: AtomicU64,
+    nothing: AtomicU64,
+}
+
+impl Answers {
+    fn count(&self, class: Option<MeterClass>) {
+        let count = match class {
+            Some(MeterClass::Tieup) => &self.tieup,
+            Some(MeterClass::Original) => &self.original,
+            None => &self.nothing,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Answered {
+        let [tieup, original, nothing] =
+            [&self.tieup, &self.original, &self.nothing].map(|count| count.load(Ordering::Relaxed));
+        Answered { tieup, original, nothing }
+    }
 }
 
 impl Part {
     fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> Self {
-        Self { live: RwLock::default(), blobs, log }
+        Self { live: RwLock::default(), blobs, log, answered: Answers::default() }
     }
 
     fn live(&self) -> Arc<LiveSite> {
@@ -173,7 +208,10 @@ impl PublicSite {
             purpose: answer.purpose,
         };
         match part.log.record(&visit).await {
-            Ok(()) => answer.response,
+            Ok(()) => {
+                part.answered.count(answer.class);
+                answer.response
+            }
             Err(NotLogged) => answer::plain(StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n"),
         }
     }
