@@ -19,7 +19,9 @@
 
 mod finding;
 mod hour;
+mod pulse;
 mod rules;
+mod sentence;
 mod usual;
 mod witness;
 mod witnessed;
@@ -32,14 +34,16 @@ use tieup_protocol::path::SitePath;
 use tieup_protocol::period::{Month, Zone};
 
 use self::hour::{Hour, OpenHour};
+use self::pulse::Minutes;
 use self::usual::Timeline;
 use crate::compute::{StatementError, read_entries};
 use crate::count::DISORDER;
 
 pub use self::finding::{Figure, Finding, Rule, Seen, Severity};
 pub use self::hour::{FEW, RATE, REPEAT};
+pub use self::pulse::{STARTS, UNDER_WAY};
 pub use self::rules::{BUSY, MANY, SPREADS, TIMES};
-pub use self::witness::{Beacons, Witness};
+pub use self::witness::{Beacons, Heartbeat, Pulse, Witness};
 pub use self::witnessed::{CHANCES, UNEXPLAINED};
 
 /// How many hours are open at a time: the one that is logged and, as its answers end, the one before.
@@ -57,6 +61,8 @@ pub struct Examiner {
     hours: BTreeMap<i64, Hour>,
     /// The tie-up pages that were served.
     served: BTreeSet<SitePath>,
+    /// How many there are of each minute.
+    minutes: Minutes,
     /// The latest time since times last stepped back.
     latest: Option<Timestamp>,
     entries: u64,
@@ -100,6 +106,7 @@ impl Examiner {
             open: Vec::with_capacity(OPEN_HOURS),
             hours: BTreeMap::new(),
             served: BTreeSet::new(),
+            minutes: Minutes::default(),
             latest: None,
             entries: 0,
             other_month: 0,
@@ -116,6 +123,7 @@ impl Examiner {
         let hour = self.zone.hour_number(entry.time);
         self.follow(entry.time, hour);
         self.open(hour).observe(entry);
+        self.minutes.observe(entry);
         if hour::is_served(entry) && !self.served.contains(&entry.path) {
             self.served.insert(entry.path.clone());
         }
@@ -129,6 +137,9 @@ impl Examiner {
         let timeline = Timeline::new(&self.zone, self.from, self.until, self.hours);
         let mut findings = rules::apply(&timeline);
         findings.extend(witnessed::apply(&timeline, &self.served, witness));
+        let (span, held) = ([self.from, self.until], self.entries);
+        let month = pulse::Month { timeline: &timeline, minutes: &self.minutes, held, zone: &self.zone, span };
+        findings.extend(pulse::apply(&month, &witness.pulse));
         findings.sort_by_key(|finding| (finding.first, finding.rule()));
         Findings { entries: self.entries, other_month: self.other_month, findings }
     }

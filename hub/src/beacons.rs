@@ -117,9 +117,9 @@ pub(crate) async fn keep_counted(beacons: Arc<Beacons>, database: Database, shut
         beacons.key.turn(now.as_second(), &SystemRandomness);
         let today = now.as_second().div_euclid(86_400);
         if swept.replace(today) != Some(today)
-            && let Err(error) = database.forget_beacons_before(now - KEPT_FOR).await
+            && let Err(error) = forget(&database, now - KEPT_FOR).await
         {
-            tracing::error!(error = &error as &dyn std::error::Error, "old counts of beacons were not removed");
+            tracing::error!(error = &error as &dyn std::error::Error, "old counts and heartbeats were not removed");
         }
         tokio::select! {
             () = shutdown.wait() => break,
@@ -127,6 +127,12 @@ pub(crate) async fn keep_counted(beacons: Arc<Beacons>, database: Database, shut
         }
     }
     settle(&beacons, &database).await;
+}
+
+/// Forgets what main counted, and what partners' daemons told, before `time`.
+async fn forget(database: &Database, time: Timestamp) -> Result<(), DatabaseError> {
+    database.forget_beacons_before(time).await?;
+    database.forget_heartbeats_before(time).await
 }
 
 async fn settle(beacons: &Beacons, database: &Database) {

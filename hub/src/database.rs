@@ -2,6 +2,7 @@
 
 mod beacons;
 mod certificates;
+mod heartbeats;
 mod metadata;
 mod queue;
 mod releases;
@@ -19,6 +20,7 @@ use tieup_protocol::wire::StatementStatus;
 
 pub use self::beacons::BeaconCounts;
 pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
+pub use self::heartbeats::HeartbeatKept;
 pub use self::metadata::MetadataRow;
 pub use self::releases::ReleaseRow;
 

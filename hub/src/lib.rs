@@ -10,6 +10,7 @@ pub mod config;
 pub mod database;
 pub mod findings;
 pub mod health;
+mod heartbeats;
 pub mod joining;
 pub mod keys;
 pub mod kit;

@@ -98,3 +98,15 @@ CREATE TABLE IF NOT EXISTS beacon_pages (
     beacons INTEGER NOT NULL,
     PRIMARY KEY (partner, day, page)
 ) WITHOUT ROWID;
+-- What partners' daemons told of what they have answered since they were started; its times are milliseconds.
+CREATE TABLE IF NOT EXISTS heartbeats (
+    partner  TEXT NOT NULL REFERENCES partners (id),
+    came     INTEGER NOT NULL,      -- by main's clock
+    started  INTEGER NOT NULL,      -- when the process began, by the partner's clock
+    told     INTEGER NOT NULL,      -- when it was told, by the partner's clock
+    tieup    INTEGER NOT NULL,
+    original INTEGER NOT NULL,
+    no_page  INTEGER NOT NULL,
+    journals TEXT NOT NULL,         -- sizes by month, as JSON
+    PRIMARY KEY (partner, came)
+) WITHOUT ROWID;

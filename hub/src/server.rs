@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::beacons::{Beacons, keep_counted};
 use crate::health::Health;
+use crate::heartbeats;
 use crate::joining;
 use crate::lines::Lines;
 use crate::own_journal::OwnJournal;
@@ -90,6 +91,7 @@ impl Server {
         let config = hub.tls().server_for_anyone()?;
         let lines = Lines::new(hub.clone());
         let router = joining::router(hub.clone()).merge(lines.joining_router()).merge(returning::router(hub.clone()));
+        let router = router.merge(heartbeats::router(hub.clone()));
         let router = speaking(router, concat!("tieup ", env!("CARGO_PKG_VERSION")));
         let path = hub.socket();
         let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;

@@ -8,6 +8,7 @@ use tieup_protocol::contract::MeterClass::{self, Original, Tieup};
 use super::*;
 use crate::fixture::{november, view};
 
+mod pulse;
 mod witnessed;
 
 /// The first hour of 1 November in Tokyo. Hours in these tests count from it.

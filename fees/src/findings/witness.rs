@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use tieup_protocol::decimal::Percent;
 use tieup_protocol::path::SitePath;
+use tieup_protocol::wire::Answered;
 
 /// What main knows of a month besides the journal. Of a month of which it knows nothing, nothing is compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Witness {
     /// What it counted of beacons.
     pub beacons: Beacons,
+    /// What the partner's daemon told of itself.
+    pub pulse: Pulse,
 }
 
 /// What main counted of beacons, each once for a visitor, page and hour. Hours are those of the clocks in the contract's
@@ -25,6 +29,26 @@ pub struct Beacons {
     pub until: i64,
     /// How far the contract lets beacons and journal differ; where it says nothing, the month's sums are not compared.
     pub tolerance: Option<Percent>,
+}
+
+/// What the partner's daemon told of itself, as far as main holds all entries of that time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Its heartbeats, in the order in which they came.
+    pub heartbeats: Vec<Heartbeat>,
+    /// The most entries that it said the month's journal has, and when.
+    pub told: Option<(Timestamp, u64)>,
+}
+
+/// A heartbeat: what one process has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// When the process began.
+    pub started: Timestamp,
+    /// When it told this, by the same clock.
+    pub at: Timestamp,
+    /// What it had answered and logged by then.
+    pub answered: Answered,
 }
 
 impl Beacons {

@@ -13,7 +13,8 @@ fn counted(hours: &[(i64, u64)], tolerance: Option<&str>) -> Witness {
         *pages.entry((hour.div_euclid(24), page("/a/"))).or_default() += number;
     }
     let tolerance = tolerance.map(|percent| percent.parse().unwrap());
-    Witness { beacons: Beacons { hours: by_hour, pages, until: i64::MAX / 2, tolerance } }
+    let beacons = Beacons { hours: by_hour, pages, until: i64::MAX / 2, tolerance };
+    Witness { beacons, ..Witness::default() }
 }
 
 fn page(path: &str) -> SitePath {
@@ -64,7 +65,8 @@ fn in_a_large_month_the_tolerance_is_what_counts() {
         let timeline = Timeline::new(&tokyo(), from, until, timeline(served));
         let hours = BTreeMap::from([(first_hour() + 3, 100_000)]);
         let beacons = Beacons { hours, until: i64::MAX / 2, tolerance: Some(tolerance), ..Beacons::default() };
-        !crate::findings::witnessed::apply(&timeline, &BTreeSet::new(), &Witness { beacons }).is_empty()
+        !crate::findings::witnessed::apply(&timeline, &BTreeSet::new(), &Witness { beacons, ..Witness::default() })
+            .is_empty()
     };
     assert!(is_told(100_000 - 2_179));
     assert!(!is_told(100_000 - 2_178));
