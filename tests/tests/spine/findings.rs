@@ -22,9 +22,14 @@ const INVENTED: u64 = 360;
 
 /// Runs `tieup log findings` with further `arguments` beside the hub of `world`.
 fn run(world: &World, arguments: &[&str]) -> Output {
+    tieup(world, &[&["log", "findings"], arguments].concat())
+}
+
+/// Runs `tieup` beside the hub of `world`.
+fn tieup(world: &World, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tieup-to-call"));
     let config = world.hub().config.state.with_file_name("tieup.yaml");
-    command.arg("--config").arg(&config).args(["log", "findings"]).args(arguments).output().unwrap()
+    command.arg("--config").arg(&config).args(arguments).output().unwrap()
 }
 
 /// What it says where it ends with status 0, and nothing is wrong.
@@ -105,6 +110,12 @@ async fn row_003_39_40_43_invented_visits_to_originals_are_found_in_a_verified_j
             "views of original pages are from 3 visitors or fewer.",
         ],
     );
+    let status = |arguments: &[&str]| String::from_utf8(tieup(&world, arguments).stdout).unwrap();
+    let told = format!("2 findings in the journal of {month}: tieup log findings north");
+    assert_says(&status(&["status", "north"]), &[&told]);
+    assert!(!status(&["status"]).contains("findings"), "who asks for all waits for no journal to be read");
+    let json: Value = serde_json::from_str(&status(&["status", "north", "--format", "json"])).unwrap();
+    assert_eq!(json[0]["findings"], serde_json::json!({"month": month, "number": 2}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
