@@ -11,6 +11,7 @@ mod expiry;
 mod findings;
 mod guard;
 mod hardening;
+mod heartbeats;
 mod hostile;
 mod imports;
 mod joining;
