@@ -161,6 +161,17 @@ impl Deployment {
         self.server.show(&built.files, &SharedDigests::default())
     }
 
+    /// Has the contract with `partner` ask for beacons, from where its site is served to where main's is.
+    ///
+    /// # Errors
+    /// When there is no such partner, or its contract cannot be changed.
+    pub fn ask_for_beacons(&self, partner: &SiteId) -> Result<()> {
+        let (file, from) = (self.hub.contract_file(partner), self.partner(partner)?.public);
+        let contract = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let beacons = format!("beacons: {{to: \"http://{}\", from: [\"http://{from}\"]}}\n", self.public);
+        Ok(fs::write(&file, contract + &beacons)?)
+    }
+
     /// A partner that has been added.
     ///
     /// # Errors

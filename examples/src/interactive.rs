@@ -29,16 +29,28 @@ const MOST_LINES: usize = 40;
 /// `{command: [espeak-ng, --stdin]}`.
 const PROMPTS: &str = "{command: [sh, -c, 'cat >> spoken.txt']}";
 
+/// By what visits to tie-up pages are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// The partner's journal alone.
+    Journal,
+    /// Beacons that the main site counts, too.
+    Beacons,
+}
+
 /// Sets everything up in `root`, and stays until Ctrl-C.
 ///
 /// # Errors
 /// When a part cannot be set up.
-pub async fn run(root: &Path) -> Result<()> {
+pub async fn run(root: &Path, counting: Counting) -> Result<()> {
     let (sources, cast) = (Sources::of_repository(), Cast::new()?);
     let mut deployment = Deployment::start(root, &cast.main, &sources.site(&cast.main), &sources.themes).await?;
     deployment.prompts = Some(PROMPTS.to_owned());
     for partner in [&cast.shop, &cast.region] {
         deployment.add_partner(partner, &sources.site(partner)).await?;
+    }
+    if counting == Counting::Beacons {
+        deployment.ask_for_beacons(&cast.shop)?;
     }
     let result = play(&deployment, &cast).await;
     deployment.stop().await;

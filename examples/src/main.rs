@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tieup_examples::interactive::Counting;
 use tieup_examples::{interactive, smoke};
 use tieup_web::terminal::{self, Unheard};
 use tracing_subscriber::filter::LevelFilter;
@@ -14,6 +15,9 @@ struct Arguments {
     /// Go through the whole loop unattended, check every step, and exit 0 only if all held.
     #[arg(long)]
     smoke: bool,
+    /// Put beacons on the tie-up pages, by which the main site counts visits itself.
+    #[arg(long, conflicts_with = "smoke")]
+    beacons: bool,
 }
 
 fn main() -> ExitCode {
@@ -36,13 +40,17 @@ fn level(arguments: &Arguments) -> LevelFilter {
     if arguments.smoke { LevelFilter::ERROR } else { LevelFilter::WARN }
 }
 
+fn counting(arguments: &Arguments) -> Counting {
+    if arguments.beacons { Counting::Beacons } else { Counting::Journal }
+}
+
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let folder = tempfile::Builder::new().prefix("tieup-demo-").tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
     if arguments.smoke {
         return runtime.block_on(smoke::run(folder.path()));
     }
-    let result = runtime.block_on(interactive::run(folder.path()));
+    let result = runtime.block_on(interactive::run(folder.path(), counting(arguments)));
     // The keyboard is read by a thread that only Enter would wake; it is not waited for.
     runtime.shutdown_background();
     result?;

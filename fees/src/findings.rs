@@ -12,29 +12,39 @@
 //!    One on the page that the same visitor asked for last in this hour, at most [`REPEAT`] from it, is a repeat and
 //!    no document. **Views** are documents that no robot rule matched.
 //! 3. **Visitors** are the visitor tokens of an hour of the clock in the contract's zone, with entries of any kind.
-//! 4. At most [`OPEN_HOURS`] hours are open at a time. An entry in another hour closes the one that was not read for
+//! 4. What main knows by itself comes in as a [`Witness`]; `witnessed` says what is compared with it.
+//! 5. At most [`OPEN_HOURS`] hours are open at a time. An entry in another hour closes the one that was not read for
 //!    longest; what comes in an hour that was closed begins it anew, and is added to what was known of it. So memory
 //!    grows with the visitors of an hour, and not with the journal.
 
 mod finding;
 mod hour;
+mod pulse;
 mod rules;
+mod sentence;
 mod usual;
+mod witness;
+mod witnessed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_protocol::access::AccessEntry;
+use tieup_protocol::path::SitePath;
 use tieup_protocol::period::{Month, Zone};
 
 use self::hour::{Hour, OpenHour};
+use self::pulse::Minutes;
 use self::usual::Timeline;
 use crate::compute::{StatementError, read_entries};
 use crate::count::DISORDER;
 
 pub use self::finding::{Figure, Finding, Rule, Seen, Severity};
 pub use self::hour::{FEW, RATE, REPEAT};
+pub use self::pulse::{STARTS, UNDER_WAY};
 pub use self::rules::{BUSY, MANY, SPREADS, TIMES};
+pub use self::witness::{Beacons, Heartbeat, Pulse, Witness};
+pub use self::witnessed::{CHANCES, UNEXPLAINED};
 
 /// How many hours are open at a time: the one that is logged and, as its answers end, the one before.
 pub const OPEN_HOURS: usize = 2;
@@ -49,6 +59,10 @@ pub struct Examiner {
     open: Vec<(i64, OpenHour)>,
     /// What is known of hours that were closed, by [`Zone::hour_number`].
     hours: BTreeMap<i64, Hour>,
+    /// The tie-up pages that were served.
+    served: BTreeSet<SitePath>,
+    /// How many there are of each minute.
+    minutes: Minutes,
     /// The latest time since times last stepped back.
     latest: Option<Timestamp>,
     entries: u64,
@@ -66,7 +80,8 @@ pub struct Findings {
     pub findings: Vec<Finding>,
 }
 
-/// What is found in the encoded `entries` of `month`, all of them and in their order; hours are those of `zone`.
+/// What is found in the encoded `entries` of `month`, all of them and in their order, and in what main knows of it by
+/// itself; hours are those of `zone`.
 ///
 /// # Errors
 /// An entry that cannot be read or decoded, with its number.
@@ -74,10 +89,11 @@ pub fn examine<E>(
     zone: &Zone,
     month: Month,
     entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
+    witness: &Witness,
 ) -> Result<Findings, StatementError<E>> {
     let mut examiner = Examiner::new(zone, month);
     read_entries(entries, |entry| examiner.observe(entry))?;
-    Ok(examiner.finish())
+    Ok(examiner.finish(witness))
 }
 
 impl Examiner {
@@ -89,6 +105,8 @@ impl Examiner {
             zone: zone.clone(),
             open: Vec::with_capacity(OPEN_HOURS),
             hours: BTreeMap::new(),
+            served: BTreeSet::new(),
+            minutes: Minutes::default(),
             latest: None,
             entries: 0,
             other_month: 0,
@@ -105,15 +123,25 @@ impl Examiner {
         let hour = self.zone.hour_number(entry.time);
         self.follow(entry.time, hour);
         self.open(hour).observe(entry);
+        self.minutes.observe(entry);
+        if hour::is_served(entry) && !self.served.contains(&entry.path) {
+            self.served.insert(entry.path.clone());
+        }
     }
 
-    /// What was found.
-    pub fn finish(mut self) -> Findings {
+    /// What was found, also of what `witness` says.
+    pub fn finish(mut self, witness: &Witness) -> Findings {
         for (number, open) in std::mem::take(&mut self.open) {
             self.close(number, open);
         }
         let timeline = Timeline::new(&self.zone, self.from, self.until, self.hours);
-        Findings { entries: self.entries, other_month: self.other_month, findings: rules::apply(&timeline) }
+        let mut findings = rules::apply(&timeline);
+        findings.extend(witnessed::apply(&timeline, &self.served, witness));
+        let (span, held) = ([self.from, self.until], self.entries);
+        let month = pulse::Month { timeline: &timeline, minutes: &self.minutes, held, zone: &self.zone, span };
+        findings.extend(pulse::apply(&month, &witness.pulse));
+        findings.sort_by_key(|finding| (finding.first, finding.rule()));
+        Findings { entries: self.entries, other_month: self.other_month, findings }
     }
 
     /// Notes it where times step back; from there on, time is what it stepped back to.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tieup_protocol::contract::{Contract, Indexing};
+use tieup_protocol::contract::{Contract, Indexing, WebOrigin};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::{SitePath, SourcePath};
@@ -116,7 +116,7 @@ impl Build<'_> {
         let mut problems = Vec::new();
         let groupings = taxonomy::group(self.config, self.pages, &mut problems);
         let view = View::new(self.config, self.pages, self.inherited, &groupings, self.assets());
-        let view = Arc::new(view.indexed_as(self.index()));
+        let view = Arc::new(view.indexed_as(self.index()).with_beacons(self.beacons().cloned()));
         let globals = Globals::new(self.data, self.partner);
         let templates = Templates::new(self.framework, self.config, globals);
         let templates = templates.map_err(|wrong| problems.extend(wrong)).ok();
@@ -132,6 +132,7 @@ impl Build<'_> {
         let mut printer = Printer::default();
         printer.text(env!("TIEUP_ENGINE")).text(&self.config.text);
         printer.text(index_word(self.index()));
+        printer.option(self.beacons().map(WebOrigin::as_str));
         // A partner's site has a search where the release has one.
         printer.number(u8::from(self.config.search.is_some()));
         printer.finish()
@@ -140,6 +141,11 @@ impl Build<'_> {
     /// How search engines shall treat the pages. A copy that names its source is the source's own page.
     fn index(&self) -> Indexing {
         self.partner.map_or(Indexing::Canonical, |contract| contract.index)
+    }
+
+    /// Where the beacons of the pages go; none where the contract does not ask for any.
+    fn beacons(&self) -> Option<&WebOrigin> {
+        self.partner?.beacons.as_ref().map(|beacons| &beacons.to)
     }
 
     fn assets(&self) -> Assets {

@@ -9,6 +9,7 @@ mod anchors;
 mod asking;
 mod assets;
 mod base;
+mod beacon;
 mod besides;
 mod build;
 mod chooser;

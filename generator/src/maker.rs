@@ -12,6 +12,7 @@ use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
 use crate::asking::{self, Question};
+use crate::beacon;
 use crate::components;
 use crate::feed::{self, Filled};
 use crate::markdown::Body;
@@ -162,7 +163,12 @@ impl Maker<'_> {
             What::Given => (EntryKind::Asset, Vec::new()),
             What::Page { at, number, template } => {
                 self.progress.add_rendered();
-                (EntryKind::Page, self.templates.render(template, &self.context(*at, *number, path, template)?, page)?)
+                let context = self.context(*at, *number, path, template)?;
+                let mut slots = self.templates.render(template, &context, page)?;
+                if let Some(to) = self.view.beacons() {
+                    beacon::add(page, &mut slots, to, path);
+                }
+                (EntryKind::Page, slots)
             }
             What::NotFound { template } => {
                 let lang = &self.view.config().language;

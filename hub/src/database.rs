@@ -1,6 +1,8 @@
 //! The hub's database, and the only SQL. SQLite in the state folder.
 
+mod beacons;
 mod certificates;
+mod heartbeats;
 mod metadata;
 mod queue;
 mod releases;
@@ -16,7 +18,9 @@ use tieup_protocol::joining::Reach;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementStatus;
 
+pub use self::beacons::BeaconCounts;
 pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
+pub use self::heartbeats::HeartbeatKept;
 pub use self::metadata::MetadataRow;
 pub use self::releases::ReleaseRow;
 

@@ -11,6 +11,7 @@ use tieup_web::metrics::{Exposition, Labels, Traffic, moment, number};
 use tieup_web::site::PublicSite;
 use tokio::task::AbortHandle;
 
+use crate::beacons::Beacons;
 use crate::database::{DatabaseError, PartnerRow};
 use crate::partners::Hub;
 use crate::schedule::queue::CameTo;
@@ -39,6 +40,8 @@ pub struct Health {
     pub site: Arc<PublicSite>,
     /// The journal of visits to them.
     pub journal: Arc<Journal>,
+    /// Who counts beacons.
+    pub beacons: Arc<Beacons>,
     /// TLS for visitors, where there is HTTPS.
     pub tls: Option<PublicTls>,
     /// What the public server counts.
@@ -69,6 +72,8 @@ impl Watched for Health {
         let pushes = pushes.into_iter().map(|(outcome, times)| (vec![("outcome", outcome.to_owned())], times));
         page.counters("pushes", "Tries to publish to a partner, by what came of them", pushes);
         self.measure_mirror(page);
+        let beacons = self.beacons.heard().map(|(heard, times)| (vec![("outcome", heard.word().to_owned())], times));
+        page.counters("beacons", "Beacons of partners' pages, by what came of them", beacons);
         if let Err(error) = self.measure_partners(page).await {
             tracing::error!(error = &error as &dyn std::error::Error, "the partners cannot be counted");
         }

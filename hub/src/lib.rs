@@ -3,6 +3,7 @@
 
 pub mod archive;
 pub mod audit;
+pub mod beacons;
 pub mod cli;
 pub mod collect;
 mod collecting;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod database;
 pub mod findings;
 pub mod health;
+mod heartbeats;
 pub mod joining;
 pub mod keys;
 pub mod kit;

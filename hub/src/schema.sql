@@ -84,3 +84,29 @@ CREATE TABLE IF NOT EXISTS queue (  -- what is due to each partner; its times ar
     changed  INTEGER,               -- since when the site holds something that waits for a prescribed time
     heard    INTEGER                -- when the partner answered last
 );
+-- Beacons of partners' tie-up pages, by hours and days of the clocks of the partner's contract, numbered from 1970.
+CREATE TABLE IF NOT EXISTS beacon_hours (
+    partner TEXT NOT NULL REFERENCES partners (id),
+    hour    INTEGER NOT NULL,
+    beacons INTEGER NOT NULL,
+    PRIMARY KEY (partner, hour)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS beacon_pages (
+    partner TEXT NOT NULL REFERENCES partners (id),
+    day     INTEGER NOT NULL,
+    page    TEXT NOT NULL,
+    beacons INTEGER NOT NULL,
+    PRIMARY KEY (partner, day, page)
+) WITHOUT ROWID;
+-- What partners' daemons told of what they have answered since they were started; its times are milliseconds.
+CREATE TABLE IF NOT EXISTS heartbeats (
+    partner  TEXT NOT NULL REFERENCES partners (id),
+    came     INTEGER NOT NULL,      -- by main's clock
+    started  INTEGER NOT NULL,      -- when the process began, by the partner's clock
+    told     INTEGER NOT NULL,      -- when it was told, by the partner's clock
+    tieup    INTEGER NOT NULL,
+    original INTEGER NOT NULL,
+    no_page  INTEGER NOT NULL,
+    journals TEXT NOT NULL,         -- sizes by month, as JSON
+    PRIMARY KEY (partner, came)
+) WITHOUT ROWID;

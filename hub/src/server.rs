@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tieup_generator::OutputFile;
 use tieup_protocol::contract::MeterClass;
 use tieup_protocol::diagnostic::Report;
@@ -18,8 +19,10 @@ use tieup_web::versions::speaking;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::beacons::{Beacons, keep_counted};
 use crate::collecting::keep_collected;
 use crate::health::Health;
+use crate::heartbeats;
 use crate::joining;
 use crate::lines::Lines;
 use crate::mirror::keep_mirrored;
@@ -61,6 +64,7 @@ pub struct Server {
     public: Arc<PublicSite>,
     blobs: Arc<BlobStore>,
     journal: OwnJournal,
+    beacons: Arc<Beacons>,
     tasks: Vec<JoinHandle<()>>,
     shutdown: Shutdown,
 }
@@ -84,11 +88,14 @@ impl Server {
         let blobs = Arc::new(BlobStore::open(hub.config.state.join("blobs"))?);
         let journal = OwnJournal::start(hub)?;
         let coded = Cache::at(hub.config.state.join("cache/coded"));
-        let site = Arc::new(PublicSite::new(blobs.clone(), journal.log(), coded));
+        let beacons = Arc::new(Beacons::new(Timestamp::now()));
+        let site = PublicSite::new(blobs.clone(), journal.log(), coded).counting_beacons(beacons.clone());
+        let site = Arc::new(site);
         let config = hub.tls().server_for_anyone()?;
         let lines = Lines::new(hub.clone());
         let router = joining::router(hub.clone()).merge(lines.joining_router()).merge(returning::router(hub.clone()));
         let router = router.merge(witnesses::router(hub.clone(), journal.log()));
+        let router = router.merge(heartbeats::router(hub.clone()));
         let router = speaking(router, concat!("tieup ", env!("CARGO_PKG_VERSION")));
         let path = hub.socket();
         let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;
@@ -98,7 +105,15 @@ impl Server {
         let ports = https::Sockets { plain: sockets.public, https: sockets.https };
         let public = tokio::spawn(entrance.serve(site.clone(), ports, shutdown.clone())?);
         let (log, public_task) = (journal.log(), public.abort_handle());
-        let health = Health { hub: hub.clone(), site: site.clone(), journal: log, tls, traffic, public: public_task };
+        let health = Health {
+            hub: hub.clone(),
+            site: site.clone(),
+            journal: log,
+            beacons: beacons.clone(),
+            tls,
+            traffic,
+            public: public_task,
+        };
         let admin = sockets.admin.map(|listener| tokio::spawn(admin::serve(listener, health, shutdown.clone())));
         let mut tasks = vec![
             tokio::spawn(serve_tls(sockets.join, config, revocations, router, shutdown.clone())),
@@ -108,9 +123,10 @@ impl Server {
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_collected(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_mirrored(hub.clone(), shutdown.clone())),
+            tokio::spawn(keep_counted(beacons.clone(), hub.database.clone(), shutdown.clone())),
         ];
         tasks.extend(admin);
-        Ok(Self { public: site, blobs, journal, tasks, shutdown })
+        Ok(Self { public: site, blobs, journal, beacons, tasks, shutdown })
     }
 
     /// Serves `files` in place of what was served before; the bytes that `digests` knows are not hashed again. Returns how
@@ -130,6 +146,11 @@ impl Server {
         let count = live.files.len();
         self.public.switch(live);
         Ok(Some(count))
+    }
+
+    /// Who counts the beacons of partners' pages.
+    pub fn beacons(&self) -> &Arc<Beacons> {
+        &self.beacons
     }
 
     /// Stops listening and waits until what was begun is done.

@@ -1,8 +1,9 @@
 //! Messages between main and partner, as JSON over HTTP over mutual TLS, and the paths they go to.
 //!
-//! hub calls syncd on most paths; syncd calls hub on [`JOIN`], [`RENEW`], [`LINE`] and, by GET, [`REVOCATIONS`]. The first
+//! hub calls syncd on most paths; syncd calls hub on [`JOIN`], [`RENEW`], [`LINE`], [`HEARTBEAT`] and, by GET, [`REVOCATIONS`]. The first
 //! segment of every path but [`VERSIONS`] is the version of the protocol (see [`version`](crate::version)).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -63,6 +64,9 @@ pub const COLLECT: &str = "/v2/journal/collect";
 pub const MAIN_JOURNAL: &str = "/v2/journal/main";
 /// POST a [`MainReceipt`] at the hub.
 pub const MAIN_RECEIPT: &str = "/v2/journal/main/cosignature";
+/// POST a [`Heartbeat`] to hub, with the partner's certificate. A hub from before heartbeats answers 404; nothing depends on
+/// it.
+pub const HEARTBEAT: &str = "/v2/heartbeat";
 /// The problem of a tile that the journal does not hold.
 pub const NO_SUCH_TILE: &str = "no-such-tile";
 
@@ -372,6 +376,32 @@ pub struct MainReceipt {
     pub key: String,
 }
 
+/// What a partner's daemon has answered since it was started. An end that meets a field which it does not know passes over
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// When the process began; another time is another process, which counts anew.
+    pub started: Timestamp,
+    /// When this was told, by the same clock.
+    pub at: Timestamp,
+    /// How many requests it answered and logged since then.
+    pub answered: Answered,
+    /// How many entries the newest months' journals had then, or more.
+    #[serde(default)]
+    pub journals: BTreeMap<Month, u64>,
+}
+
+/// How many requests were answered and logged, by whose page it was. They only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// For tie-up pages.
+    pub tieup: u64,
+    /// For original pages.
+    pub original: u64,
+    /// For where nothing stands.
+    pub nothing: u64,
+}
+
 /// A certificate that is due and was not renewed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -536,6 +566,7 @@ mod tests {
             JOURNAL,
             MAIN_JOURNAL,
             MAIN_RECEIPT,
+            HEARTBEAT,
         ];
         for path in calls {
             assert_eq!(version::of_path(path), Some(CURRENT), "{path}");

@@ -28,6 +28,7 @@ use tieup_web::admin;
 use tieup_web::https::{Entrance, EntranceError, Sockets};
 use tieup_web::listener::Shutdown;
 use tieup_web::service::{GivenSockets, SocketError};
+use tieup_web::site::SitePart;
 use tieup_web::tls::{TlsError, TlsIdentity};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -71,6 +72,9 @@ pub struct Partner {
     front: Front,
     guard: Guard,
     contact: Arc<Contact>,
+    /// When it began, and what it has answered since.
+    started: Timestamp,
+    visits: SitePart,
     /// Why the certificate is not renewed, though that is due.
     overdue: Mutex<Option<OverdueCertificate>>,
 }
@@ -236,6 +240,16 @@ impl Partner {
     /// Who watches over what is stored.
     pub fn guard(&self) -> &Guard {
         &self.guard
+    }
+
+    /// When the process began to serve.
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// Its part of the public site, which counts what it answers.
+    pub fn visits(&self) -> &SitePart {
+        &self.visits
     }
 
     /// When main was heard of.

@@ -17,6 +17,7 @@ pub mod export;
 pub mod flow;
 pub mod guard;
 pub mod health;
+mod heartbeat;
 pub mod identity;
 pub mod intake;
 pub mod line;

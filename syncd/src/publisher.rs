@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, IllegalStep, ReleaseRecord, ReleaseState};
 use tieup_protocol::audit::Event;
 use tieup_protocol::change::Risks;
-use tieup_protocol::contract::{Contract, ContractId, Decision, charged_under};
+use tieup_protocol::contract::{Contract, ContractId, Decision, WebOrigin, charged_under};
 use tieup_protocol::difference::{Difference, Hunk};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
@@ -81,6 +81,9 @@ struct Live {
     /// Originals that take the place of main's content.
     #[serde(default)]
     overrides: BTreeMap<SitePath, Overridden>,
+    /// Where the beacons of main's pages go by the contract of the live release, if they have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beacons: Option<WebOrigin>,
 }
 
 /// A candidate that several hold is written as it is.
@@ -524,7 +527,9 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let mut accepted = self.live.accepted.clone();
         accepted.extend(comparison::new_risks(&self.live.site, &site, &accepted, &self.pages())?);
-        self.put_live(Live { version: Some(version), by: Some(by), site, accepted, rolled_back, ..Live::default() })
+        let beacons = self.terms(version)?.beacons.map(|beacons| beacons.to);
+        let by = Some(by);
+        self.put_live(Live { version: Some(version), by, site, accepted, rolled_back, beacons, ..Live::default() })
     }
 
     fn put_live(&mut self, live: Live) -> Result<(), PublishError> {

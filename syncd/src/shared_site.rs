@@ -174,6 +174,11 @@ impl Share {
         (public, numbers.map(|number| Self { site: site.clone(), number }).collect())
     }
 
+    /// Its part of the site, which counts what it answers.
+    pub fn part(&self) -> &SitePart {
+        &self.site.parts[self.number].shown
+    }
+
     /// Whether the partner has no other tie-up.
     pub fn is_alone(&self) -> bool {
         self.site.parts.len() == 1

@@ -27,6 +27,7 @@ enum Text {
         schedule: String,
         journal: String,
         zone: String,
+        beacons: String,
     },
     Raw(String),
 }
@@ -64,6 +65,7 @@ impl Contract {
             schedule: String::new(),
             journal: "{writer: partner, verifier: both}".to_owned(),
             zone: "Asia/Tokyo".to_owned(),
+            beacons: String::new(),
         })
     }
 
@@ -145,6 +147,15 @@ impl Contract {
         self
     }
 
+    /// The same with beacons on main's pages, as YAML, of which 2% may lack an entry in the journal.
+    #[must_use]
+    pub fn beacons(mut self, yaml: &str) -> Self {
+        if let Text::Made { beacons, .. } = &mut self.0 {
+            *beacons = format!("beacons: {yaml}\ndispute: {{window: 30d, beacon_tolerance: \"2%\"}}\n");
+        }
+        self
+    }
+
     /// The document for `partner`.
     pub fn text(&self, partner: &str) -> String {
         self.between(MAIN, partner)
@@ -152,7 +163,8 @@ impl Contract {
 
     /// The document for `partner` and another main site than the fixture's.
     pub fn between(&self, main: &str, partner: &str) -> String {
-        let Text::Made { version, partnership, mounts, rights, approval, fees, schedule, journal, zone } = &self.0
+        let Text::Made { version, partnership, mounts, rights, approval, fees, schedule, journal, zone, beacons } =
+            &self.0
         else {
             let Text::Raw(text) = &self.0 else { return String::new() };
             return text.clone();
@@ -169,7 +181,7 @@ approval: {approval}
 {schedule}journal: {journal}
 count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
 money: {{currency: JPY, round: half_up, at: line}}
-{fees}close: {{grace: 5d, late: next_period_correction}}
+{fees}{beacons}close: {{grace: 5d, late: next_period_correction}}
 "#
         )
     }

@@ -153,6 +153,13 @@ impl World {
         self.deployment.site().unwrap_or_else(|error| panic!("the main site cannot be read:\n{error:#}"))
     }
 
+    /// Lets main take up whose pages have beacons, and keep what it counted of them; it does so by itself every few
+    /// seconds.
+    pub async fn settle_beacons(&self) {
+        let settled = self.deployment.server.beacons().settle(&self.hub().database).await;
+        settled.unwrap_or_else(|error| panic!("beacons are not counted: {}", crate::told(&error)));
+    }
+
     /// Stops everything, in order.
     pub async fn stop(self) {
         self.deployment.stop().await;

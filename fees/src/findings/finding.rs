@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use num_rational::Ratio;
 use tieup_protocol::contract::MeterClass;
+use tieup_protocol::decimal::Percent;
+use tieup_protocol::path::SitePath;
 use tieup_protocol::period::Zone;
 
-use super::hour::RATE;
+use super::sentence::sentence;
 
 /// A rule. A rule whose words or thresholds change gets the next version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +27,16 @@ pub enum Rule {
     Backwards,
     /// Hours in which robots get most documents.
     Robots,
+    /// Fewer tie-up pages served by the journal than main counted beacons.
+    Beacons,
+    /// Hours, or pages, of which main counted beacons and the journal has nothing.
+    Unlogged,
+    /// Fewer entries than the partner's daemon said that it answered.
+    Counters,
+    /// Hours without a heartbeat.
+    Silence,
+    /// Many starts of the daemon.
+    Restarts,
 }
 
 /// How much a finding matters.
@@ -104,6 +116,57 @@ pub enum Seen {
         /// All documents.
         documents: u64,
     },
+    /// `beacons/1`.
+    FewerServed {
+        /// What main counted.
+        beacons: u64,
+        /// What the journal has served.
+        served: u64,
+        /// How far the two may differ by contract.
+        tolerance: Percent,
+    },
+    /// `unlogged/1`, of hours.
+    UnloggedHours {
+        /// How many hours.
+        hours: u64,
+        /// What main counted in them.
+        beacons: u64,
+    },
+    /// `unlogged/1`, of pages.
+    UnloggedPages {
+        /// How many pages.
+        pages: u64,
+        /// What main counted of them.
+        beacons: u64,
+        /// The one that it counted most of.
+        most: SitePath,
+    },
+    /// `counters/1`, of answers.
+    FewerLogged {
+        /// What the daemon said it answered.
+        answered: u64,
+        /// How many of these have no entry.
+        missing: u64,
+    },
+    /// `counters/1`, of the whole journal.
+    ShorterThanTold {
+        /// How many entries the daemon said there are.
+        told: u64,
+        /// How many main holds.
+        held: u64,
+    },
+    /// `silence/1`.
+    Silence {
+        /// How many hours.
+        hours: u64,
+        /// The entries in them.
+        entries: u64,
+    },
+    /// `restarts/1`.
+    Restarts {
+        /// How often.
+        times: u64,
+    },
 }
 
 /// A number of a finding, exact. As text it is an integer, or a fraction such as `21/2`.
@@ -123,7 +186,19 @@ pub struct Finding {
 
 impl Rule {
     /// All rules, in the order in which findings of one hour are told.
-    pub const ALL: [Self; 6] = [Self::Gap, Self::Spike, Self::Rate, Self::OneSided, Self::Backwards, Self::Robots];
+    pub const ALL: [Self; 11] = [
+        Self::Gap,
+        Self::Spike,
+        Self::Rate,
+        Self::OneSided,
+        Self::Backwards,
+        Self::Robots,
+        Self::Beacons,
+        Self::Unlogged,
+        Self::Counters,
+        Self::Silence,
+        Self::Restarts,
+    ];
 
     /// The name, with the version.
     pub fn name(self) -> &'static str {
@@ -134,15 +209,20 @@ impl Rule {
             Self::OneSided => "one-sided/1",
             Self::Backwards => "backwards/1",
             Self::Robots => "robots/1",
+            Self::Beacons => "beacons/1",
+            Self::Unlogged => "unlogged/1",
+            Self::Counters => "counters/1",
+            Self::Silence => "silence/1",
+            Self::Restarts => "restarts/1",
         }
     }
 
     /// How much its findings matter.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Rate => Severity::Warning,
-            Self::Gap | Self::Spike | Self::OneSided | Self::Backwards => Severity::Notice,
-            Self::Robots => Severity::Information,
+            Self::Rate | Self::Beacons | Self::Unlogged | Self::Counters => Severity::Warning,
+            Self::Gap | Self::Spike | Self::OneSided | Self::Backwards | Self::Silence => Severity::Notice,
+            Self::Robots | Self::Restarts => Severity::Information,
         }
     }
 }
@@ -173,6 +253,11 @@ impl Finding {
             Seen::FewVisitors { .. } | Seen::NothingElse { .. } => Rule::OneSided,
             Seen::Backwards { .. } => Rule::Backwards,
             Seen::Robots { .. } => Rule::Robots,
+            Seen::FewerServed { .. } => Rule::Beacons,
+            Seen::UnloggedHours { .. } | Seen::UnloggedPages { .. } => Rule::Unlogged,
+            Seen::FewerLogged { .. } | Seen::ShorterThanTold { .. } => Rule::Counters,
+            Seen::Silence { .. } => Rule::Silence,
+            Seen::Restarts { .. } => Rule::Restarts,
         }
     }
 
@@ -208,6 +293,13 @@ impl Finding {
             ],
             Seen::Backwards { steps, seconds } => vec![whole("steps", steps), whole("seconds", seconds)],
             Seen::Robots { robots, documents } => vec![whole("robots", robots), whole("of_documents", documents)],
+            Seen::FewerServed { beacons, served, .. } => vec![whole("beacons", beacons), whole("served", served)],
+            Seen::UnloggedHours { hours, beacons } => vec![whole("hours", hours), whole("beacons", beacons)],
+            Seen::UnloggedPages { pages, beacons, .. } => vec![whole("pages", pages), whole("beacons", beacons)],
+            Seen::FewerLogged { answered, missing } => vec![whole("answered", answered), whole("missing", missing)],
+            Seen::ShorterThanTold { told, held } => vec![whole("told", told), whole("held", held)],
+            Seen::Silence { hours, entries } => vec![whole("hours", hours), whole("entries", entries)],
+            Seen::Restarts { times } => vec![whole("times", times)],
         }
     }
 }
@@ -215,50 +307,7 @@ impl Finding {
 /// The sentence.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.seen {
-            Seen::Gap { hours: 1, usual } => {
-                write!(f, "No entry at all in an hour that usually has {} visitors.", usual.decimal())
-            }
-            Seen::Gap { hours, usual } => {
-                write!(
-                    f,
-                    "No entry at all in {hours} hours, which usually have {} visitors or more each.",
-                    usual.decimal()
-                )
-            }
-            Seen::Spike { class, views, usual, .. } => {
-                let (pages, usual) = (pages(class), usual.decimal());
-                write!(f, "{views} views of {pages} pages in an hour that usually has {usual}.")
-            }
-            Seen::Rate { visitors: 1, views, of, .. } => write!(
-                f,
-                "One visitor viewed {views} pages, more than the {RATE} a person can in an hour: {views} of the \
-                 hour's {of} views."
-            ),
-            Seen::Rate { visitors, views, most, of } => write!(
-                f,
-                "{visitors} visitors each viewed more than the {RATE} pages a person can in an hour, one of them \
-                 {most}: {views} of the hour's {of} views."
-            ),
-            Seen::FewVisitors { views, few, visitors } => {
-                write!(f, "{few} of the hour's {views} views of original pages are from {visitors} visitors or fewer.")
-            }
-            Seen::NothingElse { views, alone, elsewhere, elsewhere_alone } => write!(
-                f,
-                "{alone} of the hour's {views} views of original pages are from visitors who asked for nothing else; \
-                 in all other hours it is {elsewhere_alone} of {elsewhere}."
-            ),
-            Seen::Backwards { steps: 1, seconds } => {
-                write!(f, "Times step back to this hour, by {seconds} seconds; counting allows for 600.")
-            }
-            Seen::Backwards { steps, seconds } => write!(
-                f,
-                "Times step back to this hour {steps} times, by up to {seconds} seconds; counting allows for 600."
-            ),
-            Seen::Robots { robots, documents } => {
-                write!(f, "Robots got {robots} of {documents} documents; they are not counted.")
-            }
-        }
+        f.write_str(&sentence(&self.seen))
     }
 }
 
@@ -269,7 +318,7 @@ impl Figure {
     }
 
     /// As people write it. Medians are whole, halves or quarters, which have exact decimals.
-    fn decimal(self) -> String {
+    pub(super) fn decimal(self) -> String {
         let part = self.0.fract() * 100;
         let text = format!("{}.{:02}", self.0.to_integer(), part.to_integer());
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -279,13 +328,6 @@ impl Figure {
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-fn pages(class: MeterClass) -> &'static str {
-    match class {
-        MeterClass::Tieup => "tie-up",
-        MeterClass::Original => "original",
     }
 }
 

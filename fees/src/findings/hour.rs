@@ -1,6 +1,6 @@
 //! One hour of a journal: its visitors while it is open, and the few numbers that stay when it is closed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use tieup_protocol::access::{AccessEntry, Method, Purpose, VisitorToken};
@@ -29,6 +29,8 @@ pub(super) struct Hour {
     pub(super) tieup: u64,
     /// Views of original pages.
     pub(super) original: u64,
+    /// Tie-up pages that were served, each once for a visitor: what beacons are compared with.
+    pub(super) served: u64,
     /// Documents that robots got.
     pub(super) robots: u64,
     /// Visitors with more views than [`RATE`].
@@ -62,6 +64,8 @@ struct Visitor {
     tieup: u64,
     original: u64,
     robots: u64,
+    /// The tie-up pages that were served, whatever for.
+    served: HashSet<SitePath>,
     /// Whether there was anything that is not a view of an original page.
     others: bool,
 }
@@ -96,6 +100,9 @@ impl OpenHour {
 
 impl Visitor {
     fn observe(&mut self, entry: &AccessEntry) {
+        if is_served(entry) && !self.served.contains(&entry.path) {
+            self.served.insert(entry.path.clone());
+        }
         let Some(class) = document(entry) else {
             self.others = true;
             return;
@@ -132,6 +139,7 @@ impl Hour {
         let views = visitor.tieup + visitor.original;
         self.tieup += visitor.tieup;
         self.original += visitor.original;
+        self.served += visitor.served.len() as u64;
         self.robots += visitor.robots;
         if views > RATE {
             self.hasty += 1;
@@ -149,6 +157,7 @@ impl Hour {
         self.visitors += other.visitors;
         self.tieup += other.tieup;
         self.original += other.original;
+        self.served += other.served;
         self.robots += other.robots;
         self.hasty += other.hasty;
         self.hasty_views += other.hasty_views;
@@ -183,4 +192,13 @@ impl Hour {
 fn document(entry: &AccessEntry) -> Option<MeterClass> {
     let got = entry.purpose == Purpose::Document && entry.method == Method::Get && matches!(entry.status, 200 | 304);
     entry.class.filter(|_| got)
+}
+
+/// Whether a visitor got a tie-up page, also in case they ask for it.
+pub(super) fn is_served(entry: &AccessEntry) -> bool {
+    entry.class == Some(MeterClass::Tieup)
+        && entry.method == Method::Get
+        && matches!(entry.status, 200 | 304)
+        && entry.robot == 0
+        && matches!(entry.purpose, Purpose::Document | Purpose::Prefetch)
 }

@@ -20,12 +20,10 @@ pub const TIMES: u64 = 4;
 /// How many times the usual spread views are above what is usual if they are far above: 10. Part of `spike/1`.
 pub const SPREADS: u64 = 10;
 
-/// What is found in the hours of a month, by the first hour, then by rule.
+/// What is found in the hours of a month by themselves.
 pub(super) fn apply(hours: &Timeline) -> Vec<Finding> {
     let rules = [gaps, spikes, rates, one_sided, backwards, robots];
-    let mut findings: Vec<Finding> = rules.into_iter().flat_map(|rule| rule(hours)).collect();
-    findings.sort_by_key(|finding| (finding.first, finding.rule()));
-    findings
+    rules.into_iter().flat_map(|rule| rule(hours)).collect()
 }
 
 /// `gap/1`: hours without any entry that usually have [`MANY`] visitors or more, between two that have entries.

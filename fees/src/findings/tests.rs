@@ -8,6 +8,9 @@ use tieup_protocol::contract::MeterClass::{self, Original, Tieup};
 use super::*;
 use crate::fixture::{november, view};
 
+mod pulse;
+mod witnessed;
+
 /// The first hour of 1 November in Tokyo. Hours in these tests count from it.
 const START: &str = "2026-10-31T15:00:00Z";
 
@@ -57,7 +60,7 @@ fn sorted(mut entries: Vec<AccessEntry>) -> Vec<AccessEntry> {
 fn examined<'a>(entries: impl IntoIterator<Item = &'a AccessEntry>) -> Vec<Finding> {
     let mut examiner = Examiner::new(&tokyo(), november());
     entries.into_iter().for_each(|entry| examiner.observe(entry));
-    examiner.finish().findings
+    examiner.finish(&Witness::default()).findings
 }
 
 /// The findings as a person reads them, with their hours counted from the first of the month.
@@ -264,7 +267,7 @@ fn entries_of_another_month_are_passed_over_and_counted() {
     let before = AccessEntry { time: start() - SignedDuration::from_secs(1), ..seen(0, 0, 1, Tieup, "/") };
     examiner.observe(&before);
     examiner.observe(&seen(0, 0, 1, Tieup, "/"));
-    let found = examiner.finish();
+    let found = examiner.finish(&Witness::default());
     assert_eq!((found.entries, found.other_month, found.findings), (2, 1, Vec::new()));
 }
 
@@ -284,7 +287,7 @@ fn an_hour_that_is_begun_anew_is_added_to() {
 fn an_unreadable_entry_is_named_by_its_number() {
     let good = || Ok(seen(0, 0, 1, Tieup, "/").encode());
     let entries: [Result<Vec<u8>, &str>; 3] = [good(), good(), Err("disk")];
-    let error = examine(&tokyo(), november(), entries).unwrap_err();
+    let error = examine(&tokyo(), november(), entries, &Witness::default()).unwrap_err();
     assert_eq!(error, StatementError::Read { number: 2, source: "disk" });
 }
 

@@ -48,7 +48,8 @@ impl Timeline {
         self.calendar.iter().map(|number| (*number, self.at(*number)))
     }
 
-    fn at(&self, number: i64) -> &Hour {
+    /// What is known of an hour; an empty one where nothing is.
+    pub(super) fn at(&self, number: i64) -> &Hour {
         self.hours.get(&number).unwrap_or(&self.empty)
     }
 

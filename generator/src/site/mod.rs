@@ -185,6 +185,7 @@ impl Site {
         let overrides = Overrides::load(&dir.join("templates"), &mut problems);
         site.read_themes(themes, &overrides, &mut problems);
         site.check_slots(&mut problems);
+        site.check_beacons(&mut problems);
         Ok((site, problems))
     }
 

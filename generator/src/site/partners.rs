@@ -1,9 +1,10 @@
 //! The partners of a main site: their contracts, and what each has otherwise than the rest.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use tieup_protocol::contract::{Contract, Partnership};
+use tieup_protocol::contract::{Contract, Partnership, WebOrigin};
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::ids::SiteId;
 
@@ -36,7 +37,9 @@ impl Partner {
     /// Whether what the two get can only differ by what each varies.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let (one, other) = (&self.contract, &other.contract);
-        one.theme == other.theme && one.index == other.index && one.mounts == other.mounts
+        let beacons = |contract: &Contract| contract.beacons.as_ref().map(|beacons| beacons.to.clone());
+        let alike = one.theme == other.theme && one.index == other.index && one.mounts == other.mounts;
+        alike && beacons(one) == beacons(other)
     }
 }
 
@@ -86,6 +89,21 @@ impl Site {
             let message = format!("the contract names the main site `{other}`, and others name it `{one}`");
             let problem = Diagnostic::new("wrong-party", partner.file.as_str(), message);
             problems.push(problem.at_text(&partner.text, other.as_str()).related(first.file.as_str(), None, "as here"));
+        }
+    }
+
+    /// A beacon is of one partner: no two have an origin in common.
+    pub(super) fn check_beacons(&self, problems: &mut Vec<Diagnostic>) {
+        let mut known: BTreeMap<&WebOrigin, &Partner> = BTreeMap::new();
+        for partner in self.partners.values() {
+            for origin in partner.contract.beacons.iter().flat_map(|beacons| &beacons.from) {
+                if let Some(first) = known.insert(origin, partner) {
+                    let message = format!("beacons from {origin} are those of `{}` already", first.contract.id.partner);
+                    let problem = Diagnostic::new("bad-origins", partner.file.as_str(), message);
+                    let problem = problem.at_word(&partner.text, "\nbeacons:", origin.as_str());
+                    problems.push(problem.related(first.file.as_str(), None, "named here first"));
+                }
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tera::Value;
-use tieup_protocol::contract::Indexing;
+use tieup_protocol::contract::{Indexing, WebOrigin};
 use tieup_protocol::diagnostic::nearest;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
@@ -41,6 +41,8 @@ pub(crate) struct View {
     config: Arc<SiteConfig>,
     /// How search engines shall treat the pages.
     indexing: Indexing,
+    /// Where the pages' beacons go, if they have any.
+    beacons: Option<WebOrigin>,
     nodes: Vec<Arc<Node>>,
     by_path: Arc<HashMap<SitePath, usize>>,
     /// The section around each page.
@@ -101,6 +103,16 @@ impl View {
     /// The same pages as copies stand that a contract says so of.
     pub(crate) fn indexed_as(self, indexing: Indexing) -> Self {
         Self { indexing, ..self }
+    }
+
+    /// The same pages with beacons that go to this origin, or with none.
+    pub(crate) fn with_beacons(self, beacons: Option<WebOrigin>) -> Self {
+        Self { beacons, ..self }
+    }
+
+    /// Where the pages' beacons go, if they have any.
+    pub(crate) fn beacons(&self) -> Option<&WebOrigin> {
+        self.beacons.as_ref()
     }
 
     /// How search engines shall treat the pages.

@@ -57,6 +57,7 @@ impl View {
         Self {
             config: config.clone(),
             indexing: Indexing::Canonical,
+            beacons: None,
             translations: Arc::new(translations(config, &nodes)),
             menus: Arc::new(menu::all(config, pages)),
             by_path: Arc::new(by_path),

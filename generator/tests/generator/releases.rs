@@ -87,8 +87,11 @@ fn shared() -> Small {
     small.write("site/data/products.yaml", "- {id: lamp, name: Lamp, price: 100, currency: JPY}\n");
     let section = "---\ntitle: Products\npaginate_by: 2\npages_from: {data: products, type: product}\n---\n";
     small.write("site/content/products/_index.md", section);
-    for (partner, index) in PARTNERS.iter().zip(["canonical", "canonical", "noindex"]) {
-        small.contract_with(partner, &format!("partnership: inherited\nindex: {index}\n"));
+    let beacons = "beacons: {to: https://main.example, from: [https://west.example]}\n\
+                   dispute: {window: 30d, beacon_tolerance: \"2%\"}\n";
+    for (partner, more) in PARTNERS.iter().zip(["", "", beacons]) {
+        let index = if more.is_empty() { "canonical" } else { "noindex" };
+        small.contract_with(partner, &format!("partnership: inherited\nindex: {index}\n{more}"));
     }
     small
 }
@@ -204,4 +207,46 @@ fn a_link_that_breaks_for_one_partner_is_told_of_that_one() {
     assert!(problem.contains("broken-anchor") && problem.contains("page-2.md"), "{problem}");
     assert!(told("north").unwrap_err().contains("broken-link"));
     assert!(told("west").is_ok());
+}
+
+/// Has the contract with `partner` ask for beacons, which go to `to` and come from `from`.
+fn ask_for_beacons(small: &Small, partner: &str, to: &str, from: &str) {
+    let dispute = "dispute: {window: 30d, beacon_tolerance: \"2%\"}\n";
+    let more = format!("partnership: inherited\nbeacons: {{to: {to}, from: [{from}]}}\n{dispute}");
+    small.contract_with(partner, &more);
+}
+
+#[test]
+fn partners_whose_beacons_go_to_one_place_share_their_pages() {
+    let small = shared();
+    for (partner, to) in PARTNERS.iter().zip(["https://main.example", "https://main.example", "https://m.example"]) {
+        ask_for_beacons(&small, partner, to, &format!("https://{partner}.example"));
+    }
+    let releases = load(&small, &Arc::default()).unwrap().releases();
+    let difference = |partner: &str| releases.difference(&partner.parse().unwrap()).unwrap();
+    let [east, north, west] = [difference("east"), difference("north"), difference("west")];
+    assert_eq!((east.kind, east.own.len(), north.own.len()), (north.kind, 0, 0));
+    assert_ne!(east.kind, west.kind);
+    let page = |partner: &str| {
+        let release = releases.build(&partner.parse().unwrap()).unwrap();
+        let bytes = release.output.files[&"/news/page-1/".parse::<SitePath>().unwrap()].bytes.clone();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    let beacon = "<img src=\"https://main.example/tieup-beacon/news/page-1/\" alt=\"\"";
+    assert_eq!(page("east").matches(beacon).count(), 1, "{}", page("east"));
+    assert_eq!(page("north"), page("east"));
+    assert!(page("west").contains("<img src=\"https://m.example/tieup-beacon/news/page-1/\""));
+}
+
+#[test]
+fn an_origin_is_one_partners() {
+    let small = shared();
+    for partner in ["east", "north"] {
+        ask_for_beacons(&small, partner, "https://main.example", "https://shop.example");
+    }
+    let told = load(&small, &Arc::default()).unwrap_err();
+    assert!(
+        told.contains("error[bad-origins]: beacons from https://shop.example are those of `east` already"),
+        "{told}"
+    );
 }

@@ -13,7 +13,7 @@ use tieup_protocol::period::Month;
 use tieup_web::{say, terminal};
 
 use super::Format;
-use super::logs::{chosen, meant};
+use super::logs::meant;
 use super::site::say_json;
 use crate::findings::Examined;
 use crate::partners::Hub;
@@ -22,7 +22,7 @@ use crate::partners::Hub;
 pub(super) struct FindingsArguments {
     /// Only this partner's.
     partner: Option<SiteId>,
-    /// Only this month, such as 2026-11; else every month that was fetched.
+    /// Only this month, such as 2026-11; else every month that was fetched, or in which beacons were counted.
     #[arg(long)]
     month: Option<Month>,
     /// How it is written.
@@ -58,7 +58,8 @@ struct ToldFinding {
 pub(super) async fn findings(hub: &Hub, arguments: &FindingsArguments) -> anyhow::Result<()> {
     let (mut told, mut failed) = (Vec::new(), 0);
     for partner in meant(hub, arguments.partner.as_ref()).await? {
-        for month in chosen(&hub.mirrors(&partner), arguments.month)? {
+        let months = hub.examinable(&partner).await?;
+        for month in months.into_iter().filter(|month| arguments.month.is_none_or(|only| only == *month)) {
             match (hub.examine(&partner, month).await, arguments.format) {
                 (Ok(examined), Format::Text) => show(&partner.id, month, &examined),
                 (Ok(examined), Format::Json) => told.push(tell(partner.id.clone(), month, &examined)),

@@ -48,8 +48,8 @@ pub(super) enum LogAction {
         /// Only this month, such as 2026-11.
         month: Option<Month>,
     },
-    /// Look for what is not as visits by people usually are: gaps, spikes, rates that no person has, and more. A finding is
-    /// a question to ask, and no proof.
+    /// Look for what is not as visits by people usually are: gaps, spikes, rates that no person has, fewer visits than
+    /// beacons told of, and more. A finding is a question to ask, and no proof.
     Findings(FindingsArguments),
     /// Prove that one entry is in a partner's journal, for whoever has the keys and nothing else.
     Prove {
@@ -283,7 +283,7 @@ async fn verify_own(hub: &Hub, month: Option<Month>) -> anyhow::Result<()> {
 }
 
 /// The months of `folder` that are meant.
-pub(super) fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
+fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
     let mut months = months(folder)?;
     months.retain(|month| only.is_none_or(|only| only == *month));
     Ok(months)

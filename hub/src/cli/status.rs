@@ -1,5 +1,6 @@
 //! `tieup status`: how every partner stands, in a line, and its releases where one is asked for.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tieup_protocol::contract::Partnership;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
+use tieup_protocol::period::Month;
 use tieup_protocol::wire::PartnerStatus;
 use tieup_web::complaint::causes;
 use tieup_web::say;
@@ -46,7 +48,17 @@ struct Told {
     standing: Standing,
     /// What it warns of.
     alarms: Vec<String>,
+    /// What its newest journal is worth asking about, where it was asked for by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Found>,
     releases: Vec<Release>,
+}
+
+/// How many findings there are in a month.
+#[derive(Serialize)]
+struct Found {
+    month: Month,
+    number: NonZeroUsize,
 }
 
 /// A release, for programs.
@@ -81,11 +93,16 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
         let refused = hub.refused_journals(&partner.id)?;
         let alarms: Vec<String> = refused.iter().map(alarm).chain(alarms).collect();
         contradicted |= !refused.is_empty();
+        let findings = if only.is_empty() { None } else { hub.newest_findings(&partner).await };
         match format {
             Format::Text => {
                 say!("{}", standing.line(Timestamp::now()));
                 for alarm in &alarms {
                     say!("  {alarm}");
+                }
+                if let Some((month, number)) = findings {
+                    let noun = if number.get() == 1 { "finding" } else { "findings" };
+                    say!("  {number} {noun} in the journal of {month}: tieup log findings {}", partner.id);
                 }
                 show_releases(&releases, shown);
                 if contact == Contact::Answers {
@@ -95,7 +112,8 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
             }
             Format::Json => {
                 let rows = releases.into_iter().take(limit(shown));
-                told.push(Told { standing, alarms, releases: rows.map(Release::from).collect() });
+                let findings = findings.map(|(month, number)| Found { month, number });
+                told.push(Told { standing, alarms, findings, releases: rows.map(Release::from).collect() });
             }
         }
     }

@@ -4,6 +4,7 @@
 //! product acts on yet are named by [`Contract::not_acted_on`], so that nobody relies on them by mistake.
 
 mod adjustments;
+mod beacons;
 mod charges;
 mod consistency;
 mod hours;
@@ -23,6 +24,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 pub use adjustments::{Adjustment, BandedDiscount, Percentages, When};
+pub use beacons::{BEACON, Beacons, InvalidOrigin, WebOrigin, beacon_page};
 pub use charges::{Base, Charge, Charges, Package, PerEvent, Rate, Tiered, Tiers};
 pub use hours::{Day, Hours, InvalidHours};
 pub use journal::{JournalTerms, Returned, Side, Writers};
@@ -190,6 +192,8 @@ pub struct Contract {
     pub schedule: Option<Schedule>,
     /// Who writes and verifies the journal, and when it is returned.
     pub journal: JournalTerms,
+    /// Whether main counts visits to tie-up pages by itself, and between which addresses; not where this is none.
+    pub beacons: Option<Beacons>,
     /// Counting, money, meters, charges, adjustments and closing.
     pub terms: Terms,
     digest: Digest,
@@ -217,6 +221,7 @@ struct Document {
     #[serde(default)]
     services: Vec<String>,
     journal: WrittenJournal,
+    beacons: Option<Beacons>,
     count: Count,
     money: Money,
     meters: Meters,
@@ -240,6 +245,7 @@ impl Contract {
             let digest = document.count.robots.to_string();
             Diagnostic { file: file.to_owned(), ..problem }.at_text(text, &digest)
         })?;
+        beacons::check(&document, file, text)?;
         let not_acted_on = document.not_acted_on();
         let terms = Terms {
             count: document.count,
@@ -270,6 +276,7 @@ impl Contract {
             approval: document.approval,
             schedule,
             journal,
+            beacons: document.beacons,
             terms,
             digest: Digest::of(text.as_bytes()),
             not_acted_on,
@@ -324,7 +331,7 @@ impl Document {
             ("prorate between versions", self.money.prorate == Proration::Days),
             ("pay", self.pay != Pay::default()),
             ("meters of the catalogue", self.meters.values().any(Meter::is_of_catalogue)),
-            ("dispute", self.dispute.is_some()),
+            ("dispute", self.dispute.is_some() && self.beacons.is_none()),
         ];
         noted.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect()
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
+use jiff::Timestamp;
 use tieup_generator::{Patience, Watch};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
@@ -28,6 +29,7 @@ use crate::control;
 use crate::door::{Door, Host, Opened};
 use crate::flow::Limits;
 use crate::guard::{self, Guard, QUARANTINE};
+use crate::heartbeat;
 use crate::identity::{Identity, JOURNALS, LoadError};
 use crate::intake::Intake;
 use crate::line;
@@ -175,6 +177,7 @@ impl Shown {
             tokio::spawn(renewal::keep_renewed(partner.clone(), shutdown.clone())),
             tokio::spawn(returning::keep_returned(partner.clone(), shutdown.clone())),
             tokio::spawn(keep_placed(partner.clone(), shutdown.clone())),
+            tokio::spawn(heartbeat::keep_beating(partner.clone(), shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
             tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),
@@ -331,6 +334,7 @@ fn open(
     let (main, partner) = (identity.main.clone(), identity.partner.clone());
     let intake = Intake::new(main.clone(), partner, &config.state, identity.root.clone(), blobs.clone());
     let guard = Guard::new(&config.state, blobs.clone());
+    let (visits, started) = (share.part().clone(), Timestamp::now());
     let (site, originals, state) = (config.site.clone(), config.originals, config.state.clone());
     let places = Places { main, site, originals, state, blobs, share };
     let publisher = Publisher::open(places).map_err(Box::new)?;
@@ -350,6 +354,8 @@ fn open(
         front,
         guard,
         contact: Arc::default(),
+        started,
+        visits,
         overdue: Mutex::default(),
     })
 }

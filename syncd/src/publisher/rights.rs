@@ -12,7 +12,7 @@ use tieup_protocol::merge::Standing;
 use tieup_protocol::path::SitePath;
 use tieup_protocol::wire::{DeclaredEmergency, OverriddenPage, OverrideState};
 use tieup_store::durable;
-use tieup_web::site::LiveSite;
+use tieup_web::site::{LiveSite, Policy};
 
 use super::{Live, PublishError, Publisher};
 use crate::candidate::Candidate;
@@ -47,7 +47,8 @@ impl Live {
 
     /// The site as the public server takes it.
     pub(super) fn shown(&self) -> LiveSite {
-        LiveSite { gone: self.withdrawn.keys().cloned().collect(), ..self.site.to_live() }
+        let policy = self.beacons.as_ref().map_or_else(Policy::default, Policy::with_beacons);
+        LiveSite { gone: self.withdrawn.keys().cloned().collect(), policy, ..self.site.to_live() }
     }
 }
 

@@ -14,10 +14,10 @@ export class Demo {
   sites = [];
   #child;
 
-  /** Starts the demo, lets the first release of each partner through, and waits until all sites are up. */
-  static async start(program) {
+  /** Starts the demo, lets the first release of each partner through, and waits until all sites are up; `args` are the demo's. */
+  static async start(program, args = []) {
     const demo = new Demo();
-    demo.#child = spawn(program, [], { stdio: ["pipe", "pipe", "inherit"] });
+    demo.#child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
     const told = [];
     const late = setTimeout(() => demo.#child.kill("SIGKILL"), MOST_MILLISECONDS);
     for await (const line of createInterface({ input: demo.#child.stdout })) {

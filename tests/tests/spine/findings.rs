@@ -22,9 +22,14 @@ const INVENTED: u64 = 360;
 
 /// Runs `tieup log findings` with further `arguments` beside the hub of `world`.
 fn run(world: &World, arguments: &[&str]) -> Output {
+    tieup(world, &[&["log", "findings"], arguments].concat())
+}
+
+/// Runs `tieup` beside the hub of `world`.
+fn tieup(world: &World, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tieup-to-call"));
     let config = world.hub().config.state.with_file_name("tieup.yaml");
-    command.arg("--config").arg(&config).args(["log", "findings"]).args(arguments).output().unwrap()
+    command.arg("--config").arg(&config).args(arguments).output().unwrap()
 }
 
 /// What it says where it ends with status 0, and nothing is wrong.
@@ -35,9 +40,14 @@ fn findings(world: &World, arguments: &[&str]) -> String {
     said
 }
 
-fn findings_as_json(world: &World, arguments: &[&str]) -> Vec<Value> {
+pub(crate) fn findings_as_json(world: &World, arguments: &[&str]) -> Vec<Value> {
     let said = findings(world, &[arguments, &["--format", "json"]].concat());
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}:\n{said}"))
+}
+
+/// The rules of the findings of a month.
+pub(crate) fn rules(of_month: &Value) -> Vec<&str> {
+    of_month["findings"].as_array().unwrap().iter().filter_map(|finding| finding["rule"].as_str()).collect()
 }
 
 /// Visits by people: several, each of a few pages.
@@ -87,8 +97,7 @@ async fn row_003_39_40_43_invented_visits_to_originals_are_found_in_a_verified_j
     let [of_month] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((&of_month["partner"], &of_month["month"]), (&"north".into(), &month.as_str().into()));
     assert_eq!((&of_month["zone"], &of_month["entries"]), (&"Asia/Tokyo".into(), &(INVENTED + 15).into()));
-    let rules: Vec<_> = of_month["findings"].as_array().unwrap().iter().map(|finding| &finding["rule"]).collect();
-    assert_eq!(rules, ["rate/1", "one-sided/1"]);
+    assert_eq!(rules(of_month), ["rate/1", "one-sided/1"]);
     let rate = &of_month["findings"][0];
     assert_eq!((&rate["severity"], &rate["figures"]["visitors"]), (&"warning".into(), &1.into()));
     assert_eq!((&rate["figures"]["most"], &rate["figures"]["views"]), (&INVENTED.into(), &INVENTED.into()));
@@ -101,6 +110,12 @@ async fn row_003_39_40_43_invented_visits_to_originals_are_found_in_a_verified_j
             "views of original pages are from 3 visitors or fewer.",
         ],
     );
+    let status = |arguments: &[&str]| String::from_utf8(tieup(&world, arguments).stdout).unwrap();
+    let told = format!("2 findings in the journal of {month}: tieup log findings north");
+    assert_says(&status(&["status", "north"]), &[&told]);
+    assert!(!status(&["status"]).contains("findings"), "who asks for all waits for no journal to be read");
+    let json: Value = serde_json::from_str(&status(&["status", "north", "--format", "json"])).unwrap();
+    assert_eq!(json[0]["findings"], serde_json::json!({"month": month, "number": 2}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

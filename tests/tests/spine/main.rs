@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod approval;
+mod beacons;
 mod clashes;
 mod console;
 mod deafness;
@@ -10,6 +11,7 @@ mod expiry;
 mod findings;
 mod guard;
 mod hardening;
+mod heartbeats;
 mod hostile;
 mod imports;
 mod joining;

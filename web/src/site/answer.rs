@@ -3,18 +3,25 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tieup_protocol::access::{Method, Purpose};
-use tieup_protocol::contract::MeterClass;
+use tieup_protocol::contract::{MeterClass, WebOrigin};
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 
 use super::body::SiteBody;
 use super::condition::{Verdict, judge};
 use super::content::Representation;
-use super::live::ServedFile;
+use super::live::{Policy, ServedFile};
 
 /// The policy for every page: everything from the site itself, nothing inline.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
      form-action 'self'";
+
+/// The same, and pictures from one other site.
+pub(super) fn policy_with_pictures_of(origin: &WebOrigin) -> HeaderValue {
+    const OWN: &str = "img-src 'self' data:";
+    let policy = CONTENT_SECURITY_POLICY.replace(OWN, &format!("{OWN} {origin}"));
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(CONTENT_SECURITY_POLICY))
+}
 
 /// What the site answers to.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -49,6 +56,7 @@ pub(super) struct Asked<'a> {
     pub(super) query: Option<&'a str>,
     pub(super) path: &'a SitePath,
     pub(super) file: &'a ServedFile,
+    pub(super) policy: &'a Policy,
 }
 
 /// The content of a file that stands there, or what its conditions make of it.
@@ -123,7 +131,7 @@ pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<SiteBody
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    secure(headers);
+    secure(headers, &HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     response
 }
 
@@ -155,7 +163,7 @@ fn described(asked: &Asked<'_>, content: &Representation, status: StatusCode, bo
         if asked.method == Method::Head {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.length()));
         }
-        secure(headers);
+        secure(headers, asked.policy.of(asked.file.class));
     }
     if asked.method != Method::Head {
         *response.body_mut() = body;
@@ -163,11 +171,11 @@ fn described(asked: &Asked<'_>, content: &Representation, status: StatusCode, bo
     response
 }
 
-fn secure(headers: &mut HeaderMap) {
-    const HEADERS: [(HeaderName, HeaderValue); 3] = [
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+fn secure(headers: &mut HeaderMap, policy: &HeaderValue) {
+    const HEADERS: [(HeaderName, HeaderValue); 2] = [
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
     ];
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
     headers.extend(HEADERS);
 }

@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tieup_protocol::contract::{MeterClass, Mounts, Owner};
+use axum::http::HeaderValue;
+use tieup_protocol::contract::{MeterClass, Mounts, Owner, WebOrigin};
 use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
+
+use super::answer::{CONTENT_SECURITY_POLICY, policy_with_pictures_of};
 
 /// One path as it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,39 @@ pub struct LiveSite {
     /// Whose paths are whose by contract, where the site has several parts: a visit to where nothing stands is logged by
     /// the part whose main site owns the path.
     pub mounts: Option<Mounts>,
+    /// What its pages may load, and from where.
+    pub policy: Policy,
+}
+
+/// What the pages of a site may load: everything from the site itself, and where main's pages have beacons, those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// For the partner's own pages, and everywhere where there are no beacons.
+    own: HeaderValue,
+    /// For main's pages.
+    tieup: HeaderValue,
+}
+
+impl Policy {
+    /// The policy of a site whose tie-up pages may show pictures from `origin`, which answers their beacons.
+    pub fn with_beacons(origin: &WebOrigin) -> Self {
+        Self { tieup: policy_with_pictures_of(origin), ..Self::default() }
+    }
+
+    /// For pages of a class.
+    pub(super) fn of(&self, class: MeterClass) -> &HeaderValue {
+        match class {
+            MeterClass::Tieup => &self.tieup,
+            MeterClass::Original => &self.own,
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let usual = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+        Self { own: usual.clone(), tieup: usual }
+    }
 }
 
 impl LiveSite {

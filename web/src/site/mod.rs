@@ -3,10 +3,14 @@
 //! What is served is looked up in the index and never in the file system. Each answer to a path is logged before it
 //! ends; what is no path at all is turned away.
 //!
+//! Main's own site answers the beacons of partners' pages too, where there is a desk that counts them; they are visits
+//! to no page of it, and are not logged.
+//!
 //! A site may have several parts, each with an index, blobs and a log of its own. Of a path that two have, the first
 //! part's stands. A visit is logged by the part whose path it is, and by no other.
 
 mod answer;
+mod beacon;
 mod body;
 mod coding;
 mod condition;
@@ -19,25 +23,29 @@ mod server;
 mod turns;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::http::{Request, Response, StatusCode, Version, header};
 use jiff::Timestamp;
 use tieup_protocol::access::{Method, Purpose};
+use tieup_protocol::contract::MeterClass;
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
+use tieup_protocol::wire::Answered;
 use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
 
 pub use self::answer::CONTENT_SECURITY_POLICY;
 use self::answer::{Answer, Asked};
+pub use self::beacon::{BeaconDesk, Heard};
 pub use self::body::SiteBody;
 use self::coding::Coding;
 use self::content::{Contents, Representation};
-pub use self::crowd::Admission;
 pub(crate) use self::crowd::Crowd;
+pub use self::crowd::{Admission, network_of};
 use self::live::Standing;
-pub use self::live::{LiveSite, ServedFile};
+pub use self::live::{LiveSite, Policy, ServedFile};
 pub use self::server::Door;
 pub use crate::access_log::{AccessLog, Caller, NoLog, NotLogged, Pending, Ticket, Visit};
 use crate::visitors::Remembered;
@@ -56,6 +64,8 @@ pub struct PublicSite {
     first: Arc<Part>,
     others: Vec<Arc<Part>>,
     contents: Arc<Contents>,
+    /// Who counts beacons, where this is the site that they are sent to.
+    beacons: Option<Arc<dyn BeaconDesk>>,
 }
 
 /// A part of a public site.
@@ -63,6 +73,8 @@ struct Part {
     live: RwLock<Arc<LiveSite>>,
     blobs: Arc<BlobStore>,
     log: Arc<dyn AccessLog>,
+    /// How many answers were logged.
+    answered: Answers,
 }
 
 /// One part of a public site, to be replaced apart from the others.
@@ -79,11 +91,41 @@ impl SitePart {
     pub fn live(&self) -> Arc<LiveSite> {
         self.0.live()
     }
+
+    /// How many requests it has answered and logged since it was made. Who asks later is never told less.
+    pub fn answered(&self) -> Answered {
+        self.0.answered.read()
+    }
+}
+
+/// Counts of answers, by whose page it was.
+#[derive(Default)]
+struct Answers {
+    tieup: AtomicU64,
+    original: AtomicU64,
+    nothing: AtomicU64,
+}
+
+impl Answers {
+    fn count(&self, class: Option<MeterClass>) {
+        let count = match class {
+            Some(MeterClass::Tieup) => &self.tieup,
+            Some(MeterClass::Original) => &self.original,
+            None => &self.nothing,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Answered {
+        let [tieup, original, nothing] =
+            [&self.tieup, &self.original, &self.nothing].map(|count| count.load(Ordering::Relaxed));
+        Answered { tieup, original, nothing }
+    }
 }
 
 impl Part {
     fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>) -> Self {
-        Self { live: RwLock::default(), blobs, log }
+        Self { live: RwLock::default(), blobs, log, answered: Answers::default() }
     }
 
     fn live(&self) -> Arc<LiveSite> {
@@ -98,7 +140,14 @@ impl Part {
 impl PublicSite {
     /// A site of one part that serves nothing yet. Codings of its content that were made once are kept in `coded`.
     pub fn new(blobs: Arc<BlobStore>, log: Arc<dyn AccessLog>, coded: Cache) -> Self {
-        Self { first: Arc::new(Part::new(blobs, log)), others: Vec::new(), contents: Contents::new(coded) }
+        let (first, contents) = (Arc::new(Part::new(blobs, log)), Contents::new(coded));
+        Self { first, others: Vec::new(), contents, beacons: None }
+    }
+
+    /// The same site, which hands beacons to `desk` to be counted.
+    #[must_use]
+    pub fn counting_beacons(self, desk: Arc<dyn BeaconDesk>) -> Self {
+        Self { beacons: Some(desk), ..self }
     }
 
     /// Adds a part that serves nothing yet.
@@ -140,6 +189,9 @@ impl PublicSite {
         let Some(path) = path else {
             return answer::plain(StatusCode::BAD_REQUEST, "This is not an address on this site.\n");
         };
+        if let Some(answer) = self.beacons.as_ref().and_then(|desk| beacon::answer(&**desk, peer, &path, request)) {
+            return answer;
+        }
         let method = method_of(request);
         let (part, answer) = self.find(&path, request).await;
         let time = Timestamp::now();
@@ -156,7 +208,10 @@ impl PublicSite {
             purpose: answer.purpose,
         };
         match part.log.record(&visit).await {
-            Ok(()) => answer.response,
+            Ok(()) => {
+                part.answered.count(answer.class);
+                answer.response
+            }
             Err(NotLogged) => answer::plain(StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n"),
         }
     }
@@ -172,7 +227,11 @@ impl PublicSite {
             _ => return (part, Answer::unclassed(answer::not_allowed())),
         };
         let query = request.uri().query();
-        let asked = |file| Asked { method, headers: request.headers(), query, path, file };
+        let policy = parts
+            .iter()
+            .find(|(other, _)| std::ptr::eq(*other, part))
+            .map_or(&parts[0].1.policy, |(_, live)| &live.policy);
+        let asked = |file| Asked { method, headers: request.headers(), query, path, file, policy };
         let answer = match standing {
             Standing::File(file) if file.kind == EntryKind::Redirect => self.lead(part, &asked(file), &parts).await,
             Standing::File(file) => self.send(part, &asked(file)).await,
