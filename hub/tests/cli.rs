@@ -302,8 +302,8 @@ fn fee_terms_of_no_effect_are_told_at_their_place() {
     folder.run(&["partner", "add", "north"]).done();
     folder.replace("partners/north/contract.yaml", "[100000, \"0.30\"]", "[100000, \"0.50\"]");
     let says = "error[same-tier]: the tier from 100000 changes nothing: 0.50 holds before it, too
-  --> partners/north/contract.yaml:33:50
-33 |   access: {graduated: tie, tiers: [[0, \"0.50\"], [100000, \"0.50\"]]}
+  --> partners/north/contract.yaml:34:50
+34 |   access: {graduated: tie, tiers: [[0, \"0.50\"], [100000, \"0.50\"]]}
    |                                                  ^^^^^^
 
 1 error
