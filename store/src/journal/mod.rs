@@ -21,6 +21,7 @@ mod key;
 mod mirror;
 mod proof;
 mod reader;
+mod receipt;
 #[cfg(test)]
 mod tests;
 mod tile_path;
@@ -43,6 +44,7 @@ pub use self::key::{Cosigner, CosignerVerifier, InvalidKey, LogSigner, LogVerifi
 pub use self::mirror::{Extended, Mirror, MirrorError};
 pub use self::proof::{InclusionProof, InvalidProof, ProofError, ProofKeys, ProveError, Proven};
 pub use self::reader::{Entries, JournalReader, ReadError};
+pub use self::receipt::{SignedText, SignedTextError};
 pub use self::tile_path::{InvalidTilePath, TilePath, TileWidth};
 pub use self::verify::{VerifiedLog, VerifyError, verify_log};
 pub use self::writer::{AppendError, Appender, CosignedError, JournalWriter, Sealer, SignError, keep_cosigned};
