@@ -225,7 +225,7 @@ async fn statements(deployment: &Deployment) -> Result<String> {
         let row = deployment.hub.partner(id).await?;
         deployment.hub.collect(&row).await?;
         let delivered = deployment.hub.statement(&row, current_month(partner)?, Timestamp::now()).await?;
-        text.push_str(&delivered.statement.text);
+        text.push_str(&delivered.notice.statement);
         text.push_str(&tieup_syncd::cli::describe(&delivered.verdict));
         text.push_str("\n\n");
     }

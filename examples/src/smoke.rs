@@ -300,11 +300,12 @@ impl Loop {
             let row = self.deployment.hub.partner(id).await?;
             let month = current_month(partner)?;
             let delivered = self.deployment.hub.statement(&row, month, Timestamp::now()).await?;
-            try_say(&format!("{}\n", delivered.statement.text))?;
+            try_say(&format!("{}\n", delivered.notice.statement))?;
             ensure!(delivered.verdict == StatementVerdict::Identical, "{id}: {:?}", delivered.verdict);
-            let (own, verdict) = partner.daemon.partner().verify_statement(month)?;
-            ensure!(verdict == StatementVerdict::Identical && own.text == delivered.statement.text, "{id} differs");
-            told.push(format!("{id} {} identical", delivered.statement.total));
+            let own = partner.daemon.partner().verify_statement(month)?;
+            let same = own.verdict == StatementVerdict::Identical && own.statement.text == delivered.notice.statement;
+            ensure!(same, "{id} differs");
+            told.push(format!("{id} {} identical", own.statement.total));
         }
         Ok(told.join(", "))
     }

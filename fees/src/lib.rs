@@ -5,11 +5,13 @@
 //! no sockets, no clock, no randomness and no floating point, so that the main site and the partner compute the same
 //! bytes from the same journal and contract.
 
+pub mod basis;
 pub mod books;
 pub mod closing;
 pub mod compute;
 pub mod count;
 pub mod findings;
+pub mod location;
 pub mod money;
 pub mod settlement;
 pub mod statement;
@@ -20,6 +22,7 @@ mod text;
 #[cfg(test)]
 mod fixture;
 
+pub use basis::{Basis, BasisError, Issued, Ledger, Made, Maker};
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};
 pub use closing::{closes, corrected_in, status_at};
 pub use compute::{StatementError, compute, compute_segments, count_without};

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tieup_protocol::contract::{Charge, Contract, Currency};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::Month;
+pub use tieup_protocol::wire::Cause;
 
 use crate::books::{Event, is_word};
 use crate::money::{Exact, Money};
@@ -25,31 +26,6 @@ pub struct Correction {
     pub charged: Money,
     /// What is right.
     pub owed: Money,
-}
-
-/// Why an issued statement is not right any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// Entries came after the month was closed.
-    LateEntries,
-    /// Both sides have struck out entries.
-    StruckEntries,
-    /// Sales were added, changed or taken back.
-    ChangedSales,
-    /// A dispute was decided.
-    Dispute,
-}
-
-impl Cause {
-    /// What a statement says.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::LateEntries => "entries came late",
-            Self::StruckEntries => "entries were struck out",
-            Self::ChangedSales => "sales changed",
-            Self::Dispute => "a dispute was decided",
-        }
-    }
 }
 
 /// A payment for this period that came before its statement.

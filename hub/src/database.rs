@@ -2,10 +2,12 @@
 
 mod beacons;
 mod certificates;
+mod disputes;
 mod heartbeats;
 mod metadata;
 mod queue;
 mod releases;
+mod statements;
 
 use std::path::Path;
 
@@ -15,14 +17,13 @@ use sqlx::{Row, SqlitePool};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::joining::Reach;
-use tieup_protocol::period::Month;
-use tieup_protocol::wire::StatementStatus;
 
 pub use self::beacons::BeaconCounts;
 pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
 pub use self::heartbeats::HeartbeatKept;
 pub use self::metadata::MetadataRow;
 pub use self::releases::ReleaseRow;
+pub use self::statements::StatementRow;
 
 /// The tables, made where they are missing.
 const SCHEMA: &str = include_str!("schema.sql");
@@ -78,17 +79,6 @@ pub enum Redeemed {
     Expired,
     /// There is no such invitation for this partner.
     Unknown,
-}
-
-/// A statement that was computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatementRow {
-    /// The statement's text.
-    pub statement: String,
-    /// Whether it may still change.
-    pub status: StatementStatus,
-    /// The partner's verdict, where it has given one.
-    pub verdict: Option<String>,
 }
 
 impl Database {
@@ -170,33 +160,6 @@ impl Database {
     pub async fn partner(&self, id: &SiteId) -> Result<Option<PartnerRow>, DatabaseError> {
         let row = sqlx::query(ONE_PARTNER).bind(id.as_str()).fetch_optional(&self.pool).await?;
         row.as_ref().map(partner_from).transpose()
-    }
-
-    /// Keeps a statement, in place of an earlier draft for the same month. A final one stays as it is but for the
-    /// partner's verdict. Returns whether the statement is the one that is kept now.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn put_statement(
-        &self,
-        partner: &SiteId,
-        month: Month,
-        statement: &StatementRow,
-    ) -> Result<bool, DatabaseError> {
-        let kept = sqlx::query(
-            "INSERT INTO statements (partner, month, statement, is_final, verdict) VALUES (?, ?, ?, ?, ?) \
-             ON CONFLICT (partner, month) DO UPDATE SET statement = excluded.statement, \
-             is_final = excluded.is_final, verdict = excluded.verdict \
-             WHERE NOT statements.is_final OR statements.statement = excluded.statement",
-        )
-        .bind(partner.as_str())
-        .bind(month.to_string())
-        .bind(&statement.statement)
-        .bind(statement.status == StatementStatus::Final)
-        .bind(&statement.verdict)
-        .execute(&self.pool)
-        .await?;
-        Ok(kept.rows_affected() == 1)
     }
 }
 

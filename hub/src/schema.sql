@@ -37,6 +37,19 @@ CREATE TABLE IF NOT EXISTS statements (
     verdict   TEXT,
     PRIMARY KEY (partner, month)
 );
+-- What was issued, and is never changed: a row is added once, and neither updated nor removed.
+CREATE TABLE IF NOT EXISTS issued_statements (
+    partner TEXT NOT NULL REFERENCES partners (id),
+    month   TEXT NOT NULL,
+    notice  TEXT NOT NULL,          -- as the partner is told it, with the signed note
+    PRIMARY KEY (partner, month)
+);
+CREATE TABLE IF NOT EXISTS disputes (
+    partner TEXT NOT NULL REFERENCES partners (id),
+    month   TEXT NOT NULL,
+    dispute TEXT NOT NULL,          -- JSON: what is claimed, since when, and main's answer
+    PRIMARY KEY (partner, month)
+);
 CREATE TABLE IF NOT EXISTS metadata (
     partner     TEXT PRIMARY KEY,
     freshness   INTEGER NOT NULL,   -- the version of the timestamp that was signed last

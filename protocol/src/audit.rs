@@ -67,6 +67,12 @@ pub enum Event {
     DriftFound,
     /// What had drifted is whole again.
     DriftRestored,
+    /// The partner disputes an issued statement.
+    StatementDisputed,
+    /// Main did not take the dispute.
+    DisputeRefused,
+    /// Main answered it.
+    DisputeAnswered,
 }
 
 /// One line of the trail.
@@ -238,6 +244,9 @@ impl Event {
             Self::EmergencyEnded => "emergency ended",
             Self::DriftFound => "damage found",
             Self::DriftRestored => "damage restored",
+            Self::StatementDisputed => "statement disputed",
+            Self::DisputeRefused => "dispute refused",
+            Self::DisputeAnswered => "dispute answered",
         }
     }
 }

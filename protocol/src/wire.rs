@@ -490,6 +490,50 @@ pub struct StatementNotice {
     pub status: StatementStatus,
     /// The statement's canonical bytes, which are text.
     pub statement: String,
+    /// What of earlier months is corrected in it: the partner computes each correction itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<Revision>,
+    /// The statement as a note that main has signed; each that is final has one, and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// An earlier month whose fee is not the one that was issued, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revision {
+    /// The month.
+    pub month: Month,
+    /// How many entries of its journal count now: the size of a checkpoint that main has cosigned.
+    pub size: u64,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why an issued statement is not right any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Entries came after the month was closed.
+    LateEntries,
+    /// Both sides have struck out entries.
+    StruckEntries,
+    /// Sales were added, changed or taken back.
+    ChangedSales,
+    /// A dispute was decided.
+    Dispute,
+}
+
+impl Cause {
+    /// What a statement says.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::LateEntries => "entries came late",
+            Self::StruckEntries => "entries were struck out",
+            Self::ChangedSales => "sales changed",
+            Self::Dispute => "a dispute was decided",
+        }
+    }
 }
 
 /// Whether a statement may still change.

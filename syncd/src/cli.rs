@@ -1,5 +1,6 @@
 //! The command line: what an operator types, and what they read.
 
+mod fees;
 mod logs;
 mod serving;
 mod tie_ups;
@@ -25,6 +26,7 @@ use tieup_web::{complaint, say, starter, terminal};
 use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
+pub use self::fees::describe;
 use crate::config::Config;
 use crate::control::{Answer, Command, ask};
 use crate::identity::Identity;
@@ -161,7 +163,7 @@ enum Action {
     Log(LogAction),
     /// The fee.
     #[command(subcommand)]
-    Fee(FeeAction),
+    Fee(fees::FeeAction),
 }
 
 #[derive(Subcommand)]
@@ -207,15 +209,6 @@ enum LogAction {
         /// How.
         #[arg(long = "as", value_enum, default_value_t = logs::Layout::Ndjson)]
         layout: logs::Layout,
-    },
-}
-
-#[derive(Subcommand)]
-enum FeeAction {
-    /// Compute a month's statement yourself and compare it, byte for byte, with the one that main sent.
-    Verify {
-        /// The month, such as 2026-11.
-        month: Month,
     },
 }
 
@@ -499,7 +492,7 @@ fn command(config: &Config, action: &Action) -> anyhow::Result<(Option<ReleaseRe
         Action::Emergency(EmergencyAction::End) => (None, Command::EndEmergency),
         Action::Log(LogAction::Push { month }) => (None, Command::ReturnJournal { month: *month }),
         Action::Log(LogAction::Fetch) => (None, Command::VerifyMainJournal),
-        Action::Fee(FeeAction::Verify { month }) => (None, Command::VerifyFee { month: *month }),
+        Action::Fee(action) => (None, action.command()),
         _ => (None, Command::Status),
     })
 }
@@ -612,10 +605,7 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
         Answer::Originals { paths } => say!("Your own pages are live as they are now; {paths} paths changed."),
         Answer::Returned { months } => logs::show_returned(months),
         Answer::MainVerified { months } => logs::show_verified(months),
-        Answer::Fee { statement, verdict } => {
-            terminal::say(statement);
-            say!("{}", describe(verdict));
-        }
+        Answer::Fee { .. } | Answer::Disputed { .. } => fees::show(answer),
         Answer::Guard { report } => say!("{report}"),
         Answer::Refused { causes } => say!("{}", causes.join("\n")),
     }
@@ -632,16 +622,6 @@ fn describe_state(release: &ReleaseRecord) -> String {
 
 fn reason_or<'a>(release: &'a ReleaseRecord, otherwise: &'a str) -> &'a str {
     release.waits_for.as_deref().unwrap_or(otherwise)
-}
-
-/// A verdict as people read it.
-pub fn describe(verdict: &StatementVerdict) -> String {
-    match verdict {
-        StatementVerdict::Identical => "identical: main's statement and this partner's are the same bytes".to_owned(),
-        StatementVerdict::Different { line, main, partner } => {
-            format!("DIFFERENT from line {line} on\n  main:    {main}\n  partner: {partner}")
-        }
-    }
 }
 
 fn show_status(status: &PartnerStatus, meant: &Meant) {

@@ -11,10 +11,13 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
 use tieup_protocol::difference::Difference;
 use tieup_protocol::digest::Digest;
+use tieup_protocol::dispute::Dispute;
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
+use tieup_protocol::location::Located;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{CollectedMonth, PartnerStatus, StatementVerdict};
+use tieup_web::complaint::causes;
 use tieup_web::console::gate::LINK_LIFETIME;
 use tieup_web::listener::Shutdown;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,6 +27,7 @@ use tokio::runtime::Handle;
 use crate::daemon::Partner;
 use crate::prompt::PromptStatus;
 use crate::publisher::PublishError;
+use crate::statement::Verified;
 
 /// The most bytes of a command.
 const MAX_COMMAND: u64 = 64 << 10;
@@ -122,6 +126,13 @@ pub enum Command {
         /// The month.
         month: Month,
     },
+    /// Dispute main's statement for a month.
+    DisputeFee {
+        /// The month.
+        month: Month,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What the daemon answers.
@@ -194,6 +205,23 @@ pub enum Answer {
         statement: String,
         /// How it compares.
         verdict: StatementVerdict,
+        /// When main signed its own; none for a draft.
+        #[serde(default)]
+        issued: Option<Timestamp>,
+        /// The first hour and entry that differ, where any do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        located: Option<Box<Located>>,
+        /// Why it is not known where they differ, outermost cause first; empty where it is.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        not_located: Vec<String>,
+        /// The dispute of main's statement, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dispute: Option<Box<Dispute>>,
+    },
+    /// To [`Command::DisputeFee`].
+    Disputed {
+        /// The dispute, which main has taken.
+        dispute: Box<Dispute>,
     },
     /// It was not done.
     Refused {
@@ -316,10 +344,13 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         },
         Command::ReturnJournal { month } => return_journal(month, partner),
         Command::VerifyMainJournal => verify_main_journal(partner),
-        Command::VerifyFee { month } => match partner.verify_statement(month) {
-            Ok((statement, verdict)) => Answer::Fee { statement: statement.text, verdict },
-            Err(error) => refused(&error),
-        },
+        Command::VerifyFee { month } => verify_fee(partner, month),
+        Command::DisputeFee { month, reason } => {
+            match Handle::current().block_on(partner.dispute(month, &reason, now)) {
+                Ok(dispute) => Answer::Disputed { dispute: Box::new(dispute) },
+                Err(error) => refused(&error),
+            }
+        }
     }
 }
 
@@ -335,6 +366,26 @@ fn verify_main_journal(partner: &Partner) -> Answer {
         Ok(months) => Answer::MainVerified { months },
         Err(error) => refused(&error),
     }
+}
+
+/// Main's statement held against the partner's own; where they differ, main is asked where.
+fn verify_fee(partner: &Partner, month: Month) -> Answer {
+    let verified = match partner.verify_statement(month) {
+        Ok(verified) => verified,
+        Err(error) => return refused(&error),
+    };
+    let located = match verified.verdict {
+        StatementVerdict::Identical => Ok(None),
+        StatementVerdict::Different { .. } => Handle::current().block_on(partner.locate(month)),
+    };
+    let not_located = located.as_ref().err().map_or_else(Vec::new, |error| told(error));
+    let dispute = match partner.disputed(month) {
+        Ok(dispute) => dispute.map(Box::new),
+        Err(error) => return refused(&error),
+    };
+    let Verified { statement, verdict, issued } = verified;
+    let located = located.ok().flatten().map(Box::new);
+    Answer::Fee { statement: statement.text, verdict, issued, located, not_located, dispute }
 }
 
 /// What has become of a release.
@@ -359,12 +410,11 @@ fn done(result: Result<(), PublishError>, partner: &Partner) -> Answer {
     }
 }
 
-fn refused(error: &dyn std::error::Error) -> Answer {
-    let mut causes = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
-    Answer::Refused { causes }
+fn refused(error: &(dyn std::error::Error + 'static)) -> Answer {
+    Answer::Refused { causes: told(error) }
+}
+
+/// An error and its causes, outermost first.
+fn told(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    causes(error).map(ToString::to_string).collect()
 }

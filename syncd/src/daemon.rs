@@ -10,19 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tieup_fees::Statement;
 use tieup_protocol::approval::ReleaseRecord;
-use tieup_protocol::contract::Side;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::period::Month;
-use tieup_protocol::wire::{
-    ExpiryAlarm, ExpiryState, OverdueCertificate, PartnerStatus, StatementNotice, StatementStatus, StatementVerdict,
-};
+use tieup_protocol::wire::{ExpiryAlarm, ExpiryState, OverdueCertificate, PartnerStatus};
 use tieup_store::cache::Cache;
 use tieup_store::document::DocumentError;
-use tieup_store::durable::{self, DiskError};
-use tieup_store::journal::{InvalidKey, JournalReader};
+use tieup_store::durable::DiskError;
+use tieup_store::journal::InvalidKey;
 use tieup_store::lock::LockError;
 use tieup_web::admin;
 use tieup_web::https::{Entrance, EntranceError, Sockets};
@@ -45,7 +40,6 @@ use crate::prompt::PromptStatus;
 use crate::publisher::{PublishError, Publisher};
 use crate::revocation::{RevocationError, RevocationFile};
 use crate::shared_site::Share;
-use crate::statement::{StatementFailure, notice_document, verify};
 use crate::trust::{self, TrustState};
 use tieup_web::journal::Journal;
 
@@ -232,11 +226,6 @@ impl Partner {
         &self.placed
     }
 
-    /// The state folder.
-    pub(crate) fn state(&self) -> &Path {
-        &self.state
-    }
-
     /// Who watches over what is stored.
     pub fn guard(&self) -> &Guard {
         &self.guard
@@ -255,6 +244,11 @@ impl Partner {
     /// When main was heard of.
     pub fn contact(&self) -> &Arc<Contact> {
         &self.contact
+    }
+
+    /// The state folder.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
     }
 
     /// The folder of the journal.
@@ -356,47 +350,6 @@ impl Partner {
     fn trusted(&self) -> Result<TrustState, DocumentError> {
         let seen = trust_document(&self.state).read()?;
         Ok(seen.unwrap_or_else(|| TrustState::pinned(self.identity().root.clone())))
-    }
-
-    /// Keeps main's statement and compares it with the partner's own.
-    ///
-    /// # Errors
-    /// When the partner's own cannot be computed.
-    pub fn take_statement(&self, notice: &StatementNotice) -> Result<(Statement, StatementVerdict), StatementFailure> {
-        let document = notice_document(&self.state, notice.month);
-        if let Some(folder) = document.path().parent() {
-            durable::create_dir_all(folder).map_err(DocumentError::from)?;
-        }
-        let before = document.read()?.filter(|before| before.status == StatementStatus::Final);
-        if before.is_some_and(|before| before != *notice) {
-            return Err(StatementFailure::Issued(notice.month));
-        }
-        document.write(notice)?;
-        self.verify_statement(notice.month)
-    }
-
-    /// Compares the statement that main sent for `month` with the partner's own.
-    ///
-    /// # Errors
-    /// When main has sent none, or the partner's own cannot be computed.
-    pub fn verify_statement(&self, month: Month) -> Result<(Statement, StatementVerdict), StatementFailure> {
-        let notice = notice_document(&self.state, month).read()?.ok_or(StatementFailure::NoNotice(month))?;
-        let contract = self.publisher().charged_under(month).map_err(Box::new)?;
-        let contract = contract.ok_or(StatementFailure::NoContract)?;
-        let reader = match contract.journal.writer {
-            Side::Main => self.mains_copy(month)?,
-            Side::Partner | Side::Both => self.journal.reader(month)?,
-        };
-        verify(&contract, &reader, &notice)
-    }
-
-    /// The copy of main's log that a month is charged by where main alone writes.
-    fn mains_copy(&self, month: Month) -> Result<JournalReader, StatementFailure> {
-        let dir = self.main_journal().dir(month);
-        if !dir.is_dir() {
-            return Err(StatementFailure::NotFetched(month));
-        }
-        Ok(JournalReader::open(dir)?)
     }
 }
 

@@ -13,6 +13,7 @@ use axum::{Extension, Json, Router};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
+use tieup_protocol::dispute::{RULING, Ruling};
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{
@@ -66,6 +67,7 @@ pub fn router(partner: Arc<Partner>, limits: Limits) -> Router {
         .route(&format!("{JOURNAL}/{{month}}/tile/{{*tile}}"), get(tile))
         .route(COSIGNATURE, post(cosignature))
         .route(STATEMENT, post(statement))
+        .route(RULING, post(ruling))
         .route(AUDIT, get(audit))
         .layer(Extension(limits))
         .layer(map_request(move |request: Request| ready(paced(request, limits))))
@@ -220,8 +222,13 @@ async fn statement(
 ) -> Result<Json<StatementVerdict>, Refusal> {
     let verified = tokio::task::block_in_place(|| partner.take_statement(&notice));
     verified
-        .map(|(_, verdict)| Json(verdict))
+        .map(|verified| Json(verified.verdict))
         .map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "statement-not-verified", &error))
+}
+
+async fn ruling(State(partner): State<Arc<Partner>>, Json(ruling): Json<Ruling>) -> Result<Json<()>, Refusal> {
+    let taken = tokio::task::block_in_place(|| partner.take_ruling(&ruling, Timestamp::now()));
+    taken.map(Json).map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "ruling-not-taken", &error))
 }
 
 /// Unpacked whole before it is parsed: reading byte by byte from the decoder would take many times as long.

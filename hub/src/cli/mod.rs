@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod fees;
 mod findings;
 mod key;
 mod logs;
@@ -20,7 +21,6 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::manifest::MAX_EMERGENCY;
-use tieup_protocol::period::Month;
 use tieup_web::service::{GivenSockets, SocketError};
 use tieup_web::terminal;
 use tracing_subscriber::filter::LevelFilter;
@@ -151,8 +151,8 @@ enum Action {
     },
     /// Fetch and show who decided what at a partner and when, and verify that nothing of it was changed.
     Audit {
-        /// The partner.
-        partner: SiteId,
+        /// The partner; your own trail, of disputes and your answers, if left out.
+        partner: Option<SiteId>,
     },
     /// Partners.
     #[command(subcommand)]
@@ -165,7 +165,7 @@ enum Action {
     Log(LogAction),
     /// Fees.
     #[command(subcommand)]
-    Fee(FeeAction),
+    Fee(fees::FeeAction),
 }
 
 #[derive(Subcommand)]
@@ -197,17 +197,6 @@ enum PartnerAction {
         /// Why, for your own status, in at most 500 characters.
         #[arg(long, value_parser = revoke::parse_reason)]
         reason: Option<String>,
-    },
-}
-
-#[derive(Subcommand)]
-enum FeeAction {
-    /// Compute a month's statement, hand it to the partner and show its verdict.
-    Statement {
-        /// The partner.
-        partner: SiteId,
-        /// The month, such as 2026-11.
-        month: Month,
     },
 }
 
@@ -277,13 +266,12 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
                 };
                 status::status(&open(cli).await?, partners, shown, *format).await
             }
-            Action::Audit { partner } => partners::audit(&open(cli).await?, partner).await,
+            Action::Audit { partner: Some(partner) } => partners::audit(&open(cli).await?, partner).await,
+            Action::Audit { partner: None } => partners::own_trail(&open(cli).await?),
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
             Action::Key(action) => key::key(&open(cli).await?, action).await,
             Action::Log(action) => logs::log(&open(cli).await?, action).await,
-            Action::Fee(FeeAction::Statement { partner, month }) => {
-                partners::statement(&open(cli).await?, partner, *month).await
-            }
+            Action::Fee(action) => fees::fee(&open(cli).await?, action).await,
             Action::Build { .. } | Action::Check { .. } => Ok(()),
         }
     })

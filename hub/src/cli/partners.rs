@@ -8,8 +8,6 @@ use jiff::tz::TimeZone;
 use tieup_generator::Site;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::Reach;
-use tieup_protocol::period::Month;
-use tieup_protocol::wire::StatementVerdict;
 use tieup_store::durable;
 use tieup_web::{complaint, say, terminal};
 
@@ -46,6 +44,16 @@ pub(super) async fn audit(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
     }
     let end = fetched.context("above stands what main fetched before")?;
     say!("{} entries; each continues the one before it.", end.lines);
+    Ok(())
+}
+
+/// Shows main's own audit trail.
+pub(super) fn own_trail(hub: &Hub) -> anyhow::Result<()> {
+    let entries = hub.own_trail()?;
+    for entry in &entries {
+        say!("{entry}");
+    }
+    say!("{} entries; each continues the one before it.", entries.len());
     Ok(())
 }
 
@@ -115,18 +123,5 @@ fn write_kit(hub: &Hub, partner: &SiteId, out: &Path) -> anyhow::Result<()> {
         out.display(),
         files.len()
     );
-    Ok(())
-}
-
-pub(super) async fn statement(hub: &Hub, partner: &SiteId, month: Month) -> anyhow::Result<()> {
-    let partner = hub.partner(partner).await?;
-    let delivered = hub.statement(&partner, month, Timestamp::now()).await?;
-    terminal::say(&delivered.statement.text);
-    match delivered.verdict {
-        StatementVerdict::Identical => say!("{}: identical", partner.id),
-        StatementVerdict::Different { line, main, partner: theirs } => {
-            bail!("`{}` computes another statement: line {line} is {main:?} here and {theirs:?} there", partner.id)
-        }
-    }
     Ok(())
 }

@@ -331,7 +331,7 @@ impl Document {
             ("prorate between versions", self.money.prorate == Proration::Days),
             ("pay", self.pay != Pay::default()),
             ("meters of the catalogue", self.meters.values().any(Meter::is_of_catalogue)),
-            ("dispute", self.dispute.is_some() && self.beacons.is_none()),
+            ("beacon_tolerance of dispute", self.dispute.is_some() && self.beacons.is_none()),
         ];
         noted.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect()
     }

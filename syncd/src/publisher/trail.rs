@@ -37,6 +37,14 @@ impl Publisher {
         self.audit.entries()
     }
 
+    /// Writes down what happened besides releases. Durable on return.
+    ///
+    /// # Errors
+    /// When the disk refuses or the trail does not verify.
+    pub fn write_down(&mut self, happening: &Happening, now: Timestamp) -> Result<(), AuditError> {
+        self.audit.append(std::slice::from_ref(happening), now)
+    }
+
     /// Writes down that something which main offered was refused for `reason`. One that comes again and again is
     /// written down once, so that offers cannot fill the disk.
     pub fn note_refusal(&mut self, reason: &str, now: Timestamp) {

@@ -184,7 +184,7 @@ async fn row_003_28_each_of_the_last_five_releases_can_be_had_back_after_a_sweep
     assert_eq!(check(&world, Timestamp::now()).drift, None);
     world.get("north", "/about/").await;
     world.collect("north").await;
-    assert_says(&world.statement("north").await.statement.text, &["lampworks/north@1"]);
+    assert_says(&world.statement("north").await.notice.statement, &["lampworks/north@1"]);
     world.edit("/about/", "We mend on.");
     world.go_live("north").await;
 }

@@ -28,10 +28,10 @@ async fn a_rollback_does_not_choose_the_contract_that_a_month_is_charged_under()
     world.approve("north");
     world.get("north", "/about/").await;
     world.collect("north").await;
-    assert_says(&world.statement("north").await.statement.text, &["total:           90000 JPY"]);
+    assert_says(&world.statement("north").await.notice.statement, &["total:           90000 JPY"]);
     world.roll_back("north");
     let again = world.statement("north").await;
-    assert_says(&again.statement.text, &["contract:        lampworks/north@2", "total:           90000 JPY"]);
+    assert_says(&again.notice.statement, &["contract:        lampworks/north@2", "total:           90000 JPY"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,8 +116,8 @@ async fn row_003_05_each_main_site_hears_of_visits_to_its_own_pages_alone_and_ch
     assert_eq!(southern.collect("north").await[0].size, south.len() as u64);
     let (mains, souths) = (world.statement("north").await, southern.statement("north", world.month("north")).await);
     assert_eq!((&mains.verdict, &souths.verdict), (&StatementVerdict::Identical, &StatementVerdict::Identical));
-    assert_says(&mains.statement.text, &["lampworks/north@1", "total:           50001 JPY"]);
-    assert_says(&souths.statement.text, &["southern/north@1", "total:           50001 JPY"]);
+    assert_says(&mains.notice.statement, &["lampworks/north@1", "total:           50001 JPY"]);
+    assert_says(&souths.notice.statement, &["southern/north@1", "total:           50001 JPY"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,7 @@ async fn row_003_06_there_is_no_partner_without_a_contract_and_the_contract_name
     assert!(matches!(uninvited, HubError::NoContract { .. }), "{}", told(&uninvited));
     world.get("north", "/about/").await;
     world.collect("north").await;
-    let text = world.statement("north").await.statement.text;
+    let text = world.statement("north").await.notice.statement;
     let contract = format!("contract:        {}", world.manifest("north", 1).contract.id);
     assert!(text.contains(&contract) && text.contains("\ntotal:"), "{text}");
 }

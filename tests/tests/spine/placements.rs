@@ -134,7 +134,7 @@ async fn row_003_50_where_main_writes_the_partner_logs_nothing_and_verifies_what
     world.get_main("/about/").await;
     let delivered = world.hub().statement(&row, month, Timestamp::now()).await.unwrap();
     assert_eq!(delivered.verdict, StatementVerdict::Identical);
-    let text = &delivered.statement.text;
+    let text = &delivered.notice.statement;
     assert_says(text, &[&format!("{MAIN}/{MAIN}/{month}"), "total:           50020 JPY"]);
     let (code, said) = tieup(&world, &["log", "verify", MAIN]);
     assert_says(&said, &["visits to your own pages", "north has verified and cosigned 4 of them at"]);
@@ -230,7 +230,7 @@ async fn row_003_51_where_both_write_each_verifies_the_others_and_the_partners_i
     assert_eq!(world.hub().receipt(&site_id("north"), month).unwrap().unwrap().size, 4);
     let delivered = world.statement("north").await;
     assert_eq!(delivered.verdict, StatementVerdict::Identical);
-    assert_says(&delivered.statement.text, &[&format!("{MAIN}/north/{month}"), "total:           50010 JPY"]);
+    assert_says(&delivered.notice.statement, &[&format!("{MAIN}/north/{month}"), "total:           50010 JPY"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Counting and fees: what counts, what it costs under which contract, and that both ends come to the same bytes.
 
 use tieup_examples::visitor::{ROBOT, Visitor};
+use tieup_protocol::period::Month;
 use tieup_protocol::wire::{STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_tests::{Contract, World, assert_says, raw, told};
 
@@ -13,11 +14,17 @@ fn row(statement: &str, label: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
+/// A draft as main tells it.
+fn draft(month: Month, size: u64, statement: &str) -> StatementNotice {
+    let (status, statement) = (StatementStatus::Draft, statement.to_owned());
+    StatementNotice { month, size, status, statement, revisions: Vec::new(), note: None }
+}
+
 async fn statement_of(world: &World, partner: &str) -> String {
     world.collect(partner).await;
     let delivered = world.statement(partner).await;
     assert_eq!(delivered.verdict, StatementVerdict::Identical, "`{partner}` computes otherwise");
-    delivered.statement.text
+    delivered.notice.statement
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,12 +34,12 @@ async fn row_003_61_both_ends_compute_the_same_bytes() {
         world.get("north", path).await;
     }
     let mains = statement_of(&world, "north").await;
-    let (own, verdict) = world.daemon("north").verify_statement(world.month("north")).unwrap();
-    assert_eq!((own.text.as_str(), verdict), (mains.as_str(), StatementVerdict::Identical));
+    let own = world.daemon("north").verify_statement(world.month("north")).unwrap();
+    assert_eq!((own.statement.text.as_str(), own.verdict), (mains.as_str(), StatementVerdict::Identical));
     assert_says(&mains, &["lampworks/north@1", "status:          draft", "total:           50001 JPY"]);
     world.get("north", "/").await;
-    let (still, _) = world.daemon("north").verify_statement(world.month("north")).unwrap();
-    assert_eq!(still.text, mains, "a later visit changed a statement that names its entries");
+    let still = world.daemon("north").verify_statement(world.month("north")).unwrap();
+    assert_eq!(still.statement.text, mains, "a later visit changed a statement that names its entries");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +121,7 @@ async fn an_altered_statement_is_answered_with_the_first_line_that_differs() {
     let (month, size) = (world.month("north"), world.collect("north").await[0].size);
     let altered = genuine.replace("total:           50001 JPY", "total:           60001 JPY");
     assert_ne!(altered, genuine);
-    let notice = StatementNotice { month, size, status: StatementStatus::Draft, statement: altered };
+    let notice = draft(month, size, &altered);
     let client = world.call("north").await;
     let verdict: StatementVerdict = client.post(STATEMENT, &notice).await.unwrap();
     let StatementVerdict::Different { line, main, partner } = verdict else { panic!("taken for identical") };
@@ -134,27 +141,11 @@ async fn a_statement_over_more_than_was_logged_is_refused() {
     let world = settled().await;
     world.get("north", "/about/").await;
     let statement = statement_of(&world, "north").await;
-    let notice =
-        StatementNotice { month: world.month("north"), size: 1_000, status: StatementStatus::Draft, statement };
+    let notice = draft(world.month("north"), 1_000, &statement);
     let error = world.call("north").await.post::<StatementVerdict>(STATEMENT, &notice).await.unwrap_err();
     let kind = error.problem().map(|problem| problem.kind.as_str());
     assert_eq!(kind, Some("tieup:statement-not-verified"), "{}", told(&error));
     assert_says(&told(&error), &["1000"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_final_statement_is_one_of_a_month_that_is_over() {
-    let world = settled().await;
-    world.get("north", "/about/").await;
-    world.collect("north").await;
-    let (month, row) = (world.month("north"), world.hub().partner(&"north".parse().unwrap()).await.unwrap());
-    let zone = "Asia/Tokyo".parse().unwrap();
-    let grace_over = month.next().start(&zone) + jiff::SignedDuration::from_hours(24 * 5);
-    let delivered = world.hub().statement(&row, month, grace_over - jiff::SignedDuration::from_secs(1)).await.unwrap();
-    assert_says(&delivered.statement.text, &["status:          draft"]);
-    let delivered = world.hub().statement(&row, month, grace_over).await.unwrap();
-    assert_says(&delivered.statement.text, &["status:          final"]);
-    assert_eq!(delivered.verdict, StatementVerdict::Identical);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,202 @@
+//! Disputes: partners open them within the time of the contract, main answers. Both stand in main's audit trail before
+//! they take effect; no issued statement changes by either.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use jiff::{SignedDuration, Timestamp};
+use tieup_protocol::audit::{Actor, Event, Happening};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::dispute::{Claim, DISPUTES, Decision, Dispute, Opened, RULING, Ruling, checked_words};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::Month;
+use tieup_store::journal::{SignedText, SignedTextError};
+use tieup_web::client::CallError;
+use tieup_web::listener::Peer;
+use tieup_web::problem::Refusal;
+
+use crate::database::{DatabaseError, PartnerRow};
+use crate::locating::caller;
+use crate::partners::{Hub, HubError};
+use crate::statements::StatementFailure;
+use crate::trail::TrailError;
+
+/// The most bytes of a claim: an entry of each side and a proof.
+const MAX_CLAIM: usize = 256 << 10;
+
+/// Why a dispute was not opened or answered.
+#[derive(Debug, thiserror::Error)]
+pub enum DisputeError {
+    /// The hub's own parts failed.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The statements cannot be read.
+    #[error(transparent)]
+    Statement(#[from] StatementFailure),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The trail could not be continued.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+    /// What was issued cannot be read.
+    #[error("what was issued cannot be read")]
+    Signature(#[from] SignedTextError),
+    /// No such statement was issued.
+    #[error("no such statement for {0} was issued")]
+    NotIssued(Month),
+    /// The contract says nothing of disputes.
+    #[error("contract {0} has no term for disputes")]
+    NoTerm(String),
+    /// The time for it is over.
+    #[error("the statement for {month} could be disputed until {}", until.strftime("%Y-%m-%d %H:%M UTC"))]
+    TooLate {
+        /// The month.
+        month: Month,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// It is disputed already.
+    #[error("the statement for {0} is disputed already")]
+    Again(Month),
+    /// The words cannot be kept.
+    #[error("the reason cannot be taken: {0}")]
+    Words(String),
+    /// Nothing is disputed.
+    #[error("`{partner}` does not dispute the statement for {month}")]
+    Nothing {
+        /// The partner.
+        partner: SiteId,
+        /// The month.
+        month: Month,
+    },
+    /// It was answered otherwise.
+    #[error("the dispute of {0} was answered before")]
+    Answered(Month),
+    /// The partner could not be told.
+    #[error("it is answered, and the partner was not told: give the same answer again")]
+    Call(#[from] CallError),
+}
+
+impl Hub {
+    /// Opens a dispute of a statement that was issued to `partner`. Durable on return.
+    ///
+    /// # Errors
+    /// See [`DisputeError`].
+    pub async fn open_dispute(
+        &self,
+        partner: &PartnerRow,
+        claim: Claim,
+        now: Timestamp,
+    ) -> Result<Opened, DisputeError> {
+        let month = claim.month;
+        let words = checked_words(&claim.reason).map_err(DisputeError::Words)?;
+        let claim = Claim { reason: words, ..claim };
+        self.check_claim(partner, &claim, now).await?;
+        match self.dispute(&partner.id, month).await? {
+            // The partner did not hear that it was taken.
+            Some(Dispute { claim: before, opened, .. }) if before == claim => return Ok(Opened { opened }),
+            Some(_) => return Err(DisputeError::Again(month)),
+            None => {}
+        }
+        self.note(Actor::Operator, Event::StatementDisputed, &partner.id, &claim.sentence(), now)?;
+        let dispute = Dispute { claim, opened: now, ruling: None };
+        let kept = self.database.add_dispute(&partner.id, &dispute).await?;
+        if kept { Ok(Opened { opened: now }) } else { Err(DisputeError::Again(month)) }
+    }
+
+    /// Answers a dispute and tells the partner. The same answer again is told again. Durable on return.
+    ///
+    /// # Errors
+    /// See [`DisputeError`]; after [`DisputeError::Call`] the answer stands.
+    pub async fn rule(
+        &self,
+        partner: &PartnerRow,
+        month: Month,
+        (decision, answer): (Decision, &str),
+        now: Timestamp,
+    ) -> Result<Ruling, DisputeError> {
+        let nothing = || DisputeError::Nothing { partner: partner.id.clone(), month };
+        let dispute = self.dispute(&partner.id, month).await?.ok_or_else(nothing)?;
+        let ruling = match &dispute.ruling {
+            Some(ruling) if ruling.decision == decision && ruling.answer == answer => ruling.clone(),
+            Some(_) => return Err(DisputeError::Answered(month)),
+            None => {
+                let statement = dispute.claim.statement;
+                let ruling = Ruling { month, statement, decision, answer: answer.to_owned(), decided: now };
+                self.note(Actor::Main, Event::DisputeAnswered, &partner.id, &ruling.sentence(), now)?;
+                self.database.put_ruling(&partner.id, &dispute, &ruling).await?;
+                ruling
+            }
+        };
+        self.call(partner).await?.post::<()>(RULING, &ruling).await?;
+        Ok(ruling)
+    }
+
+    async fn dispute(&self, partner: &SiteId, month: Month) -> Result<Option<Dispute>, DatabaseError> {
+        let disputes = self.database.disputes().await?.into_iter();
+        Ok(disputes.filter(|(of, _)| of == partner).map(|(_, dispute)| dispute).find(|it| it.claim.month == month))
+    }
+
+    /// Whether the claim is of a statement that was issued, and comes in time.
+    async fn check_claim(&self, partner: &PartnerRow, claim: &Claim, now: Timestamp) -> Result<(), DisputeError> {
+        let month = claim.month;
+        let issued = self.database.issued(&partner.id).await?;
+        let notice = issued.into_iter().find(|notice| notice.month == month);
+        let notice = notice.filter(|notice| Digest::of(notice.statement.as_bytes()) == claim.statement);
+        let note = notice.and_then(|notice| notice.note).ok_or(DisputeError::NotIssued(month))?;
+        let signed = SignedText::open(&note, &self.keys.cosigner().map_err(HubError::from)?.verifier())?.signed();
+        let contract = self.charged_by_record(partner, month).await?;
+        let no_term = || DisputeError::NoTerm(contract.id.to_string());
+        let window = contract.terms.dispute.as_ref().ok_or_else(no_term)?.window.seconds();
+        let until = signed.checked_add(SignedDuration::from_secs(window.into())).unwrap_or(Timestamp::MAX);
+        if now <= until { Ok(()) } else { Err(DisputeError::TooLate { month, until }) }
+    }
+
+    fn note(
+        &self,
+        who: Actor,
+        what: Event,
+        partner: &SiteId,
+        sentence: &str,
+        now: Timestamp,
+    ) -> Result<(), TrailError> {
+        let reason = Some(format!("{partner} {sentence}"));
+        self.write_down(&Happening { who, what, release: None, reason }, now)
+    }
+}
+
+/// The hub's answers to partners that dispute a statement.
+pub(crate) fn router(hub: Arc<Hub>) -> Router {
+    Router::new().route(DISPUTES, post(open)).layer(DefaultBodyLimit::max(MAX_CLAIM)).with_state(hub)
+}
+
+async fn open(
+    State(hub): State<Arc<Hub>>,
+    peer: Option<Extension<Peer>>,
+    Json(claim): Json<Claim>,
+) -> Result<Json<Opened>, Refusal> {
+    let partner = caller(&hub, peer).await?;
+    let opened = hub.open_dispute(&partner, claim, Timestamp::now()).await;
+    opened.map(Json).map_err(|error| refuse(&error))
+}
+
+fn refuse(error: &DisputeError) -> Refusal {
+    tracing::warn!(error = error as &dyn std::error::Error, "a dispute was not opened");
+    match error {
+        DisputeError::NotIssued(_)
+        | DisputeError::NoTerm(_)
+        | DisputeError::TooLate { .. }
+        | DisputeError::Words(_) => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-disputable", error),
+        DisputeError::Again(_) | DisputeError::Trail(TrailError::Busy(_)) => {
+            Refusal::caused_by(StatusCode::CONFLICT, "not-disputed", error)
+        }
+        _ => {
+            let title = "the main site could not take the dispute; its log says why";
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title)
+        }
+    }
+}

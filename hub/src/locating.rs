@@ -1,0 +1,110 @@
+//! What main counts of a partner's journal, told to the partner hour by hour and entry by entry: where the two differ,
+//! the partner finds out where.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use tieup_fees::StatementError;
+use tieup_fees::location::hours;
+use tieup_protocol::access::AccessEntry;
+use tieup_protocol::contract::Contract;
+use tieup_protocol::location::{CountedHour, ENTRIES, EntriesRequest, HOURS, HourEntries, HoursRequest, NumberedEntry};
+use tieup_store::journal::{JournalReader, ReadError};
+use tieup_web::listener::Peer;
+use tieup_web::problem::Refusal;
+
+use crate::database::PartnerRow;
+use crate::lines::admit;
+use crate::partners::Hub;
+use crate::statements::{StatementFailure, as_counted};
+
+/// The most bytes of a request.
+const MAX_REQUEST: usize = 1 << 10;
+
+/// The most entries of an answer.
+const MOST_ENTRIES: usize = 1_000;
+
+/// The hub's answers to partners that compute another statement.
+pub(crate) fn router(hub: Arc<Hub>) -> Router {
+    Router::new()
+        .route(HOURS, post(tell_hours))
+        .route(ENTRIES, post(tell_entries))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .with_state(hub)
+}
+
+async fn tell_hours(
+    State(hub): State<Arc<Hub>>,
+    peer: Option<Extension<Peer>>,
+    Json(HoursRequest { month, size }): Json<HoursRequest>,
+) -> Result<Json<Vec<CountedHour>>, Refusal> {
+    let partner = caller(&hub, peer).await?;
+    let (contract, reader) = open(&hub, &partner, month).await?;
+    let counted = tokio::task::block_in_place(|| {
+        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(&contract, entry)));
+        hours(&contract, month, entries).map_err(StatementFailure::from)
+    });
+    counted.map(Json).map_err(|error| refuse(&error))
+}
+
+async fn tell_entries(
+    State(hub): State<Arc<Hub>>,
+    peer: Option<Extension<Peer>>,
+    Json(request): Json<EntriesRequest>,
+) -> Result<Json<HourEntries>, Refusal> {
+    let partner = caller(&hub, peer).await?;
+    let (contract, reader) = open(&hub, &partner, request.month).await?;
+    let found = tokio::task::block_in_place(|| entries_of(&contract, &reader, &request));
+    found.map(Json).map_err(|error| refuse(&error))
+}
+
+/// The entries of the hour that is asked for, as many as an answer may hold.
+fn entries_of(
+    contract: &Contract,
+    reader: &JournalReader,
+    request: &EntriesRequest,
+) -> Result<HourEntries, StatementFailure> {
+    let from = request.from.min(request.size);
+    let mut entries = Vec::new();
+    for (bytes, number) in reader.entries(from..request.size)?.zip(from..) {
+        let bytes = as_counted(contract, bytes?);
+        let entry = AccessEntry::decode(&bytes);
+        let entry = entry.map_err(|source| StatementError::<ReadError>::Entry { number, source })?;
+        if contract.effective.tz.hour_number(entry.time) != request.hour {
+            continue;
+        }
+        if entries.len() == MOST_ENTRIES {
+            return Ok(HourEntries { entries, next: Some(number) });
+        }
+        entries.push(NumberedEntry::new(number, &bytes));
+    }
+    Ok(HourEntries { entries, next: None })
+}
+
+/// Who calls: a partner, with its certificate.
+pub(crate) async fn caller(hub: &Hub, peer: Option<Extension<Peer>>) -> Result<PartnerRow, Refusal> {
+    let Some(Extension(Peer(certificate))) = peer else {
+        let title = "statements are spoken of with a partner's certificate";
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "no-certificate", title));
+    };
+    admit(hub, &certificate.name).await
+}
+
+async fn open(
+    hub: &Hub,
+    partner: &PartnerRow,
+    month: tieup_protocol::period::Month,
+) -> Result<(Contract, JournalReader), Refusal> {
+    let contract = hub.charged_by_record(partner, month).await.map_err(|error| refuse(&error))?;
+    let (reader, _, _) = hub.charged_log(partner, &contract, month).map_err(|error| refuse(&error))?;
+    Ok((contract, reader))
+}
+
+/// Says why nothing can be told. It is the partner's own journal, so it may be told in full.
+fn refuse(error: &StatementFailure) -> Refusal {
+    tracing::warn!(error = error as &dyn std::error::Error, "what is counted of a journal could not be told");
+    Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-counted", error)
+}

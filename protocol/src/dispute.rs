@@ -1,0 +1,136 @@
+//! Disputes: a partner claims that an issued statement is not right, main answers. The statement stays as it was issued.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::location::Located;
+use crate::period::Month;
+use crate::wire::StatementVerdict;
+
+/// POST a [`Claim`] to hub, get an [`Opened`].
+pub const DISPUTES: &str = "/v2/disputes";
+/// POST a [`Ruling`] to syncd, when main has answered a dispute.
+pub const RULING: &str = "/v2/disputes/ruling";
+
+/// The most characters of a reason, and of an answer.
+pub const MAX_WORDS: usize = 500;
+
+/// What a partner claims of a statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The month.
+    pub month: Month,
+    /// The digest of the statement's canonical bytes.
+    pub statement: Digest,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// How the partner's own statement compares.
+    pub verdict: StatementVerdict,
+    /// The first hour and entry that differ, where any do.
+    #[serde(default)]
+    pub located: Option<Located>,
+}
+
+/// That a dispute stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// Since when.
+    pub opened: Timestamp,
+}
+
+/// How main decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// The claim holds: what is not right is corrected in the next statement.
+    Accepted,
+    /// The statement is right.
+    Rejected,
+}
+
+/// Main's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ruling {
+    /// The month.
+    pub month: Month,
+    /// The digest of the statement that was disputed.
+    pub statement: Digest,
+    /// The decision.
+    pub decision: Decision,
+    /// Why, in main's words.
+    pub answer: String,
+    /// When.
+    pub decided: Timestamp,
+}
+
+/// A dispute, from its claim to its ruling, as each side keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dispute {
+    /// What is claimed.
+    pub claim: Claim,
+    /// When main took it.
+    pub opened: Timestamp,
+    /// Main's answer; none while it is open.
+    pub ruling: Option<Ruling>,
+}
+
+/// A text of at most [`MAX_WORDS`] characters that says something.
+///
+/// # Errors
+/// What is wrong with it, in a sentence.
+pub fn checked_words(text: &str) -> Result<String, String> {
+    let words = text.trim();
+    match words.chars().count() {
+        0 => Err("say why: the other side reads it".to_owned()),
+        1..=MAX_WORDS => Ok(words.to_owned()),
+        more => Err(format!("it has {more} characters, and may have {MAX_WORDS}")),
+    }
+}
+
+impl Decision {
+    /// It in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+impl Claim {
+    /// It in a sentence, for audit trails.
+    pub fn sentence(&self) -> String {
+        let located = self.located.as_ref().map_or_else(String::new, |located| {
+            let entry = located.entry.as_ref().map(|entry| format!(", entry {}", entry.number)).unwrap_or_default();
+            format!("; first difference in the hour of {}{entry}", located.hour.strftime("%Y-%m-%d %H:%M"))
+        });
+        format!("{}, statement {}: {}{located}", self.month, self.statement, self.reason)
+    }
+}
+
+impl Ruling {
+    /// It in a sentence, for audit trails.
+    pub fn sentence(&self) -> String {
+        format!("{}, statement {}: {}: {}", self.month, self.statement, self.decision.word(), self.answer)
+    }
+}
+
+impl fmt::Display for Dispute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minute = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        writeln!(f, "disputed since {}: {}", minute(self.opened), self.claim.reason)?;
+        match &self.ruling {
+            None => writeln!(f, "  not answered yet"),
+            Some(Ruling { decision, answer, decided, .. }) => {
+                writeln!(f, "  {} on {}: {answer}", decision.word(), minute(*decided))
+            }
+        }
+    }
+}

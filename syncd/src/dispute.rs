@@ -1,0 +1,102 @@
+//! Disputes of main's statements: opened by the operator with the difference that was found, answered by main. Both stand
+//! in the audit trail before they take effect.
+
+use jiff::Timestamp;
+use tieup_protocol::audit::{Actor, Event, Happening};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::dispute::{Claim, DISPUTES, Dispute, Opened, Ruling};
+use tieup_protocol::period::Month;
+use tieup_protocol::wire::StatementVerdict;
+use tieup_store::audit::AuditError;
+use tieup_store::document::{Document, DocumentError};
+use tieup_web::client::CallError;
+use tieup_web::complaint::causes;
+
+use crate::daemon::Partner;
+use crate::location::LocateError;
+use crate::statement::{STATEMENTS, StatementFailure};
+
+/// Why a dispute was not opened, or an answer not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum DisputeError {
+    /// There is no statement, or it cannot be verified.
+    #[error(transparent)]
+    Statement(#[from] StatementFailure),
+    /// A draft is no statement yet.
+    #[error("the statement for {0} is a draft: it can be disputed once it is issued")]
+    Draft(Month),
+    /// Main cannot be called.
+    #[error(transparent)]
+    Main(#[from] LocateError),
+    /// Main did not take it.
+    #[error("the main site did not take the dispute")]
+    Call(#[from] CallError),
+    /// The audit trail could not be continued.
+    #[error(transparent)]
+    Trail(#[from] AuditError),
+    /// What is known of the dispute cannot be kept or read back.
+    #[error("the dispute cannot be kept or read back")]
+    Document(#[from] DocumentError),
+    /// An answer to what was not disputed, or another answer than before.
+    #[error("main answers a dispute of {0} that does not stand here so")]
+    Strange(Month),
+}
+
+impl Partner {
+    /// Disputes main's statement for `month`, with the first difference where there is one.
+    ///
+    /// # Errors
+    /// See [`DisputeError`].
+    pub async fn dispute(&self, month: Month, reason: &str, now: Timestamp) -> Result<Dispute, DisputeError> {
+        let verified = self.verify_statement(month)?;
+        verified.issued.ok_or(DisputeError::Draft(month))?;
+        let located = match verified.verdict {
+            StatementVerdict::Identical => None,
+            StatementVerdict::Different { .. } => self.locate(month).await?,
+        };
+        let statement = Digest::of(self.notice(month)?.statement.as_bytes());
+        let claim = Claim { month, statement, reason: reason.to_owned(), verdict: verified.verdict, located };
+        self.note(Actor::Operator, Event::StatementDisputed, claim.sentence(), now)?;
+        let opened = self.main().await?.post::<Opened>(DISPUTES, &claim).await;
+        if let Err(error) = &opened {
+            let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
+            self.note(Actor::Main, Event::DisputeRefused, format!("{month}: {why}"), now)?;
+        }
+        let dispute = Dispute { claim, opened: opened?.opened, ruling: None };
+        self.dispute_document(month).write(&dispute)?;
+        Ok(dispute)
+    }
+
+    /// Takes main's answer. The same answer again changes nothing.
+    ///
+    /// # Errors
+    /// When nothing is disputed so, or it was answered otherwise before.
+    pub fn take_ruling(&self, ruling: &Ruling, now: Timestamp) -> Result<(), DisputeError> {
+        let strange = || DisputeError::Strange(ruling.month);
+        let dispute = self.disputed(ruling.month)?.ok_or_else(strange)?;
+        match &dispute.ruling {
+            Some(before) if before == ruling => return Ok(()),
+            None if dispute.claim.statement == ruling.statement => {}
+            _ => return Err(strange()),
+        }
+        self.note(Actor::Main, Event::DisputeAnswered, ruling.sentence(), now)?;
+        let answered = Dispute { ruling: Some(ruling.clone()), ..dispute };
+        Ok(self.dispute_document(ruling.month).write(&answered)?)
+    }
+
+    /// The dispute of the statement for `month`, where there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read back.
+    pub fn disputed(&self, month: Month) -> Result<Option<Dispute>, DocumentError> {
+        self.dispute_document(month).read()
+    }
+
+    fn dispute_document(&self, month: Month) -> Document<Dispute> {
+        Document::at(self.state().join(STATEMENTS).join(format!("{month}.dispute.json")))
+    }
+
+    fn note(&self, who: Actor, what: Event, reason: String, now: Timestamp) -> Result<(), AuditError> {
+        self.publisher().write_down(&Happening { who, what, release: None, reason: Some(reason) }, now)
+    }
+}

@@ -1,0 +1,166 @@
+//! Where main's statement and the partner's own part: the first hour and entry are found and proven, and disputed.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use tieup_hub::disputes::DisputeError;
+use tieup_protocol::access::AccessEntry;
+use tieup_protocol::audit::Event;
+use tieup_protocol::dispute::{Claim, Decision};
+use tieup_protocol::period::Month;
+use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
+use tieup_store::journal::{InclusionProof, Origin, ProofKeys, month_dir};
+use tieup_syncd::dispute::DisputeError as Refused;
+use tieup_tests::journal::JournalOnDisk;
+use tieup_tests::{Contract, World, assert_says, told};
+
+use crate::issues::{closes, issue, log_before, row};
+
+/// A partner with a live site, six visits two months before, in an hour each, and one now. Returns that month.
+async fn visited() -> (World, Month) {
+    let disputable = r#"meters: {tie: {views: {class: tieup}}}
+charges: {access: {graduated: tie, tiers: [[0, "10"]]}}
+dispute: {window: 180d, beacon_tolerance: "2%"}
+"#;
+    let contract = Contract::inherited().fees(disputable);
+    let mut world = World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start().await;
+    world.go_live("north").await;
+    world.get("north", "/about/").await;
+    let month = log_before(&mut world, 6).await;
+    (world, month)
+}
+
+/// Makes entry `number` of the log in `dir` that of a robot; checkpoints and receipts stay as they are.
+fn falsify(dir: &Path, state: &Path, month: Month, number: usize) {
+    let log = JournalOnDisk { dir: dir.to_owned(), ..JournalOnDisk::open(state, month) };
+    let notes = ["checkpoint", "cosigned"].map(|name| (name, fs::read(dir.join(name)).unwrap()));
+    let mut entries = log.entries();
+    let entry = AccessEntry::decode(&entries[number]).unwrap();
+    entries[number] = AccessEntry { robot: 1, ..entry }.encode();
+    log.replace(&entries, &log.signer);
+    for (name, note) in notes {
+        fs::write(dir.join(name), note).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_61_the_first_hour_and_entry_that_differ_are_found_and_proven() {
+    let (world, month) = visited().await;
+    // Main's copy is no longer what it cosigned: the third and the fifth visit are those of robots there.
+    let copy = month_dir(&world.mirrors("north"), month);
+    falsify(&copy, &world.state("north"), month, 4);
+    falsify(&copy, &world.state("north"), month, 2);
+    let (_, verdict) = issue(&world, month).await;
+    assert!(matches!(verdict, StatementVerdict::Different { .. }), "{verdict:?}");
+
+    let located = world.daemon("north").locate(month).await.unwrap_or_else(|error| panic!("{}", told(&error)));
+    let located = located.expect("both count the same");
+    // Entries are an hour apart from the eleventh day on, in Tokyo.
+    let expected = month.first_day().at(2, 0, 0, 0).checked_add(jiff::Span::new().days(10)).unwrap();
+    assert_eq!((located.hour, located.zone.as_str()), (expected, "Asia/Tokyo"));
+    let views = |hour: &Option<tieup_protocol::location::CountedHour>| hour.as_ref().unwrap().tieup;
+    assert_eq!((views(&located.main), views(&located.partner)), (0, 1));
+    let entry = located.entry.as_ref().unwrap();
+    assert_eq!(entry.number, 2);
+    assert_ne!(entry.main, entry.partner);
+    // Whoever has the keys alone can check who is right.
+    let proof: InclusionProof = entry.proof.as_ref().unwrap().parse().unwrap();
+    let keys =
+        ProofKeys { log: world.journal_key("north"), cosigner: Some(world.hub().keys.cosigner().unwrap().verifier()) };
+    let origin = Origin::new(&"lampworks".parse().unwrap(), &"north".parse().unwrap(), month);
+    assert_eq!(proof.verify(&origin, &keys).unwrap().size, 6);
+    assert_eq!(AccessEntry::decode(&proof.entry).unwrap().robot, 0);
+    assert_says(
+        &located.to_string(),
+        &["is number 2", "stands in the log that both sides signed", "c2sp.org/tlog-proof@v1"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_changed_in_the_partners_own_journal_is_found_and_has_no_proof() {
+    let (mut world, month) = visited().await;
+    let halted = world.halt("north").await;
+    let state = &halted.config.state;
+    falsify(&month_dir(&state.join("journal"), month), state, month, 3);
+    world.resume(halted).await;
+    issue(&world, month).await;
+    let located = world.daemon("north").locate(month).await.unwrap().unwrap();
+    let entry = located.entry.as_ref().unwrap();
+    assert_eq!((entry.number, entry.proof.as_ref()), (3, None));
+    assert_says(&located.to_string(), &["does not stand in the log that both sides signed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_alone_differ_in_no_hour() {
+    let (world, month) = visited().await;
+    let delivered = world.hub().statement(&row(&world, "north").await, month, Timestamp::now()).await.unwrap();
+    assert_eq!(world.daemon("north").locate(month).await.unwrap(), None);
+    let statement = delivered.notice.statement.replace("60 JPY", "70 JPY");
+    assert_ne!(statement, delivered.notice.statement);
+    let notice = StatementNotice { statement, status: StatementStatus::Draft, ..delivered.notice };
+    let verified = world.daemon("north").take_statement(&notice).unwrap();
+    assert!(matches!(verified.verdict, StatementVerdict::Different { .. }));
+    assert_eq!(world.daemon("north").locate(month).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_61_a_dispute_and_its_answer_stand_in_both_trails() {
+    let (world, month) = visited().await;
+    falsify(&month_dir(&world.mirrors("north"), month), &world.state("north"), month, 2);
+    let (notice, _) = issue(&world, month).await;
+    let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
+    let dispute = daemon.dispute(month, "one of our visits is gone", Timestamp::now()).await;
+    let dispute = dispute.unwrap_or_else(|error| panic!("{}", told(&error)));
+    let located = dispute.claim.located.as_ref().and_then(|located| located.entry.as_ref());
+    assert_eq!(located.map(|entry| entry.number), Some(2));
+    let known = world.hub().database.disputes().await.unwrap();
+    assert_eq!(known, [("north".parse().unwrap(), dispute.clone())]);
+
+    let error = daemon.dispute(month, "and another thing", Timestamp::now()).await.unwrap_err();
+    assert_says(&told(&error), &["disputed already"]);
+    let words = (Decision::Accepted, "our disk was damaged; we take your entry");
+    let ruling = world.hub().rule(&north, month, words, Timestamp::now()).await.unwrap();
+    assert_eq!(daemon.disputed(month).unwrap().unwrap().ruling, Some(ruling.clone()));
+    assert_eq!(world.hub().rule(&north, month, words, Timestamp::now()).await.unwrap(), ruling, "told again");
+    let otherwise = world.hub().rule(&north, month, (Decision::Rejected, "no"), Timestamp::now()).await.unwrap_err();
+    assert!(matches!(otherwise, DisputeError::Answered(_)), "{otherwise}");
+
+    let mains = world.hub().own_trail().unwrap();
+    let partners = daemon.publisher().audit_entries().unwrap();
+    for trail in [mains, partners] {
+        let of = |what| trail.iter().filter(move |entry| entry.what == what);
+        assert_says(
+            of(Event::StatementDisputed).next().unwrap().reason.as_ref().unwrap(),
+            &["visits is gone", "entry 2"],
+        );
+        let answers: Vec<_> = of(Event::DisputeAnswered).collect();
+        assert_eq!(answers.len(), 1);
+        assert_says(answers[0].reason.as_ref().unwrap(), &["accepted: our disk was damaged"]);
+    }
+    assert_eq!(issue(&world, month).await.0, notice, "a dispute changed what was issued");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_has_no_ground_in_the_contract_is_refused() {
+    let (world, month) = visited().await;
+    let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
+    world.hub().statement(&north, month, Timestamp::now()).await.unwrap();
+    let draft = daemon.dispute(month, "too much", Timestamp::now()).await.unwrap_err();
+    assert!(matches!(draft, Refused::Draft(_)), "{draft}");
+
+    let (notice, verdict) = issue(&world, month).await;
+    let statement = tieup_protocol::digest::Digest::of(notice.statement.as_bytes());
+    let claim = Claim { month, statement, reason: "too much".to_owned(), verdict, located: None };
+    let until = closes(month) + SignedDuration::from_hours(24 * 180);
+    let open = |claim: &Claim, now| world.hub().open_dispute(&north, claim.clone(), now);
+    let late = open(&claim, until + SignedDuration::from_secs(1)).await.unwrap_err();
+    assert!(matches!(late, DisputeError::TooLate { until: told, .. } if told == until), "{late}");
+    let other = Claim { statement: tieup_protocol::digest::Digest::of(b"another"), ..claim.clone() };
+    assert!(matches!(open(&other, until).await.unwrap_err(), DisputeError::NotIssued(_)));
+    let silent = Claim { reason: " ".to_owned(), ..claim.clone() };
+    assert!(matches!(open(&silent, until).await.unwrap_err(), DisputeError::Words(_)));
+    assert!(world.hub().database.disputes().await.unwrap().is_empty() && world.hub().own_trail().unwrap().is_empty());
+    assert_eq!(open(&claim, until).await.unwrap().opened, until);
+    assert_eq!(open(&claim, until).await.unwrap().opened, until, "the same claim again");
+}

@@ -1,0 +1,173 @@
+//! Statements that are issued: signed, kept for good, verified by the partner, and corrected in later ones.
+
+use jiff::{SignedDuration, Timestamp};
+use tieup_hub::database::PartnerRow;
+use tieup_hub::statements::{Standing, StatementFailure};
+use tieup_protocol::access::AccessEntry;
+use tieup_protocol::period::Month;
+use tieup_protocol::wire::{Cause, STATEMENT, StatementNotice, StatementVerdict};
+use tieup_store::journal::{Cosigner, JournalWriter, SignedText};
+use tieup_tests::journal::JournalOnDisk;
+use tieup_tests::{World, assert_says, told};
+
+use crate::settled;
+
+pub(crate) async fn row(world: &World, partner: &str) -> PartnerRow {
+    world.hub().partner(&partner.parse().unwrap()).await.unwrap()
+}
+
+/// The instant at which `month` is closed under the contracts of these tests: five days after its end in Tokyo.
+pub(crate) fn closes(month: Month) -> Timestamp {
+    month.next().start(&"Asia/Tokyo".parse().unwrap()) + SignedDuration::from_hours(24 * 5)
+}
+
+/// Issues the statement of `month` as soon as it is closed, and hands it over.
+pub(crate) async fn issue(world: &World, month: Month) -> (StatementNotice, StatementVerdict) {
+    let north = row(world, "north").await;
+    let issued = world.hub().issue(&north, month, closes(month)).await;
+    let notice = issued.unwrap_or_else(|error| panic!("not issued:\n{}", told(&error)));
+    let delivered = world.hub().hand_over(&north, notice.clone(), closes(month)).await;
+    (notice, delivered.unwrap_or_else(|error| panic!("not taken:\n{}", told(&error))).verdict)
+}
+
+/// The month before `month`.
+fn before(month: Month) -> Month {
+    Month::of_day(month.first_day().yesterday().unwrap())
+}
+
+/// Lets `north` have logged, two months before this one, `views` of `/about/`, an hour after each other, besides what it
+/// had logged then. Returns the month.
+pub(crate) async fn log_before(world: &mut World, views: i64) -> Month {
+    let now = world.month("north");
+    let month = before(before(now));
+    let halted = world.halt("north").await;
+    let state = &halted.config.state;
+    let visits = JournalOnDisk::open(state, now).entries();
+    let log = JournalOnDisk::open(state, month);
+    std::fs::create_dir_all(&log.dir).unwrap();
+    let mut writer = JournalWriter::open(&log.dir, log.origin.clone(), log.signer.clone()).unwrap();
+    let first = AccessEntry::decode(&visits[0]).unwrap();
+    let tenth = month.start(&"Asia/Tokyo".parse().unwrap()) + SignedDuration::from_hours(24 * 10);
+    let late = i64::try_from(writer.reader().size()).unwrap();
+    for number in late..late + views {
+        let time = tenth + SignedDuration::from_hours(number);
+        writer.append(&[AccessEntry { time, ..first.clone() }.encode().as_slice()]).unwrap();
+    }
+    writer.checkpoint().unwrap();
+    drop(writer);
+    world.resume(halted).await;
+    world.collect("north").await;
+    month
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_61_what_is_issued_is_signed_and_stays_as_it_is() {
+    let world = settled().await;
+    world.get("north", "/about/").await;
+    world.collect("north").await;
+    let (month, north) = (world.month("north"), row(&world, "north").await);
+    let early = closes(month) - SignedDuration::from_secs(1);
+    let error = world.hub().issue(&north, month, early).await.unwrap_err();
+    assert!(matches!(error, StatementFailure::Open { closes: at, .. } if at == closes(month)), "{error}");
+    let draft = world.hub().statement(&north, month, early).await.unwrap();
+    assert_says(&draft.notice.statement, &["status:          draft"]);
+    assert_eq!(draft.standing, Standing::Open { closes: closes(month) });
+    assert_eq!(world.hub().due_statements(&north, closes(month)).await.unwrap(), [month]);
+
+    let (notice, verdict) = issue(&world, month).await;
+    assert_says(&notice.statement, &["status:          final", "total:           50001 JPY"]);
+    assert_eq!(verdict, StatementVerdict::Identical);
+    let key = world.hub().keys.cosigner().unwrap().verifier();
+    let signed = SignedText::open(notice.note.as_deref().unwrap(), &key).unwrap();
+    assert_eq!((signed.text(), signed.signed()), (notice.statement.as_str(), closes(month)));
+    let own = world.daemon("north").verify_statement(month).unwrap();
+    assert_eq!((own.statement.text, own.issued), (notice.statement.clone(), Some(closes(month))));
+
+    let again = world.hub().statement(&north, month, closes(month)).await.unwrap();
+    assert_eq!((again.notice, again.standing), (notice, Standing::Issued));
+    assert_eq!(world.hub().due_statements(&north, closes(month)).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn main_may_not_leave_out_what_it_had_cosigned_when_it_signed() {
+    let world = settled().await;
+    world.get("north", "/about/").await;
+    world.collect("north").await;
+    let (month, north) = (world.month("north"), row(&world, "north").await);
+    let notice = world.hub().issue(&north, month, closes(month)).await.unwrap();
+    // The month is not over yet, so that this is cosigned before the statement was signed.
+    world.get("north", "/").await;
+    world.collect("north").await;
+    let error = world.hub().hand_over(&north, notice, closes(month)).await.unwrap_err();
+    assert_says(&told(&error), &["counts 1 entries, but main has cosigned 2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_final_statement_that_main_did_not_sign_so_is_refused() {
+    let world = settled().await;
+    world.get("north", "/about/").await;
+    world.collect("north").await;
+    let (month, north) = (world.month("north"), row(&world, "north").await);
+    let notice = world.hub().issue(&north, month, closes(month)).await.unwrap();
+    let dearer = notice.statement.replace("50001 JPY", "60001 JPY");
+    assert_ne!(dearer, notice.statement);
+    let strange = Cosigner::from_seed("lampworks", &[7; 32]).unwrap();
+    let by_another = SignedText::sign(&notice.statement, &strange, closes(month)).unwrap().note().to_owned();
+    let client = world.call("north").await;
+    for (refused, why) in [
+        (StatementNotice { note: None, ..notice.clone() }, "is not the text that main signed"),
+        (StatementNotice { statement: dearer, ..notice.clone() }, "is not the text that main signed"),
+        (StatementNotice { note: Some(by_another), ..notice.clone() }, "not signed by the key that main cosigns with"),
+    ] {
+        let error = client.post::<StatementVerdict>(STATEMENT, &refused).await.unwrap_err();
+        assert_says(&told(&error), &[why]);
+        assert!(world.daemon("north").notice(month).is_err(), "it was kept: {why}");
+    }
+    assert_eq!(client.post::<StatementVerdict>(STATEMENT, &notice).await.unwrap(), StatementVerdict::Identical);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_61_what_came_late_is_corrected_in_the_next_statement() {
+    let mut world = settled().await;
+    world.get("north", "/about/").await;
+    let (earlier, now) = (log_before(&mut world, 4).await, world.month("north"));
+    let (first, verdict) = issue(&world, earlier).await;
+    // 50,000 for pages that are inherited, and 4 views at 0.50.
+    assert_says(&first.statement, &["total:           50002 JPY"]);
+    assert_eq!(verdict, StatementVerdict::Identical);
+
+    // Six more views: 10 at 0.50 are 5 yen, 3 more than were charged.
+    log_before(&mut world, 6).await;
+    let (second, verdict) = issue(&world, now).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", second.statement);
+    assert_says(
+        &second.statement,
+        &["entries came late: 50002 was charged, 50005 is right", "due:             50004 JPY"],
+    );
+    assert_eq!(second.revisions[0].cause, Cause::LateEntries);
+    assert_eq!(issue(&world, earlier).await.0, first, "what was issued has changed");
+    let own = world.daemon("north").verify_statement(earlier).unwrap();
+    assert_eq!((own.statement.text, own.verdict), (first.statement, StatementVerdict::Identical));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_that_the_journal_does_not_bear_out_is_seen() {
+    let mut world = settled().await;
+    world.get("north", "/about/").await;
+    let earlier = log_before(&mut world, 4).await;
+    issue(&world, earlier).await;
+    log_before(&mut world, 6).await;
+    let north = row(&world, "north").await;
+    let later = world.month("north");
+    let genuine = world.hub().issue(&north, later, closes(later)).await.unwrap();
+    let mut notice =
+        StatementNotice { statement: genuine.statement.replace("50005 is right", "59005 is right"), ..genuine.clone() };
+    assert_ne!(notice.statement, genuine.statement);
+    let key = world.hub().keys.cosigner().unwrap();
+    notice.note = Some(SignedText::sign(&notice.statement, &key, closes(later)).unwrap().note().to_owned());
+    let client = world.call("north").await;
+    let verdict = client.post::<StatementVerdict>(STATEMENT, &notice).await.unwrap();
+    let StatementVerdict::Different { main, partner, .. } = verdict else { panic!("taken for identical") };
+    assert_says(&main, &["59005 is right"]);
+    assert_says(&partner, &["50005 is right"]);
+}
