@@ -14,6 +14,7 @@ pub mod findings;
 pub mod location;
 pub mod money;
 pub mod settlement;
+pub mod simulation;
 pub mod statement;
 pub mod survey;
 pub mod tariff;

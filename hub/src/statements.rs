@@ -98,6 +98,9 @@ pub enum StatementFailure {
     /// What was issued does not fit together.
     #[error("the statements that were issued do not fit together: {0}")]
     Basis(String),
+    /// The copy of the journal here does not give what was issued any more.
+    #[error("main's copy of the journal does not give the statement that was issued for {0}: tieup log verify")]
+    Changed(Month),
     /// The statement cannot be signed.
     #[error("the statement cannot be signed")]
     Sign(#[from] SignedTextError),
@@ -204,6 +207,25 @@ impl Hub {
         self.database.put_statement(&partner.id, notice.month, &row).await?;
         let standing = self.books(partner).await?.standing(notice.month, now)?;
         Ok(Delivered { notice, standing, verdict })
+    }
+
+    /// The statement for `month` as it was issued, or as a draft, with what it was made from. Nobody is asked, and nothing
+    /// is kept.
+    ///
+    /// # Errors
+    /// See [`StatementFailure`].
+    pub async fn made(&self, partner: &PartnerRow, month: Month) -> Result<(Made, StatementNotice), StatementFailure> {
+        let books = self.books(partner).await?;
+        let Some(notice) = books.notice(month) else {
+            let (basis, made) = books.make(month, StatementStatus::Draft)?;
+            let notice = notice_of(&basis, &made, None);
+            return Ok((made, notice));
+        };
+        let made = Maker::new(&books, &books.issued).make(&Basis::of(notice))?;
+        if made.statement.text != notice.statement {
+            return Err(StatementFailure::Changed(month));
+        }
+        Ok((made, notice.clone()))
     }
 
     /// What is read to make a partner's statements, by main's own record.

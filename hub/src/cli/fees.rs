@@ -13,10 +13,12 @@ use tieup_web::{say, terminal};
 
 use super::Format;
 use super::logs::meant;
+use super::simulate::{SimulateArguments, simulate};
 use super::site::say_json;
 use crate::database::PartnerRow;
+use crate::paper::Paper;
 use crate::partners::Hub;
-use crate::statements::{Delivered, Standing, StatementFailure};
+use crate::statements::{Standing, StatementFailure};
 
 #[derive(Subcommand)]
 pub(super) enum FeeAction {
@@ -31,6 +33,9 @@ pub(super) enum FeeAction {
         #[arg(long)]
         month: Option<Month>,
     },
+    /// Simulate what a partner's last months would have cost under another contract, or with other visits to its originals,
+    /// line by line beside what they do cost. Nothing is kept, and nobody is asked.
+    Simulate(SimulateArguments),
     /// List what partners dispute of the statements that were issued to them, or answer it.
     Disputes(DisputeArguments),
 }
@@ -72,26 +77,29 @@ pub(super) struct StatementArguments {
     /// The same, by name.
     #[arg(long, conflicts_with = "of")]
     month: Option<Month>,
-    /// How it is written.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    /// How it is written. As text it is handed to the partner, whose verdict is shown; otherwise nobody is asked.
+    #[arg(long = "as", value_enum, default_value_t = Layout::Text)]
+    layout: Layout,
 }
 
-/// A statement, for programs.
-#[derive(Serialize)]
-struct Told<'a> {
-    partner: &'a SiteId,
-    month: Month,
-    standing: &'static str,
-    statement: &'a str,
-    note: Option<&'a str>,
-    verdict: &'a StatementVerdict,
+/// How a statement is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Layout {
+    /// The statement itself.
+    Text,
+    /// A page to look at and to print, with charts.
+    Html,
+    /// Its lines, comma-separated.
+    Csv,
+    /// A JSON document.
+    Json,
 }
 
 pub(super) async fn fee(hub: &Hub, action: &FeeAction) -> anyhow::Result<()> {
     match action {
         FeeAction::Statement(arguments) => statement(hub, arguments).await,
         FeeAction::Issue { partner, month } => issue(hub, partner.as_ref(), *month).await,
+        FeeAction::Simulate(arguments) => simulate(hub, arguments).await,
         FeeAction::Disputes(arguments) => disputes(hub, arguments).await,
     }
 }
@@ -102,32 +110,33 @@ async fn statement(hub: &Hub, arguments: &StatementArguments) -> anyhow::Result<
         Some(month) => month,
         None => newest(hub, &partner)?,
     };
-    let delivered = hub.statement(&partner, month, Timestamp::now()).await?;
-    match arguments.format {
-        Format::Json => say_json(&tell(&partner, &delivered)),
-        Format::Text => {
-            terminal::say(&delivered.notice.statement);
-            say!("{}", standing_words(&partner, month, delivered.standing));
-        }
+    if arguments.layout != Layout::Text {
+        return write(hub, &partner, month, arguments.layout).await;
     }
-    judge(&partner, month, &delivered.verdict, arguments.format)
+    let delivered = hub.statement(&partner, month, Timestamp::now()).await?;
+    terminal::say(&delivered.notice.statement);
+    say!("{}", standing_words(&partner, month, delivered.standing));
+    judge(&partner, month, &delivered.verdict)
+}
+
+/// Writes out the statement as it was issued, or as a draft, from what is here.
+async fn write(hub: &Hub, partner: &PartnerRow, month: Month, layout: Layout) -> anyhow::Result<()> {
+    let (made, notice) = hub.made(partner, month).await?;
+    let (status, note) = (notice.status, notice.note.as_deref());
+    let paper = Paper { partner: &partner.id, made: &made, status, note };
+    match layout {
+        Layout::Html => terminal::say(&paper.html()?),
+        Layout::Csv => terminal::say(&paper.csv()),
+        Layout::Json => say_json(&paper.json()),
+        Layout::Text => terminal::say(&notice.statement),
+    }
+    Ok(())
 }
 
 /// The newest month of which a journal was fetched.
 fn newest(hub: &Hub, partner: &PartnerRow) -> anyhow::Result<Month> {
     let newest = months(&hub.mirrors(partner))?.pop();
     newest.with_context(|| format!("no journal of `{}` has been fetched: tieup log fetch {0}", partner.id))
-}
-
-fn tell<'a>(partner: &'a PartnerRow, delivered: &'a Delivered) -> Told<'a> {
-    let standing = match delivered.standing {
-        Standing::Open { .. } => "open",
-        Standing::Due => "due",
-        Standing::Issued => "issued",
-    };
-    let (notice, verdict) = (&delivered.notice, &delivered.verdict);
-    let (statement, note) = (notice.statement.as_str(), notice.note.as_deref());
-    Told { partner: &partner.id, month: notice.month, standing, statement, note, verdict }
 }
 
 fn standing_words(partner: &PartnerRow, month: Month, standing: Standing) -> String {
@@ -141,10 +150,9 @@ fn standing_words(partner: &PartnerRow, month: Month, standing: Standing) -> Str
 }
 
 /// Says what the partner computes; another statement is a failure.
-fn judge(partner: &PartnerRow, month: Month, verdict: &StatementVerdict, format: Format) -> anyhow::Result<()> {
+fn judge(partner: &PartnerRow, month: Month, verdict: &StatementVerdict) -> anyhow::Result<()> {
     match verdict {
-        StatementVerdict::Identical if format == Format::Text => say!("{} {month}: identical", partner.id),
-        StatementVerdict::Identical => {}
+        StatementVerdict::Identical => say!("{} {month}: identical", partner.id),
         StatementVerdict::Different { line, main, partner: theirs } => {
             bail!("`{}` computes another statement: line {line} is {main:?} here and {theirs:?} there", partner.id)
         }
@@ -198,7 +206,7 @@ async fn issue_month(hub: &Hub, partner: &PartnerRow, month: Month) -> anyhow::R
     say!("{} {month}: issued; {due}", partner.id);
     let delivered = hub.hand_over(partner, notice, now).await;
     let delivered = delivered.context("it is issued, and can be handed over again by the same command")?;
-    judge(partner, month, &delivered.verdict, Format::Text)
+    judge(partner, month, &delivered.verdict)
 }
 
 /// A dispute, for programs.

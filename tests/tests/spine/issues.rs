@@ -1,14 +1,17 @@
 //! Statements that are issued: signed, kept for good, verified by the partner, and corrected in later ones.
 
 use jiff::{SignedDuration, Timestamp};
+use tieup_fees::money::Exact;
+use tieup_fees::simulation::Compared;
 use tieup_hub::database::PartnerRow;
+use tieup_hub::simulation::Supposition;
 use tieup_hub::statements::{Standing, StatementFailure};
 use tieup_protocol::access::AccessEntry;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{Cause, STATEMENT, StatementNotice, StatementVerdict};
 use tieup_store::journal::{Cosigner, JournalWriter, SignedText};
 use tieup_tests::journal::JournalOnDisk;
-use tieup_tests::{World, assert_says, told};
+use tieup_tests::{Contract, World, assert_says, told};
 
 use crate::settled;
 
@@ -170,4 +173,33 @@ async fn a_correction_that_the_journal_does_not_bear_out_is_seen() {
     let StatementVerdict::Different { main, partner, .. } = verdict else { panic!("taken for identical") };
     assert_says(&main, &["59005 is right"]);
     assert_says(&partner, &["50005 is right"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_months_are_simulated_line_by_line_and_nothing_is_kept() {
+    let mut world = settled().await;
+    world.get("north", "/about/").await;
+    world.get("north", "/local/").await;
+    let earlier = log_before(&mut world, 4).await;
+    let north = row(&world, "north").await;
+    let dearer = "meters: {own: {views: {class: original}}, tie: {views: {class: tieup}}}\ncharges:\n  \
+        access: {graduated: tie, tiers: [[0, \"2\"]]}\n  own: {graduated: own, tiers: [[0, \"10\"]]}\n";
+    let text = Contract::inherited().version(9).fees(dearer).text("north");
+    let contract = tieup_protocol::contract::Contract::parse("contract.yaml", &text).unwrap();
+    let supposition = Supposition { contract: Some(contract), originals: Some("+200%".parse().unwrap()) };
+    let simulated = world.hub().simulate(&north, &supposition, 3).await.unwrap();
+    let rows = |at: usize| {
+        let text = |amount: Option<&Exact>| amount.map_or_else(|| "-".to_owned(), Exact::to_string);
+        let line =
+            |line: &Compared| format!("{} {} {}", line.id, text(line.now.as_ref()), text(line.simulated.as_ref()));
+        simulated[at].bills.lines.iter().map(line).collect::<Vec<_>>()
+    };
+    // Four views of tie-up pages at 0.50 are 2, and at 2 are 8.
+    assert_eq!((simulated.len(), simulated[0].month), (2, earlier));
+    assert_eq!(rows(0), ["access 2 8", "base 50000 -", "own - 0"]);
+    // One view of an original page is three of them: at 10 each, 30. Half a yen is rounded to one.
+    assert_eq!(rows(1), ["access 1 2", "base 50000 -", "own - 30"]);
+    assert_eq!((simulated[1].bills.now.minor(), simulated[1].bills.simulated.minor()), (50_001, 32));
+    assert_eq!(world.hub().database.issued(&north.id).await.unwrap(), []);
+    assert!(world.daemon("north").notice(earlier).is_err(), "the partner was told");
 }

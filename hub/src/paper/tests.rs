@@ -1,0 +1,138 @@
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use jiff::Timestamp;
+use tieup_fees::{Basis, Counted, Counter, Issued, JournalHead, Ledger, Maker};
+use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
+use tieup_protocol::contract::{Contract, MeterClass};
+use tieup_protocol::period::Month;
+use tieup_protocol::robots;
+
+use super::*;
+
+/// Two views of a tie-up page and one of an original page, on two days.
+struct Simulated;
+
+impl Ledger for Simulated {
+    type Error = Infallible;
+
+    fn contract(&self, _: Month) -> Result<Contract, Infallible> {
+        let text = format!(
+            r#"contract: lampworks/north@1
+effective: {{from: 2020-01-01, tz: Asia/Tokyo}}
+partnership: inherited
+mounts: {{"/": main, "/local/**": partner}}
+rights: {{override: never}}
+slots: [nav]
+approval: {{policy: ask}}
+journal: {{writer: partner, verifier: both}}
+count: {{rules: page-view/1, robots: "{}", double_click: 30s, session: hour}}
+money: {{currency: JPY, round: half_up, at: line}}
+meters: {{tie: {{views: {{class: tieup}}}}, own: {{views: {{class: original}}}}}}
+charges:
+  base: {{by: partnership, link: 0, framework: 20000, inherited: 50000}}
+  access: {{graduated: tie, tiers: [[0, "10"]]}}
+adjust:
+  - {{id: incentive, bands: own, on: [base], off: [[0, "0%"], [1, "5%"]]}}
+close: {{grace: 5d, late: next_period_correction}}
+"#,
+            robots::list_digest()
+        );
+        Ok(Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    fn head(&self, month: Month, size: u64) -> Result<JournalHead, Infallible> {
+        Ok(JournalHead { origin: format!("lampworks/north/{month}"), size, root: "root".to_owned() })
+    }
+
+    fn count(&self, contract: &Contract, month: Month, _: u64) -> Result<Counted, Infallible> {
+        let mut counter = Counter::new(&contract.terms.count, &contract.effective.tz, month);
+        let visits = [
+            ("2026-11-02T03:00:00Z", MeterClass::Tieup),
+            ("2026-11-02T04:00:00Z", MeterClass::Tieup),
+            ("2026-11-30T04:00:00Z", MeterClass::Original),
+        ];
+        visits.into_iter().for_each(|(time, class)| counter.observe(&visit(time.parse().unwrap(), class)));
+        Ok(counter.finish())
+    }
+}
+
+fn visit(time: Timestamp, class: MeterClass) -> AccessEntry {
+    AccessEntry {
+        time,
+        class: Some(class),
+        method: Method::Get,
+        status: 200,
+        bytes: 1_000,
+        purpose: Purpose::Document,
+        visitor: VisitorToken([1; 16]),
+        agent: AgentClass::Desktop,
+        robot: 0,
+        referrer: ReferrerClass::None,
+        path: "/".parse().unwrap(),
+    }
+}
+
+fn made() -> Made {
+    let issued: Issued = BTreeMap::new();
+    let basis =
+        Basis { month: "2026-11".parse().unwrap(), size: 3, status: StatementStatus::Draft, revisions: Vec::new() };
+    Maker::new(&Simulated, &issued).make(&basis).unwrap()
+}
+
+fn paper(made: &Made, look: impl FnOnce(&Paper<'_>)) {
+    let partner = "north".parse().unwrap();
+    look(&Paper { partner: &partner, made, status: StatementStatus::Draft, note: None });
+}
+
+#[test]
+fn the_page_holds_every_line_and_every_day_and_nothing_from_elsewhere() {
+    paper(&made(), |paper| {
+        let page = paper.html().unwrap();
+        // 50,000, and 2 views at 10; 5% of 50,000 off.
+        for part in ["<th scope=\"row\">access</th>", "47520", "2026-11-01", "2026-11-30", "@page{size:A4", "A draft"] {
+            assert!(page.contains(part), "{part}\n{page}");
+        }
+        assert_eq!(page.matches("<tr><th scope=\"row\">2026-11-").count(), 30);
+        for foreign in ["<script", "src=", "href=", "url(", "@import"] {
+            assert!(!page.contains(foreign), "{foreign}");
+        }
+        assert!(page.contains(&paper.made.statement.text.replace('\'', "&#39;")), "{page}");
+    });
+}
+
+#[test]
+fn each_chart_has_a_title_and_a_description() {
+    paper(&made(), |paper| {
+        for (svg, told) in [
+            (charts::views_by_day(paper).unwrap(), "2 of tie-up pages and 1 of original pages"),
+            (charts::make_up(paper).unwrap(), "access: 20; base: 50000; incentive: -2500. Together 47520 JPY."),
+        ] {
+            assert!(svg.starts_with("<svg role=\"img\" aria-labelledby="), "{svg:.200}");
+            assert!(svg.contains("<title id=") && svg.contains(told), "{svg:.600}");
+            assert!(svg.trim_end().ends_with("</svg>") && svg.contains("<rect"), "{svg}");
+        }
+    });
+}
+
+#[test]
+fn tables_and_documents_hold_exact_amounts() {
+    paper(&made(), |paper| {
+        let csv = paper.csv();
+        assert_eq!(
+            csv.lines().collect::<Vec<_>>(),
+            [
+                "line,kind,exact,rounded,currency",
+                "access,charge,20,20,JPY",
+                "base,charge,50000,50000,JPY",
+                "incentive,adjustment,-2500,-2500,JPY",
+                "total,sum,47520,47520,JPY",
+                "due,sum,47520,47520,JPY",
+            ]
+        );
+        let json = serde_json::to_value(paper.json()).unwrap();
+        assert_eq!((json["due"].as_str(), json["status"].as_str()), (Some("47520"), Some("draft")));
+        assert_eq!(json["days"][1]["tieup_views"], 2);
+        assert_eq!(json["statement"].as_str(), Some(paper.made.statement.text.as_str()));
+    });
+}
