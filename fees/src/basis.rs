@@ -113,8 +113,8 @@ impl Basis {
 pub fn charged_so_far(issued: &Issued, month: Month, until: Month) -> Option<u64> {
     let first = issued.get(&month)?.size;
     let later = issued.values().filter(|basis| basis.month > month && basis.month < until);
-    let revised = later.flat_map(|basis| &basis.revisions).filter(|revision| revision.month == month);
-    Some(revised.last().map_or(first, |revision| revision.size))
+    let mut revised = later.flat_map(|basis| &basis.revisions).filter(|revision| revision.month == month);
+    Some(revised.next_back().map_or(first, |revision| revision.size))
 }
 
 /// Makes statements from a ledger; what was made once is not made again.

@@ -29,7 +29,7 @@ const ROOT_KEY: &str = "root.key";
 const RELEASE_KEY: &str = "release.key";
 /// The key for the TUF timestamp.
 const FRESHNESS_KEY: &str = "freshness.key";
-/// The key that cosigns journals.
+/// The key that cosigns journals, and signs the statements that are made from them.
 const COSIGNER_KEY: &str = "cosigner.key";
 /// The key that signs the journal of main's own pages.
 const JOURNAL_KEY: &str = "journal.key";
@@ -167,7 +167,7 @@ impl KeyFolder {
         Ok(found)
     }
 
-    /// The key that cosigns journals.
+    /// The key that cosigns journals, and signs the statements that are made from them.
     ///
     /// # Errors
     /// When its file is missing or damaged.

@@ -4,7 +4,7 @@
     python3 statement.py < cases > answers
     python3 statement.py --contract CONTRACT --first DAY --last DAY --robot-rules N [--entries FILE] [--books FILE]
 
-Each line of the input is a case, and each line of the output its answer; both are JSON, as section 9 of docs/fees.md says.
+Each line of the input is a case, and each line of the output its answer; both are JSON, as section 11 of docs/fees.md says.
 In the second form the case comes from files: a contract (in JSON, or in YAML where PyYAML is installed), the NDJSON of
 `syncd log export`, and the other keys of a case. Numbers in brackets below are those of the rules in docs/fees.md.
 """
