@@ -179,8 +179,8 @@ impl Partner {
     fn check_complete(&self, notice: &StatementNotice, issued: Timestamp) -> Result<(), StatementFailure> {
         let contract = self.contract(notice.month)?;
         let Some(note) = self.charged_log(&contract, notice.month)?.cosigned()? else { return Ok(()) };
-        let Some((_, cosigner)) = self.log_keys(&contract)? else { return Ok(()) };
-        let at = verify_cosignature(note.as_bytes(), &cosigner)?;
+        let Some((_, key)) = self.log_keys(&contract)? else { return Ok(()) };
+        let at = verify_cosignature(note.as_bytes(), &key)?;
         // The daemon verified the note before it kept it; its second line is the size (c2sp.org/tlog-checkpoint).
         let cosigned = note.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0);
         if at < issued && cosigned > notice.size {

@@ -243,7 +243,9 @@ async fn disputes(hub: &Hub, arguments: &DisputeArguments) -> anyhow::Result<()>
     if found.is_empty() {
         say!("No statement is disputed.");
     }
-    found.iter().for_each(|(partner, dispute)| show_dispute(partner, dispute));
+    for (partner, dispute) in &found {
+        show_dispute(partner, dispute);
+    }
     Ok(())
 }
 
@@ -253,7 +255,9 @@ fn show_dispute(partner: &SiteId, dispute: &Dispute) {
     if let StatementVerdict::Different { line, main, partner } = &dispute.claim.verdict {
         say!("  line {line} is {main:?} here and {partner:?} there");
     }
-    dispute.claim.located.iter().for_each(|located| terminal::say(&located.to_string()));
+    if let Some(located) = &dispute.claim.located {
+        terminal::say(&located.to_string());
+    }
     if dispute.ruling.is_none() {
         say!("  answer: tieup fee disputes {partner} --month {month} --decision accepted|rejected --answer \"...\"");
     }

@@ -52,7 +52,9 @@ close: {{grace: 5d, late: next_period_correction}}
             ("2026-11-02T04:00:00Z", MeterClass::Tieup),
             ("2026-11-30T04:00:00Z", MeterClass::Original),
         ];
-        visits.into_iter().for_each(|(time, class)| counter.observe(&visit(time.parse().unwrap(), class)));
+        for (time, class) in visits {
+            counter.observe(&visit(time.parse().unwrap(), class));
+        }
         Ok(counter.finish())
     }
 }

@@ -215,7 +215,7 @@ mod tests {
         let contract = parse(line, "x", "x").unwrap();
         let beacons = contract.beacons.as_ref().unwrap();
         assert_eq!((beacons.to.as_str(), beacons.from.len()), ("https://nationwide.example", 2));
-        assert!(!contract.not_acted_on().contains(&"dispute"));
+        assert!(!contract.not_acted_on().contains(&"beacon_tolerance of dispute"));
         assert_eq!(Contract::parse("contract.yaml", CONTRACT).unwrap().beacons, None, "no third party by default");
     }
 

@@ -59,7 +59,9 @@ pub(super) fn show(answer: &Answer) {
             if !not_located.is_empty() {
                 say!("It was not found where they differ: {}", not_located.join(": "));
             }
-            dispute.iter().for_each(|dispute| terminal::say(&dispute.to_string()));
+            if let Some(dispute) = dispute {
+                terminal::say(&dispute.to_string());
+            }
         }
         Answer::Disputed { dispute } => {
             terminal::say(&dispute.to_string());

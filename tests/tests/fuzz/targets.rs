@@ -110,6 +110,8 @@ fn messages(corpus: &Corpus) -> Vec<Target<'_>> {
         size: 1,
         status: StatementStatus::Draft,
         statement: "total: 1 JPY\n".to_owned(),
+        revisions: Vec::new(),
+        note: None,
     };
     let staged = Staged { release: corpus.status.releases[0].clone() };
     vec![
