@@ -22,6 +22,7 @@ mod mirrors;
 mod outside;
 mod parties;
 mod placements;
+mod postgres;
 mod prompts;
 mod recovery;
 mod renewal;
