@@ -1,5 +1,6 @@
 //! `tieup.yaml`: which site this is, where it stands, and where the hub listens.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,7 +11,11 @@ use tieup_web::admin::AdminAddress;
 use tieup_web::https::{self, Https};
 use tieup_web::site::Admission;
 
+use crate::database::{InvalidUrl, Location, ServerUrl};
 use crate::mirror::MirrorPlace;
+
+/// The variable that says where the database is. It wins over `tieup.yaml`, so that a password need not stand there.
+pub const DATABASE_VARIABLE: &str = "TIEUP_DATABASE";
 
 /// A hub's configuration, with paths resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub struct Config {
     pub themes: PathBuf,
     /// The folder that the hub alone writes: keys, database, mirrors of journals.
     pub state: PathBuf,
+    /// Where the database is; in the state folder where nothing is said.
+    pub database: Location,
     /// Where partners join, host and port.
     pub join: String,
     /// How partners reach `join`.
@@ -47,6 +54,7 @@ struct Document {
     site: PathBuf,
     themes: PathBuf,
     state: PathBuf,
+    database: Option<String>,
     join: String,
     address: Option<String>,
     public: String,
@@ -88,13 +96,19 @@ impl Config {
     /// When a key is missing, unknown or wrong.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Diagnostic> {
         let name = file.display().to_string();
-        let document: Document = yaml::parse(&name, text)?;
+        let document: Document = yaml::parse(&name, text).map_err(without_password)?;
         let folder = file.parent().unwrap_or(Path::new("."));
+        let state = folder.join(document.state);
+        let database = match document.database {
+            Some(url) => server(&name, &url)?,
+            None => Location::File(state.join("hub.sqlite")),
+        };
         Ok(Self {
             main: document.main,
             site: folder.join(document.site),
             themes: folder.join(document.themes),
-            state: folder.join(document.state),
+            state,
+            database,
             address: document.address.unwrap_or_else(|| document.join.clone()),
             join: document.join,
             public: document.public,
@@ -103,5 +117,86 @@ impl Config {
             admin: document.admin,
             mirror: document.journal.mirror.map(|place| place.within(folder)),
         })
+    }
+
+    /// The same with the database at `url`, what [`DATABASE_VARIABLE`] says, if it says anything.
+    ///
+    /// # Errors
+    /// When that is no address of a database.
+    pub fn with_database(self, url: Option<OsString>) -> Result<Self, Diagnostic> {
+        let Some(url) = url.filter(|url| !url.is_empty()) else { return Ok(self) };
+        let database = server(DATABASE_VARIABLE, &url.to_string_lossy())?;
+        Ok(Self { database, ..self })
+    }
+}
+
+/// The server's database at `url`. The complaint does not point at it, since it may hold a password.
+fn server(name: &str, url: &str) -> Result<Location, Diagnostic> {
+    let complain = |error: InvalidUrl| {
+        let help = "for example postgres://tieup@db.example/tieup, with the password in TIEUP_DATABASE or ~/.pgpass";
+        Diagnostic::new("bad-database", name, error.to_string()).help(help)
+    };
+    url.parse::<ServerUrl>().map(Location::Server).map_err(complain)
+}
+
+/// The same complaint without what may be the password of an address, which may stand in a line that cannot be read.
+fn without_password(mut problem: Diagnostic) -> Diagnostic {
+    problem.message = covered(&problem.message);
+    problem.help = problem.help.as_deref().map(covered);
+    if let Some(span) = &mut problem.span {
+        span.text = covered(&span.text);
+    }
+    problem.also = problem.also.into_iter().map(without_password).collect();
+    problem
+}
+
+/// `text` without what stands between `://` and the last `@` of a line that mentions PostgreSQL.
+fn covered(text: &str) -> String {
+    match text.split_once("://").zip(text.rsplit_once('@')) {
+        Some(((before, _), (user, host))) if before.contains("postgres") && user.len() > before.len() => {
+            format!("{before}://...@{host}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "main: brand\nthemes: themes\nstate: state\njoin: 127.0.0.1:1\npublic: 127.0.0.1:2\n";
+
+    fn parse(more: &str) -> Result<Config, Diagnostic> {
+        Config::parse(Path::new("site/tieup.yaml"), &format!("{PLAIN}{more}"))
+    }
+
+    #[test]
+    fn the_database_is_a_file_unless_an_address_is_given_and_the_environment_wins() {
+        let file = Location::File("site/state/hub.sqlite".into());
+        let server = |url: &str| Location::Server(url.parse().unwrap());
+        let (one, other) = ("postgres://one.example/hub", "postgres://other.example/hub");
+        assert_eq!(parse("").unwrap().database, file);
+        assert_eq!(parse("").unwrap().with_database(None).unwrap().database, file);
+        assert_eq!(parse("").unwrap().with_database(Some("".into())).unwrap().database, file);
+        let named = parse(&format!("database: {one}\n")).unwrap();
+        assert_eq!(named.database, server(one));
+        assert_eq!(named.with_database(Some(other.into())).unwrap().database, server(other));
+    }
+
+    #[test]
+    fn no_complaint_shows_a_password() {
+        for more in [
+            "database: mysql://tieup:s3cret@db.example/hub",
+            "database: postgres://tieup:s3c/ret@db.example/hub",
+            "databse: postgres://tieup:s3cret@db.example/hub",
+            "database: [postgres://tieup:s3cret@db.example/hub",
+            "admin: postgres://tieup:s3cret@db.example/hub",
+        ] {
+            let told = parse(more).unwrap_err().to_string();
+            assert!(!told.contains("s3c") && !told.contains("ret@"), "{told}");
+        }
+        let error = parse("").unwrap().with_database(Some("tieup:s3cret@db.example".into())).unwrap_err();
+        assert!(error.to_string().contains("TIEUP_DATABASE"), "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
     }
 }

@@ -1,43 +1,49 @@
-//! The hub's database, and the only SQL. SQLite in the state folder.
+//! The hub's database, and the only SQL. SQLite in the state folder, or PostgreSQL by URL.
 
 mod beacons;
 mod certificates;
+mod dialect;
 mod disputes;
 mod heartbeats;
+mod location;
 mod metadata;
+mod opening;
+#[cfg(test)]
+mod places;
 mod queue;
 mod releases;
 mod statements;
-
-use std::path::Path;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{Row, SqlitePool};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyPool, Row, Transaction};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::joining::Reach;
 
 pub use self::beacons::BeaconCounts;
 pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
+use self::dialect::{Dialect, storable};
 pub use self::heartbeats::HeartbeatKept;
+pub use self::location::{InvalidUrl, Location, ServerUrl};
 pub use self::metadata::MetadataRow;
+pub use self::opening::Refusal;
 pub use self::releases::ReleaseRow;
 pub use self::statements::StatementRow;
-
-/// The tables, made where they are missing.
-const SCHEMA: &str = include_str!("schema.sql");
 
 /// The partners with what is said of those that are revoked.
 const ALL_PARTNERS: &str = "SELECT * FROM partners LEFT JOIN revoked_partners ON partner = id ORDER BY id";
 
 /// The same of one partner.
-const ONE_PARTNER: &str = "SELECT * FROM partners LEFT JOIN revoked_partners ON partner = id WHERE id = ?";
+const ONE_PARTNER: &str = "SELECT * FROM partners LEFT JOIN revoked_partners ON partner = id WHERE id = $1";
 
 /// The hub's database.
 #[derive(Clone, Debug)]
 pub struct Database {
-    pool: SqlitePool,
+    pool: AnyPool,
+    dialect: Dialect,
 }
 
 /// Why the database could not answer.
@@ -46,6 +52,23 @@ pub enum DatabaseError {
     /// The database itself failed.
     #[error("the hub's database failed")]
     Sql(#[from] sqlx::Error),
+    /// The server did not let us in.
+    #[error("{location} {refusal}")]
+    Refused {
+        /// Which.
+        location: Location,
+        /// What it means, and what to do.
+        refusal: Refusal,
+        /// What the driver or the server says.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database at a server cannot hold every text.
+    #[error("the hub's database has the encoding {0}, and must have UTF8: make one with `createdb --encoding UTF8`")]
+    Encoding(String),
+    /// Another process was first.
+    #[error("release {0} was numbered by another process at the same moment: publish again")]
+    NumberTaken(ReleaseVersion),
     /// A row holds what it should not.
     #[error("the hub's database holds {0:?} where a {1} should be")]
     Damaged(String, &'static str),
@@ -82,22 +105,9 @@ pub enum Redeemed {
 }
 
 impl Database {
-    /// Opens the database in `state`, making it where there is none. Commits are durable on return.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
-    pub async fn open(state: &Path) -> Result<Self, DatabaseError> {
-        let options = SqliteConnectOptions::new()
-            .filename(state.join("hub.sqlite"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true);
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
-        sqlx::raw_sql(SCHEMA).execute(&pool).await?;
-        let database = Self { pool };
-        database.part_manifests().await?;
-        Ok(database)
+    /// Begins a transaction of several writes. One at a time does so, among all processes.
+    async fn begin_writing(&self) -> Result<Transaction<'static, Any>, DatabaseError> {
+        Ok(self.dialect.begin_writing(&self.pool).await?)
     }
 
     /// Keeps an invitation.
@@ -110,7 +120,7 @@ impl Database {
         fingerprint: Digest,
         expires: Timestamp,
     ) -> Result<(), DatabaseError> {
-        sqlx::query("INSERT INTO invitations (fingerprint, partner, expires) VALUES (?, ?, ?)")
+        sqlx::query("INSERT INTO invitations (fingerprint, partner, expires) VALUES ($1, $2, $3)")
             .bind(fingerprint.to_string())
             .bind(partner.as_str())
             .bind(expires.as_second())
@@ -129,7 +139,7 @@ impl Database {
         fingerprint: Digest,
         now: Timestamp,
     ) -> Result<Redeemed, DatabaseError> {
-        let row = sqlx::query("SELECT used, expires FROM invitations WHERE fingerprint = ? AND partner = ?")
+        let row = sqlx::query("SELECT used, expires FROM invitations WHERE fingerprint = $1 AND partner = $2")
             .bind(fingerprint.to_string())
             .bind(partner.as_str())
             .fetch_optional(&self.pool)
@@ -163,7 +173,7 @@ impl Database {
     }
 }
 
-fn partner_from(row: &SqliteRow) -> Result<PartnerRow, DatabaseError> {
+fn partner_from(row: &AnyRow) -> Result<PartnerRow, DatabaseError> {
     Ok(PartnerRow {
         id: site_id(row, "id")?,
         address: Reach::from(row.try_get::<String, _>("address")?),
@@ -174,18 +184,18 @@ fn partner_from(row: &SqliteRow) -> Result<PartnerRow, DatabaseError> {
     })
 }
 
-fn version_from(row: &SqliteRow) -> Result<ReleaseVersion, DatabaseError> {
+fn version_from(row: &AnyRow) -> Result<ReleaseVersion, DatabaseError> {
     let number: i64 = row.try_get("version")?;
     let version = u64::try_from(number).ok().and_then(ReleaseVersion::new);
     version.ok_or_else(|| DatabaseError::Damaged(number.to_string(), "release number"))
 }
 
-fn site_id(row: &SqliteRow, column: &str) -> Result<SiteId, DatabaseError> {
+fn site_id(row: &AnyRow, column: &str) -> Result<SiteId, DatabaseError> {
     let text: String = row.try_get(column)?;
     text.parse().map_err(|_| DatabaseError::Damaged(text, "site name"))
 }
 
-fn timestamp(row: &SqliteRow, column: &str) -> Result<Timestamp, DatabaseError> {
+fn timestamp(row: &AnyRow, column: &str) -> Result<Timestamp, DatabaseError> {
     let seconds: i64 = row.try_get(column)?;
     Timestamp::from_second(seconds).map_err(|_| DatabaseError::Damaged(seconds.to_string(), "time"))
 }

@@ -122,7 +122,7 @@ impl Hub {
         let pair = keys.issue_tls(now.into())?;
         let tls = TlsIdentity::from_pem(&pair, keys.authority()?.certificate())?;
         durable::create_dir_all(&config.state)?;
-        let database = Database::open(&config.state).await?;
+        let database = Database::open(&config.database).await?;
         let hub = Self {
             config,
             database,

@@ -24,6 +24,7 @@ pub mod mute;
 pub mod neighbour;
 pub mod operator;
 pub mod parcel;
+pub mod postgres;
 pub mod proxy;
 pub mod raw;
 pub mod secure;

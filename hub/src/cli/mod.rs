@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::manifest::MAX_EMERGENCY;
 use tieup_web::service::{GivenSockets, SocketError};
@@ -31,7 +32,7 @@ pub use self::site::describe;
 use self::status::Shown;
 use self::watching::Pushing;
 pub use self::watching::keep_publishing;
-use crate::config::Config;
+use crate::config::{Config, DATABASE_VARIABLE};
 use crate::partners::Hub;
 use crate::publish::Rejected;
 
@@ -283,7 +284,12 @@ fn given(action: &Action) -> Result<GivenSockets, SocketError> {
     if matches!(action, Action::Hub { .. }) { GivenSockets::take_over() } else { Ok(GivenSockets::none()) }
 }
 
+/// The configuration with what the environment says of the database.
+fn with_environment(config: Config) -> Result<Config, Diagnostic> {
+    config.with_database(std::env::var_os(DATABASE_VARIABLE))
+}
+
 async fn open(cli: &Cli) -> anyhow::Result<Hub> {
-    let config = Config::load(&cli.config)?;
+    let config = with_environment(Config::load(&cli.config)?)?;
     Ok(Hub::open(config).await?)
 }

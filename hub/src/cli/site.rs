@@ -14,7 +14,7 @@ use tieup_store::durable;
 use tieup_web::{say, terminal};
 
 use super::progress::Running;
-use super::{Format, SiteArguments};
+use super::{Format, SiteArguments, with_environment};
 use crate::config::Config;
 use crate::keys::{KeyError, KeyFolder};
 use crate::partners::Hub;
@@ -38,7 +38,7 @@ pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
          join: 127.0.0.1:7440      # where partners join; put a public address here\n\
          public: 127.0.0.1:8000    # where your own pages are served\n"
     );
-    let config = Config::parse(file, &text)?;
+    let config = with_environment(Config::parse(file, &text)?)?;
     let (keys, site) = (config.state.join("keys"), config.site.clone());
     let site_is_new = !site.join("site.yaml").exists();
     if site_is_new {

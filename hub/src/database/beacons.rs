@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::path::SitePath;
 
@@ -38,11 +38,11 @@ impl Database {
             *hours.entry((partner, *hour)).or_default() += number;
             *pages.entry((partner, hour.div_euclid(24), page)).or_default() += number;
         }
-        let mut change = self.pool.begin().await?;
+        let mut change = self.begin_writing().await?;
         for ((partner, hour), number) in hours {
             sqlx::query(
-                "INSERT INTO beacon_hours (partner, hour, beacons) VALUES (?, ?, ?) ON CONFLICT (partner, hour) \
-                 DO UPDATE SET beacons = beacons + excluded.beacons",
+                "INSERT INTO beacon_hours (partner, hour, beacons) VALUES ($1, $2, $3) ON CONFLICT (partner, hour) \
+                 DO UPDATE SET beacons = beacon_hours.beacons + excluded.beacons",
             )
             .bind(partner.as_str())
             .bind(hour)
@@ -52,8 +52,8 @@ impl Database {
         }
         for ((partner, day, page), number) in pages {
             sqlx::query(
-                "INSERT INTO beacon_pages (partner, day, page, beacons) VALUES (?, ?, ?, ?) ON CONFLICT \
-                 (partner, day, page) DO UPDATE SET beacons = beacons + excluded.beacons",
+                "INSERT INTO beacon_pages (partner, day, page, beacons) VALUES ($1, $2, $3, $4) ON CONFLICT \
+                 (partner, day, page) DO UPDATE SET beacons = beacon_pages.beacons + excluded.beacons",
             )
             .bind(partner.as_str())
             .bind(day)
@@ -71,22 +71,22 @@ impl Database {
     /// When the database fails.
     pub async fn beacons(&self, partner: &SiteId, hours: Range<i64>) -> Result<BeaconCounts, DatabaseError> {
         let by_hour =
-            sqlx::query("SELECT hour, beacons FROM beacon_hours WHERE partner = ? AND hour >= ? AND hour < ?")
+            sqlx::query("SELECT hour, beacons FROM beacon_hours WHERE partner = $1 AND hour >= $2 AND hour < $3")
                 .bind(partner.as_str())
                 .bind(hours.start)
                 .bind(hours.end)
                 .fetch_all(&self.pool)
                 .await?;
         let by_page = sqlx::query(
-            "SELECT day, page, beacons FROM beacon_pages WHERE partner = ? AND day * 24 >= ? AND day * 24 < ?",
+            "SELECT day, page, beacons FROM beacon_pages WHERE partner = $1 AND day * 24 >= $2 AND day * 24 < $3",
         )
         .bind(partner.as_str())
         .bind(hours.start)
         .bind(hours.end)
         .fetch_all(&self.pool)
         .await?;
-        let hour_from = |row: &SqliteRow| Ok((row.try_get("hour")?, number(row)?));
-        let page_from = |row: &SqliteRow| {
+        let hour_from = |row: &AnyRow| Ok((row.try_get("hour")?, number(row)?));
+        let page_from = |row: &AnyRow| {
             let page: String = row.try_get("page")?;
             let page = page.parse().map_err(|_| DatabaseError::Damaged(page, "path"))?;
             Ok(((row.try_get("day")?, page), number(row)?))
@@ -101,7 +101,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn beacon_span(&self, partner: &SiteId) -> Result<Option<(i64, i64)>, DatabaseError> {
-        let row = sqlx::query("SELECT MIN(hour) AS first, MAX(hour) AS last FROM beacon_hours WHERE partner = ?")
+        let row = sqlx::query("SELECT MIN(hour) AS first, MAX(hour) AS last FROM beacon_hours WHERE partner = $1")
             .bind(partner.as_str())
             .fetch_one(&self.pool)
             .await?;
@@ -115,8 +115,8 @@ impl Database {
     /// When the database fails.
     pub async fn forget_beacons_before(&self, time: Timestamp) -> Result<(), DatabaseError> {
         let hour = time.as_second().div_euclid(3600);
-        sqlx::query("DELETE FROM beacon_hours WHERE hour < ?").bind(hour).execute(&self.pool).await?;
-        sqlx::query("DELETE FROM beacon_pages WHERE day < ?").bind(hour.div_euclid(24)).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM beacon_hours WHERE hour < $1").bind(hour).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM beacon_pages WHERE day < $1").bind(hour.div_euclid(24)).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -142,7 +142,7 @@ impl Database {
         partner: &SiteId,
         version: ReleaseVersion,
     ) -> Result<Option<String>, DatabaseError> {
-        let row = sqlx::query("SELECT contract FROM releases WHERE partner = ? AND version = ?")
+        let row = sqlx::query("SELECT contract FROM releases WHERE partner = $1 AND version = $2")
             .bind(partner.as_str())
             .bind(super::to_sql(version))
             .fetch_optional(&self.pool)
@@ -151,7 +151,7 @@ impl Database {
     }
 }
 
-fn number(row: &SqliteRow) -> Result<u64, DatabaseError> {
+fn number(row: &AnyRow) -> Result<u64, DatabaseError> {
     let number: i64 = row.try_get("beacons")?;
     u64::try_from(number).map_err(|_| DatabaseError::Damaged(number.to_string(), "number of beacons"))
 }
@@ -165,10 +165,11 @@ mod tests {
     use tieup_protocol::joining::Reach;
 
     use super::*;
+    use crate::database::places::{Place, places};
     use crate::database::{PartnerRow, ReleaseRow};
 
-    async fn with_partner(folder: &tempfile::TempDir) -> (Database, SiteId) {
-        let database = Database::open(folder.path()).await.unwrap();
+    async fn with_partner(place: &Place) -> (Database, SiteId) {
+        let database = place.open().await;
         let north: SiteId = "north".parse().unwrap();
         let partner = PartnerRow {
             id: north.clone(),
@@ -184,39 +185,41 @@ mod tests {
 
     #[tokio::test]
     async fn beacons_add_up_and_are_forgotten_after_their_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let (database, north) = with_partner(&folder).await;
-        let of = |hour: i64, page: &str, number| ((north.clone(), hour, page.parse().unwrap()), number);
-        database.add_beacons(&Counted::from([of(47, "/", 3), of(48, "/", 1), of(48, "/a/", 2)])).await.unwrap();
-        database.add_beacons(&Counted::from([of(49, "/a/", 5), of(72, "/", 7)])).await.unwrap();
-        let counts = database.beacons(&north, 48..72).await.unwrap();
-        assert_eq!(counts.hours, BTreeMap::from([(48, 3), (49, 5)]));
-        let page = |day, page: &str| (day, page.parse().unwrap());
-        assert_eq!(counts.pages, BTreeMap::from([(page(2, "/"), 1), (page(2, "/a/"), 7)]));
-        assert_eq!(database.beacon_span(&north).await.unwrap(), Some((47, 72)));
-        database.forget_beacons_before(Timestamp::from_second(72 * 3600).unwrap()).await.unwrap();
-        let left = database.beacons(&north, 0..100).await.unwrap();
-        assert_eq!((left.hours, left.pages), (BTreeMap::from([(72, 7)]), BTreeMap::from([(page(3, "/"), 7)])));
-        assert_eq!(database.beacon_span(&"south".parse().unwrap()).await.unwrap(), None);
+        for place in places() {
+            let (database, north) = with_partner(&place).await;
+            let of = |hour: i64, page: &str, number| ((north.clone(), hour, page.parse().unwrap()), number);
+            database.add_beacons(&Counted::from([of(47, "/", 3), of(48, "/", 1), of(48, "/a/", 2)])).await.unwrap();
+            database.add_beacons(&Counted::from([of(49, "/a/", 5), of(72, "/", 7)])).await.unwrap();
+            let counts = database.beacons(&north, 48..72).await.unwrap();
+            assert_eq!(counts.hours, BTreeMap::from([(48, 3), (49, 5)]));
+            let page = |day, page: &str| (day, page.parse().unwrap());
+            assert_eq!(counts.pages, BTreeMap::from([(page(2, "/"), 1), (page(2, "/a/"), 7)]));
+            assert_eq!(database.beacon_span(&north).await.unwrap(), Some((47, 72)));
+            database.forget_beacons_before(Timestamp::from_second(72 * 3600).unwrap()).await.unwrap();
+            let left = database.beacons(&north, 0..100).await.unwrap();
+            assert_eq!((left.hours, left.pages), (BTreeMap::from([(72, 7)]), BTreeMap::from([(page(3, "/"), 7)])));
+            assert_eq!(database.beacon_span(&"south".parse().unwrap()).await.unwrap(), None);
+        }
     }
 
     #[tokio::test]
     async fn the_newest_releases_and_the_live_one_may_be_live() {
-        let folder = tempfile::tempdir().unwrap();
-        let (database, north) = with_partner(&folder).await;
-        for number in 1..=6 {
-            let release = ReleaseRow {
-                version: ReleaseVersion::new(number).unwrap(),
-                contract: format!("terms {number}"),
-                state: if number == 2 { "live" } else { "staged" }.to_owned(),
-                detail: String::new(),
-                since: Timestamp::UNIX_EPOCH,
-            };
-            database.add_release(&north, &release, None).await.unwrap();
+        for place in places() {
+            let (database, north) = with_partner(&place).await;
+            for number in 1..=6 {
+                let release = ReleaseRow {
+                    version: ReleaseVersion::new(number).unwrap(),
+                    contract: format!("terms {number}"),
+                    state: if number == 2 { "live" } else { "staged" }.to_owned(),
+                    detail: String::new(),
+                    since: Timestamp::UNIX_EPOCH,
+                };
+                database.add_release(&north, &release, None).await.unwrap();
+            }
+            let current = database.current_releases().await.unwrap();
+            assert_eq!(current[&north].iter().map(|version| version.get()).collect::<Vec<_>>(), [2, 4, 5, 6]);
+            let contract = database.contract_of(&north, ReleaseVersion::new(5).unwrap()).await.unwrap();
+            assert_eq!(contract.as_deref(), Some("terms 5"));
         }
-        let current = database.current_releases().await.unwrap();
-        assert_eq!(current[&north].iter().map(|version| version.get()).collect::<Vec<_>>(), [2, 4, 5, 6]);
-        let contract = database.contract_of(&north, ReleaseVersion::new(5).unwrap()).await.unwrap();
-        assert_eq!(contract.as_deref(), Some("terms 5"));
     }
 }

@@ -1,13 +1,14 @@
 //! Joins, certificates and their revocation in the database.
 
 use jiff::Timestamp;
+use sqlx::AnyConnection;
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::any::AnyRow;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::SiteId;
 use tieup_web::certificate::Serial;
 
-use super::{Database, DatabaseError, PartnerRow, Redeemed, timestamp};
+use super::{Database, DatabaseError, PartnerRow, Redeemed, storable, timestamp};
 
 /// A certificate that the authority has issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,14 +89,14 @@ impl Database {
     /// When the database fails.
     pub async fn admit(&self, admission: &Admission, now: Timestamp) -> Result<Redeemed, DatabaseError> {
         let partner = &admission.partner;
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin_writing().await?;
         if !redeem(&mut transaction, &partner.id, admission.fingerprint, now).await? {
             transaction.rollback().await?;
             return self.look_up_invitation(&partner.id, admission.fingerprint, now).await;
         }
         put_partner(&mut transaction, partner).await?;
         put_certificate(&mut transaction, &admission.certificate).await?;
-        sqlx::query("DELETE FROM revoked_partners WHERE partner = ?")
+        sqlx::query("DELETE FROM revoked_partners WHERE partner = $1")
             .bind(partner.id.as_str())
             .execute(&mut *transaction)
             .await?;
@@ -108,9 +109,9 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn add_certificate(&self, certificate: &CertificateRow, now: Timestamp) -> Result<(), DatabaseError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin_writing().await?;
         put_certificate(&mut transaction, certificate).await?;
-        sqlx::query("DELETE FROM certificates WHERE partner IS NULL AND expires < ?")
+        sqlx::query("DELETE FROM certificates WHERE partner IS NULL AND expires < $1")
             .bind(now.as_second())
             .execute(&mut *transaction)
             .await?;
@@ -122,7 +123,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn newest_certificate(&self, partner: &SiteId) -> Result<Option<CertificateRow>, DatabaseError> {
-        let row = sqlx::query("SELECT * FROM certificates WHERE partner = ? ORDER BY expires DESC LIMIT 1")
+        let row = sqlx::query("SELECT * FROM certificates WHERE partner = $1 ORDER BY expires DESC LIMIT 1")
             .bind(partner.as_str())
             .fetch_optional(&self.pool)
             .await?;
@@ -134,7 +135,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn is_key_revoked(&self, key: Digest) -> Result<bool, DatabaseError> {
-        let row = sqlx::query("SELECT 1 FROM certificates WHERE key = ? AND revoked IS NOT NULL LIMIT 1")
+        let row = sqlx::query("SELECT 1 FROM certificates WHERE key = $1 AND revoked IS NOT NULL LIMIT 1")
             .bind(key.to_string())
             .fetch_optional(&self.pool)
             .await?;
@@ -152,7 +153,7 @@ impl Database {
         row: &RevokedRow,
         sign: impl FnOnce(u64, &[(Serial, Timestamp)]) -> Result<String, E>,
     ) -> Result<(), E> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(DatabaseError::from)?;
+        let mut transaction = self.begin_writing().await?;
         mark_revoked(&mut transaction, owner, row).await?;
         let (number, revoked) = next_list(&mut transaction, row.since).await?;
         let pem = sign(number, &revoked)?;
@@ -176,7 +177,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn told_revocations(&self, partner: &SiteId) -> Result<u64, DatabaseError> {
-        let row = sqlx::query("SELECT number FROM told_revocations WHERE partner = ?")
+        let row = sqlx::query("SELECT number FROM told_revocations WHERE partner = $1")
             .bind(partner.as_str())
             .fetch_optional(&self.pool)
             .await?;
@@ -190,7 +191,7 @@ impl Database {
     /// When the database fails.
     pub async fn set_told_revocations(&self, partner: &SiteId, number: u64) -> Result<(), DatabaseError> {
         sqlx::query(
-            "INSERT INTO told_revocations (partner, number) VALUES (?, ?) \
+            "INSERT INTO told_revocations (partner, number) VALUES ($1, $2) \
              ON CONFLICT (partner) DO UPDATE SET number = excluded.number",
         )
         .bind(partner.as_str())
@@ -202,7 +203,7 @@ impl Database {
 }
 
 /// What a row of a partner says of its revocation.
-pub(super) fn revoked_from(row: &SqliteRow) -> Result<Option<RevokedRow>, DatabaseError> {
+pub(super) fn revoked_from(row: &AnyRow) -> Result<Option<RevokedRow>, DatabaseError> {
     let since: Option<i64> = row.try_get("revoked")?;
     match since {
         None => Ok(None),
@@ -211,13 +212,13 @@ pub(super) fn revoked_from(row: &SqliteRow) -> Result<Option<RevokedRow>, Databa
 }
 
 async fn redeem(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     partner: &SiteId,
     fingerprint: Digest,
     now: Timestamp,
 ) -> Result<bool, DatabaseError> {
     let taken = sqlx::query(
-        "UPDATE invitations SET used = ?1 WHERE fingerprint = ?2 AND partner = ?3 AND used IS NULL AND expires > ?1",
+        "UPDATE invitations SET used = $1 WHERE fingerprint = $2 AND partner = $3 AND used IS NULL AND expires > $1",
     )
     .bind(now.as_second())
     .bind(fingerprint.to_string())
@@ -227,14 +228,14 @@ async fn redeem(
     Ok(taken.rows_affected() == 1)
 }
 
-async fn put_partner(connection: &mut SqliteConnection, partner: &PartnerRow) -> Result<(), DatabaseError> {
+async fn put_partner(connection: &mut AnyConnection, partner: &PartnerRow) -> Result<(), DatabaseError> {
     sqlx::query(
-        "INSERT INTO partners (id, address, journal_key, compare_code, joined) VALUES (?, ?, ?, ?, ?) \
+        "INSERT INTO partners (id, address, journal_key, compare_code, joined) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (id) DO UPDATE SET address = excluded.address, journal_key = excluded.journal_key, \
          compare_code = excluded.compare_code, joined = excluded.joined",
     )
     .bind(partner.id.as_str())
-    .bind(partner.address.to_string())
+    .bind(storable(&partner.address.to_string()))
     .bind(&partner.journal_key)
     .bind(&partner.compare_code)
     .bind(partner.joined.as_second())
@@ -243,8 +244,8 @@ async fn put_partner(connection: &mut SqliteConnection, partner: &PartnerRow) ->
     Ok(())
 }
 
-async fn put_certificate(connection: &mut SqliteConnection, certificate: &CertificateRow) -> Result<(), DatabaseError> {
-    sqlx::query("INSERT INTO certificates (serial, partner, key, expires) VALUES (?, ?, ?, ?)")
+async fn put_certificate(connection: &mut AnyConnection, certificate: &CertificateRow) -> Result<(), DatabaseError> {
+    sqlx::query("INSERT INTO certificates (serial, partner, key, expires) VALUES ($1, $2, $3, $4)")
         .bind(certificate.serial.to_string())
         .bind(certificate.owner.to_sql())
         .bind(certificate.key.to_string())
@@ -254,24 +255,24 @@ async fn put_certificate(connection: &mut SqliteConnection, certificate: &Certif
     Ok(())
 }
 
-async fn mark_revoked(connection: &mut SqliteConnection, owner: &Owner, row: &RevokedRow) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE certificates SET revoked = ? WHERE partner IS ? AND revoked IS NULL")
+async fn mark_revoked(connection: &mut AnyConnection, owner: &Owner, row: &RevokedRow) -> Result<(), DatabaseError> {
+    sqlx::query("UPDATE certificates SET revoked = $1 WHERE partner IS NOT DISTINCT FROM $2 AND revoked IS NULL")
         .bind(row.since.as_second())
         .bind(owner.to_sql())
         .execute(&mut *connection)
         .await?;
     let Owner::Partner(partner) = owner else { return Ok(()) };
-    sqlx::query("DELETE FROM invitations WHERE partner = ? AND used IS NULL")
+    sqlx::query("DELETE FROM invitations WHERE partner = $1 AND used IS NULL")
         .bind(partner.as_str())
         .execute(&mut *connection)
         .await?;
     sqlx::query(
-        "INSERT INTO revoked_partners (partner, revoked, reason) VALUES (?, ?, ?) \
+        "INSERT INTO revoked_partners (partner, revoked, reason) VALUES ($1, $2, $3) \
          ON CONFLICT (partner) DO UPDATE SET reason = excluded.reason",
     )
     .bind(partner.as_str())
     .bind(row.since.as_second())
-    .bind(&row.reason)
+    .bind(storable(&row.reason))
     .execute(connection)
     .await?;
     Ok(())
@@ -279,14 +280,14 @@ async fn mark_revoked(connection: &mut SqliteConnection, owner: &Owner, row: &Re
 
 /// The number of the next list, and what is to be on it.
 async fn next_list(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     now: Timestamp,
 ) -> Result<(u64, Vec<(Serial, Timestamp)>), DatabaseError> {
     let row = sqlx::query("SELECT COALESCE(MAX(number), 0) AS number FROM revocation_lists")
         .fetch_one(&mut *connection)
         .await?;
     let before: i64 = row.try_get("number")?;
-    let rows = sqlx::query("SELECT serial, revoked FROM certificates WHERE revoked IS NOT NULL AND expires >= ?")
+    let rows = sqlx::query("SELECT serial, revoked FROM certificates WHERE revoked IS NOT NULL AND expires >= $1")
         .bind(now.as_second())
         .fetch_all(connection)
         .await?;
@@ -295,9 +296,9 @@ async fn next_list(
     Ok((number + 1, revoked.collect::<Result<_, DatabaseError>>()?))
 }
 
-async fn replace_list(connection: &mut SqliteConnection, number: u64, pem: &str) -> Result<(), DatabaseError> {
+async fn replace_list(connection: &mut AnyConnection, number: u64, pem: &str) -> Result<(), DatabaseError> {
     sqlx::query("DELETE FROM revocation_lists").execute(&mut *connection).await?;
-    sqlx::query("INSERT INTO revocation_lists (number, pem) VALUES (?, ?)")
+    sqlx::query("INSERT INTO revocation_lists (number, pem) VALUES ($1, $2)")
         .bind(i64::try_from(number).unwrap_or(i64::MAX))
         .bind(pem)
         .execute(connection)
@@ -305,7 +306,7 @@ async fn replace_list(connection: &mut SqliteConnection, number: u64, pem: &str)
     Ok(())
 }
 
-fn certificate_from(row: &SqliteRow, partner: &SiteId) -> Result<CertificateRow, DatabaseError> {
+fn certificate_from(row: &AnyRow, partner: &SiteId) -> Result<CertificateRow, DatabaseError> {
     let key: String = row.try_get("key")?;
     Ok(CertificateRow {
         serial: serial_of(row)?,
@@ -315,7 +316,7 @@ fn certificate_from(row: &SqliteRow, partner: &SiteId) -> Result<CertificateRow,
     })
 }
 
-fn serial_of(row: &SqliteRow) -> Result<Serial, DatabaseError> {
+fn serial_of(row: &AnyRow) -> Result<Serial, DatabaseError> {
     let text: String = row.try_get("serial")?;
     Serial::from_text(&text).ok_or(DatabaseError::Damaged(text, "certificate's number"))
 }
@@ -325,12 +326,7 @@ mod tests {
     use tieup_protocol::joining::Reach;
 
     use super::*;
-
-    async fn database() -> (tempfile::TempDir, Database) {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path()).await.unwrap();
-        (folder, database)
-    }
+    use crate::database::places::places;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -366,56 +362,63 @@ mod tests {
 
     #[tokio::test]
     async fn an_invitation_is_good_once_and_for_a_time() {
-        let (_folder, database) = database().await;
-        let partner: SiteId = "sapporo".parse().unwrap();
-        for secret in [b"first", b"later"] {
-            database.add_invitation(&partner, Digest::of(secret), at(100)).await.unwrap();
+        for place in places() {
+            let database = place.open().await;
+            let partner: SiteId = "sapporo".parse().unwrap();
+            for secret in [b"first", b"later"] {
+                database.add_invitation(&partner, Digest::of(secret), at(100)).await.unwrap();
+            }
+            let admit =
+                async |partner, secret, now| database.admit(&admission(partner, secret), at(now)).await.unwrap();
+            assert_eq!(admit("otaru", b"first", 50).await, Redeemed::Unknown);
+            assert_eq!(admit("sapporo", b"guess", 50).await, Redeemed::Unknown);
+            assert_eq!(database.partners().await.unwrap(), []);
+            assert_eq!(admit("sapporo", b"first", 50).await, Redeemed::Accepted);
+            assert_eq!(admit("sapporo", b"first", 50).await, Redeemed::Used);
+            assert_eq!(admit("sapporo", b"later", 100).await, Redeemed::Expired);
+            assert_eq!(database.partner(&partner).await.unwrap(), Some(admission("sapporo", b"first").partner));
         }
-        let admit = async |partner, secret, now| database.admit(&admission(partner, secret), at(now)).await.unwrap();
-        assert_eq!(admit("otaru", b"first", 50).await, Redeemed::Unknown);
-        assert_eq!(admit("sapporo", b"guess", 50).await, Redeemed::Unknown);
-        assert_eq!(database.partners().await.unwrap(), []);
-        assert_eq!(admit("sapporo", b"first", 50).await, Redeemed::Accepted);
-        assert_eq!(admit("sapporo", b"first", 50).await, Redeemed::Used);
-        assert_eq!(admit("sapporo", b"later", 100).await, Redeemed::Expired);
-        assert_eq!(database.partner(&partner).await.unwrap(), Some(admission("sapporo", b"first").partner));
     }
 
     #[tokio::test]
     async fn a_join_that_cannot_be_kept_leaves_the_token_good() {
-        let (_folder, database) = database().await;
-        let partner: SiteId = "sapporo".parse().unwrap();
-        database.add_invitation(&partner, Digest::of(b"first"), at(100)).await.unwrap();
-        // The certificate's number is taken: the last write of a join fails.
-        database.add_certificate(&certificate("otaru", b"first", 1000), at(1)).await.unwrap();
-        assert!(database.admit(&admission("sapporo", b"first"), at(50)).await.is_err());
-        assert_eq!(database.partners().await.unwrap(), []);
-        let found = database.look_up_invitation(&partner, Digest::of(b"first"), at(50)).await.unwrap();
-        assert_eq!(found, Redeemed::Accepted);
+        for place in places() {
+            let database = place.open().await;
+            let partner: SiteId = "sapporo".parse().unwrap();
+            database.add_invitation(&partner, Digest::of(b"first"), at(100)).await.unwrap();
+            // The certificate's number is taken: the last write of a join fails.
+            database.add_certificate(&certificate("otaru", b"first", 1000), at(1)).await.unwrap();
+            assert!(database.admit(&admission("sapporo", b"first"), at(50)).await.is_err());
+            assert_eq!(database.partners().await.unwrap(), []);
+            let found = database.look_up_invitation(&partner, Digest::of(b"first"), at(50)).await.unwrap();
+            assert_eq!(found, Redeemed::Accepted);
+        }
     }
 
     #[tokio::test]
     async fn lists_grow_in_number_and_leave_out_what_has_expired() {
-        let (_folder, database) = database().await;
-        let partner: SiteId = "sapporo".parse().unwrap();
-        for secret in [b"first", b"later"] {
-            database.add_invitation(&partner, Digest::of(secret), at(100)).await.unwrap();
+        for place in places() {
+            let database = place.open().await;
+            let partner: SiteId = "sapporo".parse().unwrap();
+            for secret in [b"first", b"later"] {
+                database.add_invitation(&partner, Digest::of(secret), at(100)).await.unwrap();
+            }
+            database.admit(&admission("sapporo", b"first"), at(50)).await.unwrap();
+            let newer = certificate("sapporo", &[9], 2000);
+            database.add_certificate(&newer, at(60)).await.unwrap();
+            assert_eq!(database.newest_certificate(&partner).await.unwrap(), Some(newer.clone()));
+            assert_eq!(database.revocation_list().await.unwrap(), None);
+            let both = vec![newer.serial.clone(), Serial::from_bytes(b"first")];
+            let (number, mut revoked) = revoke(&database, Owner::Partner(partner.clone()), 90).await;
+            revoked.sort();
+            assert_eq!((number, revoked), (1, both));
+            let row = database.partner(&partner).await.unwrap().unwrap();
+            assert_eq!(row.revoked, Some(RevokedRow { since: at(90), reason: "stolen".to_owned() }));
+            assert!(database.is_key_revoked(Digest::of(b"key")).await.unwrap());
+            let void = database.admit(&admission("sapporo", b"later"), at(91)).await.unwrap();
+            assert_eq!(void, Redeemed::Unknown, "an invitation from before the revocation was good");
+            assert_eq!(revoke(&database, Owner::Main, 1500).await, (2, vec![newer.serial]));
+            assert_eq!(database.revocation_list().await.unwrap().as_deref(), Some("list 2"));
         }
-        database.admit(&admission("sapporo", b"first"), at(50)).await.unwrap();
-        let newer = certificate("sapporo", &[9], 2000);
-        database.add_certificate(&newer, at(60)).await.unwrap();
-        assert_eq!(database.newest_certificate(&partner).await.unwrap(), Some(newer.clone()));
-        assert_eq!(database.revocation_list().await.unwrap(), None);
-        let both = vec![newer.serial.clone(), Serial::from_bytes(b"first")];
-        let (number, mut revoked) = revoke(&database, Owner::Partner(partner.clone()), 90).await;
-        revoked.sort();
-        assert_eq!((number, revoked), (1, both));
-        let row = database.partner(&partner).await.unwrap().unwrap();
-        assert_eq!(row.revoked, Some(RevokedRow { since: at(90), reason: "stolen".to_owned() }));
-        assert!(database.is_key_revoked(Digest::of(b"key")).await.unwrap());
-        let void = database.admit(&admission("sapporo", b"later"), at(91)).await.unwrap();
-        assert_eq!(void, Redeemed::Unknown, "an invitation from before the revocation was good");
-        assert_eq!(revoke(&database, Owner::Main, 1500).await, (2, vec![newer.serial]));
-        assert_eq!(database.revocation_list().await.unwrap().as_deref(), Some("list 2"));
     }
 }

@@ -13,7 +13,7 @@ impl Database {
     /// When the database fails.
     pub async fn add_dispute(&self, partner: &SiteId, dispute: &Dispute) -> Result<bool, DatabaseError> {
         let added = sqlx::query(
-            "INSERT INTO disputes (partner, month, dispute) VALUES (?, ?, ?) ON CONFLICT (partner, month) DO NOTHING",
+            "INSERT INTO disputes (partner, month, dispute) VALUES ($1, $2, $3) ON CONFLICT (partner, month) DO NOTHING",
         )
         .bind(partner.as_str())
         .bind(dispute.claim.month.to_string())
@@ -29,7 +29,7 @@ impl Database {
     /// When the database fails.
     pub async fn put_ruling(&self, partner: &SiteId, dispute: &Dispute, ruling: &Ruling) -> Result<(), DatabaseError> {
         let answered = Dispute { ruling: Some(ruling.clone()), ..dispute.clone() };
-        sqlx::query("UPDATE disputes SET dispute = ? WHERE partner = ? AND month = ?")
+        sqlx::query("UPDATE disputes SET dispute = $1 WHERE partner = $2 AND month = $3")
             .bind(text_of(&answered))
             .bind(partner.as_str())
             .bind(ruling.month.to_string())

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::wire::{Answered, Heartbeat};
 
@@ -34,8 +34,8 @@ impl Database {
         let Heartbeat { started, at, answered, journals } = heartbeat;
         let kept = sqlx::query(
             "INSERT INTO heartbeats (partner, came, started, told, tieup, original, no_page, journals) \
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 \
-             WHERE (SELECT COUNT(*) FROM heartbeats WHERE partner = ?1 AND came > ?9) < ?10 \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
+             WHERE (SELECT COUNT(*) FROM heartbeats WHERE partner = $1 AND came > $9) < $10 \
              ON CONFLICT (partner, came) DO NOTHING",
         )
         .bind(partner.as_str())
@@ -63,12 +63,13 @@ impl Database {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Heartbeat>, DatabaseError> {
-        let rows = sqlx::query("SELECT * FROM heartbeats WHERE partner = ? AND came >= ? AND came < ? ORDER BY came")
-            .bind(partner.as_str())
-            .bind(from.as_millisecond())
-            .bind(until.as_millisecond())
-            .fetch_all(&self.pool)
-            .await?;
+        let rows =
+            sqlx::query("SELECT * FROM heartbeats WHERE partner = $1 AND came >= $2 AND came < $3 ORDER BY came")
+                .bind(partner.as_str())
+                .bind(from.as_millisecond())
+                .bind(until.as_millisecond())
+                .fetch_all(&self.pool)
+                .await?;
         rows.iter().map(heartbeat_from).collect()
     }
 
@@ -77,12 +78,12 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn forget_heartbeats_before(&self, time: Timestamp) -> Result<(), DatabaseError> {
-        sqlx::query("DELETE FROM heartbeats WHERE came < ?").bind(time.as_millisecond()).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM heartbeats WHERE came < $1").bind(time.as_millisecond()).execute(&self.pool).await?;
         Ok(())
     }
 }
 
-fn heartbeat_from(row: &SqliteRow) -> Result<Heartbeat, DatabaseError> {
+fn heartbeat_from(row: &AnyRow) -> Result<Heartbeat, DatabaseError> {
     let journals: String = row.try_get("journals")?;
     let journals =
         serde_json::from_str(&journals).map_err(|_| DatabaseError::Damaged(journals, "sizes of journals"))?;
@@ -91,12 +92,12 @@ fn heartbeat_from(row: &SqliteRow) -> Result<Heartbeat, DatabaseError> {
     Ok(Heartbeat { started: time(row, "started")?, at: time(row, "told")?, answered, journals })
 }
 
-fn number(row: &SqliteRow, column: &str) -> Result<u64, DatabaseError> {
+fn number(row: &AnyRow, column: &str) -> Result<u64, DatabaseError> {
     let number: i64 = row.try_get(column)?;
     u64::try_from(number).map_err(|_| DatabaseError::Damaged(number.to_string(), "number of answers"))
 }
 
-fn time(row: &SqliteRow, column: &str) -> Result<Timestamp, DatabaseError> {
+fn time(row: &AnyRow, column: &str) -> Result<Timestamp, DatabaseError> {
     let time: i64 = row.try_get(column)?;
     Timestamp::from_millisecond(time).map_err(|_| DatabaseError::Damaged(time.to_string(), "time"))
 }
@@ -113,35 +114,43 @@ mod tests {
 
     use super::*;
     use crate::database::PartnerRow;
+    use crate::database::places::places;
 
     #[tokio::test]
     async fn heartbeats_come_back_in_their_order_and_have_an_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path()).await.unwrap();
-        let north: SiteId = "north".parse().unwrap();
-        let at = |minute: i64| Timestamp::from_second(1_000_000 + minute * 60).unwrap();
-        let (reach, empty) = (Reach::Line, String::new);
-        let (journal_key, compare_code) = (empty(), empty());
-        let partner =
-            PartnerRow { id: north.clone(), address: reach, journal_key, compare_code, joined: at(0), revoked: None };
-        database.put_partner(&partner).await.unwrap();
-        let told = |minute: i64| Heartbeat {
-            started: at(0),
-            at: at(minute),
-            answered: Answered { tieup: minute.unsigned_abs(), original: 2, nothing: 3 },
-            journals: BTreeMap::from([("2026-11".parse().unwrap(), 7)]),
-        };
-        for minute in 0..MOST_A_DAY {
-            let kept = database.keep_heartbeat(&north, &told(minute), at(minute)).await.unwrap();
+        for place in places() {
+            let database = place.open().await;
+            let north: SiteId = "north".parse().unwrap();
+            let at = |minute: i64| Timestamp::from_second(1_000_000 + minute * 60).unwrap();
+            let (reach, empty) = (Reach::Line, String::new);
+            let (journal_key, compare_code) = (empty(), empty());
+            let partner = PartnerRow {
+                id: north.clone(),
+                address: reach,
+                journal_key,
+                compare_code,
+                joined: at(0),
+                revoked: None,
+            };
+            database.put_partner(&partner).await.unwrap();
+            let told = |minute: i64| Heartbeat {
+                started: at(0),
+                at: at(minute),
+                answered: Answered { tieup: minute.unsigned_abs(), original: 2, nothing: 3 },
+                journals: BTreeMap::from([("2026-11".parse().unwrap(), 7)]),
+            };
+            for minute in 0..MOST_A_DAY {
+                let kept = database.keep_heartbeat(&north, &told(minute), at(minute)).await.unwrap();
+                assert_eq!(kept, HeartbeatKept::Kept);
+            }
+            let more = database.keep_heartbeat(&north, &told(MOST_A_DAY), at(MOST_A_DAY)).await.unwrap();
+            assert_eq!(more, HeartbeatKept::TooMany);
+            let next_day = 24 * 60 + 1;
+            let kept = database.keep_heartbeat(&north, &told(next_day), at(next_day)).await.unwrap();
             assert_eq!(kept, HeartbeatKept::Kept);
+            assert_eq!(database.heartbeats(&north, at(5), at(7)).await.unwrap(), [told(5), told(6)]);
+            database.forget_heartbeats_before(at(6)).await.unwrap();
+            assert_eq!(database.heartbeats(&north, at(0), at(7)).await.unwrap(), [told(6)]);
         }
-        let more = database.keep_heartbeat(&north, &told(MOST_A_DAY), at(MOST_A_DAY)).await.unwrap();
-        assert_eq!(more, HeartbeatKept::TooMany);
-        let next_day = 24 * 60 + 1;
-        let kept = database.keep_heartbeat(&north, &told(next_day), at(next_day)).await.unwrap();
-        assert_eq!(kept, HeartbeatKept::Kept);
-        assert_eq!(database.heartbeats(&north, at(5), at(7)).await.unwrap(), [told(5), told(6)]);
-        database.forget_heartbeats_before(at(6)).await.unwrap();
-        assert_eq!(database.heartbeats(&north, at(0), at(7)).await.unwrap(), [told(6)]);
     }
 }

@@ -32,8 +32,8 @@ impl Database {
     pub async fn next_freshness(&self, partner: &SiteId) -> Result<NonZeroU64, DatabaseError> {
         let row = sqlx::query(
             "INSERT INTO metadata (partner, freshness) \
-             SELECT ?1, 1 + COALESCE((SELECT MAX(version) FROM releases WHERE partner = ?1), 0) WHERE true \
-             ON CONFLICT (partner) DO UPDATE SET freshness = freshness + 1 RETURNING freshness",
+             SELECT $1, 1 + COALESCE((SELECT MAX(version) FROM releases WHERE partner = $1), 0) WHERE true \
+             ON CONFLICT (partner) DO UPDATE SET freshness = metadata.freshness + 1 RETURNING freshness",
         )
         .bind(partner.as_str())
         .fetch_one(&self.pool)
@@ -43,13 +43,15 @@ impl Database {
         counted.ok_or_else(|| DatabaseError::Damaged(number.to_string(), "counter"))
     }
 
-    /// Keeps what was signed, in place of what was signed before. The partner has not been told of it yet.
+    /// Keeps what was signed, in place of what was signed before, but never of what was signed for a newer release. The
+    /// partner has not been told of it yet.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn put_metadata(&self, partner: &SiteId, signed: &MetadataRow) -> Result<(), DatabaseError> {
         sqlx::query(
-            "UPDATE metadata SET version = ?, root = ?, targets = ?, snapshot = ?, fresh_until = ? WHERE partner = ?",
+            "UPDATE metadata SET version = $1, root = $2, targets = $3, snapshot = $4, fresh_until = $5 \
+             WHERE partner = $6 AND (version IS NULL OR version <= $1)",
         )
         .bind(to_sql(signed.version))
         .bind(i64::try_from(signed.root).unwrap_or(i64::MAX))
@@ -67,7 +69,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn metadata(&self, partner: &SiteId) -> Result<Option<MetadataRow>, DatabaseError> {
-        let row = sqlx::query("SELECT * FROM metadata WHERE partner = ? AND version IS NOT NULL")
+        let row = sqlx::query("SELECT * FROM metadata WHERE partner = $1 AND version IS NOT NULL")
             .bind(partner.as_str())
             .fetch_optional(&self.pool)
             .await?;
@@ -89,46 +91,52 @@ impl Database {
 mod tests {
     use super::*;
     use crate::database::ReleaseRow;
+    use crate::database::places::places;
 
     #[tokio::test]
     async fn no_number_is_given_twice_and_none_is_below_a_release() {
-        let folder = tempfile::tempdir().unwrap();
-        let partner: SiteId = "sapporo".parse().unwrap();
-        let database = Database::open(folder.path()).await.unwrap();
-        assert_eq!(database.next_freshness(&partner).await.unwrap().get(), 1);
-        assert_eq!(database.next_freshness(&partner).await.unwrap().get(), 2);
-        assert_eq!(database.metadata(&partner).await.unwrap(), None);
-        drop(database);
-        let database = Database::open(folder.path()).await.unwrap();
-        assert_eq!(database.next_freshness(&partner).await.unwrap().get(), 3);
+        for place in places() {
+            let partner: SiteId = "sapporo".parse().unwrap();
+            let database = place.open().await;
+            assert_eq!(database.next_freshness(&partner).await.unwrap().get(), 1);
+            assert_eq!(database.next_freshness(&partner).await.unwrap().get(), 2);
+            assert_eq!(database.metadata(&partner).await.unwrap(), None);
+            drop(database);
+            let database = place.open().await;
+            assert_eq!(database.next_freshness(&partner).await.unwrap().get(), 3);
 
-        let otaru: SiteId = "otaru".parse().unwrap();
-        sqlx::query("INSERT INTO partners VALUES ('otaru', '', '', '', 0)").execute(&database.pool).await.unwrap();
-        let release = ReleaseRow {
-            version: ReleaseVersion::new(7).unwrap(),
-            contract: String::new(),
-            state: String::new(),
-            detail: String::new(),
-            since: Timestamp::UNIX_EPOCH,
-        };
-        database.add_release(&otaru, &release, None).await.unwrap();
-        assert_eq!(database.next_freshness(&otaru).await.unwrap().get(), 8);
+            let otaru: SiteId = "otaru".parse().unwrap();
+            sqlx::query("INSERT INTO partners VALUES ('otaru', '', '', '', 0)").execute(&database.pool).await.unwrap();
+            let release = ReleaseRow {
+                version: ReleaseVersion::new(7).unwrap(),
+                contract: String::new(),
+                state: String::new(),
+                detail: String::new(),
+                since: Timestamp::UNIX_EPOCH,
+            };
+            database.add_release(&otaru, &release, None).await.unwrap();
+            assert_eq!(database.next_freshness(&otaru).await.unwrap().get(), 8);
+        }
     }
 
     #[tokio::test]
     async fn what_was_signed_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let partner: SiteId = "sapporo".parse().unwrap();
-        let database = Database::open(folder.path()).await.unwrap();
-        database.next_freshness(&partner).await.unwrap();
-        let signed = MetadataRow {
-            version: ReleaseVersion::FIRST,
-            root: 1,
-            targets: "t".to_owned(),
-            snapshot: "s".to_owned(),
-            fresh_until: Timestamp::from_second(7).ok(),
-        };
-        database.put_metadata(&partner, &signed).await.unwrap();
-        assert_eq!(database.metadata(&partner).await.unwrap(), Some(signed));
+        for place in places() {
+            let partner: SiteId = "sapporo".parse().unwrap();
+            let database = place.open().await;
+            database.next_freshness(&partner).await.unwrap();
+            let signed = MetadataRow {
+                version: ReleaseVersion::FIRST,
+                root: 1,
+                targets: "t".to_owned(),
+                snapshot: "s".to_owned(),
+                fresh_until: Timestamp::from_second(7).ok(),
+            };
+            database.put_metadata(&partner, &signed).await.unwrap();
+            let newer = MetadataRow { version: ReleaseVersion::FIRST.next(), ..signed.clone() };
+            database.put_metadata(&partner, &newer).await.unwrap();
+            database.put_metadata(&partner, &signed).await.unwrap();
+            assert_eq!(database.metadata(&partner).await.unwrap(), Some(newer), "an older one took its place");
+        }
     }
 }

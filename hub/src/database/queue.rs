@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 use tieup_protocol::ids::SiteId;
 
-use super::{Database, DatabaseError, PartnerRow, partner_from};
+use super::{Database, DatabaseError, PartnerRow, partner_from, storable};
 use crate::schedule::queue::{CameTo, Cause, Coming, LastTry, Queued};
 
 impl Database {
@@ -26,7 +26,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn queued(&self, partner: &SiteId) -> Result<Queued, DatabaseError> {
-        let query = sqlx::query("SELECT * FROM queue WHERE partner = ?").bind(partner.as_str());
+        let query = sqlx::query("SELECT * FROM queue WHERE partner = $1").bind(partner.as_str());
         query.fetch_optional(&self.pool).await?.as_ref().map_or_else(|| Ok(Queued::default()), queued_from)
     }
 
@@ -38,7 +38,7 @@ impl Database {
         let last = queued.last.as_ref();
         sqlx::query(
             "INSERT INTO queue (partner, covered, came_to, why, tried, since, failures, retry, coming, cause, changed) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partner) DO UPDATE SET \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (partner) DO UPDATE SET \
              covered = excluded.covered, came_to = excluded.came_to, why = excluded.why, tried = excluded.tried, \
              since = excluded.since, failures = excluded.failures, retry = excluded.retry, coming = excluded.coming, \
              cause = excluded.cause, changed = excluded.changed",
@@ -46,10 +46,10 @@ impl Database {
         .bind(partner.as_str())
         .bind(queued.covered.map(Timestamp::as_millisecond))
         .bind(last.map(|last| last.came_to.word()))
-        .bind(last.map(|last| last.why.as_str()))
+        .bind(last.map(|last| storable(&last.why)))
         .bind(last.map(|last| last.at.as_millisecond()))
         .bind(last.map(|last| last.since.as_millisecond()))
-        .bind(last.map_or(0, |last| last.failures))
+        .bind(i64::from(last.map_or(0, |last| last.failures)))
         .bind(queued.retry.map(Timestamp::as_millisecond))
         .bind(queued.coming.map(|coming| coming.at.as_millisecond()))
         .bind(queued.coming.map(|coming| coming.cause.word()))
@@ -70,7 +70,7 @@ impl Database {
         changed: Option<Timestamp>,
     ) -> Result<(), DatabaseError> {
         sqlx::query(
-            "INSERT INTO queue (partner, coming, cause, changed) VALUES (?, ?, ?, ?) ON CONFLICT (partner) DO UPDATE \
+            "INSERT INTO queue (partner, coming, cause, changed) VALUES ($1, $2, $3, $4) ON CONFLICT (partner) DO UPDATE \
              SET coming = excluded.coming, cause = excluded.cause, changed = excluded.changed",
         )
         .bind(partner.as_str())
@@ -88,7 +88,7 @@ impl Database {
     /// When the database fails.
     pub async fn set_heard(&self, partner: &SiteId, now: Timestamp) -> Result<(), DatabaseError> {
         sqlx::query(
-            "INSERT INTO queue (partner, heard) VALUES (?, ?) ON CONFLICT (partner) DO UPDATE SET heard = excluded.heard",
+            "INSERT INTO queue (partner, heard) VALUES ($1, $2) ON CONFLICT (partner) DO UPDATE SET heard = excluded.heard",
         )
         .bind(partner.as_str())
         .bind(now.as_millisecond())
@@ -98,7 +98,7 @@ impl Database {
     }
 }
 
-fn queued_from(row: &SqliteRow) -> Result<Queued, DatabaseError> {
+fn queued_from(row: &AnyRow) -> Result<Queued, DatabaseError> {
     let cause = word(row, "cause", "cause of a push", Cause::of_word)?;
     let coming = time(row, "coming")?.zip(cause).map(|(at, cause)| Coming { at, cause });
     Ok(Queued {
@@ -111,22 +111,22 @@ fn queued_from(row: &SqliteRow) -> Result<Queued, DatabaseError> {
     })
 }
 
-fn last_from(row: &SqliteRow) -> Result<Option<LastTry>, DatabaseError> {
+fn last_from(row: &AnyRow) -> Result<Option<LastTry>, DatabaseError> {
     let came_to = word(row, "came_to", "outcome of a try", CameTo::of_word)?;
     let (at, since) = (time(row, "tried")?, time(row, "since")?);
-    let (why, failures): (Option<String>, Option<u32>) = (row.try_get("why")?, row.try_get("failures")?);
+    let (why, failures): (Option<String>, Option<i64>) = (row.try_get("why")?, row.try_get("failures")?);
     let known = came_to.zip(at).zip(since);
     Ok(known.map(|((came_to, at), since)| LastTry {
         came_to,
         why: why.unwrap_or_default(),
         at,
         since,
-        failures: failures.unwrap_or(0),
+        failures: failures.and_then(|failures| u32::try_from(failures).ok()).unwrap_or(0),
     }))
 }
 
 fn word<T>(
-    row: &SqliteRow,
+    row: &AnyRow,
     column: &str,
     what: &'static str,
     parse: impl Fn(&str) -> Option<T>,
@@ -135,7 +135,7 @@ fn word<T>(
     word.map(|word| parse(&word).ok_or(DatabaseError::Damaged(word, what))).transpose()
 }
 
-fn time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>, DatabaseError> {
+fn time(row: &AnyRow, column: &str) -> Result<Option<Timestamp>, DatabaseError> {
     let time: Option<i64> = row.try_get(column)?;
     let damaged = |time: i64| DatabaseError::Damaged(time.to_string(), "time");
     time.map(|time| Timestamp::from_millisecond(time).map_err(|_| damaged(time))).transpose()
@@ -146,35 +146,37 @@ mod tests {
     use tieup_protocol::joining::Reach;
 
     use super::*;
+    use crate::database::places::places;
     use crate::schedule::backoff::{Failure, Roll};
 
     #[tokio::test]
     async fn a_row_comes_back_as_it_was_kept_and_hearing_a_partner_changes_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path()).await.unwrap();
-        let (north, at) = ("north".parse().unwrap(), |ms| Timestamp::from_millisecond(ms).unwrap());
-        let partner = PartnerRow {
-            id: north,
-            address: Reach::Address("127.0.0.1:1".to_owned()),
-            journal_key: String::new(),
-            compare_code: String::new(),
-            joined: at(1_000),
-            revoked: None,
-        };
-        database.put_partner(&partner).await.unwrap();
-        assert_eq!(database.queue().await.unwrap(), [(partner.clone(), Queued::default())]);
-        database.set_heard(&partner.id, at(1_500)).await.unwrap();
-        let came_to = CameTo::Failed(Failure::Unreachable);
-        let row = database.queued(&partner.id).await.unwrap();
-        let row = row.after(came_to, "silence".to_owned(), at(2_001), at(2_002), Roll(7));
-        database.put_queued(&partner.id, &row).await.unwrap();
-        assert_eq!(row.heard, Some(at(1_500)));
-        let coming = Some(Coming { at: at(9_999), cause: Cause::Prescribed });
-        database.set_coming(&partner.id, coming, Some(at(5))).await.unwrap();
-        drop(database);
-        let database = Database::open(folder.path()).await.unwrap();
-        let expected = Queued { coming, changed: Some(at(5)), ..row };
-        assert_eq!(database.queue().await.unwrap(), [(partner.clone(), expected.clone())]);
-        assert_eq!(database.queued(&partner.id).await.unwrap(), expected);
+        for place in places() {
+            let database = place.open().await;
+            let (north, at) = ("north".parse().unwrap(), |ms| Timestamp::from_millisecond(ms).unwrap());
+            let partner = PartnerRow {
+                id: north,
+                address: Reach::Address("127.0.0.1:1".to_owned()),
+                journal_key: String::new(),
+                compare_code: String::new(),
+                joined: at(1_000),
+                revoked: None,
+            };
+            database.put_partner(&partner).await.unwrap();
+            assert_eq!(database.queue().await.unwrap(), [(partner.clone(), Queued::default())]);
+            database.set_heard(&partner.id, at(1_500)).await.unwrap();
+            let came_to = CameTo::Failed(Failure::Unreachable);
+            let row = database.queued(&partner.id).await.unwrap();
+            let row = row.after(came_to, "silence".to_owned(), at(2_001), at(2_002), Roll(7));
+            database.put_queued(&partner.id, &row).await.unwrap();
+            assert_eq!(row.heard, Some(at(1_500)));
+            let coming = Some(Coming { at: at(9_999), cause: Cause::Prescribed });
+            database.set_coming(&partner.id, coming, Some(at(5))).await.unwrap();
+            drop(database);
+            let database = place.open().await;
+            let expected = Queued { coming, changed: Some(at(5)), ..row };
+            assert_eq!(database.queue().await.unwrap(), [(partner.clone(), expected.clone())]);
+            assert_eq!(database.queued(&partner.id).await.unwrap(), expected);
+        }
     }
 }

@@ -2,11 +2,13 @@
 //! have a table of their own: nothing that looks at releases reads or writes them.
 
 use jiff::Timestamp;
+use sqlx::AnyConnection;
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::any::AnyRow;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 
-use super::{Database, DatabaseError, site_id, timestamp, to_sql, version_from};
+use super::dialect::Dialect;
+use super::{Database, DatabaseError, site_id, storable, timestamp, to_sql, version_from};
 
 /// A release as the hub sent it, with what is known of its fate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +33,15 @@ impl ReleaseRow {
 }
 
 impl Database {
-    /// Gives manifests their own table in a database from before they had one.
+    /// Gives manifests their own table in a database from before they had one. That was before there were others than
+    /// SQLite's.
     pub(super) async fn part_manifests(&self) -> Result<(), DatabaseError> {
-        let mut change = self.pool.begin().await?;
-        let together = "SELECT 1 FROM pragma_table_info('releases') WHERE name = 'manifest'";
-        if sqlx::query(together).fetch_optional(&mut *change).await?.is_some() {
+        // Looked at twice, so that nobody who has nothing to change waits for those who write.
+        if self.dialect != Dialect::Sqlite || !are_together(&mut *self.pool.acquire().await?).await? {
+            return Ok(());
+        }
+        let mut change = self.begin_writing().await?;
+        if are_together(&mut change).await? {
             let apart = "INSERT INTO manifests (partner, version, manifest) \
                          SELECT partner, version, manifest FROM releases WHERE manifest <> ''";
             sqlx::query(apart).execute(&mut *change).await?;
@@ -54,18 +60,19 @@ impl Database {
         release: &ReleaseRow,
         manifest: Option<&str>,
     ) -> Result<(), DatabaseError> {
-        let mut change = self.pool.begin().await?;
+        let mut change = self.begin_writing().await?;
         sqlx::query(
-            "INSERT INTO releases (partner, version, contract, state, detail, since) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO releases (partner, version, contract, state, detail, since) VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(partner.as_str())
         .bind(to_sql(release.version))
         .bind(&release.contract)
         .bind(&release.state)
-        .bind(&release.detail)
+        .bind(storable(&release.detail))
         .bind(release.since.as_second())
         .execute(&mut *change)
-        .await?;
+        .await
+        .map_err(|error| taken(error, release.version))?;
         if let Some(manifest) = manifest {
             put_manifest(&mut change, partner, release.version, manifest).await?;
         }
@@ -90,9 +97,9 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn set_release_state(&self, partner: &SiteId, release: &ReleaseRow) -> Result<(), DatabaseError> {
-        sqlx::query("UPDATE releases SET state = ?, detail = ?, since = ? WHERE partner = ? AND version = ?")
+        sqlx::query("UPDATE releases SET state = $1, detail = $2, since = $3 WHERE partner = $4 AND version = $5")
             .bind(&release.state)
-            .bind(&release.detail)
+            .bind(storable(&release.detail))
             .bind(release.since.as_second())
             .bind(partner.as_str())
             .bind(to_sql(release.version))
@@ -106,7 +113,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn newest_release(&self, partner: &SiteId) -> Result<Option<ReleaseRow>, DatabaseError> {
-        let newest = "SELECT version, contract, state, detail, since FROM releases WHERE partner = ? \
+        let newest = "SELECT version, contract, state, detail, since FROM releases WHERE partner = $1 \
                       ORDER BY version DESC LIMIT 1";
         let row = sqlx::query(newest).bind(partner.as_str()).fetch_optional(&self.pool).await?;
         row.as_ref().map(release_from).transpose()
@@ -119,13 +126,13 @@ impl Database {
     /// When the database fails.
     pub async fn forget_manifests(&self, partner: &SiteId, count: u32) -> Result<(), DatabaseError> {
         sqlx::query(
-            "DELETE FROM manifests WHERE partner = ?1 AND version NOT IN \
-             (SELECT version FROM releases WHERE partner = ?1 ORDER BY version DESC LIMIT ?2) \
-             AND version NOT IN (SELECT version FROM releases WHERE partner = ?1 \
+            "DELETE FROM manifests WHERE partner = $1 AND version NOT IN \
+             (SELECT version FROM releases WHERE partner = $1 ORDER BY version DESC LIMIT $2) \
+             AND version NOT IN (SELECT version FROM releases WHERE partner = $1 \
              AND state IN ('live', 'staged', 'approved', 'held', 'signed', 'unreachable'))",
         )
         .bind(partner.as_str())
-        .bind(count)
+        .bind(i64::from(count))
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -136,7 +143,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn kept_manifests(&self, partner: &SiteId) -> Result<Vec<String>, DatabaseError> {
-        let rows = sqlx::query("SELECT manifest FROM manifests WHERE partner = ?")
+        let rows = sqlx::query("SELECT manifest FROM manifests WHERE partner = $1")
             .bind(partner.as_str())
             .fetch_all(&self.pool)
             .await?;
@@ -149,7 +156,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn manifest(&self, partner: &SiteId, version: ReleaseVersion) -> Result<Option<String>, DatabaseError> {
-        let row = sqlx::query("SELECT manifest FROM manifests WHERE partner = ? AND version = ?")
+        let row = sqlx::query("SELECT manifest FROM manifests WHERE partner = $1 AND version = $2")
             .bind(partner.as_str())
             .bind(to_sql(version))
             .fetch_optional(&self.pool)
@@ -167,9 +174,14 @@ impl Database {
         version: ReleaseVersion,
         count: u32,
     ) -> Result<Vec<String>, DatabaseError> {
-        let newest = "SELECT manifest FROM manifests WHERE partner = ? AND version < ? ORDER BY version DESC LIMIT ?";
-        let rows =
-            sqlx::query(newest).bind(partner.as_str()).bind(to_sql(version)).bind(count).fetch_all(&self.pool).await?;
+        let newest =
+            "SELECT manifest FROM manifests WHERE partner = $1 AND version < $2 ORDER BY version DESC LIMIT $3";
+        let rows = sqlx::query(newest)
+            .bind(partner.as_str())
+            .bind(to_sql(version))
+            .bind(i64::from(count))
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(|row| Ok(row.try_get("manifest")?)).collect()
     }
 
@@ -182,7 +194,7 @@ impl Database {
         partner: &SiteId,
         version: ReleaseVersion,
     ) -> Result<Option<ReleaseVersion>, DatabaseError> {
-        let before = "SELECT version FROM releases WHERE partner = ? AND version < ? ORDER BY version DESC LIMIT 1";
+        let before = "SELECT version FROM releases WHERE partner = $1 AND version < $2 ORDER BY version DESC LIMIT 1";
         let row = sqlx::query(before).bind(partner.as_str()).bind(to_sql(version)).fetch_optional(&self.pool).await?;
         row.as_ref().map(version_from).transpose()
     }
@@ -204,7 +216,7 @@ impl Database {
     /// When the database fails.
     pub async fn releases(&self, partner: &SiteId) -> Result<Vec<ReleaseRow>, DatabaseError> {
         let all =
-            "SELECT version, contract, state, detail, since FROM releases WHERE partner = ? ORDER BY version DESC";
+            "SELECT version, contract, state, detail, since FROM releases WHERE partner = $1 ORDER BY version DESC";
         let rows = sqlx::query(all).bind(partner.as_str()).fetch_all(&self.pool).await?;
         rows.iter().map(release_from).collect()
     }
@@ -218,20 +230,34 @@ impl Database {
         partner: &SiteId,
         version: ReleaseVersion,
     ) -> Result<Option<ReleaseRow>, DatabaseError> {
-        let one = "SELECT version, contract, state, detail, since FROM releases WHERE partner = ? AND version = ?";
+        let one = "SELECT version, contract, state, detail, since FROM releases WHERE partner = $1 AND version = $2";
         let row = sqlx::query(one).bind(partner.as_str()).bind(to_sql(version)).fetch_optional(&self.pool).await?;
         row.as_ref().map(release_from).transpose()
     }
 }
 
+/// Whether manifests stand among the releases, in a database of SQLite's.
+async fn are_together(connection: &mut AnyConnection) -> Result<bool, DatabaseError> {
+    let column = "SELECT 1 FROM pragma_table_info('releases') WHERE name = 'manifest'";
+    Ok(sqlx::query(column).fetch_optional(connection).await?.is_some())
+}
+
+/// What it means that a release could not be kept.
+fn taken(error: sqlx::Error, version: ReleaseVersion) -> DatabaseError {
+    match error.as_database_error() {
+        Some(refusal) if refusal.is_unique_violation() => DatabaseError::NumberTaken(version),
+        _ => error.into(),
+    }
+}
+
 async fn put_manifest(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     partner: &SiteId,
     version: ReleaseVersion,
     manifest: &str,
 ) -> Result<(), DatabaseError> {
     sqlx::query(
-        "INSERT INTO manifests (partner, version, manifest) VALUES (?, ?, ?) \
+        "INSERT INTO manifests (partner, version, manifest) VALUES ($1, $2, $3) \
          ON CONFLICT (partner, version) DO UPDATE SET manifest = excluded.manifest",
     )
     .bind(partner.as_str())
@@ -242,7 +268,7 @@ async fn put_manifest(
     Ok(())
 }
 
-fn release_from(row: &SqliteRow) -> Result<ReleaseRow, DatabaseError> {
+fn release_from(row: &AnyRow) -> Result<ReleaseRow, DatabaseError> {
     Ok(ReleaseRow {
         version: version_from(row)?,
         contract: row.try_get("contract")?,
@@ -255,6 +281,8 @@ fn release_from(row: &SqliteRow) -> Result<ReleaseRow, DatabaseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::Location;
+    use crate::database::places::places;
 
     fn release(version: u64) -> ReleaseRow {
         ReleaseRow {
@@ -268,35 +296,37 @@ mod tests {
 
     #[tokio::test]
     async fn manifests_are_kept_replaced_and_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let otaru: SiteId = "otaru".parse().unwrap();
-        let database = Database::open(folder.path()).await.unwrap();
-        sqlx::query("INSERT INTO partners VALUES ('otaru', '', '', '', 0)").execute(&database.pool).await.unwrap();
-        for number in 1..=3 {
-            let manifest = format!("{number}");
-            database.add_release(&otaru, &release(number), (number > 1).then_some(&*manifest)).await.unwrap();
+        for place in places() {
+            let otaru: SiteId = "otaru".parse().unwrap();
+            let database = place.open().await;
+            sqlx::query("INSERT INTO partners VALUES ('otaru', '', '', '', 0)").execute(&database.pool).await.unwrap();
+            for number in 1..=3 {
+                let manifest = format!("{number}");
+                database.add_release(&otaru, &release(number), (number > 1).then_some(&*manifest)).await.unwrap();
+            }
+            let [one, three] = [1, 3].map(|number| ReleaseVersion::new(number).unwrap());
+            assert_eq!(database.manifest(&otaru, one).await.unwrap(), None);
+            database.set_manifest(&otaru, one, "late").await.unwrap();
+            assert_eq!(database.manifests_before(&otaru, three, 4).await.unwrap(), ["2", "late"]);
+            database.forget_manifests(&otaru, 1).await.unwrap();
+            assert_eq!(database.kept_manifests(&otaru).await.unwrap(), ["3"]);
+            assert_eq!(database.newest_delivered().await.unwrap(), Some((otaru, three)));
         }
-        let [one, three] = [1, 3].map(|number| ReleaseVersion::new(number).unwrap());
-        assert_eq!(database.manifest(&otaru, one).await.unwrap(), None);
-        database.set_manifest(&otaru, one, "late").await.unwrap();
-        assert_eq!(database.manifests_before(&otaru, three, 4).await.unwrap(), ["2", "late"]);
-        database.forget_manifests(&otaru, 1).await.unwrap();
-        assert_eq!(database.kept_manifests(&otaru).await.unwrap(), ["3"]);
-        assert_eq!(database.newest_delivered().await.unwrap(), Some((otaru, three)));
     }
 
     #[tokio::test]
     async fn a_database_with_manifests_among_the_releases_is_read() {
         let folder = tempfile::tempdir().unwrap();
+        let file = Location::File(folder.path().join("hub.sqlite"));
         let otaru: SiteId = "otaru".parse().unwrap();
-        let database = Database::open(folder.path()).await.unwrap();
+        let database = Database::open(&file).await.unwrap();
         let before = "INSERT INTO partners VALUES ('otaru', '', '', '', 0); \
                       ALTER TABLE releases ADD COLUMN manifest TEXT NOT NULL DEFAULT ''; \
                       INSERT INTO releases VALUES ('otaru', 1, '', 'retired', '', 0, ''), \
                       ('otaru', 2, '', 'live', '', 0, 'words')";
         sqlx::raw_sql(before).execute(&database.pool).await.unwrap();
         drop(database);
-        let database = Database::open(folder.path()).await.unwrap();
+        let database = Database::open(&file).await.unwrap();
         assert_eq!(database.kept_manifests(&otaru).await.unwrap(), ["words"]);
         assert_eq!(database.releases(&otaru).await.unwrap().len(), 2);
         database.add_release(&otaru, &release(3), None).await.unwrap();

@@ -5,7 +5,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{StatementNotice, StatementStatus};
 
-use super::{Database, DatabaseError};
+use super::{Database, DatabaseError, storable};
 
 /// A statement that was computed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,16 +31,16 @@ impl Database {
         statement: &StatementRow,
     ) -> Result<bool, DatabaseError> {
         let kept = sqlx::query(
-            "INSERT INTO statements (partner, month, statement, is_final, verdict) VALUES (?, ?, ?, ?, ?) \
+            "INSERT INTO statements (partner, month, statement, is_final, verdict) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (partner, month) DO UPDATE SET statement = excluded.statement, \
              is_final = excluded.is_final, verdict = excluded.verdict \
-             WHERE NOT statements.is_final OR statements.statement = excluded.statement",
+             WHERE statements.is_final = 0 OR statements.statement = excluded.statement",
         )
         .bind(partner.as_str())
         .bind(month.to_string())
         .bind(&statement.statement)
-        .bind(statement.status == StatementStatus::Final)
-        .bind(&statement.verdict)
+        .bind(i64::from(statement.status == StatementStatus::Final))
+        .bind(statement.verdict.as_deref().map(storable))
         .execute(&self.pool)
         .await?;
         Ok(kept.rows_affected() == 1)
@@ -57,7 +57,7 @@ impl Database {
     ) -> Result<StatementNotice, DatabaseError> {
         let text = serde_json::to_string(notice).expect("a notice has text keys and no float, so it always serializes");
         sqlx::query(
-            "INSERT INTO issued_statements (partner, month, notice) VALUES (?, ?, ?) \
+            "INSERT INTO issued_statements (partner, month, notice) VALUES ($1, $2, $3) \
              ON CONFLICT (partner, month) DO NOTHING",
         )
         .bind(partner.as_str())
@@ -65,7 +65,7 @@ impl Database {
         .bind(text)
         .execute(&self.pool)
         .await?;
-        let row = sqlx::query("SELECT notice FROM issued_statements WHERE partner = ? AND month = ?")
+        let row = sqlx::query("SELECT notice FROM issued_statements WHERE partner = $1 AND month = $2")
             .bind(partner.as_str())
             .bind(notice.month.to_string())
             .fetch_one(&self.pool)
@@ -78,7 +78,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn issued(&self, partner: &SiteId) -> Result<Vec<StatementNotice>, DatabaseError> {
-        let rows = sqlx::query("SELECT notice FROM issued_statements WHERE partner = ? ORDER BY month")
+        let rows = sqlx::query("SELECT notice FROM issued_statements WHERE partner = $1 ORDER BY month")
             .bind(partner.as_str())
             .fetch_all(&self.pool)
             .await?;

@@ -24,6 +24,7 @@ mod mirrors;
 mod outside;
 mod parties;
 mod placements;
+mod postgres;
 mod prompts;
 mod recovery;
 mod renewal;

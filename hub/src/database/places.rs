@@ -1,0 +1,53 @@
+//! Where the tests of this module keep their databases: each runs with SQLite and with PostgreSQL.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::{Database, Location};
+
+#[allow(unreachable_pub, reason = "the harness of the end-to-end tests shows it to others")]
+#[path = "../../../tests/src/postgres.rs"]
+mod postgres;
+
+/// An empty database, which can be opened again and again.
+pub(crate) struct Place {
+    location: Location,
+    /// The folder of the file.
+    _folder: Option<TempDir>,
+}
+
+/// One of each kind.
+pub(crate) fn places() -> [Place; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Location::File(folder.path().join("hub.sqlite"));
+    [Place { location: file, _folder: Some(folder) }, Place { location: server(), _folder: None }]
+}
+
+/// An empty database at the server.
+pub(crate) fn server() -> Location {
+    Location::Server(postgres::new_database().parse().unwrap())
+}
+
+/// The address of a database at a server that speaks TLS, and the file with the certificate that it shows.
+pub(crate) fn encrypted() -> (String, PathBuf) {
+    postgres::encrypted()
+}
+
+/// Addresses at the server for a user with this password: with another password, of a database that is not there, and of
+/// one that is somebody else's.
+pub(crate) fn guard(password: &str) -> [String; 3] {
+    let open = postgres::new_database();
+    postgres::run_sql(&open, &format!("CREATE ROLE guarded LOGIN PASSWORD '{password}'"));
+    let with = |more: &str| open.replace("user=tieup", &format!("user=guarded&{more}"));
+    let right = format!("password={password}");
+    [with(&format!("password=not-{password}")), with(&format!("{right}&dbname=nowhere")), with(&right)]
+}
+
+impl Place {
+    /// Opens the database that is here. What fails then failed with this one.
+    pub(crate) async fn open(&self) -> Database {
+        eprintln!("with {}", self.location);
+        Database::open(&self.location).await.unwrap()
+    }
+}
