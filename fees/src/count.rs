@@ -29,6 +29,7 @@
 
 mod counted;
 mod hours;
+mod kept;
 mod pages;
 #[cfg(test)]
 mod plain;
@@ -40,7 +41,7 @@ use std::collections::hash_map::Entry;
 
 use foldhash::{HashMap, HashMapExt as _};
 use jiff::Timestamp;
-use tieup_protocol::access::{AccessEntry, Method, Purpose, VisitorToken};
+use tieup_protocol::access::{AccessEntry, InvalidEntry, Method, Purpose, VisitorToken};
 use tieup_protocol::contract::{Count, MeterClass};
 use tieup_protocol::period::{Month, Period, Zone};
 use tieup_protocol::robots;
@@ -49,6 +50,8 @@ use self::hours::Hours;
 use self::pages::{PageNumber, Pages};
 use self::queue::Queue;
 use self::seen::{First, OpenHour, Visitors};
+
+pub(crate) use self::kept::Kept;
 
 pub use self::counted::{ByClass, ByScope, Counted, LeftOut, Tally, Totals};
 
@@ -115,6 +118,16 @@ impl Counter {
         }
     }
 
+    /// Takes the next entry of the journal as its bytes.
+    ///
+    /// # Errors
+    /// When they are no entry: nothing was counted.
+    pub fn observe_encoded(&mut self, bytes: &[u8]) -> Result<(), InvalidEntry> {
+        let entry = AccessEntry::decode_knowing(bytes, |path| self.pages.known(path))?;
+        self.observe(&entry);
+        Ok(())
+    }
+
     /// Passes over the next entry of the journal, since both sides have struck it out.
     pub fn strike(&mut self) {
         self.counted.entries += 1;
@@ -126,7 +139,7 @@ impl Counter {
         self.end_chains_before(i64::MAX);
         self.counted.hours = self.hours.counts();
         self.counted.sum_hours();
-        self.counted.pages = self.pages.tallies();
+        self.counted.pages = self.pages.tallies().iter().cloned().collect();
         self.counted
     }
 
@@ -211,7 +224,8 @@ impl Counter {
         let unique = open.see_page(visitor, page, class);
         // Who saw this page in this hour has a session in it, and who has a session is a visitor of the day.
         let session = if unique { open.visitors.see(visitor, class) } else { First::default() };
-        let first = if session.of_class { see_on(&mut self.days, hour.div_euclid(24), visitor, class) } else { session };
+        let first =
+            if session.of_class { see_on(&mut self.days, hour.div_euclid(24), visitor, class) } else { session };
         self.pages.tally(page, class).add_view(unique);
         for (scope, new_session, new_visitor) in
             [(Some(class), session.of_class, first.of_class), (None, session.of_all, first.of_all)]

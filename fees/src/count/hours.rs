@@ -52,6 +52,11 @@ impl Hours {
         self.counts.iter().copied().collect()
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.counts.len()
+    }
+
     fn place(&mut self, number: i64) -> usize {
         let next = self.counts.len();
         let place = *self.places.entry(number).or_insert(next);

@@ -1,7 +1,5 @@
 //! The pages of a site, numbered as they come, and what was counted of each.
 
-use std::collections::BTreeMap;
-
 use foldhash::{HashMap, HashMapExt as _};
 use tieup_protocol::contract::MeterClass;
 use tieup_protocol::path::SitePath;
@@ -14,8 +12,9 @@ pub(super) type PageNumber = u32;
 /// The pages seen so far, numbered, so that what is remembered of a click is small.
 #[derive(Clone, Debug)]
 pub(super) struct Pages {
-    numbers: HashMap<SitePath, PageNumber>,
-    tallies: Vec<ByClass>,
+    /// By the bytes of their paths, as they stand in entries.
+    numbers: HashMap<Box<[u8]>, PageNumber>,
+    tallies: Vec<(SitePath, ByClass)>,
 }
 
 impl Default for Pages {
@@ -27,12 +26,13 @@ impl Default for Pages {
 impl Pages {
     /// The number of the page at `path`, a new one if need be.
     pub(super) fn number(&mut self, path: &SitePath) -> PageNumber {
-        if let Some(number) = self.numbers.get(path) {
+        let bytes = path.as_str().as_bytes();
+        if let Some(number) = self.numbers.get(bytes) {
             return *number;
         }
         let number = self.len();
-        self.tallies.push(ByClass::default());
-        self.numbers.insert(path.clone(), number);
+        self.tallies.push((path.clone(), ByClass::default()));
+        self.numbers.insert(bytes.into(), number);
         number
     }
 
@@ -41,14 +41,24 @@ impl Pages {
         self.tallies.len().try_into().expect("memory ends before four thousand million paths")
     }
 
-    /// What was counted of a page.
-    pub(super) fn tally(&mut self, page: PageNumber, class: MeterClass) -> &mut Tally {
-        self.tallies[page as usize].of(class)
+    /// The path of these bytes, if it is a page's that was seen.
+    pub(super) fn known(&self, path: &[u8]) -> Option<SitePath> {
+        self.numbers.get(path).map(|number| self.tallies[*number as usize].0.clone())
     }
 
-    /// All pages with what was counted of them.
-    pub(super) fn tallies(self) -> BTreeMap<SitePath, ByClass> {
-        let tallies = self.tallies;
-        self.numbers.into_iter().map(|(path, number)| (path, tallies[number as usize])).collect()
+    /// What was counted of a page.
+    pub(super) fn tally(&mut self, page: PageNumber, class: MeterClass) -> &mut Tally {
+        self.tallies[page as usize].1.of(class)
+    }
+
+    /// All pages in the order of their numbers, with what was counted of them.
+    pub(super) fn tallies(&self) -> &[(SitePath, ByClass)] {
+        &self.tallies
+    }
+
+    /// The next page, if it was not seen before: its path, and what was counted of it.
+    pub(super) fn put(&mut self, path: SitePath, tally: ByClass) -> Option<()> {
+        let (next, number) = (self.len(), self.number(&path));
+        (number == next).then(|| self.tallies[number as usize].1 = tally)
     }
 }

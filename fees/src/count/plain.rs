@@ -10,7 +10,7 @@ use tieup_protocol::path::SitePath;
 use tieup_protocol::period::{Period, Zone};
 use tieup_protocol::robots;
 
-use super::{ByClass, ByScope, Counted, DISORDER, Reason, Tally};
+use super::{ByClass, Counted, DISORDER, Reason, Tally};
 
 /// Counts the entries of one month, one by one.
 ///

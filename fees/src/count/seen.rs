@@ -36,12 +36,9 @@ pub(super) struct OpenHour {
 }
 
 impl Classes {
-    /// All classes that there are.
-    pub(super) const ALL: u8 = 3;
-
     /// The set that these bits mean, unless none is in it or one that there is not.
     pub(super) fn from_bits(bits: u8) -> Option<Self> {
-        (1..=Self::ALL).contains(&bits).then_some(Self(bits))
+        (1..=3).contains(&bits).then_some(Self(bits))
     }
 
     /// 1 for tie-up pages, 2 for original pages.
