@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use tieup_fees::{JournalHead, Statement, StatementError, compute};
+use tieup_fees::compute::count;
+use tieup_fees::{Account, Counted, JournalHead, Statement, StatementError, statement};
 use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::{Contract, Side, charged_under};
 use tieup_protocol::diagnostic::Diagnostic;
@@ -88,15 +89,14 @@ impl Hub {
         now: Timestamp,
     ) -> Result<Delivered, StatementFailure> {
         let contract = self.charged_under(partner, month).await?;
-        let is_mains = contract.journal.writer == Side::Main;
-        let log = if is_mains { self.witnessed(partner, month)? } else { self.cosigned_copy(partner, month)? };
-        let (reader, origin, size) = log;
-        let head = JournalHead { origin: origin.to_string(), size, root: reader.root_at(size)?.to_string() };
+        let (counted, head) = match contract.journal.writer {
+            Side::Main => self.counted_by_main(partner, &contract, month)?,
+            Side::Partner | Side::Both => self.counted(partner, &contract, contract.period(month))?,
+        };
         let status = status(&contract, month, now);
-        let counted = |entry| if is_mains { contract.of_mains_log(entry) } else { entry };
-        let entries = reader.entries(0..size)?.map(|entry| entry.map(counted));
-        let statement = compute(&contract, month, &head, entries, status)?;
-        let notice = StatementNotice { month, size, status, statement: statement.text.clone() };
+        let account = Account::of_visits(&head, &counted, status);
+        let statement = statement(&contract, month, &account).map_err(StatementError::from)?;
+        let notice = StatementNotice { month, size: head.size, status, statement: statement.text.clone() };
         let mut row = StatementRow { statement: statement.text.clone(), status, verdict: None };
         if !self.database.put_statement(&partner.id, month, &row).await? {
             return Err(StatementFailure::Issued(month));
@@ -105,6 +105,20 @@ impl Hub {
         row.verdict = serde_json::to_string(&verdict).ok();
         self.database.put_statement(&partner.id, month, &row).await?;
         Ok(Delivered { statement, verdict })
+    }
+
+    /// What main's own log of visits to a partner's pages comes to, and its head. No rollup is kept of it: which of its
+    /// entries count depends on the contract's mounts.
+    fn counted_by_main(
+        &self,
+        partner: &PartnerRow,
+        contract: &Contract,
+        month: Month,
+    ) -> Result<(Counted, JournalHead), StatementFailure> {
+        let (reader, origin, size) = self.witnessed(partner, month)?;
+        let head = JournalHead { origin: origin.to_string(), size, root: reader.root_at(size)?.to_string() };
+        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| contract.of_mains_log(entry)));
+        Ok((count(contract, month, entries)?, head))
     }
 
     /// Main's copy of a journal, whose it is, and how many of its entries main has cosigned.

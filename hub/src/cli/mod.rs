@@ -10,6 +10,7 @@ mod preview;
 mod progress;
 mod releases;
 mod revoke;
+mod rollups;
 mod site;
 mod status;
 mod watching;
