@@ -8,7 +8,7 @@ use tieup_protocol::period::Zone;
 use super::counted::ByScope;
 
 /// How many minutes are known at a time: those of clicks, and of views, which are counted when their chains end.
-const KNOWN: i64 = 32;
+const KNOWN: usize = 32;
 
 /// The counts of hours, found without asking the time zone for each click.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Hours {
     zone: Zone,
     /// Minutes that the zone was asked for, and where the counts of their hours are. Clocks are set by whole minutes, so
     /// one minute is of one hour.
-    known: [Option<(i64, usize)>; KNOWN as usize],
+    known: [Option<(i64, usize)>; KNOWN],
     places: BTreeMap<i64, usize>,
     counts: Vec<(i64, ByScope)>,
 }
@@ -24,14 +24,13 @@ pub(super) struct Hours {
 impl Hours {
     /// No hours yet, of the clock in `zone`.
     pub(super) fn new(zone: &Zone) -> Self {
-        Self { zone: zone.clone(), known: [None; KNOWN as usize], places: BTreeMap::new(), counts: Vec::new() }
+        Self { zone: zone.clone(), known: [None; KNOWN], places: BTreeMap::new(), counts: Vec::new() }
     }
 
     /// The number of the hour of `time`, and what was counted in it.
     pub(super) fn of(&mut self, time: Timestamp) -> (i64, &mut ByScope) {
         let minute = time.as_second().div_euclid(60);
-        // Below 32.
-        let slot = usize::try_from(minute.rem_euclid(KNOWN)).unwrap_or_default();
+        let slot = usize::try_from(minute.unsigned_abs() % KNOWN as u64).unwrap_or_default();
         let place = match self.known[slot] {
             Some((known, place)) if known == minute => place,
             _ => self.place(self.zone.hour_number(time)),

@@ -98,7 +98,7 @@ impl Counter {
         for (path, [tieup, original]) in &kept.pages {
             let tallies = ByClass { tieup: resume_tally(*tieup), original: resume_tally(*original) };
             by_page = by_page.checked_sum(&tallies.tieup)?.checked_sum(&tallies.original)?;
-            self.pages.put(path.parse().ok()?, tallies)?;
+            self.pages.put(&path.parse().ok()?, tallies)?;
         }
         (self.hours.len() == kept.hours.len() && by_hour == by_page).then_some(())
     }

@@ -57,8 +57,8 @@ impl Pages {
     }
 
     /// The next page, if it was not seen before: its path, and what was counted of it.
-    pub(super) fn put(&mut self, path: SitePath, tally: ByClass) -> Option<()> {
-        let (next, number) = (self.len(), self.number(&path));
+    pub(super) fn put(&mut self, path: &SitePath, tally: ByClass) -> Option<()> {
+        let (next, number) = (self.len(), self.number(path));
         (number == next).then(|| self.tallies[number as usize].1 = tally)
     }
 }

@@ -84,7 +84,10 @@ fn what_was_struck_out_since_is_noticed() {
 #[test]
 fn an_entry_that_is_none_is_named_by_its_number() {
     let mut rollup = rolled_up();
-    let next = |entry: &mut Vec<u8>| Ok::<_, Infallible>(*entry = vec![9, 9]);
+    let next = |entry: &mut Vec<u8>| {
+        *entry = vec![9, 9];
+        Ok::<_, Infallible>(())
+    };
     let failed = rollup.go_on(head(6), &BTreeSet::new(), next).unwrap_err();
     assert!(matches!(failed, StatementError::Entry { number: 4, .. }), "{failed:?}");
 }
