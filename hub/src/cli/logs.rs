@@ -287,7 +287,7 @@ async fn verify_own(hub: &Hub, month: Option<Month>) -> anyhow::Result<()> {
 }
 
 /// The months of `folder` that are meant.
-fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
+pub(super) fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
     let mut months = months(folder)?;
     months.retain(|month| only.is_none_or(|only| only == *month));
     Ok(months)
