@@ -91,15 +91,14 @@ pub fn count_without<E>(
     struck: &BTreeSet<u64>,
 ) -> Result<Counted, StatementError<E>> {
     let mut counter = Counter::of_period(&contract.terms.count, &contract.effective.tz, period);
-    let mut number = 0;
-    read_entries(entries, |entry| {
+    for (entry, number) in entries.into_iter().zip(0..) {
+        let bytes = entry.map_err(|source| StatementError::Read { number, source })?;
         if struck.contains(&number) {
             counter.strike();
         } else {
-            counter.observe(entry);
+            counter.observe_encoded(&bytes).map_err(|source| StatementError::Entry { number, source })?;
         }
-        number += 1;
-    })?;
+    }
     Ok(counter.finish())
 }
 

@@ -28,15 +28,30 @@
 //! one view less.
 
 mod counted;
+mod hours;
+mod kept;
+mod pages;
+#[cfg(test)]
+mod plain;
+mod queue;
+mod seen;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 
+use foldhash::{HashMap, HashMapExt as _};
 use jiff::Timestamp;
-use tieup_protocol::access::{AccessEntry, Method, Purpose, VisitorToken};
+use tieup_protocol::access::{AccessEntry, InvalidEntry, Method, Purpose, VisitorToken};
 use tieup_protocol::contract::{Count, MeterClass};
-use tieup_protocol::path::SitePath;
 use tieup_protocol::period::{Month, Period, Zone};
 use tieup_protocol::robots;
+
+use self::hours::Hours;
+use self::pages::{PageNumber, Pages};
+use self::queue::Queue;
+use self::seen::{First, OpenHour, Visitors};
+
+pub(crate) use self::kept::Kept;
 
 pub use self::counted::{ByClass, ByScope, Counted, LeftOut, Tally, Totals};
 
@@ -47,11 +62,14 @@ pub const DISORDER: i64 = 600_000;
 /// Counts the entries of one month, one by one.
 ///
 /// Memory grows with the pages of the site and with the visitors of the last two days, not with the journal.
+///
+/// The maps hash quickly rather than cryptographically. What is looked up are tokens, which are keyed hashes under a key
+/// that is destroyed, and paths of pages that stand on the site; and the hashes are seeded anew in each process, so
+/// whoever writes a journal by hand cannot know which tokens would meet. No count depends on a map's order.
 #[derive(Clone, Debug)]
 pub struct Counter {
     from: Timestamp,
     until: Timestamp,
-    zone: Zone,
     /// The longest time between two clicks of a double click, in milliseconds.
     window: i64,
     /// The last robot rule of the list that the contract pins.
@@ -59,12 +77,11 @@ pub struct Counter {
     pages: Pages,
     /// The last click of every open chain.
     chains: HashMap<(VisitorToken, PageNumber), Click>,
-    /// The same chains by a time that each had: its own or an earlier one, so that a repeat moves nothing here.
-    by_time: BTreeSet<(i64, VisitorToken, PageNumber)>,
-    /// The minute of the last click, and its hour, which the time zone was asked for.
-    last_hour: Option<(i64, i64)>,
-    hours: BTreeMap<i64, OpenHour>,
-    days: BTreeMap<i64, Seen>,
+    /// The same chains, each once.
+    by_time: Queue,
+    hours: Hours,
+    open_hours: BTreeMap<i64, OpenHour>,
+    days: BTreeMap<i64, Visitors>,
     counted: Counted,
 }
 
@@ -79,15 +96,14 @@ impl Counter {
         Self {
             from: period.start(zone),
             until: period.end(zone),
-            zone: zone.clone(),
             window: i64::from(rules.double_click.seconds()) * 1_000,
             // A contract that was parsed pins a list that is known.
             last_robot: robots::words_of(rules.robots).unwrap_or(u16::MAX),
             pages: Pages::default(),
             chains: HashMap::new(),
-            by_time: BTreeSet::new(),
-            last_hour: None,
-            hours: BTreeMap::new(),
+            by_time: Queue::default(),
+            hours: Hours::new(zone),
+            open_hours: BTreeMap::new(),
             days: BTreeMap::new(),
             counted: Counted::new(rules, zone, period),
         }
@@ -102,6 +118,16 @@ impl Counter {
         }
     }
 
+    /// Takes the next entry of the journal as its bytes.
+    ///
+    /// # Errors
+    /// When they are no entry: nothing was counted.
+    pub fn observe_encoded(&mut self, bytes: &[u8]) -> Result<(), InvalidEntry> {
+        let entry = AccessEntry::decode_knowing(bytes, |path| self.pages.known(path))?;
+        self.observe(&entry);
+        Ok(())
+    }
+
     /// Passes over the next entry of the journal, since both sides have struck it out.
     pub fn strike(&mut self) {
         self.counted.entries += 1;
@@ -111,8 +137,9 @@ impl Counter {
     /// What was counted. Chains that are still open count.
     pub fn finish(mut self) -> Counted {
         self.end_chains_before(i64::MAX);
+        self.counted.hours = self.hours.counts();
         self.counted.sum_hours();
-        self.counted.pages = self.pages.tallies();
+        self.counted.pages = self.pages.tallies().iter().cloned().collect();
         self.counted
     }
 
@@ -141,8 +168,7 @@ impl Counter {
         let time = entry.time.as_millisecond();
         self.end_chains_before(time.saturating_sub(self.window + DISORDER));
         let page = self.pages.number(&entry.path);
-        let hour = self.hour(entry.time);
-        let counts = self.counted.hours.entry(hour).or_default();
+        let (_, counts) = self.hours.of(entry.time);
         for scope in [Some(class), None] {
             counts.of(scope).tally.bytes += u128::from(entry.bytes);
         }
@@ -152,10 +178,13 @@ impl Counter {
 
     /// Rule 2.
     fn chain(&mut self, visitor: VisitorToken, page: PageNumber, click: Click) {
-        let Some(chain) = self.chains.get_mut(&(visitor, page)) else {
-            self.chains.insert((visitor, page), click);
-            self.by_time.insert((click.time, visitor, page));
-            return;
+        let chain = match self.chains.entry((visitor, page)) {
+            Entry::Occupied(chain) => chain.into_mut(),
+            Entry::Vacant(none) => {
+                none.insert(click);
+                self.by_time.put((click.time, visitor, page));
+                return;
+            }
         };
         let last = *chain;
         if click.time.abs_diff(last.time) <= self.window.unsigned_abs() {
@@ -169,30 +198,15 @@ impl Counter {
         }
     }
 
-    /// The hour of a click. Clocks are set by whole minutes, so one minute is of one hour.
-    fn hour(&mut self, time: Timestamp) -> i64 {
-        let minute = time.as_second().div_euclid(60);
-        if let Some((_, hour)) = self.last_hour.filter(|(last, _)| *last == minute) {
-            return hour;
-        }
-        let hour = self.zone.hour_number(time);
-        self.last_hour = Some((minute, hour));
-        hour
-    }
-
     /// Ends the chains whose time is before `time`, in the order of their times (rule 3).
     fn end_chains_before(&mut self, time: i64) {
-        while let Some(&(oldest, visitor, page)) = self.by_time.first() {
-            if oldest >= time {
-                break;
-            }
-            self.by_time.pop_first();
-            let Some(&click) = self.chains.get(&(visitor, page)) else { continue };
-            if click.time > oldest {
+        while let Some((oldest, visitor, page)) = self.by_time.take_before(time) {
+            let Entry::Occupied(chain) = self.chains.entry((visitor, page)) else { continue };
+            if chain.get().time > oldest {
                 // It was repeated since, and its turn comes later.
-                self.by_time.insert((click.time, visitor, page));
+                self.by_time.put((chain.get().time, visitor, page));
             } else {
-                self.chains.remove(&(visitor, page));
+                let click = chain.remove();
                 self.view(visitor, page, click);
             }
         }
@@ -202,25 +216,33 @@ impl Counter {
     fn view(&mut self, visitor: VisitorToken, page: PageNumber, click: Click) {
         let Click { time, class } = click;
         let instant = Timestamp::from_millisecond(time).expect("the time of a click was a timestamp before");
-        let hour = self.hour(instant);
-        let day = hour.div_euclid(24);
-        forget_before(&mut self.hours, hour - 1);
-        forget_before(&mut self.days, day - 1);
+        let (hour, counts) = self.hours.of(instant);
+        forget_before(&mut self.open_hours, hour - 1);
+        forget_before(&mut self.days, hour.div_euclid(24) - 1);
 
-        let open = self.hours.entry(hour).or_default();
-        let unique = open.pages.insert((visitor, page, class));
+        let open = self.open_hours.entry(hour).or_default();
+        let unique = open.see_page(visitor, page, class);
+        // Who saw this page in this hour has a session in it, and who has a session is a visitor of the day.
+        let session = if unique { open.visitors.see(visitor, class) } else { First::default() };
+        let first =
+            if session.of_class { see_on(&mut self.days, hour.div_euclid(24), visitor, class) } else { session };
         self.pages.tally(page, class).add_view(unique);
-        let counts = self.counted.hours.entry(hour).or_default();
-        for scope in [Some(class), None] {
-            let seen = (visitor, scope);
-            let yesterday = self.days.get(&(day - 1)).is_some_and(|day| day.contains(&seen));
-            let new_visitor = self.days.entry(day).or_default().insert(seen) && !yesterday;
+        for (scope, new_session, new_visitor) in
+            [(Some(class), session.of_class, first.of_class), (None, session.of_all, first.of_all)]
+        {
             let totals = counts.of(scope);
             totals.tally.add_view(unique);
-            totals.sessions += u64::from(open.visitors.insert(seen));
+            totals.sessions += u64::from(new_session);
             totals.visitors += u64::from(new_visitor);
         }
     }
+}
+
+/// Notes a visitor of `day`; what was seen neither on this day nor on the one before.
+fn see_on(days: &mut BTreeMap<i64, Visitors>, day: i64, visitor: VisitorToken, class: MeterClass) -> First {
+    let yesterday = days.get(&(day - 1)).map(|before| before.would_see(visitor, class));
+    let today = days.entry(day).or_default().see(visitor, class);
+    yesterday.map_or(today, |yesterday| today.and(yesterday))
 }
 
 /// The last click of a chain. The order is that in which one click replaces another.
@@ -231,50 +253,9 @@ struct Click {
     class: MeterClass,
 }
 
-/// Who was seen on pages of a class (`Some`), and who at all (`None`).
-type Seen = HashSet<(VisitorToken, Option<MeterClass>)>;
-
-/// What must be remembered of an hour to know what is new in it.
-#[derive(Clone, Debug, Default)]
-struct OpenHour {
-    pages: HashSet<(VisitorToken, PageNumber, MeterClass)>,
-    visitors: Seen,
-}
-
 fn forget_before<T>(open: &mut BTreeMap<i64, T>, first: i64) {
     while open.first_key_value().is_some_and(|(number, _)| *number < first) {
         open.pop_first();
-    }
-}
-
-/// Which page, by the order in which pages were first seen.
-type PageNumber = usize;
-
-/// The pages seen so far, numbered, so that what is remembered of a click is small.
-#[derive(Clone, Debug, Default)]
-struct Pages {
-    numbers: HashMap<SitePath, PageNumber>,
-    tallies: Vec<ByClass>,
-}
-
-impl Pages {
-    fn number(&mut self, path: &SitePath) -> PageNumber {
-        if let Some(number) = self.numbers.get(path) {
-            return *number;
-        }
-        let number = self.tallies.len();
-        self.tallies.push(ByClass::default());
-        self.numbers.insert(path.clone(), number);
-        number
-    }
-
-    fn tally(&mut self, page: PageNumber, class: MeterClass) -> &mut Tally {
-        self.tallies[page].of(class)
-    }
-
-    fn tallies(self) -> BTreeMap<SitePath, ByClass> {
-        let tallies = self.tallies;
-        self.numbers.into_iter().map(|(path, number)| (path, tallies[number])).collect()
     }
 }
 

@@ -135,3 +135,25 @@ pub(crate) fn any_log() -> impl Strategy<Value = Vec<AccessEntry>> {
         timed
     })
 }
+
+/// A log whose times go forward by seconds, hours and days, and back as often, with all that an entry can be.
+pub(crate) fn any_disordered_log() -> impl Strategy<Value = Vec<AccessEntry>> {
+    let step = prop::sample::select(vec![0_i64, 1, 5, 29, 30, 31, 300, 599, 630, 631, 3_600, 7_200, 40_000, 90_000]);
+    let entry = (any_entry(), step, 0..10_u8, 0..12_u8);
+    proptest::collection::vec(entry, 0..200).prop_map(|entries| {
+        let mut now: Timestamp = "2026-11-20T03:00:00Z".parse().unwrap();
+        let mut log = Vec::new();
+        for (mut entry, step, direction, kind) in entries {
+            let step = SignedDuration::from_secs(step);
+            now = if direction < 3 { now - step } else { now + step };
+            match kind {
+                0 => entry.class = None,
+                1 => entry.purpose = Purpose::Prefetch,
+                2 => entry.method = Method::Head,
+                _ => {}
+            }
+            log.push(AccessEntry { time: now, ..entry });
+        }
+        log
+    })
+}

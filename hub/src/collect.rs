@@ -165,7 +165,10 @@ impl Hub {
                 Err(error) => Err(error),
             };
             match taken {
-                Ok(month) => collected.push(month),
+                Ok(month) => {
+                    self.roll_up(partner, month.month).await;
+                    collected.push(month);
+                }
                 // The months after a damaged one are taken all the same.
                 Err(error) => failed = failed.or(Some(error)),
             }

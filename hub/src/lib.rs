@@ -31,6 +31,7 @@ pub mod renewal;
 pub mod restore;
 mod returning;
 pub mod revocation;
+pub mod rollups;
 pub mod schedule;
 pub mod server;
 pub mod signing;

@@ -219,6 +219,15 @@ impl Tally {
         self.bytes += other.bytes;
     }
 
+    /// The sum with `other`, unless it is too large.
+    pub(crate) fn checked_sum(&self, other: &Self) -> Option<Self> {
+        Some(Self {
+            views: self.views.checked_add(other.views)?,
+            unique_views: self.unique_views.checked_add(other.unique_views)?,
+            bytes: self.bytes.checked_add(other.bytes)?,
+        })
+    }
+
     pub(crate) fn add_view(&mut self, unique: bool) {
         self.views += 1;
         self.unique_views += u64::from(unique);

@@ -1,11 +1,14 @@
 //! Which visits count, as tables and as properties.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use tieup_protocol::access::{AccessEntry, Method, Purpose};
 use tieup_protocol::contract::MeterClass::Original;
 
+use super::plain::Plain;
 use super::*;
-use crate::fixture::{any_log, contract, contract_with, count, count_under, november, view};
+use crate::fixture::{any_disordered_log, any_log, contract, contract_with, count, count_under, november, view};
 
 /// A view at so many seconds after noon in Tokyo on 10 November.
 fn at(seconds: i64, visitor: u8) -> AccessEntry {
@@ -257,7 +260,7 @@ fn memory_does_not_grow_with_the_journal() {
     // One click a second: those of the last 630 seconds, and of the last two hours.
     assert!(counter.chains.len() <= 631, "{}", counter.chains.len());
     assert_eq!(counter.chains.len(), counter.by_time.len());
-    assert!(counter.hours.len() <= 2 && counter.days.len() <= 2);
+    assert!(counter.open_hours.len() <= 2 && counter.days.len() <= 2);
     assert_eq!(counter.finish().tieup.visitors, 200_000);
 }
 
@@ -298,6 +301,21 @@ proptest! {
         let counted = count(&in_month);
         let both = &counted.both;
         prop_assert_eq!((both.tally.views, both.tally.unique_views, both.sessions), plainly(&in_month));
+    }
+
+    #[test]
+    fn the_counter_agrees_with_the_plain_one(log in any_disordered_log()) {
+        let contract = contract();
+        let (rules, zone) = (&contract.terms.count, &contract.effective.tz);
+        let mut plain = Plain::of_period(rules, zone, Period::whole(november()));
+        for (number, entry) in log.iter().enumerate() {
+            if number % 17 == 3 { plain.strike() } else { plain.observe(entry) }
+        }
+        let mut counter = Counter::new(rules, zone, november());
+        for (number, entry) in log.iter().enumerate() {
+            if number % 17 == 3 { counter.strike() } else { counter.observe(entry) }
+        }
+        prop_assert_eq!(counter.finish(), plain.finish());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use tieup_web::{say, terminal};
 use super::Format;
 use super::findings::{FindingsArguments, findings};
 use super::partners::joined;
+use super::rollups::{RollupsArguments, rollups};
 use super::site::say_json;
 use crate::collect::{CollectError, Collected};
 use crate::database::PartnerRow;
@@ -51,6 +52,8 @@ pub(super) enum LogAction {
     /// Look for what is not as visits by people usually are: gaps, spikes, rates that no person has, fewer visits than
     /// beacons told of, and more. A finding is a question to ask, and no proof.
     Findings(FindingsArguments),
+    /// Count fetched journals anew and compare with the counts that are kept of them, which statements go by.
+    Rollups(RollupsArguments),
     /// Prove that one entry is in a partner's journal, for whoever has the keys and nothing else.
     Prove {
         /// The partner.
@@ -132,6 +135,7 @@ pub(super) async fn log(hub: &Hub, action: &LogAction) -> anyhow::Result<()> {
         LogAction::Fetch { partner, month } => fetch(hub, partner.as_ref(), *month).await,
         LogAction::Verify { partner, month } => verify(hub, partner.as_ref(), *month).await,
         LogAction::Findings(arguments) => findings(hub, arguments).await,
+        LogAction::Rollups(arguments) => rollups(hub, arguments).await,
         LogAction::Prove { partner, month, entry, format } => prove(hub, partner, *month, *entry, *format).await,
         LogAction::VerifyProof(arguments) => verify_proof(arguments),
         LogAction::Export { partner, month, layout } => export(hub, partner, *month, (*layout).into()).await,
@@ -283,7 +287,7 @@ async fn verify_own(hub: &Hub, month: Option<Month>) -> anyhow::Result<()> {
 }
 
 /// The months of `folder` that are meant.
-fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
+pub(super) fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
     let mut months = months(folder)?;
     months.retain(|month| only.is_none_or(|only| only == *month));
     Ok(months)

@@ -11,6 +11,7 @@ mod preview;
 mod progress;
 mod releases;
 mod revoke;
+mod rollups;
 mod simulate;
 mod site;
 mod status;

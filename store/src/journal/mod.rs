@@ -46,7 +46,7 @@ pub use self::proof::{InclusionProof, InvalidProof, ProofError, ProofKeys, Prove
 pub use self::reader::{Entries, JournalReader, ReadError};
 pub use self::receipt::{SignedText, SignedTextError};
 pub use self::tile_path::{InvalidTilePath, TilePath, TileWidth};
-pub use self::verify::{VerifiedLog, VerifyError, verify_log};
+pub use self::verify::{VerifiedLog, VerifyError, verify_entries, verify_log};
 pub use self::writer::{AppendError, Appender, CosignedError, JournalWriter, Sealer, SignError, keep_cosigned};
 
 use crate::durable::{self, DiskError};

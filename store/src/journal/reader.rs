@@ -184,13 +184,27 @@ impl JournalReader {
     }
 }
 
+impl Entries {
+    /// Reads the next entry into `entry`, whose memory is used again.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the range has ended.
+    pub fn next_into(&mut self, entry: &mut Vec<u8>) -> Result<(), ReadError> {
+        let Some(left) = self.left.checked_sub(1) else { return Err(self.source.ended().into()) };
+        self.left = left;
+        Ok(self.source.read(entry)?)
+    }
+}
+
 impl Iterator for Entries {
     type Item = Result<Vec<u8>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
+        if self.left == 0 {
+            return None;
+        }
         let mut entry = Vec::new();
-        Some(self.source.read(&mut entry).map(|()| entry).map_err(ReadError::from))
+        Some(self.next_into(&mut entry).map(|()| entry))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -224,6 +238,11 @@ impl EntrySource {
             Ok(stream)
         })?;
         Ok(Self { stream, path })
+    }
+
+    /// The error that nothing more is to be read.
+    fn ended(&self) -> DiskError {
+        DiskError { step: Step::Read, path: self.path.clone(), source: io::ErrorKind::UnexpectedEof.into() }
     }
 
     /// Reads the next entry, which must be there.

@@ -69,6 +69,19 @@ pub enum VerifyError {
 ///
 /// Changes nothing, and may run while the log is being appended to.
 pub fn verify_log(dir: &Path, origin: &Origin, key: &LogVerifier) -> Result<VerifiedLog, VerifyError> {
+    verify_entries(dir, origin, key, |_| ())
+}
+
+/// The same, and gives each entry that the checkpoint covers to `each` from the buffer that it was hashed in, so that a log
+/// is verified and counted in one pass.
+///
+/// What `each` made of the entries is worth nothing unless the log verifies in the end.
+pub fn verify_entries(
+    dir: &Path,
+    origin: &Origin,
+    key: &LogVerifier,
+    mut each: impl FnMut(&[u8]),
+) -> Result<VerifiedLog, VerifyError> {
     let note = durable::read_file(&dir.join(CHECKPOINT))?;
     let note = note.ok_or_else(|| VerifyError::NoCheckpoint(dir.to_owned()))?;
     let checkpoint = SignedCheckpoint::open(&note, origin, key)?;
@@ -81,6 +94,7 @@ pub fn verify_log(dir: &Path, origin: &Origin, key: &LogVerifier) -> Result<Veri
             return Err(comparison.ended_early(checkpoint.size()));
         }
         comparison.take(&entry)?;
+        each(&entry);
     }
     comparison.judge(checkpoint.root())?;
     let mut unsigned = 0;

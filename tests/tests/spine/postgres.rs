@@ -62,7 +62,7 @@ async fn the_loop_is_the_same_with_a_server_and_survives_the_loss_of_its_connect
     world.collect("north").await;
     let delivered = world.statement("north").await;
     assert_eq!(delivered.verdict, StatementVerdict::Identical);
-    assert_says(&delivered.statement.text, &["status:          draft", "total:           50001 JPY"]);
+    assert_says(&delivered.notice.statement, &["status:          draft", "total:           50001 JPY"]);
 
     let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     assert_ne!(run_sql(&address, &format!("SELECT count(pg_terminate_backend(pid)) {others}")), "0");

@@ -1,6 +1,9 @@
 //! Counting and fees: what counts, what it costs under which contract, and that both ends come to the same bytes.
 
+use std::fs;
+
 use tieup_examples::visitor::{ROBOT, Visitor};
+use tieup_hub::rollups::Standing;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_tests::{Contract, World, assert_says, raw, told};
@@ -157,4 +160,30 @@ async fn without_a_journal_or_a_notice_the_next_step_is_told() {
     assert_eq!(told(&error), format!("error: no journal of {month} has been collected: run `tieup log fetch` first\n"));
     let error = world.daemon("north").verify_statement(month).unwrap_err();
     assert_eq!(told(&error), format!("error: main has sent no statement for {month} yet\n"));
+}
+
+/// How the counts that main keeps of a partner's journal compare with it.
+async fn kept_of(world: &World, partner: &str) -> Standing {
+    let hub = world.hub();
+    let row = hub.partner(&partner.parse().unwrap()).await.unwrap();
+    hub.verify_rollup(&row, world.month(partner)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_are_kept_with_each_collection_and_a_lost_or_damaged_file_changes_no_statement() {
+    let world = settled().await;
+    world.get("north", "/").await;
+    world.collect("north").await;
+    let Standing::Agrees(first) = kept_of(&world, "north").await else { panic!("nothing was kept") };
+    world.get("north", "/about/").await;
+    let expected = statement_of(&world, "north").await;
+    assert_eq!(kept_of(&world, "north").await, Standing::Agrees(first + 1));
+
+    let folder = world.hub().config.state.join("rollups/north");
+    let kept = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    fs::write(&kept, "tieup-rollup/1\nnot counts").unwrap();
+    assert_eq!(statement_of(&world, "north").await, expected);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(statement_of(&world, "north").await, expected);
+    assert_eq!(kept_of(&world, "north").await, Standing::Agrees(first + 1));
 }

@@ -125,3 +125,27 @@ fn a_reader_sees_only_whole_entries_while_the_writer_appends() {
     }
     reading.join().unwrap();
 }
+
+#[test]
+fn entries_are_verified_and_given_in_one_pass() {
+    let (dir, mut writer) = log(700);
+    append(&mut writer, 700..800);
+    let mut given = Vec::new();
+    let verified =
+        verify_entries(dir.path(), &origin(), &key().verifier(), |entry| given.push(entry.to_vec())).unwrap();
+    // Those that nobody signed for are not among them.
+    assert_eq!((verified.checkpoint.size(), verified.unsigned), (700, 100));
+    assert_eq!(given, entries(0..700));
+}
+
+#[test]
+fn entries_are_read_into_the_same_memory_up_to_the_end_of_their_range() {
+    let (_dir, writer) = log(300);
+    let (mut range, mut bytes) = (writer.reader().entries(255..258).unwrap(), Vec::new());
+    for number in 255..258 {
+        range.next_into(&mut bytes).unwrap();
+        assert_eq!(bytes, entry(number));
+    }
+    assert!(matches!(range.next_into(&mut bytes), Err(ReadError::Disk(_))));
+    assert!(range.next().is_none());
+}

@@ -1,0 +1,54 @@
+//! `tieup log rollups`: the counts that are kept of fetched journals, compared with the journals.
+
+use anyhow::bail;
+use clap::Args;
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::Month;
+use tieup_web::{say, terminal};
+
+use super::logs::{chosen, meant};
+use crate::partners::Hub;
+use crate::rollups::Standing;
+
+#[derive(Args)]
+pub(super) struct RollupsArguments {
+    /// Only this partner's.
+    partner: Option<SiteId>,
+    /// Only this month, such as 2026-11; else every month that was fetched.
+    #[arg(long)]
+    month: Option<Month>,
+}
+
+/// Counts anew what was fetched, and compares. What differs is replaced, and is a failure: somebody should know.
+pub(super) async fn rollups(hub: &Hub, arguments: &RollupsArguments) -> anyhow::Result<()> {
+    let mut failed = 0;
+    for partner in meant(hub, arguments.partner.as_ref()).await? {
+        for month in chosen(&hub.mirrors(&partner), arguments.month)? {
+            match hub.verify_rollup(&partner, month).await {
+                Ok(standing) => {
+                    failed += usize::from(matches!(standing, Standing::Differs(_)));
+                    say!("{} {month}: {}", partner.id, sentence(standing));
+                }
+                Err(error) => {
+                    failed += 1;
+                    eprintln!("{} {month}:", partner.id);
+                    terminal::complain(&error);
+                }
+            }
+        }
+    }
+    if failed > 0 {
+        bail!("{failed} rollups were not as their journals");
+    }
+    Ok(())
+}
+
+fn sentence(standing: Standing) -> String {
+    match standing {
+        Standing::Agrees(size) => format!("the counts kept of {size} entries are those of the journal"),
+        Standing::Missing => "no counts were kept that can be used; the journal was counted anew".to_owned(),
+        Standing::Differs(size) => {
+            format!("the counts kept of {size} entries were NOT those of the journal; they were replaced")
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Rollups: what partners' journals come to by the hour, kept as they grow, so that closing a month reads no journal.
+//!
+//! They lie in files in the state folder, as the copies do that they are made from, and not in the database: they hold
+//! nothing of their own, are replaced whole, and whoever loses or damages one loses nothing but time. One that is missing,
+//! damaged, or not of the entries that main has cosigned is made anew from the copy.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use tieup_fees::{Counted, JournalHead, Rollup};
+use tieup_protocol::contract::{Contract, Side};
+use tieup_protocol::period::{Month, Period};
+use tieup_store::durable;
+use tieup_store::journal::{JournalReader, Origin, ReadError, SignedCheckpoint, cosigned_note, month_dir};
+use tokio::task::block_in_place;
+
+use crate::database::PartnerRow;
+use crate::partners::Hub;
+use crate::statements::StatementFailure;
+
+/// The folder of rollups, below the state folder.
+const ROLLUPS: &str = "rollups";
+
+/// How a rollup on the disk compares with the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is, byte for byte, what counting so many entries anew gives.
+    Agrees(u64),
+    /// There is none that can be used.
+    Missing,
+    /// It is of the journal's entries, and counting them anew gives something else. Somebody changed it, or this program
+    /// counts otherwise than the one that made it.
+    Differs(u64),
+}
+
+/// Main's copy of a journal, up to what main has cosigned.
+#[derive(Debug)]
+struct Copy {
+    dir: PathBuf,
+    head: JournalHead,
+}
+
+/// Where the rollup for the days that `contract` governs is kept.
+struct Place<'a> {
+    path: PathBuf,
+    contract: &'a Contract,
+    period: Period,
+}
+
+impl Hub {
+    /// What a partner's journal comes to in the days of `period` by the rules of `contract`, and the head up to which it
+    /// was counted: the last that main cosigned.
+    ///
+    /// Reads the entries that no rollup covers yet, and keeps a rollup that does.
+    ///
+    /// # Errors
+    /// Nothing was collected or cosigned, or the copy cannot be read.
+    pub(crate) fn counted(
+        &self,
+        partner: &PartnerRow,
+        contract: &Contract,
+        period: Period,
+    ) -> Result<(Counted, JournalHead), StatementFailure> {
+        let copy = self.copy_of(partner, period.month())?;
+        let rollup = block_in_place(|| self.place_of(partner, contract, period).bring_up(&copy))?;
+        Ok((rollup.counted(), copy.head))
+    }
+
+    /// Brings the rollup of a month up to what was collected. That it cannot be done is told, and holds up nothing.
+    pub(crate) async fn roll_up(&self, partner: &PartnerRow, month: Month) {
+        match self.try_roll_up(partner, month).await {
+            Ok(()) | Err(StatementFailure::NoContract) => {}
+            Err(error) => {
+                tracing::warn!(partner = %partner.id, %month, error = &error as &dyn std::error::Error, "no rollup was kept");
+            }
+        }
+    }
+
+    async fn try_roll_up(&self, partner: &PartnerRow, month: Month) -> Result<(), StatementFailure> {
+        let contract = self.charged_by_record(partner, month).await?;
+        if contract.journal.writer != Side::Main {
+            let copy = self.copy_of(partner, month)?;
+            block_in_place(|| self.place_of(partner, &contract, contract.period(month)).bring_up(&copy))?;
+        }
+        Ok(())
+    }
+
+    /// Counts a month anew and compares with what is kept; what differs is kept in its place.
+    ///
+    /// # Errors
+    /// Nothing was collected or cosigned, there is no contract, or the copy cannot be read.
+    pub async fn verify_rollup(&self, partner: &PartnerRow, month: Month) -> Result<Standing, StatementFailure> {
+        let contract = self.charged_by_record(partner, month).await?;
+        let copy = self.copy_of(partner, month)?;
+        block_in_place(|| self.place_of(partner, &contract, contract.period(month)).verify(&copy))
+    }
+
+    fn copy_of(&self, partner: &PartnerRow, month: Month) -> Result<Copy, StatementFailure> {
+        let dir = month_dir(&self.mirrors(partner), month);
+        let cosigned = cosigned_note(&dir)?.ok_or(StatementFailure::NotCollected(month))?;
+        let origin = Origin::new(&self.config.main, &partner.id, month);
+        let checkpoint = SignedCheckpoint::open(&cosigned, &origin, &partner.journal_key.parse()?)?;
+        let (size, root) = (checkpoint.size(), checkpoint.root().to_string());
+        Ok(Copy { dir, head: JournalHead { origin: origin.to_string(), size, root } })
+    }
+
+    fn place_of<'a>(&self, partner: &PartnerRow, contract: &'a Contract, period: Period) -> Place<'a> {
+        let folder = self.config.state.join(ROLLUPS).join(partner.id.as_str());
+        Place { path: folder.join(format!("{}_{}", period.first(), period.last())), contract, period }
+    }
+}
+
+impl Copy {
+    /// Whether `rollup` is of the beginning of this journal.
+    fn begins_with(&self, rollup: &Rollup) -> Result<bool, ReadError> {
+        let covers = rollup.covers();
+        if *covers == self.head || covers.origin != self.head.origin || covers.size >= self.head.size {
+            return Ok(*covers == self.head && rollup.agrees_on(&struck()));
+        }
+        let root = JournalReader::open(&self.dir)?.root_at(covers.size)?;
+        Ok(root.to_string() == covers.root && rollup.agrees_on(&struck()))
+    }
+
+    /// Takes `rollup` on to the end of this journal. Where it is there already the journal is not even opened.
+    fn count_on(&self, mut rollup: Rollup) -> Result<Rollup, StatementFailure> {
+        if *rollup.covers() == self.head {
+            return Ok(rollup);
+        }
+        let mut entries = JournalReader::open(&self.dir)?.entries(rollup.covers().size..self.head.size)?;
+        let next = |entry: &mut Vec<u8>| entries.next_into(entry);
+        rollup.go_on(self.head.clone(), &struck(), next)?;
+        Ok(rollup)
+    }
+}
+
+impl Place<'_> {
+    /// The rollup that covers all of `copy`, from what is kept and what followed; it is kept in its place.
+    fn bring_up(&self, copy: &Copy) -> Result<Rollup, StatementFailure> {
+        let kept = self.read(copy)?;
+        let is_new = kept.as_ref().is_none_or(|kept| *kept.covers() != copy.head);
+        let rollup = copy.count_on(kept.unwrap_or_else(|| self.begin(copy)))?;
+        if is_new {
+            self.write(&rollup);
+        }
+        Ok(rollup)
+    }
+
+    fn verify(&self, copy: &Copy) -> Result<Standing, StatementFailure> {
+        let kept = self.read(copy)?;
+        let anew = copy.count_on(self.begin(copy))?;
+        let standing = match kept {
+            None => Standing::Missing,
+            Some(kept) => {
+                let size = kept.covers().size;
+                let on = copy.count_on(kept)?;
+                if on.encode() == anew.encode() { Standing::Agrees(size) } else { Standing::Differs(size) }
+            }
+        };
+        self.write(&anew);
+        Ok(standing)
+    }
+
+    fn begin(&self, copy: &Copy) -> Rollup {
+        Rollup::begin(self.contract, self.period, &copy.head.origin)
+    }
+
+    /// The rollup that is kept, if it is of the beginning of `copy` and by the rules that count.
+    fn read(&self, copy: &Copy) -> Result<Option<Rollup>, StatementFailure> {
+        let Some(bytes) = durable::read_file(&self.path)? else { return Ok(None) };
+        match Rollup::decode(&bytes, self.contract, self.period) {
+            Ok(rollup) => Ok(copy.begins_with(&rollup)?.then_some(rollup)),
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "a rollup is made anew");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Keeps a rollup. It has tokens of visitors in it, as the journal has, so nobody else may read it. A disk that
+    /// refuses is told of, and holds up nothing: the counts are known.
+    fn write(&self, rollup: &Rollup) {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let written =
+            durable::create_dir_all(folder).and_then(|()| durable::write_private_file(&self.path, &rollup.encode()));
+        if let Err(error) = written {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a rollup was not kept");
+        }
+    }
+}
+
+/// The entries of a month that both sides have struck out: none can be yet.
+fn struck() -> BTreeSet<u64> {
+    BTreeSet::new()
+}
+
+#[cfg(test)]
+mod tests;
