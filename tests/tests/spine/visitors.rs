@@ -74,9 +74,12 @@ async fn a_page_that_the_browser_has_is_not_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_without_its_last_slash_leads_on() {
     let world = settled().await;
-    for (target, location) in
-        [("/about", "/about/"), ("/about?from=mail&to=x", "/about/?from=mail&to=x"), ("/%61bout", "/about/")]
-    {
+    for (target, location) in [
+        ("/about", "/about/"),
+        ("/about?from=mail&to=x", "/about/?from=mail&to=x"),
+        ("/about?for=é%2B", "/about/?for=%C3%A9%2B"),
+        ("/%61bout", "/about/"),
+    ] {
         let answer = ask(&world, "GET", target, &[]).await;
         assert_eq!((answer.status, answer.header("location")), (308, Some(location)), "{target}");
     }

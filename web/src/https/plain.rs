@@ -2,7 +2,7 @@
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::acme::Challenges;
 use crate::site::SiteBody;
@@ -36,7 +36,8 @@ pub(super) fn to_https<B>(request: &Request<B>, port: u16) -> Answer {
     };
     let port = if port == HTTPS_PORT { String::new() } else { format!(":{port}") };
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let location = format!("https://{host}{port}{path}");
+    // What is no ASCII has no room in a header.
+    let location = format!("https://{host}{port}{}", utf8_percent_encode(path, CONTROLS));
     let value = HeaderValue::from_str(&location).ok().filter(|_| path.starts_with('/') && location.len() <= LONGEST);
     let Some(value) = value else {
         return said(StatusCode::BAD_REQUEST, "This is not an address on this site.\n".to_owned());

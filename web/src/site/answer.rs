@@ -100,7 +100,9 @@ pub(super) fn redirected(to: &SitePath, query: Option<&str>) -> Response<SiteBod
     let mut response = plain(StatusCode::PERMANENT_REDIRECT, "");
     let mut location = utf8_percent_encode(to.as_str(), ESCAPED).to_string();
     if let Some(query) = query {
-        location.extend(["?", query]);
+        location.push('?');
+        // It was escaped by whoever asked, but for what is no ASCII, which a header has no room for.
+        location.extend(utf8_percent_encode(query, CONTROLS));
     }
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);

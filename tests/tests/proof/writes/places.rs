@@ -35,6 +35,8 @@ const FETCHED: &str =
     "it is written as main's copy of a partner's log is; what failed is fetched again at the next time";
 const EVIDENCE: &str =
     "a refusal that cannot be kept is found again at the next time, and nothing is cosigned meanwhile";
+const DISPUTED: &str = "a person disputes at the terminal and is told; main takes the same words again as the same dispute, \
+                        and gives its answer again";
 const TEST: &str = "it is a test";
 const SCRATCH: &str =
     "where the TUF client works: what lies there counts for nothing, and is put right before each use";
@@ -44,10 +46,10 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/cli.rs", "durable::write_file(", LeftOut(BY_A_PERSON)),
     ("syncd/cli.rs", "AuditTrail::at(config.state.join(AUDIT)).entries()", LeftOut(READS)),
     ("syncd/cli/tie_ups.rs", "durable::", LeftOut(BY_A_PERSON)),
-    ("syncd/daemon.rs", "durable::create_dir_all(folder)", Fails("statements")),
     ("syncd/daemon/tie_up.rs", "durable::settle(folder)", Fails(".tmp-N-N")),
     ("syncd/daemon/tie_up.rs", "StateLock::take(&config.state)", Fails("lock")),
     ("syncd/daemon/tie_up.rs", "BlobStore::open(config.state.join(\"blobs\"))", Fails("blobs/N.blobs")),
+    ("syncd/dispute.rs", "Document::at(", LeftOut(DISPUTED)),
     ("syncd/export.rs", "durable::", LeftOut(BY_A_PERSON)),
     ("syncd/guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
     ("syncd/identity.rs", "durable::create_dir_all(state)", Fails("")),
@@ -70,6 +72,7 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/publisher/rights.rs", "durable::remove_file(self.emergency_document.path())", Fails("emergency.json")),
     ("syncd/revocation.rs", "durable::write_file(&self.path", Fails("revocations.pem")),
     ("syncd/statement.rs", "Document::at(state.join(STATEMENTS)", Fails("statements/N-N.json")),
+    ("syncd/statement.rs", "durable::create_dir_all(folder)", Fails("statements")),
     ("syncd/trust.rs", "durable::create_dir_all(folder)", LeftOut(SCRATCH)),
     ("syncd/trust.rs", "durable::remove_file(&file)", LeftOut(SCRATCH)),
     ("syncd/trust.rs", "fs::write(file, text)", LeftOut(SCRATCH)),
