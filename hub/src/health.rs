@@ -62,12 +62,7 @@ impl Watched for Health {
     }
 
     async fn measure(&self, page: &mut Exposition) {
-        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-        page.gauges("build_info", "The version of tieup that runs", [(version, 1.0)]);
-        page.traffic(&self.traffic);
-        if let Some(tls) = &self.tls {
-            page.certificate(&tls.standing());
-        }
+        page.service("tieup", env!("CARGO_PKG_VERSION"), &self.traffic, self.tls.as_ref());
         let pushes = self.hub.tally.counts().clone();
         let pushes = pushes.into_iter().map(|(outcome, times)| (vec![("outcome", outcome.to_owned())], times));
         page.counters("pushes", "Tries to publish to a partner, by what came of them", pushes);

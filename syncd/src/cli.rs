@@ -21,6 +21,7 @@ use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{OverriddenPage, OverrideState, PartnerStatus, StatementVerdict};
 use tieup_store::audit::AuditTrail;
 use tieup_store::durable;
+use tieup_web::journal::export::Layout;
 use tieup_web::journal::refusals::{RefusedJournal, Settled, Settlement};
 use tieup_web::{complaint, say, starter, terminal};
 use tokio::sync::watch;
@@ -207,8 +208,8 @@ enum LogAction {
         /// The month, such as 2026-11.
         month: Month,
         /// How.
-        #[arg(long = "as", value_enum, default_value_t = logs::Layout::Ndjson)]
-        layout: logs::Layout,
+        #[arg(long = "as", value_enum, default_value_t = Layout::Ndjson)]
+        layout: Layout,
     },
 }
 

@@ -73,12 +73,7 @@ impl Watched for Health {
     }
 
     async fn measure(&self, page: &mut Exposition) {
-        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-        page.gauges("build_info", "The version of syncd that runs", [(version, 1.0)]);
-        page.traffic(&self.traffic);
-        if let Some(tls) = &self.tls {
-            page.certificate(&tls.standing());
-        }
+        page.service("syncd", env!("CARGO_PKG_VERSION"), &self.traffic, self.tls.as_ref());
         tokio::task::block_in_place(|| {
             self.measure_releases(page);
             self.measure_journals(page);

@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod client;
 pub mod complaint;
 pub mod console;
+pub mod destination;
 pub mod https;
 pub mod journal;
 pub mod line;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde::Serialize;
 use tieup_protocol::access::AccessEntry;
@@ -15,7 +15,7 @@ use tieup_store::journal::{
     CosignerVerifier, InclusionProof, JournalReader, LogVerifier, Origin, ProofKeys, SignedCheckpoint, month_dir,
     months, verify_cosignature, verify_log,
 };
-use tieup_web::journal::export::export_to_stdout;
+use tieup_web::journal::export::{Layout, export_to_stdout};
 use tieup_web::{say, terminal};
 
 use super::Format;
@@ -106,17 +106,6 @@ pub(super) struct ProofArguments {
     /// The log that it must be of, such as nationwide/harbor-shop/2026-11; any that the key signed if left out.
     #[arg(long)]
     origin: Option<String>,
-}
-
-/// How visits are written out.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Layout {
-    /// A JSON object a line.
-    Ndjson,
-    /// The Combined Log Format, with visitor tokens for addresses.
-    Combined,
-    /// Comma-separated values.
-    Csv,
 }
 
 /// A proof, for programs.
@@ -363,15 +352,5 @@ pub(super) async fn meant(hub: &Hub, only: Option<&SiteId>) -> anyhow::Result<Ve
     match only {
         Some(partner) => Ok(vec![hub.partner(partner).await?]),
         None => joined(hub).await,
-    }
-}
-
-impl From<Layout> for ExportFormat {
-    fn from(layout: Layout) -> Self {
-        match layout {
-            Layout::Ndjson => Self::Ndjson,
-            Layout::Combined => Self::Combined,
-            Layout::Csv => Self::Csv,
-        }
     }
 }

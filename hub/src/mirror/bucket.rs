@@ -11,7 +11,8 @@ use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::Verifier;
 use rusty_s3::{Bucket as Address, BucketError as InvalidAddress, Credentials, S3Action as _, UrlStyle};
-use url::{Host, Url};
+use tieup_web::destination::confidential;
+use url::Url;
 
 /// The names in the environment.
 const KEY: &str = "AWS_ACCESS_KEY_ID";
@@ -154,14 +155,7 @@ fn set(variable: &str) -> Option<String> {
 fn endpoint(region: &str, named: Option<String>) -> Result<(Url, UrlStyle), BucketError> {
     let is_named = named.is_some();
     let text = named.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
-    let fits = |url: &Url| match (url.scheme(), url.host()) {
-        ("https", Some(_)) => true,
-        ("http", Some(Host::Domain(name))) => name == "localhost",
-        ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
-        ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
-        _ => false,
-    };
-    let url = Url::parse(&text).ok().filter(fits).ok_or(BucketError::Endpoint(text))?;
+    let url = confidential(&text).ok_or(BucketError::Endpoint(text))?;
     Ok((url, if is_named { UrlStyle::Path } else { UrlStyle::VirtualHost }))
 }
 

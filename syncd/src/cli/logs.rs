@@ -1,7 +1,6 @@
 //! `syncd log`: what was logged is verified, written out and returned.
 
 use anyhow::{Context as _, bail};
-use clap::ValueEnum;
 use tieup_protocol::access_export::ExportFormat;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::CollectedMonth;
@@ -16,27 +15,6 @@ use tieup_web::say;
 use crate::config::Config;
 use crate::identity::{Identity, JOURNALS};
 use crate::main_journal::MainJournal;
-
-/// How visits are written out.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Layout {
-    /// A JSON object a line.
-    Ndjson,
-    /// The Combined Log Format, with visitor tokens for addresses.
-    Combined,
-    /// Comma-separated values.
-    Csv,
-}
-
-impl From<Layout> for ExportFormat {
-    fn from(layout: Layout) -> Self {
-        match layout {
-            Layout::Ndjson => Self::Ndjson,
-            Layout::Combined => Self::Combined,
-            Layout::Csv => Self::Csv,
-        }
-    }
-}
 
 pub(super) fn verify(config: &Config, only: Option<Month>) -> anyhow::Result<()> {
     let identity = Identity::load(&config.state)?;

@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::{Client, redirect};
 use serde::Deserialize;
-use url::{Host, Url};
+use tieup_web::destination::confidential;
+use url::Url;
 
 use super::notice::Notice;
 use super::settings::NotTold;
@@ -50,15 +51,7 @@ impl TryFrom<String> for HookUrl {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let fits = |url: &Url| match (url.scheme(), url.host()) {
-            ("https", Some(_)) => true,
-            ("http", Some(Host::Domain(name))) => name == "localhost",
-            ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
-            ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
-            _ => false,
-        };
-        let url = Url::parse(&text).ok().filter(fits);
-        url.map(Self).ok_or_else(|| {
+        confidential(&text).map(Self).ok_or_else(|| {
             format!("`{text}` is no address of a webhook: write it like https://hooks.example.com/tieup")
         })
     }

@@ -3,11 +3,33 @@
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 
+use clap::ValueEnum;
 use tieup_protocol::access::{AccessEntry, InvalidEntry};
 use tieup_protocol::access_export::ExportFormat;
 use tieup_store::journal::{JournalReader, ReadError};
 
 use crate::terminal::Unheard;
+
+/// How visits are written out, as the commands of both ends are told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// A JSON object a line.
+    Ndjson,
+    /// The Combined Log Format, with visitor tokens for addresses.
+    Combined,
+    /// Comma-separated values.
+    Csv,
+}
+
+impl From<Layout> for ExportFormat {
+    fn from(layout: Layout) -> Self {
+        match layout {
+            Layout::Ndjson => Self::Ndjson,
+            Layout::Combined => Self::Combined,
+            Layout::Csv => Self::Csv,
+        }
+    }
+}
 
 /// Why a journal was not written out to its end.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 use tieup_protocol::access::Method;
 
 use super::traffic::{METHODS, Refused, Traffic};
-use crate::https::Standing;
+use crate::https::{PublicTls, Standing};
 
 /// The media type of what [`Exposition::text`] writes.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -39,6 +39,17 @@ impl Default for Exposition {
 }
 
 impl Exposition {
+    /// Adds what every service tells: the version of `program`, what its public server counts, and its certificate, where
+    /// it has HTTPS.
+    pub fn service(&mut self, program: &str, version: &str, traffic: &Traffic, tls: Option<&PublicTls>) {
+        let help = format!("The version of {program} that runs");
+        self.gauges("build_info", &help, [(vec![("version", version.to_owned())], 1.0)]);
+        self.traffic(traffic);
+        if let Some(tls) = tls {
+            self.certificate(&tls.standing());
+        }
+    }
+
     /// Adds numbers of one kind that go up and down. Names have no prefix; `help` is a sentence without its full stop.
     pub fn gauges(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
         let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
