@@ -77,6 +77,12 @@ struct Part {
     answered: Answers,
 }
 
+/// A part and what it serves while one request is answered.
+struct Serving<'a> {
+    part: &'a Part,
+    live: Arc<LiveSite>,
+}
+
 /// One part of a public site, to be replaced apart from the others.
 #[derive(Clone)]
 pub struct SitePart(Arc<Part>);
@@ -173,8 +179,8 @@ impl PublicSite {
     }
 
     /// What every part serves now, the first part first.
-    fn parts(&self) -> Vec<(&Part, Arc<LiveSite>)> {
-        std::iter::once(&self.first).chain(&self.others).map(|part| (&**part, part.live())).collect()
+    fn parts(&self) -> Vec<Serving<'_>> {
+        std::iter::once(&self.first).chain(&self.others).map(|part| Serving { live: part.live(), part }).collect()
     }
 
     /// Answers one request, which came from `peer`, and logs it. `remembered` is of the request's connection.
@@ -216,10 +222,11 @@ impl PublicSite {
         }
     }
 
-    /// The answer, and the part whose it is.
+    /// The answer, and the part whose it is. Whatever page is sent, it is under the policy of the part that has it.
     async fn find<B: Sync>(&self, path: &SitePath, request: &Request<B>) -> (&Part, Answer) {
         let parts = self.parts();
-        let (part, standing) = self.look(path, &parts);
+        let (serving, standing) = look(path, &parts);
+        let part = serving.part;
         let method = match request.method().as_str() {
             "GET" => Method::Get,
             "HEAD" => Method::Head,
@@ -227,40 +234,18 @@ impl PublicSite {
             _ => return (part, Answer::unclassed(answer::not_allowed())),
         };
         let query = request.uri().query();
-        let policy = parts
-            .iter()
-            .find(|(other, _)| std::ptr::eq(*other, part))
-            .map_or(&parts[0].1.policy, |(_, live)| &live.policy);
-        let asked = |file| Asked { method, headers: request.headers(), query, path, file, policy };
+        let asked = |policy, file| Asked { method, headers: request.headers(), query, path, file, policy };
+        let policy = &serving.live.policy;
         let answer = match standing {
-            Standing::File(file) if file.kind == EntryKind::Redirect => self.lead(part, &asked(file), &parts).await,
-            Standing::File(file) => self.send(part, &asked(file)).await,
+            Standing::File(file) if file.kind == EntryKind::Redirect => {
+                self.lead(part, &asked(policy, file), &parts).await
+            }
+            Standing::File(file) => self.send(part, &asked(policy, file)).await,
             Standing::Below(page) => Answer::unclassed(answer::redirected(&page, query)),
-            Standing::Gone => self.nothing(GONE, &parts, asked).await,
-            Standing::Nothing => self.nothing(NOT_FOUND, &parts, asked).await,
+            Standing::Gone => self.nothing(GONE, &parts[0], asked).await,
+            Standing::Nothing => self.nothing(NOT_FOUND, &parts[0], asked).await,
         };
         (part, answer)
-    }
-
-    /// What stands at `path`, and in which part.
-    fn look<'a, 'l>(&'a self, path: &SitePath, parts: &'l [(&'a Part, Arc<LiveSite>)]) -> (&'a Part, Standing<'l>) {
-        if let Some((part, file)) = parts.iter().find_map(|(part, live)| Some((part, live.files.get(path)?))) {
-            return (part, Standing::File(file));
-        }
-        let page = path.with_slash();
-        if let Some((part, _)) = parts.iter().find(|(_, live)| live.files.contains_key(&page)) {
-            return (part, Standing::Below(page));
-        }
-        let gone = parts.iter().find(|(_, live)| live.gone.contains(path) || live.gone.contains(&page));
-        match gone {
-            Some((part, _)) => (part, Standing::Gone),
-            None => (self.owner(path, parts), Standing::Nothing),
-        }
-    }
-
-    /// The part that logs visits to a path where nothing stands: one whose main site owns it, or else the first.
-    fn owner<'a>(&'a self, path: &SitePath, parts: &[(&'a Part, Arc<LiveSite>)]) -> &'a Part {
-        parts.iter().find(|(_, live)| live.owns(path)).map_or(&self.first, |(part, _)| part)
     }
 
     /// The content of a file.
@@ -272,9 +257,9 @@ impl PublicSite {
     }
 
     /// Sends people on from a page that leads to another one; where that is not here, they get the page itself.
-    async fn lead(&self, part: &Part, asked: &Asked<'_>, parts: &[(&Part, Arc<LiveSite>)]) -> Answer {
+    async fn lead(&self, part: &Part, asked: &Asked<'_>, parts: &[Serving<'_>]) -> Answer {
         let page = self.contents.get(&part.blobs, asked.file.blob, Coding::Identity).await;
-        match page.as_deref().and_then(Representation::leads).filter(|to| self.is_page(to, parts)) {
+        match page.as_deref().and_then(Representation::leads).filter(|to| is_page(to, parts)) {
             Some(to) => Answer {
                 response: answer::redirected(to, asked.query),
                 class: Some(asked.file.class),
@@ -284,22 +269,17 @@ impl PublicSite {
         }
     }
 
-    /// Whether a page or file stands at `path` that does not lead on, so that nobody is sent in circles.
-    fn is_page(&self, path: &SitePath, parts: &[(&Part, Arc<LiveSite>)]) -> bool {
-        matches!(self.look(path, parts).1, Standing::File(file) if file.kind != EntryKind::Redirect)
-    }
-
-    /// What is answered where nothing stands: the first part's page for it.
+    /// What is answered where nothing stands: the page of the first part for it.
     async fn nothing<'a>(
         &self,
         (status, pages, text): Nothing,
-        parts: &'a [(&Part, Arc<LiveSite>)],
-        asked: impl Fn(&'a ServedFile) -> Asked<'a>,
+        first: &'a Serving<'_>,
+        asked: impl Fn(&'a Policy, &'a ServedFile) -> Asked<'a>,
     ) -> Answer {
-        let first = parts.first().map(|(_, live)| live);
-        let page = first.and_then(|live| pages.iter().find_map(|page| live.files.get(&page.parse::<SitePath>().ok()?)));
-        let Some(asked) = page.map(asked) else { return Answer::unclassed(answer::plain(status, text)) };
-        match self.content(&self.first, &asked).await {
+        let page = pages.iter().find_map(|page| first.live.files.get(&page.parse::<SitePath>().ok()?));
+        let Some(page) = page else { return Answer::unclassed(answer::plain(status, text)) };
+        let asked = asked(&first.live.policy, page);
+        match self.content(first.part, &asked).await {
             Some(content) => answer::explanation(&asked, &content, status),
             None => Answer::unclassed(answer::plain(status, text)),
         }
@@ -311,6 +291,32 @@ impl PublicSite {
         let coding = if is_worthwhile { Coding::asked_for(asked.headers) } else { Coding::Identity };
         self.contents.get(&part.blobs, asked.file.blob, coding).await
     }
+}
+
+/// What stands at `path`, and in which part.
+fn look<'l, 'a>(path: &SitePath, parts: &'l [Serving<'a>]) -> (&'l Serving<'a>, Standing<'l>) {
+    if let Some((serving, file)) = parts.iter().find_map(|serving| Some((serving, serving.live.files.get(path)?))) {
+        return (serving, Standing::File(file));
+    }
+    let page = path.with_slash();
+    if let Some(serving) = parts.iter().find(|serving| serving.live.files.contains_key(&page)) {
+        return (serving, Standing::Below(page));
+    }
+    let gone = parts.iter().find(|Serving { live, .. }| live.gone.contains(path) || live.gone.contains(&page));
+    match gone {
+        Some(serving) => (serving, Standing::Gone),
+        None => (owner(path, parts), Standing::Nothing),
+    }
+}
+
+/// The part that logs visits to a path where nothing stands: one whose main site owns it, or else the first.
+fn owner<'l, 'a>(path: &SitePath, parts: &'l [Serving<'a>]) -> &'l Serving<'a> {
+    parts.iter().find(|serving| serving.live.owns(path)).unwrap_or(&parts[0])
+}
+
+/// Whether a page or file stands at `path` that does not lead on, so that nobody is sent in circles.
+fn is_page(path: &SitePath, parts: &[Serving<'_>]) -> bool {
+    matches!(look(path, parts).1, Standing::File(file) if file.kind != EntryKind::Redirect)
 }
 
 /// Whether a request by HTTP/1.1 says once which host it is for, as it must (RFC 9112, section 3.2).
@@ -326,3 +332,6 @@ pub(crate) fn method_of<B>(request: &Request<B>) -> Method {
         _ => Method::Other,
     }
 }
+
+#[cfg(test)]
+mod tests;
