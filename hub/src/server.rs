@@ -1,6 +1,6 @@
 //! The hub's servers: joins, renewals and lines over TLS, the socket for other commands, and the main site's own pages.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use tieup_store::durable::DiskError;
 use tieup_web::admin;
 use tieup_web::https::{self, Entrance};
 use tieup_web::listener::{Shutdown, bind_socket, serve_socket, serve_tls};
-use tieup_web::site::{LiveSite, PublicSite, ServedFile};
+use tieup_web::site::{Files, LiveSite, PublicSite, ServedFile};
 use tieup_web::versions::speaking;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -174,13 +174,14 @@ fn store(
     blobs: &BlobStore,
 ) -> Result<LiveSite, ShowError> {
     let batch = blobs.batch();
-    let mut files = HashMap::with_capacity(given.len());
+    let mut files = Files::default();
+    files.reserve(given.len());
     for (path, file) in given {
         let blob = digests.of(&file.bytes);
         if !blobs.contains(&blob) {
             batch.put(&file.bytes)?;
         }
-        let media_type = file.media_type.to_owned();
+        let media_type = file.media_type.into();
         files.insert(path.clone(), ServedFile { blob, media_type, kind: file.kind, class: MeterClass::Tieup });
     }
     batch.sync()?;

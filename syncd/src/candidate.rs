@@ -210,7 +210,7 @@ impl Candidate {
     pub fn to_live(&self) -> LiveSite {
         let served = |file: &MergedFile| ServedFile {
             blob: file.blob,
-            media_type: file.media_type.clone(),
+            media_type: file.media_type.as_str().into(),
             kind: file.kind,
             class: match file.owner {
                 Owner::Main => MeterClass::Tieup,

@@ -8,7 +8,6 @@
 mod beside;
 mod mirror;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +19,7 @@ use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
-use tieup_web::site::{AccessLog, LiveSite, PublicSite, ServedFile, SitePart};
+use tieup_web::site::{AccessLog, Files, LiveSite, PublicSite, ServedFile, SitePart};
 use tokio::sync::Notify;
 
 pub use self::beside::{Beside, OtherPages, SearchBeside};
@@ -380,11 +379,7 @@ impl Other<'_> {
 
 /// The file among `others` whose place `file` at `path` would take. `/map` would stand before `/map/`, to which it
 /// otherwise leads, so the two are one claim.
-fn taken<'a>(
-    others: &'a HashMap<SitePath, ServedFile>,
-    path: &SitePath,
-    file: &ServedFile,
-) -> Option<(&'a SitePath, &'a ServedFile)> {
+fn taken<'a>(others: &'a Files, path: &SitePath, file: &ServedFile) -> Option<(&'a SitePath, &'a ServedFile)> {
     if let Some((path, other)) = others.get_key_value(path) {
         let shared = file.blob == other.blob && [file, other].iter().all(|file| !file.kind.is_visited());
         return Some((path, other)).filter(|_| !shared);
@@ -474,7 +469,7 @@ mod tests {
         let served = |(path, bytes, kind, class): &(&str, &str, EntryKind, MeterClass)| {
             let file = ServedFile {
                 blob: BlobRef::of(bytes.as_bytes()),
-                media_type: "text/html".to_owned(),
+                media_type: "text/html".into(),
                 kind: *kind,
                 class: *class,
             };

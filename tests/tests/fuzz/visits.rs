@@ -80,7 +80,7 @@ impl Asked {
         let mut live = LiveSite::default();
         for (path, kind, media_type, bytes) in &files {
             let blob = blobs.put(bytes).expect("a blob");
-            let file = ServedFile { blob, media_type: (*media_type).to_owned(), kind: *kind, class: MeterClass::Tieup };
+            let file = ServedFile { blob, media_type: (*media_type).into(), kind: *kind, class: MeterClass::Tieup };
             live.files.insert(path.parse().expect("a path"), file);
         }
         live.gone.insert("/gone/".parse().expect("a path"));

@@ -151,13 +151,11 @@ fn described(asked: &Asked<'_>, content: &Representation, status: StatusCode, bo
     headers.reserve(12);
     headers.insert(header::ETAG, content.tag.clone());
     headers.insert(header::CACHE_CONTROL, if is_named_by_content { FOR_GOOD } else { ASK_EACH_TIME });
-    if super::coding::is_worthwhile(&asked.file.media_type, asked.file.blob.length) {
+    if asked.file.is_worth_coding() {
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
     if status != StatusCode::NOT_MODIFIED {
-        let media_type = HeaderValue::from_str(&asked.file.media_type);
-        headers
-            .insert(header::CONTENT_TYPE, media_type.unwrap_or(HeaderValue::from_static("application/octet-stream")));
+        headers.insert(header::CONTENT_TYPE, asked.file.media_type.value.clone());
         if let Some(coding) = content.coding.name() {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
         }

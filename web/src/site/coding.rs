@@ -66,13 +66,9 @@ impl Coding {
     }
 }
 
-/// Whether content of this type and length is worth a coding.
-pub(super) fn is_worthwhile(media_type: &str, length: u64) -> bool {
-    let kind = media_type.split(';').next().unwrap_or_default().trim();
-    let is_text = kind.starts_with("text/") || kind.ends_with("+xml") || kind.ends_with("+json");
-    let is_known = ["application/json", "application/xml", "application/wasm", "font/ttf", "font/otf", "image/x-icon"]
-        .contains(&kind);
-    (WORTHWHILE..=BEARABLE).contains(&length) && (is_text || is_known)
+/// Whether content of this length is worth a coding.
+pub(super) fn is_worthwhile(length: u64) -> bool {
+    (WORTHWHILE..=BEARABLE).contains(&length)
 }
 
 fn gzip(content: &[u8]) -> io::Result<Vec<u8>> {
@@ -204,11 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn pictures_and_what_is_tiny_or_huge_stay_as_they_are() {
-        assert!(is_worthwhile("text/html; charset=utf-8", 6000));
-        assert!(is_worthwhile("image/svg+xml", 6000));
-        assert!(!is_worthwhile("image/jpeg", 6000));
-        assert!(!is_worthwhile("text/html", 10));
-        assert!(!is_worthwhile("text/csv", BEARABLE + 1));
+    fn what_is_tiny_or_huge_stays_as_it_is() {
+        assert!(is_worthwhile(6000));
+        assert!(!is_worthwhile(10));
+        assert!(!is_worthwhile(BEARABLE + 1));
     }
 }

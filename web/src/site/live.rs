@@ -1,6 +1,6 @@
 //! What a site serves at one moment: its index.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use axum::http::HeaderValue;
 use tieup_protocol::contract::{MeterClass, Mounts, Owner, WebOrigin};
@@ -8,6 +8,8 @@ use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 
 use super::answer::{CONTENT_SECURITY_POLICY, policy_with_pictures_of};
+use super::coding;
+use super::media_type::MediaType;
 
 /// One path as it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub struct ServedFile {
     /// The content.
     pub blob: BlobRef,
     /// The media type.
-    pub media_type: String,
+    pub media_type: MediaType,
     /// Page, asset or layout.
     pub kind: EntryKind,
     /// Whose page it is.
@@ -23,6 +25,11 @@ pub struct ServedFile {
 }
 
 impl ServedFile {
+    /// Whether its content is worth a coding.
+    pub(super) fn is_worth_coding(&self) -> bool {
+        self.media_type.can_be_coded && coding::is_worthwhile(self.blob.length)
+    }
+
     /// Whether `path`, where it stands, names its content, so that nothing else ever stands there: the last part of its
     /// name before the extension is the beginning of the content's digest.
     pub(super) fn is_named_by_content(&self, path: &SitePath) -> bool {
@@ -32,11 +39,16 @@ impl ServedFile {
     }
 }
 
+/// What stands at each path.
+///
+/// The hashes are quick rather than cryptographic: whoever asks for paths adds none.
+pub type Files = foldhash::HashMap<SitePath, ServedFile>;
+
 /// Everything a site serves at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveSite {
     /// What stands at each path.
-    pub files: HashMap<SitePath, ServedFile>,
+    pub files: Files,
     /// Where something stood once and was withdrawn.
     pub gone: HashSet<SitePath>,
     /// Whose paths are whose by contract, where the site has several parts: a visit to where nothing stands is logged by
@@ -104,7 +116,7 @@ mod tests {
     fn a_name_made_of_the_content_is_known() {
         let blob = BlobRef::of(b"body {}");
         let file =
-            ServedFile { blob, media_type: "text/css".to_owned(), kind: EntryKind::Layout, class: MeterClass::Tieup };
+            ServedFile { blob, media_type: "text/css".into(), kind: EntryKind::Layout, class: MeterClass::Tieup };
         let named = |path: String| file.is_named_by_content(&path.parse().unwrap());
         let digits = &blob.digest.hex()[..10];
         assert!(named(format!("/theme/style.{digits}.css")));

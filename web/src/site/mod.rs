@@ -18,6 +18,7 @@ mod content;
 mod crowd;
 mod gather;
 mod live;
+mod media_type;
 mod pace;
 mod server;
 mod turns;
@@ -45,7 +46,8 @@ use self::content::{Contents, Representation};
 pub(crate) use self::crowd::Crowd;
 pub use self::crowd::{Admission, network_of};
 use self::live::Standing;
-pub use self::live::{LiveSite, Policy, ServedFile};
+pub use self::live::{Files, LiveSite, Policy, ServedFile};
+pub use self::media_type::MediaType;
 pub use self::server::Door;
 pub use crate::access_log::{AccessLog, Caller, NoLog, NotLogged, Pending, Ticket, Visit};
 use crate::visitors::Remembered;
@@ -287,8 +289,7 @@ impl PublicSite {
 
     /// A file's content in the coding that is asked for.
     async fn content(&self, part: &Part, asked: &Asked<'_>) -> Option<Arc<Representation>> {
-        let is_worthwhile = coding::is_worthwhile(&asked.file.media_type, asked.file.blob.length);
-        let coding = if is_worthwhile { Coding::asked_for(asked.headers) } else { Coding::Identity };
+        let coding = if asked.file.is_worth_coding() { Coding::asked_for(asked.headers) } else { Coding::Identity };
         self.contents.get(&part.blobs, asked.file.blob, coding).await
     }
 }

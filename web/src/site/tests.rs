@@ -17,14 +17,10 @@ const CONTRACT: &str = include_str!("../../../sites/nationwide/partners/harbor-s
 fn live(blobs: &BlobStore, paths: &[&str], beacons: &str) -> LiveSite {
     let files = paths.iter().map(|path| {
         let blob = blobs.put(path.as_bytes()).unwrap();
-        let media_type = "text/html; charset=utf-8".to_owned();
+        let media_type = "text/html; charset=utf-8".into();
         (path.parse().unwrap(), ServedFile { blob, media_type, kind: EntryKind::Page, class: MeterClass::Tieup })
     });
-    LiveSite {
-        files: files.collect(),
-        policy: Policy::with_beacons(&beacons.parse().unwrap()),
-        ..LiveSite::default()
-    }
+    LiveSite { files: files.collect(), policy: Policy::with_beacons(&beacons.parse().unwrap()), ..LiveSite::default() }
 }
 
 async fn ask(site: &PublicSite, path: &str) -> Response<SiteBody> {
