@@ -1,10 +1,10 @@
 //! The feeds of a site, a section or a term: Atom (RFC 4287) and RSS 2.0; JSON Feed has a file of its own.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
 use jiff::civil::Date;
+use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
 use crate::config::{FeedKind, SiteConfig};
@@ -18,9 +18,12 @@ use crate::xml::escape;
 pub(crate) type Filled = BTreeMap<SitePath, String>;
 
 /// The most entries a feed has, where `site.yaml` does not say.
-const MAX_ENTRIES: usize = 50;
+pub(crate) const MAX_ENTRIES: usize = 50;
 
 impl FeedKind {
+    /// Every format.
+    pub(crate) const ALL: [Self; 3] = [Self::Atom, Self::Rss, Self::Json];
+
     /// Its media type.
     pub(crate) fn media_type(self) -> &'static str {
         match self {
@@ -132,13 +135,9 @@ fn rss(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> 
         lang = escape(&node.entry().lang),
     );
     for node in entries {
-        let entry = node.entry();
-        let address = escape(&config.permalink(&entry.path));
-        let published = entry.date.unwrap_or(Date::ZERO).strftime("%a, %d %b %Y 00:00:00 +0000");
         let content = node.own().map(|page| content(config, page, filled));
-        let content = content.or_else(|| entry.description.clone()).unwrap_or_default();
-        writeln!(feed, "<item><title>{}</title><link>{address}</link><guid>{address}</guid>", escape(&entry.title))?;
-        writeln!(feed, "<pubDate>{published}</pubDate><description>{}</description></item>", escape(&content))?;
+        let content = content.or_else(|| node.entry().description.clone()).unwrap_or_default();
+        feed.push_str(&rss_item(node.entry(), &config.base_url, &content));
     }
     feed.push_str("</channel></rss>\n");
     Ok(feed)
@@ -162,25 +161,37 @@ fn atom(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) ->
         page = escape(&config.permalink(&node.entry().path)),
     );
     for node in entries {
-        write_entry(&mut feed, node, config, filled)?;
+        let content = node.own().map(|page| content(config, page, filled));
+        feed.push_str(&atom_entry(node.entry(), &config.base_url, content.as_deref()));
     }
     feed.push_str("</feed>\n");
     Ok(feed)
 }
 
-fn write_entry(feed: &mut String, node: &Node, config: &SiteConfig, filled: &Filled) -> std::fmt::Result {
-    let entry = node.entry();
-    let address = escape(&url::absolute(&config.base_url, &entry.path));
-    let Some(published) = entry.date else { return Ok(()) };
+/// An item of an RSS feed; `description` is its text.
+pub(crate) fn rss_item(entry: &IndexedPage, base_url: &str, description: &str) -> String {
+    let address = escape(&url::absolute(base_url, &entry.path));
+    let published = entry.date.unwrap_or(Date::ZERO).strftime("%a, %d %b %Y 00:00:00 +0000");
+    let (title, description) = (escape(&entry.title), escape(description));
+    format!(
+        "<item><title>{title}</title><link>{address}</link><guid>{address}</guid>\n\
+         <pubDate>{published}</pubDate><description>{description}</description></item>\n"
+    )
+}
+
+/// An entry of an Atom feed; nothing for a page without a day.
+pub(crate) fn atom_entry(entry: &IndexedPage, base_url: &str, content: Option<&str>) -> String {
+    let Some(published) = entry.date else { return String::new() };
+    let address = escape(&url::absolute(base_url, &entry.path));
     let updated = entry.updated.map_or(published, |updated| updated.max(published));
-    writeln!(feed, "<entry>\n<title>{}</title>\n<id>{address}</id>", escape(&entry.title))?;
-    writeln!(feed, "<link rel=\"alternate\" type=\"text/html\" href=\"{address}\"/>")?;
-    writeln!(feed, "<published>{published}T00:00:00Z</published>\n<updated>{updated}T00:00:00Z</updated>")?;
-    if let Some(description) = &entry.description {
-        writeln!(feed, "<summary>{}</summary>", escape(description))?;
-    }
-    if let Some(page) = node.own() {
-        writeln!(feed, "<content type=\"html\">{}</content>", escape(&content(config, page, filled)))?;
-    }
-    writeln!(feed, "</entry>")
+    let summary = entry.description.as_deref().map(|text| format!("<summary>{}</summary>\n", escape(text)));
+    let content = content.map(|html| format!("<content type=\"html\">{}</content>\n", escape(html)));
+    format!(
+        "<entry>\n<title>{title}</title>\n<id>{address}</id>\n\
+         <link rel=\"alternate\" type=\"text/html\" href=\"{address}\"/>\n\
+         <published>{published}T00:00:00Z</published>\n<updated>{updated}T00:00:00Z</updated>\n{summary}{content}</entry>\n",
+        title = escape(&entry.title),
+        summary = summary.unwrap_or_default(),
+        content = content.unwrap_or_default(),
+    )
 }

@@ -50,6 +50,7 @@ fn item(config: &SiteConfig, node: &Node, filled: &Filled) -> Value {
     Value::Object(item)
 }
 
-fn instant(day: Date) -> String {
+/// The beginning of a day as RFC 3339 writes it.
+pub(crate) fn instant(day: Date) -> String {
     format!("{day}T00:00:00Z")
 }

@@ -26,6 +26,7 @@ mod filters;
 mod front_matter;
 mod head;
 mod highlight;
+mod joint_feed;
 mod json_feed;
 mod json_ld;
 mod known;
@@ -80,6 +81,7 @@ mod watch;
 mod workbench;
 mod xml;
 
+pub use joint_feed::{joint_feed, site_feeds};
 pub use originals::{Originals, build_originals, build_originals_with};
 pub use output::{Output, OutputFile, Sink, media_type};
 pub use press::Press;

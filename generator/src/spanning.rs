@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
-use crate::config::FeedKind;
-use crate::feed;
+use crate::joint_feed::site_feeds;
 use crate::search::is_index;
 use crate::sitemap::{self, Listed, sitemap};
 
@@ -40,10 +39,11 @@ pub fn spanning_beside<'a>(
 /// Whether a file at `path` speaks for a whole site, so that of several sites under one address only one can have it:
 /// its sitemap, `robots.txt`, a feed of all its pages, the search index, and the pages for where nothing stands.
 pub fn speaks_for_site(path: &SitePath) -> bool {
-    let feed = [FeedKind::Atom, FeedKind::Rss, FeedKind::Json]
-        .iter()
-        .any(|kind| feed::path(&SitePath::root(), *kind).as_ref() == Some(path));
-    feed || is_spanning(path) || sitemap::is_sitemap(path) || is_index(path) || NOTHING.contains(&path.as_str())
+    site_feeds().any(|feed| feed == *path)
+        || is_spanning(path)
+        || sitemap::is_sitemap(path)
+        || is_index(path)
+        || NOTHING.contains(&path.as_str())
 }
 
 /// The same of pages that are in no index.

@@ -1,6 +1,7 @@
 //! Revocation, at once: of a partner, and of the TLS certificates that main itself has used. Main's authority signs the
 //! list of revoked certificates, which stands in the database; every process of the hub follows it, and partners are
-//! told it before anything else.
+//! told it before anything else. It is signed anew when a third of its life is over, so that a partner who hears of no list
+//! for thirty days knows that something is kept from it.
 
 use std::time::SystemTime;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::wire::REVOCATIONS;
-use tieup_web::authority::RevokedCertificate;
+use tieup_web::authority::{Authority, RevokedCertificate};
 use tieup_web::certificate::Serial;
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::revocation::{InvalidList, RevocationList};
@@ -71,27 +72,30 @@ impl Hub {
 
     async fn revoke(&self, owner: &Owner, row: RevokedRow) -> Result<(), RevokeError> {
         let authority = self.keys.authority()?;
-        let sign = |number, revoked: &[(Serial, Timestamp)]| {
-            let certificate = |(serial, since): &(Serial, Timestamp)| RevokedCertificate {
-                serial: serial.clone(),
-                revoked: SystemTime::from(*since),
-            };
-            let revoked: Vec<_> = revoked.iter().map(certificate).collect();
-            let signed = authority.revocation_list(number, &revoked, row.since.into());
-            signed.map_err(|error| RevokeError::from(KeyError::from(error)))
-        };
+        let sign = |number, revoked: &[_]| sign_list(&authority, number, revoked, row.since).map_err(RevokeError::from);
         self.database.revoke(owner, &row, sign).await?;
         self.refresh_tls(row.since).await?;
         self.wake_running_hub().await;
         Ok(())
     }
 
-    /// Puts the newest list of revoked certificates in force in this process, and renews main's own certificate where it
-    /// is due or revoked. Cheap where nothing has changed.
+    /// Puts the newest list of revoked certificates in force in this process, once it has been signed anew where a third
+    /// of its life is over; and renews main's own certificate where it is due or revoked. Cheap where nothing has changed.
     ///
     /// # Errors
     /// When the database or the authority cannot be used.
     pub async fn refresh_tls(&self, now: Timestamp) -> Result<(), HubError> {
+        let revocations = self.tls().revocations();
+        self.follow_list().await?;
+        if revocations.current().is_due(now) {
+            self.renew_list(&revocations.current(), now).await?;
+            self.follow_list().await?;
+        }
+        self.renew_identity(now).await
+    }
+
+    /// Puts the newest list of revoked certificates in force in this process.
+    async fn follow_list(&self) -> Result<(), HubError> {
         let revocations = self.tls().revocations();
         if let Some(pem) = self.database.revocation_list().await?.filter(|pem| *pem != revocations.current().pem()) {
             let list = self.read_list(&pem)?;
@@ -100,7 +104,15 @@ impl Hub {
                 tracing::warn!(%error, "the database has an older list of revoked certificates");
             }
         }
-        self.renew_identity(now).await
+        Ok(())
+    }
+
+    /// Signs the list after `before`: what is on it has not changed, and partners know until when that is so. Of several
+    /// processes one does it.
+    async fn renew_list(&self, before: &RevocationList, now: Timestamp) -> Result<(), HubError> {
+        let authority = self.keys.authority()?;
+        let sign = |number, revoked: &[_]| sign_list(&authority, number, revoked, now).map_err(HubError::from);
+        self.database.renew_revocation_list(before.pem(), now, sign).await
     }
 
     fn read_list(&self, pem: &str) -> Result<RevocationList, HubError> {
@@ -132,4 +144,18 @@ impl Hub {
         let client = self.line_to(partner).await?;
         self.tell_revocations(partner, &client).await
     }
+}
+
+fn sign_list(
+    authority: &Authority,
+    number: u64,
+    revoked: &[(Serial, Timestamp)],
+    now: Timestamp,
+) -> Result<String, KeyError> {
+    let certificate = |(serial, since): &(Serial, Timestamp)| RevokedCertificate {
+        serial: serial.clone(),
+        revoked: SystemTime::from(*since),
+    };
+    let revoked: Vec<_> = revoked.iter().map(certificate).collect();
+    Ok(authority.revocation_list(number, &revoked, now.into())?)
 }

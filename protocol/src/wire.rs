@@ -187,11 +187,15 @@ pub struct Fresh {
     pub until: Timestamp,
 }
 
+/// What stands for the role in an alarm about main's list of revoked certificates.
+pub const REVOCATIONS_ROLE: &str = "revocations";
+
 /// What is running out at a partner, or has run out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpiryAlarm {
-    /// The TUF role of the metadata: `root`, `targets`, `snapshot` or `timestamp`.
+    /// The TUF role of the metadata: `root`, `targets`, `snapshot` or `timestamp`; or `revocations`, main's list of
+    /// revoked certificates.
     pub role: String,
     /// When it expires or expired.
     pub expires: Timestamp,
@@ -215,15 +219,21 @@ impl fmt::Display for ExpiryAlarm {
         let cause = match self.role.as_str() {
             "timestamp" => "main has not said lately that this is its newest release",
             "root" => "main's keys must be renewed",
+            REVOCATIONS_ROLE => "main has not said lately which certificates it has revoked",
             _ => "main must sign the release anew",
         };
+        let what = match self.role.as_str() {
+            REVOCATIONS_ROLE => "list of revoked certificates".to_owned(),
+            role => format!("{role} metadata"),
+        };
         match self.state {
-            ExpiryState::Soon => write!(f, "the {} metadata expires on {when}: {cause}", self.role),
-            ExpiryState::Expired => write!(
-                f,
-                "the {} metadata has expired on {when}: {cause}; updates are refused, the site is served as before",
-                self.role
-            ),
+            ExpiryState::Soon => write!(f, "the {what} expires on {when}: {cause}"),
+            ExpiryState::Expired => {
+                write!(
+                    f,
+                    "the {what} has expired on {when}: {cause}; updates are refused, the site is served as before"
+                )
+            }
         }
     }
 }

@@ -140,26 +140,30 @@ impl Releases {
         self.file(version, &record_name())
     }
 
-    /// The records of all releases that are here, newest first. One that is damaged is left out and left alone; see
-    /// [`Releases::damaged`].
+    /// The records of all releases that are here, newest first. One that is damaged or gone is left out and left alone;
+    /// see [`Releases::damaged`].
     pub fn list(&self) -> Result<Vec<ReleaseRecord>, ReleasesError> {
-        let undamaged =
-            |record: &Result<_, _>| !matches!(record, Err(ReleasesError::Record(DocumentError::Json { .. })));
-        self.read_all()?.into_iter().filter(undamaged).collect()
+        self.read_all()?.into_iter().map(|(_, record)| record).filter(|record| !is_lost(record)).collect()
     }
 
     /// What is wrong with each record that [`Releases::list`] leaves out.
     pub fn damaged(&self) -> Result<Vec<ReleasesError>, ReleasesError> {
-        Ok(self.read_all()?.into_iter().filter_map(Result::err).collect())
+        Ok(self.read_all()?.into_iter().filter_map(|(_, record)| record.err()).collect())
     }
 
-    fn read_all(&self) -> Result<Vec<Result<ReleaseRecord, ReleasesError>>, ReleasesError> {
+    /// The releases whose records are damaged or gone, newest first.
+    pub fn unrecorded(&self) -> Result<Vec<ReleaseVersion>, ReleasesError> {
+        let lost = self.read_all()?.into_iter().filter(|(_, record)| is_lost(record));
+        Ok(lost.map(|(version, _)| version).collect())
+    }
+
+    fn read_all(&self) -> Result<Vec<(ReleaseVersion, Result<ReleaseRecord, ReleasesError>)>, ReleasesError> {
         let _guard = self.read();
         let mut versions: Vec<ReleaseVersion> =
             durable::list_dir(&self.dir)?.iter().filter_map(|path| version_of(path)).collect();
         versions.sort_unstable_by(|a, b| b.cmp(a));
         let record = |version| self.read_record(version)?.ok_or(ReleasesError::Missing(version));
-        Ok(versions.into_iter().map(record).collect())
+        Ok(versions.into_iter().map(|version| (version, record(version))).collect())
     }
 
     /// The release's record, read only if its file looks otherwise than when it was read before.
@@ -209,6 +213,11 @@ fn look_at(path: &Path) -> Result<Option<Look>, DiskError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     })
+}
+
+/// Whether a record is not to be had from the disk, though that works.
+fn is_lost(record: &Result<ReleaseRecord, ReleasesError>) -> bool {
+    matches!(record, Err(ReleasesError::Record(DocumentError::Json { .. }) | ReleasesError::Missing(_)))
 }
 
 fn record_name() -> SourcePath {
@@ -309,7 +318,10 @@ mod tests {
             fs::write(&file, "{").unwrap();
             assert!(releases.record(version(1)).is_err());
             assert_eq!((releases.list().unwrap().len(), releases.damaged().unwrap().len()), (0, 1));
+            assert_eq!(releases.unrecorded().unwrap(), [version(1)]);
         }
+        fs::remove_file(dir.path().join("releases/1/record.json")).unwrap();
+        assert_eq!((releases.list().unwrap(), releases.unrecorded().unwrap()), (vec![], vec![version(1)]));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{Search, fill_slots, media_type, spanning_beside};
+use tieup_generator::{Search, fill_slots, joint_feed, media_type, site_feeds, spanning_beside};
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
@@ -172,6 +172,7 @@ impl Candidate {
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = merge.files(&plan, manifest, originals)?;
         let (mains, own) = joined(&files, inherited, &originals.index);
+        merge.join_feeds(&mut files, manifest, &originals.base_url, &own)?;
         let pages: Vec<&IndexedPage> = mains.iter().chain(&own).copied().collect();
         let listed = listed(mains, own, release.contract.index);
         let is_taken = |path: &SitePath| files.contains_key(path);
@@ -202,6 +203,8 @@ impl Candidate {
                 *beneath = entry.blob;
             }
         }
+        let (_, own) = joined(&revised.files, &[], &of.originals.index);
+        merge.join_feeds(&mut revised.files, &of.manifest, &of.originals.base_url, &own)?;
         merge.batch.sync()?;
         Ok(revised)
     }
@@ -256,6 +259,24 @@ impl Merge<'_> {
             entry.blob
         };
         Ok(MergedFile { blob, media_type: entry.media_type.clone(), kind: entry.kind, owner: Owner::Main })
+    }
+
+    /// Puts the partner's pages into the feeds of the whole site that are main's.
+    fn join_feeds(
+        &self,
+        files: &mut BTreeMap<SitePath, MergedFile>,
+        manifest: &Manifest,
+        base_url: &str,
+        own: &[&IndexedPage],
+    ) -> Result<(), CandidateError> {
+        for path in site_feeds() {
+            let mains = files.get_mut(&path).filter(|file| file.owner == Owner::Main);
+            let Some((file, entry)) = mains.zip(manifest.entries.get(&path)) else { continue };
+            if let Some(joint) = joint_feed(&path, &self.blobs.read(&entry.blob)?, base_url, own) {
+                file.blob = self.batch.put(&joint)?;
+            }
+        }
+        Ok(())
     }
 
     fn derived(&self, bytes: &[u8], media_type: &str) -> Result<MergedFile, CandidateError> {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tieup_protocol::approval::ReleaseRecord;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::wire::{ExpiryAlarm, ExpiryState, OverdueCertificate, PartnerStatus};
+use tieup_protocol::wire::{ExpiryAlarm, ExpiryState, OverdueCertificate, PartnerStatus, REVOCATIONS_ROLE};
 use tieup_store::cache::Cache;
 use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
@@ -38,7 +38,7 @@ use crate::intake::{Intake, trust_document};
 use crate::placement::PlacedLog;
 use crate::prompt::PromptStatus;
 use crate::publisher::{PublishError, Publisher};
-use crate::revocation::{RevocationError, RevocationFile};
+use crate::revocation::{RevocationError, RevocationFile, StaleRevocations};
 use crate::shared_site::Share;
 use crate::trust::{self, TrustState};
 use tieup_web::journal::Journal;
@@ -283,6 +283,19 @@ impl Partner {
         self.revocations.take(list, self.tls.revocations())
     }
 
+    /// Refuses updates at `now` where main has not said for so long what it has revoked that whoever calls may hold a
+    /// certificate that is. What is live is served as before.
+    ///
+    /// # Errors
+    /// When main's list of revoked certificates has run out.
+    pub fn check_revocations(&self, now: Timestamp) -> Result<(), StaleRevocations> {
+        let list = self.tls.revocations().current();
+        match list.until().filter(|_| list.has_run_out(now)) {
+            Some(until) => Err(StaleRevocations { number: list.number(), until }),
+            None => Ok(()),
+        }
+    }
+
     /// How often the originals were looked at since the daemon started: what was made of them before may be old.
     pub fn originals(&self) -> u64 {
         self.originals.load(Ordering::Acquire)
@@ -331,20 +344,24 @@ impl Partner {
         })
     }
 
-    /// What has expired at `now` of the metadata that this partner trusts, or will soon.
+    /// What has expired at `now` of the metadata that this partner trusts and of what it knows to be revoked, or will
+    /// soon.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn alarms(&self, now: Timestamp) -> Result<Vec<ExpiryAlarm>, DocumentError> {
-        Ok(trust::alarms(&self.trusted()?, now))
+        let revocations = self.tls.revocations().current().until();
+        let alarm = revocations.and_then(|until| trust::alarm_of_revocations(until, now));
+        Ok(trust::alarms(&self.trusted()?, now).into_iter().chain(alarm).collect())
     }
 
-    /// Until when the metadata of each role is trusted.
+    /// Until when the metadata of each role is trusted, and main's list of revoked certificates, if there is one.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn trust_ends(&self) -> Result<Vec<(&'static str, Timestamp)>, DocumentError> {
-        Ok(trust::ends(&self.trusted()?))
+        let revocations = self.tls.revocations().current().until().map(|until| (REVOCATIONS_ROLE, until));
+        Ok(trust::ends(&self.trusted()?).into_iter().chain(revocations).collect())
     }
 
     fn trusted(&self) -> Result<TrustState, DocumentError> {

@@ -33,7 +33,7 @@ use crate::flow::{Limits, begin, paced};
 use crate::guard::GuardError;
 use crate::intake::{Intake, IntakeError};
 use crate::publisher::PublishError;
-use crate::revocation::RevocationError;
+use crate::revocation::{RevocationError, StaleRevocations};
 use tieup_web::journal::JournalError;
 
 /// The most bytes of a compressed offer.
@@ -91,6 +91,7 @@ async fn status(State(partner): State<Arc<Partner>>) -> Result<Json<PartnerStatu
 async fn offer(State(partner): State<Arc<Partner>>, packed: Bytes) -> Result<Json<Ready>, Refusal> {
     let unpacked = tokio::task::block_in_place(|| unpack(&packed));
     let offer = unpacked.map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "unreadable-offer", &error))?;
+    partner.check_revocations(Timestamp::now()).map_err(|stale| refuse_stale(&partner, &stale))?;
     let kept = tokio::task::block_in_place(|| partner.publisher().kept_manifests());
     let kept = kept.map_err(|error| internal(&error))?;
     let ready = partner.intake().await.offer(offer, kept).await;
@@ -267,6 +268,14 @@ fn refuse_offer(partner: &Partner, error: &IntakeError) -> Refusal {
         tokio::task::block_in_place(|| partner.publisher().note_refusal(&reason, Timestamp::now()));
     }
     refuse_intake(error)
+}
+
+/// The refusal of an offer by somebody who may be revoked, which the audit trail keeps.
+fn refuse_stale(partner: &Partner, stale: &StaleRevocations) -> Refusal {
+    tracing::warn!("a release was refused: {stale}");
+    tokio::task::block_in_place(|| partner.publisher().note_refusal(&stale.to_string(), Timestamp::now()));
+    Refusal::caused_by(StatusCode::FORBIDDEN, "stale-revocations", stale)
+        .hint("leave `tieup hub` running, which signs the list of revoked certificates anew")
 }
 
 fn refuse_intake(error: &IntakeError) -> Refusal {

@@ -7,6 +7,7 @@ mod decisions;
 mod holdings;
 mod originals;
 mod readings;
+mod rebuilding;
 mod rights;
 mod sharing;
 mod trail;
@@ -33,18 +34,21 @@ use tieup_store::blobs::{BlobStore, ReadBlobError};
 use tieup_store::cache::Cache;
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::DiskError;
+use tieup_store::quarantine::Quarantine;
 use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
 use tokio::sync::watch;
 
 pub use self::holdings::{Documents, Holdings};
 pub use self::originals::is_original;
 use self::readings::Readings;
+use self::rebuilding::Found;
 use self::rights::Overridden;
 use self::trail::happening;
 use crate::candidate::{Candidate, CandidateError, Parts};
 use crate::comparison::{self, Comparison, Pages};
 use crate::config::OriginalsApproval;
 use crate::edits;
+use crate::guard::QUARANTINE;
 use crate::shapes::Shapes;
 use crate::shared_site::Share;
 use crate::trust::{OfferRefused, Release, Verified};
@@ -217,25 +221,28 @@ pub enum PublishError {
 }
 
 impl Publisher {
-    /// Opens what is kept and puts the live site before the public.
+    /// Opens what is kept and puts the live site before the public. What is damaged of it is made anew, as far as the
+    /// audit trail and the releases go.
     ///
     /// # Errors
-    /// When the state folder cannot be read.
+    /// When the state folder cannot be read, or what is live can be had from nowhere.
     pub fn open(places: Places) -> Result<Self, PublishError> {
         let releases = Releases::open(places.state.join("releases"))?;
         let document = Document::at(places.state.join("live.json"));
-        let live: Live = document.read()?.unwrap_or_default();
+        let live = Found::read(&document)?;
         for damaged in releases.damaged()? {
             tracing::error!(error = &damaged as &dyn std::error::Error, "a release is left out");
         }
         let emergency_document = Document::at(places.state.join("emergency.json"));
+        let emergency = Found::read(&emergency_document)?;
+        let quarantine = Quarantine::at(places.state.join(QUARANTINE));
         let mut publisher = Self {
             main: places.main,
             site: places.site,
             approved_originals: places.state.join("originals"),
             originals: places.originals,
             waiting_originals: None,
-            emergency: emergency_document.read()?,
+            emergency: emergency.value,
             emergency_document,
             audit: AuditTrail::at(places.state.join(AUDIT)),
             releases,
@@ -244,13 +251,14 @@ impl Publisher {
             pictures: Cache::at(places.state.join("cache/pictures")),
             parts: Parts::default(),
             document,
-            live,
+            live: live.value.unwrap_or_default(),
             shapes: Shapes::default(),
             share: places.share,
             records: watch::Sender::new(Vec::new()),
         };
-        publisher.show_live();
         let now = Timestamp::now();
+        publisher.rebuild(live.damage, emergency.damage, &quarantine, now)?;
+        publisher.show_live();
         publisher.follow_live(now)?;
         publisher.settle_trail(now);
         if let Err(error) = publisher.supersede_all_but_newest(now) {

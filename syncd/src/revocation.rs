@@ -1,9 +1,15 @@
 //! Main's newest list of revoked certificates, kept on disk: a stolen TLS key of main's opens nothing here, also after a
 //! restart.
+//!
+//! A list is good until its `nextUpdate`. Main signs the next one when a third of that time is over, and the daemon asks for
+//! it every hour; so one that has run out has been kept from this partner, or main is gone. Then the partner may be called
+//! by somebody whose certificate is revoked: offers are refused until a newer list comes, and an alarm is given. What is
+//! live is served as before, and what is revoked stays so.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tieup_store::durable::{self, DiskError};
 use tieup_web::revocation::{InvalidList, OlderList, RevocationList, Revocations};
 
@@ -34,6 +40,16 @@ pub enum RevocationError {
     /// The list that was kept is damaged.
     #[error("{} is damaged: take it away, and the daemon fetches it anew from the main site", .0.display())]
     Damaged(PathBuf, #[source] InvalidList),
+}
+
+/// Main's list of revoked certificates has run out, so updates are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("list {number} of revoked certificates was good until {until}: no update is taken before a newer one")]
+pub struct StaleRevocations {
+    /// The number of the list in force.
+    pub number: u64,
+    /// Until when it was good.
+    pub until: Timestamp,
 }
 
 impl RevocationFile {

@@ -31,7 +31,7 @@ use tough::schema::Root;
 use tough::{Limits, Repository, RepositoryLoader, TargetName};
 use url::Url;
 
-pub use self::expiry::{alarms, ends};
+pub use self::expiry::{alarm_of_revocations, alarms, ends};
 pub use self::refusal::OfferRefused;
 use self::transport::OfferedFiles;
 

@@ -72,6 +72,21 @@ impl World {
     }
 }
 
+impl World {
+    /// Puts a log of main's own in place of the copy that `partner` holds, with the first entry changed and main's own
+    /// signature.
+    pub fn fork_mains_log(&self, partner: &str, month: Month) {
+        let copy = self.state(partner).join(format!("main-journal/{month}"));
+        let reader = JournalReader::open(&copy).unwrap_or_else(|error| panic!("the copy: {error}"));
+        let entries = reader.entries(0..reader.size()).and_then(Iterator::collect);
+        let mut entries: Vec<Vec<u8>> = entries.unwrap_or_else(|error| panic!("the copy's entries: {error}"));
+        entries[0][3] ^= 1;
+        let signer = self.hub().keys.journal().unwrap_or_else(|error| panic!("main's journal key: {error}"));
+        JournalOnDisk { dir: copy, origin: self.hub().own_origin(month), signer: signer.clone() }
+            .replace(&entries, &signer);
+    }
+}
+
 /// Every file below `folder` with its bytes; none where the folder is missing.
 pub fn files_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let found = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok);

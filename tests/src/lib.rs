@@ -15,6 +15,7 @@ pub mod desk;
 pub mod face;
 pub mod forge;
 pub mod hook;
+pub mod issuing;
 pub mod journal;
 pub mod keep_alive;
 pub mod mailbox;

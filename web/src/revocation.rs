@@ -3,10 +3,14 @@
 //!
 //! The list in force is asked in each handshake and for each request; whoever holds a connection open is told when the
 //! certificate at its other end is revoked. A list takes the place of one with a lower number alone.
+//!
+//! A list says until when it is good (`nextUpdate`), and main signs another long before. What a partner does with one that
+//! has run out is the daemon's affair: here it stays in force, since what it revokes stays revoked.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use tokio::sync::watch;
@@ -16,10 +20,16 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::certificate::Serial;
 
+/// How long before its end main signs the next list: two thirds of the life of [`CERTIFICATE_LIFETIME`] that it has.
+///
+/// [`CERTIFICATE_LIFETIME`]: crate::authority::CERTIFICATE_LIFETIME
+const RENEWED_BEFORE_END: SignedDuration = SignedDuration::from_hours(24 * 20);
+
 /// A list of revoked certificates that main's authority has signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RevocationList {
     number: u64,
+    until: Option<Timestamp>,
     serials: BTreeSet<Serial>,
     pem: String,
 }
@@ -36,6 +46,9 @@ pub enum InvalidList {
     /// Its number is missing or too large.
     #[error("the list of revoked certificates has no number")]
     Number,
+    /// It does not say until when it is good, as RFC 5280 section 5.1.2.5 requires.
+    #[error("the list of revoked certificates does not say until when it is good")]
+    End,
 }
 
 /// A list that is older than the one in force.
@@ -67,13 +80,30 @@ impl RevocationList {
         }
         list.verify_signature(authority.public_key()).map_err(|_| InvalidList::Signature)?;
         let number = list.crl_number().and_then(|number| u64::try_from(number).ok()).ok_or(InvalidList::Number)?;
+        let until = list.next_update().and_then(|end| Timestamp::from_second(end.timestamp()).ok());
+        let until = Some(until.ok_or(InvalidList::End)?);
         let serials = list.iter_revoked_certificates().map(|revoked| Serial::from_bytes(revoked.raw_serial()));
-        Ok(Self { number, serials: serials.collect(), pem: pem.to_owned() })
+        Ok(Self { number, until, serials: serials.collect(), pem: pem.to_owned() })
     }
 
     /// Its number; 0 where main has never revoked anything.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Until when it is good; none where main has never revoked anything.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    /// Whether at `now` it is time for the next one: a third of its life is over.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until.duration_since(now) <= RENEWED_BEFORE_END)
+    }
+
+    /// Whether at `now` there may be a newer one, of which nothing has been heard.
+    pub fn has_run_out(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| now > until)
     }
 
     /// The list in PEM; empty where main has never revoked anything.
@@ -179,6 +209,19 @@ mod tests {
                 "{nothing}"
             );
         }
+    }
+
+    #[test]
+    fn a_list_is_due_after_a_third_of_its_life_and_runs_out_at_its_end() {
+        let (authority, day) = (authority(), SignedDuration::from_hours(24));
+        let list = RevocationList::parse(&list(&authority, 1, &[]), authority.certificate()).unwrap();
+        let signed = Timestamp::try_from(now()).unwrap();
+        assert_eq!(list.until(), Some(signed + day * 30));
+        assert!(!list.is_due(signed + day * 9) && list.is_due(signed + day * 10) && list.is_due(signed + day * 40));
+        assert!(!list.has_run_out(signed + day * 30), "good until its very end");
+        assert!(list.has_run_out(signed + day * 30 + SignedDuration::from_secs(1)));
+        let none = RevocationList::default();
+        assert!(none.until().is_none() && !none.is_due(Timestamp::MAX) && !none.has_run_out(Timestamp::MAX));
     }
 
     #[tokio::test]

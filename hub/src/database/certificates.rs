@@ -161,15 +161,33 @@ impl Database {
         Ok(transaction.commit().await.map_err(DatabaseError::from)?)
     }
 
+    /// Keeps the list after `before`, which `sign` makes of its number and of the certificates that are revoked and have
+    /// not expired. Nothing is changed where `before` is no longer the newest: somebody else has done it.
+    ///
+    /// # Errors
+    /// When the database fails, or `sign` does.
+    pub async fn renew_revocation_list<E: From<DatabaseError>>(
+        &self,
+        before: &str,
+        now: Timestamp,
+        sign: impl FnOnce(u64, &[(Serial, Timestamp)]) -> Result<String, E>,
+    ) -> Result<(), E> {
+        let mut transaction = self.begin_writing().await?;
+        if newest_list(&mut transaction).await?.as_deref() != Some(before) {
+            return Ok(());
+        }
+        let (number, revoked) = next_list(&mut transaction, now).await?;
+        let pem = sign(number, &revoked)?;
+        replace_list(&mut transaction, number, &pem).await?;
+        Ok(transaction.commit().await.map_err(DatabaseError::from)?)
+    }
+
     /// The newest list of revoked certificates, if there is one.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn revocation_list(&self) -> Result<Option<String>, DatabaseError> {
-        let row = sqlx::query("SELECT pem FROM revocation_lists ORDER BY number DESC LIMIT 1")
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.map(|row| row.try_get("pem")).transpose()?)
+        newest_list(&mut *self.pool.acquire().await?).await
     }
 
     /// The number of the list of revoked certificates that a partner was told last; 0 where it was told none.
@@ -276,6 +294,12 @@ async fn mark_revoked(connection: &mut AnyConnection, owner: &Owner, row: &Revok
     .execute(connection)
     .await?;
     Ok(())
+}
+
+async fn newest_list(connection: &mut AnyConnection) -> Result<Option<String>, DatabaseError> {
+    let row =
+        sqlx::query("SELECT pem FROM revocation_lists ORDER BY number DESC LIMIT 1").fetch_optional(connection).await?;
+    Ok(row.map(|row| row.try_get("pem")).transpose()?)
 }
 
 /// The number of the next list, and what is to be on it.
@@ -419,6 +443,13 @@ mod tests {
             assert_eq!(void, Redeemed::Unknown, "an invitation from before the revocation was good");
             assert_eq!(revoke(&database, Owner::Main, 1500).await, (2, vec![newer.serial]));
             assert_eq!(database.revocation_list().await.unwrap().as_deref(), Some("list 2"));
+            let renew = async |before: &str| {
+                let sign = |number, _: &[_]| Ok::<_, DatabaseError>(format!("list {number}"));
+                database.renew_revocation_list(before, at(1600), sign).await.unwrap();
+                database.revocation_list().await.unwrap()
+            };
+            assert_eq!(renew("list 2").await.as_deref(), Some("list 3"));
+            assert_eq!(renew("list 2").await.as_deref(), Some("list 3"), "somebody else had done it");
         }
     }
 }

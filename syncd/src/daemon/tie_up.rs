@@ -150,11 +150,12 @@ impl Opening {
 }
 
 impl Shown {
-    /// Says in the log what of its live site clashes with another tie-up's.
+    /// Says in the log what of its live site clashes with another tie-up's, and has the guard try again what could not be
+    /// made whole just now.
     pub(super) fn tell_clashes(&self) {
         let publisher = self.partner.publisher();
         publisher.tell_clashes();
-        if publisher.share().is_unread() {
+        if publisher.share().is_unread() || publisher.lacks_records() {
             self.partner.guard().call();
         }
     }

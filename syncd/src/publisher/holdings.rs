@@ -99,7 +99,7 @@ impl Publisher {
     }
 
     /// Looks at the documents beside the blobs, sets damaged ones aside, and restores what can be restored here: what
-    /// is live and where releases stand from memory, a contract from another release under it.
+    /// is live and where releases stand from memory or from the audit trail, a contract from another release under it.
     ///
     /// Durable on return.
     ///
@@ -262,7 +262,7 @@ impl Publisher {
 
     /// A record that can be read is taken as it is: memory may be behind it after a failed write.
     fn check_records(
-        &self,
+        &mut self,
         quarantine: &Quarantine,
         now: Timestamp,
         found: &mut Documents,
@@ -280,7 +280,20 @@ impl Publisher {
             self.releases.restore_record(record)?;
             found.restored.push(format!("the record of release {}", record.version));
         }
-        self.follow_live(now)
+        // Of what was damaged when the daemon started memory knows nothing.
+        let rebuilt = match self.rebuild_records(quarantine, now) {
+            Err(PublishError::Audit(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "damaged records cannot be made anew");
+                Vec::new()
+            }
+            other => other?,
+        };
+        self.follow_live(now)?;
+        if !rebuilt.is_empty() {
+            self.announce()?;
+        }
+        found.restored.extend(rebuilt);
+        Ok(())
     }
 
     fn check_release(

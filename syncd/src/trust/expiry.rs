@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use tieup_protocol::wire::{ExpiryAlarm, ExpiryState};
+use tieup_protocol::wire::{ExpiryAlarm, ExpiryState, REVOCATIONS_ROLE};
 
 use super::TrustState;
 
@@ -20,6 +20,9 @@ const ROLES: [(&str, &str, i32); 4] = [
     ("timestamp", "timestamp.json", 7),
 ];
 
+/// The same for main's list of revoked certificates, which main signs anew when a third of its thirty days is over.
+const REVOCATIONS_DAYS: i32 = 7;
+
 /// Metadata of any role, as far as its end is concerned.
 #[derive(Deserialize)]
 struct Envelope {
@@ -36,6 +39,12 @@ struct Expiring {
 /// What cannot be read has no end here; the next offer is refused for it.
 pub fn alarms(state: &TrustState, now: Timestamp) -> Vec<ExpiryAlarm> {
     ROLES.into_iter().filter_map(|(role, file, days)| alarm(state, role, file, days, now)).collect()
+}
+
+/// What is to be said at `now` of main's list of revoked certificates, which is good until `until`.
+pub fn alarm_of_revocations(until: Timestamp, now: Timestamp) -> Option<ExpiryAlarm> {
+    let state = urgency(until, REVOCATIONS_DAYS, now)?;
+    Some(ExpiryAlarm { role: REVOCATIONS_ROLE.to_owned(), expires: until, state })
 }
 
 /// Until when the metadata of each role is good, of those that there are.
@@ -95,6 +104,20 @@ mod tests {
         let later = [("targets".to_owned(), soon), ("timestamp".to_owned(), expired)];
         assert_eq!(at("2027-02-10T00:00:00Z"), later);
         assert_eq!(at("2035-12-01T00:00:00Z")[0], ("root".to_owned(), soon));
+    }
+
+    #[test]
+    fn a_list_of_revoked_certificates_gives_its_alarm_in_time() {
+        let (until, day) = ("2026-03-31T00:00:00Z".parse::<Timestamp>().unwrap(), DAY);
+        assert_eq!(alarm_of_revocations(until, until - day * 7), None);
+        let soon = alarm_of_revocations(until, until - day * 6).unwrap();
+        assert_eq!(
+            soon.to_string(),
+            "the list of revoked certificates expires on 2026-03-31 00:00 UTC: main has not said lately which \
+             certificates it has revoked"
+        );
+        let expired = alarm_of_revocations(until, until + day).unwrap().to_string();
+        assert!(expired.ends_with("; updates are refused, the site is served as before"), "{expired}");
     }
 
     #[test]

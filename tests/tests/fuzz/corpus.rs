@@ -37,6 +37,9 @@ pub(crate) struct Corpus {
     pub(crate) entries: Vec<u8>,
     pub(crate) proof: Vec<u8>,
     pub(crate) segment: Vec<u8>,
+    /// The certificate of main's authority, and its list of revoked certificates.
+    pub(crate) authority: String,
+    pub(crate) revocations: String,
 }
 
 impl Corpus {
@@ -79,6 +82,7 @@ impl Corpus {
             (Origin::new(&site_id(MAIN), &site_id("north"), world.month("north")), world.journal_key("north"));
         let reader = JournalReader::open(&journal).unwrap();
         let proof = InclusionProof::of(&reader, 0, &origin, &journal_key).unwrap().to_string().into_bytes();
+        world.hub().revoke_tls(jiff::Timestamp::now()).await.unwrap();
         let invitation = world.hub().invite(&site_id("north"), jiff::Timestamp::now()).await.unwrap();
         Self {
             contract: world.built("north").contract().to_owned(),
@@ -100,6 +104,8 @@ impl Corpus {
             proof,
             entries: fs::read(journal.join("entries")).unwrap(),
             segment: segment.unwrap().1,
+            authority: world.daemon("north").identity().authority.clone(),
+            revocations: world.hub().tls().revocations().current().pem().to_owned(),
         }
     }
 }

@@ -10,6 +10,7 @@
 
 #![cfg(test)]
 
+mod calls;
 mod corpus;
 mod mutation;
 mod targets;

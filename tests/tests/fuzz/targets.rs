@@ -83,6 +83,7 @@ pub(crate) fn targets(corpus: &Corpus) -> Vec<Target<'_>> {
         }),
     ];
     targets.extend(messages(corpus));
+    targets.extend(crate::calls::targets(corpus));
     targets.extend(journals_and_blobs(corpus));
     targets.push(metadata(corpus));
     targets.push(crate::visits::target());
@@ -128,7 +129,8 @@ fn messages(corpus: &Corpus) -> Vec<Target<'_>> {
     ]
 }
 
-fn message<T: Serialize + DeserializeOwned>(name: &'static str, seed: Vec<u8>) -> Target<'static> {
+/// A message of the wire, as JSON.
+pub(crate) fn message<T: Serialize + DeserializeOwned>(name: &'static str, seed: Vec<u8>) -> Target<'static> {
     Target::new(name, 64, vec![seed], |bytes| serde_json::from_slice::<T>(bytes).ok().map(|message| json(&message)))
 }
 

@@ -73,23 +73,36 @@ async fn while_it_cannot_be_read_what_belongs_to_one_main_site_no_other_takes_a_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn terms_that_somebody_put_back_on_the_disk_are_in_force_without_a_restart() {
-    for file in ["contract.yaml", "record.json"] {
-        let (world, southern, whole) = with_damaged(file).await;
-        let refused = world.edit_original("north", "/south/inn/", "Our own inn.").unwrap_err();
-        assert_says(&told(&refused), &[UNKNOWN]);
-        fs::write(world.state("north").join("mains/southern/releases/1").join(file), &whole).unwrap();
-        until_nothing_clashes(&world).await;
-        let refused = world.daemon("north").publisher().refresh_originals().unwrap_err();
-        assert_says(&told(&refused), &["/south/inn/ is claimed by", "(mounts of contract southern/north@1)"]);
-        fs::remove_file(world.partner("north").config.site.join("content/south/inn.md")).unwrap();
-        world.edit("/nw/lamps/", "We mend everything.");
-        world.go_live("north").await;
-        southern.edit("/south/tea/", "We roast tea.");
-        southern.publish("north").await.unwrap();
-        world.approve_beside("north", "southern").unwrap();
-        world.assert_shows("north", "/nw/lamps/", "We mend everything.").await;
-        world.assert_shows("north", "/south/tea/", "We roast tea.").await;
+    let (world, southern, whole) = with_damaged("contract.yaml").await;
+    let refused = world.edit_original("north", "/south/inn/", "Our own inn.").unwrap_err();
+    assert_says(&told(&refused), &[UNKNOWN]);
+    fs::write(world.state("north").join("mains/southern/releases/1/contract.yaml"), &whole).unwrap();
+    until_nothing_clashes(&world).await;
+    assert_both_go_on(&world, &southern).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_made_anew_leaves_no_moment_in_which_anothers_paths_are_free() {
+    let (world, southern, _) = with_damaged("record.json").await;
+    for main in ["lampworks", "southern"] {
+        assert!(world.beside("north", main).status().unwrap().clashes.is_empty());
     }
+    world.edit_original("north", "/south/inn/", "Our own inn.").unwrap_err();
+    assert_both_go_on(&world, &southern).await;
+}
+
+/// The partner's page in the mount of southern is refused; without it releases of both main sites go live.
+async fn assert_both_go_on(world: &World, southern: &Neighbour) {
+    let refused = world.daemon("north").publisher().refresh_originals().unwrap_err();
+    assert_says(&told(&refused), &["/south/inn/ is claimed by", "(mounts of contract southern/north@1)"]);
+    fs::remove_file(world.partner("north").config.site.join("content/south/inn.md")).unwrap();
+    world.edit("/nw/lamps/", "We mend everything.");
+    world.go_live("north").await;
+    southern.edit("/south/tea/", "We roast tea.");
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    world.assert_shows("north", "/nw/lamps/", "We mend everything.").await;
+    world.assert_shows("north", "/south/tea/", "We roast tea.").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,10 +12,9 @@ use tieup_protocol::period::Month;
 use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{InclusionProof, Origin, ProofKeys, month_dir};
 use tieup_syncd::dispute::DisputeError as Refused;
+use tieup_tests::issuing::{closes, issue, log_before, row};
 use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::{Contract, World, assert_says, told};
-
-use crate::issues::{closes, issue, log_before, row};
 
 /// A partner with a live site, six visits two months before, in an hour each, and one now. Returns that month.
 async fn visited() -> (World, Month) {

@@ -127,12 +127,17 @@ async fn the_themes_page_for_missing_paths_is_no_claim_of_the_partners() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_record_of_an_old_release_takes_nothing_offline() {
+async fn a_damaged_record_of_a_release_that_no_trail_knows_takes_nothing_offline() {
     let mut world = settled().await;
     world.edit("/about/", "We mend everything.");
     world.go_live("north").await;
     let record = world.state("north").join("releases/1/record.json");
-    world.restart_after("north", |_| fs::write(&record, "{").unwrap()).await;
+    world
+        .restart_after("north", |state| {
+            fs::write(&record, "{").unwrap();
+            fs::write(state.join("audit.jsonl"), "damaged, too\n").unwrap();
+        })
+        .await;
     world.assert_shows("north", "/about/", "We mend everything.").await;
     let versions: Vec<u64> = world.releases("north").iter().map(|record| record.version.get()).collect();
     assert_eq!(versions, [2]);

@@ -9,6 +9,7 @@ mod console;
 mod deafness;
 mod disputes;
 mod expiry;
+mod feeds;
 mod findings;
 mod guard;
 mod hardening;

@@ -10,7 +10,7 @@ use tieup_hub::collect::Collected;
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{MAIN_RECEIPT, MainReceipt, StatementVerdict};
-use tieup_store::journal::{Cosigner, JournalReader, JournalWriter, Mirror, month_dir};
+use tieup_store::journal::{Cosigner, JournalWriter, Mirror, month_dir};
 use tieup_tests::world::{MAIN, site_id};
 use tieup_tests::{Contract, World, assert_says, told};
 use tieup_web::client::PeerClient;
@@ -73,19 +73,6 @@ fn damage(dir: &Path) {
     let end = 1 + usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
     bytes[end] ^= 1;
     fs::write(file, bytes).unwrap();
-}
-
-/// Puts a log of main's own in place of the copy that `north` holds, with the first entry changed and main's own signature.
-fn fork(world: &World, month: Month) {
-    let copy = world.state("north").join(format!("main-journal/{month}"));
-    let reader = JournalReader::open(&copy).unwrap();
-    let mut entries: Vec<Vec<u8>> = reader.entries(0..reader.size()).unwrap().map(Result::unwrap).collect();
-    entries[0][3] ^= 1;
-    fs::remove_dir_all(&copy).unwrap();
-    let (origin, signer) = (world.hub().own_origin(month), world.hub().keys.journal().unwrap());
-    let mut writer = JournalWriter::open(&copy, origin, signer).unwrap();
-    writer.append(&entries).unwrap();
-    writer.checkpoint().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +226,7 @@ async fn row_003_51_a_log_of_mains_that_forks_is_refused_for_good_until_the_oper
     visit_main(&world).await;
     let month = now();
     world.daemon("north").verify_main_journal().await.unwrap();
-    fork(&world, month);
+    world.fork_mains_log("north", month);
     let error = world.daemon("north").verify_main_journal().await.unwrap_err();
     assert_says(
         &told(&error),

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tieup_protocol::approval::DecidedBy;
+use tieup_protocol::audit::Event;
 use tieup_syncd::daemon::{Besides, Daemon, Listeners};
+use tieup_syncd::guard::QUARANTINE;
 use tieup_syncd::identity::Identity;
 use tieup_tests::journal::files_below;
 use tieup_tests::parcel::{self, pack, send_blobs};
 use tieup_tests::world::site_id;
-use tieup_tests::{Kept, assert_says, told};
+use tieup_tests::{Kept, World, assert_says, told};
 use tokio::net::TcpListener;
 
 use crate::settled;
@@ -150,7 +152,89 @@ async fn approved_originals_that_a_crash_left_between_two_names_are_those_that_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_document_is_named_and_left_alone() {
+async fn records_that_were_damaged_while_no_daemon_ran_are_made_anew_from_the_audit_trail() {
+    let mut world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    world.edit("/about/", "We mend it all.");
+    world.publish("north").await;
+    let before = world.releases("north");
+    world
+        .restart_after("north", |state| {
+            fs::write(state.join("releases/3/record.json"), "{").unwrap();
+            fs::write(state.join("releases/2/record.json"), b"\0\0\0").unwrap();
+            fs::remove_file(state.join("releases/1/record.json")).unwrap();
+        })
+        .await;
+    let after = world.releases("north");
+    assert_eq!(after[1..], before[1..], "what is live, and what was before");
+    assert_eq!((&after[0].state, &after[0].sentence), (&before[0].state, &before[0].sentence));
+    assert_says(&after[0].waits_for.clone().unwrap(), &["its record was damaged"]);
+    assert_eq!(quarantined(&world).len(), 2);
+    let trail = world.daemon("north").publisher().audit_entries().unwrap();
+    let found = trail.iter().find(|entry| entry.what == Event::DriftFound).unwrap();
+    let names = ["the record of release 3", "the record of release 2", "the record of release 1"];
+    assert_says(found.reason.as_deref().unwrap(), &names);
+    world.approve("north");
+    world.assert_shows("north", "/about/", "We mend it all.").await;
+    assert_eq!(world.roll_back("north").version.get(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_document_that_was_damaged_while_no_daemon_ran_is_made_anew_from_the_release_that_was_live() {
+    let mut world = settled().await;
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    world.roll_back("north");
+    let file = world.state("north").join("live.json");
+    let before = fs::read(&file).unwrap();
+    world.restart_after("north", |_| fs::write(&file, &before[..before.len() / 2]).unwrap()).await;
+    world.assert_shows("north", "/about/", "We mend lamps.").await;
+    world.assert_shows("north", "/local/", "Our own shelf.").await;
+    assert_eq!(fs::read(&file).unwrap(), before, "it knows who made it live, and from what they rolled back");
+    assert_eq!(quarantined(&world).len(), 1);
+    world.edit("/about/", "We mend it all.");
+    world.go_live("north").await;
+    world.assert_shows("north", "/about/", "We mend it all.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_what_was_live_cannot_be_had_either_the_last_good_release_is_served() {
+    let mut world = settled().await;
+    for words in ["We mend everything.", "We mend it all."] {
+        world.edit("/about/", words);
+        world.go_live("north").await;
+    }
+    world
+        .restart_after("north", |state| {
+            for file in ["live.json", "releases/3/manifest.json", "releases/2/manifest.json", "emergency.json"] {
+                fs::write(state.join(file), "{").unwrap();
+            }
+        })
+        .await;
+    world.assert_shows("north", "/about/", "We mend lamps.").await;
+    let live = world.releases("north").into_iter().find(|record| record.state.word() == "live").unwrap();
+    assert_eq!((live.version.get(), live.by), (1, Some(DecidedBy::Daemon)));
+    let document: serde_json::Value =
+        serde_json::from_slice(&fs::read(world.state("north").join("live.json")).unwrap()).unwrap();
+    assert_eq!(document["rolled_back"], 3, "a rule could make a release live");
+    assert!(!world.state("north").join("emergency.json").exists(), "no emergency had been declared");
+    // Main has both manifests, and the operator goes on.
+    world.daemon("north").guard().check(world.daemon("north"), Timestamp::now()).unwrap();
+    let north = world.hub().partner(&site_id("north")).await.unwrap();
+    assert_eq!(world.hub().status(&north).await.unwrap().guard.drift, None);
+    let version = Some("3".parse().unwrap());
+    world.daemon("north").publisher().roll_back(version, Timestamp::now()).unwrap();
+    world.assert_shows("north", "/about/", "We mend it all.").await;
+}
+
+fn quarantined(world: &World) -> Vec<PathBuf> {
+    let files = fs::read_dir(world.state("north").join(QUARANTINE));
+    files.map_or(Vec::new(), |files| files.map(|file| file.unwrap().path()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_document_that_nothing_else_knows_is_named_and_left_alone() {
     for (name, says) in
         [("live.json", "live.json is not a valid document"), ("identity.json", "identity.json is damaged")]
     {
@@ -159,6 +243,7 @@ async fn a_damaged_document_is_named_and_left_alone() {
         let file = halted.config.state.join(name);
         let damaged = b"{\"version\": 1, \"si".to_vec();
         fs::write(&file, &damaged).unwrap();
+        fs::write(halted.config.state.join("audit.jsonl"), "damaged, too\n").unwrap();
         let Err((error, _)) = world.try_resume(halted).await else { panic!("the daemon started without {name}") };
         assert_says(&told(&error), &[says]);
         assert_eq!(fs::read(&file).unwrap(), damaged, "{name} was replaced");

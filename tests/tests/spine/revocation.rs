@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::HandshakeKind;
 use rustls::client::Resumption;
 use tieup_hub::partners::{Hub, HubError};
 use tieup_hub::publish::PublishError;
 use tieup_hub::renewal::RenewError;
 use tieup_protocol::joining::{main_tls_name, partner_tls_name};
-use tieup_protocol::wire::{OFFER, RENEW, REVOCATIONS, Ready, RenewRequest, STATUS};
+use tieup_protocol::wire::{ExpiryState, OFFER, RENEW, REVOCATIONS, REVOCATIONS_ROLE, Ready, RenewRequest, STATUS};
 use tieup_syncd::identity::Identity;
 use tieup_tests::secure::Secure;
 use tieup_tests::world::site_id;
@@ -166,6 +166,61 @@ async fn a_partner_that_slept_through_a_revocation_asks_when_it_wakes() {
     // Whatever it hears first: from main's next call, or because it asked.
     world.daemon("north").tls().revocations().revoked(&stolen.tls().certificate().serial).await;
     assert_shut_out(to_north(&world, &config).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_has_run_out_gives_an_alarm_and_keeps_updates_out_until_a_newer_one_comes() {
+    let mut world = settled().await;
+    let (hub, now, day) = (world.hub().clone(), Timestamp::now(), SignedDuration::from_hours(24));
+    hub.revoke_tls(now).await.unwrap();
+    assert_eq!(alarm_of_revocations(&world, now + day * 22), None);
+    assert_eq!(alarm_of_revocations(&world, now + day * 24), Some(ExpiryState::Soon));
+    assert_eq!(alarm_of_revocations(&world, now + day * 31), Some(ExpiryState::Expired));
+    // One that ran out yesterday: what a partner has that was kept from hearing of another.
+    let old = hub.keys.authority().unwrap().revocation_list(2, &[], (now - day * 31).into()).unwrap();
+    assert_eq!(world.call("north").await.post_body::<u64>(REVOCATIONS, old).await.unwrap(), 2);
+    world.edit("/about/", "We mend everything.");
+    for _ in 0..2 {
+        let error = world.try_publish("north").await.unwrap_err();
+        let says = ["list 2 of revoked certificates was good until", "no update is taken before a newer one", "hint: "];
+        assert_says(&told(&error), &says);
+        assert_eq!(world.releases("north").len(), 1, "a release was taken in");
+        let north = hub.partner(&site_id("north")).await.unwrap();
+        let alarms = hub.status(&north).await.unwrap().alarms;
+        assert_eq!(alarms.iter().map(|alarm| alarm.role.as_str()).collect::<Vec<_>>(), [REVOCATIONS_ROLE]);
+        assert_says(&alarms[0].to_string(), &["the list of revoked certificates has expired", "the site is served"]);
+        world.assert_shows("north", "/about/", "We mend lamps.").await;
+        // A restart makes nothing fresh.
+        world.restart("north").await;
+    }
+    hub.revoke_partner(&site_id("south"), "", now).await.unwrap();
+    hub.revoke_tls(now).await.unwrap();
+    assert_eq!(alarm_of_revocations(&world, now), None);
+    world.go_live("north").await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+}
+
+/// What `north` says at `now` of its list of revoked certificates.
+fn alarm_of_revocations(world: &World, now: Timestamp) -> Option<ExpiryState> {
+    let alarms = world.daemon("north").alarms(now).unwrap();
+    alarms.iter().find(|alarm| alarm.role == REVOCATIONS_ROLE).map(|alarm| alarm.state)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn main_signs_the_list_anew_long_before_it_runs_out() {
+    let world = settled().await;
+    let (hub, now, day) = (world.hub().clone(), Timestamp::now(), SignedDuration::from_hours(24));
+    let south = world.daemon("south").tls().certificate().serial;
+    hub.revoke_partner(&site_id("south"), "", now - day * 11).await.unwrap();
+    // The running hub looks by itself; this only makes it sure that it has.
+    hub.refresh_tls(now).await.unwrap();
+    let list = hub.tls().revocations().current();
+    assert_eq!(list.number(), 2, "it was signed anew more than once, or never");
+    assert!(list.until().unwrap() > now + day * 29 && list.has(&south));
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    let known = world.daemon("north").tls().revocations().current();
+    assert_eq!((known.number(), known.until()), (2, list.until()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Writes that fail while a partner joins and its daemon starts for the first time, while a daemon starts after a crash,
 //! while its journal is collected and while its operator is told; and while a main site makes its keys.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,11 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tieup_examples::visitor::{BROWSER, Visitor};
 use tieup_hub::keys::KeyFolder;
-use tieup_protocol::audit::Event;
+use tieup_protocol::audit::{AuditEntry, Event};
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::joining::Invitation;
-use tieup_store::durable::Step as Write;
-use tieup_store::failing::{FailingWrites, How};
+use tieup_store::failing::FailingWrites;
 use tieup_syncd::config::Config;
 use tieup_syncd::daemon::{Besides, Daemon, Listeners, StartError};
 use tieup_syncd::identity::Identity;
@@ -26,16 +25,23 @@ use tieup_tests::{Contract, World, told};
 use tieup_web::listener::Shutdown;
 use tokio::net::TcpListener;
 
-use super::places::{assert_kinds, kind};
-use super::{MOST, Shop, WAYS, contract};
+use super::failures::{Failures, assert_named};
+use super::{Shop, contract};
 
 /// The kinds of files that are written when a partner joins, its daemon starts and the first visitor comes.
 pub(super) const IN_A_JOIN: &[&str] =
     &["", "joining.json", "identity.json", "lock", "journal", "journal/N-N", "blobs", "releases"];
 
 /// Those that are written when a daemon starts after a crash.
-pub(super) const AT_THE_START: &[&str] =
-    &[".tmp-N-N", "blobs/.tmp-N-N", "releases/N/.tmp-N-N", "releases/N/record.json", "audit.jsonl", "originals"];
+pub(super) const AT_THE_START: &[&str] = &[
+    ".tmp-N-N",
+    "blobs/.tmp-N-N",
+    "releases/N/.tmp-N-N",
+    "releases/N/record.json",
+    "audit.jsonl",
+    "originals",
+    "quarantine/*",
+];
 
 /// Those that are written when main collects the journal.
 pub(super) const IN_A_COLLECTION: &[&str] = &["journal/N-N/entries", "journal/N-N/checkpoint", "journal/N-N/cosigned"];
@@ -45,58 +51,6 @@ pub(super) const IN_A_PROMPT: &[&str] = &["prompts.json"];
 
 /// How long something may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Lets one write after another fail below a folder, and keeps which did.
-struct Failures {
-    context: &'static str,
-    at: usize,
-    all: Vec<(Write, PathBuf)>,
-    kinds: BTreeSet<String>,
-}
-
-impl Failures {
-    fn of(context: &'static str) -> Self {
-        Self { context, at: 0, all: Vec::new(), kinds: BTreeSet::new() }
-    }
-
-    /// Lets the next write below `folder` fail that has not yet.
-    fn lay(&self, folder: &Path) -> FailingWrites {
-        assert!(self.at < MOST, "{}: there is no end of writes", self.context);
-        FailingWrites::lay(folder, &folder.join("nothing"), self.at, self.how())
-    }
-
-    fn how(&self) -> How {
-        WAYS[self.at % WAYS.len()]
-    }
-
-    /// Takes up what failed; whether anything did.
-    fn take(&mut self, state: &Path, laid: FailingWrites) -> bool {
-        let failed = laid.failures();
-        drop(laid);
-        self.at += 1;
-        self.kinds.extend(failed.iter().filter_map(|failure| kind(state, failure)));
-        let has_failed = !failed.is_empty();
-        self.all.extend(failed);
-        has_failed
-    }
-
-    /// What to say where something is wrong.
-    fn said(&self, laid: &FailingWrites) -> String {
-        format!("{}, write {} of {:?} {:?}", self.context, self.at, laid.failures(), self.how())
-    }
-
-    fn end(&self, expected: &[&str]) {
-        println!("{}: {} writes failed", self.context, self.at - 1);
-        assert_kinds(self.context, &self.kinds, expected);
-    }
-}
-
-/// Fails unless an error names one of the files with which something failed.
-fn assert_named(error: &(dyn std::error::Error + 'static), laid: &FailingWrites, said: &str) {
-    let told = told(error);
-    let is_named = laid.failed().iter().any(|path| told.contains(&path.display().to_string()));
-    assert!(is_named, "{said}: the file is not named: {told}");
-}
 
 /// A partner that has not joined, in a folder of its own, and dials main.
 fn newcomer(folder: &Path) -> Config {
@@ -202,6 +156,8 @@ impl Crashed {
             fs::write(state.join(folder).join(".tmp-0-1"), "what was begun").unwrap();
         }
         fs::create_dir_all(state.join("releases/.old-1")).unwrap();
+        // What is damaged besides is made anew.
+        fs::write(state.join("releases/1/record.json"), "damaged").unwrap();
         // The moment between the two names of a folder that is replaced.
         fs::rename(state.join("originals"), state.join(".old-originals")).unwrap();
     }
@@ -233,9 +189,13 @@ impl Shop {
             self.world.releases("north").into_iter().filter(|record| record.state.word() == "live").collect();
         assert_eq!(live.iter().map(|record| record.version).collect::<Vec<_>>(), [crashed.live], "{said}");
         let trail = self.world.daemon("north").publisher().audit_entries().unwrap();
-        let last = trail.last().unwrap();
+        // What was made anew is written down after it, where the start before could not.
+        let is_decision = |entry: &&AuditEntry| !matches!(entry.what, Event::DriftFound | Event::DriftRestored);
+        let last = trail.iter().rev().find(is_decision).unwrap();
         assert_eq!((last.what, last.release), (Event::Live, Some(crashed.live)), "{said}");
         // What a start leaves that failed is for another process to take away.
+        let first = self.world.releases("north").into_iter().find(|record| record.version == ReleaseVersion::FIRST);
+        assert_eq!(first.map(|record| record.state.word()), Some("retired"), "{said}: its record is damaged");
         let left = files_below(&self.world.state("north")).into_keys();
         let left: Vec<_> = left.filter(|path| path.ends_with(".tmp-0-1")).collect();
         assert!(left.is_empty(), "{said}: {left:?}");

@@ -14,29 +14,25 @@ use tieup_store::durable::Step as Write;
 use walkdir::WalkDir;
 
 use super::beginnings::{AT_THE_START, IN_A_COLLECTION, IN_A_JOIN, IN_A_PROMPT};
+use super::ledgers::{IN_A_DISPUTE, IN_A_REFUSAL, OF_MAINS_LOG};
 use super::step::Step;
 
 /// How a place is seen to.
 enum Seen {
     /// Writes to files of this kind fail in these tests.
     Fails(&'static str),
+    /// They fail in a test of this name, which stands beside the code.
+    FailsBeside(&'static str),
     /// They do not, and why that is enough.
     LeftOut(&'static str),
 }
-use Seen::{Fails, LeftOut};
+use Seen::{Fails, FailsBeside, LeftOut};
 
 const READS: &str = "it is read and nothing else";
 const BY_A_PERSON: &str = "a person asks for it at the terminal, is told, and nothing rests on it";
-const PUBLIC: &str = "the public address's certificate: the one before is served, and another is asked for";
 const SOCKET: &str = "a socket is made anew at each start, and one that cannot be made is a start that failed";
 const REFUSED: &str = "a folder that a refused join leaves holds nothing";
 const PROBE: &str = "it is written to learn whether the disk takes anything, and that it fails is the answer";
-const FETCHED: &str =
-    "it is written as main's copy of a partner's log is; what failed is fetched again at the next time";
-const EVIDENCE: &str =
-    "a refusal that cannot be kept is found again at the next time, and nothing is cosigned meanwhile";
-const DISPUTED: &str = "a person disputes at the terminal and is told; main takes the same words again as the same dispute, \
-                        and gives its answer again";
 const TEST: &str = "it is a test";
 const SCRATCH: &str =
     "where the TUF client works: what lies there counts for nothing, and is put right before each use";
@@ -49,7 +45,7 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/daemon/tie_up.rs", "durable::settle(folder)", Fails(".tmp-N-N")),
     ("syncd/daemon/tie_up.rs", "StateLock::take(&config.state)", Fails("lock")),
     ("syncd/daemon/tie_up.rs", "BlobStore::open(config.state.join(\"blobs\"))", Fails("blobs/N.blobs")),
-    ("syncd/dispute.rs", "Document::at(", LeftOut(DISPUTED)),
+    ("syncd/dispute.rs", "Document::at(", Fails("statements/N-N.dispute.json")),
     ("syncd/export.rs", "durable::", LeftOut(BY_A_PERSON)),
     ("syncd/guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
     ("syncd/identity.rs", "durable::create_dir_all(state)", Fails("")),
@@ -58,14 +54,16 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/identity.rs", "durable::write_private_file(&state.join(BEGUN)", Fails("joining.json")),
     ("syncd/identity.rs", "durable::remove_file(&state.join(BEGUN))", Fails("joining.json")),
     ("syncd/intake.rs", "Document::at(state.join(\"trust.json\"))", Fails("trust.json")),
-    ("syncd/main_journal.rs", "StateLock::take(&kept.folder)", LeftOut(FETCHED)),
-    ("syncd/main_journal.rs", "Document::at(self.folder.join(KEY))", LeftOut(FETCHED)),
-    ("syncd/main_journal.rs", "durable::write_private_file(", LeftOut(FETCHED)),
+    ("syncd/main_journal.rs", "StateLock::take(&kept.folder)", Fails("main-journal")),
+    ("syncd/main_journal.rs", "Document::at(self.folder.join(KEY))", Fails("main-journal/key.json")),
+    ("syncd/main_journal.rs", "durable::write_private_file(", Fails("main-journal/cosigner.key")),
     ("syncd/prompt/ledger.rs", "Document::at(state.join(FILE))", Fails("prompts.json")),
     ("syncd/publisher.rs", "Releases::open(", Fails("releases/N/record.json")),
     ("syncd/publisher.rs", "Document::at(places.state.join(\"live.json\"))", Fails("live.json")),
     ("syncd/publisher.rs", "Document::at(places.state.join(\"emergency.json\"))", Fails("emergency.json")),
     ("syncd/publisher.rs", "AuditTrail::at(", Fails("audit.jsonl")),
+    ("syncd/publisher.rs", "Quarantine::at(", Fails("quarantine/*")),
+    ("syncd/publisher/rebuilding.rs", "durable::remove_file(", Fails("emergency.json")),
     ("syncd/publisher/originals.rs", "durable::settle(state)", Fails("originals")),
     ("syncd/publisher/originals.rs", "durable::replace_dir(&self.approved_originals", Fails("originals")),
     ("syncd/publisher/originals.rs", "durable::remove_dir_all(&self.approved_originals)", Fails("originals")),
@@ -76,16 +74,28 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/trust.rs", "durable::create_dir_all(folder)", LeftOut(SCRATCH)),
     ("syncd/trust.rs", "durable::remove_file(&file)", LeftOut(SCRATCH)),
     ("syncd/trust.rs", "fs::write(file, text)", LeftOut(SCRATCH)),
-    ("web/https/acme/kept.rs", "durable::", LeftOut(PUBLIC)),
-    ("web/https/acme/kept.rs", "Document::at(", LeftOut(PUBLIC)),
+    (
+        "web/https/acme/kept.rs",
+        "durable::",
+        FailsBeside("whichever_write_fails_what_was_kept_before_is_there_or_what_was_to_be"),
+    ),
+    (
+        "web/https/acme/kept.rs",
+        "Document::at(",
+        FailsBeside("whichever_write_fails_an_account_and_the_tries_are_whole_or_there_are_none"),
+    ),
     ("web/listener.rs", "fs::", LeftOut(SOCKET)),
     ("web/site/server/idle.rs", "BlobStore::open(", LeftOut(TEST)),
     ("web/journal/keeper.rs", "JournalWriter::open(", Fails("journal/N-N/entries")),
     ("web/journal/mod.rs", "durable::write_file(&self.setup.dir.join(PROBE)", LeftOut(PROBE)),
     ("web/journal/mod.rs", "durable::create_dir_all(&setup.dir)", Fails("journal")),
-    ("web/journal/refusals.rs", "durable::", LeftOut(EVIDENCE)),
-    ("web/journal/refusals.rs", "Document::at(", LeftOut(EVIDENCE)),
+    ("web/journal/refusals.rs", "durable::", Fails("main-journal/refusals")),
+    ("web/journal/refusals.rs", "Document::at(", Fails("main-journal/refusals/N-N.json")),
 ];
+
+/// The kinds of files with which writes fail outside of the steps.
+const BESIDE_STEPS: &[&[&str]] =
+    &[AT_THE_START, IN_A_COLLECTION, IN_A_JOIN, IN_A_PROMPT, OF_MAINS_LOG, IN_A_REFUSAL, IN_A_DISPUTE];
 
 /// What writes where it stands, or makes what writes.
 const WRITERS: &[&str] = &[
@@ -163,12 +173,12 @@ fn every_place_that_writes_is_known_and_fails_in_a_test_or_is_left_out_for_a_rea
         );
     }
     let steps = Step::ALL.iter().flat_map(|step| step.kinds());
-    let failing: BTreeSet<&str> =
-        steps.chain([AT_THE_START, IN_A_COLLECTION, IN_A_JOIN, IN_A_PROMPT].into_iter().flatten()).copied().collect();
+    let failing: BTreeSet<&str> = steps.chain(BESIDE_STEPS.iter().copied().flatten()).copied().collect();
     for known in PLACES {
         assert!(found.iter().any(|place| is_at(place, known)), "{} does not hold {}", known.0, known.1);
         match known.2 {
             Fails(kind) => assert!(failing.contains(kind), "no test lets a write to {kind:?} fail"),
+            FailsBeside(test) => assert!(beside(known.0).contains(&format!("fn {test}()")), "there is no {test}"),
             LeftOut(why) => assert!(!why.is_empty()),
         }
     }
@@ -182,6 +192,13 @@ fn the_daemon_uses_no_module_of_the_store_whose_writes_are_not_looked_for() {
             assert!(MODULES.contains(&module.as_str()), "{file} uses tieup_store::{module}");
         }
     }
+}
+
+/// The whole text of a file, `web/listener.rs`, with its tests.
+fn beside(file: &str) -> String {
+    let (part, file) = file.split_once('/').unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    fs::read_to_string(root.join(part).join("src").join(file)).unwrap()
 }
 
 /// Each line of the daemon's source that writes, with its file.

@@ -5,5 +5,6 @@ mod callers;
 mod journals;
 mod metadata;
 mod offers;
+mod scenes;
 mod tokens;
 mod transfer;

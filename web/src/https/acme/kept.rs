@@ -150,6 +150,9 @@ pub enum KeepError {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    #[cfg(debug_assertions)]
+    use tieup_store::failing::{FailingWrites, How};
+
     use super::*;
     use crate::https::pair::tests::made;
 
@@ -174,6 +177,69 @@ mod tests {
         let other = PemPair { certificate: made("other.example").0, key };
         assert!(matches!(kept.keep_pair(&other), Err(KeepError::Pair(PairError::Unfit { .. }))));
         assert_eq!(kept.pair().unwrap().unwrap().about.names, ["shop.example"]);
+    }
+
+    /// Whether `keep` with the write number `at` failing, in this way, was told as failed; none where no write was left to
+    /// fail.
+    #[cfg(debug_assertions)]
+    fn fails<T, E>(folder: &Path, (at, how): (usize, How), keep: impl FnOnce() -> Result<T, E>) -> Option<bool> {
+        let laid = FailingWrites::lay(folder, &folder.join("nothing"), at, how);
+        let kept = keep();
+        (!laid.failures().is_empty()).then_some(kept.is_err())
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn whichever_write_fails_what_was_kept_before_is_there_or_what_was_to_be() {
+        let pair = |name: &str| {
+            let (certificate, key) = made(name);
+            PemPair { certificate, key }
+        };
+        let (old, new) = (pair("old.example"), pair("new.example"));
+        for how in [How::NotDone, How::DoneYetFailed, How::FullForAMoment, How::FullFromThenOn] {
+            for at in 0.. {
+                let folder = tempfile::tempdir().unwrap();
+                let kept = Kept::open(folder.path()).unwrap();
+                kept.keep_pair(&old).unwrap();
+                let failed = fails(folder.path(), (at, how), || kept.keep_pair(&new));
+                let names = kept.pair().unwrap().unwrap().about.names;
+                let is_kept = names == ["new.example"];
+                assert!(is_kept || (names == ["old.example"] && failed == Some(true)), "{how:?} {at}: {names:?}");
+                if failed.is_none() {
+                    assert!(at > 0, "nothing is written");
+                    break;
+                }
+            }
+        }
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn whichever_write_fails_an_account_and_the_tries_are_whole_or_there_are_none() {
+        let about = serde_json::json!({"id": "https://acme.example/1", "key_pkcs8": "AAAA", "directory": "https://acme.example/"});
+        let settings = Acme {
+            hosts: vec!["shop.example".to_owned()],
+            contact: None,
+            directory: "https://acme.example/".to_owned(),
+            root: None,
+        };
+        let mut tries = Tries::default();
+        tries.begin(Timestamp::UNIX_EPOCH);
+        for how in [How::NotDone, How::DoneYetFailed, How::FullForAMoment, How::FullFromThenOn] {
+            for at in 0.. {
+                let folder = tempfile::tempdir().unwrap();
+                let kept = Kept::open(folder.path()).unwrap();
+                let credentials = serde_json::from_value(about.clone()).unwrap();
+                let account = fails(folder.path(), (at, how), || kept.keep_account(&settings, credentials));
+                assert!(kept.account(&settings).is_some() || account == Some(true), "{how:?} {at}: told as kept");
+                let noted = fails(folder.path(), (at, how), || kept.keep_tries(&tries));
+                assert!(kept.tries() == tries || noted == Some(true), "{how:?} {at}: told as noted");
+                if (account, noted) == (None, None) {
+                    assert!(at > 0, "nothing is written");
+                    break;
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,213 @@
+//! The feed of a whole site in which two sides have pages: main's feed with the partner's own pages in their places.
+//!
+//! What main wrote stays as the release has it, texts included; of the partner's pages the feed has what their index says.
+//! Newest first, and of one day main's before the partner's.
+
+use jiff::civil::Date;
+use serde_json::{Map, Value, json};
+use tieup_protocol::index::IndexedPage;
+use tieup_protocol::path::SitePath;
+
+use crate::config::FeedKind;
+use crate::feed::{self, MAX_ENTRIES};
+use crate::json_feed::instant;
+use crate::url;
+
+/// An entry as it stands in a feed, with its day.
+type Dated<T> = (Date, T);
+
+/// The partner's pages that go into a feed.
+struct Own<'a> {
+    base_url: &'a str,
+    pages: &'a [&'a IndexedPage],
+}
+
+/// Where the feeds of a whole site stand.
+pub fn site_feeds() -> impl Iterator<Item = SitePath> {
+    FeedKind::ALL.into_iter().filter_map(|kind| feed::path(&SitePath::root(), kind))
+}
+
+/// The feed at `path` with those of the pages `own`, served below `base_url`, that have a day and the feed's language;
+/// none where there are none, or `feed` is not one of ours.
+pub fn joint_feed(path: &SitePath, feed: &[u8], base_url: &str, own: &[&IndexedPage]) -> Option<Vec<u8>> {
+    let is_here = |kind: &FeedKind| feed::path(&SitePath::root(), *kind).as_ref() == Some(path);
+    let text = std::str::from_utf8(feed).ok()?;
+    let own = Own { base_url, pages: own };
+    let joint = match FeedKind::ALL.into_iter().find(is_here)? {
+        FeedKind::Atom => own.atom(text),
+        FeedKind::Rss => own.rss(text),
+        FeedKind::Json => own.json(text),
+    };
+    joint.map(String::into_bytes)
+}
+
+impl Own<'_> {
+    /// The pages that a feed in `lang` can have, each with its day; none where there is none.
+    fn dated(&self, lang: &str) -> Option<Vec<Dated<&IndexedPage>>> {
+        let fits = |page: &&&IndexedPage| page.lang == lang && !page.is_section && !page.is_derived;
+        let pages: Vec<_> =
+            self.pages.iter().filter(fits).filter_map(|page| page.date.map(|date| (date, *page))).collect();
+        (!pages.is_empty()).then_some(pages)
+    }
+
+    fn atom(&self, text: &str) -> Option<String> {
+        let feed = Written::read(text, "<entry>\n", "</entry>\n", "</feed>\n")?;
+        let own = self.dated(between(feed.head, " xml:lang=\"", "\"")?)?;
+        let newest = own.iter().map(|(date, page)| page.updated.map_or(*date, |updated| updated.max(*date))).max();
+        let theirs = feed.dated(|entry| between(entry, "<published>", "T")?.parse().ok())?;
+        let own = own.into_iter().map(|(date, page)| (date, feed::atom_entry(page, self.base_url, None)));
+        let updated = between(feed.head, "<updated>", "T")?;
+        let latest = newest.filter(|newest| updated.parse().is_ok_and(|updated: Date| *newest > updated));
+        let head =
+            latest.map_or_else(|| feed.head.to_owned(), |latest| feed.head.replacen(updated, &latest.to_string(), 1));
+        Some(head + &merged(theirs, own.collect()).concat() + feed.end)
+    }
+
+    fn rss(&self, text: &str) -> Option<String> {
+        let feed = Written::read(text, "<item>", "</item>\n", "</channel></rss>\n")?;
+        let own = self.dated(between(feed.head, "<language>", "</language>")?)?;
+        let day = |entry: &str| Date::strptime("%a, %d %b %Y", between(entry, "<pubDate>", " 00:00:00")?).ok();
+        let theirs = feed.dated(day)?;
+        let own = own.into_iter().map(|(date, page)| {
+            let description = page.description.clone().unwrap_or_default();
+            (date, feed::rss_item(page, self.base_url, &description))
+        });
+        Some(feed.head.to_owned() + &merged(theirs, own.collect()).concat() + feed.end)
+    }
+
+    fn json(&self, text: &str) -> Option<String> {
+        let mut feed: Map<String, Value> = serde_json::from_str(text).ok()?;
+        let own = self.dated(feed.get("language")?.as_str()?)?;
+        let day = |item: &Value| item["date_published"].as_str()?.split('T').next()?.parse().ok();
+        let items = feed.get("items")?.as_array()?.iter();
+        let theirs: Option<Vec<Dated<Value>>> = items.map(|item| Some((day(item)?, item.clone()))).collect();
+        let own = own.into_iter().map(|(date, page)| (date, self.json_item(page, date)));
+        let items = merged(theirs?, own.collect());
+        feed.insert("items".to_owned(), Value::Array(items));
+        Some(format!("{:#}\n", Value::Object(feed)))
+    }
+
+    fn json_item(&self, page: &IndexedPage, date: Date) -> Value {
+        let address = url::absolute(self.base_url, &page.path);
+        let mut item = Map::new();
+        item.insert("id".into(), json!(address));
+        item.insert("url".into(), json!(address));
+        item.insert("title".into(), json!(page.title));
+        item.insert("content_text".into(), json!(page.description.as_deref().unwrap_or(&page.title)));
+        item.extend(page.description.as_ref().map(|text| ("summary".to_owned(), json!(text))));
+        item.insert("date_published".into(), json!(instant(date)));
+        let updated = page.updated.filter(|updated| *updated > date);
+        item.extend(updated.map(|day| ("date_modified".to_owned(), json!(instant(day)))));
+        item.insert("language".into(), json!(page.lang));
+        Value::Object(item)
+    }
+}
+
+/// A feed of ours as text: what stands before its entries, they themselves, and its end.
+struct Written<'a> {
+    head: &'a str,
+    entries: Vec<&'a str>,
+    end: &'a str,
+}
+
+impl<'a> Written<'a> {
+    /// Takes a text apart; none where it is not as ours are. Inside of an entry all text is escaped.
+    fn read(text: &'a str, open: &str, close: &str, end: &'a str) -> Option<Self> {
+        let whole = text.strip_suffix(end)?;
+        let first = whole.find(open).unwrap_or(whole.len());
+        let entries: Vec<&str> = whole[first..].split_inclusive(close).collect();
+        let is_ours = entries.iter().all(|entry| entry.starts_with(open) && entry.ends_with(close));
+        is_ours.then_some(Self { head: &whole[..first], entries, end })
+    }
+
+    /// The entries with their days; none where one has none.
+    fn dated(&self, day: impl Fn(&str) -> Option<Date>) -> Option<Vec<Dated<String>>> {
+        self.entries.iter().map(|entry| Some((day(entry)?, (*entry).to_owned()))).collect()
+    }
+}
+
+/// Both, newest first; no more than a feed of ours has, unless `theirs` are.
+fn merged<T>(theirs: Vec<Dated<T>>, own: Vec<Dated<T>>) -> Vec<T> {
+    let most = theirs.len().max(MAX_ENTRIES);
+    let mut all: Vec<Dated<T>> = theirs.into_iter().chain(own).collect();
+    // The sort keeps the order of what is equal.
+    all.sort_by_key(|(date, _)| std::cmp::Reverse(*date));
+    all.into_iter().take(most).map(|(_, entry)| entry).collect()
+}
+
+/// What stands in `text` between the first `before` and the next `after`.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(path: &str, title: &str, date: &str) -> IndexedPage {
+        let page = IndexedPage::new(path.parse().unwrap(), title.to_owned(), "en".to_owned());
+        IndexedPage { date: date.parse().ok(), ..page }
+    }
+
+    fn joint(path: &str, feed: &str, own: &[&IndexedPage]) -> Option<String> {
+        let joint = joint_feed(&path.parse().unwrap(), feed.as_bytes(), "https://north.example/", own)?;
+        Some(String::from_utf8(joint).unwrap())
+    }
+
+    const ATOM: &str = "<feed xml:lang=\"en\">\n<updated>2026-03-05T00:00:00Z</updated>\n\
+        <entry>\n<id>b</id><published>2026-03-05T00:00:00Z</published></entry>\n\
+        <entry>\n<id>a</id><published>2026-03-01T00:00:00Z</published></entry>\n</feed>\n";
+
+    #[test]
+    fn own_pages_stand_among_mains_by_their_days() {
+        let (new, middle) = (page("/new/", "New & own", "2026-03-09"), page("/middle/", "Middle", "2026-03-05"));
+        let feed = joint("/atom.xml", ATOM, &[&middle, &new]).unwrap();
+        let ids: Vec<&str> = feed.split("<id>").skip(1).filter_map(|rest| rest.split('<').next()).collect();
+        assert_eq!(ids, ["https://north.example/new/", "b", "https://north.example/middle/", "a"]);
+        assert!(feed.contains("<updated>2026-03-09T00:00:00Z</updated>\n<entry>"), "{feed}");
+        assert!(feed.contains("New &amp; own") && feed.ends_with("</entry>\n</feed>\n"), "{feed}");
+    }
+
+    #[test]
+    fn rss_and_json_are_joined_alike() {
+        let own = page("/own/", "Own", "2026-03-05");
+        let rss = "<rss><channel><language>en</language>\n\
+            <item><guid>b</guid>\n<pubDate>Fri, 06 Mar 2026 00:00:00 +0000</pubDate></item>\n\
+            <item><guid>a</guid>\n<pubDate>Sun, 01 Mar 2026 00:00:00 +0000</pubDate></item>\n</channel></rss>\n";
+        let joined = joint("/rss.xml", rss, &[&own]).unwrap();
+        let places = ["<guid>b", "<guid>https://north.example/own/", "<guid>a"].map(|part| joined.find(part).unwrap());
+        assert!(places.is_sorted(), "{joined}");
+        let json = r#"{"language": "en", "items": [{"id": "b", "date_published": "2026-03-06T00:00:00Z"}]}"#;
+        let joined: Value = serde_json::from_str(&joint("/feed.json", json, &[&own]).unwrap()).unwrap();
+        assert_eq!(
+            (&joined["items"][0]["id"], &joined["items"][1]["url"]),
+            (&json!("b"), &json!("https://north.example/own/"))
+        );
+    }
+
+    #[test]
+    fn a_feed_without_entries_takes_own_pages_and_a_foreign_one_stays() {
+        let own = page("/own/", "Own", "2026-03-05");
+        let empty = "<feed xml:lang=\"en\">\n<updated>1970-01-01T00:00:00Z</updated>\n</feed>\n";
+        assert!(joint("/atom.xml", empty, &[&own]).unwrap().contains("/own/</id>"));
+        let foreign = ["<feed/>", "", "<feed xml:lang=\"en\"><entry id=\"1\"></entry>\n</feed>\n"];
+        for feed in foreign {
+            assert_eq!(joint("/atom.xml", feed, &[&own]), None, "{feed}");
+        }
+        let japanese = IndexedPage { lang: "ja".to_owned(), ..own.clone() };
+        let undated = IndexedPage { date: None, ..own.clone() };
+        let section = IndexedPage { is_section: true, ..own.clone() };
+        for other in [japanese, undated, section] {
+            assert_eq!(joint("/atom.xml", ATOM, &[&other]), None, "{other:?}");
+        }
+        assert_eq!(joint("/news/atom.xml", ATOM, &[&own]), None, "the feed of a section is its owner's");
+    }
+
+    #[test]
+    fn a_feed_grows_no_longer_than_ours_are() {
+        let own: Vec<IndexedPage> = (0..80).map(|n| page(&format!("/p{n}/"), "Own", "2026-03-09")).collect();
+        let feed = joint("/atom.xml", ATOM, &own.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(feed.matches("<entry>").count(), MAX_ENTRIES);
+    }
+}

@@ -1,0 +1,60 @@
+//! Statements of a month that is over: visits that were logged then, and the issuing itself.
+
+use jiff::{SignedDuration, Timestamp};
+use tieup_hub::database::PartnerRow;
+use tieup_protocol::access::AccessEntry;
+use tieup_protocol::period::Month;
+use tieup_protocol::wire::{StatementNotice, StatementVerdict};
+use tieup_store::journal::JournalWriter;
+
+use crate::journal::JournalOnDisk;
+use crate::{World, told};
+
+/// What the hub knows of a partner that has joined.
+pub async fn row(world: &World, partner: &str) -> PartnerRow {
+    world.hub().partner(&partner.parse().unwrap()).await.unwrap()
+}
+
+/// The instant at which `month` is closed under the contracts of these tests: five days after its end in Tokyo.
+pub fn closes(month: Month) -> Timestamp {
+    month.next().start(&"Asia/Tokyo".parse().unwrap()) + SignedDuration::from_hours(24 * 5)
+}
+
+/// Issues the statement of `month` as soon as it is closed, and hands it over.
+pub async fn issue(world: &World, month: Month) -> (StatementNotice, StatementVerdict) {
+    let north = row(world, "north").await;
+    let issued = world.hub().issue(&north, month, closes(month)).await;
+    let notice = issued.unwrap_or_else(|error| panic!("not issued:\n{}", told(&error)));
+    let delivered = world.hub().hand_over(&north, notice.clone(), closes(month)).await;
+    (notice, delivered.unwrap_or_else(|error| panic!("not taken:\n{}", told(&error))).verdict)
+}
+
+/// The month before `month`.
+fn before(month: Month) -> Month {
+    Month::of_day(month.first_day().yesterday().unwrap())
+}
+
+/// Lets `north` have logged, two months before this one, `views` of `/about/`, an hour after each other, besides what it
+/// had logged then. Returns the month.
+pub async fn log_before(world: &mut World, views: i64) -> Month {
+    let now = world.month("north");
+    let month = before(before(now));
+    let halted = world.halt("north").await;
+    let state = &halted.config.state;
+    let visits = JournalOnDisk::open(state, now).entries();
+    let log = JournalOnDisk::open(state, month);
+    std::fs::create_dir_all(&log.dir).unwrap();
+    let mut writer = JournalWriter::open(&log.dir, log.origin.clone(), log.signer.clone()).unwrap();
+    let first = AccessEntry::decode(&visits[0]).unwrap();
+    let tenth = month.start(&"Asia/Tokyo".parse().unwrap()) + SignedDuration::from_hours(24 * 10);
+    let late = i64::try_from(writer.reader().size()).unwrap();
+    for number in late..late + views {
+        let time = tenth + SignedDuration::from_hours(number);
+        writer.append(&[AccessEntry { time, ..first.clone() }.encode().as_slice()]).unwrap();
+    }
+    writer.checkpoint().unwrap();
+    drop(writer);
+    world.resume(halted).await;
+    world.collect("north").await;
+    month
+}

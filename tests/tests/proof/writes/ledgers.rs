@@ -1,0 +1,164 @@
+//! Writes that fail while a partner verifies main's log and refuses one that was forked, and while it disputes a statement
+//! and main answers.
+
+use std::fs;
+
+use jiff::Timestamp;
+use tieup_hub::collect::Collected;
+use tieup_protocol::dispute::Decision;
+use tieup_protocol::period::{Month, Zone};
+use tieup_syncd::main_journal::MainJournalError;
+use tieup_tests::issuing::{issue, log_before, row};
+use tieup_tests::{Contract, World, told};
+
+use super::BRIEFLY;
+use super::failures::{Failures, assert_named};
+
+/// The kinds of files that are written when main's log is verified for the first time.
+pub(super) const OF_MAINS_LOG: &[&str] =
+    &["main-journal", "main-journal/key.json", "main-journal/cosigner.key", "main-journal/N-N/entries"];
+
+/// Those that are written when it is refused.
+pub(super) const IN_A_REFUSAL: &[&str] = &["main-journal/refusals", "main-journal/refusals/N-N.json"];
+
+/// Those that are written when a statement is disputed, and when main answers.
+pub(super) const IN_A_DISPUTE: &[&str] = &["audit.jsonl", "statements/N-N.dispute.json"];
+
+/// What a contract charges that main's own log can count.
+const BY_MAIN: &str = "meters: {tie: {views: {class: tieup}}}\ncharges:\n  \
+    access: {graduated: tie, tiers: [[0, \"10\"]]}\n";
+
+/// The same, which may be disputed.
+const DISPUTABLE: &str = "meters: {tie: {views: {class: tieup}}}\ncharges:\n  \
+    access: {graduated: tie, tiers: [[0, \"10\"]]}\ndispute: {window: 180d, beacon_tolerance: \"2%\"}\n";
+
+/// Main writes the log, and has logged three visits of this month.
+async fn where_main_writes() -> (World, Month) {
+    let contract = Contract::inherited().zone("UTC").fees(BY_MAIN).journal("{writer: main, verifier: partner}");
+    let world = World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start().await;
+    world.go_live("north").await;
+    world.show_main();
+    for _ in 0..3 {
+        assert_eq!(world.get_main("/about/").await.status, 200);
+    }
+    (world, Month::of(Timestamp::now(), &Zone::utc()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_write_fails_while_mains_log_is_verified_the_next_time_verifies_all_of_it() {
+    let (world, month) = where_main_writes().await;
+    let whole = [Collected { month, added: 3, size: 3 }];
+    let mut failures = Failures::of("verifying main's log");
+    loop {
+        // As on the day of the join, at both ends.
+        for folder in [world.state("north").join("main-journal"), world.hub().config.state.join("receipts")] {
+            let _ = fs::remove_dir_all(folder);
+        }
+        let laid = failures.lay(&world.state("north").join("main-journal"));
+        let verified = world.daemon("north").verify_main_journal().await;
+        let said = failures.said(&laid);
+        match &verified {
+            Ok(verified) => assert_eq!(verified[..], whole, "{said}"),
+            Err(error) => assert_named(error, &laid, &said),
+        }
+        let has_failed = failures.take(&world.state("north"), laid);
+        let again = world.daemon("north").verify_main_journal().await;
+        let again = again.unwrap_or_else(|error| panic!("{said}: {}", told(&error)));
+        assert_eq!((again.len(), again[0].size), (1, 3), "{said}");
+        if !has_failed {
+            return failures.end(OF_MAINS_LOG);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_write_fails_while_a_forked_log_is_refused_nothing_is_cosigned_and_it_is_refused_for_good() {
+    let (world, month) = where_main_writes().await;
+    world.daemon("north").verify_main_journal().await.unwrap();
+    world.fork_mains_log("north", month);
+    let receipt = world.daemon("north").main_journal().dir(month).join("cosigned");
+    let mut failures = Failures::of("refusing main's log");
+    loop {
+        let _ = fs::remove_dir_all(world.state("north").join("main-journal/refusals"));
+        let laid = failures.lay(&world.state("north").join("main-journal"));
+        let refused = world.daemon("north").verify_main_journal().await.unwrap_err();
+        let said = failures.said(&laid);
+        if !is_refusal(&refused) {
+            assert_named(&refused, &laid, &said);
+        }
+        let has_failed = failures.take(&world.state("north"), laid);
+        let again = world.daemon("north").verify_main_journal().await.unwrap_err();
+        assert!(is_refusal(&again), "{said}: {}", told(&again));
+        assert_eq!(world.daemon("north").main_journal().refusals().standing().unwrap().len(), 1, "{said}");
+        assert!(!receipt.exists(), "{said}: it was cosigned");
+        if !has_failed {
+            return failures.end(IN_A_REFUSAL);
+        }
+    }
+}
+
+fn is_refusal(error: &MainJournalError) -> bool {
+    matches!(error, MainJournalError::Refused { .. } | MainJournalError::Stands(_))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_write_fails_while_a_statement_is_disputed_and_answered_both_ends_come_to_know_the_same() {
+    let contract = Contract::inherited().fees(DISPUTABLE);
+    let mut world = World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start().await;
+    world.go_live("north").await;
+    world.get("north", "/about/").await;
+    let month = log_before(&mut world, 2).await;
+    issue(&world, month).await;
+    let file = world.state("north").join(format!("statements/{month}.dispute.json"));
+    dispute(&world, month, &file).await;
+    answer(&world, month, &file).await;
+}
+
+/// Disputes the statement, again and again, until no write is left to fail.
+async fn dispute(world: &World, month: Month, file: &std::path::Path) {
+    let (state, now) = (world.state("north"), Timestamp::now());
+    let mut failures = Failures::of("disputing");
+    loop {
+        let _ = fs::remove_file(file);
+        let laid = failures.lay_sparing(&state, &state.join("journal"));
+        let disputed = world.daemon("north").dispute(month, "too much", now).await;
+        let said = failures.said(&laid);
+        match &disputed {
+            Ok(dispute) => assert_eq!(world.daemon("north").disputed(month).unwrap().as_ref(), Some(dispute), "{said}"),
+            Err(error) => assert_named(error, &laid, &said),
+        }
+        let has_failed = failures.take(&state, laid);
+        let again = world.daemon("north").dispute(month, "too much", now).await;
+        let again = again.unwrap_or_else(|error| panic!("{said}: {}", told(&error)));
+        let known = world.hub().database.disputes().await.unwrap();
+        assert_eq!(known.iter().map(|(_, known)| known).collect::<Vec<_>>(), [&again], "{said}");
+        if !has_failed {
+            return failures.end(IN_A_DISPUTE);
+        }
+    }
+}
+
+/// Lets main answer, again and again, until no write of the partner's is left to fail.
+async fn answer(world: &World, month: Month, file: &std::path::Path) {
+    let (state, north, disputed) = (world.state("north"), row(world, "north").await, fs::read(file).unwrap());
+    let words = (Decision::Rejected, "we count two");
+    let mut failures = Failures::of("answering");
+    loop {
+        fs::write(file, &disputed).unwrap();
+        let laid = failures.lay_sparing(&state, &state.join("journal"));
+        let ruled = world.hub().rule(&north, month, words, Timestamp::now()).await;
+        let said = failures.said(&laid);
+        if let Err(error) = &ruled {
+            let (told, failed) = (told(error), laid.failed());
+            let is_named = failed.iter().any(|path| told.contains(&path.display().to_string()));
+            assert!(is_named || BRIEFLY.iter().any(|words| told.contains(words)), "{said}: {told}");
+        }
+        let has_failed = failures.take(&state, laid);
+        let again = world.hub().rule(&north, month, words, Timestamp::now()).await;
+        let again = again.unwrap_or_else(|error| panic!("{said}: {}", told(&error)));
+        assert_eq!(world.daemon("north").disputed(month).unwrap().unwrap().ruling, Some(again), "{said}");
+        if !has_failed {
+            return failures.end(IN_A_DISPUTE);
+        }
+    }
+}

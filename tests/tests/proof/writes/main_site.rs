@@ -1,0 +1,86 @@
+//! Writes that fail at the main site while it publishes, and while it gives up what no partner needs.
+
+use jiff::{SignedDuration, Timestamp};
+use tieup_hub::archive::{Archive, Remembered};
+use tieup_hub::publish::Outcome;
+use tieup_tests::world::site_id;
+use tieup_tests::{marked, told};
+
+use super::failures::Failures;
+use super::{Shop, contract};
+
+/// The kinds of files that main writes when it publishes.
+const IN_A_PUBLICATION: &[&str] = &["published/N.blobs"];
+
+/// Those that it writes when it gives up what no partner needs.
+const IN_A_SWEEP: &[&str] = &["published/N.blobs", "published/swept.json"];
+
+/// Whatever main publishes goes live at once.
+const BY_A_RULE: &str = r#"{policy: ask, auto: [{paths: "/**", only: any}]}"#;
+
+/// Where main logs visits to its own pages, which is another test's affair.
+const OWN_LOG: &str = "journal";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_write_of_mains_fails_while_it_publishes_the_release_arrives_whole_now_or_with_the_next_push() {
+    let mut shop = Shop::open(contract(BY_A_RULE)).await;
+    let state = shop.world.hub().config.state.clone();
+    let mut failures = Failures::of("publishing");
+    loop {
+        let before = shop.seen("before");
+        shop.mark += 1;
+        marked::write_release(&shop.world, shop.mark);
+        let laid = failures.lay_sparing(&state, &state.join(OWN_LOG));
+        let told_of = shop.world.try_publish("north").await.map_err(|error| told(&error));
+        let said = format!("{}: {told_of:?}", failures.said(&laid));
+        let seen = shop.seen(&said);
+        match &told_of {
+            Ok(_) => assert_eq!(seen.mark, shop.mark, "{said}"),
+            Err(told) => {
+                let is_named = laid.failed().iter().any(|path| told.contains(&path.display().to_string()));
+                assert!(is_named, "{said}: the file is not named");
+                assert!([before.mark, shop.mark].contains(&seen.mark), "{said}");
+            }
+        }
+        let has_failed = failures.take(&state, laid);
+        let again = shop.world.try_publish("north").await;
+        let again = again.unwrap_or_else(|error| panic!("{said}: the push that followed: {}", told(&error)));
+        assert!(matches!(again, Outcome::Delivered { .. } | Outcome::Unchanged(_)), "{said}: {again:?}");
+        assert_eq!(shop.seen(&said).mark, shop.mark, "{said}: after the push that followed");
+        if !has_failed {
+            return failures.end(IN_A_PUBLICATION);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_write_of_mains_fails_while_it_gives_up_what_is_old_what_partners_may_need_is_there() {
+    let mut shop = Shop::open(contract(BY_A_RULE)).await;
+    let hub = shop.world.hub().clone();
+    let folder = hub.config.state.join("published");
+    let mut failures = Failures::of("sweeping at main");
+    for day in 2.. {
+        for _ in 0..3 {
+            shop.publish_next().await;
+        }
+        let archive = Archive::open(&hub.config.state, &Remembered::default()).unwrap().unwrap();
+        let laid = failures.lay(&folder);
+        let at = Timestamp::now() + SignedDuration::from_hours(24 * day);
+        let swept = hub.sweep(&archive, at).await;
+        let said = failures.said(&laid);
+        if let Err(error) = &swept {
+            let named = told(error);
+            assert!(laid.failed().iter().any(|path| named.contains(&path.display().to_string())), "{said}: {named}");
+        }
+        let has_failed = failures.take(&hub.config.state, laid);
+        drop(archive);
+        // What is live can still be sent again, and the next release told as a difference from it.
+        shop.world.damage("north", &shop.world.served("north", "/p1/"));
+        shop.world.daemon("north").guard().check(shop.world.daemon("north"), Timestamp::now()).unwrap();
+        let north = hub.partner(&site_id("north")).await.unwrap();
+        assert_eq!(hub.status(&north).await.unwrap().guard.drift, None, "{said}: main lacks what is live");
+        if !has_failed {
+            return failures.end(IN_A_SWEEP);
+        }
+    }
+}
