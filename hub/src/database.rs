@@ -2,6 +2,7 @@
 
 mod beacons;
 mod certificates;
+mod counting;
 mod dialect;
 mod disputes;
 mod heartbeats;
@@ -25,6 +26,8 @@ use tieup_protocol::joining::Reach;
 
 pub use self::beacons::BeaconCounts;
 pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
+pub use self::counting::CountingDay;
+pub(crate) use self::counting::{ClaimError, Counting};
 use self::dialect::{Dialect, storable};
 pub use self::heartbeats::HeartbeatKept;
 pub use self::location::{InvalidUrl, Location, ServerUrl};

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod collect;
 mod collecting;
 pub mod config;
+pub mod counting;
 pub mod database;
 pub mod disputes;
 pub mod findings;

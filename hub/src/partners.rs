@@ -1,6 +1,7 @@
 //! The hub as a whole, opened from its configuration, and its line to each partner.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -13,11 +14,12 @@ use tieup_store::lock::LockError;
 use tieup_web::client::{CallError, PeerClient, SILENCE};
 use tieup_web::https::EntranceError;
 use tieup_web::tls::{TlsError, TlsIdentity};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::archive::Remembered;
 use crate::collect::Turns;
 use crate::config::Config;
+use crate::counting::Progress;
 use crate::database::{Database, DatabaseError, PartnerRow, RevokedRow};
 use crate::health::Tally;
 use crate::keys::{KeyError, KeyFolder};
@@ -25,6 +27,9 @@ use crate::manifests::Manifests;
 
 /// How long an invitation is good.
 const INVITATION_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// How many journals are counted at once by one process.
+const COUNTERS: usize = 2;
 
 /// A main site's hub.
 pub struct Hub {
@@ -36,10 +41,14 @@ pub struct Hub {
     pub keys: KeyFolder,
     /// What came of its pushes since it was opened.
     pub tally: Tally,
+    /// How far it has come with what it counts.
+    pub counted: Arc<Progress>,
     /// Told when the queue may hold something that is due: a partner joined, or somebody wants to be sure.
     pub queue_changed: Notify,
     /// Told when something was collected.
     pub(crate) collected: Notify,
+    /// The turns to count: each holds a connection to the database, of which there are few.
+    pub(crate) counters: Semaphore,
     /// The manifests that were used last.
     pub(crate) manifests: Manifests,
     /// What partners were sent, as it was known last.
@@ -128,8 +137,10 @@ impl Hub {
             database,
             keys,
             tally: Tally::default(),
+            counted: Arc::default(),
             queue_changed: Notify::new(),
             collected: Notify::new(),
+            counters: Semaphore::new(COUNTERS),
             manifests: Manifests::default(),
             archived: Remembered::default(),
             collecting: Turns::default(),

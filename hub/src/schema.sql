@@ -123,3 +123,17 @@ CREATE TABLE IF NOT EXISTS heartbeats (
     journals TEXT NOT NULL,         -- sizes by month, as JSON
     PRIMARY KEY (partner, came)
 ) WITHOUT ROWID;
+-- The days of partners' journals that were counted or are to be, in the periods that they are charged by. A row that is to
+-- be counted is locked by whoever counts it; results lie beside the journals.
+CREATE TABLE IF NOT EXISTS counting (
+    partner   TEXT NOT NULL REFERENCES partners (id),
+    first_day TEXT NOT NULL,        -- of the period
+    last_day  TEXT NOT NULL,
+    entries   INTEGER NOT NULL,     -- how many entries of the journal are counted when this day is
+    day       TEXT NOT NULL,
+    begun     INTEGER,              -- from which entry on it was counted
+    counter   TEXT,                 -- by whom
+    counted   INTEGER,              -- when, in milliseconds; none while it is to be counted
+    times     INTEGER NOT NULL DEFAULT 0,   -- how often it was counted
+    PRIMARY KEY (partner, first_day, last_day, entries)
+);

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod count;
 mod fees;
 mod findings;
 mod key;
