@@ -17,6 +17,7 @@ mod heartbeats;
 pub mod joining;
 pub mod keys;
 pub mod kit;
+pub mod lead;
 mod lines;
 mod locating;
 mod manifests;

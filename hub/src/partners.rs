@@ -20,7 +20,7 @@ use crate::archive::Remembered;
 use crate::collect::Turns;
 use crate::config::Config;
 use crate::counting::Progress;
-use crate::database::{Database, DatabaseError, PartnerRow, RevokedRow};
+use crate::database::{Database, DatabaseError, Location, PartnerRow, RevokedRow};
 use crate::health::Tally;
 use crate::keys::{KeyError, KeyFolder};
 use crate::manifests::Manifests;
@@ -106,6 +106,31 @@ pub enum HubError {
         /// Where the contract should be.
         file: PathBuf,
     },
+    /// The database is of another main site.
+    #[error(
+        "{location} belongs to the main site `{theirs}`, and this is `{ours}`: give each main site a database of its own"
+    )]
+    OtherMain {
+        /// Which.
+        location: Location,
+        /// Whose it is.
+        theirs: String,
+        /// Who this is.
+        ours: SiteId,
+    },
+    /// The database is of a main site of this name with other keys.
+    #[error(
+        "{location} belongs to a main site `{main}` with other keys than those in {}: copy the keys of the hub that \
+         used it first, or name another database", keys.display()
+    )]
+    OtherKeys {
+        /// Which.
+        location: Location,
+        /// The main site.
+        main: SiteId,
+        /// The folder of keys.
+        keys: PathBuf,
+    },
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers")]
     Randomness,
@@ -132,6 +157,7 @@ impl Hub {
         let tls = TlsIdentity::from_pem(&pair, keys.authority()?.certificate())?;
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.database).await?;
+        bind(&config, &database, &keys).await?;
         let hub = Self {
             config,
             database,
@@ -243,4 +269,21 @@ impl Hub {
     pub fn socket(&self) -> PathBuf {
         self.config.state.join("hub.sock")
     }
+}
+
+/// Binds the database to this main site at its first use.
+///
+/// # Errors
+/// When it is another's.
+async fn bind(config: &Config, database: &Database, keys: &KeyFolder) -> Result<(), HubError> {
+    let authority = keys.authority()?.digest().map_err(KeyError::from)?.to_string();
+    let (theirs, bound) = database.bind(config.main.as_str(), &authority).await?;
+    let location = config.database.clone();
+    if theirs != config.main.as_str() {
+        return Err(HubError::OtherMain { location, theirs, ours: config.main.clone() });
+    }
+    if bound != authority {
+        return Err(HubError::OtherKeys { location, main: config.main.clone(), keys: keys.dir().to_owned() });
+    }
+    Ok(())
 }

@@ -1,4 +1,10 @@
 -- The hub's tables. Times are seconds since 1970, UTC.
+-- Whose database it is: that of the main site that used it first. It has one row.
+CREATE TABLE IF NOT EXISTS belongs (
+    only_row  INTEGER PRIMARY KEY,  -- always 1
+    main      TEXT NOT NULL,
+    authority TEXT NOT NULL         -- the digest of its certificate authority
+);
 CREATE TABLE IF NOT EXISTS invitations (
     fingerprint TEXT PRIMARY KEY,   -- BLAKE3 of the secret; the secret itself is not kept
     partner     TEXT NOT NULL,

@@ -279,3 +279,89 @@ async fn counts_that_are_lost_are_counted_again_and_what_is_counted_is_left_alon
     assert!(said[..DAYS].iter().all(|line| line.starts_with("north 2026-11-0")), "{said:?}");
     assert_eq!(stock.rollups(), good);
 }
+
+/// What a hub says until it says `words`.
+fn listen_for(lines: &mut Lines<BufReader<ChildStdout>>, words: &str) -> String {
+    let mut said = String::new();
+    for line in lines.map(Result::unwrap) {
+        said = said + &line + "\n";
+        if line.contains(words) {
+            return said;
+        }
+    }
+    panic!("{words:?} is not said, but:\n{said}")
+}
+
+/// A site of one page.
+fn write_site(folder: &Path) {
+    for (file, text) in [
+        ("site.yaml", "title: Lampworks\nbase_url: https://lampworks.example/\ntheme: plain\n"),
+        ("content/_index.md", "---\ntitle: Lamps\n---\n"),
+        ("themes/plain/theme.yaml", "name: plain\napi: 1\nslots: [nav]\n"),
+        ("themes/plain/templates/index.html", "<h1>{{ page.title }}</h1>"),
+        ("themes/plain/templates/page.html", "{% extends \"index.html\" %}"),
+        ("themes/plain/templates/section.html", "{% extends \"index.html\" %}"),
+        ("themes/plain/templates/404.html", "{% extends \"index.html\" %}"),
+    ] {
+        let path = folder.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_hubs_of_one_database_one_pushes_and_the_other_counts() {
+    for address in [new_database(), String::new()] {
+        let stock = Stock::new(&address).await;
+        write_site(stock.folder.path());
+        let hub = || {
+            let mut child = stock.command(&["hub"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            Counter { child, lines }
+        };
+        let mut first = hub();
+        listen_for(&mut first.lines, "Serving the main site on");
+        let watching = stock.command(&["publish", "--watch"]).output().unwrap();
+        assert_eq!(watching.status.code(), Some(1));
+        assert_says(&String::from_utf8_lossy(&watching.stderr), &["another hub of `lampworks` pushes already"]);
+        let mut second = hub();
+        listen_for(&mut second.lines, "this one takes part in counting alone");
+        // Planned by somebody who does not count: the second hub does.
+        let opened = Hub::open(Config::load(&stock.config()).unwrap()).await.unwrap();
+        let north = opened.partner(&"north".parse().unwrap()).await.unwrap();
+        opened.plan_counting(&north, november()).await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while !opened.database.due_counting().await.unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "nobody counts");
+        }
+        assert_eq!(stock.rollups().len(), 1);
+        // When the one that pushes has died, another can.
+        first.signal("KILL");
+        first.child.wait().unwrap();
+        let mut third = hub();
+        listen_for(&mut third.lines, "Serving the main site on");
+        second.signal("TERM");
+        assert!(second.child.wait().unwrap().success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_of_one_main_site_and_of_its_keys() {
+    for server in [true, false] {
+        let address = if server { new_database() } else { String::new() };
+        let stock = Stock::new(&address).await;
+        let state = stock.folder.path().join("state");
+        let told = |main: &str| {
+            let text = fs::read_to_string(stock.config()).unwrap();
+            fs::write(stock.config(), text.replacen("main: lampworks", &format!("main: {main}"), 1)).unwrap();
+            fs::rename(state.join("keys"), state.join(format!("keys-before-{main}"))).unwrap();
+            tieup_hub::keys::KeyFolder::new(&state, &main.parse().unwrap()).create().unwrap();
+            let ran = stock.command(&["partner", "list"]).output().unwrap();
+            fs::write(stock.config(), text).unwrap();
+            assert_eq!(ran.status.code(), Some(1));
+            String::from_utf8(ran.stderr).unwrap()
+        };
+        assert_says(&told("otherworks"), &["belongs to the main site `lampworks`, and this is `otherworks`"]);
+        assert_says(&told("lampworks"), &["belongs to a main site `lampworks` with other keys", "copy the keys"]);
+    }
+}
