@@ -9,6 +9,7 @@ mod heartbeats;
 mod lead;
 mod location;
 mod metadata;
+mod moving;
 mod opening;
 #[cfg(test)]
 mod places;
@@ -34,6 +35,7 @@ pub use self::heartbeats::HeartbeatKept;
 pub(crate) use self::lead::ServerLead;
 pub use self::location::{InvalidUrl, Location, ServerUrl};
 pub use self::metadata::MetadataRow;
+pub use self::moving::{MoveError, Moved};
 pub use self::opening::Refusal;
 pub use self::releases::ReleaseRow;
 pub use self::statements::StatementRow;
