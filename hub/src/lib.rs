@@ -30,6 +30,7 @@ pub mod publish;
 pub mod refusals;
 pub mod release;
 pub mod renewal;
+mod reporting;
 pub mod restore;
 mod returning;
 pub mod revocation;

@@ -14,6 +14,7 @@ use tieup_web::{say, terminal};
 use super::Format;
 use super::logs::meant;
 use super::progress::Watched;
+use super::report::{ReportArguments, report};
 use super::simulate::{SimulateArguments, simulate};
 use super::site::say_json;
 use crate::database::PartnerRow;
@@ -34,6 +35,9 @@ pub(super) enum FeeAction {
         #[arg(long)]
         month: Option<Month>,
     },
+    /// Show a month of all partners side by side: their accesses, what their fees are made up of, and what their own pages
+    /// contribute. Statements that were not issued are drafts. Nothing is kept, and nobody is asked.
+    Report(ReportArguments),
     /// Simulate what a partner's last months would have cost under another contract, or with other visits to its originals,
     /// line by line beside what they do cost. Nothing is kept, and nobody is asked.
     Simulate(SimulateArguments),
@@ -85,7 +89,7 @@ pub(super) struct StatementArguments {
 
 /// How a statement, or a report, is written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Layout {
+pub(super) enum Layout {
     /// As text.
     Text,
     /// A page to look at and to print, with charts.
@@ -100,6 +104,7 @@ pub(super) async fn fee(hub: &Hub, action: &FeeAction) -> anyhow::Result<()> {
     match action {
         FeeAction::Statement(arguments) => statement(hub, arguments).await,
         FeeAction::Issue { partner, month } => issue(hub, partner.as_ref(), *month).await,
+        FeeAction::Report(arguments) => report(hub, arguments).await,
         FeeAction::Simulate(arguments) => simulate(hub, arguments).await,
         FeeAction::Disputes(arguments) => disputes(hub, arguments).await,
     }

@@ -12,6 +12,7 @@ mod partners;
 mod preview;
 mod progress;
 mod releases;
+mod report;
 mod revoke;
 mod rollups;
 mod simulate;
