@@ -17,6 +17,9 @@ use crate::mirror::MirrorPlace;
 /// The variable that says where the database is. It wins over `tieup.yaml`, so that a password need not stand there.
 pub const DATABASE_VARIABLE: &str = "TIEUP_DATABASE";
 
+/// The file of the database in the state folder.
+const DATABASE: &str = "hub.sqlite";
+
 /// A hub's configuration, with paths resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -101,7 +104,7 @@ impl Config {
         let state = folder.join(document.state);
         let database = match document.database {
             Some(url) => server(&name, &url)?,
-            None => Location::File(state.join("hub.sqlite")),
+            None => Location::File(state.join(DATABASE)),
         };
         Ok(Self {
             main: document.main,
@@ -117,6 +120,11 @@ impl Config {
             admin: document.admin,
             mirror: document.journal.mirror.map(|place| place.within(folder)),
         })
+    }
+
+    /// The file that the database is in where no server is named.
+    pub fn file_of_database(&self) -> PathBuf {
+        self.state.join(DATABASE)
     }
 
     /// The same with the database at `url`, what [`DATABASE_VARIABLE`] says, if it says anything.

@@ -2,11 +2,14 @@
 
 mod beacons;
 mod certificates;
+mod counting;
 mod dialect;
 mod disputes;
 mod heartbeats;
+mod lead;
 mod location;
 mod metadata;
+mod moving;
 mod opening;
 #[cfg(test)]
 mod places;
@@ -25,10 +28,14 @@ use tieup_protocol::joining::Reach;
 
 pub use self::beacons::BeaconCounts;
 pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
+pub use self::counting::CountingDay;
+pub(crate) use self::counting::{ClaimError, Counting};
 use self::dialect::{Dialect, storable};
 pub use self::heartbeats::HeartbeatKept;
+pub(crate) use self::lead::ServerLead;
 pub use self::location::{InvalidUrl, Location, ServerUrl};
 pub use self::metadata::MetadataRow;
+pub use self::moving::{MoveError, Moved};
 pub use self::opening::Refusal;
 pub use self::releases::ReleaseRow;
 pub use self::statements::StatementRow;

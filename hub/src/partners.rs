@@ -1,6 +1,7 @@
 //! The hub as a whole, opened from its configuration, and its line to each partner.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -13,18 +14,22 @@ use tieup_store::lock::LockError;
 use tieup_web::client::{CallError, PeerClient, SILENCE};
 use tieup_web::https::EntranceError;
 use tieup_web::tls::{TlsError, TlsIdentity};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::archive::Remembered;
 use crate::collect::Turns;
 use crate::config::Config;
-use crate::database::{Database, DatabaseError, PartnerRow, RevokedRow};
+use crate::counting::Progress;
+use crate::database::{Database, DatabaseError, Location, PartnerRow, RevokedRow};
 use crate::health::Tally;
 use crate::keys::{KeyError, KeyFolder};
 use crate::manifests::Manifests;
 
 /// How long an invitation is good.
 const INVITATION_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// How many journals are counted at once by one process.
+const COUNTERS: usize = 2;
 
 /// A main site's hub.
 pub struct Hub {
@@ -36,10 +41,14 @@ pub struct Hub {
     pub keys: KeyFolder,
     /// What came of its pushes since it was opened.
     pub tally: Tally,
+    /// How far it has come with what it counts.
+    pub counted: Arc<Progress>,
     /// Told when the queue may hold something that is due: a partner joined, or somebody wants to be sure.
     pub queue_changed: Notify,
     /// Told when something was collected.
     pub(crate) collected: Notify,
+    /// The turns to count: each holds a connection to the database, of which there are few.
+    pub(crate) counters: Semaphore,
     /// The manifests that were used last.
     pub(crate) manifests: Manifests,
     /// What partners were sent, as it was known last.
@@ -97,6 +106,31 @@ pub enum HubError {
         /// Where the contract should be.
         file: PathBuf,
     },
+    /// The database is of another main site.
+    #[error(
+        "{location} belongs to the main site `{theirs}`, and this is `{ours}`: give each main site a database of its own"
+    )]
+    OtherMain {
+        /// Which.
+        location: Location,
+        /// Whose it is.
+        theirs: String,
+        /// Who this is.
+        ours: SiteId,
+    },
+    /// The database is of a main site of this name with other keys.
+    #[error(
+        "{location} belongs to a main site `{main}` with other keys than those in {}: copy the keys of the hub that \
+         used it first, or name another database", keys.display()
+    )]
+    OtherKeys {
+        /// Which.
+        location: Location,
+        /// The main site.
+        main: SiteId,
+        /// The folder of keys.
+        keys: PathBuf,
+    },
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers")]
     Randomness,
@@ -123,13 +157,16 @@ impl Hub {
         let tls = TlsIdentity::from_pem(&pair, keys.authority()?.certificate())?;
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.database).await?;
+        bind(&config, &database, &keys).await?;
         let hub = Self {
             config,
             database,
             keys,
             tally: Tally::default(),
+            counted: Arc::default(),
             queue_changed: Notify::new(),
             collected: Notify::new(),
+            counters: Semaphore::new(COUNTERS),
             manifests: Manifests::default(),
             archived: Remembered::default(),
             collecting: Turns::default(),
@@ -232,4 +269,21 @@ impl Hub {
     pub fn socket(&self) -> PathBuf {
         self.config.state.join("hub.sock")
     }
+}
+
+/// Binds the database to this main site at its first use.
+///
+/// # Errors
+/// When it is another's.
+async fn bind(config: &Config, database: &Database, keys: &KeyFolder) -> Result<(), HubError> {
+    let authority = keys.authority()?.digest().map_err(KeyError::from)?.to_string();
+    let (theirs, bound) = database.bind(config.main.as_str(), &authority).await?;
+    let location = config.database.clone();
+    if theirs != config.main.as_str() {
+        return Err(HubError::OtherMain { location, theirs, ours: config.main.clone() });
+    }
+    if bound != authority {
+        return Err(HubError::OtherKeys { location, main: config.main.clone(), keys: keys.dir().to_owned() });
+    }
+    Ok(())
 }

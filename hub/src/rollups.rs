@@ -6,20 +6,25 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use tieup_fees::{Counted, JournalHead, Rollup};
-use tieup_protocol::contract::{Contract, Side};
+use tieup_protocol::contract::Contract;
 use tieup_protocol::period::{Month, Period};
-use tieup_store::durable;
+use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::{JournalReader, Origin, ReadError, SignedCheckpoint, cosigned_note, month_dir};
 use tokio::task::block_in_place;
 
+use crate::counting::Progress;
 use crate::database::PartnerRow;
 use crate::partners::Hub;
 use crate::statements::StatementFailure;
 
 /// The folder of rollups, below the state folder.
 const ROLLUPS: &str = "rollups";
+
+/// After how many entries it is told how far counting is.
+const STRIDE: u64 = 1 << 12;
 
 /// How a rollup on the disk compares with the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +40,16 @@ pub enum Standing {
 
 /// Main's copy of a journal, up to what main has cosigned.
 #[derive(Debug)]
-struct Copy {
+pub(crate) struct Copy {
     dir: PathBuf,
-    head: JournalHead,
+    pub(crate) head: JournalHead,
+    /// The copy, once somebody reads entries.
+    opened: OnceLock<JournalReader>,
+    progress: Arc<Progress>,
 }
 
 /// Where the rollup for the days that `contract` governs is kept.
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     path: PathBuf,
     contract: &'a Contract,
     period: Period,
@@ -66,25 +74,6 @@ impl Hub {
         Ok((rollup.counted(), copy.head))
     }
 
-    /// Brings the rollup of a month up to what was collected. That it cannot be done is told, and holds up nothing.
-    pub(crate) async fn roll_up(&self, partner: &PartnerRow, month: Month) {
-        match self.try_roll_up(partner, month).await {
-            Ok(()) | Err(StatementFailure::NoContract) => {}
-            Err(error) => {
-                tracing::warn!(partner = %partner.id, %month, error = &error as &dyn std::error::Error, "no rollup was kept");
-            }
-        }
-    }
-
-    async fn try_roll_up(&self, partner: &PartnerRow, month: Month) -> Result<(), StatementFailure> {
-        let contract = self.charged_by_record(partner, month).await?;
-        if contract.journal.writer != Side::Main {
-            let copy = self.copy_of(partner, month)?;
-            block_in_place(|| self.place_of(partner, &contract, contract.period(month)).bring_up(&copy))?;
-        }
-        Ok(())
-    }
-
     /// Counts a month anew and compares with what is kept; what differs is kept in its place.
     ///
     /// # Errors
@@ -95,16 +84,17 @@ impl Hub {
         block_in_place(|| self.place_of(partner, &contract, contract.period(month)).verify(&copy))
     }
 
-    fn copy_of(&self, partner: &PartnerRow, month: Month) -> Result<Copy, StatementFailure> {
+    pub(crate) fn copy_of(&self, partner: &PartnerRow, month: Month) -> Result<Copy, StatementFailure> {
         let dir = month_dir(&self.mirrors(partner), month);
         let cosigned = cosigned_note(&dir)?.ok_or(StatementFailure::NotCollected(month))?;
         let origin = Origin::new(&self.config.main, &partner.id, month);
         let checkpoint = SignedCheckpoint::open(&cosigned, &origin, &partner.journal_key.parse()?)?;
         let (size, root) = (checkpoint.size(), checkpoint.root().to_string());
-        Ok(Copy { dir, head: JournalHead { origin: origin.to_string(), size, root } })
+        let head = JournalHead { origin: origin.to_string(), size, root };
+        Ok(Copy { dir, head, opened: OnceLock::new(), progress: self.counted.clone() })
     }
 
-    fn place_of<'a>(&self, partner: &PartnerRow, contract: &'a Contract, period: Period) -> Place<'a> {
+    pub(crate) fn place_of<'a>(&self, partner: &PartnerRow, contract: &'a Contract, period: Period) -> Place<'a> {
         let folder = self.config.state.join(ROLLUPS).join(partner.id.as_str());
         Place { path: folder.join(format!("{}_{}", period.first(), period.last())), contract, period }
     }
@@ -117,19 +107,54 @@ impl Copy {
         if *covers == self.head || covers.origin != self.head.origin || covers.size >= self.head.size {
             return Ok(*covers == self.head && rollup.agrees_on(&struck()));
         }
-        let root = JournalReader::open(&self.dir)?.root_at(covers.size)?;
+        let root = self.reader()?.root_at(covers.size)?;
         Ok(root.to_string() == covers.root && rollup.agrees_on(&struck()))
     }
 
+    /// The copy, which is opened once: that reads all of it.
+    pub(crate) fn reader(&self) -> Result<&JournalReader, ReadError> {
+        if let Some(reader) = self.opened.get() {
+            return Ok(reader);
+        }
+        let reader = JournalReader::open(&self.dir)?;
+        Ok(self.opened.get_or_init(|| reader))
+    }
+
     /// Takes `rollup` on to the end of this journal. Where it is there already the journal is not even opened.
-    fn count_on(&self, mut rollup: Rollup) -> Result<Rollup, StatementFailure> {
-        if *rollup.covers() == self.head {
+    fn count_on(&self, rollup: Rollup) -> Result<Rollup, StatementFailure> {
+        self.count_to(rollup, self.head.clone())
+    }
+
+    /// Takes `rollup` on to `size` entries of this journal, unless it has come as far already.
+    pub(crate) fn count_until(&self, rollup: Rollup, size: u64) -> Result<Rollup, StatementFailure> {
+        if rollup.covers().size >= size {
             return Ok(rollup);
         }
-        let mut entries = JournalReader::open(&self.dir)?.entries(rollup.covers().size..self.head.size)?;
-        let next = |entry: &mut Vec<u8>| entries.next_into(entry);
-        rollup.go_on(self.head.clone(), &struck(), next)?;
-        Ok(rollup)
+        if size == self.head.size {
+            return self.count_on(rollup);
+        }
+        let root = self.reader()?.root_at(size)?.to_string();
+        self.count_to(rollup, JournalHead { origin: self.head.origin.clone(), size, root })
+    }
+
+    fn count_to(&self, mut rollup: Rollup, head: JournalHead) -> Result<Rollup, StatementFailure> {
+        if *rollup.covers() == head {
+            return Ok(rollup);
+        }
+        let mut entries = self.reader()?.entries(rollup.covers().size..head.size)?;
+        let total = head.size - rollup.covers().size;
+        self.progress.begin(total);
+        let mut read = 0;
+        let next = |entry: &mut Vec<u8>| {
+            read += 1;
+            if read % STRIDE == 0 {
+                self.progress.step(STRIDE);
+            }
+            entries.next_into(entry)
+        };
+        let counted = rollup.go_on(head, &struck(), next);
+        self.progress.step(total - read / STRIDE * STRIDE);
+        Ok(counted.map(|()| rollup)?)
     }
 }
 
@@ -140,9 +165,19 @@ impl Place<'_> {
         let is_new = kept.as_ref().is_none_or(|kept| *kept.covers() != copy.head);
         let rollup = copy.count_on(kept.unwrap_or_else(|| self.begin(copy)))?;
         if is_new {
-            self.write(&rollup);
+            self.put(&rollup);
         }
         Ok(rollup)
+    }
+
+    /// The rollup that is kept of the beginning of `copy`, or one of no entries yet.
+    pub(crate) fn found(&self, copy: &Copy) -> Result<Rollup, StatementFailure> {
+        Ok(self.read(copy)?.unwrap_or_else(|| self.begin(copy)))
+    }
+
+    /// Whether something is kept, of whatever use it is.
+    pub(crate) fn is_there(&self) -> bool {
+        self.path.is_file()
     }
 
     fn verify(&self, copy: &Copy) -> Result<Standing, StatementFailure> {
@@ -156,7 +191,7 @@ impl Place<'_> {
                 if on.encode() == anew.encode() { Standing::Agrees(size) } else { Standing::Differs(size) }
             }
         };
-        self.write(&anew);
+        self.put(&anew);
         Ok(standing)
     }
 
@@ -176,13 +211,19 @@ impl Place<'_> {
         }
     }
 
-    /// Keeps a rollup. It has tokens of visitors in it, as the journal has, so nobody else may read it. A disk that
-    /// refuses is told of, and holds up nothing: the counts are known.
-    fn write(&self, rollup: &Rollup) {
+    /// Keeps a rollup. It has tokens of visitors in it, as the journal has, so nobody else may read it. Durable on return.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn write(&self, rollup: &Rollup) -> Result<(), DiskError> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        let written =
-            durable::create_dir_all(folder).and_then(|()| durable::write_private_file(&self.path, &rollup.encode()));
-        if let Err(error) = written {
+        durable::create_dir_all(folder)?;
+        durable::write_private_file(&self.path, &rollup.encode())
+    }
+
+    /// The same, where a disk that refuses is told of and holds up nothing: the counts are known.
+    fn put(&self, rollup: &Rollup) {
+        if let Err(error) = self.write(rollup) {
             tracing::warn!(error = &error as &dyn std::error::Error, "a rollup was not kept");
         }
     }

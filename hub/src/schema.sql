@@ -1,4 +1,10 @@
 -- The hub's tables. Times are seconds since 1970, UTC.
+-- Whose database it is: that of the main site that used it first. It has one row.
+CREATE TABLE IF NOT EXISTS belongs (
+    only_row  INTEGER PRIMARY KEY,  -- always 1
+    main      TEXT NOT NULL,
+    authority TEXT NOT NULL         -- the digest of its certificate authority
+);
 CREATE TABLE IF NOT EXISTS invitations (
     fingerprint TEXT PRIMARY KEY,   -- BLAKE3 of the secret; the secret itself is not kept
     partner     TEXT NOT NULL,
@@ -123,3 +129,17 @@ CREATE TABLE IF NOT EXISTS heartbeats (
     journals TEXT NOT NULL,         -- sizes by month, as JSON
     PRIMARY KEY (partner, came)
 ) WITHOUT ROWID;
+-- The days of partners' journals that were counted or are to be, in the periods that they are charged by. A row that is to
+-- be counted is locked by whoever counts it; results lie beside the journals.
+CREATE TABLE IF NOT EXISTS counting (
+    partner   TEXT NOT NULL REFERENCES partners (id),
+    first_day TEXT NOT NULL,        -- of the period
+    last_day  TEXT NOT NULL,
+    entries   INTEGER NOT NULL,     -- how many entries of the journal are counted when this day is
+    day       TEXT NOT NULL,
+    begun     INTEGER,              -- from which entry on it was counted
+    counter   TEXT,                 -- by whom
+    counted   INTEGER,              -- when, in milliseconds; none while it is to be counted
+    times     INTEGER NOT NULL DEFAULT 0,   -- how often it was counted
+    PRIMARY KEY (partner, first_day, last_day, entries)
+);

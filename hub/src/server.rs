@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tieup_generator::OutputFile;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::beacons::{Beacons, keep_counted};
 use crate::collecting::keep_collected;
+use crate::counting::keep_counting;
 use crate::disputes;
 use crate::health::Health;
 use crate::heartbeats;
@@ -34,6 +36,9 @@ use crate::release::SharedDigests;
 use crate::returning;
 use crate::trust::keep_fresh;
 use crate::witnesses;
+
+/// How often it is looked whether a process died over what it counted. Whoever collects counts by itself.
+const LEFTOVERS: Duration = Duration::from_mins(1);
 
 /// Why the main site's pages could not be put before the public. What was there before is still served.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +130,7 @@ impl Server {
             public,
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_collected(hub.clone(), shutdown.clone())),
+            tokio::spawn(keep_counting(hub.clone(), LEFTOVERS, shutdown.clone())),
             tokio::spawn(keep_mirrored(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_counted(beacons.clone(), hub.database.clone(), shutdown.clone())),
         ];

@@ -32,18 +32,26 @@ impl StateLock {
     /// Locks `dir`, which is made if it is missing. Waits for a moment where it is taken: a process that ends, or one that
     /// is just being started by another thread and still has its files, gives it back at once.
     pub fn take(dir: &Path) -> Result<Self, LockError> {
+        let begun = Instant::now();
+        loop {
+            match Self::try_take(dir)? {
+                Some(lock) => return Ok(lock),
+                None if begun.elapsed() < MOMENT => thread::sleep(MOMENT / 10),
+                None => return Err(LockError::Taken(dir.to_owned())),
+            }
+        }
+    }
+
+    /// The same without waiting; none where it is taken.
+    pub fn try_take(dir: &Path) -> Result<Option<Self>, DiskError> {
         durable::create_dir_all(dir)?;
         let path = dir.join("lock");
         let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = durable::step(Step::Create, &path, open)?;
-        let begun = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(TryLockError::WouldBlock) if begun.elapsed() < MOMENT => thread::sleep(MOMENT / 10),
-                Err(TryLockError::WouldBlock) => return Err(LockError::Taken(dir.to_owned())),
-                Err(TryLockError::Error(source)) => return Err(DiskError { step: Step::Lock, path, source }.into()),
-            }
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(DiskError { step: Step::Lock, path, source }),
         }
     }
 }
@@ -58,7 +66,9 @@ mod tests {
         let state = dir.path().join("state");
         let lock = StateLock::take(&state).unwrap();
         assert!(matches!(StateLock::take(&state), Err(LockError::Taken(_))));
+        assert!(StateLock::try_take(&state).unwrap().is_none());
         drop(lock);
         assert!(StateLock::take(&state).is_ok());
+        assert!(StateLock::try_take(&state).unwrap().is_some());
     }
 }

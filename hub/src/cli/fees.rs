@@ -13,6 +13,8 @@ use tieup_web::{say, terminal};
 
 use super::Format;
 use super::logs::meant;
+use super::progress::Watched;
+use super::report::{ReportArguments, report};
 use super::simulate::{SimulateArguments, simulate};
 use super::site::say_json;
 use crate::database::PartnerRow;
@@ -33,6 +35,9 @@ pub(super) enum FeeAction {
         #[arg(long)]
         month: Option<Month>,
     },
+    /// Show a month of all partners side by side: their accesses, what their fees are made up of, and what their own pages
+    /// contribute. Statements that were not issued are drafts. Nothing is kept, and nobody is asked.
+    Report(ReportArguments),
     /// Simulate what a partner's last months would have cost under another contract, or with other visits to its originals,
     /// line by line beside what they do cost. Nothing is kept, and nobody is asked.
     Simulate(SimulateArguments),
@@ -82,14 +87,14 @@ pub(super) struct StatementArguments {
     layout: Layout,
 }
 
-/// How a statement is written.
+/// How a statement, or a report, is written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Layout {
-    /// The statement itself.
+pub(super) enum Layout {
+    /// As text.
     Text,
     /// A page to look at and to print, with charts.
     Html,
-    /// Its lines, comma-separated.
+    /// Comma-separated lines.
     Csv,
     /// A JSON document.
     Json,
@@ -99,6 +104,7 @@ pub(super) async fn fee(hub: &Hub, action: &FeeAction) -> anyhow::Result<()> {
     match action {
         FeeAction::Statement(arguments) => statement(hub, arguments).await,
         FeeAction::Issue { partner, month } => issue(hub, partner.as_ref(), *month).await,
+        FeeAction::Report(arguments) => report(hub, arguments).await,
         FeeAction::Simulate(arguments) => simulate(hub, arguments).await,
         FeeAction::Disputes(arguments) => disputes(hub, arguments).await,
     }
@@ -113,7 +119,9 @@ async fn statement(hub: &Hub, arguments: &StatementArguments) -> anyhow::Result<
     if arguments.layout != Layout::Text {
         return write(hub, &partner, month, arguments.layout).await;
     }
+    let watched = Watched::begin(hub);
     let delivered = hub.statement(&partner, month, Timestamp::now()).await?;
+    drop(watched);
     terminal::say(&delivered.notice.statement);
     say!("{}", standing_words(&partner, month, delivered.standing));
     judge(&partner, month, &delivered.verdict)
@@ -121,7 +129,9 @@ async fn statement(hub: &Hub, arguments: &StatementArguments) -> anyhow::Result<
 
 /// Writes out the statement as it was issued, or as a draft, from what is here.
 async fn write(hub: &Hub, partner: &PartnerRow, month: Month, layout: Layout) -> anyhow::Result<()> {
+    let watched = Watched::begin(hub);
     let (made, notice) = hub.made(partner, month).await?;
+    drop(watched);
     let (status, note) = (notice.status, notice.note.as_deref());
     let paper = Paper { partner: &partner.id, made: &made, status, note };
     match layout {
@@ -201,7 +211,9 @@ async fn issue_month(hub: &Hub, partner: &PartnerRow, month: Month) -> anyhow::R
         terminal::complain(&error);
         eprintln!("{}: not reached; what it approved is taken from the record here", partner.id);
     }
+    let watched = Watched::begin(hub);
     let notice = hub.issue(partner, month, now).await?;
+    drop(watched);
     let due = notice.statement.lines().last().unwrap_or_default().to_owned();
     say!("{} {month}: issued; {due}", partner.id);
     let delivered = hub.hand_over(partner, notice, now).await;

@@ -19,6 +19,7 @@ use tieup_web::journal::export::{Layout, export_to_stdout};
 use tieup_web::{say, terminal};
 
 use super::Format;
+use super::count::{CountArguments, count};
 use super::findings::{FindingsArguments, findings};
 use super::partners::joined;
 use super::rollups::{RollupsArguments, rollups};
@@ -52,6 +53,9 @@ pub(super) enum LogAction {
     /// Look for what is not as visits by people usually are: gaps, spikes, rates that no person has, fewer visits than
     /// beacons told of, and more. A finding is a question to ask, and no proof.
     Findings(FindingsArguments),
+    /// Count what was fetched and is not counted yet, day by day, together with every other process that does the same at
+    /// this moment. Fetching does so by itself; this is for much at once.
+    Count(CountArguments),
     /// Count fetched journals anew and compare with the counts that are kept of them, which statements go by.
     Rollups(RollupsArguments),
     /// Prove that one entry is in a partner's journal, for whoever has the keys and nothing else.
@@ -124,6 +128,7 @@ pub(super) async fn log(hub: &Hub, action: &LogAction) -> anyhow::Result<()> {
         LogAction::Fetch { partner, month } => fetch(hub, partner.as_ref(), *month).await,
         LogAction::Verify { partner, month } => verify(hub, partner.as_ref(), *month).await,
         LogAction::Findings(arguments) => findings(hub, arguments).await,
+        LogAction::Count(arguments) => count(hub, arguments).await,
         LogAction::Rollups(arguments) => rollups(hub, arguments).await,
         LogAction::Prove { partner, month, entry, format } => prove(hub, partner, *month, *entry, *format).await,
         LogAction::VerifyProof(arguments) => verify_proof(arguments),
@@ -132,6 +137,9 @@ pub(super) async fn log(hub: &Hub, action: &LogAction) -> anyhow::Result<()> {
             let copy = if *put_aside { Settlement::PutAside } else { Settlement::Kept };
             let partner = hub.partner(partner).await?;
             hub.settle_journal(&partner.id, *month, copy, reason, Timestamp::now())?;
+            if *put_aside {
+                hub.database.forget_counting(&partner.id, *month).await?;
+            }
             say!("The journal of {month} of `{}` is settled; fetch it again: tieup log fetch {0}", partner.id);
             Ok(())
         }

@@ -2,6 +2,8 @@
 
 mod build;
 mod check;
+mod count;
+mod database;
 mod fees;
 mod findings;
 mod key;
@@ -10,6 +12,7 @@ mod partners;
 mod preview;
 mod progress;
 mod releases;
+mod report;
 mod revoke;
 mod rollups;
 mod simulate;
@@ -163,6 +166,9 @@ enum Action {
     /// The keys that sign releases, who must sign, and what to do when one is stolen.
     #[command(subcommand)]
     Key(key::KeyAction),
+    /// The hub's database.
+    #[command(subcommand)]
+    Database(database::DatabaseAction),
     /// The partners' access logs.
     #[command(subcommand)]
     Log(LogAction),
@@ -273,6 +279,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Action::Audit { partner: None } => partners::own_trail(&open(cli).await?),
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
             Action::Key(action) => key::key(&open(cli).await?, action).await,
+            Action::Database(action) => database::database(&cli.config, action).await,
             Action::Log(action) => logs::log(&open(cli).await?, action).await,
             Action::Fee(action) => fees::fee(&open(cli).await?, action).await,
             Action::Build { .. } | Action::Check { .. } => Ok(()),

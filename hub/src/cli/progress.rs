@@ -1,4 +1,4 @@
-//! Bars on the terminal while a long build runs, and the line that sums a build up.
+//! Bars on the terminal while a long build or a long count runs, and the line that sums a build up.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use tieup_generator::{Progress, Stand, Step};
+
+use crate::counting::Progress as Counted;
+use crate::partners::Hub;
 
 /// How long a build runs before a bar shows: most are done by then, and a bar that flashes tells nothing.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -111,6 +114,60 @@ fn show(bar: &ProgressBar, Stand { step, done, total }: Stand) {
     bar.set_length(u64::try_from(total).unwrap_or(u64::MAX));
     bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
     bar.tick();
+}
+
+/// Something that may count for long. On a terminal a bar shows how far that is; the bar goes when this value does.
+pub(super) struct Watched {
+    bar: ProgressBar,
+    drawing: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+/// How long counting goes on before a bar shows.
+const LONG: Duration = Duration::from_secs(1);
+
+impl Watched {
+    /// Begins to watch what `hub` counts. Nothing is ever drawn where standard error is no terminal.
+    pub(super) fn begin(hub: &Hub) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        let drawing = io::stderr().is_terminal().then(|| {
+            let (end, ended) = channel();
+            let (bar, progress) = (bar.clone(), hub.counted.clone());
+            (end, thread::spawn(move || draw_counting(&bar, &progress, &ended)))
+        });
+        Self { bar, drawing }
+    }
+
+    /// Says something while the bar is out of the way.
+    pub(super) fn say(&self, words: impl FnOnce()) {
+        self.bar.suspend(words);
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some((end, drawing)) = self.drawing.take() {
+            drop(end);
+            // A thread that failed to draw has nothing to tell.
+            let _ = drawing.join();
+        }
+    }
+}
+
+fn draw_counting(bar: &ProgressBar, progress: &Counted, ended: &Receiver<()>) {
+    let mut wait = LONG;
+    let style = ProgressStyle::with_template("counting [{bar:32}] {human_pos} of {human_len} entries");
+    bar.set_style(style.expect("a constant template").progress_chars("=> "));
+    while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+        let (done, total) = progress.stand();
+        if wait == LONG && done < total {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            wait = BEAT;
+        }
+        bar.set_length(total);
+        bar.set_position(done);
+        bar.tick();
+    }
+    bar.finish_and_clear();
 }
 
 impl Summary {

@@ -7,6 +7,7 @@ use tieup_protocol::period::Month;
 use tieup_web::{say, terminal};
 
 use super::logs::{chosen, meant};
+use super::progress::Watched;
 use crate::partners::Hub;
 use crate::rollups::Standing;
 
@@ -21,22 +22,25 @@ pub(super) struct RollupsArguments {
 
 /// Counts anew what was fetched, and compares. What differs is replaced, and is a failure: somebody should know.
 pub(super) async fn rollups(hub: &Hub, arguments: &RollupsArguments) -> anyhow::Result<()> {
-    let mut failed = 0;
+    let (mut failed, watched) = (0, Watched::begin(hub));
     for partner in meant(hub, arguments.partner.as_ref()).await? {
         for month in chosen(&hub.mirrors(&partner), arguments.month)? {
             match hub.verify_rollup(&partner, month).await {
                 Ok(standing) => {
                     failed += usize::from(matches!(standing, Standing::Differs(_)));
-                    say!("{} {month}: {}", partner.id, sentence(standing));
+                    watched.say(|| say!("{} {month}: {}", partner.id, sentence(standing)));
                 }
                 Err(error) => {
                     failed += 1;
-                    eprintln!("{} {month}:", partner.id);
-                    terminal::complain(&error);
+                    watched.say(|| {
+                        eprintln!("{} {month}:", partner.id);
+                        terminal::complain(&error);
+                    });
                 }
             }
         }
     }
+    drop(watched);
     if failed > 0 {
         bail!("{failed} rollups were not as their journals");
     }

@@ -6,8 +6,9 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use tieup_generator::{Change, Patience, Press, Releases, Sources, Watch};
 use tieup_protocol::ids::SiteId;
@@ -20,12 +21,17 @@ use tokio::task::JoinHandle;
 use super::progress::Running;
 use super::site::{describe, pictures, publish};
 use crate::config::Config;
+use crate::counting::keep_counting;
+use crate::lead::Lead;
 use crate::partners::Hub;
 use crate::publish::{Outcome, Rejected};
 use crate::release::SharedDigests;
 use crate::schedule::{Attempt, Edition, Scheduler, Workshop, wall_clock};
 use crate::server::{Server, ShowError, Sockets};
 use crate::waking;
+
+/// How often a hub that counts alone looks for work.
+const HELPING: Duration = Duration::from_secs(2);
 
 /// Whether a hub pushes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +42,16 @@ pub(super) enum Pushing {
     No,
 }
 
-/// Serves the main site and joins, and pushes when it is due.
+/// Serves the main site and joins, and pushes when it is due. Where another hub of this database pushes already, takes part
+/// in counting alone.
 pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> anyhow::Result<()> {
+    let lead = match pushing {
+        Pushing::Scheduled => match Lead::take(&hub.config).await? {
+            None => return count_alone(hub).await,
+            lead => lead,
+        },
+        Pushing::No => None,
+    };
     let sockets = listen(&hub.config, given).await?;
     let (joins, shown) = (sockets.join.local_addr()?, sockets.public.local_addr()?);
     let hub = Arc::new(hub);
@@ -48,11 +62,38 @@ pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> an
     tokio::spawn(Notice.keep_alive(shutdown.clone()));
     Notice.ready("partners join, and the main site is served");
     let desk = (pushing == Pushing::Scheduled).then(|| Desk::open(&hub, &[]));
-    let result = attend(&hub, desk, |press, digests| show(&server, press, digests), told_to_end()).await;
+    let result = attend(&hub, desk, |press, digests| show(&server, press, digests), ended(lead)).await;
     Notice.stopping();
     server.stop().await;
     shutdown.begin();
     result
+}
+
+/// Counts what others have collected, until it is told to end.
+async fn count_alone(hub: Hub) -> anyhow::Result<()> {
+    say!(
+        "Another hub of `{}` pushes already, at {}: this one takes part in counting alone.",
+        hub.config.main,
+        hub.config.database
+    );
+    say!("To serve pages and joins beside that one: tieup hub --no-publish");
+    let shutdown = Shutdown::new();
+    tokio::spawn(Notice.keep_alive(shutdown.clone()));
+    Notice.ready("another hub pushes; this one counts");
+    let counting = tokio::spawn(keep_counting(Arc::new(hub), HELPING, shutdown.clone()));
+    told_to_end().await?;
+    Notice.stopping();
+    shutdown.begin();
+    Ok(counting.await?)
+}
+
+/// Returns when the process is told to end, or another hub has taken the lead from it.
+async fn ended(lead: Option<Lead>) -> io::Result<()> {
+    let Some(lead) = lead else { return told_to_end().await };
+    tokio::select! {
+        told = told_to_end() => told,
+        () = lead.lost() => Err(io::Error::other("another hub pushes now, since the connection to the database was lost")),
+    }
 }
 
 /// The sockets that `config` asks for: those that were `given`, and the others opened here.
@@ -68,10 +109,13 @@ async fn listen(config: &Config, mut given: GivenSockets) -> Result<Sockets, Soc
 
 /// Publishes now, and then whenever it is due, without serving anything.
 pub(super) async fn publish_on_change(hub: Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<()> {
+    let Some(lead) = Lead::take(&hub.config).await? else {
+        bail!("another hub of `{}` pushes already: stop it, or publish once with `tieup publish`", hub.config.main)
+    };
     if let Err(error) = publish(&hub, only, rejected, None).await {
         terminal::complain(error.as_ref());
     }
-    keep_publishing(&Arc::new(hub), only, told_to_end()).await
+    keep_publishing(&Arc::new(hub), only, ended(Some(lead))).await
 }
 
 /// Publishes whenever it is due to the partners in `only`, or to all, until `ended` is.

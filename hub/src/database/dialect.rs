@@ -6,13 +6,22 @@ use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Transaction};
 use super::DatabaseError;
 
 /// The tables, made where they are missing.
-const SCHEMA: &str = include_str!("../schema.sql");
+pub(super) const SCHEMA: &str = include_str!("../schema.sql");
 
 /// What every connection to PostgreSQL asks for. What is committed is on the disk, whatever the server's default; a
 /// statement sees all that was committed before it; nobody waits for ever, and who vanished in the middle holds up
-/// nobody; and that a table is there already is nothing to tell.
+/// nobody; a machine that is gone is found out within a minute and a half, and its locks are free; and that a table is
+/// there already is nothing to tell.
 pub(super) const SESSION: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
-     -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s -c client_min_messages=warning";
+     -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=30 \
+     -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4 -c client_min_messages=warning";
+
+/// Begins a transaction that holds a claim on a row. It takes no turn to write: it is open while something is counted, and
+/// writes that row alone, which nobody else does.
+pub(super) const CLAIM: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// How long a claim may be held without a word.
+pub(super) const CLAIMING: &str = "SET LOCAL idle_in_transaction_session_timeout = '1h'";
 
 /// Takes the turn to write at a PostgreSQL database until the transaction ends. The number is ours, and means nothing.
 const TURN: &str = "SELECT 1 FROM pg_advisory_xact_lock(8386103230513901)";

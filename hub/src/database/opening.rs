@@ -71,7 +71,7 @@ impl fmt::Display for Refusal {
                 "was not spoken to by TLS: name the certificate of its authority with `sslrootcert=`, or say with `sslmode=` \
                  what is enough"
             }
-            Self::Full => "takes no more connections: raise its `max_connections`; each hub needs 4, and a command as many",
+            Self::Full => "takes no more connections: raise its `max_connections`; each hub needs 5, and a command 4",
             Self::Other => "cannot be used",
         })
     }
@@ -84,7 +84,6 @@ impl Database {
     /// # Errors
     /// When the file cannot be opened, or the server cannot be reached or does not let us in.
     pub async fn open(location: &Location) -> Result<Self, DatabaseError> {
-        install_default_drivers();
         let (options, dialect) = (location.options()?, location.dialect());
         // By itself, since a pool tries for long and then does not say why it failed.
         let mut first = connect(&options).await.map_err(|error| refused(location, error))?;
@@ -100,7 +99,8 @@ impl Database {
     }
 }
 
-async fn connect(options: &AnyConnectOptions) -> Result<AnyConnection, sqlx::Error> {
+pub(super) async fn connect(options: &AnyConnectOptions) -> Result<AnyConnection, sqlx::Error> {
+    install_default_drivers();
     match timeout(PATIENCE, options.connect()).await {
         Ok(connected) => connected,
         Err(late) => Err(sqlx::Error::Io(IoError::new(ErrorKind::TimedOut, late))),

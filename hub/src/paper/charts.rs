@@ -1,4 +1,5 @@
-//! The charts of a statement, as SVG with a title and a description for those who do not see them.
+//! Charts, as SVG with a title and a description for those who do not see them. Their colours are those of the page that
+//! they stand in, whether that is light, dark or paper.
 
 use plotters::prelude::*;
 use tieup_fees::Money;
@@ -8,13 +9,42 @@ use tieup_web::html;
 use super::Paper;
 
 /// The colour of tie-up pages and of charges.
-const FIRST: RGBColor = RGBColor(31, 78, 121);
+pub(super) const FIRST: Paint = Paint { drawn: RGBColor(31, 78, 121), name: "first" };
 /// The colour of original pages and of what is taken off.
-const SECOND: RGBColor = RGBColor(217, 130, 43);
+pub(super) const SECOND: Paint = Paint { drawn: RGBColor(179, 97, 28), name: "second" };
+/// Further colours.
+pub(super) const THIRD: Paint = Paint { drawn: RGBColor(47, 125, 79), name: "third" };
+pub(super) const FOURTH: Paint = Paint { drawn: RGBColor(123, 74, 156), name: "fourth" };
+pub(super) const FIFTH: Paint = Paint { drawn: RGBColor(118, 118, 118), name: "fifth" };
 /// How wide a chart is, in pixels.
 const WIDTH: u32 = 720;
 /// How many steps of the horizontal axis a day has, its gap included.
 const DAY: i32 = 10;
+
+/// How many steps of the vertical axis a bar has, with its label.
+const ROW: i32 = 10;
+
+/// A colour as it is drawn, and its name in the page's style sheet, which takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Paint {
+    drawn: RGBColor,
+    /// The class of what is shown in it, and the variable that holds it.
+    pub(super) name: &'static str,
+}
+
+/// A bar with a label above it, made of parts that each begin and end somewhere on the axis.
+pub(super) struct Row {
+    pub(super) label: String,
+    pub(super) parts: Vec<(i64, i64, Paint)>,
+}
+
+/// What is said of a chart to those who do not see it.
+pub(super) struct Words<'a> {
+    /// What no other chart of the page is called.
+    pub(super) name: &'a str,
+    pub(super) title: &'a str,
+    pub(super) description: &'a str,
+}
 
 /// Why a chart could not be drawn.
 #[derive(Debug, thiserror::Error)]
@@ -49,17 +79,16 @@ pub(super) fn views_by_day(paper: &Paper<'_>) -> Result<String, ChartError> {
         counted.tieup.tally.views,
         counted.original.tally.views
     );
-    Ok(described(&svg, "days", "Views by class and day", &told))
+    Ok(described(&svg, &Words { name: "days", title: "Views by class and day", description: &told }))
 }
 
 fn draw_days(
     svg: &mut String,
     highest: u64,
-    classes: [(&str, Vec<Bar>, RGBColor); 2],
+    classes: [(&str, Vec<Bar>, Paint); 2],
 ) -> Result<(), Box<dyn std::error::Error>> {
     let days = i32::try_from(classes[0].1.len())?;
     let area = SVGBackend::with_string(svg, (WIDTH, 260)).into_drawing_area();
-    area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
         .margin(8)
         .x_label_area_size(32)
@@ -74,7 +103,7 @@ fn draw_days(
         .x_desc("day")
         .y_desc("views")
         .draw()?;
-    for (label, bars, colour) in classes {
+    for (label, bars, Paint { drawn: colour, .. }) in classes {
         let bar =
             |(at, from, to): Bar| Rectangle::new([(at * DAY + 1, from), (at * DAY + DAY - 1, to)], colour.filled());
         chart
@@ -97,28 +126,37 @@ pub(super) fn make_up(paper: &Paper<'_>) -> Result<String, ChartError> {
         (amount.minor() != 0).then(|| (format!("{}: {}", line.id, amount.digits()), amount))
     });
     let lines: Vec<(String, Money)> = lines.collect();
-    let mut svg = String::new();
-    draw_lines(&mut svg, &lines).map_err(ChartError::of)?;
     let words: Vec<&str> = lines.iter().map(|(label, _)| label.as_str()).collect();
     let told = format!("In {}: {}. Together {}.", currency.code(), words.join("; "), statement.total);
-    Ok(described(&svg, "lines", "What the fee is made up of", &told))
+    let row = |(label, amount): &(String, Money)| {
+        let amount = clamped(amount.minor());
+        Row { label: label.clone(), parts: vec![(0, amount, if amount < 0 { SECOND } else { FIRST })] }
+    };
+    let rows: Vec<Row> = lines.iter().map(row).collect();
+    rows_of(&rows, &Words { name: "lines", title: "What the fee is made up of", description: &told })
 }
 
-fn draw_lines(svg: &mut String, lines: &[(String, Money)]) -> Result<(), Box<dyn std::error::Error>> {
-    let amounts: Vec<i64> = lines.iter().map(|(_, amount)| clamped(amount.minor())).collect();
-    let least = amounts.iter().copied().min().unwrap_or(0).min(0);
-    let most = amounts.iter().copied().max().unwrap_or(0).max(1);
-    let rows = i32::try_from(lines.len())?.max(1);
-    let height = 20 + 40 * rows.unsigned_abs();
-    let area = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area).margin(8).build_cartesian_2d(least..most, 0..rows * 4)?;
-    let top = |row: i32| (rows - row) * 4;
-    for (((label, _), amount), row) in lines.iter().zip(amounts).zip(0..) {
-        let colour = if amount < 0 { SECOND } else { FIRST };
-        let bar = Rectangle::new([(0, top(row) - 2), (amount, top(row) - 4)], colour.filled());
-        chart.draw_series(std::iter::once(bar))?;
-        let text = Text::new(label.clone(), (least, top(row)), ("sans-serif", 14));
+/// Bars one below the other, on one axis.
+pub(super) fn rows_of(rows: &[Row], words: &Words<'_>) -> Result<String, ChartError> {
+    let mut svg = String::new();
+    draw_rows(&mut svg, rows).map_err(ChartError::of)?;
+    Ok(described(&svg, words))
+}
+
+fn draw_rows(svg: &mut String, rows: &[Row]) -> Result<(), Box<dyn std::error::Error>> {
+    let ends = || rows.iter().flat_map(|row| row.parts.iter().flat_map(|(from, to, _)| [*from, *to]));
+    let (least, most) = (ends().min().unwrap_or(0).min(0), ends().max().unwrap_or(0).max(1));
+    let count = i32::try_from(rows.len())?.max(1);
+    let area = SVGBackend::with_string(svg, (WIDTH, 20 + 40 * count.unsigned_abs())).into_drawing_area();
+    let mut chart = ChartBuilder::on(&area).margin(8).build_cartesian_2d(least..most, 0..count * ROW)?;
+    // A label stands close above its bar, and away from the bar before it.
+    let top = |at: i32| (count - at) * ROW;
+    for (row, at) in rows.iter().zip(0..) {
+        let bar = |(from, to, paint): &(i64, i64, Paint)| {
+            Rectangle::new([(*from, top(at) - 5), (*to, top(at) - 9)], paint.drawn.filled())
+        };
+        chart.draw_series(row.parts.iter().map(bar))?;
+        let text = Text::new(row.label.clone(), (least, top(at) - 1), ("sans-serif", 14));
         chart.draw_series(std::iter::once(text))?;
     }
     area.present()?;
@@ -127,19 +165,33 @@ fn draw_lines(svg: &mut String, lines: &[(String, Money)]) -> Result<(), Box<dyn
 }
 
 /// An amount as far as a chart can show it: half of what an axis can hold, since their distance must fit too.
-fn clamped(minor: i128) -> i64 {
+pub(super) fn clamped(minor: i128) -> i64 {
     let most = i128::from(i64::MAX / 4);
     i64::try_from(minor.clamp(-most, most)).unwrap_or(0)
 }
 
-/// The drawing with a title and a description.
-fn described(svg: &str, name: &str, title: &str, description: &str) -> String {
+/// The drawing with a title and a description, in the colours of the page.
+fn described(svg: &str, Words { name, title, description }: &Words<'_>) -> String {
     let labels = format!("<svg role=\"img\" aria-labelledby=\"{name}-title {name}-desc\" ");
-    let svg = svg.replacen("<svg ", &labels, 1);
+    let svg = coloured(&svg.replacen("<svg ", &labels, 1));
     let begin = svg.find("<svg ").and_then(|at| svg[at..].find('>').map(|end| at + end + 1)).unwrap_or(0);
     let told = html!("<title id=\"{}-title\">{}</title><desc id=\"{}-desc\">{}</desc>", name, title, name, description);
     // What stands before the element is a declaration that has no place within a page.
     let (head, rest) = svg.split_at(begin);
     let element = head.find("<svg ").map_or(head, |at| &head[at..]);
     format!("{element}{}{rest}", told.as_str())
+}
+
+/// The drawing with the names of colours in the place of what was drawn: black is the ink, white the paper.
+fn coloured(svg: &str) -> String {
+    let mut svg = svg.to_owned();
+    for kind in ["fill", "stroke"] {
+        svg = svg.replace(&format!("{kind}=\"#000000\""), &format!("{kind}=\"currentColor\""));
+        svg = svg.replace(&format!("{kind}=\"#FFFFFF\""), &format!("style=\"{kind}:var(--paper)\""));
+        for Paint { drawn: RGBColor(red, green, blue), name } in [FIRST, SECOND, THIRD, FOURTH, FIFTH] {
+            let drawn = format!("{kind}=\"#{red:02X}{green:02X}{blue:02X}\"");
+            svg = svg.replace(&drawn, &format!("style=\"{kind}:var(--{name})\""));
+        }
+    }
+    svg
 }

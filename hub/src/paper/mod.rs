@@ -1,9 +1,12 @@
-//! A statement for people and their programs: as a page that prints well, as a table, and as JSON.
+//! A statement, and a month of all partners, for people and their programs: as a page that prints well, as a table, and as
+//! JSON.
 //!
 //! What is owed is what the statement's text says; nothing here computes an amount.
 
 mod charts;
 mod page;
+mod report;
+mod review;
 
 use std::fmt::Write as _;
 
@@ -15,6 +18,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::wire::StatementStatus;
 
 pub use self::charts::ChartError;
+pub use self::report::{Report, Reported};
 
 /// A statement, and whose it is.
 #[derive(Clone, Copy, Debug)]

@@ -8,19 +8,8 @@ use tieup_web::html;
 use super::charts::{ChartError, make_up, views_by_day};
 use super::{Paper, kind};
 
-/// How it looks, on a screen and on paper.
-const STYLE: &str = "\
-@page{size:A4;margin:18mm}\
-body{font:11pt/1.4 system-ui,sans-serif;color:#111;background:#fff;max-width:52rem;margin:2rem auto;padding:0 1rem}\
-h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2rem}\
-table{border-collapse:collapse;width:100%}caption{text-align:left;font-weight:600;padding:.3rem 0}\
-th,td{border-bottom:1px solid #bbb;padding:.2rem .5rem;text-align:left;font-weight:400}\
-thead th{font-weight:600}.number{text-align:right;font-variant-numeric:tabular-nums}\
-tfoot th,tfoot td{font-weight:700;border-top:2px solid #111}\
-pre{font:8.5pt/1.3 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}\
-figure{margin:1rem 0}svg{max-width:100%;height:auto}.draft{font-weight:700;color:#8a1c00}\
-@media print{body{margin:0;max-width:none;padding:0}h2{break-after:avoid}figure,tr{break-inside:avoid}\
-thead{display:table-header-group}.canonical{break-before:page}}";
+/// How it looks, on a screen that is light or dark, and on paper.
+pub(super) const STYLE: &str = include_str!("paper.css");
 
 /// The page.
 pub(super) fn write(paper: &Paper<'_>) -> Result<String, ChartError> {

@@ -138,3 +138,65 @@ fn tables_and_documents_hold_exact_amounts() {
         assert_eq!(json["statement"].as_str(), Some(paper.made.statement.text.as_str()));
     });
 }
+
+/// Two partners with the same visits, and one without a statement.
+fn report() -> Report {
+    let reported =
+        |name: &str| Reported { partner: name.parse().unwrap(), made: made(), status: StatementStatus::Draft };
+    Report {
+        month: "2026-11".parse().unwrap(),
+        rows: vec![reported("north"), reported("south")],
+        left_out: vec![("west".parse().unwrap(), "nothing of it was <fetched>".to_owned())],
+    }
+}
+
+#[test]
+fn a_report_says_of_each_partner_what_its_statement_says() {
+    // 2 of 3 views are of tie-up pages; 50,000 for the partnership, 2 views at 10, 5% of 50,000 off.
+    let csv = report().csv();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(
+        lines[..2],
+        [
+            "partner,contract,status,tieup_views,original_views,unique_views,visitors,original_percent,currency,\
+             partnership,services,accesses,sales,adjustments,total,due",
+            "north,lampworks/north@1,draft,2,1,3,2,33.3,JPY,50000,0,20,0,-2500,47520,47520",
+        ]
+    );
+    assert_eq!(lines.len(), 3);
+    let text = report().text();
+    assert!(text.contains("together") && text.contains(" 95040 ") && text.contains("west: none: nothing"), "{text}");
+    let json = serde_json::to_value(report().json()).unwrap();
+    assert_eq!(json["partners"][1]["parts"]["adjustments"], "-2500");
+    assert_eq!(json["left_out"][0]["partner"], "west");
+}
+
+#[test]
+fn a_report_is_a_page_with_charts_by_partner_beside_its_tables() {
+    let page = report().html().unwrap();
+    for part in [
+        "north: 2 of tie-up pages, 1 of original pages; south: 2 of tie-up pages",
+        "north: 1, 33.3% of all views there",
+        "north: 47520 (partnership 50000, accesses and pages 20, discounts and limits -2500)",
+        "style=\"fill:var(--first)\"",
+        "fill=\"currentColor\"",
+        "<th scope=\"row\">together</th>",
+        "<li>west: nothing of it was &lt;fetched&gt;</li>",
+        "2 statements, of which 2 are drafts",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    for foreign in ["<script", "src=", "href=", "url(", "@import", "#FFFFFF", "fill=\"#"] {
+        assert!(!page.contains(foreign), "{foreign}\n{page}");
+    }
+}
+
+#[test]
+fn charts_show_the_partners_with_the_most_and_say_that_there_are_more() {
+    let mut many = report();
+    let row = many.rows[0].clone();
+    many.rows = (0..25).map(|at| Reported { partner: format!("shop-{at}").parse().unwrap(), ..row.clone() }).collect();
+    let page = many.html().unwrap();
+    assert_eq!(page.matches("The 20 with the most, of 25; the table has all.").count(), 3);
+    assert_eq!(page.matches("<tr><th scope=\"row\">shop-").count(), 2 * 25);
+}

@@ -66,7 +66,8 @@ impl Bench {
     fn copy(&self) -> Copy {
         let reader = self.writer.reader();
         let (size, root) = (reader.size(), reader.root_at(reader.size()).unwrap().to_string());
-        Copy { head: JournalHead { origin: origin().to_string(), size, root }, dir: self.dir.path().join("journal") }
+        let head = JournalHead { origin: origin().to_string(), size, root };
+        Copy { head, dir: self.dir.path().join("journal"), opened: OnceLock::new(), progress: Arc::default() }
     }
 
     fn place(&self) -> Place<'_> {
@@ -158,7 +159,7 @@ fn a_disk_that_refuses_holds_up_nothing() {
     fs::write(bench.dir.path().join("rollups"), "").unwrap();
     let place = bench.place();
     let rollup = bench.copy().count_on(place.begin(&bench.copy())).unwrap();
-    place.write(&rollup);
+    place.put(&rollup);
     assert!(!place.path.exists());
     assert_eq!(rollup.counted().entries, 300);
 }

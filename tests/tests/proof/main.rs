@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+mod counting;
 mod disk;
 mod kills;
 mod kills_beside;

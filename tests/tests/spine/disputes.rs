@@ -17,7 +17,7 @@ use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::{Contract, World, assert_says, told};
 
 /// A partner with a live site, six visits two months before, in an hour each, and one now. Returns that month.
-async fn visited() -> (World, Month) {
+pub(crate) async fn visited() -> (World, Month) {
     let disputable = r#"meters: {tie: {views: {class: tieup}}}
 charges: {access: {graduated: tie, tiers: [[0, "10"]]}}
 dispute: {window: 180d, beacon_tolerance: "2%"}
@@ -31,7 +31,7 @@ dispute: {window: 180d, beacon_tolerance: "2%"}
 }
 
 /// Makes entry `number` of the log in `dir` that of a robot; checkpoints and receipts stay as they are.
-fn falsify(dir: &Path, state: &Path, month: Month, number: usize) {
+pub(crate) fn falsify(dir: &Path, state: &Path, month: Month, number: usize) {
     let log = JournalOnDisk { dir: dir.to_owned(), ..JournalOnDisk::open(state, month) };
     let notes = ["checkpoint", "cosigned"].map(|name| (name, fs::read(dir.join(name)).unwrap()));
     let mut entries = log.entries();

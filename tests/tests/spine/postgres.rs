@@ -1,4 +1,4 @@
-//! The hub's database at a PostgreSQL server: the loop is the same, and two hubs share it.
+//! The hub's database at a PostgreSQL server: the loop is the same, two hubs share it, and it is moved there and back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 use tieup_hub::config::{Config, DATABASE_VARIABLE};
+use tieup_hub::lead::Lead;
 use tieup_hub::partners::Hub;
 use tieup_hub::server::Server;
 use tieup_protocol::ids::ReleaseVersion;
@@ -157,4 +158,41 @@ async fn a_server_that_does_not_answer_is_told_with_what_to_do_and_the_environme
 
 async fn listen() -> tokio::net::TcpListener {
     tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_moved_to_a_server_and_back_while_no_hub_pushes() {
+    let world = World::new().contract("north", Contract::inherited()).start().await;
+    world.go_live("north").await;
+    let config = world.hub().config.clone();
+    let (file, address) = (config.state.with_file_name("tieup.yaml"), new_database());
+    let move_to = |to: &str, environment: &[(&str, &str)]| tieup(&file, environment, &["database", "move", to]);
+    let lead = Lead::take(&config).await.unwrap().unwrap();
+    let refused = move_to(&address, &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_says(&String::from_utf8_lossy(&refused.stderr), &["a hub of `lampworks` is running: stop it"]);
+    drop(lead);
+
+    let before = status(&file);
+    let moved = move_to(&address, &[]);
+    assert_says(&String::from_utf8_lossy(&moved.stdout), &["Moved ", "Now write its address as `database:`"]);
+    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+    assert_eq!(run_sql(&address, "SELECT main FROM belongs"), MAIN);
+    let there: &[(&str, &str)] = &[(DATABASE_VARIABLE, &address)];
+    let again = move_to(&address, &[]);
+    assert_eq!(again.status.code(), Some(1));
+    assert_says(&String::from_utf8_lossy(&again.stderr), &["nothing was moved to PostgreSQL", "is not empty"]);
+
+    let occupied = move_to("file", there);
+    assert_says(&String::from_utf8_lossy(&occupied.stderr), &["is not empty"]);
+    for name in ["hub.sqlite", "hub.sqlite-wal", "hub.sqlite-shm"] {
+        // Those that SQLite keeps beside it are there or not.
+        let _ = fs::rename(config.state.join(name), config.state.join(format!("before-{name}")));
+    }
+    let back = move_to("file", there);
+    assert!(back.status.success(), "{}", String::from_utf8_lossy(&back.stderr));
+    assert_says(&String::from_utf8_lossy(&back.stdout), &["Now take `database:` out of tieup.yaml"]);
+    assert_eq!(status(&file), before);
+    let wrong = move_to("mysql://elsewhere", &[]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
 }

@@ -1,0 +1,432 @@
+//! Counting, shared: what journals come to is counted day by day, each day by whichever process claims it first.
+//!
+//! What is to be counted stands in the database, one row for a day of a partner's journal in the period that it is charged
+//! for. Days of one journal are counted in their order, since each goes on from what the one before it left (chains of
+//! clicks and sessions cross midnight); journals are counted side by side. Results are the rollups beside the journals.
+//!
+//! A process that dies loses the day that it was at: its claim is free with its death, and whoever claims the day next goes
+//! on from the day before. Where a day was counted and not noted, its counts are found, and nothing is counted twice.
+
+use std::collections::BTreeSet;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tieup_fees::Rollup;
+use tieup_protocol::access::AccessEntry;
+use tieup_protocol::contract::{Contract, Side};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::{Month, Period, Zone};
+use tieup_store::journal::{JournalReader, ReadError};
+use tieup_web::complaint;
+use tieup_web::listener::Shutdown;
+use tokio::task::block_in_place;
+
+use crate::database::{ClaimError, Counting, CountingDay, PartnerRow};
+use crate::partners::Hub;
+use crate::rollups::{Copy, Place};
+use crate::statements::StatementFailure;
+
+/// The folder of the locks by which days are claimed with SQLite, below the state folder.
+const LOCKS: &str = "counting";
+
+/// Which journals are meant.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Only this partner's.
+    pub partner: Option<SiteId>,
+    /// Only those of this month.
+    pub month: Option<Month>,
+}
+
+/// How far this process has come with what it counts, for whoever watches it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Progress {
+    /// So many entries are going to be counted.
+    pub(crate) fn begin(&self, entries: u64) {
+        self.total.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    /// So many of them were.
+    pub(crate) fn step(&self, entries: u64) {
+        self.done.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    /// How many entries were counted, and of how many.
+    pub fn stand(&self) -> (u64, u64) {
+        (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+}
+
+/// A day that was counted by this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Which.
+    pub day: CountingDay,
+    /// How many entries of it were counted here; none where somebody had counted them, and died before it was noted.
+    pub entries: u64,
+}
+
+/// What is left when nothing more can be claimed.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// How many journals others are counting at this moment.
+    pub with_others: usize,
+    /// The days that cannot be counted here, with the reason.
+    pub failed: Vec<(CountingDay, StatementFailure)>,
+}
+
+impl Scope {
+    fn holds(&self, day: &CountingDay) -> bool {
+        self.partner.as_ref().is_none_or(|only| *only == day.partner)
+            && self.month.is_none_or(|only| only == day.period.month())
+    }
+}
+
+/// What came of trying to count a journal.
+enum Came {
+    /// One day of it, or more, was counted.
+    Counted,
+    /// Somebody else is at it.
+    Taken,
+}
+
+impl Hub {
+    /// Plans to count what was collected of a month of a partner, and is not planned yet.
+    ///
+    /// # Errors
+    /// Nothing was collected or cosigned, no contract is in force, or the copy cannot be read.
+    pub async fn plan_counting(&self, partner: &PartnerRow, month: Month) -> Result<(), StatementFailure> {
+        let charged = self.charged_periods(partner, month).await?;
+        if charged.is_empty() {
+            return Ok(());
+        }
+        let copy = self.copy_of(partner, month)?;
+        for period in self.database.planned_periods(&partner.id, month).await? {
+            // Another version of the contract governs these days by now.
+            if !charged.iter().any(|(_, charged)| *charged == period) {
+                self.database.forget_period(&partner.id, period).await?;
+            }
+        }
+        for (contract, period) in &charged {
+            self.plan_period(partner, (contract, *period), &copy).await?;
+        }
+        Ok(())
+    }
+
+    async fn plan_period(
+        &self,
+        partner: &PartnerRow,
+        (contract, period): (&Contract, Period),
+        copy: &Copy,
+    ) -> Result<(), StatementFailure> {
+        let mut planned = self.database.planned_counting(&partner.id, period).await?;
+        // Read before the file is looked for: a day is noted only after its counts were written.
+        if planned.is_some() && !self.place_of(partner, contract, period).is_there() {
+            self.database.forget_counted(&partner.id, period).await?;
+            planned = self.database.planned_counting(&partner.id, period).await?;
+        }
+        let from = planned.unwrap_or(0);
+        if from < copy.head.size {
+            let days = block_in_place(|| days(copy.reader()?, (&contract.effective.tz, period), from, copy.head.size))?;
+            self.database.plan_counting(&partner.id, period, &days).await?;
+        }
+        Ok(())
+    }
+
+    /// The periods of a month that are charged by a partner's journal, each with the contract that governs it. There is
+    /// none where main writes the log: which of its entries count depends on the contract's mounts, so no counts are kept.
+    async fn charged_periods(
+        &self,
+        partner: &PartnerRow,
+        month: Month,
+    ) -> Result<Vec<(Contract, Period)>, StatementFailure> {
+        let contract = self.charged_by_record(partner, month).await?;
+        let period = contract.period(month);
+        Ok(if contract.journal.writer == Side::Main { Vec::new() } else { vec![(contract, period)] })
+    }
+
+    /// Counts what is due of `scope` and claimed by nobody, and tells each day, until nothing more can be claimed.
+    ///
+    /// Durable on return, and for each day as soon as it is told.
+    ///
+    /// # Errors
+    /// When the database fails. What fails of one journal holds up no other.
+    pub async fn share_counting(
+        &self,
+        scope: &Scope,
+        tell: &mut (dyn FnMut(Counted) + Send),
+    ) -> Result<Left, StatementFailure> {
+        let mut left = Left::default();
+        let mut gone_wrong = BTreeSet::new();
+        loop {
+            let name = |day: &CountingDay| (day.partner.clone(), day.period.first());
+            let due = self.database.due_counting().await?;
+            let due: Vec<_> =
+                due.into_iter().filter(|day| scope.holds(day) && !gone_wrong.contains(&name(day))).collect();
+            let (mut others, mut counted) = (0, false);
+            for day in due {
+                match self.count_journal(&day, tell).await {
+                    Ok(Came::Counted) => counted = true,
+                    Ok(Came::Taken) => others += 1,
+                    Err(StatementFailure::Database(error)) => return Err(error.into()),
+                    Err(error) => {
+                        gone_wrong.insert(name(&day));
+                        left.failed.push((day, error));
+                    }
+                }
+            }
+            if !counted {
+                left.with_others = others;
+                return Ok(left);
+            }
+        }
+    }
+
+    /// Counts the journal of `first` from that day on, as long as its days are due and nobody else claims one.
+    async fn count_journal(
+        &self,
+        first: &CountingDay,
+        tell: &mut (dyn FnMut(Counted) + Send),
+    ) -> Result<Came, StatementFailure> {
+        // The turns are never closed.
+        let _turn = self.counters.acquire().await.ok();
+        let locks = self.config.state.join(LOCKS);
+        let (mut day, mut found) = (first.clone(), None);
+        let mut came = Came::Taken;
+        while let Some(mut claim) = self.database.claim(&day, &locks).await? {
+            let (journal, rollup) = match found.take() {
+                Some(found) => found,
+                None => self.journal_of(&day).await?,
+            };
+            let begun = rollup.covers().size;
+            let place = journal.place(self);
+            let rollup = block_in_place(|| journal.copy.count_until(rollup, day.entries))?;
+            // Whoever has lost the claim writes nothing: another may have come further by now.
+            claim.confirm().await?;
+            if rollup.covers().size > begun {
+                block_in_place(|| place.write(&rollup))?;
+            }
+            let entries = rollup.covers().size - begun;
+            claim.finish(&Counting { begun, counter: name(), at: Timestamp::now() }).await?;
+            tell(Counted { day: day.clone(), entries });
+            (came, found) = (Came::Counted, Some((journal, rollup)));
+            let due = self.database.due_counting().await?;
+            let next = due.into_iter().find(|next| (&next.partner, next.period) == (&day.partner, day.period));
+            let Some(next) = next else { break };
+            day = next;
+        }
+        Ok(came)
+    }
+
+    /// The journal that `day` is of, and what is kept of its counts.
+    async fn journal_of(&self, day: &CountingDay) -> Result<(Journal, Rollup), StatementFailure> {
+        let partner = self.partner(&day.partner).await?;
+        let charged = self.charged_periods(&partner, day.period.month()).await?;
+        let charged = charged.into_iter().find(|(_, period)| *period == day.period);
+        let (contract, _) = charged.ok_or(StatementFailure::NoContract)?;
+        let copy = self.copy_of(&partner, day.period.month())?;
+        if copy.head.size < day.entries {
+            return Err(StatementFailure::NotCollected(day.period.month()));
+        }
+        let journal = Journal { partner, contract, period: day.period, copy };
+        let rollup = block_in_place(|| journal.place(self).found(&journal.copy))?;
+        Ok((journal, rollup))
+    }
+
+    /// Counts what was collected of a month. That it cannot be done is told, and holds up nothing; what somebody else counts
+    /// is left to them.
+    pub(crate) async fn roll_up(&self, partner: &PartnerRow, month: Month) {
+        match self.try_roll_up(partner, month).await {
+            Ok(()) | Err(StatementFailure::NoContract) => {}
+            Err(error) => {
+                tracing::warn!(partner = %partner.id, %month, "no counts were kept\n{}", complaint::render(&error));
+            }
+        }
+    }
+
+    async fn try_roll_up(&self, partner: &PartnerRow, month: Month) -> Result<(), StatementFailure> {
+        self.plan_counting(partner, month).await?;
+        let scope = Scope { partner: Some(partner.id.clone()), month: Some(month) };
+        let left = self.share_counting(&scope, &mut |_| {}).await?;
+        left.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+    }
+}
+
+/// A partner's journal of a month, as it is counted.
+struct Journal {
+    partner: PartnerRow,
+    contract: Contract,
+    period: Period,
+    copy: Copy,
+}
+
+impl Journal {
+    fn place(&self, hub: &Hub) -> Place<'_> {
+        hub.place_of(&self.partner, &self.contract, self.period)
+    }
+}
+
+/// Counts what is left of days that were planned, whoever planned them, until `shutdown`; looks again after each `rest`.
+pub(crate) async fn keep_counting(hub: Arc<Hub>, rest: Duration, shutdown: Shutdown) {
+    // What cannot be counted is told once, not every few seconds.
+    let mut told = BTreeSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+        let tell = &mut |counted: Counted| {
+            let CountingDay { partner, day, .. } = &counted.day;
+            tracing::info!(%partner, %day, entries = counted.entries, "a day was counted");
+        };
+        match hub.share_counting(&Scope::default(), tell).await {
+            Ok(left) => {
+                for (day, error) in left.failed {
+                    if told.insert((day.partner.clone(), day.day)) {
+                        let words = complaint::render(&error);
+                        tracing::warn!(partner = %day.partner, day = %day.day, "a day is not counted here\n{words}");
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "what is to be counted cannot be read");
+            }
+        }
+    }
+}
+
+/// What this process is called in the record of who counted what.
+fn name() -> String {
+    format!("process {}", process::id())
+}
+
+/// How many entries the journal has by the end of each day of `period`, from entry `from` to entry `size`, by the clock of
+/// the entries; a day on which nothing came is left out.
+///
+/// Entries stand in the order of their times, nearly. Where they do not, a day may begin some entries early or late, which
+/// changes no count: a day is how far is counted in one go, and no more.
+fn days(
+    reader: &JournalReader,
+    (zone, period): (&Zone, Period),
+    from: u64,
+    size: u64,
+) -> Result<Vec<(Date, u64)>, ReadError> {
+    let (mut days, mut from) = (Vec::new(), from);
+    while from < size {
+        let begins = time_of(reader, from)?.map_or(period.last(), |time| zone.local(time).date());
+        let day = begins.clamp(period.first(), period.last());
+        // What stands at the end is of a later day, so that no journal has more days than its period.
+        let end = match day.tomorrow() {
+            Ok(next) if day < period.last() => first_from(reader, zone.instant(next.into()), from + 1, size)?,
+            _ => size,
+        };
+        days.push((day, end));
+        from = end;
+    }
+    Ok(days)
+}
+
+/// The first of the entries from `low` to `high` that is not before `time`; `high` where all are.
+fn first_from(reader: &JournalReader, time: Timestamp, low: u64, high: u64) -> Result<u64, ReadError> {
+    let (mut low, mut high) = (low, high);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if time_of(reader, middle)?.is_some_and(|at| at < time) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+/// When an entry was written; none where that cannot be read, which whoever counts will tell.
+fn time_of(reader: &JournalReader, number: u64) -> Result<Option<Timestamp>, ReadError> {
+    let entry = reader.entries(number..number + 1)?.next().transpose()?;
+    Ok(entry.and_then(|entry| AccessEntry::decode(&entry).ok()).map(|entry| entry.time))
+}
+
+impl From<ClaimError> for StatementFailure {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Database(error) => error.into(),
+            ClaimError::Disk(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tieup_protocol::access::{AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
+    use tieup_protocol::contract::MeterClass;
+    use tieup_store::journal::{JournalWriter, LogSigner, Origin};
+
+    use super::*;
+
+    fn visit(time: &str) -> Vec<u8> {
+        AccessEntry {
+            time: time.parse().unwrap(),
+            class: Some(MeterClass::Tieup),
+            method: Method::Get,
+            status: 200,
+            bytes: 1,
+            purpose: Purpose::Document,
+            visitor: VisitorToken([1; 16]),
+            agent: AgentClass::Desktop,
+            robot: 0,
+            referrer: ReferrerClass::None,
+            path: "/".parse().unwrap(),
+        }
+        .encode()
+    }
+
+    /// The days of a journal with visits at these times, from entry `from` on, as `day: entries`.
+    fn cut(times: &[&str], from: u64) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let month: Month = "2026-11".parse().unwrap();
+        let origin = Origin::new(&"nationwide".parse().unwrap(), &"north".parse().unwrap(), month);
+        let mut writer =
+            JournalWriter::open(&dir.path().join("journal"), origin, LogSigner::from_seed("north", &[1; 32]).unwrap())
+                .unwrap();
+        writer.append(&times.iter().map(|time| visit(time)).collect::<Vec<_>>()).unwrap();
+        let of = (&"Asia/Tokyo".parse().unwrap(), Period::whole(month));
+        let days = days(&writer.reader(), of, from, writer.reader().size()).unwrap();
+        days.into_iter().map(|(day, entries)| format!("{}: {entries}", day.day())).collect()
+    }
+
+    #[test]
+    fn a_journal_is_cut_where_days_end_in_the_zone_of_the_contract() {
+        // Midnight in Tokyo is 15:00 UTC.
+        let times = [
+            "2026-11-02T14:59:59Z",
+            "2026-11-02T15:00:00Z",
+            "2026-11-03T02:00:00Z",
+            "2026-11-06T02:00:00Z",
+            "2026-11-06T15:30:00Z",
+        ];
+        assert_eq!(cut(&times, 0), ["2: 1", "3: 3", "6: 4", "7: 5"]);
+        assert_eq!(cut(&times, 2), ["3: 3", "6: 4", "7: 5"], "what was planned before");
+        assert_eq!(cut(&times, 5), [""; 0]);
+    }
+
+    #[test]
+    fn a_journal_out_of_order_or_of_other_months_has_no_more_days_than_its_period() {
+        let times: Vec<&str> =
+            ["2026-11-20T03:00:00Z", "2026-11-02T03:00:00Z", "2026-12-24T03:00:00Z", "2026-10-01T03:00:00Z"].repeat(25);
+        let days = cut(&times, 0);
+        assert!(days.len() <= 30 && days.last().unwrap().ends_with(": 100"), "{days:?}");
+        let mut entries: Vec<u64> = days.iter().map(|day| day.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert!(entries.is_sorted());
+        entries.dedup();
+        assert_eq!(entries.len(), days.len(), "a day without entries");
+    }
+}

@@ -1,0 +1,343 @@
+//! The table `counting`: which days of partners' journals are to be counted, and by whom they were.
+//!
+//! Whoever counts a day claims its row first, and keeps the claim until the result is on the disk: at a PostgreSQL server
+//! by a transaction that locks the row, with SQLite by a locked file. Both are given back by the death of the process.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Row as _, SqlSafeStr, Transaction};
+use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::{Month, Period};
+use tieup_store::durable::DiskError;
+use tieup_store::lock::StateLock;
+
+use super::dialect::{CLAIM, CLAIMING, Dialect};
+use super::{Database, DatabaseError, site_id};
+
+/// The first day of each period of each partner that is still to be counted. Those after it go on from there.
+const DUE: &str = "SELECT partner, first_day, last_day, day, entries FROM counting AS one WHERE counted IS NULL AND NOT \
+                   EXISTS (SELECT 1 FROM counting AS earlier WHERE earlier.partner = one.partner \
+                   AND earlier.first_day = one.first_day AND earlier.last_day = one.last_day \
+                   AND earlier.counted IS NULL AND earlier.entries < one.entries) ORDER BY partner, first_day";
+
+/// One row, as long as it is to be counted.
+const ONE: &str = "SELECT entries FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3 AND entries = $4 \
+                   AND counted IS NULL";
+
+/// A day of a partner's journal, as a part of what is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountingDay {
+    /// The partner.
+    pub partner: SiteId,
+    /// What it is counted for.
+    pub period: Period,
+    /// The day.
+    pub day: Date,
+    /// How many entries of the journal are counted when this day is.
+    pub entries: u64,
+}
+
+/// The right to count a day, until it is dropped or the process ends.
+pub(crate) struct Claim {
+    of: CountingDay,
+    held: Held,
+}
+
+/// How a claim is held.
+enum Held {
+    /// By a row that is locked for as long as the transaction is open.
+    Row(Transaction<'static, Any>),
+    /// By a file that is locked for as long as it is open.
+    File(Database, StateLock),
+}
+
+/// What was done of a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counting {
+    /// From which entry on it was counted.
+    pub(crate) begun: u64,
+    /// By whom.
+    pub(crate) counter: String,
+    /// When.
+    pub(crate) at: Timestamp,
+}
+
+impl Database {
+    /// How far the counting of a period is planned, in entries.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn planned_counting(
+        &self,
+        partner: &SiteId,
+        period: Period,
+    ) -> Result<Option<u64>, DatabaseError> {
+        let query =
+            "SELECT MAX(entries) AS entries FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3";
+        let row = of_period(query, partner, period).fetch_one(&self.pool).await?;
+        row.try_get::<Option<i64>, _>("entries")?.map(size_from).transpose()
+    }
+
+    /// Plans to count these days of a period, each with how many entries are counted then. What is planned already stays.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn plan_counting(
+        &self,
+        partner: &SiteId,
+        period: Period,
+        days: &[(Date, u64)],
+    ) -> Result<(), DatabaseError> {
+        let mut change = self.begin_writing().await?;
+        for (day, entries) in days {
+            sqlx::query(
+                "INSERT INTO counting (partner, first_day, last_day, entries, day) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (partner, first_day, last_day, entries) DO NOTHING",
+            )
+            .bind(partner.as_str())
+            .bind(period.first().to_string())
+            .bind(period.last().to_string())
+            .bind(size_to(*entries))
+            .bind(day.to_string())
+            .execute(&mut *change)
+            .await?;
+        }
+        Ok(change.commit().await?)
+    }
+
+    /// The periods of a month whose counting is planned.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn planned_periods(&self, partner: &SiteId, month: Month) -> Result<Vec<Period>, DatabaseError> {
+        let query = "SELECT DISTINCT first_day, last_day FROM counting WHERE partner = $1 AND first_day >= $2 AND last_day <= $3";
+        let rows = of_period(query, partner, Period::whole(month)).fetch_all(&self.pool).await?;
+        rows.iter().map(period_from).collect()
+    }
+
+    /// Forgets all that is planned or counted of a period.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn forget_period(&self, partner: &SiteId, period: Period) -> Result<(), DatabaseError> {
+        let query = "DELETE FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3";
+        of_period(query, partner, period).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Forgets that days of a period were counted, so that they are planned anew. Those that are being counted stay.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn forget_counted(&self, partner: &SiteId, period: Period) -> Result<(), DatabaseError> {
+        let query =
+            "DELETE FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3 AND counted IS NOT NULL";
+        of_period(query, partner, period).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Forgets all that is planned or counted of a month, whose journal another one takes the place of.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_counting(&self, partner: &SiteId, month: Month) -> Result<(), DatabaseError> {
+        let whole = Period::whole(month);
+        let query = "DELETE FROM counting WHERE partner = $1 AND first_day >= $2 AND last_day <= $3";
+        of_period(query, partner, whole).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// The first day that is still to be counted of each period of each partner, claimed or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_counting(&self) -> Result<Vec<CountingDay>, DatabaseError> {
+        let rows = sqlx::query(DUE).fetch_all(&self.pool).await?;
+        rows.iter().map(day_from).collect()
+    }
+
+    /// Claims a day; none where somebody else has claimed it, or has counted it by now. Nobody is waited for. `locks` is
+    /// the folder for the locks of SQLite, one for each partner.
+    ///
+    /// # Errors
+    /// When the database or the folder of locks fails.
+    pub(crate) async fn claim(&self, of: &CountingDay, locks: &Path) -> Result<Option<Claim>, ClaimError> {
+        let held = match self.dialect {
+            Dialect::Postgres => {
+                let mut transaction = self.pool.begin_with(CLAIM).await?;
+                sqlx::raw_sql(CLAIMING).execute(&mut *transaction).await?;
+                let locking = format!("{ONE} FOR UPDATE SKIP LOCKED");
+                let row = the_day(AssertSqlSafe(locking), of).fetch_optional(&mut *transaction).await?;
+                row.map(|_| Held::Row(transaction))
+            }
+            Dialect::Sqlite => {
+                let folder = locks.join(of.partner.as_str());
+                let Some(lock) = StateLock::try_take(&folder)? else { return Ok(None) };
+                let row = the_day(ONE, of).fetch_optional(&self.pool).await?;
+                row.map(|_| Held::File(self.clone(), lock))
+            }
+        };
+        Ok(held.map(|held| Claim { of: of.clone(), held }))
+    }
+}
+
+/// Why a day could not be claimed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClaimError {
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The folder of locks failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl From<sqlx::Error> for ClaimError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl Claim {
+    /// Fails where the claim is lost, since the server or the line to it failed.
+    ///
+    /// # Errors
+    /// When it is lost.
+    pub(crate) async fn confirm(&mut self) -> Result<(), DatabaseError> {
+        if let Held::Row(transaction) = &mut self.held {
+            sqlx::query("SELECT 1").execute(&mut **transaction).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps that the day was counted, and gives the claim back.
+    ///
+    /// # Errors
+    /// When the database fails; whoever claims the day next finds its counts, and counts nothing of it twice.
+    pub(crate) async fn finish(self, done: &Counting) -> Result<(), DatabaseError> {
+        let query = sqlx::query(
+            "UPDATE counting SET begun = $1, counter = $2, counted = $3, times = times + 1 \
+             WHERE partner = $4 AND first_day = $5 AND last_day = $6 AND entries = $7",
+        );
+        let query = query.bind(size_to(done.begun)).bind(&done.counter).bind(done.at.as_millisecond());
+        let query = query.bind(self.of.partner.as_str()).bind(self.of.period.first().to_string());
+        let query = query.bind(self.of.period.last().to_string()).bind(size_to(self.of.entries));
+        match self.held {
+            Held::Row(mut transaction) => {
+                query.execute(&mut *transaction).await?;
+                transaction.commit().await?;
+            }
+            Held::File(database, _lock) => {
+                query.execute(&database.pool).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A query of a period of a partner.
+type Asked<'q> = Query<'q, Any, AnyArguments>;
+
+fn of_period<'q>(query: &'static str, partner: &'q SiteId, period: Period) -> Asked<'q> {
+    sqlx::query(query).bind(partner.as_str()).bind(period.first().to_string()).bind(period.last().to_string())
+}
+
+fn the_day(query: impl SqlSafeStr, of: &CountingDay) -> Asked<'_> {
+    let query = sqlx::query(query).bind(of.partner.as_str()).bind(of.period.first().to_string());
+    query.bind(of.period.last().to_string()).bind(size_to(of.entries))
+}
+
+fn day_from(row: &AnyRow) -> Result<CountingDay, DatabaseError> {
+    Ok(CountingDay {
+        partner: site_id(row, "partner")?,
+        period: period_from(row)?,
+        day: date(row, "day")?,
+        entries: size_from(row.try_get("entries")?)?,
+    })
+}
+
+fn period_from(row: &AnyRow) -> Result<Period, DatabaseError> {
+    let (first, last) = (date(row, "first_day")?, date(row, "last_day")?);
+    let period = Period::whole(Month::of_day(first)).within(first, last);
+    period.ok_or_else(|| DatabaseError::Damaged(format!("{first} to {last}"), "period"))
+}
+
+fn date(row: &AnyRow, column: &str) -> Result<Date, DatabaseError> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|_| DatabaseError::Damaged(text, "day"))
+}
+
+fn size_from(entries: i64) -> Result<u64, DatabaseError> {
+    u64::try_from(entries).map_err(|_| DatabaseError::Damaged(entries.to_string(), "number of entries"))
+}
+
+fn size_to(entries: u64) -> i64 {
+    i64::try_from(entries).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tieup_protocol::joining::Reach;
+
+    use super::*;
+    use crate::database::PartnerRow;
+    use crate::database::places::places;
+
+    fn done(counter: &str) -> Counting {
+        Counting { begun: 0, counter: counter.to_owned(), at: Timestamp::from_second(9).unwrap() }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_day_is_claimed_by_one_at_a_time_and_the_next_one_when_it_is_counted() {
+        for place in places() {
+            let (one, other) = (place.open().await, place.open().await);
+            let locks = tempfile::tempdir().unwrap();
+            let (north, month): (SiteId, Month) = ("north".parse().unwrap(), "2026-11".parse().unwrap());
+            let row = PartnerRow {
+                id: north.clone(),
+                address: Reach::Line,
+                journal_key: String::new(),
+                compare_code: String::new(),
+                joined: Timestamp::UNIX_EPOCH,
+                revoked: None,
+            };
+            one.put_partner(&row).await.unwrap();
+            let (period, first) = (Period::whole(month), month.first_day());
+            let days = [(first, 10), (first.tomorrow().unwrap(), 25)];
+            for database in [&one, &other] {
+                database.plan_counting(&north, period, &days).await.unwrap();
+            }
+            assert_eq!(one.planned_counting(&north, period).await.unwrap(), Some(25));
+            let [due] = one.due_counting().await.unwrap().try_into().unwrap();
+            assert_eq!((due.day, due.entries), days[0]);
+
+            let mut claim = one.claim(&due, locks.path()).await.unwrap().unwrap();
+            assert!(other.claim(&due, locks.path()).await.unwrap().is_none(), "claimed twice");
+            claim.confirm().await.unwrap();
+            // Who dies gives it back.
+            drop(claim);
+            let claim = loop {
+                // The rollback is on its way.
+                if let Some(claim) = other.claim(&due, locks.path()).await.unwrap() {
+                    break claim;
+                }
+            };
+            assert_eq!(one.due_counting().await.unwrap(), std::slice::from_ref(&due), "noted before it was finished");
+            claim.finish(&done("other")).await.unwrap();
+            assert!(one.claim(&due, locks.path()).await.unwrap().is_none(), "claimed after it was counted");
+            let [next] = one.due_counting().await.unwrap().try_into().unwrap();
+            assert_eq!((next.day, next.entries), days[1]);
+
+            one.forget_counted(&north, period).await.unwrap();
+            assert_eq!(one.planned_counting(&north, period).await.unwrap(), Some(25), "what is due was forgotten");
+            one.claim(&next, locks.path()).await.unwrap().unwrap().finish(&done("one")).await.unwrap();
+            assert_eq!(one.due_counting().await.unwrap(), []);
+            one.forget_counted(&north, period).await.unwrap();
+            assert_eq!(one.planned_counting(&north, period).await.unwrap(), None);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The commands of fees and counts as people type them: what they say, and their exit status.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tieup_protocol::period::Month;
+use tieup_store::journal::month_dir;
+use tieup_tests::{World, assert_says};
+
+use crate::disputes::{falsify, visited};
+
+/// What a command left on the screen, and its exit status.
+#[derive(Debug)]
+struct Ran {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    /// Fails unless the command ended with `status`, and said each of `words` on standard output.
+    #[track_caller]
+    fn says(self, status: i32, words: &[&str]) -> String {
+        assert_eq!(self.status, Some(status), "{self:?}");
+        assert_says(&self.out, words);
+        self.out
+    }
+
+    /// Fails unless the command failed in words that hold each of `words`.
+    #[track_caller]
+    fn fails(self, words: &[&str]) {
+        assert_eq!(self.status, Some(1), "{self:?}");
+        assert_says(&self.err, words);
+    }
+}
+
+fn run(binary: &str, config: PathBuf, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(binary);
+    let output = command.arg("--config").arg(config).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn tieup(world: &World, arguments: &[&str]) -> Ran {
+    let config = world.hub().config.state.with_file_name("tieup.yaml");
+    run(env!("CARGO_BIN_EXE_tieup-to-call"), config, arguments)
+}
+
+fn syncd(world: &World, arguments: &[&str]) -> Ran {
+    run(env!("CARGO_BIN_EXE_syncd-to-kill"), world.partner("north").config_file.clone(), arguments)
+}
+
+fn words(month: Month) -> (String, String) {
+    (month.to_string(), format!("north {month}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_is_counted_stated_issued_verified_disputed_and_answered() {
+    let (world, month) = visited().await;
+    let ((month, of), now) = (words(month), world.month("north").to_string());
+    let counts = [&format!("{of}: the counts kept of 6 entries are those of the journal"), "of 1 entries are those"];
+    tieup(&world, &["log", "rollups"]).says(0, &counts);
+    fs::remove_dir_all(world.hub().config.state.join("rollups/north")).unwrap();
+    tieup(&world, &["log", "count", "north", "--month", &month])
+        .says(0, &["All is counted: 6 entries of 1 days here."]);
+    let missing = "no counts were kept that can be used; the journal was counted anew";
+    tieup(&world, &["log", "rollups", "--month", &now]).says(0, &[missing]);
+
+    let draft = tieup(&world, &["fee", "statement", "north", &month]);
+    draft.says(0, &["status:          draft", "a draft of a month that is closed", &format!("{of}: identical")]);
+    tieup(&world, &["fee", "issue"]).says(0, &[&format!("{of}: issued;"), "60 JPY", &format!("{of}: identical")]);
+    tieup(&world, &["fee", "issue"]).says(0, &["Nothing is due."]);
+    tieup(&world, &["fee", "issue", "north", "--month", &now])
+        .fails(&["is not closed yet", "1 statements were not issued"]);
+    let issued = tieup(&world, &["fee", "statement", "north", "--month", &month]);
+    issued.says(0, &["status:          final", "issued and signed"]);
+
+    syncd(&world, &["fee", "verify", &month]).says(0, &["status:          final", "issued, and signed", "identical: "]);
+    let dispute = syncd(&world, &["fee", "dispute", "--month", &month, "--reason", "we count fewer"]);
+    dispute.says(0, &["we count fewer", "The main site has taken the dispute."]);
+    syncd(&world, &["fee", "dispute", "--month", &month, "--reason", "again"]).fails(&["disputed already"]);
+    tieup(&world, &["fee", "disputes"]).says(0, &[&of, "we count fewer", "answer: tieup fee disputes north"]);
+    let answer = ["fee", "disputes", "north", "--month", &month, "--decision", "rejected", "--answer", "we count six"];
+    tieup(&world, &answer).says(0, &[&format!("{of}: rejected, and the partner is told")]);
+    syncd(&world, &["fee", "verify", &month]).says(0, &["we count six"]);
+    let told = tieup(&world, &["fee", "disputes", "--format", "json"]).says(0, &[]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told[0]["partner"], &told[0]["ruling"]["decision"]), (&"north".into(), &"rejected".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_differs_is_a_failure_at_both_ends() {
+    let (world, month) = visited().await;
+    falsify(&month_dir(&world.mirrors("north"), month), &world.state("north"), month, 2);
+    fs::remove_dir_all(world.hub().config.state.join("rollups/north")).unwrap();
+    let (month, of) = words(month);
+    tieup(&world, &["fee", "issue"]).fails(&[&of, "`north` computes another statement: line", "1 statements were not"]);
+    let ran = syncd(&world, &["fee", "verify", &month]);
+    assert_says(&ran.err, &["the statements differ"]);
+    ran.says(1, &["DIFFERENT from line", "is number 2"]);
+    syncd(&world, &["fee", "verify", "2019-01"]).fails(&["2019-01"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_is_written_out_simulated_and_reported_in_every_form() {
+    let (world, month) = visited().await;
+    let (month, _) = words(month);
+    let statement = |layout: &str| tieup(&world, &["fee", "statement", "north", &month, "--as", layout]);
+    statement("html").says(0, &["<!doctype html>", "<svg role=\"img\"", "Views by class and day", "</html>"]);
+    statement("csv")
+        .says(0, &["line,kind,exact,rounded,currency\n", "access,charge,60,60,JPY\n", "due,sum,60,60,JPY\n"]);
+    let json: Value = serde_json::from_str(&statement("json").says(0, &[])).unwrap();
+    assert_eq!((&json["partner"], &json["due"], &json["status"]), (&"north".into(), &"60".into(), &"draft".into()));
+
+    let simulated = tieup(&world, &["fee", "simulate", "north", "--originals", "+20%"]);
+    simulated.says(0, &[&format!("{month}: lampworks/north@1 as it is"), "visits to originals +20%", "total"]);
+    tieup(&world, &["fee", "simulate", "nobody", "--originals", "+20%"]).fails(&["`nobody` has not joined"]);
+
+    let report = |layout: &str| tieup(&world, &["fee", "report", "--month", &month, "--as", layout]);
+    report("text").says(0, &["tie-up", "north", "60 JPY", "together"]);
+    report("html").says(0, &["<!doctype html>", "Views by class and partner", "in JPY", "</html>"]);
+    report("csv")
+        .says(0, &["partner,contract,status,", "north,lampworks/north@1,draft,6,0,6,", ",JPY,0,0,60,0,0,60,60\n"]);
+    let json: Value = serde_json::from_str(&report("json").says(0, &[])).unwrap();
+    assert_eq!((&json["partners"][0]["parts"]["accesses"], &json["month"]), (&"60".into(), &month.clone().into()));
+    tieup(&world, &["fee", "report", "--month", "2019-01"])
+        .fails(&["no partner has a statement for 2019-01", "north: "]);
+}
