@@ -49,6 +49,9 @@ pub(super) const IN_A_COLLECTION: &[&str] = &["journal/N-N/entries", "journal/N-
 /// Those that are written when the operator has been told.
 pub(super) const IN_A_PROMPT: &[&str] = &["prompts.json"];
 
+/// Those that are written when a main site makes its keys.
+pub(super) const IN_NEW_KEYS: &[&str] = &["keys", "keys/authority.key", "keys/root.json"];
+
 /// How long something may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -157,7 +160,7 @@ impl Crashed {
         }
         fs::create_dir_all(state.join("releases/.old-1")).unwrap();
         // What is damaged besides is made anew.
-        fs::write(state.join("releases/1/record.json"), "damaged").unwrap();
+        fs::write(state.join("releases/1/record.json"), format!("damaged before release {}", self.live)).unwrap();
         // The moment between the two names of a folder that is replaced.
         fs::rename(state.join("originals"), state.join(".old-originals")).unwrap();
     }
@@ -305,7 +308,7 @@ fn whichever_write_fails_while_a_main_site_makes_its_keys_it_has_all_of_them_or_
         let signer = keys.release_signer();
         assert!(signer.is_ok(), "{said}");
         if !has_failed {
-            return failures.end(&["keys", "keys/authority.key", "keys/root.json"]);
+            return failures.end(IN_NEW_KEYS);
         }
     }
 }
