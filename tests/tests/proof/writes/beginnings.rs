@@ -33,15 +33,8 @@ pub(super) const IN_A_JOIN: &[&str] =
     &["", "joining.json", "identity.json", "lock", "journal", "journal/N-N", "blobs", "releases"];
 
 /// Those that are written when a daemon starts after a crash.
-pub(super) const AT_THE_START: &[&str] = &[
-    ".tmp-N-N",
-    "blobs/.tmp-N-N",
-    "releases/N/.tmp-N-N",
-    "releases/N/record.json",
-    "audit.jsonl",
-    "originals",
-    "quarantine/*",
-];
+pub(super) const AT_THE_START: &[&str] =
+    &[".tmp-N-N", "blobs/.tmp-N-N", "releases/N/.tmp-N-N", "releases/N/record.json", "audit.jsonl", "originals"];
 
 /// Those that are written when main collects the journal.
 pub(super) const IN_A_COLLECTION: &[&str] = &["journal/N-N/entries", "journal/N-N/checkpoint", "journal/N-N/cosigned"];
