@@ -60,9 +60,9 @@ pub(crate) fn feed(view: &View, at: usize, kind: FeedKind, filled: &Filled) -> V
     let written = match kind {
         FeedKind::Atom => atom(view.config(), node, &entries, filled),
         FeedKind::Rss => rss(view.config(), node, &entries, filled),
-        FeedKind::Json => Ok(json(view.config(), node, &entries, filled)),
+        FeedKind::Json => json(view.config(), node, &entries, filled),
     };
-    written.expect("writing into a String cannot fail").into_bytes()
+    written.into_bytes()
 }
 
 /// The most entries that a feed has.
@@ -121,7 +121,7 @@ fn json(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) ->
     json_feed(config, node, entries, &own, filled)
 }
 
-fn rss(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> Result<String, std::fmt::Error> {
+fn rss(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> String {
     let own = escape(&address(config, node, FeedKind::Rss));
     let description = node.entry().description.as_deref().unwrap_or(&config.title);
     let mut feed = format!(
@@ -140,10 +140,10 @@ fn rss(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> 
         feed.push_str(&rss_item(node.entry(), &config.base_url, &content));
     }
     feed.push_str("</channel></rss>\n");
-    Ok(feed)
+    feed
 }
 
-fn atom(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> Result<String, std::fmt::Error> {
+fn atom(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) -> String {
     let newest = entries.iter().filter_map(|node| node.entry().updated.max(node.entry().date)).max();
     let newest = newest.map_or_else(|| "1970-01-01".to_owned(), |date| date.to_string());
     let own = escape(&address(config, node, FeedKind::Atom));
@@ -165,7 +165,7 @@ fn atom(config: &SiteConfig, node: &Node, entries: &[&Node], filled: &Filled) ->
         feed.push_str(&atom_entry(node.entry(), &config.base_url, content.as_deref()));
     }
     feed.push_str("</feed>\n");
-    Ok(feed)
+    feed
 }
 
 /// An item of an RSS feed; `description` is its text.

@@ -14,7 +14,7 @@ use tieup_store::lock::LockError;
 use tieup_web::client::{CallError, PeerClient, SILENCE};
 use tieup_web::https::EntranceError;
 use tieup_web::tls::{TlsError, TlsIdentity};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 
 use crate::archive::Remembered;
 use crate::collect::Turns;
@@ -55,6 +55,8 @@ pub struct Hub {
     pub(crate) archived: Remembered,
     /// The partners whose journals are being collected at this moment.
     pub(crate) collecting: Turns,
+    /// Held by whoever renews main's certificate or its list of revoked ones, so that each is made once.
+    pub(crate) renewing: Mutex<()>,
     tls: TlsIdentity,
     /// How long a partner is waited for that lets nothing move.
     silence: Duration,
@@ -170,6 +172,7 @@ impl Hub {
             manifests: Manifests::default(),
             archived: Remembered::default(),
             collecting: Turns::default(),
+            renewing: Mutex::default(),
             tls,
             silence: SILENCE,
         };

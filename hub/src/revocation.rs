@@ -85,6 +85,7 @@ impl Hub {
     /// # Errors
     /// When the database or the authority cannot be used.
     pub async fn refresh_tls(&self, now: Timestamp) -> Result<(), HubError> {
+        let _alone = self.renewing.lock().await;
         let revocations = self.tls().revocations();
         self.follow_list().await?;
         if revocations.current().is_due(now) {

@@ -41,6 +41,9 @@ pub struct Releases {
     known: Mutex<HashMap<ReleaseVersion, (Look, ReleaseRecord)>>,
 }
 
+/// A record, or why it cannot be read.
+type Read = Result<ReleaseRecord, ReleasesError>;
+
 /// Why the releases could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleasesError {
@@ -157,7 +160,7 @@ impl Releases {
         Ok(lost.map(|(version, _)| version).collect())
     }
 
-    fn read_all(&self) -> Result<Vec<(ReleaseVersion, Result<ReleaseRecord, ReleasesError>)>, ReleasesError> {
+    fn read_all(&self) -> Result<Vec<(ReleaseVersion, Read)>, ReleasesError> {
         let _guard = self.read();
         let mut versions: Vec<ReleaseVersion> =
             durable::list_dir(&self.dir)?.iter().filter_map(|path| version_of(path)).collect();
@@ -216,7 +219,7 @@ fn look_at(path: &Path) -> Result<Option<Look>, DiskError> {
 }
 
 /// Whether a record is not to be had from the disk, though that works.
-fn is_lost(record: &Result<ReleaseRecord, ReleasesError>) -> bool {
+fn is_lost(record: &Read) -> bool {
     matches!(record, Err(ReleasesError::Record(DocumentError::Json { .. }) | ReleasesError::Missing(_)))
 }
 

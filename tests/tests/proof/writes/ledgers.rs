@@ -24,6 +24,10 @@ pub(super) const IN_A_REFUSAL: &[&str] = &["main-journal/refusals", "main-journa
 /// Those that are written when a statement is disputed, and when main answers.
 pub(super) const IN_A_DISPUTE: &[&str] = &["audit.jsonl", "statements/N-N.dispute.json"];
 
+/// Those that main writes when a partner shows a receipt, and when a dispute is opened.
+pub(super) const OF_A_RECEIPT: &[&str] = &["receipts/north", "receipts/north/N-N.json"];
+pub(super) const IN_MAINS_TRAIL: &[&str] = &["trail/audit.jsonl"];
+
 /// What a contract charges that main's own log can count.
 const BY_MAIN: &str = "meters: {tie: {views: {class: tieup}}}\ncharges:\n  \
     access: {graduated: tie, tiers: [[0, \"10\"]]}\n";
@@ -72,6 +76,30 @@ async fn whichever_write_fails_while_mains_log_is_verified_the_next_time_verifie
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whichever_write_of_mains_fails_while_it_keeps_a_receipt_the_partner_shows_it_again() {
+    let (world, month) = where_main_writes().await;
+    let state = world.hub().config.state.clone();
+    let mut failures = Failures::of("keeping a receipt");
+    loop {
+        for folder in [world.state("north").join("main-journal"), state.join("receipts")] {
+            let _ = fs::remove_dir_all(folder);
+        }
+        let laid = failures.lay(&state.join("receipts"));
+        let verified = world.daemon("north").verify_main_journal().await;
+        let said = failures.said(&laid);
+        let has_failed = failures.take(&state, laid);
+        assert!(verified.is_ok() || has_failed, "{said}");
+        let again = world.daemon("north").verify_main_journal().await;
+        let again = again.unwrap_or_else(|error| panic!("{said}: {}", told(&error)));
+        assert_eq!(again[0].size, 3, "{said}");
+        assert!(state.join(format!("receipts/north/{month}.json")).is_file(), "{said}: main has no receipt");
+        if !has_failed {
+            return failures.end(OF_A_RECEIPT);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whichever_write_fails_while_a_forked_log_is_refused_nothing_is_cosigned_and_it_is_refused_for_good() {
     let (world, month) = where_main_writes().await;
     world.daemon("north").verify_main_journal().await.unwrap();
@@ -110,8 +138,27 @@ async fn whichever_write_fails_while_a_statement_is_disputed_and_answered_both_e
     let month = log_before(&mut world, 2).await;
     issue(&world, month).await;
     let file = world.state("north").join(format!("statements/{month}.dispute.json"));
+    take_dispute(&world, month).await;
     dispute(&world, month, &file).await;
     answer(&world, month, &file).await;
+}
+
+/// Lets main take the dispute, again and again, until no write of its trail is left to fail.
+async fn take_dispute(world: &World, month: Month) {
+    let state = world.hub().config.state.clone();
+    let mut failures = Failures::of("taking a dispute");
+    loop {
+        let laid = failures.lay(&state.join("trail"));
+        let disputed = world.daemon("north").dispute(month, "too much", Timestamp::now()).await;
+        let said = failures.said(&laid);
+        let has_failed = failures.take(&state, laid);
+        assert!(world.hub().own_trail().is_ok(), "{said}");
+        assert_eq!(world.hub().database.disputes().await.unwrap().len(), usize::from(disputed.is_ok()), "{said}");
+        if !has_failed {
+            assert!(disputed.is_ok(), "{said}: {disputed:?}");
+            return failures.end(IN_MAINS_TRAIL);
+        }
+    }
 }
 
 /// Disputes the statement, again and again, until no write is left to fail.
