@@ -7,22 +7,23 @@ use jiff::{Timestamp, tz::TimeZone};
 use tieup_protocol::access::AccessEntry;
 use tieup_protocol::contract::Contract;
 use tieup_protocol::location::{CountedHour, NumberedEntry};
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
 
 use crate::compute::StatementError;
 use crate::count::Counter;
 
-/// What the encoded `entries` of a month come to by the rules of `contract`, hour by hour, in the order of the hours.
+/// What the encoded `entries` of the journal of its month come to in `period` by the rules of `contract`, hour by hour, in
+/// the order of the hours.
 ///
 /// # Errors
 /// An entry that cannot be read or decoded, with its number.
 pub fn hours<E>(
     contract: &Contract,
-    month: Month,
+    period: Period,
     entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
 ) -> Result<Vec<CountedHour>, StatementError<E>> {
     let zone = &contract.effective.tz;
-    let mut counter = Counter::of_period(&contract.terms.count, zone, contract.period(month));
+    let mut counter = Counter::of_period(&contract.terms.count, zone, period);
     let mut hours: BTreeMap<i64, CountedHour> = BTreeMap::new();
     for (entry, number) in entries.into_iter().zip(0..) {
         let bytes = entry.map_err(|source| StatementError::Read { number, source })?;
@@ -73,7 +74,7 @@ mod tests {
 
     fn count(entries: &[AccessEntry]) -> Vec<CountedHour> {
         let encoded = entries.iter().map(|entry| Ok::<_, Infallible>(entry.encode()));
-        hours(&fixture::contract(), fixture::november(), encoded).unwrap()
+        hours(&fixture::contract(), fixture::november().into(), encoded).unwrap()
     }
 
     fn numbered(entries: &[AccessEntry]) -> Vec<NumberedEntry> {

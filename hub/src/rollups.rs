@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tieup_fees::{Counted, JournalHead, Rollup};
+use tieup_fees::{Counted, JournalHead, Ledger as _, Rollup};
 use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::period::{Month, Period};
 use tieup_store::durable;
@@ -77,22 +77,31 @@ impl Hub {
     }
 
     async fn try_roll_up(&self, partner: &PartnerRow, month: Month) -> Result<(), StatementFailure> {
-        let contract = self.charged_by_record(partner, month).await?;
-        if contract.journal.writer != Side::Main {
-            let copy = self.copy_of(partner, month)?;
-            block_in_place(|| self.place_of(partner, &contract, contract.period(month)).bring_up(&copy))?;
+        let books = self.books(partner).await?;
+        if books.writer(month)? == Side::Main {
+            return Ok(());
+        }
+        let copy = self.copy_of(partner, month)?;
+        for period in books.periods(month) {
+            let contract = books.contract(period)?;
+            block_in_place(|| self.place_of(partner, &contract, period).bring_up(&copy))?;
         }
         Ok(())
     }
 
-    /// Counts a month anew and compares with what is kept; what differs is kept in its place.
+    /// Counts a period anew and compares with what is kept; what differs is kept in its place.
     ///
     /// # Errors
     /// Nothing was collected or cosigned, there is no contract, or the copy cannot be read.
-    pub async fn verify_rollup(&self, partner: &PartnerRow, month: Month) -> Result<Standing, StatementFailure> {
-        let contract = self.charged_by_record(partner, month).await?;
-        let copy = self.copy_of(partner, month)?;
-        block_in_place(|| self.place_of(partner, &contract, contract.period(month)).verify(&copy))
+    pub async fn verify_rollup(
+        &self,
+        partner: &PartnerRow,
+        period: impl Into<Period>,
+    ) -> Result<Standing, StatementFailure> {
+        let period = period.into();
+        let contract = self.books(partner).await?.contract(period)?;
+        let copy = self.copy_of(partner, period.month())?;
+        block_in_place(|| self.place_of(partner, &contract, period).verify(&copy))
     }
 
     fn copy_of(&self, partner: &PartnerRow, month: Month) -> Result<Copy, StatementFailure> {

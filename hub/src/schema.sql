@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS manifests (
     PRIMARY KEY (partner, version),
     FOREIGN KEY (partner, version) REFERENCES releases (partner, version)
 );
+-- A month of a statement is the month, or the first and last day of a part of it that has its own: 2026-11-01_2026-11-15.
 CREATE TABLE IF NOT EXISTS statements (
     partner   TEXT NOT NULL REFERENCES partners (id),
     month     TEXT NOT NULL,

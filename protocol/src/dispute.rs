@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::location::Located;
-use crate::period::Month;
+use crate::period::Period;
 use crate::wire::StatementVerdict;
 
 /// POST a [`Claim`] to hub, get an [`Opened`].
@@ -22,8 +22,9 @@ pub const MAX_WORDS: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// The month.
-    pub month: Month,
+    /// The period.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// The digest of the statement's canonical bytes.
     pub statement: Digest,
     /// Why, in the operator's words.
@@ -57,8 +58,9 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ruling {
-    /// The month.
-    pub month: Month,
+    /// The period.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// The digest of the statement that was disputed.
     pub statement: Digest,
     /// The decision.
@@ -111,14 +113,14 @@ impl Claim {
             let entry = located.entry.as_ref().map(|entry| format!(", entry {}", entry.number)).unwrap_or_default();
             format!("; first difference in the hour of {}{entry}", located.hour.strftime("%Y-%m-%d %H:%M"))
         });
-        format!("{}, statement {}: {}{located}", self.month, self.statement, self.reason)
+        format!("{}, statement {}: {}{located}", self.period, self.statement, self.reason)
     }
 }
 
 impl Ruling {
     /// It in a sentence, for audit trails.
     pub fn sentence(&self) -> String {
-        format!("{}, statement {}: {}: {}", self.month, self.statement, self.decision.word(), self.answer)
+        format!("{}, statement {}: {}: {}", self.period, self.statement, self.decision.word(), self.answer)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessEntry;
 use crate::access_export::ExportFormat;
 use crate::digest::Digest;
-use crate::period::Month;
+use crate::period::Period;
 
 /// POST an [`HoursRequest`] to hub, get `Vec<CountedHour>`: what main counts of the partner's journal.
 pub const HOURS: &str = "/v2/statement/hours";
@@ -20,8 +20,9 @@ pub const ENTRIES: &str = "/v2/statement/entries";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HoursRequest {
-    /// The month.
-    pub month: Month,
+    /// The period of the statement.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// How many of its entries: those that a statement counts.
     pub size: u64,
 }
@@ -46,8 +47,9 @@ pub struct CountedHour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntriesRequest {
-    /// The month.
-    pub month: Month,
+    /// The period of the statement.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// How many of its entries count.
     pub size: u64,
     /// The hour, by number.

@@ -15,7 +15,7 @@ use tieup_protocol::dispute::Dispute;
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::location::Located;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::{Month, Period};
 use tieup_protocol::wire::{CollectedMonth, PartnerStatus, StatementVerdict};
 use tieup_web::complaint::causes;
 use tieup_web::console::gate::LINK_LIFETIME;
@@ -121,15 +121,17 @@ pub enum Command {
     },
     /// Fetch what is new in main's own log, verify it and cosign it.
     VerifyMainJournal,
-    /// Compute a month's statement and compare it with main's.
+    /// Compute a period's statement and compare it with main's.
     VerifyFee {
-        /// The month.
-        month: Month,
+        /// The period.
+        #[serde(rename = "month")]
+        period: Period,
     },
-    /// Dispute main's statement for a month.
+    /// Dispute main's statement for a period.
     DisputeFee {
-        /// The month.
-        month: Month,
+        /// The period.
+        #[serde(rename = "month")]
+        period: Period,
         /// Why.
         reason: String,
     },
@@ -344,9 +346,9 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         },
         Command::ReturnJournal { month } => return_journal(month, partner),
         Command::VerifyMainJournal => verify_main_journal(partner),
-        Command::VerifyFee { month } => verify_fee(partner, month),
-        Command::DisputeFee { month, reason } => {
-            match Handle::current().block_on(partner.dispute(month, &reason, now)) {
+        Command::VerifyFee { period } => verify_fee(partner, period),
+        Command::DisputeFee { period, reason } => {
+            match Handle::current().block_on(partner.dispute(period, &reason, now)) {
                 Ok(dispute) => Answer::Disputed { dispute: Box::new(dispute) },
                 Err(error) => refused(&error),
             }
@@ -369,17 +371,17 @@ fn verify_main_journal(partner: &Partner) -> Answer {
 }
 
 /// Main's statement held against the partner's own; where they differ, main is asked where.
-fn verify_fee(partner: &Partner, month: Month) -> Answer {
-    let verified = match partner.verify_statement(month) {
+fn verify_fee(partner: &Partner, period: Period) -> Answer {
+    let verified = match partner.verify_statement(period) {
         Ok(verified) => verified,
         Err(error) => return refused(&error),
     };
     let located = match verified.verdict {
         StatementVerdict::Identical => Ok(None),
-        StatementVerdict::Different { .. } => Handle::current().block_on(partner.locate(month)),
+        StatementVerdict::Different { .. } => Handle::current().block_on(partner.locate(period)),
     };
     let not_located = located.as_ref().err().map_or_else(Vec::new, |error| told(error));
-    let dispute = match partner.disputed(month) {
+    let dispute = match partner.disputed(period) {
         Ok(dispute) => dispute.map(Box::new),
         Err(error) => return refused(&error),
     };

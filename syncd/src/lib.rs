@@ -26,6 +26,7 @@ pub mod location;
 pub mod main_journal;
 pub mod mains;
 pub mod peer;
+pub mod pins;
 mod placement;
 pub mod preview;
 pub mod prompt;

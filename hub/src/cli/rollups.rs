@@ -7,8 +7,10 @@ use tieup_protocol::period::Month;
 use tieup_web::{say, terminal};
 
 use super::logs::{chosen, meant};
+use crate::database::PartnerRow;
 use crate::partners::Hub;
 use crate::rollups::Standing;
+use crate::statements::StatementFailure;
 
 #[derive(Args)]
 pub(super) struct RollupsArguments {
@@ -24,11 +26,8 @@ pub(super) async fn rollups(hub: &Hub, arguments: &RollupsArguments) -> anyhow::
     let mut failed = 0;
     for partner in meant(hub, arguments.partner.as_ref()).await? {
         for month in chosen(&hub.mirrors(&partner), arguments.month)? {
-            match hub.verify_rollup(&partner, month).await {
-                Ok(standing) => {
-                    failed += usize::from(matches!(standing, Standing::Differs(_)));
-                    say!("{} {month}: {}", partner.id, sentence(standing));
-                }
+            match verify(hub, &partner, month).await {
+                Ok(differ) => failed += differ,
                 Err(error) => {
                     failed += 1;
                     eprintln!("{} {month}:", partner.id);
@@ -41,6 +40,17 @@ pub(super) async fn rollups(hub: &Hub, arguments: &RollupsArguments) -> anyhow::
         bail!("{failed} rollups were not as their journals");
     }
     Ok(())
+}
+
+/// Verifies the counts of each period of a month, and returns how many differ.
+async fn verify(hub: &Hub, partner: &PartnerRow, month: Month) -> Result<usize, StatementFailure> {
+    let mut differ = 0;
+    for period in hub.periods(partner, month).await? {
+        let standing = hub.verify_rollup(partner, period).await?;
+        differ += usize::from(matches!(standing, Standing::Differs(_)));
+        say!("{} {period}: {}", partner.id, sentence(standing));
+    }
+    Ok(differ)
 }
 
 fn sentence(standing: Standing) -> String {

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use tieup_protocol::dispute::checked_words;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
 use tieup_protocol::wire::StatementVerdict;
 use tieup_web::{say, terminal};
 
@@ -14,15 +14,15 @@ pub(super) enum FeeAction {
     /// Compute a month's statement yourself, compare it byte for byte with the one that main sent and signed, and where
     /// they differ find the first hour and entry that do.
     Verify {
-        /// The month, such as 2026-11.
-        month: Month,
+        /// The month, such as 2026-11, or a part of it that has its own statement, such as 2026-11-01_2026-11-15.
+        month: Period,
     },
     /// Dispute a statement that was issued, within the time that the contract gives. The first difference that is found
     /// goes with it; the statement stays as it is, and what is not right is corrected in the next one.
     Dispute {
-        /// The month, such as 2026-11.
+        /// The month, such as 2026-11, or a part of it that has its own statement, such as 2026-11-01_2026-11-15.
         #[arg(long)]
-        month: Month,
+        month: Period,
         /// Why, for the main site's people, in at most 500 characters.
         #[arg(long, value_parser = checked_words)]
         reason: String,
@@ -33,8 +33,8 @@ impl FeeAction {
     /// What to ask of the daemon.
     pub(super) fn command(&self) -> Command {
         match self {
-            Self::Verify { month } => Command::VerifyFee { month: *month },
-            Self::Dispute { month, reason } => Command::DisputeFee { month: *month, reason: reason.clone() },
+            Self::Verify { month } => Command::VerifyFee { period: *month },
+            Self::Dispute { month, reason } => Command::DisputeFee { period: *month, reason: reason.clone() },
         }
     }
 }
@@ -65,7 +65,7 @@ pub(super) fn show(answer: &Answer) {
         }
         Answer::Disputed { dispute } => {
             terminal::say(&dispute.to_string());
-            say!("The main site has taken the dispute. Its answer: syncd fee verify {}", dispute.claim.month);
+            say!("The main site has taken the dispute. Its answer: syncd fee verify {}", dispute.claim.period.key());
         }
         _ => {}
     }

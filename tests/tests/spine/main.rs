@@ -23,6 +23,7 @@ mod mains;
 mod mirrors;
 mod outside;
 mod parties;
+mod periods;
 mod placements;
 mod postgres;
 mod prompts;
