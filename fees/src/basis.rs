@@ -24,6 +24,8 @@ pub struct Basis {
     pub period: Period,
     /// How many entries of its month's journal count.
     pub size: u64,
+    /// The strikes by which entries of it are left out.
+    pub strikes: Vec<Digest>,
     /// Draft or final.
     pub status: Status,
     /// What of earlier periods is corrected.
@@ -50,11 +52,24 @@ pub trait Ledger {
     /// When the journal is shorter, or cannot be read.
     fn head(&self, month: Month, size: u64) -> Result<JournalHead, Self::Error>;
 
-    /// What those entries of the journal of its month come to in `period` by the rules of `contract`.
+    /// The numbers of the entries that `strikes` leave out of the journal of `month`.
+    ///
+    /// # Errors
+    /// When one of them is not agreed on, or is of another month.
+    fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, Self::Error>;
+
+    /// What those entries of the journal of its month come to in `period` by the rules of `contract`, without those that
+    /// are `struck` out.
     ///
     /// # Errors
     /// When the journal is shorter, or cannot be read.
-    fn count(&self, contract: &Contract, period: Period, size: u64) -> Result<Counted, Self::Error>;
+    fn count(
+        &self,
+        contract: &Contract,
+        period: Period,
+        size: u64,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Counted, Self::Error>;
 }
 
 /// A statement with what it was made from.
@@ -101,6 +116,18 @@ pub enum BasisError<E> {
         /// What was counted before.
         before: u64,
     },
+    /// A correction takes back a strike.
+    #[error("the correction of {0} counts entries again that were struck out")]
+    Unstruck(Period),
+}
+
+/// How much of a journal has been charged for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent<'a> {
+    /// How many entries.
+    pub size: u64,
+    /// The strikes by which some of them are left out.
+    pub strikes: &'a [Digest],
 }
 
 /// The statements that were issued, by period.
@@ -109,9 +136,9 @@ pub type Issued = BTreeMap<Period, Basis>;
 impl Basis {
     /// What the statement of `notice` is made from, as main says.
     pub fn of(notice: &StatementNotice) -> Self {
-        let StatementNotice { period, size, status, ref revisions, ref statement, .. } = *notice;
+        let StatementNotice { period, size, status, ref strikes, ref revisions, ref statement, .. } = *notice;
         let charged = if status == Status::Final { Charged::read(statement) } else { None };
-        Self { period, size, status, revisions: revisions.clone(), charged }
+        Self { period, size, strikes: strikes.clone(), status, revisions: revisions.clone(), charged }
     }
 }
 
@@ -126,15 +153,19 @@ pub fn charged_periods(issued: &Issued, segments: &[Segment], month: Month) -> V
     periods
 }
 
-/// How many entries of the journal of `period` have been charged for by statements for periods before `until`; none where
-/// its own was not issued.
-pub fn charged_so_far(issued: &Issued, period: Period, until: Period) -> Option<u64> {
+/// How much of the journal of `period` has been charged for by statements for periods before `until`; none where its own
+/// was not issued.
+pub fn charged_so_far(issued: &Issued, period: Period, until: Period) -> Option<Extent<'_>> {
     let first = issued.get(&period)?;
-    Some(last_revision(issued, period, until).map_or(first.size, |revision| revision.size))
+    let revised = last_revision(issued, period, until);
+    Some(revised.map_or(Extent { size: first.size, strikes: &first.strikes }, |revision| Extent {
+        size: revision.size,
+        strikes: &revision.strikes,
+    }))
 }
 
 /// The last revision of `period` by statements for periods before `until`.
-fn last_revision(issued: &Issued, period: Period, until: Period) -> Option<&Revision> {
+pub fn last_revision(issued: &Issued, period: Period, until: Period) -> Option<&Revision> {
     let later = issued.values().filter(|basis| basis.period > period && basis.period < until);
     later.flat_map(|basis| &basis.revisions).rfind(|revision| revision.period == period)
 }
@@ -143,8 +174,8 @@ fn last_revision(issued: &Issued, period: Period, until: Period) -> Option<&Revi
 pub struct Maker<'a, L> {
     ledger: &'a L,
     issued: &'a Issued,
-    /// By period and number of entries, with the revisions that were issued for the period.
-    made: BTreeMap<(Period, u64), Statement>,
+    /// By period, number of entries and strikes, with the revisions that were issued for the period.
+    made: BTreeMap<(Period, u64, Vec<Digest>), Statement>,
 }
 
 impl<'a, L: Ledger> Maker<'a, L> {
@@ -162,7 +193,8 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let month = basis.period.month();
         let contract = self.ledger.contract(basis.period).map_err(BasisError::Ledger)?;
         let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
-        let counted = self.ledger.count(&contract, basis.period, basis.size).map_err(BasisError::Ledger)?;
+        let struck = self.ledger.struck(month, &basis.strikes).map_err(BasisError::Ledger)?;
+        let counted = self.ledger.count(&contract, basis.period, basis.size, &struck).map_err(BasisError::Ledger)?;
         let books = Books { counted: &counted, catalogue: None, events: &[] };
         let account =
             Account { journal: &journal, books, payments: &[], corrections: &corrections, status: basis.status };
@@ -179,15 +211,19 @@ impl<'a, L: Ledger> Maker<'a, L> {
         within: Period,
         revision: &Revision,
     ) -> Result<Option<Correction>, BasisError<L::Error>> {
-        let &Revision { period, size, cause } = revision;
+        let &Revision { period, size, cause, ref strikes } = revision;
         if period >= within {
             return Err(BasisError::NotEarlier { statement: within, corrected: period });
         }
         let before = charged_so_far(self.issued, period, within).ok_or(BasisError::NotIssued(period))?;
-        if size < before {
-            return Err(BasisError::Shrunk { period, size, before });
+        if size < before.size {
+            return Err(BasisError::Shrunk { period, size, before: before.size });
         }
-        let (charged, right) = (self.charged(period, within)?, self.counting(period, size)?);
+        if before.strikes.iter().any(|strike| !strikes.contains(strike)) {
+            return Err(BasisError::Unstruck(period));
+        }
+        let right = Extent { size, strikes };
+        let (charged, right) = (self.charged(period, within)?, self.counting(period, right)?);
         Ok(Correction::between(period, charged, &right, cause))
     }
 
@@ -202,7 +238,8 @@ impl<'a, L: Ledger> Maker<'a, L> {
                 return Ok((charged.statement, total));
             }
         }
-        let computed = self.counting(period, revised.map_or(issued.size, |revision| revision.size))?;
+        let before = charged_so_far(self.issued, period, until).ok_or(BasisError::NotIssued(period))?;
+        let computed = self.counting(period, before)?;
         Ok((computed.digest(), computed.total))
     }
 
@@ -218,14 +255,15 @@ impl<'a, L: Ledger> Maker<'a, L> {
         Ok(corrections)
     }
 
-    /// The statement that was issued for `period`, if it had counted `size` entries.
-    fn counting(&mut self, period: Period, size: u64) -> Result<Statement, BasisError<L::Error>> {
-        if let Some(made) = self.made.get(&(period, size)) {
+    /// The statement that was issued for `period`, if it had counted so much.
+    fn counting(&mut self, period: Period, extent: Extent<'_>) -> Result<Statement, BasisError<L::Error>> {
+        let key = (period, extent.size, extent.strikes.to_vec());
+        if let Some(made) = self.made.get(&key) {
             return Ok(made.clone());
         }
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
-        let made = self.make(&Basis { size, ..issued.clone() })?.statement;
-        self.made.insert((period, size), made.clone());
+        let made = self.make(&Basis { size: extent.size, strikes: key.2.clone(), ..issued.clone() })?.statement;
+        self.made.insert(key, made.clone());
         Ok(made)
     }
 }
@@ -258,12 +296,28 @@ mod tests {
             Ok(JournalHead { origin: format!("nationwide/harbor-shop/{month}"), size, root: format!("root{size}") })
         }
 
-        fn count(&self, contract: &Contract, period: Period, size: u64) -> Result<Counted, Infallible> {
+        /// A strike strikes out the entry whose number it is the digest of.
+        fn struck(&self, _: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, Infallible> {
+            let is_struck = |number: &u64| strikes.contains(&Digest::of(&number.to_be_bytes()));
+            Ok((0..100).filter(is_struck).collect())
+        }
+
+        fn count(
+            &self,
+            contract: &Contract,
+            period: Period,
+            size: u64,
+            struck: &BTreeSet<u64>,
+        ) -> Result<Counted, Infallible> {
             let (terms, zone) = (&contract.terms.count, &contract.effective.tz);
             let mut counter = crate::count::Counter::of_period(terms, zone, period);
             let noon = period.start(zone) + jiff::SignedDuration::from_hours(12);
             for number in 0..size {
                 let time = noon + jiff::SignedDuration::from_mins(i64::try_from(number).unwrap());
+                if struck.contains(&number) {
+                    counter.strike();
+                    continue;
+                }
                 counter
                     .observe(&tieup_protocol::access::AccessEntry { time, ..fixture::view("2026-11-01T00:00:00Z", 1) });
             }
@@ -277,9 +331,12 @@ mod tests {
 
     fn basis(of: &str, size: u64, revisions: &[(&str, u64)]) -> Basis {
         let revision =
-            |(of, size): &(&str, u64)| Revision { period: period(of), size: *size, cause: Cause::LateEntries };
+            |(of, size): &(&str, u64)| {
+                let (strikes, cause) = (Vec::new(), Cause::LateEntries);
+                Revision { period: period(of), size: *size, strikes, cause }
+            };
         let revisions = revisions.iter().map(revision).collect();
-        Basis { period: period(of), size, status: Status::Final, revisions, charged: None }
+        Basis { period: period(of), size, strikes: Vec::new(), status: Status::Final, revisions, charged: None }
     }
 
     fn issued(bases: &[Basis]) -> Issued {
@@ -341,6 +398,33 @@ mod tests {
         assert_eq!(periods(&Issued::new(), &three), ["2026-11-01_2026-11-10", "2026-11-11_2026-11-30"]);
         assert_eq!(periods(&issued(&[basis(second, 1, &[])]), &three), ["2026-11-01_2026-11-10", second]);
         assert_eq!(periods(&issued(&[basis(first, 1, &[]), basis(second, 1, &[])]), &three), [first, second]);
+    }
+
+    #[test]
+    fn what_is_struck_out_after_the_issue_is_given_back_once_and_does_not_come_back() {
+        // November was issued with 10 views (500 yen), of which one is struck out in December and another in January.
+        let strike = |number: u64| Digest::of(&number.to_be_bytes());
+        let corrected = |strikes: &[Digest]| Revision {
+            period: period("2026-11"),
+            size: 10,
+            strikes: strikes.to_vec(),
+            cause: Cause::StruckEntries,
+        };
+        let december = Basis { revisions: vec![corrected(&[strike(3)])], ..basis("2026-12", 4, &[]) };
+        let issued = issued(&[basis("2026-11", 10, &[]), december.clone()]);
+        let mut maker = Maker::new(&Simulated, &issued);
+        let stated = maker.make(&december).unwrap().statement;
+        assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (200, 150), "{}", stated.text);
+        assert!(stated.text.contains("entries were struck out: 500 was charged, 450 is right"), "{}", stated.text);
+        let january =
+            |strikes: &[Digest]| Basis { revisions: vec![corrected(strikes)], ..basis("2027-01", 1, &[]) };
+        let stated = maker.make(&january(&[strike(3), strike(5)])).unwrap().statement;
+        assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (50, 0), "{}", stated.text);
+        let taken_back = maker.make(&january(&[strike(5)])).unwrap_err();
+        assert_eq!(taken_back, BasisError::Unstruck(period("2026-11")));
+        // A statement that is issued with a strike counts it as such.
+        let stated = maker.make(&Basis { strikes: vec![strike(0)], ..basis("2027-02", 2, &[]) }).unwrap();
+        assert_eq!((stated.statement.total.minor(), stated.counted.left_out.struck), (50, 1));
     }
 
     #[test]

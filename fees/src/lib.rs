@@ -25,7 +25,9 @@ mod text;
 #[cfg(test)]
 mod fixture;
 
-pub use basis::{Basis, BasisError, Issued, Ledger, Made, Maker, charged_periods, charged_so_far};
+pub use basis::{
+    Basis, BasisError, Extent, Issued, Ledger, Made, Maker, charged_periods, charged_so_far, last_revision,
+};
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};
 pub use charged::Charged;
 pub use closing::{closes, corrected_in, status_at};

@@ -13,6 +13,7 @@ mod places;
 mod queue;
 mod releases;
 mod statements;
+mod strikes;
 #[cfg(test)]
 mod tests;
 

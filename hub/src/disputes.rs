@@ -13,6 +13,7 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, DISPUTES, Decision, Dispute, Opened, RULING, Ruling, checked_words};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Period;
+use tieup_protocol::strike::{Party, StrikeRefused};
 use tieup_store::journal::{SignedText, SignedTextError};
 use tieup_web::client::CallError;
 use tieup_web::listener::Peer;
@@ -23,6 +24,7 @@ use crate::locating::caller;
 use crate::partners::{Hub, HubError};
 use crate::statements::StatementFailure;
 use tieup_fees::Ledger as _;
+use crate::strikes::StrikeError;
 use crate::trail::TrailError;
 
 /// The most bytes of a claim: an entry of each side and a proof.
@@ -77,6 +79,12 @@ pub enum DisputeError {
     /// It was answered otherwise.
     #[error("the dispute of {0} was answered before")]
     Answered(Period),
+    /// What is asked to be struck out makes no sense.
+    #[error(transparent)]
+    Refused(#[from] StrikeRefused),
+    /// What was asked to be struck out could not be kept.
+    #[error(transparent)]
+    Strike(#[from] Box<StrikeError>),
     /// The partner could not be told.
     #[error("it is answered, and the partner was not told: give the same answer again")]
     Call(#[from] CallError),
@@ -97,6 +105,7 @@ impl Hub {
         let words = checked_words(&claim.reason).map_err(DisputeError::Words)?;
         let claim = Claim { reason: words, ..claim };
         self.check_claim(partner, &claim, now).await?;
+        self.check_claimed_strike(partner, &claim).await?;
         match self.dispute(&partner.id, period).await? {
             // The partner did not hear that it was taken.
             Some(Dispute { claim: before, opened, .. }) if before == claim => return Ok(Opened { opened }),
@@ -135,7 +144,20 @@ impl Hub {
             }
         };
         self.call(partner).await?.post::<()>(RULING, &ruling).await?;
+        // Both sides have the answer in their trails now.
+        self.rule_strike(&partner.id, &dispute.claim, &ruling, now).await.map_err(Box::new)?;
         Ok(ruling)
+    }
+
+    /// Whether what a claim asks to be struck out could be.
+    async fn check_claimed_strike(&self, partner: &PartnerRow, claim: &Claim) -> Result<(), DisputeError> {
+        let Some(strike) = &claim.strike else { return Ok(()) };
+        let month = claim.period.month();
+        if strike.by != Party::Partner || strike.month != month {
+            return Err(StrikeRefused::OtherLog(month, strike.log.clone()).into());
+        }
+        let (log, size) = self.struck_log(partner, month).await?;
+        Ok(strike.check(&log, size)?)
     }
 
     async fn dispute(&self, partner: &SiteId, period: Period) -> Result<Option<Dispute>, DatabaseError> {
@@ -192,6 +214,7 @@ fn refuse(error: &DisputeError) -> Refusal {
         DisputeError::NotIssued(_)
         | DisputeError::NoTerm(_)
         | DisputeError::TooLate { .. }
+        | DisputeError::Refused(_)
         | DisputeError::Words(_) => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-disputable", error),
         DisputeError::Again(_) | DisputeError::Trail(TrailError::Busy(_)) => {
             Refusal::caused_by(StatusCode::CONFLICT, "not-disputed", error)

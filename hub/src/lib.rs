@@ -40,6 +40,7 @@ pub mod space;
 pub mod starter;
 pub mod statements;
 mod stream;
+pub mod strikes;
 pub mod terms;
 pub mod trail;
 mod transfer;

@@ -38,6 +38,8 @@ pub enum Standing {
 struct Copy {
     dir: PathBuf,
     head: JournalHead,
+    /// The numbers of the entries that are struck out.
+    struck: BTreeSet<u64>,
 }
 
 /// Where the rollup for the days that `contract` governs is kept.
@@ -48,8 +50,8 @@ struct Place<'a> {
 }
 
 impl Hub {
-    /// What a partner's journal comes to in the days of `period` by the rules of `contract`, and the head up to which it
-    /// was counted: the last that main cosigned.
+    /// What a partner's journal comes to in the days of `period` by the rules of `contract`, without what is `struck` out
+    /// now, and the head up to which it was counted: the last that main cosigned.
     ///
     /// Reads the entries that no rollup covers yet, and keeps a rollup that does.
     ///
@@ -60,8 +62,9 @@ impl Hub {
         partner: &PartnerRow,
         contract: &Contract,
         period: Period,
+        struck: &BTreeSet<u64>,
     ) -> Result<(Counted, JournalHead), StatementFailure> {
-        let copy = self.copy_of(partner, period.month())?;
+        let copy = self.copy_of(partner, period.month(), struck)?;
         let rollup = block_in_place(|| self.place_of(partner, contract, period).bring_up(&copy))?;
         Ok((rollup.counted(), copy.head))
     }
@@ -81,7 +84,7 @@ impl Hub {
         if books.writer(month)? == Side::Main {
             return Ok(());
         }
-        let copy = self.copy_of(partner, month)?;
+        let copy = self.copy_of(partner, month, &books.struck_now(month))?;
         for period in books.periods(month) {
             let contract = books.contract(period)?;
             block_in_place(|| self.place_of(partner, &contract, period).bring_up(&copy))?;
@@ -99,18 +102,24 @@ impl Hub {
         period: impl Into<Period>,
     ) -> Result<Standing, StatementFailure> {
         let period = period.into();
-        let contract = self.books(partner).await?.contract(period)?;
-        let copy = self.copy_of(partner, period.month())?;
+        let books = self.books(partner).await?;
+        let contract = books.contract(period)?;
+        let copy = self.copy_of(partner, period.month(), &books.struck_now(period.month()))?;
         block_in_place(|| self.place_of(partner, &contract, period).verify(&copy))
     }
 
-    fn copy_of(&self, partner: &PartnerRow, month: Month) -> Result<Copy, StatementFailure> {
+    fn copy_of(
+        &self,
+        partner: &PartnerRow,
+        month: Month,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Copy, StatementFailure> {
         let dir = month_dir(&self.mirrors(partner), month);
         let cosigned = cosigned_note(&dir)?.ok_or(StatementFailure::NotCollected(month))?;
         let origin = Origin::new(&self.config.main, &partner.id, month);
         let checkpoint = SignedCheckpoint::open(&cosigned, &origin, &partner.journal_key.parse()?)?;
         let (size, root) = (checkpoint.size(), checkpoint.root().to_string());
-        Ok(Copy { dir, head: JournalHead { origin: origin.to_string(), size, root } })
+        Ok(Copy { dir, head: JournalHead { origin: origin.to_string(), size, root }, struck: struck.clone() })
     }
 
     fn place_of<'a>(&self, partner: &PartnerRow, contract: &'a Contract, period: Period) -> Place<'a> {
@@ -124,10 +133,10 @@ impl Copy {
     fn begins_with(&self, rollup: &Rollup) -> Result<bool, ReadError> {
         let covers = rollup.covers();
         if *covers == self.head || covers.origin != self.head.origin || covers.size >= self.head.size {
-            return Ok(*covers == self.head && rollup.agrees_on(&struck()));
+            return Ok(*covers == self.head && rollup.agrees_on(&self.struck));
         }
         let root = JournalReader::open(&self.dir)?.root_at(covers.size)?;
-        Ok(root.to_string() == covers.root && rollup.agrees_on(&struck()))
+        Ok(root.to_string() == covers.root && rollup.agrees_on(&self.struck))
     }
 
     /// Takes `rollup` on to the end of this journal. Where it is there already the journal is not even opened.
@@ -137,7 +146,7 @@ impl Copy {
         }
         let mut entries = JournalReader::open(&self.dir)?.entries(rollup.covers().size..self.head.size)?;
         let next = |entry: &mut Vec<u8>| entries.next_into(entry);
-        rollup.go_on(self.head.clone(), &struck(), next)?;
+        rollup.go_on(self.head.clone(), &self.struck, next)?;
         Ok(rollup)
     }
 }
@@ -195,11 +204,6 @@ impl Place<'_> {
             tracing::warn!(error = &error as &dyn std::error::Error, "a rollup was not kept");
         }
     }
-}
-
-/// The entries of a month that both sides have struck out: none can be yet.
-fn struck() -> BTreeSet<u64> {
-    BTreeSet::new()
 }
 
 #[cfg(test)]

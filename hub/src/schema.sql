@@ -51,6 +51,14 @@ CREATE TABLE IF NOT EXISTS disputes (
     dispute TEXT NOT NULL,          -- JSON: what is claimed, since when, and main's answer
     PRIMARY KEY (partner, month)
 );
+-- Entries of a log that one side has proposed to leave out.
+CREATE TABLE IF NOT EXISTS strikes (
+    partner  TEXT NOT NULL REFERENCES partners (id),
+    digest   TEXT NOT NULL,
+    proposed INTEGER NOT NULL,
+    strike   TEXT NOT NULL,         -- JSON: what is proposed, what was answered, and since when it takes effect
+    PRIMARY KEY (partner, digest)
+);
 CREATE TABLE IF NOT EXISTS metadata (
     partner     TEXT PRIMARY KEY,
     freshness   INTEGER NOT NULL,   -- the version of the timestamp that was signed last

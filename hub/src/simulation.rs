@@ -2,8 +2,6 @@
 
 use tieup_fees::simulation::{Change, SideBySide, side_by_side, with_originals};
 use tieup_fees::{Counted, Ledger as _, count_without};
-use std::collections::BTreeSet;
-
 use tieup_protocol::contract::Contract;
 use tieup_protocol::period::Period;
 use tieup_store::journal::months;
@@ -70,5 +68,5 @@ impl Hub {
 fn count_by(books: &MainBooks<'_>, rules: &Contract, period: Period) -> Result<Counted, StatementFailure> {
     let ((reader, _, size), writer) = (books.log(period.month())?, books.writer(period.month())?);
     let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, rules, entry)));
-    Ok(count_without(rules, period, entries, &BTreeSet::new())?)
+    Ok(count_without(rules, period, entries, &books.struck_now(period.month()))?)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use tieup_fees::{
     Basis, BasisError, Counted, Issued, JournalHead, Ledger, Made, Maker, StatementError, charged_periods,
-    charged_so_far, closes, count_without,
+    charged_so_far, closes, count_without, last_revision,
 };
 use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
@@ -13,6 +13,7 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Decision, Dispute};
 use tieup_protocol::period::{Month, Period};
+use tieup_protocol::strike::{Strike, together};
 use tieup_protocol::wire::{Cause, Revision, STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
@@ -97,6 +98,9 @@ pub enum StatementFailure {
     /// The contract that a statement was issued under is not among those that the partner has approved.
     #[error("the statement for {0} was issued under contract {1}, which no release here has any more")]
     NoVersion(Period, Digest),
+    /// A statement goes by a strike that is not agreed on.
+    #[error("strike {0} is not agreed on, or is of another month")]
+    NotAgreed(Digest),
     /// The cosigned checkpoint in main's copy is damaged.
     #[error("main's copy of the journal has a damaged checkpoint")]
     Checkpoint(#[from] CheckpointError),
@@ -277,7 +281,9 @@ impl Hub {
         let disputes = self.database.disputes().await?.into_iter().filter(|(of, _)| *of == partner.id);
         let accepted = |dispute: &Dispute| dispute.ruling.as_ref().is_some_and(|it| it.decision == Decision::Accepted);
         let accepted = disputes.map(|(_, dispute)| dispute).filter(accepted).map(|dispute| dispute.claim.period);
-        Ok(MainBooks { hub: self, partner, approved, notices, issued, accepted: accepted.collect() })
+        let accepted = accepted.collect();
+        let strikes = self.settled_strikes(&partner.id).await?;
+        Ok(MainBooks { hub: self, partner, approved, notices, issued, accepted, strikes })
     }
 
     /// Main's copy of a journal, whose it is, and how many of its entries main has cosigned.
@@ -365,6 +371,8 @@ pub(crate) struct MainBooks<'a> {
     issued: Issued,
     /// The periods whose statement was disputed, and main accepted it.
     accepted: BTreeSet<Period>,
+    /// The strikes that take effect, in the order of their digests.
+    strikes: Vec<Strike>,
 }
 
 impl MainBooks<'_> {
@@ -409,9 +417,20 @@ impl MainBooks<'_> {
         let (_, _, size) = self.log(period.month())?;
         let mut maker = Maker::new(self, &self.issued);
         let revisions = self.revisions(period, &mut maker)?;
-        let basis = Basis { period, size, status, revisions, charged: None };
+        let strikes = self.strikes(period.month());
+        let basis = Basis { period, size, strikes, status, revisions, charged: None };
         let made = maker.make(&basis)?;
         Ok((basis, made))
+    }
+
+    /// The strikes of the log of `month` that take effect.
+    fn strikes(&self, month: Month) -> Vec<Digest> {
+        self.strikes.iter().filter(|strike| strike.month == month).map(Strike::digest).collect()
+    }
+
+    /// The numbers of the entries that are struck out of the log of `month` now.
+    pub(crate) fn struck_now(&self, month: Month) -> BTreeSet<u64> {
+        together(self.strikes.iter().filter(|strike| strike.month == month))
     }
 
     /// The log that `month` is charged by.
@@ -423,17 +442,33 @@ impl MainBooks<'_> {
     fn revisions(&self, period: Period, maker: &mut Maker<'_, Self>) -> Result<Vec<Revision>, StatementFailure> {
         let mut revisions = Vec::new();
         for earlier in self.issued.keys().copied().take_while(|earlier| *earlier < period) {
-            let (_, _, size) = self.log(earlier.month())?;
-            if charged_so_far(&self.issued, earlier, period).is_none_or(|before| size <= before) {
-                continue;
-            }
-            let cause = if self.accepted.contains(&earlier) { Cause::Dispute } else { Cause::LateEntries };
-            let revision = Revision { period: earlier, size, cause };
-            if maker.correction(period, &revision)?.is_some() {
+            if let Some(revision) = self.revision(earlier, period)?
+                && maker.correction(period, &revision)?.is_some()
+            {
                 revisions.push(revision);
             }
         }
         Ok(revisions)
+    }
+
+    /// What may have changed of `earlier` since statements for periods before `until` charged for it.
+    fn revision(&self, earlier: Period, until: Period) -> Result<Option<Revision>, StatementFailure> {
+        let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
+        let (_, _, size) = self.log(earlier.month())?;
+        let strikes = self.strikes(earlier.month());
+        let is_accepted = self.accepted.contains(&earlier);
+        // What was decided is looked at until a statement has corrected it.
+        let is_open = is_accepted && last_revision(&self.issued, earlier, until).is_none();
+        let has_struck = strikes != before.strikes;
+        if size <= before.size && !has_struck && !is_open {
+            return Ok(None);
+        }
+        let cause = match (is_accepted, has_struck) {
+            (true, _) => Cause::Dispute,
+            (false, true) => Cause::StruckEntries,
+            (false, false) => Cause::LateEntries,
+        };
+        Ok(Some(Revision { period: earlier, size: size.max(before.size), strikes, cause }))
     }
 
     /// Why `period` has no contract.
@@ -469,17 +504,31 @@ impl Ledger for MainBooks<'_> {
 
     /// From the counts that are kept with each collection, where they are of so many entries; else the log is read. None are
     /// kept of main's own log: which of its entries count depends on the contract's mounts.
-    fn count(&self, contract: &Contract, period: Period, size: u64) -> Result<Counted, StatementFailure> {
+    fn count(
+        &self,
+        contract: &Contract,
+        period: Period,
+        size: u64,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Counted, StatementFailure> {
         let writer = self.writer(period.month())?;
-        if writer != Side::Main {
-            let (counted, head) = self.hub.counted(self.partner, contract, period)?;
+        if writer != Side::Main && *struck == self.struck_now(period.month()) {
+            let (counted, head) = self.hub.counted(self.partner, contract, period, struck)?;
             if head.size == size {
                 return Ok(counted);
             }
         }
         let (reader, _, _) = self.log(period.month())?;
         let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, contract, entry)));
-        Ok(count_without(contract, period, entries, &BTreeSet::new())?)
+        Ok(count_without(contract, period, entries, struck)?)
+    }
+
+    fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
+        let find = |digest: &Digest| {
+            let found = self.strikes.iter().find(|strike| strike.month == month && strike.digest() == *digest);
+            found.ok_or(StatementFailure::NotAgreed(*digest))
+        };
+        Ok(together(strikes.iter().map(find).collect::<Result<Vec<_>, _>>()?))
     }
 }
 
@@ -487,6 +536,7 @@ fn notice_of(basis: &Basis, made: &Made, note: Option<&SignedText>) -> Statement
     StatementNotice {
         period: basis.period,
         size: basis.size,
+        strikes: basis.strikes.clone(),
         status: basis.status,
         statement: made.statement.text.clone(),
         revisions: basis.revisions.clone(),

@@ -17,7 +17,7 @@ pub const HOURS: &str = "/v2/statement/hours";
 pub const ENTRIES: &str = "/v2/statement/entries";
 
 /// Which journal is meant, and how much of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HoursRequest {
     /// The period of the statement.
@@ -25,6 +25,9 @@ pub struct HoursRequest {
     pub period: Period,
     /// How many of its entries: those that a statement counts.
     pub size: u64,
+    /// The strikes by which it leaves entries out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strikes: Vec<Digest>,
 }
 
 /// An hour of the clock in the contract's zone, as one side counts it.

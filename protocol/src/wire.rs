@@ -487,6 +487,9 @@ pub struct StatementNotice {
     pub period: Period,
     /// How many entries of the month's journal it counts: the size of a checkpoint that main has cosigned.
     pub size: u64,
+    /// The strikes by which entries of it are left out, in the order of their digests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strikes: Vec<Digest>,
     /// Whether the month is still open.
     pub status: StatementStatus,
     /// The statement's canonical bytes, which are text.
@@ -508,6 +511,9 @@ pub struct Revision {
     pub period: Period,
     /// How many entries of its journal count now: the size of a checkpoint that main has cosigned.
     pub size: u64,
+    /// The strikes by which entries of it are left out now, in the order of their digests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strikes: Vec<Digest>,
     /// Why.
     pub cause: Cause,
 }

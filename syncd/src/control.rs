@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
 use tieup_protocol::difference::Difference;
 use tieup_protocol::digest::Digest;
-use tieup_protocol::dispute::Dispute;
+use tieup_protocol::dispute::{Decision, Dispute};
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::location::Located;
 use tieup_protocol::period::{Month, Period};
+use tieup_protocol::strike::{KeptStrike, Numbers};
 use tieup_protocol::wire::{CollectedMonth, PartnerStatus, StatementVerdict};
 use tieup_web::complaint::causes;
 use tieup_web::console::gate::LINK_LIFETIME;
@@ -134,6 +135,29 @@ pub enum Command {
         period: Period,
         /// Why.
         reason: String,
+        /// Entries that main is asked to strike out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strike: Option<Numbers>,
+    },
+    /// What is proposed to be struck out, and what was answered.
+    Strikes,
+    /// Propose to main to strike out entries.
+    ProposeStrike {
+        /// The month of the log.
+        month: Month,
+        /// Which entries.
+        entries: Numbers,
+        /// Why.
+        reason: String,
+    },
+    /// Answer what main has proposed to strike out.
+    AnswerStrike {
+        /// Its digest, or the beginning of it.
+        strike: String,
+        /// Whether the entries are left out.
+        decision: Decision,
+        /// Why.
+        answer: String,
     },
 }
 
@@ -224,6 +248,11 @@ pub enum Answer {
     Disputed {
         /// The dispute, which main has taken.
         dispute: Box<Dispute>,
+    },
+    /// To what is asked about strikes.
+    Strikes {
+        /// Those that are meant.
+        strikes: Vec<KeptStrike>,
     },
     /// It was not done.
     Refused {
@@ -347,12 +376,31 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         Command::ReturnJournal { month } => return_journal(month, partner),
         Command::VerifyMainJournal => verify_main_journal(partner),
         Command::VerifyFee { period } => verify_fee(partner, period),
-        Command::DisputeFee { period, reason } => {
-            match Handle::current().block_on(partner.dispute(period, &reason, now)) {
+        Command::DisputeFee { period, reason, strike } => {
+            let dispute = partner.dispute_striking(period, (&reason, strike.as_ref()), now);
+            match Handle::current().block_on(dispute) {
                 Ok(dispute) => Answer::Disputed { dispute: Box::new(dispute) },
                 Err(error) => refused(&error),
             }
         }
+        Command::Strikes | Command::ProposeStrike { .. } | Command::AnswerStrike { .. } => strikes(command, partner, now),
+    }
+}
+
+fn strikes(command: Command, partner: &Partner, now: Timestamp) -> Answer {
+    let runtime = Handle::current();
+    let strikes = match command {
+        Command::ProposeStrike { month, entries, reason } => {
+            runtime.block_on(partner.propose_strike(month, (&entries, &reason), now)).map(|kept| vec![kept])
+        }
+        Command::AnswerStrike { strike, decision, answer } => {
+            runtime.block_on(partner.answer_strike(&strike, (decision, &answer), now)).map(|kept| vec![kept])
+        }
+        _ => partner.strikes().map_err(Into::into),
+    };
+    match strikes {
+        Ok(strikes) => Answer::Strikes { strikes },
+        Err(error) => refused(&error),
     }
 }
 

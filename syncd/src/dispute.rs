@@ -6,6 +6,7 @@ use tieup_protocol::audit::{Actor, Event, Happening};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, DISPUTES, Dispute, Opened, Ruling};
 use tieup_protocol::period::Period;
+use tieup_protocol::strike::Numbers;
 use tieup_protocol::wire::StatementVerdict;
 use tieup_store::audit::AuditError;
 use tieup_store::document::{Document, DocumentError};
@@ -15,6 +16,7 @@ use tieup_web::complaint::causes;
 use crate::daemon::Partner;
 use crate::location::LocateError;
 use crate::statement::{STATEMENTS, StatementFailure};
+use crate::strikes::StrikeError;
 
 /// Why a dispute was not opened, or an answer not taken.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,9 @@ pub enum DisputeError {
     /// What is known of the dispute cannot be kept or read back.
     #[error("the dispute cannot be kept or read back")]
     Document(#[from] DocumentError),
+    /// What is asked to be struck out makes no sense, or cannot be kept.
+    #[error(transparent)]
+    Strike(#[from] Box<StrikeError>),
     /// An answer to what was not disputed, or another answer than before.
     #[error("main answers a dispute of {0} that does not stand here so")]
     Strange(Period),
@@ -53,6 +58,19 @@ impl Partner {
         reason: &str,
         now: Timestamp,
     ) -> Result<Dispute, DisputeError> {
+        self.dispute_striking(period, (reason, None), now).await
+    }
+
+    /// The same, and asks to strike out entries of the month's log: they are, where main accepts the claim.
+    ///
+    /// # Errors
+    /// See [`DisputeError`].
+    pub async fn dispute_striking(
+        &self,
+        period: impl Into<Period>,
+        (reason, strike): (&str, Option<&Numbers>),
+        now: Timestamp,
+    ) -> Result<Dispute, DisputeError> {
         let period = period.into();
         let verified = self.verify_statement(period)?;
         verified.issued.ok_or(DisputeError::Draft(period))?;
@@ -61,7 +79,10 @@ impl Partner {
             StatementVerdict::Different { .. } => self.locate(period).await?,
         };
         let statement = Digest::of(self.notice(period)?.statement.as_bytes());
-        let claim = Claim { period, statement, reason: reason.to_owned(), verdict: verified.verdict, located };
+        let strike = strike.map(|entries| self.new_strike(period.month(), (entries, reason), now));
+        let strike = strike.transpose().map_err(Box::new)?;
+        let reason = reason.to_owned();
+        let claim = Claim { period, statement, reason, verdict: verified.verdict, located, strike };
         self.note(Actor::Operator, Event::StatementDisputed, claim.sentence(), now)?;
         let opened = self.main().await?.post::<Opened>(DISPUTES, &claim).await;
         if let Err(error) = &opened {
@@ -86,6 +107,7 @@ impl Partner {
             _ => return Err(strange()),
         }
         self.note(Actor::Main, Event::DisputeAnswered, ruling.sentence(), now)?;
+        self.rule_strike(&dispute.claim, ruling).map_err(Box::new)?;
         let answered = Dispute { ruling: Some(ruling.clone()), ..dispute };
         Ok(self.dispute_document(ruling.period).write(&answered)?)
     }

@@ -37,4 +37,5 @@ pub mod revocation;
 pub mod shapes;
 pub mod shared_site;
 pub mod statement;
+pub mod strikes;
 pub mod trust;

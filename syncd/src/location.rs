@@ -10,6 +10,7 @@ use tieup_protocol::location::{
     CountedHour, ENTRIES, EntriesRequest, HOURS, HourEntries, HoursRequest, Located, LocatedEntry, NumberedEntry,
 };
 use tieup_protocol::period::{Month, Period};
+use tieup_protocol::wire::StatementNotice;
 use tieup_store::journal::{InclusionProof, JournalReader, ProofKeys, ReadError};
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::journal::JournalError;
@@ -55,13 +56,14 @@ impl Partner {
     /// See [`LocateError`].
     pub async fn locate(&self, period: impl Into<Period>) -> Result<Option<Located>, LocateError> {
         let period = period.into();
-        let size = self.notice(period)?.size;
+        let StatementNotice { size, strikes, .. } = self.notice(period)?;
+        let struck = self.struck_out(period.month(), &strikes)?;
         let (contract, writer) = (self.contract(period)?, self.writer(period.month())?);
         let reader = self.charged_log(writer, period.month())?;
         let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, &contract, entry)));
-        let own = hours(&contract, period, entries)?;
+        let own = hours(&contract, period, entries, &struck)?;
         let main = self.main().await?;
-        let mains: Vec<CountedHour> = main.post(HOURS, &HoursRequest { period, size }).await?;
+        let mains: Vec<CountedHour> = main.post(HOURS, &HoursRequest { period, size, strikes }).await?;
         let Some((mains, own)) = first_differing_hour(&mains, &own) else { return Ok(None) };
         let Some(hour) = mains.or(own).map(|hour| hour.number) else { return Ok(None) };
         let asked = EntriesRequest { period, size, hour, from: 0 };

@@ -91,6 +91,9 @@ pub enum StatementFailure {
         /// The one that has the days already.
         other: Period,
     },
+    /// Main's statement goes by a strike that is not agreed on here.
+    #[error("main's statement leaves out entries by strike {0}, which is not agreed on here for this month")]
+    NotAgreed(Digest),
     /// No version of the contract governs just these days.
     #[error("no version of the contract that was approved here governs {0} by itself")]
     NotGoverned(Period),
@@ -325,11 +328,21 @@ impl Ledger for Partner {
         Ok(JournalHead { origin: origin.to_string(), size, root: root.to_string() })
     }
 
-    fn count(&self, contract: &Contract, period: Period, size: u64) -> Result<Counted, StatementFailure> {
+    fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
+        self.struck_out(month, strikes)
+    }
+
+    fn count(
+        &self,
+        contract: &Contract,
+        period: Period,
+        size: u64,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Counted, StatementFailure> {
         let writer = self.writer(period.month())?;
         let entries = self.charged_log(writer, period.month())?.entries(0..size)?;
         let entries = entries.map(|entry| entry.map(|entry| as_counted(writer, contract, entry)));
-        Ok(count_without(contract, period, entries, &BTreeSet::new())?)
+        Ok(count_without(contract, period, entries, struck)?)
     }
 }
 

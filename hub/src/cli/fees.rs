@@ -15,6 +15,7 @@ use super::Format;
 use super::logs::meant;
 use super::simulate::{SimulateArguments, simulate};
 use super::site::say_json;
+use super::strikes::{StrikeArguments, StrikesArguments, strike, strikes};
 use crate::database::PartnerRow;
 use crate::paper::Paper;
 use crate::partners::Hub;
@@ -39,6 +40,11 @@ pub(super) enum FeeAction {
     Simulate(SimulateArguments),
     /// List what partners dispute of the statements that were issued to them, or answer it.
     Disputes(DisputeArguments),
+    /// Propose to a partner to leave entries of its log out of account, by their numbers. They are struck out once the
+    /// partner agrees; where the month was issued, the next statement corrects it.
+    Strike(StrikeArguments),
+    /// List what is proposed to be struck out and what was agreed on, or answer a partner's proposal.
+    Strikes(StrikesArguments),
 }
 
 #[derive(Args)]
@@ -61,11 +67,21 @@ pub(super) struct DisputeArguments {
 
 /// Main's decision of a dispute.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Verdict {
+pub(super) enum Verdict {
     /// The claim holds.
     Accepted,
     /// The statement is right.
     Rejected,
+}
+
+impl Verdict {
+    /// The decision that it says.
+    pub(super) fn decision(self) -> Decision {
+        match self {
+            Self::Accepted => Decision::Accepted,
+            Self::Rejected => Decision::Rejected,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -103,6 +119,8 @@ pub(super) async fn fee(hub: &Hub, action: &FeeAction) -> anyhow::Result<()> {
         FeeAction::Issue { partner, month } => issue(hub, partner.as_ref(), *month).await,
         FeeAction::Simulate(arguments) => simulate(hub, arguments).await,
         FeeAction::Disputes(arguments) => disputes(hub, arguments).await,
+        FeeAction::Strike(arguments) => strike(hub, arguments).await,
+        FeeAction::Strikes(arguments) => strikes(hub, arguments).await,
     }
 }
 
@@ -239,10 +257,7 @@ async fn disputes(hub: &Hub, arguments: &DisputeArguments) -> anyhow::Result<()>
     if let DisputeArguments { partner: Some(partner), month: Some(period), answer: Some(answer), decision, .. } =
         arguments
     {
-        let decision = match decision {
-            Some(Verdict::Accepted) => Decision::Accepted,
-            Some(Verdict::Rejected) | None => Decision::Rejected,
-        };
+        let decision = decision.map_or(Decision::Rejected, Verdict::decision);
         let row = hub.partner(partner).await?;
         let ruling = hub.rule(&row, *period, (decision, answer), Timestamp::now()).await?;
         say!("{partner} {period}: {}, and the partner is told", ruling.decision.word());

@@ -15,6 +15,7 @@ mod rollups;
 mod simulate;
 mod site;
 mod status;
+mod strikes;
 mod watching;
 
 use std::path::PathBuf;

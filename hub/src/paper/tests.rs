@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use jiff::Timestamp;
 use tieup_fees::{Basis, Counted, Counter, Issued, JournalHead, Ledger, Maker};
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
 use tieup_protocol::contract::{Contract, MeterClass};
+use tieup_protocol::digest::Digest;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::robots;
 
@@ -45,7 +46,11 @@ close: {{grace: 5d, late: next_period_correction}}
         Ok(JournalHead { origin: format!("lampworks/north/{month}"), size, root: "root".to_owned() })
     }
 
-    fn count(&self, contract: &Contract, period: Period, _: u64) -> Result<Counted, Infallible> {
+    fn struck(&self, _: Month, _: &[Digest]) -> Result<BTreeSet<u64>, Infallible> {
+        Ok(BTreeSet::new())
+    }
+
+    fn count(&self, contract: &Contract, period: Period, _: u64, _: &BTreeSet<u64>) -> Result<Counted, Infallible> {
         let mut counter = Counter::of_period(&contract.terms.count, &contract.effective.tz, period);
         let visits = [
             ("2026-11-02T03:00:00Z", MeterClass::Tieup),
@@ -78,7 +83,7 @@ fn visit(time: Timestamp, class: MeterClass) -> AccessEntry {
 fn made() -> Made {
     let issued: Issued = BTreeMap::new();
     let basis =
-        Basis { period: "2026-11".parse().unwrap(), size: 3, status: StatementStatus::Draft, revisions: Vec::new(), charged: None };
+        Basis { period: "2026-11".parse().unwrap(), size: 3, strikes: Vec::new(), status: StatementStatus::Draft, revisions: Vec::new(), charged: None };
     Maker::new(&Simulated, &issued).make(&basis).unwrap()
 }
 

@@ -66,7 +66,8 @@ impl Bench {
     fn copy(&self) -> Copy {
         let reader = self.writer.reader();
         let (size, root) = (reader.size(), reader.root_at(reader.size()).unwrap().to_string());
-        Copy { head: JournalHead { origin: origin().to_string(), size, root }, dir: self.dir.path().join("journal") }
+        let head = JournalHead { origin: origin().to_string(), size, root };
+        Copy { head, dir: self.dir.path().join("journal"), struck: BTreeSet::new() }
     }
 
     fn place(&self) -> Place<'_> {

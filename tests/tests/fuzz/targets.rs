@@ -108,6 +108,7 @@ fn messages(corpus: &Corpus) -> Vec<Target<'_>> {
     let notice = StatementNotice {
         period: corpus.status.journals[0].into(),
         size: 1,
+        strikes: Vec::new(),
         status: StatementStatus::Draft,
         statement: "total: 1 JPY\n".to_owned(),
         revisions: Vec::new(),

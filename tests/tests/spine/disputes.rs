@@ -151,7 +151,7 @@ async fn a_dispute_that_has_no_ground_in_the_contract_is_refused() {
 
     let (notice, verdict) = issue(&world, month).await;
     let statement = tieup_protocol::digest::Digest::of(notice.statement.as_bytes());
-    let claim = Claim { period: month.into(), statement, reason: "too much".to_owned(), verdict, located: None };
+    let claim = Claim { period: month.into(), statement, reason: "too much".to_owned(), verdict, located: None, strike: None };
     let until = closes(month) + SignedDuration::from_hours(24 * 180);
     let open = |claim: &Claim, now| world.hub().open_dispute(&north, claim.clone(), now);
     let late = open(&claim, until + SignedDuration::from_secs(1)).await.unwrap_err();

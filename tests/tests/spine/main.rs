@@ -37,6 +37,7 @@ mod schedule;
 mod searching;
 mod slowness;
 mod statements;
+mod strikes;
 mod the_loop;
 mod traces;
 mod trust;

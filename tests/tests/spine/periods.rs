@@ -37,7 +37,7 @@ fn write_contract(world: &World, text: &str) {
     world.write_main("partners/north/contract.yaml", text);
 }
 
-async fn start() -> World {
+pub(crate) async fn start() -> World {
     let contract = Contract::raw(&by_days(1, "2020-01-01", 10));
     let world = World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start().await;
     world.go_live("north").await;
