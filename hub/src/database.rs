@@ -12,6 +12,7 @@ mod opening;
 mod places;
 mod queue;
 mod releases;
+mod reviews;
 mod statements;
 mod strikes;
 #[cfg(test)]

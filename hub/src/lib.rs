@@ -30,6 +30,7 @@ pub mod release;
 pub mod renewal;
 pub mod restore;
 mod returning;
+pub mod reviews;
 pub mod revocation;
 pub mod rollups;
 pub mod schedule;

@@ -59,6 +59,15 @@ CREATE TABLE IF NOT EXISTS strikes (
     strike   TEXT NOT NULL,         -- JSON: what is proposed, what was answered, and since when it takes effect
     PRIMARY KEY (partner, digest)
 );
+-- What was said of findings in partners' journals by somebody who had looked at them.
+CREATE TABLE IF NOT EXISTS reviews (
+    partner  TEXT NOT NULL REFERENCES partners (id),
+    finding  TEXT NOT NULL,         -- the digest of its rule, hours and figures
+    month    TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    reviewed INTEGER NOT NULL,
+    PRIMARY KEY (partner, finding)
+);
 CREATE TABLE IF NOT EXISTS metadata (
     partner     TEXT PRIMARY KEY,
     freshness   INTEGER NOT NULL,   -- the version of the timestamp that was signed last

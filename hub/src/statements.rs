@@ -24,7 +24,9 @@ use tieup_store::journal::{
 use tieup_web::client::CallError;
 
 use crate::database::{DatabaseError, PartnerRow, ReleaseRow, StatementRow};
+use crate::findings::ExamineError;
 use crate::partners::{Hub, HubError};
+use crate::reviews::Held;
 
 /// A statement and what the partner says of it.
 #[derive(Debug)]
@@ -98,6 +100,17 @@ pub enum StatementFailure {
     /// The contract that a statement was issued under is not among those that the partner has approved.
     #[error("the statement for {0} was issued under contract {1}, which no release here has any more")]
     NoVersion(Period, Digest),
+    /// It gives a discount by visits that nobody has looked at.
+    #[error("the statement for {period} is held back: {held}")]
+    Held {
+        /// The period.
+        period: Period,
+        /// What holds it back.
+        held: Held,
+    },
+    /// The journal of a statement that gives a discount cannot be examined.
+    #[error("what holds the statement back cannot be examined")]
+    Examine(#[source] Box<ExamineError>),
     /// A statement goes by a strike that is not agreed on.
     #[error("strike {0} is not agreed on, or is of another month")]
     NotAgreed(Digest),
@@ -164,7 +177,7 @@ impl Hub {
 
     /// Issues the statement of a partner for `period`, whose days of grace are over at `now`: signs it and keeps it for
     /// good, and with it the contract that it is charged under. One that was issued before is the same to the byte. Hands
-    /// it to nobody.
+    /// it to nobody. One that gives a discount by visits which a finding asks about waits until somebody has looked at it.
     ///
     /// Durable on return.
     ///
@@ -185,6 +198,9 @@ impl Hub {
             return Err(StatementFailure::Open { period, closes });
         }
         let (basis, made) = books.make(period, StatementStatus::Final)?;
+        if let Some(held) = self.held(partner, &made).await? {
+            return Err(StatementFailure::Held { period, held });
+        }
         let row =
             StatementRow { statement: made.statement.text.clone(), status: StatementStatus::Final, verdict: None };
         let note = SignedText::sign(&made.statement.text, &self.keys.cosigner().map_err(HubError::from)?, now)?;

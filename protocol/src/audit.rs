@@ -77,6 +77,8 @@ pub enum Event {
     StrikeProposed,
     /// The other side answered it.
     StrikeAnswered,
+    /// Somebody at main looked at a finding, and lets it hold nothing back.
+    FindingAccepted,
 }
 
 /// One line of the trail.
@@ -253,6 +255,7 @@ impl Event {
             Self::DisputeAnswered => "dispute answered",
             Self::StrikeProposed => "strike proposed",
             Self::StrikeAnswered => "strike answered",
+            Self::FindingAccepted => "finding accepted",
         }
     }
 }

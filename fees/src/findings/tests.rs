@@ -79,6 +79,27 @@ fn steady(days: i64, visitors: u32, without: &[i64]) -> Vec<AccessEntry> {
 }
 
 #[test]
+fn who_asks_for_one_page_again_and_again_is_told() {
+    // Every 31 seconds: a view each, 116 in the hour. Every 10 seconds: one view, and 360 requests.
+    let every = |seconds: i64, path| (0..3600 / seconds).map(move |n| seen(0, n * seconds, 1, Tieup, path));
+    let expected = |again| {
+        format!(
+            "0-0 reloads/1: One visitor asked {again} times again for the page they had just got, more than the 60 times of \
+             once a minute."
+        )
+    };
+    assert_eq!(told(&every(31, "/a/").collect::<Vec<_>>()), [expected(115)]);
+    assert_eq!(told(&every(10, "/a/").collect::<Vec<_>>()), [expected(359)]);
+    // Once a minute is not more than that; and who reads another page in between reloads nothing.
+    assert_eq!(told(&every(60, "/a/").collect::<Vec<_>>()), [""; 0]);
+    let by_turns = (0..116).map(|n| seen(0, n * 31, 1, Tieup, if n % 2 == 0 { "/a/" } else { "/b/" }));
+    assert_eq!(told(&by_turns.collect::<Vec<_>>()), [""; 0]);
+    // What names itself a robot is counted by nobody.
+    let robot = every(31, "/a/").map(|entry| AccessEntry { robot: 1, ..entry });
+    assert!(told(&robot.collect::<Vec<_>>()).iter().all(|told| !told.contains("reloads")));
+}
+
+#[test]
 fn hours_without_any_entry_that_usually_have_many_are_a_gap() {
     // Four days, so each hour of the day has three others: the medians of 20, 20, 20 are 20.
     let log = steady(4, 20, &[30, 31, 40]);

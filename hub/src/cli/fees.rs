@@ -34,6 +34,10 @@ pub(super) enum FeeAction {
         /// 2026-11-01_2026-11-15; one that was issued before is handed over again.
         #[arg(long)]
         month: Option<Period>,
+        /// Accept what holds the statement back, for this reason, which main's audit trail keeps: somebody has looked at
+        /// the findings (tieup log findings).
+        #[arg(long, value_name = "REASON", value_parser = checked_words, requires_all = ["partner", "month"])]
+        reviewed: Option<String>,
     },
     /// Simulate what a partner's last months would have cost under another contract, or with other visits to its originals,
     /// line by line beside what they do cost. Nothing is kept, and nobody is asked.
@@ -116,7 +120,9 @@ enum Layout {
 pub(super) async fn fee(hub: &Hub, action: &FeeAction) -> anyhow::Result<()> {
     match action {
         FeeAction::Statement(arguments) => statement(hub, arguments).await,
-        FeeAction::Issue { partner, month } => issue(hub, partner.as_ref(), *month).await,
+        FeeAction::Issue { partner, month, reviewed } => {
+            issue(hub, partner.as_ref(), *month, reviewed.as_deref()).await
+        }
         FeeAction::Simulate(arguments) => simulate(hub, arguments).await,
         FeeAction::Disputes(arguments) => disputes(hub, arguments).await,
         FeeAction::Strike(arguments) => strike(hub, arguments).await,
@@ -138,6 +144,11 @@ async fn statement(hub: &Hub, arguments: &StatementArguments) -> anyhow::Result<
         let delivered = hub.statement(&partner, period, Timestamp::now()).await?;
         terminal::say(&delivered.notice.statement);
         say!("{}", standing_words(&partner, period, delivered.standing));
+        if delivered.standing != Standing::Issued
+            && let Some(held) = hub.held(&partner, &hub.made(&partner, period).await?.0).await?
+        {
+            say!("it will be held back: {held}");
+        }
         judged = judged.and(judge(&partner, period, &delivered.verdict));
     }
     judged
@@ -196,11 +207,16 @@ fn judge(partner: &PartnerRow, period: Period, verdict: &StatementVerdict) -> an
     Ok(())
 }
 
-async fn issue(hub: &Hub, only: Option<&SiteId>, month: Option<Period>) -> anyhow::Result<()> {
+async fn issue(
+    hub: &Hub,
+    only: Option<&SiteId>,
+    month: Option<Period>,
+    reviewed: Option<&str>,
+) -> anyhow::Result<()> {
     let (mut issued, mut failed) = (0, 0);
     for partner in meant(hub, only).await? {
         for period in periods_to_issue(hub, &partner, month).await? {
-            match issue_period(hub, &partner, period).await {
+            match issue_period(hub, &partner, period, reviewed).await {
                 Ok(()) => issued += 1,
                 Err(error) => {
                     failed += 1;
@@ -231,18 +247,39 @@ async fn periods_to_issue(hub: &Hub, partner: &PartnerRow, month: Option<Period>
 }
 
 /// Issues a statement and hands it over. One that could not be handed over is issued all the same.
-async fn issue_period(hub: &Hub, partner: &PartnerRow, period: Period) -> anyhow::Result<()> {
+async fn issue_period(
+    hub: &Hub,
+    partner: &PartnerRow,
+    period: Period,
+    reviewed: Option<&str>,
+) -> anyhow::Result<()> {
     let now = Timestamp::now();
     if let Err(error) = hub.status(partner).await {
         terminal::complain(&error);
         eprintln!("{}: not reached; what it approved is taken from the record here", partner.id);
     }
-    let notice = hub.issue(partner, period, now).await?;
+    if let Some(reason) = reviewed {
+        let number = hub.accept_all(partner, period, reason, now).await?;
+        say!("{} {period}: {number} findings accepted", partner.id);
+    }
+    let notice = hub.issue(partner, period, now).await.map_err(|error| with_way_out(error, partner, period))?;
     let due = notice.statement.lines().last().unwrap_or_default().to_owned();
     say!("{} {period}: issued; {due}", partner.id);
     let delivered = hub.hand_over(partner, notice, now).await;
     let delivered = delivered.context("it is issued, and can be handed over again by the same command")?;
     judge(partner, period, &delivered.verdict)
+}
+
+/// What is held back, with what to do about it.
+fn with_way_out(error: StatementFailure, partner: &PartnerRow, period: Period) -> anyhow::Error {
+    let (id, month, key) = (&partner.id, period.month(), period.key());
+    match error {
+        StatementFailure::Held { .. } => anyhow::anyhow!(
+            "{error}\nlook at them, then accept each: tieup log findings {id} --month {month} --accept ID --reason \"...\"\n\
+             or all that hold it back: tieup fee issue {id} --month {key} --reviewed \"...\""
+        ),
+        other => other.into(),
+    }
 }
 
 /// A dispute, for programs.

@@ -10,6 +10,7 @@ mod deafness;
 mod disputes;
 mod expiry;
 mod findings;
+mod frauds;
 mod guard;
 mod hardening;
 mod heartbeats;
