@@ -376,6 +376,15 @@ pub struct MainReceipt {
     pub key: String,
 }
 
+/// What main answers to a receipt that it was shown with the query `told=time`: since when it has it. To one without it main
+/// answers nothing, as it did before this was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptTaken {
+    /// When it was durable, by main's clock.
+    pub at: Timestamp,
+}
+
 /// What a partner's daemon has answered since it was started. An end that meets a field which it does not know passes over
 /// it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

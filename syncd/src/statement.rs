@@ -237,10 +237,14 @@ impl Partner {
         Ok(issued)
     }
 
-    /// Main may not leave out the end of a month that it had cosigned when it signed the statement at `issued`. What was
-    /// cosigned later is corrected in a later statement.
+    /// Main may not leave out the end of a month that it had cosigned when it signed the statement at `issued`, nor, of its
+    /// own log, what it had a receipt for then. What came later is corrected in a later statement.
     fn check_complete(&self, notice: &StatementNotice, issued: Timestamp) -> Result<(), StatementFailure> {
         let (month, writer) = (notice.period.month(), self.writer(notice.period.month())?);
+        if writer == Side::Main {
+            let (counted, cosigned) = (notice.size, self.main_journal().shown_before(month, issued)?);
+            return if cosigned > counted { Err(StatementFailure::LeavesOut { counted, cosigned }) } else { Ok(()) };
+        }
         let Some(note) = self.charged_log(writer, month)?.cosigned()? else { return Ok(()) };
         let Some((_, key)) = self.log_keys(writer)? else { return Ok(()) };
         let at = verify_cosignature(note.as_bytes(), &key)?;
