@@ -150,7 +150,9 @@ async fn where_main_writes_a_receipt_that_came_after_the_issue_refuses_nothing_a
     world.daemon("north").verify_main_journal().await.unwrap();
     assert_eq!(world.daemon("north").verify_statement(month).unwrap().verdict, StatementVerdict::Identical);
     let file = world.state("north").join(format!("statements/{month}.json"));
-    let late = StatementNotice { note: sign(&issued, Timestamp::now()), ..issued };
+    // A signature tells whole seconds.
+    let later = Timestamp::now() + jiff::SignedDuration::from_secs(2);
+    let late = StatementNotice { note: sign(&issued, later), ..issued };
     fs::write(file, serde_json::to_string(&late).unwrap()).unwrap();
     let error = world.daemon("north").verify_statement(month).unwrap_err();
     assert_says(&told(&error), &["counts 4 entries, but main has cosigned 5"]);
