@@ -330,11 +330,10 @@ mod tests {
     }
 
     fn basis(of: &str, size: u64, revisions: &[(&str, u64)]) -> Basis {
-        let revision =
-            |(of, size): &(&str, u64)| {
-                let (strikes, cause) = (Vec::new(), Cause::LateEntries);
-                Revision { period: period(of), size: *size, strikes, cause }
-            };
+        let revision = |(of, size): &(&str, u64)| {
+            let (strikes, cause) = (Vec::new(), Cause::LateEntries);
+            Revision { period: period(of), size: *size, strikes, cause }
+        };
         let revisions = revisions.iter().map(revision).collect();
         Basis { period: period(of), size, strikes: Vec::new(), status: Status::Final, revisions, charged: None }
     }
@@ -416,8 +415,7 @@ mod tests {
         let stated = maker.make(&december).unwrap().statement;
         assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (200, 150), "{}", stated.text);
         assert!(stated.text.contains("entries were struck out: 500 was charged, 450 is right"), "{}", stated.text);
-        let january =
-            |strikes: &[Digest]| Basis { revisions: vec![corrected(strikes)], ..basis("2027-01", 1, &[]) };
+        let january = |strikes: &[Digest]| Basis { revisions: vec![corrected(strikes)], ..basis("2027-01", 1, &[]) };
         let stated = maker.make(&january(&[strike(3), strike(5)])).unwrap().statement;
         assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (50, 0), "{}", stated.text);
         let taken_back = maker.make(&january(&[strike(5)])).unwrap_err();

@@ -23,9 +23,9 @@ use crate::database::{DatabaseError, PartnerRow};
 use crate::locating::caller;
 use crate::partners::{Hub, HubError};
 use crate::statements::StatementFailure;
-use tieup_fees::Ledger as _;
 use crate::strikes::StrikeError;
 use crate::trail::TrailError;
+use tieup_fees::Ledger as _;
 
 /// The most bytes of a claim: an entry of each side and a proof.
 const MAX_CLAIM: usize = 256 << 10;

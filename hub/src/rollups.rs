@@ -108,12 +108,7 @@ impl Hub {
         block_in_place(|| self.place_of(partner, &contract, period).verify(&copy))
     }
 
-    fn copy_of(
-        &self,
-        partner: &PartnerRow,
-        month: Month,
-        struck: &BTreeSet<u64>,
-    ) -> Result<Copy, StatementFailure> {
+    fn copy_of(&self, partner: &PartnerRow, month: Month, struck: &BTreeSet<u64>) -> Result<Copy, StatementFailure> {
         let dir = month_dir(&self.mirrors(partner), month);
         let cosigned = cosigned_note(&dir)?.ok_or(StatementFailure::NotCollected(month))?;
         let origin = Origin::new(&self.config.main, &partner.id, month);

@@ -376,17 +376,21 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         Command::ReturnJournal { month } => return_journal(month, partner),
         Command::VerifyMainJournal => verify_main_journal(partner),
         Command::VerifyFee { period } => verify_fee(partner, period),
-        Command::DisputeFee { period, reason, strike } => {
-            let dispute = partner.dispute_striking(period, (&reason, strike.as_ref()), now);
-            match Handle::current().block_on(dispute) {
-                Ok(dispute) => Answer::Disputed { dispute: Box::new(dispute) },
-                Err(error) => refused(&error),
-            }
+        Command::DisputeFee { period, reason, strike } => dispute_fee(partner, period, (&reason, strike.as_ref()), now),
+        Command::Strikes | Command::ProposeStrike { .. } | Command::AnswerStrike { .. } => {
+            strikes(command, partner, now)
         }
-        Command::Strikes | Command::ProposeStrike { .. } | Command::AnswerStrike { .. } => strikes(command, partner, now),
     }
 }
 
+fn dispute_fee(partner: &Partner, period: Period, claimed: (&str, Option<&Numbers>), now: Timestamp) -> Answer {
+    match Handle::current().block_on(partner.dispute_striking(period, claimed, now)) {
+        Ok(dispute) => Answer::Disputed { dispute: Box::new(dispute) },
+        Err(error) => refused(&error),
+    }
+}
+
+/// What is asked about strikes.
 fn strikes(command: Command, partner: &Partner, now: Timestamp) -> Answer {
     let runtime = Handle::current();
     let strikes = match command {

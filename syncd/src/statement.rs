@@ -290,10 +290,7 @@ impl Partner {
     }
 
     /// The key that signs that log, and the one that cosigns it; none before main's log was fetched.
-    pub(crate) fn log_keys(
-        &self,
-        writer: Side,
-    ) -> Result<Option<(LogVerifier, CosignerVerifier)>, StatementFailure> {
+    pub(crate) fn log_keys(&self, writer: Side) -> Result<Option<(LogVerifier, CosignerVerifier)>, StatementFailure> {
         let identity = self.identity();
         if writer != Side::Main {
             let log = identity.journal_key.parse::<LogSigner>()?.verifier();

@@ -183,8 +183,7 @@ impl Partner {
             return Ok(BTreeSet::new());
         }
         let known = self.strikes()?;
-        let agreed: Vec<&Strike> =
-            known.iter().filter(|kept| kept.is_agreed()).map(|kept| &kept.strike).collect();
+        let agreed: Vec<&Strike> = known.iter().filter(|kept| kept.is_agreed()).map(|kept| &kept.strike).collect();
         let find = |digest: &Digest| {
             let found = agreed.iter().find(|strike| strike.month == month && strike.digest() == *digest);
             found.copied().ok_or(StatementFailure::NotAgreed(*digest))

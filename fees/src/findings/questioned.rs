@@ -63,8 +63,7 @@ pub fn questioned<'a>(
     for adjustment in &contract.terms.adjust {
         let Adjustment::Banded(discount) = adjustment else { continue };
         let meters = [Some(&discount.meter), discount.when.as_ref().map(|when| &when.meter)];
-        let classes: Vec<Classes> =
-            meters.into_iter().flatten().flat_map(|meter| classes(contract, meter)).collect();
+        let classes: Vec<Classes> = meters.into_iter().flatten().flat_map(|meter| classes(contract, meter)).collect();
         let asked = findings.iter().copied().filter(|finding| classes.iter().any(|class| finding.questions(*class)));
         let found: Vec<&Finding> = asked.collect();
         if is_given(&discount.id) && !found.is_empty() {

@@ -191,7 +191,9 @@ fn standing_words(partner: &PartnerRow, period: Period, standing: Standing) -> S
         Standing::Open { closes } => {
             format!("a draft: it can be issued from {} on", closes.strftime("%Y-%m-%d %H:%M UTC"))
         }
-        Standing::Due => format!("a draft of a month that is closed: tieup fee issue {} --month {}", partner.id, period.key()),
+        Standing::Due => {
+            format!("a draft of a month that is closed: tieup fee issue {} --month {}", partner.id, period.key())
+        }
         Standing::Issued => "issued and signed".to_owned(),
     }
 }
@@ -207,12 +209,7 @@ fn judge(partner: &PartnerRow, period: Period, verdict: &StatementVerdict) -> an
     Ok(())
 }
 
-async fn issue(
-    hub: &Hub,
-    only: Option<&SiteId>,
-    month: Option<Period>,
-    reviewed: Option<&str>,
-) -> anyhow::Result<()> {
+async fn issue(hub: &Hub, only: Option<&SiteId>, month: Option<Period>, reviewed: Option<&str>) -> anyhow::Result<()> {
     let (mut issued, mut failed) = (0, 0);
     for partner in meant(hub, only).await? {
         for period in periods_to_issue(hub, &partner, month).await? {
@@ -247,12 +244,7 @@ async fn periods_to_issue(hub: &Hub, partner: &PartnerRow, month: Option<Period>
 }
 
 /// Issues a statement and hands it over. One that could not be handed over is issued all the same.
-async fn issue_period(
-    hub: &Hub,
-    partner: &PartnerRow,
-    period: Period,
-    reviewed: Option<&str>,
-) -> anyhow::Result<()> {
+async fn issue_period(hub: &Hub, partner: &PartnerRow, period: Period, reviewed: Option<&str>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     if let Err(error) = hub.status(partner).await {
         terminal::complain(&error);

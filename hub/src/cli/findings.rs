@@ -69,8 +69,9 @@ struct ToldFinding {
 
 /// Tells what is found. Findings are no failure; a journal that cannot be examined is one, and holds up no other.
 pub(super) async fn findings(hub: &Hub, arguments: &FindingsArguments) -> anyhow::Result<()> {
-    if let FindingsArguments { partner: Some(id), month: Some(month), accept: Some(name), reason: Some(reason), .. } =
-        arguments
+    if let FindingsArguments {
+        partner: Some(id), month: Some(month), accept: Some(name), reason: Some(reason), ..
+    } = arguments
     {
         let partner = hub.partner(id).await?;
         let looked = hub.accept_finding(&partner, *month, (name, reason), Timestamp::now()).await?;

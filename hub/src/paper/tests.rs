@@ -82,8 +82,14 @@ fn visit(time: Timestamp, class: MeterClass) -> AccessEntry {
 
 fn made() -> Made {
     let issued: Issued = BTreeMap::new();
-    let basis =
-        Basis { period: "2026-11".parse().unwrap(), size: 3, strikes: Vec::new(), status: StatementStatus::Draft, revisions: Vec::new(), charged: None };
+    let basis = Basis {
+        period: "2026-11".parse().unwrap(),
+        size: 3,
+        strikes: Vec::new(),
+        status: StatementStatus::Draft,
+        revisions: Vec::new(),
+        charged: None,
+    };
     Maker::new(&Simulated, &issued).make(&basis).unwrap()
 }
 

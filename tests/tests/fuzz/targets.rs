@@ -124,7 +124,10 @@ fn messages(corpus: &Corpus) -> Vec<Target<'_>> {
         message::<JoinRequest>("request to join", json(&request)),
         message::<JoinGrant>("grant", json(&grant)),
         message::<StatementNotice>("statement notice", json(&notice)),
-        message::<Cosigned>("cosigned checkpoint", json(&Cosigned { month: notice.period.month(), note: "note".to_owned() })),
+        message::<Cosigned>(
+            "cosigned checkpoint",
+            json(&Cosigned { month: notice.period.month(), note: "note".to_owned() }),
+        ),
         message::<Problem>("problem", corpus.problem.clone()),
     ]
 }

@@ -60,7 +60,8 @@ fn write(state: &Path, (now, month): (Month, Month), seed: impl Fn(&AccessEntry)
     let log = JournalOnDisk::open(state, month);
     std::fs::create_dir_all(&log.dir).unwrap();
     let mut writer = JournalWriter::open(&log.dir, log.origin.clone(), log.signer.clone()).unwrap();
-    let entries: Vec<_> = seed(&AccessEntry { time: noon, bytes: 10, ..genuine }).iter().map(AccessEntry::encode).collect();
+    let entries: Vec<_> =
+        seed(&AccessEntry { time: noon, bytes: 10, ..genuine }).iter().map(AccessEntry::encode).collect();
     writer.append(&entries.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
     writer.checkpoint().unwrap();
 }
@@ -131,8 +132,7 @@ async fn a_robot_that_does_not_name_itself_gets_no_discount_before_somebody_has_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_reloads_gets_no_discount_by_bytes_or_by_views() {
     // Every 10 seconds for 50 minutes: one view, and 300 times the bytes.
-    let (world, month) =
-        seeded(|visit| every(&AccessEntry { bytes: 1_000, ..visit.clone() }, 10, 300)).await;
+    let (world, month) = seeded(|visit| every(&AccessEntry { bytes: 1_000, ..visit.clone() }, 10, 300)).await;
     assert_held(&world, month, "reloads/1", &["heavy"]).await;
     let said = tieup(&world, &["fee", "issue", "north", "--month", &month.to_string(), "--reviewed", "a kiosk"]);
     let (out, complaint) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
@@ -185,9 +185,8 @@ async fn ask(world: &World, beacon: &str, agent: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn tie_up_visits_that_are_missing_get_no_discount_by_the_ratio_of_originals() {
     let fees = FEES.to_owned();
-    let contract = Contract::inherited()
-        .fees(&fees)
-        .beacons("{to: https://lampworks.example, from: [https://north.example]}");
+    let contract =
+        Contract::inherited().fees(&fees).beacons("{to: https://lampworks.example, from: [https://north.example]}");
     let world = World::new()
         .main_page("/about/", "We mend lamps.")
         .contract("north", contract)

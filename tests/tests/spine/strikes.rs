@@ -53,13 +53,19 @@ async fn what_both_sides_strike_out_stands_in_both_trails_and_corrects_an_issued
     main_strikes(&world, month, "5", Decision::Rejected).await;
     for trail in [world.hub().own_trail().unwrap(), world.daemon("north").publisher().audit_entries().unwrap()] {
         let of = |what| trail.iter().filter(move |entry| entry.what == what).filter_map(|entry| entry.reason.as_ref());
-        assert_says(of(Event::StrikeProposed).next().unwrap(), &[&strike.to_string(), "entries 1,3-4: a test of our own"]);
+        assert_says(
+            of(Event::StrikeProposed).next().unwrap(),
+            &[&strike.to_string(), "entries 1,3-4: a test of our own"],
+        );
         assert_says(of(Event::StrikeAnswered).next().unwrap(), &[&strike.to_string(), "accepted: as you say"]);
         assert_eq!((of(Event::StrikeProposed).count(), of(Event::StrikeAnswered).count()), (2, 2));
     }
     let (later, verdict) = issue(&world, world.month("north")).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
-    assert_says(&later.statement, &["entries were struck out: 60 was charged, 30 is right", "due:             -20 JPY"]);
+    assert_says(
+        &later.statement,
+        &["entries were struck out: 60 was charged, 30 is right", "due:             -20 JPY"],
+    );
     assert_eq!((later.revisions[0].cause, &later.revisions[0].strikes[..]), (Cause::StruckEntries, &[strike][..]));
     assert_eq!(issue(&world, month).await, (issued, StatementVerdict::Identical), "what was issued has changed");
 }
