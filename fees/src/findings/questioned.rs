@@ -43,7 +43,7 @@ impl Finding {
         };
         match (own, class) {
             (Some(MeterClass::Tieup), Classes::Original) | (Some(MeterClass::Original), Classes::Tieup) => false,
-            (Some(_), _) | (None, _) => true,
+            (Some(_) | None, _) => true,
         }
     }
 }

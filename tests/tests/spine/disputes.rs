@@ -12,7 +12,7 @@ use tieup_protocol::period::Month;
 use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{InclusionProof, Origin, ProofKeys, month_dir};
 use tieup_syncd::dispute::DisputeError as Refused;
-use tieup_tests::journal::JournalOnDisk;
+use tieup_tests::journal::{JournalOnDisk, files_below};
 use tieup_tests::{Contract, World, assert_says, told};
 
 use crate::issues::{closes, issue, log_before, row};
@@ -145,7 +145,7 @@ async fn row_003_61_a_dispute_and_its_answer_stand_in_both_trails() {
 async fn what_main_puts_right_after_a_dispute_is_corrected_by_what_was_charged() {
     let (world, month) = visited().await;
     let copy = month_dir(&world.mirrors("north"), month);
-    let whole = fs::read(copy.join("entries")).unwrap();
+    let whole = files_below(&copy);
     falsify(&copy, &world.state("north"), month, 2);
     let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
     world.hub().verify_rollup(&north, month).await.unwrap();
@@ -155,7 +155,9 @@ async fn what_main_puts_right_after_a_dispute_is_corrected_by_what_was_charged()
     daemon.dispute(month, "one of our visits is gone", Timestamp::now()).await.unwrap();
     let words = (Decision::Accepted, "our disk was damaged");
     world.hub().rule(&north, month, words, Timestamp::now()).await.unwrap();
-    fs::write(copy.join("entries"), whole).unwrap();
+    for (file, bytes) in &whole {
+        fs::write(file, bytes).unwrap();
+    }
     world.hub().verify_rollup(&north, month).await.unwrap();
     let (later, verdict) = issue(&world, world.month("north")).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
