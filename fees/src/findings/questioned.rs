@@ -106,8 +106,8 @@ mod tests {
     fn a_discount_that_is_given_is_in_question_where_its_visits_are() {
         // `incentive` goes by tie-up views from 200,000 on; `attraction` by the ratio of originals to tie-up pages.
         let contract = contract_with(&[(
-            "  - {minimum: 10000}\n",
-            "  - {id: drawn, bands: attract, on: [base], off: [[0, \"0%\"], [1, \"5%\"]]}\n  - {minimum: 10000}\n",
+            "  - {cap_discount: \"40%\"}\n",
+            "  - {id: drawn, bands: attract, on: [base], off: [[0, \"0%\"], [1, \"5%\"]]}\n",
         )]);
         let rate = Seen::Rate { visitors: 1, views: 300, most: 300, of: 400 };
         let few = Seen::FewVisitors { views: 200, few: 150, visitors: 3 };
