@@ -5,26 +5,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tieup_protocol::contract::Contract;
-use tieup_protocol::period::Month;
+use tieup_protocol::contract::{Contract, Segment};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::period::{Month, Period};
 use tieup_protocol::wire::{Revision, StatementNotice};
 
 use crate::books::Books;
+use crate::charged::Charged;
 use crate::count::Counted;
+use crate::money::Money;
 use crate::settlement::Correction;
 use crate::statement::{Account, FeeError, JournalHead, Statement, Status, statement};
 
 /// What a statement is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Basis {
-    /// The month.
-    pub month: Month,
-    /// How many entries of its journal count.
+    /// The period.
+    pub period: Period,
+    /// How many entries of its month's journal count.
     pub size: u64,
+    /// The strikes by which entries of it are left out.
+    pub strikes: Vec<Digest>,
     /// Draft or final.
     pub status: Status,
-    /// What of earlier months is corrected.
+    /// What of earlier periods is corrected.
     pub revisions: Vec<Revision>,
+    /// What was charged, where it was issued.
+    pub charged: Option<Charged>,
 }
 
 /// Where contracts and journals are read.
@@ -32,11 +39,12 @@ pub trait Ledger {
     /// Why they cannot be read.
     type Error;
 
-    /// The contract that `month` is charged under.
+    /// The contract that `period` is charged under: where its statement was issued, the one that it was issued under,
+    /// whatever was agreed on since.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    fn contract(&self, month: Month) -> Result<Contract, Self::Error>;
+    fn contract(&self, period: Period) -> Result<Contract, Self::Error>;
 
     /// The head of the first `size` entries of the journal of `month`.
     ///
@@ -44,11 +52,24 @@ pub trait Ledger {
     /// When the journal is shorter, or cannot be read.
     fn head(&self, month: Month, size: u64) -> Result<JournalHead, Self::Error>;
 
-    /// What those entries come to by the rules of `contract`.
+    /// The numbers of the entries that `strikes` leave out of the journal of `month`.
+    ///
+    /// # Errors
+    /// When one of them is not agreed on, or is of another month.
+    fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, Self::Error>;
+
+    /// What those entries of the journal of its month come to in `period` by the rules of `contract`, without those that
+    /// are `struck` out.
     ///
     /// # Errors
     /// When the journal is shorter, or cannot be read.
-    fn count(&self, contract: &Contract, month: Month, size: u64) -> Result<Counted, Self::Error>;
+    fn count(
+        &self,
+        contract: &Contract,
+        period: Period,
+        size: u64,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Counted, Self::Error>;
 }
 
 /// A statement with what it was made from.
@@ -71,58 +92,90 @@ pub enum BasisError<E> {
     /// There is no statement for what was counted.
     #[error(transparent)]
     Fee(#[from] FeeError),
-    /// A month is corrected in its own statement, or in an earlier one.
+    /// A period is corrected in its own statement, or in an earlier one.
     #[error("the statement for {statement} cannot correct {corrected}")]
     NotEarlier {
-        /// The month of the statement.
-        statement: Month,
-        /// The month that would be corrected.
-        corrected: Month,
+        /// The period of the statement.
+        statement: Period,
+        /// The period that would be corrected.
+        corrected: Period,
     },
-    /// A month is corrected twice in one statement.
+    /// A period is corrected twice in one statement.
     #[error("{0} is corrected twice in one statement")]
-    Twice(Month),
-    /// No statement was issued for a month, so there is nothing to correct.
+    Twice(Period),
+    /// No statement was issued for a period, so there is nothing to correct.
     #[error("{0} is corrected, and no statement was issued for it")]
-    NotIssued(Month),
+    NotIssued(Period),
     /// A correction counts less of a journal than was counted before.
-    #[error("the correction of {month} counts {size} entries, and {before} were counted before")]
+    #[error("the correction of {period} counts {size} entries, and {before} were counted before")]
     Shrunk {
-        /// The month.
-        month: Month,
+        /// The period.
+        period: Period,
         /// What it counts.
         size: u64,
         /// What was counted before.
         before: u64,
     },
+    /// A correction takes back a strike.
+    #[error("the correction of {0} counts entries again that were struck out")]
+    Unstruck(Period),
 }
 
-/// The statements that were issued, by month.
-pub type Issued = BTreeMap<Month, Basis>;
+/// How much of a journal has been charged for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent<'a> {
+    /// How many entries.
+    pub size: u64,
+    /// The strikes by which some of them are left out.
+    pub strikes: &'a [Digest],
+}
+
+/// The statements that were issued, by period.
+pub type Issued = BTreeMap<Period, Basis>;
 
 impl Basis {
     /// What the statement of `notice` is made from, as main says.
     pub fn of(notice: &StatementNotice) -> Self {
-        let StatementNotice { month, size, status, ref revisions, .. } = *notice;
-        Self { month, size, status, revisions: revisions.clone() }
+        let StatementNotice { period, size, status, ref strikes, ref revisions, ref statement, .. } = *notice;
+        let charged = if status == Status::Final { Charged::read(statement) } else { None };
+        Self { period, size, strikes: strikes.clone(), status, revisions: revisions.clone(), charged }
     }
 }
 
-/// How many entries of `month` have been charged for by statements for months before `until`; none where its own was
-/// not issued.
-pub fn charged_so_far(issued: &Issued, month: Month, until: Month) -> Option<u64> {
-    let first = issued.get(&month)?.size;
-    let later = issued.values().filter(|basis| basis.month > month && basis.month < until);
-    let mut revised = later.flat_map(|basis| &basis.revisions).filter(|revision| revision.month == month);
-    Some(revised.next_back().map_or(first, |revision| revision.size))
+/// The periods of `month` that have a statement each: those that were issued, as they were, and of the versions that
+/// govern the month now, in `segments`, those whose days are in no issued one.
+pub fn charged_periods(issued: &Issued, segments: &[Segment], month: Month) -> Vec<Period> {
+    let mut periods: Vec<Period> = issued.keys().copied().filter(|period| period.month() == month).collect();
+    let governed = segments.iter().map(|segment| segment.period);
+    let open: Vec<Period> = governed.filter(|open| periods.iter().all(|issued| !issued.overlaps(*open))).collect();
+    periods.extend(open);
+    periods.sort_unstable();
+    periods
+}
+
+/// How much of the journal of `period` has been charged for by statements for periods before `until`; none where its own
+/// was not issued.
+pub fn charged_so_far(issued: &Issued, period: Period, until: Period) -> Option<Extent<'_>> {
+    let first = issued.get(&period)?;
+    let revised = last_revision(issued, period, until);
+    Some(revised.map_or(Extent { size: first.size, strikes: &first.strikes }, |revision| Extent {
+        size: revision.size,
+        strikes: &revision.strikes,
+    }))
+}
+
+/// The last revision of `period` by statements for periods before `until`.
+pub fn last_revision(issued: &Issued, period: Period, until: Period) -> Option<&Revision> {
+    let later = issued.values().filter(|basis| basis.period > period && basis.period < until);
+    later.flat_map(|basis| &basis.revisions).rfind(|revision| revision.period == period)
 }
 
 /// Makes statements from a ledger; what was made once is not made again.
 pub struct Maker<'a, L> {
     ledger: &'a L,
     issued: &'a Issued,
-    /// By month and number of entries, with the revisions that were issued for the month.
-    made: BTreeMap<(Month, u64), Statement>,
+    /// By period, number of entries and strikes, with the revisions that were issued for the period.
+    made: BTreeMap<(Period, u64, Vec<Digest>), Statement>,
 }
 
 impl<'a, L: Ledger> Maker<'a, L> {
@@ -137,57 +190,80 @@ impl<'a, L: Ledger> Maker<'a, L> {
     /// See [`BasisError`].
     pub fn make(&mut self, basis: &Basis) -> Result<Made, BasisError<L::Error>> {
         let corrections = self.corrections(basis)?;
-        let contract = self.ledger.contract(basis.month).map_err(BasisError::Ledger)?;
-        let journal = self.ledger.head(basis.month, basis.size).map_err(BasisError::Ledger)?;
-        let counted = self.ledger.count(&contract, basis.month, basis.size).map_err(BasisError::Ledger)?;
+        let month = basis.period.month();
+        let contract = self.ledger.contract(basis.period).map_err(BasisError::Ledger)?;
+        let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
+        let struck = self.ledger.struck(month, &basis.strikes).map_err(BasisError::Ledger)?;
+        let counted = self.ledger.count(&contract, basis.period, basis.size, &struck).map_err(BasisError::Ledger)?;
         let books = Books { counted: &counted, catalogue: None, events: &[] };
         let account =
             Account { journal: &journal, books, payments: &[], corrections: &corrections, status: basis.status };
-        let statement = statement(&contract, basis.month, &account)?;
+        let statement = statement(&contract, month, &account)?;
         Ok(Made { contract, counted, statement })
     }
 
-    /// The correction of `revision` in the statement for `in_month`; none where it comes to the same fee.
+    /// The correction of `revision` in the statement for the period `within`; none where it comes to the same fee.
     ///
     /// # Errors
     /// See [`BasisError`].
     pub fn correction(
         &mut self,
-        in_month: Month,
+        within: Period,
         revision: &Revision,
     ) -> Result<Option<Correction>, BasisError<L::Error>> {
-        let &Revision { month, size, cause } = revision;
-        if month >= in_month {
-            return Err(BasisError::NotEarlier { statement: in_month, corrected: month });
+        let &Revision { period, size, cause, ref strikes } = revision;
+        if period >= within {
+            return Err(BasisError::NotEarlier { statement: within, corrected: period });
         }
-        let before = charged_so_far(self.issued, month, in_month).ok_or(BasisError::NotIssued(month))?;
-        if size < before {
-            return Err(BasisError::Shrunk { month, size, before });
+        let before = charged_so_far(self.issued, period, within).ok_or(BasisError::NotIssued(period))?;
+        if size < before.size {
+            return Err(BasisError::Shrunk { period, size, before: before.size });
         }
-        let (charged, right) = (self.counting(month, before)?, self.counting(month, size)?);
-        Ok(Correction::between(month, &charged, &right, cause))
+        if before.strikes.iter().any(|strike| !strikes.contains(strike)) {
+            return Err(BasisError::Unstruck(period));
+        }
+        let right = Extent { size, strikes };
+        let (charged, right) = (self.charged(period, within)?, self.counting(period, right)?);
+        Ok(Correction::between(period, charged, &right, cause))
+    }
+
+    /// What was charged for `period` by statements for periods before `until`, and by which statement: as it was issued,
+    /// or what was right by the last correction.
+    fn charged(&mut self, period: Period, until: Period) -> Result<(Digest, Money), BasisError<L::Error>> {
+        let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
+        let revised = last_revision(self.issued, period, until);
+        if let (None, Some(charged)) = (revised, &issued.charged) {
+            let contract = self.ledger.contract(period).map_err(BasisError::Ledger)?;
+            if let Some(total) = charged.total(contract.terms.money.currency) {
+                return Ok((charged.statement, total));
+            }
+        }
+        let before = charged_so_far(self.issued, period, until).ok_or(BasisError::NotIssued(period))?;
+        let computed = self.counting(period, before)?;
+        Ok((computed.digest(), computed.total))
     }
 
     fn corrections(&mut self, basis: &Basis) -> Result<Vec<Correction>, BasisError<L::Error>> {
         let mut seen = BTreeSet::new();
         let mut corrections = Vec::new();
         for revision in &basis.revisions {
-            if !seen.insert(revision.month) {
-                return Err(BasisError::Twice(revision.month));
+            if !seen.insert(revision.period) {
+                return Err(BasisError::Twice(revision.period));
             }
-            corrections.extend(self.correction(basis.month, revision)?);
+            corrections.extend(self.correction(basis.period, revision)?);
         }
         Ok(corrections)
     }
 
-    /// The statement that was issued for `month`, if it had counted `size` entries.
-    fn counting(&mut self, month: Month, size: u64) -> Result<Statement, BasisError<L::Error>> {
-        if let Some(made) = self.made.get(&(month, size)) {
+    /// The statement that was issued for `period`, if it had counted so much.
+    fn counting(&mut self, period: Period, extent: Extent<'_>) -> Result<Statement, BasisError<L::Error>> {
+        let key = (period, extent.size, extent.strikes.to_vec());
+        if let Some(made) = self.made.get(&key) {
             return Ok(made.clone());
         }
-        let issued = self.issued.get(&month).ok_or(BasisError::NotIssued(month))?;
-        let made = self.make(&Basis { size, ..issued.clone() })?.statement;
-        self.made.insert((month, size), made.clone());
+        let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
+        let made = self.make(&Basis { size: extent.size, strikes: key.2.clone(), ..issued.clone() })?.statement;
+        self.made.insert(key, made.clone());
         Ok(made)
     }
 }
@@ -207,7 +283,7 @@ mod tests {
     impl Ledger for Simulated {
         type Error = Infallible;
 
-        fn contract(&self, _: Month) -> Result<Contract, Infallible> {
+        fn contract(&self, _: Period) -> Result<Contract, Infallible> {
             // 50 yen a view, and nothing else.
             Ok(fixture::contract_with(&[
                 ("  - {minimum: 10000}\n", ""),
@@ -220,12 +296,28 @@ mod tests {
             Ok(JournalHead { origin: format!("nationwide/harbor-shop/{month}"), size, root: format!("root{size}") })
         }
 
-        fn count(&self, contract: &Contract, month: Month, size: u64) -> Result<Counted, Infallible> {
+        /// A strike strikes out the entry whose number it is the digest of.
+        fn struck(&self, _: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, Infallible> {
+            let is_struck = |number: &u64| strikes.contains(&Digest::of(&number.to_be_bytes()));
+            Ok((0..100).filter(is_struck).collect())
+        }
+
+        fn count(
+            &self,
+            contract: &Contract,
+            period: Period,
+            size: u64,
+            struck: &BTreeSet<u64>,
+        ) -> Result<Counted, Infallible> {
             let (terms, zone) = (&contract.terms.count, &contract.effective.tz);
-            let mut counter = crate::count::Counter::new(terms, zone, month);
-            let noon = month.start(zone) + jiff::SignedDuration::from_hours(12);
+            let mut counter = crate::count::Counter::of_period(terms, zone, period);
+            let noon = period.start(zone) + jiff::SignedDuration::from_hours(12);
             for number in 0..size {
                 let time = noon + jiff::SignedDuration::from_mins(i64::try_from(number).unwrap());
+                if struck.contains(&number) {
+                    counter.strike();
+                    continue;
+                }
                 counter
                     .observe(&tieup_protocol::access::AccessEntry { time, ..fixture::view("2026-11-01T00:00:00Z", 1) });
             }
@@ -233,18 +325,21 @@ mod tests {
         }
     }
 
-    fn month(text: &str) -> Month {
+    fn period(text: &str) -> Period {
         text.parse().unwrap()
     }
 
     fn basis(of: &str, size: u64, revisions: &[(&str, u64)]) -> Basis {
-        let revision = |(of, size): &(&str, u64)| Revision { month: month(of), size: *size, cause: Cause::LateEntries };
+        let revision = |(of, size): &(&str, u64)| {
+            let (strikes, cause) = (Vec::new(), Cause::LateEntries);
+            Revision { period: period(of), size: *size, strikes, cause }
+        };
         let revisions = revisions.iter().map(revision).collect();
-        Basis { month: month(of), size, status: Status::Final, revisions }
+        Basis { period: period(of), size, strikes: Vec::new(), status: Status::Final, revisions, charged: None }
     }
 
     fn issued(bases: &[Basis]) -> Issued {
-        bases.iter().map(|basis| (basis.month, basis.clone())).collect()
+        bases.iter().map(|basis| (basis.period, basis.clone())).collect()
     }
 
     #[test]
@@ -253,7 +348,7 @@ mod tests {
         // second correction, 12 views are charged already.
         let issued = issued(&[basis("2026-11", 10, &[]), basis("2026-12", 4, &[("2026-11", 12)])]);
         let mut maker = Maker::new(&Simulated, &issued);
-        let december = maker.make(&issued[&month("2026-12")]).unwrap().statement;
+        let december = maker.make(&issued[&period("2026-12")]).unwrap().statement;
         assert_eq!((december.total.minor(), december.settlement.due.minor()), (200, 300), "{}", december.text);
         let january = maker.make(&basis("2027-01", 1, &[("2026-11", 15)])).unwrap().statement;
         assert_eq!((january.total.minor(), january.settlement.due.minor()), (50, 200), "{}", january.text);
@@ -264,16 +359,83 @@ mod tests {
     }
 
     #[test]
+    fn a_correction_goes_by_what_was_charged_whatever_the_journal_comes_to_by_now() {
+        // 10 views come to 500; 900 was charged.
+        let mut wrong = basis("2026-11", 10, &[]);
+        let right = Maker::new(&Simulated, &Issued::new()).make(&wrong).unwrap().statement;
+        let text = right.text.replace("total:           500 JPY", "total:           900 JPY");
+        assert_ne!(text, right.text);
+        wrong.charged = Charged::read(&text);
+        let issued = issued(&[wrong]);
+        let mut maker = Maker::new(&Simulated, &issued);
+        let december = maker.make(&basis("2026-12", 1, &[("2026-11", 10)])).unwrap().statement;
+        assert_eq!((december.total.minor(), december.settlement.due.minor()), (50, -350), "{}", december.text);
+        assert!(december.text.contains("900 was charged, 500 is right"), "{}", december.text);
+        assert!(december.text.contains(&format!("was {}", Digest::of(text.as_bytes()))), "{}", december.text);
+    }
+
+    #[test]
+    fn a_month_has_a_statement_for_each_version_and_what_was_issued_stays() {
+        let version = |number: u32, from: &str| {
+            let (id, from) = (format!("harbor-shop@{number}"), format!("from: {from}"));
+            fixture::contract_with(&[
+                ("harbor-shop@3", &id),
+                ("from: 2026-11-01", &from),
+                ("at: line", "at: line, prorate: days"),
+            ])
+        };
+        let two = [version(3, "2026-11-01"), version(4, "2026-11-16")];
+        let segments = |of: &[Contract]| tieup_protocol::contract::segments(of.to_vec(), fixture::november());
+        let periods = |issued: &Issued, of: &[Contract]| {
+            let periods = charged_periods(issued, &segments(of), fixture::november());
+            periods.into_iter().map(Period::key).collect::<Vec<_>>()
+        };
+        let (first, second) = ("2026-11-01_2026-11-15", "2026-11-16_2026-11-30");
+        assert_eq!(periods(&Issued::new(), &two), [first, second]);
+        // A third version that reaches into what was issued changes nothing of it.
+        let three = [&two[..], &[version(5, "2026-11-11")]].concat();
+        assert_eq!(periods(&Issued::new(), &three), ["2026-11-01_2026-11-10", "2026-11-11_2026-11-30"]);
+        assert_eq!(periods(&issued(&[basis(second, 1, &[])]), &three), ["2026-11-01_2026-11-10", second]);
+        assert_eq!(periods(&issued(&[basis(first, 1, &[]), basis(second, 1, &[])]), &three), [first, second]);
+    }
+
+    #[test]
+    fn what_is_struck_out_after_the_issue_is_given_back_once_and_does_not_come_back() {
+        // November was issued with 10 views (500 yen), of which one is struck out in December and another in January.
+        let strike = |number: u64| Digest::of(&number.to_be_bytes());
+        let corrected = |strikes: &[Digest]| Revision {
+            period: period("2026-11"),
+            size: 10,
+            strikes: strikes.to_vec(),
+            cause: Cause::StruckEntries,
+        };
+        let december = Basis { revisions: vec![corrected(&[strike(3)])], ..basis("2026-12", 4, &[]) };
+        let issued = issued(&[basis("2026-11", 10, &[]), december.clone()]);
+        let mut maker = Maker::new(&Simulated, &issued);
+        let stated = maker.make(&december).unwrap().statement;
+        assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (200, 150), "{}", stated.text);
+        assert!(stated.text.contains("entries were struck out: 500 was charged, 450 is right"), "{}", stated.text);
+        let january = |strikes: &[Digest]| Basis { revisions: vec![corrected(strikes)], ..basis("2027-01", 1, &[]) };
+        let stated = maker.make(&january(&[strike(3), strike(5)])).unwrap().statement;
+        assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (50, 0), "{}", stated.text);
+        let taken_back = maker.make(&january(&[strike(5)])).unwrap_err();
+        assert_eq!(taken_back, BasisError::Unstruck(period("2026-11")));
+        // A statement that is issued with a strike counts it as such.
+        let stated = maker.make(&Basis { strikes: vec![strike(0)], ..basis("2027-02", 2, &[]) }).unwrap();
+        assert_eq!((stated.statement.total.minor(), stated.counted.left_out.struck), (50, 1));
+    }
+
+    #[test]
     fn a_correction_that_makes_no_sense_is_refused() {
         let issued = issued(&[basis("2026-11", 10, &[])]);
         let refused = |of: &str, revisions: &[(&str, u64)]| {
             Maker::new(&Simulated, &issued).make(&basis(of, 1, revisions)).unwrap_err()
         };
-        let shrunk = BasisError::Shrunk { month: month("2026-11"), size: 9, before: 10 };
+        let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 9, before: 10 };
         assert_eq!(refused("2026-12", &[("2026-11", 9)]), shrunk);
-        assert_eq!(refused("2026-12", &[("2026-10", 9)]), BasisError::NotIssued(month("2026-10")));
-        assert_eq!(refused("2026-12", &[("2026-11", 11), ("2026-11", 12)]), BasisError::Twice(month("2026-11")));
-        let own = BasisError::NotEarlier { statement: month("2026-11"), corrected: month("2026-11") };
+        assert_eq!(refused("2026-12", &[("2026-10", 9)]), BasisError::NotIssued(period("2026-10")));
+        assert_eq!(refused("2026-12", &[("2026-11", 11), ("2026-11", 12)]), BasisError::Twice(period("2026-11")));
+        let own = BasisError::NotEarlier { statement: period("2026-11"), corrected: period("2026-11") };
         assert_eq!(refused("2026-11", &[("2026-11", 11)]), own);
     }
 }

@@ -20,6 +20,7 @@
 mod finding;
 mod hour;
 mod pulse;
+mod questioned;
 mod rules;
 mod sentence;
 mod usual;
@@ -40,8 +41,9 @@ use crate::compute::{StatementError, read_entries};
 use crate::count::DISORDER;
 
 pub use self::finding::{Figure, Finding, Rule, Seen, Severity};
-pub use self::hour::{FEW, RATE, REPEAT};
+pub use self::hour::{FEW, RATE, RELOADS, REPEAT};
 pub use self::pulse::{STARTS, UNDER_WAY};
+pub use self::questioned::{Questioned, questioned};
 pub use self::rules::{BUSY, MANY, SPREADS, TIMES};
 pub use self::witness::{Beacons, Heartbeat, Pulse, Witness};
 pub use self::witnessed::{CHANCES, UNEXPLAINED};

@@ -7,6 +7,7 @@
 
 pub mod basis;
 pub mod books;
+pub mod charged;
 pub mod closing;
 pub mod compute;
 pub mod count;
@@ -24,8 +25,11 @@ mod text;
 #[cfg(test)]
 mod fixture;
 
-pub use basis::{Basis, BasisError, Issued, Ledger, Made, Maker};
+pub use basis::{
+    Basis, BasisError, Extent, Issued, Ledger, Made, Maker, charged_periods, charged_so_far, last_revision,
+};
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};
+pub use charged::Charged;
 pub use closing::{closes, corrected_in, status_at};
 pub use compute::{StatementError, compute, compute_segments, count_without};
 pub use count::{Counted, Counter};

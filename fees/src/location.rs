@@ -1,33 +1,39 @@
 //! Where two counts of one journal part: the first hour that differs, then the first entry in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::DateTime;
 use jiff::{Timestamp, tz::TimeZone};
 use tieup_protocol::access::AccessEntry;
 use tieup_protocol::contract::Contract;
 use tieup_protocol::location::{CountedHour, NumberedEntry};
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
 
 use crate::compute::StatementError;
 use crate::count::Counter;
 
-/// What the encoded `entries` of a month come to by the rules of `contract`, hour by hour, in the order of the hours.
+/// What the encoded `entries` of the journal of its month come to in `period` by the rules of `contract`, hour by hour, in
+/// the order of the hours; those that are `struck` out are no views.
 ///
 /// # Errors
 /// An entry that cannot be read or decoded, with its number.
 pub fn hours<E>(
     contract: &Contract,
-    month: Month,
+    period: Period,
     entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
+    struck: &BTreeSet<u64>,
 ) -> Result<Vec<CountedHour>, StatementError<E>> {
     let zone = &contract.effective.tz;
-    let mut counter = Counter::of_period(&contract.terms.count, zone, contract.period(month));
+    let mut counter = Counter::of_period(&contract.terms.count, zone, period);
     let mut hours: BTreeMap<i64, CountedHour> = BTreeMap::new();
     for (entry, number) in entries.into_iter().zip(0..) {
         let bytes = entry.map_err(|source| StatementError::Read { number, source })?;
         let entry = AccessEntry::decode(&bytes).map_err(|source| StatementError::Entry { number, source })?;
-        counter.observe(&entry);
+        if struck.contains(&number) {
+            counter.strike();
+        } else {
+            counter.observe(&entry);
+        }
         let hour = zone.hour_number(entry.time);
         hours.entry(hour).or_insert_with(|| CountedHour::empty(hour)).add(number, &bytes);
     }
@@ -73,7 +79,7 @@ mod tests {
 
     fn count(entries: &[AccessEntry]) -> Vec<CountedHour> {
         let encoded = entries.iter().map(|entry| Ok::<_, Infallible>(entry.encode()));
-        hours(&fixture::contract(), fixture::november(), encoded).unwrap()
+        hours(&fixture::contract(), fixture::november().into(), encoded, &BTreeSet::new()).unwrap()
     }
 
     fn numbered(entries: &[AccessEntry]) -> Vec<NumberedEntry> {

@@ -123,6 +123,14 @@ impl Money {
         if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
     }
 
+    /// The amount that `text` says, which is written as [`Money`] is; none where it is in another currency than `currency`.
+    pub fn read(text: &str, currency: Currency) -> Option<Self> {
+        let digits = text.strip_suffix(currency.code())?.strip_suffix(' ')?;
+        let minor = digits.replacen('.', "", 1).parse().ok()?;
+        let money = Self { currency, minor };
+        (money.to_string() == text).then_some(money)
+    }
+
     /// The amount in major units.
     pub fn exact(self) -> Exact {
         Exact(BigRational::new(self.minor.into(), power_of_ten(self.currency.exponent())))
@@ -279,6 +287,10 @@ mod tests {
             (Money::new(Jpy, i128::MIN), "-170141183460469231731687303715884105728 JPY"),
         ] {
             assert_eq!(money.to_string(), text);
+            assert_eq!(Money::read(text, money.currency()), Some(money));
+        }
+        for other in ["5 EUR", "0.5 EUR", "0.05", "+0.05 EUR", "0.05 JPY", "00.05 EUR", "x EUR"] {
+            assert_eq!(Money::read(other, Eur), None, "{other}");
         }
     }
 

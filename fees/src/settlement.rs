@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use tieup_protocol::contract::{Charge, Contract, Currency};
 use tieup_protocol::digest::Digest;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
 pub use tieup_protocol::wire::Cause;
 
 use crate::books::{Event, is_word};
 use crate::money::{Exact, Money};
 use crate::statement::Statement;
 
-/// A change of an earlier month's fee, which is charged in this one. What was issued stays as it is.
+/// A change of an earlier period's fee, which is charged in this one. What was issued stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Correction {
-    /// The month that is corrected.
-    pub month: Month,
+    /// The period that is corrected.
+    pub period: Period,
     /// The statement that was issued for it, by digest.
     pub issued: Digest,
     /// The statement that is right, by digest.
@@ -55,13 +55,13 @@ pub struct Settlement {
 /// Why nothing can be settled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettlementError {
-    /// A correction is of the same month or a later one.
+    /// A correction is of the same period or a later one.
     #[error("the statement for {statement} cannot correct {corrected}")]
     NotEarlier {
-        /// The month of the statement.
-        statement: Month,
-        /// The month that would be corrected.
-        corrected: Month,
+        /// The period of the statement.
+        statement: Period,
+        /// The period that would be corrected.
+        corrected: Period,
     },
     /// A statement is corrected twice in one.
     #[error("the statement {0} is corrected twice")]
@@ -95,33 +95,33 @@ impl Correction {
         Some(Money::new(self.owed.currency(), minor))
     }
 
-    /// The correction of `issued` for `month` by `right`; none where both come to the same.
-    pub fn between(month: Month, issued: &Statement, right: &Statement, cause: Cause) -> Option<Self> {
-        (issued.total != right.total).then(|| Self {
-            month,
-            issued: issued.digest(),
-            right: right.digest(),
-            cause,
-            charged: issued.total,
-            owed: right.total,
-        })
+    /// The correction of what was `charged` for `period`, and by which statement, by the one that is `right`; none where
+    /// both come to the same.
+    pub fn between(
+        period: Period,
+        (issued, charged): (Digest, Money),
+        right: &Statement,
+        cause: Cause,
+    ) -> Option<Self> {
+        let owed = right.total;
+        (charged != owed).then(|| Self { period, issued, right: right.digest(), cause, charged, owed })
     }
 }
 
-/// Settles `fee` of `month`.
+/// Settles `fee` of `period`.
 ///
 /// # Errors
 /// See [`SettlementError`].
 pub(crate) fn settle(
     contract: &Contract,
-    month: Month,
+    period: Period,
     fee: Money,
     events: &[Event],
     corrections: &[Correction],
     payments: &[Payment],
 ) -> Result<Settlement, SettlementError> {
     let currency = contract.terms.money.currency;
-    check_corrections(month, currency, corrections)?;
+    check_corrections(period, currency, corrections)?;
     check_payments(contract, payments)?;
     let collected = collected(contract, events)?;
     let corrected = corrections.iter().map(|c| c.amount().ok_or(SettlementError::TooLarge));
@@ -133,11 +133,11 @@ pub(crate) fn settle(
     Ok(Settlement { fee, corrections, advance, collected, due })
 }
 
-fn check_corrections(month: Month, currency: Currency, corrections: &[Correction]) -> Result<(), SettlementError> {
+fn check_corrections(period: Period, currency: Currency, corrections: &[Correction]) -> Result<(), SettlementError> {
     let mut seen = BTreeSet::new();
     for correction in corrections {
-        if correction.month >= month {
-            return Err(SettlementError::NotEarlier { statement: month, corrected: correction.month });
+        if correction.period >= period {
+            return Err(SettlementError::NotEarlier { statement: period, corrected: correction.period });
         }
         if !seen.insert(correction.issued) {
             return Err(SettlementError::CorrectedTwice(correction.issued));

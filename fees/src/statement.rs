@@ -135,7 +135,7 @@ pub fn statement(contract: &Contract, month: Month, account: &Account<'_>) -> Re
     check_counts(contract, month, books.counted)?;
     check_in_effect(contract, month, status)?;
     let priced = price(contract, &books)?;
-    let settlement = settle(contract, month, priced.total, books.events, corrections, payments)?;
+    let settlement = settle(contract, books.counted.period(), priced.total, books.events, corrections, payments)?;
     let text = text::write(&Facts { contract, account, priced: &priced, settlement: &settlement });
     Ok(Statement { text, total: priced.total, settlement, lines: priced.lines })
 }

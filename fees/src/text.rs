@@ -180,10 +180,10 @@ impl Sheet {
     fn corrections(&mut self, corrections: &[Correction], money: &MoneyTerms) {
         self.heading("corrections of earlier months", &[money.currency.code()]);
         let mut sorted: Vec<&Correction> = corrections.iter().collect();
-        sorted.sort_by_key(|correction| (correction.month, correction.issued));
+        sorted.sort_by_key(|correction| (correction.period, correction.issued));
         for correction in sorted {
             let amount = correction.amount().map(Money::digits).unwrap_or_default();
-            self.row(&format!("  {}", correction.month), &[&amount]);
+            self.row(&format!("  {}", correction.period), &[&amount]);
             self.note(format_args!(
                 "{}: {} was charged, {} is right",
                 correction.cause.words(),

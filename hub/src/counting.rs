@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tieup_fees::Rollup;
+use tieup_fees::{Ledger as _, Rollup};
 use tieup_protocol::access::AccessEntry;
 use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::ids::SiteId;
@@ -28,7 +28,7 @@ use tokio::task::block_in_place;
 use crate::database::{ClaimError, Counting, CountingDay, PartnerRow};
 use crate::partners::Hub;
 use crate::rollups::{Copy, Place};
-use crate::statements::StatementFailure;
+use crate::statements::{MainBooks, StatementFailure};
 
 /// The folder of the locks by which days are claimed with SQLite, below the state folder.
 const LOCKS: &str = "counting";
@@ -105,11 +105,12 @@ impl Hub {
     /// # Errors
     /// Nothing was collected or cosigned, no contract is in force, or the copy cannot be read.
     pub async fn plan_counting(&self, partner: &PartnerRow, month: Month) -> Result<(), StatementFailure> {
-        let charged = self.charged_periods(partner, month).await?;
+        let books = self.books(partner).await?;
+        let charged = charged_periods(&books, month)?;
         if charged.is_empty() {
             return Ok(());
         }
-        let copy = self.copy_of(partner, month)?;
+        let copy = self.copy_of(partner, month, &books.struck_now(month))?;
         for period in self.database.planned_periods(&partner.id, month).await? {
             // Another version of the contract governs these days by now.
             if !charged.iter().any(|(_, charged)| *charged == period) {
@@ -140,18 +141,6 @@ impl Hub {
             self.database.plan_counting(&partner.id, period, &days).await?;
         }
         Ok(())
-    }
-
-    /// The periods of a month that are charged by a partner's journal, each with the contract that governs it. There is
-    /// none where main writes the log: which of its entries count depends on the contract's mounts, so no counts are kept.
-    async fn charged_periods(
-        &self,
-        partner: &PartnerRow,
-        month: Month,
-    ) -> Result<Vec<(Contract, Period)>, StatementFailure> {
-        let contract = self.charged_by_record(partner, month).await?;
-        let period = contract.period(month);
-        Ok(if contract.journal.writer == Side::Main { Vec::new() } else { vec![(contract, period)] })
     }
 
     /// Counts what is due of `scope` and claimed by nobody, and tells each day, until nothing more can be claimed.
@@ -230,10 +219,12 @@ impl Hub {
     /// The journal that `day` is of, and what is kept of its counts.
     async fn journal_of(&self, day: &CountingDay) -> Result<(Journal, Rollup), StatementFailure> {
         let partner = self.partner(&day.partner).await?;
-        let charged = self.charged_periods(&partner, day.period.month()).await?;
-        let charged = charged.into_iter().find(|(_, period)| *period == day.period);
+        let month = day.period.month();
+        let books = self.books(&partner).await?;
+        let charged = charged_periods(&books, month)?.into_iter().find(|(_, period)| *period == day.period);
         let (contract, _) = charged.ok_or(StatementFailure::NoContract)?;
-        let copy = self.copy_of(&partner, day.period.month())?;
+        let copy = self.copy_of(&partner, month, &books.struck_now(month))?;
+        drop(books);
         if copy.head.size < day.entries {
             return Err(StatementFailure::NotCollected(day.period.month()));
         }
@@ -259,6 +250,15 @@ impl Hub {
         let left = self.share_counting(&scope, &mut |_| {}).await?;
         left.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
+}
+
+/// The periods of a month that are charged by a partner's journal, each with the contract that governs it. There is
+/// none where main writes the log: which of its entries count depends on the contract's mounts, so no counts are kept.
+fn charged_periods(books: &MainBooks<'_>, month: Month) -> Result<Vec<(Contract, Period)>, StatementFailure> {
+    if books.writer(month)? == Side::Main {
+        return Ok(Vec::new());
+    }
+    books.periods(month).into_iter().map(|period| Ok((books.contract(period)?, period))).collect()
 }
 
 /// A partner's journal of a month, as it is counted.

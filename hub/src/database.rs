@@ -15,7 +15,9 @@ mod opening;
 mod places;
 mod queue;
 mod releases;
+mod reviews;
 mod statements;
+mod strikes;
 #[cfg(test)]
 mod tests;
 

@@ -12,7 +12,8 @@ use tieup_protocol::audit::{Actor, Event, Happening};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, DISPUTES, Decision, Dispute, Opened, RULING, Ruling, checked_words};
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
+use tieup_protocol::strike::{Party, StrikeRefused};
 use tieup_store::journal::{SignedText, SignedTextError};
 use tieup_web::client::CallError;
 use tieup_web::listener::Peer;
@@ -22,7 +23,9 @@ use crate::database::{DatabaseError, PartnerRow};
 use crate::locating::caller;
 use crate::partners::{Hub, HubError};
 use crate::statements::StatementFailure;
+use crate::strikes::StrikeError;
 use crate::trail::TrailError;
+use tieup_fees::Ledger as _;
 
 /// The most bytes of a claim: an entry of each side and a proof.
 const MAX_CLAIM: usize = 256 << 10;
@@ -47,35 +50,41 @@ pub enum DisputeError {
     Signature(#[from] SignedTextError),
     /// No such statement was issued.
     #[error("no such statement for {0} was issued")]
-    NotIssued(Month),
+    NotIssued(Period),
     /// The contract says nothing of disputes.
     #[error("contract {0} has no term for disputes")]
     NoTerm(String),
     /// The time for it is over.
-    #[error("the statement for {month} could be disputed until {}", until.strftime("%Y-%m-%d %H:%M UTC"))]
+    #[error("the statement for {period} could be disputed until {}", until.strftime("%Y-%m-%d %H:%M UTC"))]
     TooLate {
-        /// The month.
-        month: Month,
+        /// The period.
+        period: Period,
         /// Until when.
         until: Timestamp,
     },
     /// It is disputed already.
     #[error("the statement for {0} is disputed already")]
-    Again(Month),
+    Again(Period),
     /// The words cannot be kept.
     #[error("the reason cannot be taken: {0}")]
     Words(String),
     /// Nothing is disputed.
-    #[error("`{partner}` does not dispute the statement for {month}")]
+    #[error("`{partner}` does not dispute the statement for {period}")]
     Nothing {
         /// The partner.
         partner: SiteId,
-        /// The month.
-        month: Month,
+        /// The period.
+        period: Period,
     },
     /// It was answered otherwise.
     #[error("the dispute of {0} was answered before")]
-    Answered(Month),
+    Answered(Period),
+    /// What is asked to be struck out makes no sense.
+    #[error(transparent)]
+    Refused(#[from] StrikeRefused),
+    /// What was asked to be struck out could not be kept.
+    #[error(transparent)]
+    Strike(#[from] Box<StrikeError>),
     /// The partner could not be told.
     #[error("it is answered, and the partner was not told: give the same answer again")]
     Call(#[from] CallError),
@@ -92,20 +101,21 @@ impl Hub {
         claim: Claim,
         now: Timestamp,
     ) -> Result<Opened, DisputeError> {
-        let month = claim.month;
+        let period = claim.period;
         let words = checked_words(&claim.reason).map_err(DisputeError::Words)?;
         let claim = Claim { reason: words, ..claim };
         self.check_claim(partner, &claim, now).await?;
-        match self.dispute(&partner.id, month).await? {
+        self.check_claimed_strike(partner, &claim).await?;
+        match self.dispute(&partner.id, period).await? {
             // The partner did not hear that it was taken.
             Some(Dispute { claim: before, opened, .. }) if before == claim => return Ok(Opened { opened }),
-            Some(_) => return Err(DisputeError::Again(month)),
+            Some(_) => return Err(DisputeError::Again(period)),
             None => {}
         }
         self.note(Actor::Operator, Event::StatementDisputed, &partner.id, &claim.sentence(), now)?;
         let dispute = Dispute { claim, opened: now, ruling: None };
         let kept = self.database.add_dispute(&partner.id, &dispute).await?;
-        if kept { Ok(Opened { opened: now }) } else { Err(DisputeError::Again(month)) }
+        if kept { Ok(Opened { opened: now }) } else { Err(DisputeError::Again(period)) }
     }
 
     /// Answers a dispute and tells the partner. The same answer again is told again. Durable on return.
@@ -115,45 +125,59 @@ impl Hub {
     pub async fn rule(
         &self,
         partner: &PartnerRow,
-        month: Month,
+        period: impl Into<Period>,
         (decision, answer): (Decision, &str),
         now: Timestamp,
     ) -> Result<Ruling, DisputeError> {
-        let nothing = || DisputeError::Nothing { partner: partner.id.clone(), month };
-        let dispute = self.dispute(&partner.id, month).await?.ok_or_else(nothing)?;
+        let period = period.into();
+        let nothing = || DisputeError::Nothing { partner: partner.id.clone(), period };
+        let dispute = self.dispute(&partner.id, period).await?.ok_or_else(nothing)?;
         let ruling = match &dispute.ruling {
             Some(ruling) if ruling.decision == decision && ruling.answer == answer => ruling.clone(),
-            Some(_) => return Err(DisputeError::Answered(month)),
+            Some(_) => return Err(DisputeError::Answered(period)),
             None => {
                 let statement = dispute.claim.statement;
-                let ruling = Ruling { month, statement, decision, answer: answer.to_owned(), decided: now };
+                let ruling = Ruling { period, statement, decision, answer: answer.to_owned(), decided: now };
                 self.note(Actor::Main, Event::DisputeAnswered, &partner.id, &ruling.sentence(), now)?;
                 self.database.put_ruling(&partner.id, &dispute, &ruling).await?;
                 ruling
             }
         };
         self.call(partner).await?.post::<()>(RULING, &ruling).await?;
+        // Both sides have the answer in their trails now.
+        self.rule_strike(&partner.id, &dispute.claim, &ruling, now).await.map_err(Box::new)?;
         Ok(ruling)
     }
 
-    async fn dispute(&self, partner: &SiteId, month: Month) -> Result<Option<Dispute>, DatabaseError> {
+    /// Whether what a claim asks to be struck out could be.
+    async fn check_claimed_strike(&self, partner: &PartnerRow, claim: &Claim) -> Result<(), DisputeError> {
+        let Some(strike) = &claim.strike else { return Ok(()) };
+        let month = claim.period.month();
+        if strike.by != Party::Partner || strike.month != month {
+            return Err(StrikeRefused::OtherLog(month, strike.log.clone()).into());
+        }
+        let (log, size) = self.struck_log(partner, month).await?;
+        Ok(strike.check(&log, size)?)
+    }
+
+    async fn dispute(&self, partner: &SiteId, period: Period) -> Result<Option<Dispute>, DatabaseError> {
         let disputes = self.database.disputes().await?.into_iter();
-        Ok(disputes.filter(|(of, _)| of == partner).map(|(_, dispute)| dispute).find(|it| it.claim.month == month))
+        Ok(disputes.filter(|(of, _)| of == partner).map(|(_, dispute)| dispute).find(|it| it.claim.period == period))
     }
 
     /// Whether the claim is of a statement that was issued, and comes in time.
     async fn check_claim(&self, partner: &PartnerRow, claim: &Claim, now: Timestamp) -> Result<(), DisputeError> {
-        let month = claim.month;
+        let period = claim.period;
         let issued = self.database.issued(&partner.id).await?;
-        let notice = issued.into_iter().find(|notice| notice.month == month);
+        let notice = issued.into_iter().find(|notice| notice.period == period);
         let notice = notice.filter(|notice| Digest::of(notice.statement.as_bytes()) == claim.statement);
-        let note = notice.and_then(|notice| notice.note).ok_or(DisputeError::NotIssued(month))?;
+        let note = notice.and_then(|notice| notice.note).ok_or(DisputeError::NotIssued(period))?;
         let signed = SignedText::open(&note, &self.keys.cosigner().map_err(HubError::from)?.verifier())?.signed();
-        let contract = self.charged_by_record(partner, month).await?;
+        let contract = self.books(partner).await?.contract(period)?;
         let no_term = || DisputeError::NoTerm(contract.id.to_string());
         let window = contract.terms.dispute.as_ref().ok_or_else(no_term)?.window.seconds();
         let until = signed.checked_add(SignedDuration::from_secs(window.into())).unwrap_or(Timestamp::MAX);
-        if now <= until { Ok(()) } else { Err(DisputeError::TooLate { month, until }) }
+        if now <= until { Ok(()) } else { Err(DisputeError::TooLate { period, until }) }
     }
 
     fn note(
@@ -190,6 +214,7 @@ fn refuse(error: &DisputeError) -> Refusal {
         DisputeError::NotIssued(_)
         | DisputeError::NoTerm(_)
         | DisputeError::TooLate { .. }
+        | DisputeError::Refused(_)
         | DisputeError::Words(_) => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-disputable", error),
         DisputeError::Again(_) | DisputeError::Trail(TrailError::Busy(_)) => {
             Refusal::caused_by(StatusCode::CONFLICT, "not-disputed", error)

@@ -1,17 +1,20 @@
 //! What main counts of a partner's journal, told to the partner hour by hour and entry by entry: where the two differ,
 //! the partner finds out where.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use tieup_fees::StatementError;
 use tieup_fees::location::hours;
+use tieup_fees::{Ledger as _, StatementError};
 use tieup_protocol::access::AccessEntry;
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, Side};
+use tieup_protocol::digest::Digest;
 use tieup_protocol::location::{CountedHour, ENTRIES, EntriesRequest, HOURS, HourEntries, HoursRequest, NumberedEntry};
+use tieup_protocol::period::Period;
 use tieup_store::journal::{JournalReader, ReadError};
 use tieup_web::listener::Peer;
 use tieup_web::problem::Refusal;
@@ -21,8 +24,8 @@ use crate::lines::admit;
 use crate::partners::Hub;
 use crate::statements::{StatementFailure, as_counted};
 
-/// The most bytes of a request.
-const MAX_REQUEST: usize = 1 << 10;
+/// The most bytes of a request: it names strikes.
+const MAX_REQUEST: usize = 64 << 10;
 
 /// The most entries of an answer.
 const MOST_ENTRIES: usize = 1_000;
@@ -39,13 +42,13 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
 async fn tell_hours(
     State(hub): State<Arc<Hub>>,
     peer: Option<Extension<Peer>>,
-    Json(HoursRequest { month, size }): Json<HoursRequest>,
+    Json(HoursRequest { period, size, strikes }): Json<HoursRequest>,
 ) -> Result<Json<Vec<CountedHour>>, Refusal> {
     let partner = caller(&hub, peer).await?;
-    let (contract, reader) = open(&hub, &partner, month).await?;
+    let Opened { contract, writer, reader, struck } = open(&hub, &partner, period, &strikes).await?;
     let counted = tokio::task::block_in_place(|| {
-        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(&contract, entry)));
-        hours(&contract, month, entries).map_err(StatementFailure::from)
+        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, &contract, entry)));
+        hours(&contract, period, entries, &struck).map_err(StatementFailure::from)
     });
     counted.map(Json).map_err(|error| refuse(&error))
 }
@@ -56,21 +59,18 @@ async fn tell_entries(
     Json(request): Json<EntriesRequest>,
 ) -> Result<Json<HourEntries>, Refusal> {
     let partner = caller(&hub, peer).await?;
-    let (contract, reader) = open(&hub, &partner, request.month).await?;
-    let found = tokio::task::block_in_place(|| entries_of(&contract, &reader, &request));
+    let opened = open(&hub, &partner, request.period, &[]).await?;
+    let found = tokio::task::block_in_place(|| entries_of(&opened, &request));
     found.map(Json).map_err(|error| refuse(&error))
 }
 
 /// The entries of the hour that is asked for, as many as an answer may hold.
-fn entries_of(
-    contract: &Contract,
-    reader: &JournalReader,
-    request: &EntriesRequest,
-) -> Result<HourEntries, StatementFailure> {
+fn entries_of(opened: &Opened, request: &EntriesRequest) -> Result<HourEntries, StatementFailure> {
+    let Opened { contract, writer, reader, .. } = opened;
     let from = request.from.min(request.size);
     let mut entries = Vec::new();
     for (bytes, number) in reader.entries(from..request.size)?.zip(from..) {
-        let bytes = as_counted(contract, bytes?);
+        let bytes = as_counted(*writer, contract, bytes?);
         let entry = AccessEntry::decode(&bytes);
         let entry = entry.map_err(|source| StatementError::<ReadError>::Entry { number, source })?;
         if contract.effective.tz.hour_number(entry.time) != request.hour {
@@ -93,14 +93,22 @@ pub(crate) async fn caller(hub: &Hub, peer: Option<Extension<Peer>>) -> Result<P
     admit(hub, &certificate.name).await
 }
 
-async fn open(
-    hub: &Hub,
-    partner: &PartnerRow,
-    month: tieup_protocol::period::Month,
-) -> Result<(Contract, JournalReader), Refusal> {
-    let contract = hub.charged_by_record(partner, month).await.map_err(|error| refuse(&error))?;
-    let (reader, _, _) = hub.charged_log(partner, &contract, month).map_err(|error| refuse(&error))?;
-    Ok((contract, reader))
+/// A log that a period is charged by, who writes it, the contract that the period is charged under, and what is struck out.
+struct Opened {
+    contract: Contract,
+    writer: Side,
+    reader: JournalReader,
+    struck: BTreeSet<u64>,
+}
+
+async fn open(hub: &Hub, partner: &PartnerRow, period: Period, strikes: &[Digest]) -> Result<Opened, Refusal> {
+    let books = hub.books(partner).await.map_err(|error| refuse(&error))?;
+    let open = || {
+        let (contract, writer) = (books.contract(period)?, books.writer(period.month())?);
+        let struck = books.struck(period.month(), strikes)?;
+        Ok(Opened { contract, writer, reader: books.log(period.month())?.0, struck })
+    };
+    open().map_err(|error: StatementFailure| refuse(&error))
 }
 
 /// Says why nothing can be told. It is the partner's own journal, so it may be told in full.

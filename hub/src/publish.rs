@@ -24,6 +24,7 @@ use crate::partners::{Hub, HubError};
 use crate::release::BuiltRelease;
 use crate::schedule::{self, Workshop};
 use crate::signing::SigningError;
+use crate::terms::TermsError;
 use crate::transfer::{Contents, Parcel, Taken, TransferError};
 use crate::trust::{AWAITING, RefreshError, RequestError, SigningRequest, WaitingError, fresh_until};
 
@@ -113,6 +114,9 @@ pub enum PublishError {
     /// The push took too long.
     #[error("the push to `{0}` was given up after {minutes} minutes", minutes = .1.as_secs() / 60)]
     Slow(SiteId, Duration),
+    /// Its contract would change what was issued.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
     /// A fault of ours while it was built.
     #[error("the release of `{0}` was not built: the thread that built it ended")]
     NotBuilt(SiteId),
@@ -308,6 +312,7 @@ impl Hub {
         {
             return Ok(outcome);
         }
+        self.check_terms(partner, built.contract()).await?;
         self.send(Addressee { partner, line }, &Arc::new(built), archive).await
     }
 

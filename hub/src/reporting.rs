@@ -3,9 +3,10 @@
 
 use tieup_protocol::period::Month;
 
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, PartnerRow};
 use crate::paper::{Report, Reported};
 use crate::partners::Hub;
+use crate::statements::StatementFailure;
 
 impl Hub {
     /// The statements of all partners for `month`. A partner that has none is named with the reason.
@@ -15,11 +16,24 @@ impl Hub {
     pub async fn report(&self, month: Month) -> Result<Report, DatabaseError> {
         let mut report = Report { month, rows: Vec::new(), left_out: Vec::new() };
         for partner in self.database.partners().await? {
-            match self.made(&partner, month).await {
-                Ok((made, notice)) => report.rows.push(Reported { partner: partner.id, made, status: notice.status }),
-                Err(error) => report.left_out.push((partner.id, error.to_string())),
+            if let Err(error) = self.report_of(&partner, month, &mut report.rows).await {
+                report.left_out.push((partner.id, error.to_string()));
             }
         }
         Ok(report)
+    }
+
+    /// Adds a row for each period of the month.
+    async fn report_of(
+        &self,
+        partner: &PartnerRow,
+        month: Month,
+        rows: &mut Vec<Reported>,
+    ) -> Result<(), StatementFailure> {
+        for period in self.periods(partner, month).await? {
+            let (made, notice) = self.made(partner, period).await?;
+            rows.push(Reported { partner: partner.id.clone(), made, status: notice.status });
+        }
+        Ok(())
     }
 }

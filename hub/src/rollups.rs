@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use tieup_fees::{Counted, JournalHead, Rollup};
+use tieup_fees::{Counted, JournalHead, Ledger as _, Rollup};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::period::{Month, Period};
 use tieup_store::durable::{self, DiskError};
@@ -43,6 +43,8 @@ pub enum Standing {
 pub(crate) struct Copy {
     dir: PathBuf,
     pub(crate) head: JournalHead,
+    /// The numbers of the entries that are struck out.
+    struck: BTreeSet<u64>,
     /// The copy, once somebody reads entries.
     opened: OnceLock<JournalReader>,
     progress: Arc<Progress>,
@@ -56,8 +58,8 @@ pub(crate) struct Place<'a> {
 }
 
 impl Hub {
-    /// What a partner's journal comes to in the days of `period` by the rules of `contract`, and the head up to which it
-    /// was counted: the last that main cosigned.
+    /// What a partner's journal comes to in the days of `period` by the rules of `contract`, without what is `struck` out
+    /// now, and the head up to which it was counted: the last that main cosigned.
     ///
     /// Reads the entries that no rollup covers yet, and keeps a rollup that does.
     ///
@@ -68,30 +70,43 @@ impl Hub {
         partner: &PartnerRow,
         contract: &Contract,
         period: Period,
+        struck: &BTreeSet<u64>,
     ) -> Result<(Counted, JournalHead), StatementFailure> {
-        let copy = self.copy_of(partner, period.month())?;
+        let copy = self.copy_of(partner, period.month(), struck)?;
         let rollup = block_in_place(|| self.place_of(partner, contract, period).bring_up(&copy))?;
         Ok((rollup.counted(), copy.head))
     }
 
-    /// Counts a month anew and compares with what is kept; what differs is kept in its place.
+    /// Counts a period anew and compares with what is kept; what differs is kept in its place.
     ///
     /// # Errors
     /// Nothing was collected or cosigned, there is no contract, or the copy cannot be read.
-    pub async fn verify_rollup(&self, partner: &PartnerRow, month: Month) -> Result<Standing, StatementFailure> {
-        let contract = self.charged_by_record(partner, month).await?;
-        let copy = self.copy_of(partner, month)?;
-        block_in_place(|| self.place_of(partner, &contract, contract.period(month)).verify(&copy))
+    pub async fn verify_rollup(
+        &self,
+        partner: &PartnerRow,
+        period: impl Into<Period>,
+    ) -> Result<Standing, StatementFailure> {
+        let period = period.into();
+        let books = self.books(partner).await?;
+        let contract = books.contract(period)?;
+        let copy = self.copy_of(partner, period.month(), &books.struck_now(period.month()))?;
+        block_in_place(|| self.place_of(partner, &contract, period).verify(&copy))
     }
 
-    pub(crate) fn copy_of(&self, partner: &PartnerRow, month: Month) -> Result<Copy, StatementFailure> {
+    /// Main's copy of the journal of a month, without what is `struck` out.
+    pub(crate) fn copy_of(
+        &self,
+        partner: &PartnerRow,
+        month: Month,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Copy, StatementFailure> {
         let dir = month_dir(&self.mirrors(partner), month);
         let cosigned = cosigned_note(&dir)?.ok_or(StatementFailure::NotCollected(month))?;
         let origin = Origin::new(&self.config.main, &partner.id, month);
         let checkpoint = SignedCheckpoint::open(&cosigned, &origin, &partner.journal_key.parse()?)?;
         let (size, root) = (checkpoint.size(), checkpoint.root().to_string());
         let head = JournalHead { origin: origin.to_string(), size, root };
-        Ok(Copy { dir, head, opened: OnceLock::new(), progress: self.counted.clone() })
+        Ok(Copy { dir, head, struck: struck.clone(), opened: OnceLock::new(), progress: self.counted.clone() })
     }
 
     pub(crate) fn place_of<'a>(&self, partner: &PartnerRow, contract: &'a Contract, period: Period) -> Place<'a> {
@@ -105,10 +120,10 @@ impl Copy {
     fn begins_with(&self, rollup: &Rollup) -> Result<bool, ReadError> {
         let covers = rollup.covers();
         if *covers == self.head || covers.origin != self.head.origin || covers.size >= self.head.size {
-            return Ok(*covers == self.head && rollup.agrees_on(&struck()));
+            return Ok(*covers == self.head && rollup.agrees_on(&self.struck));
         }
         let root = self.reader()?.root_at(covers.size)?;
-        Ok(root.to_string() == covers.root && rollup.agrees_on(&struck()))
+        Ok(root.to_string() == covers.root && rollup.agrees_on(&self.struck))
     }
 
     /// The copy, which is opened once: that reads all of it.
@@ -152,7 +167,7 @@ impl Copy {
             }
             entries.next_into(entry)
         };
-        let counted = rollup.go_on(head, &struck(), next);
+        let counted = rollup.go_on(head, &self.struck, next);
         self.progress.step(total - read / STRIDE * STRIDE);
         Ok(counted.map(|()| rollup)?)
     }
@@ -227,11 +242,6 @@ impl Place<'_> {
             tracing::warn!(error = &error as &dyn std::error::Error, "a rollup was not kept");
         }
     }
-}
-
-/// The entries of a month that both sides have struck out: none can be yet.
-fn struck() -> BTreeSet<u64> {
-    BTreeSet::new()
 }
 
 #[cfg(test)]

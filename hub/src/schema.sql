@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS manifests (
     PRIMARY KEY (partner, version),
     FOREIGN KEY (partner, version) REFERENCES releases (partner, version)
 );
+-- A month of a statement is the month, or the first and last day of a part of it that has its own: 2026-11-01_2026-11-15.
 CREATE TABLE IF NOT EXISTS statements (
     partner   TEXT NOT NULL REFERENCES partners (id),
     month     TEXT NOT NULL,
@@ -55,6 +56,23 @@ CREATE TABLE IF NOT EXISTS disputes (
     month   TEXT NOT NULL,
     dispute TEXT NOT NULL,          -- JSON: what is claimed, since when, and main's answer
     PRIMARY KEY (partner, month)
+);
+-- Entries of a log that one side has proposed to leave out.
+CREATE TABLE IF NOT EXISTS strikes (
+    partner  TEXT NOT NULL REFERENCES partners (id),
+    digest   TEXT NOT NULL,
+    proposed INTEGER NOT NULL,
+    strike   TEXT NOT NULL,         -- JSON: what is proposed, what was answered, and since when it takes effect
+    PRIMARY KEY (partner, digest)
+);
+-- What was said of findings in partners' journals by somebody who had looked at them.
+CREATE TABLE IF NOT EXISTS reviews (
+    partner  TEXT NOT NULL REFERENCES partners (id),
+    finding  TEXT NOT NULL,         -- the digest of its rule, hours and figures
+    month    TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    reviewed INTEGER NOT NULL,
+    PRIMARY KEY (partner, finding)
 );
 CREATE TABLE IF NOT EXISTS metadata (
     partner     TEXT PRIMARY KEY,

@@ -1,15 +1,14 @@
 //! What a partner's fetched months would have cost otherwise. Nothing is kept, and nobody is asked.
 
-use tieup_fees::compute::count;
 use tieup_fees::simulation::{Change, SideBySide, side_by_side, with_originals};
-use tieup_fees::{Counted, Ledger as _};
-use tieup_protocol::contract::{Contract, Side};
-use tieup_protocol::period::Month;
+use tieup_fees::{Counted, Ledger as _, count_without};
+use tieup_protocol::contract::Contract;
+use tieup_protocol::period::Period;
 use tieup_store::journal::months;
 
 use crate::database::PartnerRow;
 use crate::partners::Hub;
-use crate::statements::StatementFailure;
+use crate::statements::{MainBooks, StatementFailure, as_counted};
 
 /// What is changed in a simulation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,11 +19,11 @@ pub struct Supposition {
     pub originals: Option<Change>,
 }
 
-/// A month as it is charged, and as it would be.
+/// A period as it is charged, and as it would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Simulated {
-    /// The month.
-    pub month: Month,
+    /// The period.
+    pub period: Period,
     /// The contract that it is charged under.
     pub now: String,
     /// The one that it would be.
@@ -48,32 +47,26 @@ impl Hub {
         let books = self.books(partner).await?;
         let months = months(&self.mirrors(partner))?;
         let mut simulated = Vec::new();
-        for month in months.iter().rev().take(most).rev().copied() {
-            let now = books.contract(month)?;
+        let periods = months.iter().rev().take(most).rev().flat_map(|month| books.periods(*month));
+        for period in periods {
+            let now = books.contract(period)?;
             let other = supposition.contract.clone().unwrap_or_else(|| now.clone());
-            let (counted, mut supposed) =
-                (self.count_by(partner, &now, &now, month)?, self.count_by(partner, &now, &other, month)?);
+            let (counted, mut supposed) = (count_by(&books, &now, period)?, count_by(&books, &other, period)?);
             if let Some(change) = supposition.originals {
                 supposed = with_originals(&supposed, change);
             }
             let bills = side_by_side((&now, &counted), (&other, &supposed)).map_err(|error| {
                 StatementFailure::Fees(tieup_fees::StatementError::Fee(tieup_fees::FeeError::Pricing(error)))
             })?;
-            simulated.push(Simulated { month, now: now.id.to_string(), other: other.id.to_string(), bills });
+            simulated.push(Simulated { period, now: now.id.to_string(), other: other.id.to_string(), bills });
         }
         Ok(simulated)
     }
+}
 
-    /// What the log that a month is charged by under `now` comes to by the rules of `rules`.
-    fn count_by(
-        &self,
-        partner: &PartnerRow,
-        now: &Contract,
-        rules: &Contract,
-        month: Month,
-    ) -> Result<Counted, StatementFailure> {
-        let (reader, _, size) = self.charged_log(partner, now, month)?;
-        let as_counted = |entry| if now.journal.writer == Side::Main { rules.of_mains_log(entry) } else { entry };
-        Ok(count(rules, month, reader.entries(0..size)?.map(|entry| entry.map(as_counted)))?)
-    }
+/// What the log that a period is charged by comes to by the rules of `rules`.
+fn count_by(books: &MainBooks<'_>, rules: &Contract, period: Period) -> Result<Counted, StatementFailure> {
+    let ((reader, _, size), writer) = (books.log(period.month())?, books.writer(period.month())?);
+    let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, rules, entry)));
+    Ok(count_without(rules, period, entries, &books.struck_now(period.month()))?)
 }

@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use tieup_fees::basis::charged_so_far;
-use tieup_fees::compute::count;
-use tieup_fees::{Basis, BasisError, Counted, Issued, JournalHead, Ledger, Made, Maker, StatementError, closes};
+use tieup_fees::{
+    Basis, BasisError, Counted, Issued, JournalHead, Ledger, Made, Maker, StatementError, charged_periods,
+    charged_so_far, closes, count_without, last_revision,
+};
 use tieup_protocol::approval::ReleaseState;
-use tieup_protocol::contract::{Contract, Side, charged_under};
+use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
 use tieup_protocol::diagnostic::Diagnostic;
+use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Decision, Dispute};
-use tieup_protocol::period::Month;
+use tieup_protocol::period::{Month, Period};
+use tieup_protocol::strike::{Strike, together};
 use tieup_protocol::wire::{Cause, Revision, STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
@@ -21,7 +24,9 @@ use tieup_store::journal::{
 use tieup_web::client::CallError;
 
 use crate::database::{DatabaseError, PartnerRow, ReleaseRow, StatementRow};
+use crate::findings::ExamineError;
 use crate::partners::{Hub, HubError};
+use crate::reviews::Held;
 
 /// A statement and what the partner says of it.
 #[derive(Debug)]
@@ -34,7 +39,7 @@ pub struct Delivered {
     pub verdict: StatementVerdict,
 }
 
-/// How far the statement of a month is.
+/// How far the statement of a period is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// The month, or its days of grace, are not over.
@@ -78,6 +83,37 @@ pub enum StatementFailure {
     /// Nothing was ever approved, so there is no contract in force.
     #[error("the partner has approved no release yet, so no contract is in force")]
     NoContract,
+    /// No version of the contract governs a period, or not by itself.
+    #[error("no version of the contract governs {0} by itself")]
+    NotGoverned(Period),
+    /// Several versions of the contract govern a month, and each has its statement.
+    #[error(
+        "{month} has a statement for each version of the contract that governs days of it; name one: {}",
+        periods.iter().map(|period| period.key()).collect::<Vec<_>>().join(", ")
+    )]
+    Several {
+        /// The month.
+        month: Month,
+        /// The periods.
+        periods: Vec<Period>,
+    },
+    /// The contract that a statement was issued under is not among those that the partner has approved.
+    #[error("the statement for {0} was issued under contract {1}, which no release here has any more")]
+    NoVersion(Period, Digest),
+    /// It gives a discount by visits that nobody has looked at.
+    #[error("the statement for {period} is held back: {held}")]
+    Held {
+        /// The period.
+        period: Period,
+        /// What holds it back.
+        held: Held,
+    },
+    /// The journal of a statement that gives a discount cannot be examined.
+    #[error("what holds the statement back cannot be examined")]
+    Examine(#[source] Box<ExamineError>),
+    /// A statement goes by a strike that is not agreed on.
+    #[error("strike {0} is not agreed on, or is of another month")]
+    NotAgreed(Digest),
     /// The cosigned checkpoint in main's copy is damaged.
     #[error("main's copy of the journal has a damaged checkpoint")]
     Checkpoint(#[from] CheckpointError),
@@ -85,13 +121,13 @@ pub enum StatementFailure {
     #[error("the partner's journal key cannot be used")]
     Key(#[from] InvalidKey),
     /// A final statement does not change.
-    #[error("the statement for {0} has been issued and is final; corrections belong in the next month")]
-    Issued(Month),
-    /// A month that is open is not issued.
-    #[error("{month} is not closed yet: its statement can be issued from {} on", closes.strftime("%Y-%m-%d %H:%M UTC"))]
+    #[error("the statement for {0} has been issued and is final; corrections belong in the next one")]
+    Issued(Period),
+    /// A period whose month is open is not issued.
+    #[error("{period} is not closed yet: its statement can be issued from {} on", closes.strftime("%Y-%m-%d %H:%M UTC"))]
     Open {
-        /// The month.
-        month: Month,
+        /// The period.
+        period: Period,
         /// When it is closed.
         closes: Timestamp,
     },
@@ -100,7 +136,7 @@ pub enum StatementFailure {
     Basis(String),
     /// The copy of the journal here does not give what was issued any more.
     #[error("main's copy of the journal does not give the statement that was issued for {0}: tieup log verify")]
-    Changed(Month),
+    Changed(Period),
     /// The statement cannot be signed.
     #[error("the statement cannot be signed")]
     Sign(#[from] SignedTextError),
@@ -113,7 +149,7 @@ pub enum StatementFailure {
 }
 
 impl Hub {
-    /// The statement of a partner for `month`: the one that was issued, else a draft up to the last cosigned checkpoint.
+    /// The statement of a partner for `period`: the one that was issued, else a draft up to the last cosigned checkpoint.
     /// Hands it to the partner and returns its verdict.
     ///
     /// # Errors
@@ -121,25 +157,27 @@ impl Hub {
     pub async fn statement(
         &self,
         partner: &PartnerRow,
-        month: Month,
+        period: impl Into<Period>,
         now: Timestamp,
     ) -> Result<Delivered, StatementFailure> {
+        let period = period.into();
         self.status(partner).await?;
         let books = self.books(partner).await?;
-        if let Some(notice) = books.notice(month) {
+        if let Some(notice) = books.notice(period) {
             return self.hand_over(partner, notice.clone(), now).await;
         }
-        let (basis, made) = books.make(month, StatementStatus::Draft)?;
+        let (basis, made) = books.make(period, StatementStatus::Draft)?;
         let row =
             StatementRow { statement: made.statement.text.clone(), status: StatementStatus::Draft, verdict: None };
-        if !self.database.put_statement(&partner.id, month, &row).await? {
-            return Err(StatementFailure::Issued(month));
+        if !self.database.put_statement(&partner.id, period, &row).await? {
+            return Err(StatementFailure::Issued(period));
         }
         self.hand_over(partner, notice_of(&basis, &made, None), now).await
     }
 
-    /// Issues the statement of a partner for `month`, whose days of grace are over at `now`: signs it and keeps it for
-    /// good. One that was issued before is the same to the byte. Hands it to nobody.
+    /// Issues the statement of a partner for `period`, whose days of grace are over at `now`: signs it and keeps it for
+    /// good, and with it the contract that it is charged under. One that was issued before is the same to the byte. Hands
+    /// it to nobody. One that gives a discount by visits which a finding asks about waits until somebody has looked at it.
     ///
     /// Durable on return.
     ///
@@ -148,44 +186,59 @@ impl Hub {
     pub async fn issue(
         &self,
         partner: &PartnerRow,
-        month: Month,
+        period: impl Into<Period>,
         now: Timestamp,
     ) -> Result<StatementNotice, StatementFailure> {
+        let period = period.into();
         let books = self.books(partner).await?;
-        if let Some(notice) = books.notice(month) {
+        if let Some(notice) = books.notice(period) {
             return Ok(notice.clone());
         }
-        if let Standing::Open { closes } = books.standing(month, now)? {
-            return Err(StatementFailure::Open { month, closes });
+        if let Standing::Open { closes } = books.standing(period, now)? {
+            return Err(StatementFailure::Open { period, closes });
         }
-        let (basis, made) = books.make(month, StatementStatus::Final)?;
+        let (basis, made) = books.make(period, StatementStatus::Final)?;
+        if let Some(held) = self.held(partner, &made).await? {
+            return Err(StatementFailure::Held { period, held });
+        }
         let row =
             StatementRow { statement: made.statement.text.clone(), status: StatementStatus::Final, verdict: None };
         let note = SignedText::sign(&made.statement.text, &self.keys.cosigner().map_err(HubError::from)?, now)?;
         let notice = self.database.put_issued(&partner.id, &notice_of(&basis, &made, Some(&note))).await?;
-        self.database.put_statement(&partner.id, month, &row).await?;
+        self.database.put_statement(&partner.id, period, &row).await?;
         Ok(notice)
     }
 
-    /// The months of which something was fetched from a partner, that are closed at `now` and were not issued.
+    /// The periods of which something was fetched from a partner, that are closed at `now` and were not issued.
     ///
     /// # Errors
     /// See [`StatementFailure`].
-    pub async fn due_statements(&self, partner: &PartnerRow, now: Timestamp) -> Result<Vec<Month>, StatementFailure> {
+    pub async fn due_statements(&self, partner: &PartnerRow, now: Timestamp) -> Result<Vec<Period>, StatementFailure> {
         let books = self.books(partner).await?;
         let mut due = Vec::new();
         let logged: BTreeSet<Month> =
             months(&self.mirrors(partner))?.into_iter().chain(months(&self.own_journals())?).collect();
         for month in logged {
-            let is_there = match books.log(&books.contract(month)?, month) {
-                Err(StatementFailure::NotCollected(_) | StatementFailure::NotWitnessed(_)) => false,
-                log => log.map(|_| true)?,
-            };
-            if is_there && books.standing(month, now)? == Standing::Due {
-                due.push(month);
+            match books.log(month) {
+                Err(StatementFailure::NotCollected(_) | StatementFailure::NotWitnessed(_)) => continue,
+                log => drop(log?),
+            }
+            for period in books.periods(month) {
+                if books.standing(period, now)? == Standing::Due {
+                    due.push(period);
+                }
             }
         }
         Ok(due)
+    }
+
+    /// The periods of `month` that have a statement each, issued or not.
+    ///
+    /// # Errors
+    /// See [`StatementFailure`].
+    pub async fn periods(&self, partner: &PartnerRow, month: Month) -> Result<Vec<Period>, StatementFailure> {
+        let books = self.books(partner).await?;
+        if books.approved.is_empty() { Err(StatementFailure::NoContract) } else { Ok(books.periods(month)) }
     }
 
     /// Hands a statement to the partner, keeps its verdict and returns it.
@@ -204,26 +257,31 @@ impl Hub {
             status: notice.status,
             verdict: serde_json::to_string(&verdict).ok(),
         };
-        self.database.put_statement(&partner.id, notice.month, &row).await?;
-        let standing = self.books(partner).await?.standing(notice.month, now)?;
+        self.database.put_statement(&partner.id, notice.period, &row).await?;
+        let standing = self.books(partner).await?.standing(notice.period, now)?;
         Ok(Delivered { notice, standing, verdict })
     }
 
-    /// The statement for `month` as it was issued, or as a draft, with what it was made from. Nobody is asked, and nothing
+    /// The statement for `period` as it was issued, or as a draft, with what it was made from. Nobody is asked, and nothing
     /// is kept.
     ///
     /// # Errors
     /// See [`StatementFailure`].
-    pub async fn made(&self, partner: &PartnerRow, month: Month) -> Result<(Made, StatementNotice), StatementFailure> {
+    pub async fn made(
+        &self,
+        partner: &PartnerRow,
+        period: impl Into<Period>,
+    ) -> Result<(Made, StatementNotice), StatementFailure> {
+        let period = period.into();
         let books = self.books(partner).await?;
-        let Some(notice) = books.notice(month) else {
-            let (basis, made) = books.make(month, StatementStatus::Draft)?;
+        let Some(notice) = books.notice(period) else {
+            let (basis, made) = books.make(period, StatementStatus::Draft)?;
             let notice = notice_of(&basis, &made, None);
             return Ok((made, notice));
         };
         let made = Maker::new(&books, &books.issued).make(&Basis::of(notice))?;
         if made.statement.text != notice.statement {
-            return Err(StatementFailure::Changed(month));
+            return Err(StatementFailure::Changed(period));
         }
         Ok((made, notice.clone()))
     }
@@ -234,12 +292,14 @@ impl Hub {
     /// When the database fails.
     pub(crate) async fn books<'a>(&'a self, partner: &'a PartnerRow) -> Result<MainBooks<'a>, StatementFailure> {
         let notices = self.database.issued(&partner.id).await?;
-        let issued = notices.iter().map(|notice| (notice.month, Basis::of(notice))).collect();
+        let issued = notices.iter().map(|notice| (notice.period, Basis::of(notice))).collect();
         let approved = self.approved(partner).await?;
         let disputes = self.database.disputes().await?.into_iter().filter(|(of, _)| *of == partner.id);
         let accepted = |dispute: &Dispute| dispute.ruling.as_ref().is_some_and(|it| it.decision == Decision::Accepted);
-        let accepted = disputes.map(|(_, dispute)| dispute).filter(accepted).map(|dispute| dispute.claim.month);
-        Ok(MainBooks { hub: self, partner, approved, notices, issued, accepted: accepted.collect() })
+        let accepted = disputes.map(|(_, dispute)| dispute).filter(accepted).map(|dispute| dispute.claim.period);
+        let accepted = accepted.collect();
+        let strikes = self.settled_strikes(&partner.id).await?;
+        Ok(MainBooks { hub: self, partner, approved, notices, issued, accepted, strikes })
     }
 
     /// Main's copy of a journal, whose it is, and how many of its entries main has cosigned.
@@ -293,27 +353,27 @@ impl Hub {
         Ok(if approved.is_empty() { self.contract(&partner.id).into_iter().collect() } else { approved })
     }
 
-    /// The log that a month is charged by under `contract`, whose it is, and how many of its entries the other side has
-    /// cosigned: main's copy of the partner's, or main's own where main alone writes.
+    /// The log that a month is charged by, whose it is, and how many of its entries the other side has cosigned: main's copy
+    /// of the partner's, or main's own where main alone is the `writer`.
     ///
     /// # Errors
     /// Nothing was collected or cosigned, or the log cannot be read.
     pub(crate) fn charged_log(
         &self,
         partner: &PartnerRow,
-        contract: &Contract,
+        writer: Side,
         month: Month,
     ) -> Result<(JournalReader, Origin, u64), StatementFailure> {
-        match contract.journal.writer {
+        match writer {
             Side::Main => self.witnessed(partner, month),
             Side::Partner | Side::Both => self.cosigned_copy(partner, month),
         }
     }
 }
 
-/// An entry of the log that `contract` charges by, as it counts.
-pub(crate) fn as_counted(contract: &Contract, entry: Vec<u8>) -> Vec<u8> {
-    if contract.journal.writer == Side::Main { contract.of_mains_log(entry) } else { entry }
+/// An entry of the log that `writer` writes, as it counts under `contract`.
+pub(crate) fn as_counted(writer: Side, contract: &Contract, entry: Vec<u8>) -> Vec<u8> {
+    if writer == Side::Main { contract.of_mains_log(entry) } else { entry }
 }
 
 /// What main reads to make a partner's statements.
@@ -321,92 +381,178 @@ pub(crate) struct MainBooks<'a> {
     hub: &'a Hub,
     partner: &'a PartnerRow,
     approved: Vec<Contract>,
-    /// What was issued, by month.
+    /// What was issued, by period.
     notices: Vec<StatementNotice>,
     /// What that was made from.
     issued: Issued,
-    /// The months whose statement was disputed, and main accepted it.
-    accepted: BTreeSet<Month>,
+    /// The periods whose statement was disputed, and main accepted it.
+    accepted: BTreeSet<Period>,
+    /// The strikes that take effect, in the order of their digests.
+    strikes: Vec<Strike>,
 }
 
 impl MainBooks<'_> {
-    /// What was issued for `month`.
-    pub(crate) fn notice(&self, month: Month) -> Option<&StatementNotice> {
-        self.notices.iter().find(|notice| notice.month == month)
+    /// What was issued for `period`.
+    pub(crate) fn notice(&self, period: Period) -> Option<&StatementNotice> {
+        self.notices.iter().find(|notice| notice.period == period)
     }
 
-    /// How far the statement of `month` is at `now`.
-    fn standing(&self, month: Month, now: Timestamp) -> Result<Standing, StatementFailure> {
-        if self.notice(month).is_some() {
+    /// What was issued, with the contract that it was charged under.
+    pub(crate) fn pinned(&self) -> impl Iterator<Item = (Period, Digest)> {
+        self.issued.iter().filter_map(|(period, basis)| Some((*period, basis.charged.as_ref()?.contract)))
+    }
+
+    /// Every version of the contract that the partner has approved.
+    pub(crate) fn versions(&self) -> &[Contract] {
+        &self.approved
+    }
+
+    /// The periods of `month` that have a statement each.
+    pub(crate) fn periods(&self, month: Month) -> Vec<Period> {
+        charged_periods(&self.issued, &segments(self.approved.iter().cloned(), month), month)
+    }
+
+    /// Who writes the log that `month` is charged by. It changes where a month begins alone.
+    pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
+        let contract = charged_under(self.approved.iter().cloned(), month).ok_or(StatementFailure::NoContract)?;
+        Ok(contract.journal.writer)
+    }
+
+    /// How far the statement of `period` is at `now`.
+    fn standing(&self, period: Period, now: Timestamp) -> Result<Standing, StatementFailure> {
+        if self.notice(period).is_some() {
             return Ok(Standing::Issued);
         }
-        let closes = closes(&self.contract(month)?, month);
+        let closes = closes(&self.contract(period)?, period.month());
         Ok(if now < closes { Standing::Open { closes } } else { Standing::Due })
     }
 
-    /// The statement of `month` up to the last cosigned checkpoint.
-    pub(crate) fn make(&self, month: Month, status: StatementStatus) -> Result<(Basis, Made), StatementFailure> {
-        let (_, _, size) = self.log(&self.contract(month)?, month)?;
+    /// The statement of `period` up to the last cosigned checkpoint.
+    pub(crate) fn make(&self, period: Period, status: StatementStatus) -> Result<(Basis, Made), StatementFailure> {
+        self.contract(period)?;
+        let (_, _, size) = self.log(period.month())?;
         let mut maker = Maker::new(self, &self.issued);
-        let revisions = self.revisions(month, &mut maker)?;
-        let basis = Basis { month, size, status, revisions };
+        let revisions = self.revisions(period, &mut maker)?;
+        let strikes = self.strikes(period.month());
+        let basis = Basis { period, size, strikes, status, revisions, charged: None };
         let made = maker.make(&basis)?;
         Ok((basis, made))
     }
 
-    fn log(&self, contract: &Contract, month: Month) -> Result<(JournalReader, Origin, u64), StatementFailure> {
-        self.hub.charged_log(self.partner, contract, month)
+    /// The strikes of the log of `month` that take effect.
+    fn strikes(&self, month: Month) -> Vec<Digest> {
+        self.strikes.iter().filter(|strike| strike.month == month).map(Strike::digest).collect()
     }
 
-    /// The earlier months whose fee is another by now than what was charged for them.
-    fn revisions(&self, month: Month, maker: &mut Maker<'_, Self>) -> Result<Vec<Revision>, StatementFailure> {
+    /// The numbers of the entries that are struck out of the log of `month` now.
+    pub(crate) fn struck_now(&self, month: Month) -> BTreeSet<u64> {
+        together(self.strikes.iter().filter(|strike| strike.month == month))
+    }
+
+    /// The log that `month` is charged by.
+    pub(crate) fn log(&self, month: Month) -> Result<(JournalReader, Origin, u64), StatementFailure> {
+        self.hub.charged_log(self.partner, self.writer(month)?, month)
+    }
+
+    /// The earlier periods whose fee is another by now than what was charged for them.
+    fn revisions(&self, period: Period, maker: &mut Maker<'_, Self>) -> Result<Vec<Revision>, StatementFailure> {
         let mut revisions = Vec::new();
-        for earlier in self.issued.keys().copied().take_while(|earlier| *earlier < month) {
-            let (_, _, size) = self.log(&self.contract(earlier)?, earlier)?;
-            if charged_so_far(&self.issued, earlier, month).is_none_or(|before| size <= before) {
-                continue;
-            }
-            let cause = if self.accepted.contains(&earlier) { Cause::Dispute } else { Cause::LateEntries };
-            let revision = Revision { month: earlier, size, cause };
-            if maker.correction(month, &revision)?.is_some() {
+        for earlier in self.issued.keys().copied().take_while(|earlier| *earlier < period) {
+            if let Some(revision) = self.revision(earlier, period)?
+                && maker.correction(period, &revision)?.is_some()
+            {
                 revisions.push(revision);
             }
         }
         Ok(revisions)
+    }
+
+    /// What may have changed of `earlier` since statements for periods before `until` charged for it.
+    fn revision(&self, earlier: Period, until: Period) -> Result<Option<Revision>, StatementFailure> {
+        let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
+        let (_, _, size) = self.log(earlier.month())?;
+        let strikes = self.strikes(earlier.month());
+        let is_accepted = self.accepted.contains(&earlier);
+        // What was decided is looked at until a statement has corrected it.
+        let is_open = is_accepted && last_revision(&self.issued, earlier, until).is_none();
+        let has_struck = strikes != before.strikes;
+        if size <= before.size && !has_struck && !is_open {
+            return Ok(None);
+        }
+        let cause = match (is_accepted, has_struck) {
+            (true, _) => Cause::Dispute,
+            (false, true) => Cause::StruckEntries,
+            (false, false) => Cause::LateEntries,
+        };
+        Ok(Some(Revision { period: earlier, size: size.max(before.size), strikes, cause }))
+    }
+
+    /// Why `period` has no contract.
+    fn not_governed(&self, period: Period) -> StatementFailure {
+        let (month, periods) = (period.month(), self.periods(period.month()));
+        match periods.len() {
+            _ if self.approved.is_empty() => StatementFailure::NoContract,
+            0 => StatementFailure::NotGoverned(period),
+            _ if period.is_whole() => StatementFailure::Several { month, periods },
+            _ => StatementFailure::NotGoverned(period),
+        }
     }
 }
 
 impl Ledger for MainBooks<'_> {
     type Error = StatementFailure;
 
-    fn contract(&self, month: Month) -> Result<Contract, StatementFailure> {
-        charged_under(self.approved.iter().cloned(), month).ok_or(StatementFailure::NoContract)
+    fn contract(&self, period: Period) -> Result<Contract, StatementFailure> {
+        if let Some(charged) = self.issued.get(&period).and_then(|basis| basis.charged.as_ref()) {
+            let pinned = self.approved.iter().find(|contract| contract.digest() == charged.contract);
+            return pinned.cloned().ok_or(StatementFailure::NoVersion(period, charged.contract));
+        }
+        let is_open = self.issued.keys().all(|issued| !issued.overlaps(period));
+        let segments = segments(self.approved.iter().cloned(), period.month()).into_iter();
+        let found = segments.filter(|_| is_open).find(|Segment { period: of, .. }| *of == period);
+        found.map(|Segment { contract, .. }| contract).ok_or_else(|| self.not_governed(period))
     }
 
     fn head(&self, month: Month, size: u64) -> Result<JournalHead, StatementFailure> {
-        let (reader, origin, _) = self.log(&self.contract(month)?, month)?;
+        let (reader, origin, _) = self.log(month)?;
         Ok(JournalHead { origin: origin.to_string(), size, root: reader.root_at(size)?.to_string() })
     }
 
     /// From the counts that are kept with each collection, where they are of so many entries; else the log is read. None are
     /// kept of main's own log: which of its entries count depends on the contract's mounts.
-    fn count(&self, contract: &Contract, month: Month, size: u64) -> Result<Counted, StatementFailure> {
-        if contract.journal.writer != Side::Main {
-            let (counted, head) = self.hub.counted(self.partner, contract, contract.period(month))?;
+    fn count(
+        &self,
+        contract: &Contract,
+        period: Period,
+        size: u64,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Counted, StatementFailure> {
+        let writer = self.writer(period.month())?;
+        if writer != Side::Main && *struck == self.struck_now(period.month()) {
+            let (counted, head) = self.hub.counted(self.partner, contract, period, struck)?;
             if head.size == size {
                 return Ok(counted);
             }
         }
-        let (reader, _, _) = self.log(contract, month)?;
-        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(contract, entry)));
-        Ok(count(contract, month, entries)?)
+        let (reader, _, _) = self.log(period.month())?;
+        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, contract, entry)));
+        Ok(count_without(contract, period, entries, struck)?)
+    }
+
+    fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
+        let find = |digest: &Digest| {
+            let found = self.strikes.iter().find(|strike| strike.month == month && strike.digest() == *digest);
+            found.ok_or(StatementFailure::NotAgreed(*digest))
+        };
+        Ok(together(strikes.iter().map(find).collect::<Result<Vec<_>, _>>()?))
     }
 }
 
 fn notice_of(basis: &Basis, made: &Made, note: Option<&SignedText>) -> StatementNotice {
     StatementNotice {
-        month: basis.month,
+        period: basis.period,
         size: basis.size,
+        strikes: basis.strikes.clone(),
         status: basis.status,
         statement: made.statement.text.clone(),
         revisions: basis.revisions.clone(),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::contract::{JournalTerms, charged_under};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
-use tieup_protocol::wire::{MAIN_JOURNAL, MAIN_RECEIPT, MainJournals, MainReceipt, NO_SUCH_TILE};
+use tieup_protocol::wire::{MAIN_JOURNAL, MAIN_RECEIPT, MainJournals, MainReceipt, NO_SUCH_TILE, ReceiptTaken};
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable;
 use tieup_store::journal::{
@@ -166,15 +166,25 @@ async fn tile(
     }
 }
 
+/// What a partner wants to be told of a receipt.
+#[derive(Deserialize)]
+struct Telling {
+    told: Option<String>,
+}
+
 async fn receipt(
     State(shown): State<Arc<Shown>>,
     peer: Caller,
+    Query(Telling { told }): Query<Telling>,
     Json(message): Json<MainReceipt>,
-) -> Result<Json<()>, Refusal> {
+) -> Result<Json<Option<ReceiptTaken>>, Refusal> {
     let partner = shown.admit(peer).await?;
     shown.check_granted(&partner.id, message.month)?;
     let taken = block_in_place(|| shown.hub.take_receipt(&partner, &shown.journal, &message));
-    taken.map(Json).map_err(|error| match error {
+    // It is durable: a statement that is signed from here on counts what it covers.
+    let at = Timestamp::now();
+    let answer = told.filter(|told| told == "time").map(|_| ReceiptTaken { at });
+    taken.map(|()| Json(answer)).map_err(|error| match error {
         ReceiptError::Keys(_) | ReceiptError::Journal(_) | ReceiptError::Read(_) | ReceiptError::Document(_) => {
             internal(&error)
         }

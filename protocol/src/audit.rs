@@ -73,6 +73,12 @@ pub enum Event {
     DisputeRefused,
     /// Main answered it.
     DisputeAnswered,
+    /// One side proposed to leave entries of a log out of account.
+    StrikeProposed,
+    /// The other side answered it.
+    StrikeAnswered,
+    /// Somebody at main looked at a finding, and lets it hold nothing back.
+    FindingAccepted,
 }
 
 /// One line of the trail.
@@ -247,6 +253,9 @@ impl Event {
             Self::StatementDisputed => "statement disputed",
             Self::DisputeRefused => "dispute refused",
             Self::DisputeAnswered => "dispute answered",
+            Self::StrikeProposed => "strike proposed",
+            Self::StrikeAnswered => "strike answered",
+            Self::FindingAccepted => "finding accepted",
         }
     }
 }

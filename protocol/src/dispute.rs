@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::location::Located;
-use crate::period::Month;
+use crate::period::Period;
+use crate::strike::{Strike, StrikeAnswer};
 use crate::wire::StatementVerdict;
 
 /// POST a [`Claim`] to hub, get an [`Opened`].
@@ -22,8 +23,9 @@ pub const MAX_WORDS: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// The month.
-    pub month: Month,
+    /// The period.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// The digest of the statement's canonical bytes.
     pub statement: Digest,
     /// Why, in the operator's words.
@@ -33,6 +35,9 @@ pub struct Claim {
     /// The first hour and entry that differ, where any do.
     #[serde(default)]
     pub located: Option<Located>,
+    /// Entries that the partner asks to be struck out: they are, where main accepts the claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strike: Option<Strike>,
 }
 
 /// That a dispute stands.
@@ -57,8 +62,9 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ruling {
-    /// The month.
-    pub month: Month,
+    /// The period.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// The digest of the statement that was disputed.
     pub statement: Digest,
     /// The decision.
@@ -111,14 +117,21 @@ impl Claim {
             let entry = located.entry.as_ref().map(|entry| format!(", entry {}", entry.number)).unwrap_or_default();
             format!("; first difference in the hour of {}{entry}", located.hour.strftime("%Y-%m-%d %H:%M"))
         });
-        format!("{}, statement {}: {}{located}", self.month, self.statement, self.reason)
+        let strike = self.strike.as_ref().map_or_else(String::new, |strike| format!("; {}", strike.sentence()));
+        format!("{}, statement {}: {}{located}{strike}", self.period, self.statement, self.reason)
     }
 }
 
 impl Ruling {
+    /// What it says of a strike that the claim asked for.
+    pub fn of_strike(&self, strike: &Strike) -> StrikeAnswer {
+        let Self { decision, answer, decided, .. } = self;
+        StrikeAnswer { strike: strike.digest(), decision: *decision, answer: answer.clone(), decided: *decided }
+    }
+
     /// It in a sentence, for audit trails.
     pub fn sentence(&self) -> String {
-        format!("{}, statement {}: {}: {}", self.month, self.statement, self.decision.word(), self.answer)
+        format!("{}, statement {}: {}: {}", self.period, self.statement, self.decision.word(), self.answer)
     }
 }
 
@@ -126,6 +139,9 @@ impl fmt::Display for Dispute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minute = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
         writeln!(f, "disputed since {}: {}", minute(self.opened), self.claim.reason)?;
+        if let Some(strike) = &self.claim.strike {
+            writeln!(f, "  asks to strike out entries {}", strike.entries)?;
+        }
         match &self.ruling {
             None => writeln!(f, "  not answered yet"),
             Some(Ruling { decision, answer, decided, .. }) => {

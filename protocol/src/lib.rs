@@ -32,6 +32,7 @@ pub mod redirect;
 pub mod robots;
 pub mod schedule;
 pub mod shape;
+pub mod strike;
 pub mod version;
 pub mod wire;
 pub mod yaml;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessEntry;
 use crate::access_export::ExportFormat;
 use crate::digest::Digest;
-use crate::period::Month;
+use crate::period::Period;
 
 /// POST an [`HoursRequest`] to hub, get `Vec<CountedHour>`: what main counts of the partner's journal.
 pub const HOURS: &str = "/v2/statement/hours";
@@ -17,13 +17,17 @@ pub const HOURS: &str = "/v2/statement/hours";
 pub const ENTRIES: &str = "/v2/statement/entries";
 
 /// Which journal is meant, and how much of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HoursRequest {
-    /// The month.
-    pub month: Month,
+    /// The period of the statement.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// How many of its entries: those that a statement counts.
     pub size: u64,
+    /// The strikes by which it leaves entries out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strikes: Vec<Digest>,
 }
 
 /// An hour of the clock in the contract's zone, as one side counts it.
@@ -46,8 +50,9 @@ pub struct CountedHour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntriesRequest {
-    /// The month.
-    pub month: Month,
+    /// The period of the statement.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// How many of its entries count.
     pub size: u64,
     /// The hour, by number.

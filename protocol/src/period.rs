@@ -21,12 +21,21 @@ pub struct Month {
 pub struct InvalidMonth(String);
 
 /// One day of a month to another, both included: what a statement is for. Mostly the whole month.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// As text it is the month (`2026-11`) where it is whole, else its first and last day (`2026-11-01_2026-11-15`). Periods
+/// are in the order of their first days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Period {
     month: Month,
     first: Date,
     last: Date,
 }
+
+/// Why a text is not a period.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no month, and no days of one: write it like 2026-11, or like 2026-11-01_2026-11-15")]
+pub struct InvalidPeriod(String);
 
 /// A time zone of the IANA database, by name.
 ///
@@ -118,6 +127,16 @@ impl Period {
         self.days() == self.days_of_month()
     }
 
+    /// Whether a day is in both.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
+    /// It as one word, for names of files, keys of tables and arguments of commands.
+    pub fn key(self) -> String {
+        if self.is_whole() { self.month.to_string() } else { format!("{}_{}", self.first, self.last) }
+    }
+
     /// The instant at which it begins in `zone`.
     pub fn start(self, zone: &Zone) -> Timestamp {
         if self.first == self.month.first { self.month.start(zone) } else { zone.instant(self.first.into()) }
@@ -186,6 +205,27 @@ impl FromStr for Month {
     }
 }
 
+impl FromStr for Period {
+    type Err = InvalidPeriod;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidPeriod(text.to_owned());
+        let Some((first, last)) = text.split_once('_') else {
+            return text.parse().map(Self::whole).map_err(|_| invalid());
+        };
+        let (first, last): (Date, Date) = first.parse().ok().zip(last.parse().ok()).ok_or_else(invalid)?;
+        let period = Self::whole(Month::of_day(first)).within(first, last);
+        // A whole month has one spelling, and so have its parts.
+        period.filter(|period| period.key() == text).ok_or_else(invalid)
+    }
+}
+
+impl From<Month> for Period {
+    fn from(month: Month) -> Self {
+        Self::whole(month)
+    }
+}
+
 impl FromStr for Zone {
     type Err = InvalidZone;
 
@@ -203,6 +243,14 @@ impl TryFrom<String> for Month {
     }
 }
 
+impl TryFrom<String> for Period {
+    type Error = InvalidPeriod;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 impl TryFrom<String> for Zone {
     type Error = InvalidZone;
 
@@ -214,6 +262,12 @@ impl TryFrom<String> for Zone {
 impl From<Month> for String {
     fn from(month: Month) -> Self {
         month.to_string()
+    }
+}
+
+impl From<Period> for String {
+    fn from(period: Period) -> Self {
+        period.key()
     }
 }
 
@@ -278,6 +332,19 @@ mod tests {
         let before = whole.within(day("2020-01-01"), day("2026-11-15")).unwrap();
         assert_eq!(before.end(&tokyo), part.start(&tokyo));
         assert_eq!(whole.within(day("2026-12-01"), day("2026-12-31")), None);
+    }
+
+    #[test]
+    fn a_period_has_one_spelling() {
+        let part: Period = "2026-11-01_2026-11-15".parse().unwrap();
+        assert_eq!((part.days(), part.key().as_str()), (15, "2026-11-01_2026-11-15"));
+        let whole: Period = "2026-11".parse().unwrap();
+        assert_eq!((whole, whole.key().as_str()), (Period::whole(part.month()), "2026-11"));
+        assert!(whole < part.month().next().into() && whole.overlaps(part));
+        assert!(!part.overlaps("2026-11-16_2026-11-30".parse().unwrap()));
+        for bad in ["2026-11-01_2026-11-30", "2026-11-15_2026-11-01", "2026-11-01_2026-12-15", "2026-11-01", "", "_"] {
+            assert!(bad.parse::<Period>().is_err(), "{bad}");
+        }
     }
 
     #[test]

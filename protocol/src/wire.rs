@@ -18,7 +18,7 @@ use crate::manifest::BlobRef;
 #[cfg(doc)]
 use crate::manifest::Manifest;
 use crate::path::SitePath;
-use crate::period::Month;
+use crate::period::{Month, Period};
 
 /// POST a [`JoinRequest`] to hub, get a [`JoinGrant`].
 pub const JOIN: &str = "/v2/join";
@@ -386,6 +386,15 @@ pub struct MainReceipt {
     pub key: String,
 }
 
+/// What main answers to a receipt that it was shown with the query `told=time`: since when it has it. To one without it main
+/// answers nothing, as it did before this was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptTaken {
+    /// When it was durable, by main's clock.
+    pub at: Timestamp,
+}
+
 /// What a partner's daemon has answered since it was started. An end that meets a field which it does not know passes over
 /// it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -492,15 +501,19 @@ pub struct Cosigned {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatementNotice {
-    /// The period.
-    pub month: Month,
+    /// The period: a month, or the days of it that one version of the contract governs.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// How many entries of the month's journal it counts: the size of a checkpoint that main has cosigned.
     pub size: u64,
+    /// The strikes by which entries of it are left out, in the order of their digests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strikes: Vec<Digest>,
     /// Whether the month is still open.
     pub status: StatementStatus,
     /// The statement's canonical bytes, which are text.
     pub statement: String,
-    /// What of earlier months is corrected in it: the partner computes each correction itself.
+    /// What of earlier periods is corrected in it: the partner computes each correction itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revisions: Vec<Revision>,
     /// The statement as a note that main has signed; each that is final has one, and no other.
@@ -508,14 +521,18 @@ pub struct StatementNotice {
     pub note: Option<String>,
 }
 
-/// An earlier month whose fee is not the one that was issued, and why.
+/// An earlier period whose fee is not the one that was issued, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revision {
-    /// The month.
-    pub month: Month,
+    /// The period.
+    #[serde(rename = "month")]
+    pub period: Period,
     /// How many entries of its journal count now: the size of a checkpoint that main has cosigned.
     pub size: u64,
+    /// The strikes by which entries of it are left out now, in the order of their digests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strikes: Vec<Digest>,
     /// Why.
     pub cause: Cause,
 }

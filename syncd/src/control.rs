@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
 use tieup_protocol::difference::Difference;
 use tieup_protocol::digest::Digest;
-use tieup_protocol::dispute::Dispute;
+use tieup_protocol::dispute::{Decision, Dispute};
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::location::Located;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::{Month, Period};
+use tieup_protocol::strike::{KeptStrike, Numbers};
 use tieup_protocol::wire::{CollectedMonth, PartnerStatus, StatementVerdict};
 use tieup_web::complaint::causes;
 use tieup_web::console::gate::LINK_LIFETIME;
@@ -121,17 +122,42 @@ pub enum Command {
     },
     /// Fetch what is new in main's own log, verify it and cosign it.
     VerifyMainJournal,
-    /// Compute a month's statement and compare it with main's.
+    /// Compute a period's statement and compare it with main's.
     VerifyFee {
-        /// The month.
-        month: Month,
+        /// The period.
+        #[serde(rename = "month")]
+        period: Period,
     },
-    /// Dispute main's statement for a month.
+    /// Dispute main's statement for a period.
     DisputeFee {
-        /// The month.
-        month: Month,
+        /// The period.
+        #[serde(rename = "month")]
+        period: Period,
         /// Why.
         reason: String,
+        /// Entries that main is asked to strike out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strike: Option<Numbers>,
+    },
+    /// What is proposed to be struck out, and what was answered.
+    Strikes,
+    /// Propose to main to strike out entries.
+    ProposeStrike {
+        /// The month of the log.
+        month: Month,
+        /// Which entries.
+        entries: Numbers,
+        /// Why.
+        reason: String,
+    },
+    /// Answer what main has proposed to strike out.
+    AnswerStrike {
+        /// Its digest, or the beginning of it.
+        strike: String,
+        /// Whether the entries are left out.
+        decision: Decision,
+        /// Why.
+        answer: String,
     },
 }
 
@@ -222,6 +248,11 @@ pub enum Answer {
     Disputed {
         /// The dispute, which main has taken.
         dispute: Box<Dispute>,
+    },
+    /// To what is asked about strikes.
+    Strikes {
+        /// Those that are meant.
+        strikes: Vec<KeptStrike>,
     },
     /// It was not done.
     Refused {
@@ -344,13 +375,36 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         },
         Command::ReturnJournal { month } => return_journal(month, partner),
         Command::VerifyMainJournal => verify_main_journal(partner),
-        Command::VerifyFee { month } => verify_fee(partner, month),
-        Command::DisputeFee { month, reason } => {
-            match Handle::current().block_on(partner.dispute(month, &reason, now)) {
-                Ok(dispute) => Answer::Disputed { dispute: Box::new(dispute) },
-                Err(error) => refused(&error),
-            }
+        Command::VerifyFee { period } => verify_fee(partner, period),
+        Command::DisputeFee { period, reason, strike } => dispute_fee(partner, period, (&reason, strike.as_ref()), now),
+        Command::Strikes | Command::ProposeStrike { .. } | Command::AnswerStrike { .. } => {
+            strikes(command, partner, now)
         }
+    }
+}
+
+fn dispute_fee(partner: &Partner, period: Period, claimed: (&str, Option<&Numbers>), now: Timestamp) -> Answer {
+    match Handle::current().block_on(partner.dispute_striking(period, claimed, now)) {
+        Ok(dispute) => Answer::Disputed { dispute: Box::new(dispute) },
+        Err(error) => refused(&error),
+    }
+}
+
+/// What is asked about strikes.
+fn strikes(command: Command, partner: &Partner, now: Timestamp) -> Answer {
+    let runtime = Handle::current();
+    let strikes = match command {
+        Command::ProposeStrike { month, entries, reason } => {
+            runtime.block_on(partner.propose_strike(month, (&entries, &reason), now)).map(|kept| vec![kept])
+        }
+        Command::AnswerStrike { strike, decision, answer } => {
+            runtime.block_on(partner.answer_strike(&strike, (decision, &answer), now)).map(|kept| vec![kept])
+        }
+        _ => partner.strikes().map_err(Into::into),
+    };
+    match strikes {
+        Ok(strikes) => Answer::Strikes { strikes },
+        Err(error) => refused(&error),
     }
 }
 
@@ -369,17 +423,17 @@ fn verify_main_journal(partner: &Partner) -> Answer {
 }
 
 /// Main's statement held against the partner's own; where they differ, main is asked where.
-fn verify_fee(partner: &Partner, month: Month) -> Answer {
-    let verified = match partner.verify_statement(month) {
+fn verify_fee(partner: &Partner, period: Period) -> Answer {
+    let verified = match partner.verify_statement(period) {
         Ok(verified) => verified,
         Err(error) => return refused(&error),
     };
     let located = match verified.verdict {
         StatementVerdict::Identical => Ok(None),
-        StatementVerdict::Different { .. } => Handle::current().block_on(partner.locate(month)),
+        StatementVerdict::Different { .. } => Handle::current().block_on(partner.locate(period)),
     };
     let not_located = located.as_ref().err().map_or_else(Vec::new, |error| told(error));
-    let dispute = match partner.disputed(month) {
+    let dispute = match partner.disputed(period) {
         Ok(dispute) => dispute.map(Box::new),
         Err(error) => return refused(&error),
     };

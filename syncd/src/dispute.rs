@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use tieup_protocol::audit::{Actor, Event, Happening};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, DISPUTES, Dispute, Opened, Ruling};
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
+use tieup_protocol::strike::Numbers;
 use tieup_protocol::wire::StatementVerdict;
 use tieup_store::audit::AuditError;
 use tieup_store::document::{Document, DocumentError};
@@ -15,6 +16,7 @@ use tieup_web::complaint::causes;
 use crate::daemon::Partner;
 use crate::location::LocateError;
 use crate::statement::{STATEMENTS, StatementFailure};
+use crate::strikes::StrikeError;
 
 /// Why a dispute was not opened, or an answer not taken.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +26,7 @@ pub enum DisputeError {
     Statement(#[from] StatementFailure),
     /// A draft is no statement yet.
     #[error("the statement for {0} is a draft: it can be disputed once it is issued")]
-    Draft(Month),
+    Draft(Period),
     /// Main cannot be called.
     #[error(transparent)]
     Main(#[from] LocateError),
@@ -37,33 +39,58 @@ pub enum DisputeError {
     /// What is known of the dispute cannot be kept or read back.
     #[error("the dispute cannot be kept or read back")]
     Document(#[from] DocumentError),
+    /// What is asked to be struck out makes no sense, or cannot be kept.
+    #[error(transparent)]
+    Strike(#[from] Box<StrikeError>),
     /// An answer to what was not disputed, or another answer than before.
     #[error("main answers a dispute of {0} that does not stand here so")]
-    Strange(Month),
+    Strange(Period),
 }
 
 impl Partner {
-    /// Disputes main's statement for `month`, with the first difference where there is one.
+    /// Disputes main's statement for `period`, with the first difference where there is one.
     ///
     /// # Errors
     /// See [`DisputeError`].
-    pub async fn dispute(&self, month: Month, reason: &str, now: Timestamp) -> Result<Dispute, DisputeError> {
-        let verified = self.verify_statement(month)?;
-        verified.issued.ok_or(DisputeError::Draft(month))?;
+    pub async fn dispute(
+        &self,
+        period: impl Into<Period>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Dispute, DisputeError> {
+        self.dispute_striking(period, (reason, None), now).await
+    }
+
+    /// The same, and asks to strike out entries of the month's log: they are, where main accepts the claim.
+    ///
+    /// # Errors
+    /// See [`DisputeError`].
+    pub async fn dispute_striking(
+        &self,
+        period: impl Into<Period>,
+        (reason, strike): (&str, Option<&Numbers>),
+        now: Timestamp,
+    ) -> Result<Dispute, DisputeError> {
+        let period = period.into();
+        let verified = self.verify_statement(period)?;
+        verified.issued.ok_or(DisputeError::Draft(period))?;
         let located = match verified.verdict {
             StatementVerdict::Identical => None,
-            StatementVerdict::Different { .. } => self.locate(month).await?,
+            StatementVerdict::Different { .. } => self.locate(period).await?,
         };
-        let statement = Digest::of(self.notice(month)?.statement.as_bytes());
-        let claim = Claim { month, statement, reason: reason.to_owned(), verdict: verified.verdict, located };
+        let statement = Digest::of(self.notice(period)?.statement.as_bytes());
+        let strike = strike.map(|entries| self.new_strike(period.month(), (entries, reason), now));
+        let strike = strike.transpose().map_err(Box::new)?;
+        let reason = reason.to_owned();
+        let claim = Claim { period, statement, reason, verdict: verified.verdict, located, strike };
         self.note(Actor::Operator, Event::StatementDisputed, claim.sentence(), now)?;
         let opened = self.main().await?.post::<Opened>(DISPUTES, &claim).await;
         if let Err(error) = &opened {
             let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
-            self.note(Actor::Main, Event::DisputeRefused, format!("{month}: {why}"), now)?;
+            self.note(Actor::Main, Event::DisputeRefused, format!("{period}: {why}"), now)?;
         }
         let dispute = Dispute { claim, opened: opened?.opened, ruling: None };
-        self.dispute_document(month).write(&dispute)?;
+        self.dispute_document(period).write(&dispute)?;
         Ok(dispute)
     }
 
@@ -72,28 +99,29 @@ impl Partner {
     /// # Errors
     /// When nothing is disputed so, or it was answered otherwise before.
     pub fn take_ruling(&self, ruling: &Ruling, now: Timestamp) -> Result<(), DisputeError> {
-        let strange = || DisputeError::Strange(ruling.month);
-        let dispute = self.disputed(ruling.month)?.ok_or_else(strange)?;
+        let strange = || DisputeError::Strange(ruling.period);
+        let dispute = self.disputed(ruling.period)?.ok_or_else(strange)?;
         match &dispute.ruling {
             Some(before) if before == ruling => return Ok(()),
             None if dispute.claim.statement == ruling.statement => {}
             _ => return Err(strange()),
         }
         self.note(Actor::Main, Event::DisputeAnswered, ruling.sentence(), now)?;
+        self.rule_strike(&dispute.claim, ruling).map_err(Box::new)?;
         let answered = Dispute { ruling: Some(ruling.clone()), ..dispute };
-        Ok(self.dispute_document(ruling.month).write(&answered)?)
+        Ok(self.dispute_document(ruling.period).write(&answered)?)
     }
 
-    /// The dispute of the statement for `month`, where there is one.
+    /// The dispute of the statement for `period`, where there is one.
     ///
     /// # Errors
     /// When it cannot be read back.
-    pub fn disputed(&self, month: Month) -> Result<Option<Dispute>, DocumentError> {
-        self.dispute_document(month).read()
+    pub fn disputed(&self, period: impl Into<Period>) -> Result<Option<Dispute>, DocumentError> {
+        self.dispute_document(period.into()).read()
     }
 
-    fn dispute_document(&self, month: Month) -> Document<Dispute> {
-        Document::at(self.state().join(STATEMENTS).join(format!("{month}.dispute.json")))
+    fn dispute_document(&self, period: Period) -> Document<Dispute> {
+        Document::at(self.state().join(STATEMENTS).join(format!("{}.dispute.json", period.key())))
     }
 
     fn note(&self, who: Actor, what: Event, reason: String, now: Timestamp) -> Result<(), AuditError> {

@@ -4,12 +4,13 @@
 use tieup_fees::location::{first_differing_entry, first_differing_hour, hour_begins, hours};
 use tieup_fees::{Ledger as _, StatementError};
 use tieup_protocol::access::AccessEntry;
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::location::{
     CountedHour, ENTRIES, EntriesRequest, HOURS, HourEntries, HoursRequest, Located, LocatedEntry, NumberedEntry,
 };
-use tieup_protocol::period::Month;
+use tieup_protocol::period::{Month, Period};
+use tieup_protocol::wire::StatementNotice;
 use tieup_store::journal::{InclusionProof, JournalReader, ProofKeys, ReadError};
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::journal::JournalError;
@@ -48,23 +49,25 @@ pub enum LocateError {
 }
 
 impl Partner {
-    /// Finds the first hour, and the first entry in it, in which main's count for the statement of `month` is another
+    /// Finds the first hour, and the first entry in it, in which main's count for the statement of `period` is another
     /// than the partner's; none where both count the same visits.
     ///
     /// # Errors
     /// See [`LocateError`].
-    pub async fn locate(&self, month: Month) -> Result<Option<Located>, LocateError> {
-        let size = self.notice(month)?.size;
-        let contract = self.contract(month)?;
-        let reader = self.charged_log(&contract, month)?;
-        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(&contract, entry)));
-        let own = hours(&contract, month, entries)?;
+    pub async fn locate(&self, period: impl Into<Period>) -> Result<Option<Located>, LocateError> {
+        let period = period.into();
+        let StatementNotice { size, strikes, .. } = self.notice(period)?;
+        let struck = self.struck_out(period.month(), &strikes)?;
+        let (contract, writer) = (self.contract(period)?, self.writer(period.month())?);
+        let reader = self.charged_log(writer, period.month())?;
+        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, &contract, entry)));
+        let own = hours(&contract, period, entries, &struck)?;
         let main = self.main().await?;
-        let mains: Vec<CountedHour> = main.post(HOURS, &HoursRequest { month, size }).await?;
+        let mains: Vec<CountedHour> = main.post(HOURS, &HoursRequest { period, size, strikes }).await?;
         let Some((mains, own)) = first_differing_hour(&mains, &own) else { return Ok(None) };
         let Some(hour) = mains.or(own).map(|hour| hour.number) else { return Ok(None) };
-        let asked = EntriesRequest { month, size, hour, from: 0 };
-        let entry = self.locate_entry(&contract, &reader, &main, asked).await?;
+        let asked = EntriesRequest { period, size, hour, from: 0 };
+        let entry = self.locate_entry(&Log { contract: &contract, writer, reader: &reader }, &main, asked).await?;
         let zone = contract.effective.tz.name().to_owned();
         Ok(Some(Located { hour: hour_begins(hour), zone, main: mains, partner: own, entry }))
     }
@@ -78,46 +81,43 @@ impl Partner {
 
     async fn locate_entry(
         &self,
-        contract: &Contract,
-        reader: &JournalReader,
+        log: &Log<'_>,
         main: &PeerClient,
         asked: EntriesRequest,
     ) -> Result<Option<LocatedEntry>, LocateError> {
-        let own = own_entries(contract, reader, &asked)?;
+        let own = own_entries(log, &asked)?;
         let mains = mains_entries(main, asked).await?;
         let Some(number) = first_differing_entry(&mains, &own) else { return Ok(None) };
         let at =
             |entries: &[NumberedEntry]| entries.iter().find(|entry| entry.number == number).map(NumberedEntry::words);
         let partner = at(&own);
-        let proof = if partner.is_some() { self.proof(contract, reader, asked.month, number)? } else { None };
+        let proof = if partner.is_some() { self.proof(log, asked.period.month(), number)? } else { None };
         Ok(Some(LocatedEntry { number, main: at(&mains), partner, proof }))
     }
 
     /// The proof that entry `number` stands, as it is here, in the log that both sides signed; none where it does not.
-    fn proof(
-        &self,
-        contract: &Contract,
-        reader: &JournalReader,
-        month: Month,
-        number: u64,
-    ) -> Result<Option<String>, StatementFailure> {
-        let Some((log, cosigner)) = self.log_keys(contract)? else { return Ok(None) };
-        let origin = self.origin(contract, month);
-        let Ok(proof) = InclusionProof::of(reader, number, &origin, &log) else { return Ok(None) };
+    fn proof(&self, of: &Log<'_>, month: Month, number: u64) -> Result<Option<String>, StatementFailure> {
+        let Some((log, cosigner)) = self.log_keys(of.writer)? else { return Ok(None) };
+        let origin = self.origin(of.writer, month);
+        let Ok(proof) = InclusionProof::of(of.reader, number, &origin, &log) else { return Ok(None) };
         let keys = ProofKeys { log, cosigner: Some(cosigner) };
         Ok(proof.verify(&origin, &keys).is_ok().then(|| proof.to_string()))
     }
 }
 
+/// The log that a period is charged by, who writes it, and the contract that the period is charged under.
+struct Log<'a> {
+    contract: &'a Contract,
+    writer: Side,
+    reader: &'a JournalReader,
+}
+
 /// The partner's own entries in the hour.
-fn own_entries(
-    contract: &Contract,
-    reader: &JournalReader,
-    asked: &EntriesRequest,
-) -> Result<Vec<NumberedEntry>, LocateError> {
+fn own_entries(log: &Log<'_>, asked: &EntriesRequest) -> Result<Vec<NumberedEntry>, LocateError> {
+    let &Log { contract, writer, reader } = log;
     let mut found = Vec::new();
     for (bytes, number) in reader.entries(0..asked.size)?.zip(0..) {
-        let bytes = as_counted(contract, bytes?);
+        let bytes = as_counted(writer, contract, bytes?);
         let entry = AccessEntry::decode(&bytes).map_err(|source| StatementError::Entry { number, source })?;
         if contract.effective.tz.hour_number(entry.time) == asked.hour {
             found.push(NumberedEntry::new(number, &bytes));

@@ -4,6 +4,8 @@
 //! The key that signs main's log is the one that main named first, over mutual TLS; from then on it stands, and so does what
 //! was cosigned: a log that contradicts it is refused for good, until the operator has settled it.
 
+mod shown;
+
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::period::{Month, Zone};
-use tieup_protocol::wire::{CollectedMonth, MAIN_JOURNAL, MAIN_RECEIPT, MainJournals, MainReceipt};
+use tieup_protocol::wire::{CollectedMonth, MAIN_JOURNAL, MAIN_RECEIPT, MainJournals, MainReceipt, ReceiptTaken};
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::{
@@ -28,6 +30,7 @@ use tieup_web::journal::refusals::{Refusals, RefusedJournal};
 use tieup_web::tls::TlsError;
 use tokio::task::block_in_place;
 
+use self::shown::ShownReceipts;
 use crate::daemon::Partner;
 
 /// The folder with all that is kept of main's log, in the state folder.
@@ -122,6 +125,14 @@ impl MainJournal {
     /// The folder of a month's copy.
     pub fn dir(&self, month: Month) -> PathBuf {
         month_dir(&self.folder, month)
+    }
+
+    /// How many entries of main's log of `month` main had a receipt for before `time`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn shown_before(&self, month: Month, time: Timestamp) -> Result<u64, DocumentError> {
+        ShownReceipts::of(&self.folder, month).before(time)
     }
 
     /// The folder of all copies.
@@ -243,7 +254,7 @@ impl Fetching<'_> {
         let signed = remote.checkpoint().await.map_err(|error| failed(month, error))?;
         let dir = self.kept.dir(month);
         if let Some(receipt) = block_in_place(|| Mirror::receipt(&dir, &signed))? {
-            self.show(month, receipt).await?;
+            self.show(month, receipt, signed.size()).await?;
             return Ok(CollectedMonth { month, added: 0, size: signed.size() });
         }
         let mut mirror = block_in_place(|| Mirror::open(&dir))?;
@@ -253,7 +264,7 @@ impl Fetching<'_> {
         }
         let Extended { added, size } = taken.map_err(|error| failed(month, error))?;
         let receipt = block_in_place(|| mirror.cosign(&self.cosigner, Timestamp::now()));
-        self.show(month, receipt.map_err(|source| failed(month, source.into()))?).await?;
+        self.show(month, receipt.map_err(|source| failed(month, source.into()))?, size).await?;
         Ok(CollectedMonth { month, added, size })
     }
 
@@ -275,10 +286,13 @@ impl Fetching<'_> {
         refused.map_or(Ok(()), |refused| Err(MainJournalError::Stands(Box::new(refused))))
     }
 
-    /// Gives main the receipt.
-    async fn show(&self, month: Month, note: String) -> Result<(), MainJournalError> {
+    /// Gives main the receipt for `size` entries, and keeps since when it has it.
+    async fn show(&self, month: Month, note: String, size: u64) -> Result<(), MainJournalError> {
         let receipt = MainReceipt { month, note, key: self.cosigner.verifier().to_string() };
-        Ok(self.client.post(MAIN_RECEIPT, &receipt).await?)
+        let taken: Option<ReceiptTaken> = self.client.post(&format!("{MAIN_RECEIPT}?told=time"), &receipt).await?;
+        // A main site that does not say when has it by now.
+        let at = taken.map_or_else(Timestamp::now, |taken| taken.at);
+        Ok(block_in_place(|| ShownReceipts::of(&self.kept.folder, month).note(size, at))?)
     }
 
     /// Keeps that a month is refused, with both checkpoints, and drops what was not confirmed.

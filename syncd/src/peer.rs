@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tieup_protocol::dispute::{RULING, Ruling};
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::period::Month;
+use tieup_protocol::strike::{STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer};
 use tieup_protocol::wire::{
     AUDIT, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, MAX_REVOCATIONS, Metadata,
     NO_SUCH_TILE, OFFER, Offer, PartnerStatus, RESTORE, REVOCATIONS, Ready, STATEMENT, STATUS, Staged, StatementNotice,
@@ -38,6 +39,9 @@ use tieup_web::journal::JournalError;
 
 /// The most bytes of a compressed offer.
 const MAX_PACKED_OFFER: usize = 64 << 20;
+
+/// The most bytes of a strike.
+const MAX_STRIKE: usize = 64 << 10;
 
 /// The most bytes of a statement of freshness. Its documents are held to their own length.
 const MAX_FRESHNESS: usize = 4 << 20;
@@ -68,6 +72,8 @@ pub fn router(partner: Arc<Partner>, limits: Limits) -> Router {
         .route(COSIGNATURE, post(cosignature))
         .route(STATEMENT, post(statement))
         .route(RULING, post(ruling))
+        .route(STRIKES, post(strike).layer(DefaultBodyLimit::max(MAX_STRIKE)))
+        .route(STRIKE_ANSWERS, post(strike_answer))
         .route(AUDIT, get(audit))
         .layer(Extension(limits))
         .layer(map_request(move |request: Request| ready(paced(request, limits))))
@@ -230,6 +236,19 @@ async fn statement(
 async fn ruling(State(partner): State<Arc<Partner>>, Json(ruling): Json<Ruling>) -> Result<Json<()>, Refusal> {
     let taken = tokio::task::block_in_place(|| partner.take_ruling(&ruling, Timestamp::now()));
     taken.map(Json).map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "ruling-not-taken", &error))
+}
+
+async fn strike(State(partner): State<Arc<Partner>>, Json(strike): Json<Strike>) -> Result<Json<()>, Refusal> {
+    let taken = tokio::task::block_in_place(|| partner.take_strike(&strike, Timestamp::now()));
+    taken.map(Json).map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-struck", &error))
+}
+
+async fn strike_answer(
+    State(partner): State<Arc<Partner>>,
+    Json(answer): Json<StrikeAnswer>,
+) -> Result<Json<()>, Refusal> {
+    let taken = tokio::task::block_in_place(|| partner.take_strike_answer(&answer, Timestamp::now()));
+    taken.map(Json).map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-struck", &error))
 }
 
 /// Unpacked whole before it is parsed: reading byte by byte from the decoder would take many times as long.

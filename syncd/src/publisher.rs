@@ -21,13 +21,13 @@ use serde::{Deserialize, Serialize};
 use tieup_protocol::approval::{DecidedBy, IllegalStep, ReleaseRecord, ReleaseState};
 use tieup_protocol::audit::Event;
 use tieup_protocol::change::Risks;
-use tieup_protocol::contract::{Contract, ContractId, Decision, WebOrigin, charged_under};
+use tieup_protocol::contract::{Contract, ContractId, Decision, WebOrigin, reaches_back};
 use tieup_protocol::difference::{Difference, Hunk};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
 use tieup_protocol::path::{InvalidPath, SitePath, SourcePath};
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
 use tieup_protocol::wire::{DeclaredEmergency, WaitingOriginals};
 use tieup_store::audit::{AuditError, AuditTrail};
 use tieup_store::blobs::{BlobStore, ReadBlobError};
@@ -49,6 +49,7 @@ use crate::comparison::{self, Comparison, Pages};
 use crate::config::OriginalsApproval;
 use crate::edits;
 use crate::guard::QUARANTINE;
+use crate::pins::Pins;
 use crate::shapes::Shapes;
 use crate::shared_site::Share;
 use crate::trust::{OfferRefused, Release, Verified};
@@ -132,6 +133,8 @@ pub struct Publisher {
     shapes: Shapes,
     share: Share,
     records: watch::Sender<Vec<ReleaseRecord>>,
+    /// Under which contracts statements were issued.
+    pins: Pins,
 }
 
 /// Where a publisher works.
@@ -218,6 +221,13 @@ pub enum PublishError {
     /// The contract is neither the one in force nor a later one.
     #[error("contract {0} is not the one in force here: changed terms need a higher version than {live}", live = .1.version)]
     ContractNotLater(ContractId, ContractId),
+    /// The contract would change under which version a statement was issued.
+    #[error(
+        "contract {0} would take effect in {1}, whose statement was issued under an earlier version: let it take effect \
+         after {last}",
+        last = .1.last()
+    )]
+    ReachesBack(ContractId, Period),
 }
 
 impl Publisher {
@@ -255,6 +265,7 @@ impl Publisher {
             shapes: Shapes::default(),
             share: places.share,
             records: watch::Sender::new(Vec::new()),
+            pins: Pins::in_state(&places.state),
         };
         let now = Timestamp::now();
         publisher.rebuild(live.damage, emergency.damage, &quarantine, now)?;
@@ -334,14 +345,6 @@ impl Publisher {
     pub fn kept_manifest(&self, digest: Digest) -> Result<Option<Arc<Manifest>>, PublishError> {
         let record = self.releases.list()?.into_iter().find(|record| record.manifest == digest);
         record.map_or(Ok(None), |record| self.manifest_of(record.version))
-    }
-
-    /// The contract that `month` is charged under, of all that were ever approved here.
-    ///
-    /// # Errors
-    /// When a kept release cannot be read.
-    pub fn charged_under(&self, month: Month) -> Result<Option<Contract>, PublishError> {
-        Ok(charged_under(self.approved()?, month))
     }
 
     /// The contracts of all releases that were ever live, each once.
@@ -521,7 +524,19 @@ impl Publisher {
             Some(live) if live.digest() != offered.digest() && offered.id.version <= live.id.version => {
                 Err(PublishError::ContractNotLater(offered.id.clone(), live.id))
             }
-            _ => Ok(()),
+            _ => self.check_issued(offered),
+        }
+    }
+
+    /// What was issued stays with the version that it was issued under.
+    fn check_issued(&self, offered: &Contract) -> Result<(), PublishError> {
+        let pinned = self.pins.all()?;
+        if pinned.is_empty() {
+            return Ok(());
+        }
+        match reaches_back(offered, &self.approved()?, pinned) {
+            Some(period) => Err(PublishError::ReachesBack(offered.id.clone(), period)),
+            None => Ok(()),
         }
     }
 

@@ -1,15 +1,16 @@
 //! The partner's own statement: computed from its own journal and contract, and held against main's.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
-use tieup_fees::compute::count;
 use tieup_fees::{
-    Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Maker, Statement, StatementError,
-    first_difference,
+    Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Statement, StatementError,
+    count_without, first_difference,
 };
-use tieup_protocol::contract::{Contract, Side};
-use tieup_protocol::period::Month;
+use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::period::{Month, Period};
 use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable;
@@ -21,6 +22,7 @@ use tieup_web::journal::JournalError;
 
 use crate::daemon::Partner;
 use crate::main_journal::MainJournalError;
+use crate::pins::Pins;
 use crate::publisher::PublishError;
 
 /// The folder of main's statements in the state folder.
@@ -39,8 +41,8 @@ pub enum StatementFailure {
     #[error("the releases cannot be read")]
     Releases(#[from] Box<PublishError>),
     /// A final statement does not change.
-    #[error("the statement for {0} is final; corrections belong in the next month")]
-    Issued(Month),
+    #[error("the statement for {0} is final; corrections belong in the next one")]
+    Issued(Period),
     /// A final statement must count all that main has cosigned.
     #[error("main's final statement counts {counted} entries, but main has cosigned {cosigned}")]
     LeavesOut {
@@ -51,7 +53,7 @@ pub enum StatementFailure {
     },
     /// A statement that is final is signed by main, and no other is.
     #[error("main's statement for {0} is not the text that main signed")]
-    Unsigned(Month),
+    Unsigned(Period),
     /// Main's signature does not hold.
     #[error("main's statement is not signed by the key that main cosigns with")]
     Signature(#[from] SignedTextError),
@@ -67,9 +69,37 @@ pub enum StatementFailure {
     /// The fee cannot be computed.
     #[error("the statement cannot be computed")]
     Fees(#[from] StatementError<ReadError>),
-    /// Main has not sent a statement for this month.
+    /// Main has not sent a statement for this period.
     #[error("main has sent no statement for {0} yet")]
-    NoNotice(Month),
+    NoNotice(Period),
+    /// Main has sent several statements for the days of a month.
+    #[error(
+        "{month} has a statement for each version of the contract that governs days of it; name one: {}",
+        periods.iter().map(|period| period.key()).collect::<Vec<_>>().join(", ")
+    )]
+    Several {
+        /// The month.
+        month: Month,
+        /// The periods.
+        periods: Vec<Period>,
+    },
+    /// Days of a final statement are in another one.
+    #[error("main's statement for {period} has days in it that are in the final one for {other}")]
+    Overlaps {
+        /// The period.
+        period: Period,
+        /// The one that has the days already.
+        other: Period,
+    },
+    /// Main's statement goes by a strike that is not agreed on here.
+    #[error("main's statement leaves out entries by strike {0}, which is not agreed on here for this month")]
+    NotAgreed(Digest),
+    /// No version of the contract governs just these days.
+    #[error("no version of the contract that was approved here governs {0} by itself")]
+    NotGoverned(Period),
+    /// The contract that a statement was charged under is not here any more.
+    #[error("the statement for {0} was charged under contract {1}, which no release here has any more")]
+    NoVersion(Period, Digest),
     /// What main sent could not be kept or read back.
     #[error("main's statement cannot be kept or read back")]
     Document(#[from] DocumentError),
@@ -84,9 +114,9 @@ pub enum StatementFailure {
     NoContract,
 }
 
-/// Where main's notice for a month is kept.
-pub fn notice_document(state: &Path, month: Month) -> Document<StatementNotice> {
-    Document::at(state.join(STATEMENTS).join(format!("{month}.json")))
+/// Where main's notice for a period is kept.
+pub fn notice_document(state: &Path, period: Period) -> Document<StatementNotice> {
+    Document::at(state.join(STATEMENTS).join(format!("{}.json", period.key())))
 }
 
 /// A statement that was held against main's.
@@ -107,29 +137,46 @@ impl Partner {
     /// When it is another one than the final one before, or is final and not signed by main, or when the partner's own
     /// cannot be computed.
     pub fn take_statement(&self, notice: &StatementNotice) -> Result<Verified, StatementFailure> {
-        let document = notice_document(self.state(), notice.month);
+        let document = notice_document(self.state(), notice.period);
         if let Some(folder) = document.path().parent() {
             durable::create_dir_all(folder).map_err(DocumentError::from)?;
         }
         let before = document.read()?.filter(|before| before.status == StatementStatus::Final);
         if before.is_some_and(|before| before != *notice) {
-            return Err(StatementFailure::Issued(notice.month));
+            return Err(StatementFailure::Issued(notice.period));
         }
         self.signed(notice)?;
+        self.check_apart(notice)?;
         document.write(notice)?;
-        self.verify_statement(notice.month)
+        self.verify_statement(notice.period)
     }
 
-    /// Compares the statement that main sent for `month` with the partner's own.
+    /// No day is in two final statements.
+    fn check_apart(&self, notice: &StatementNotice) -> Result<(), StatementFailure> {
+        let issued = self.issued_statements()?;
+        let mut others = issued.into_keys().filter(|other| *other != notice.period && other.overlaps(notice.period));
+        match others.next() {
+            Some(other) if notice.status == StatementStatus::Final => {
+                Err(StatementFailure::Overlaps { period: notice.period, other })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Compares the statement that main sent for `period` with the partner's own. A statement that is final stays with the
+    /// contract by which it was compared for the first time.
     ///
     /// # Errors
     /// When main has sent none or did not sign it, or the partner's own cannot be computed.
-    pub fn verify_statement(&self, month: Month) -> Result<Verified, StatementFailure> {
-        let notice = self.notice(month)?;
+    pub fn verify_statement(&self, period: impl Into<Period>) -> Result<Verified, StatementFailure> {
+        let notice = self.notice(period)?;
         let issued = self.signed(&notice)?;
         issued.map_or(Ok(()), |issued| self.check_complete(&notice, issued))?;
         let bases = self.issued_statements()?;
-        let statement = Maker::new(self, &bases).make(&Basis::of(&notice))?.statement;
+        let Made { statement, contract, .. } = Maker::new(self, &bases).make(&Basis::of(&notice))?;
+        if issued.is_some() {
+            Pins::in_state(self.state()).keep(notice.period, contract.digest())?;
+        }
         let verdict = match first_difference(&notice.statement, &statement.text) {
             None => StatementVerdict::Identical,
             Some(Difference { line, left, right }) => StatementVerdict::Different {
@@ -141,17 +188,35 @@ impl Partner {
         Ok(Verified { statement, verdict, issued })
     }
 
-    /// What main sent for `month`.
+    /// What main sent for `period`.
     ///
     /// # Errors
-    /// When it has sent nothing.
-    pub fn notice(&self, month: Month) -> Result<StatementNotice, StatementFailure> {
-        notice_document(self.state(), month).read()?.ok_or(StatementFailure::NoNotice(month))
+    /// When it has sent nothing for it, or several statements for parts of the month.
+    pub fn notice(&self, period: impl Into<Period>) -> Result<StatementNotice, StatementFailure> {
+        let period = period.into();
+        let month = period.month();
+        let noticed = self.noticed()?.into_iter();
+        let parts: Vec<Period> = noticed.filter(|part| part.month() == month && !part.is_whole()).collect();
+        let is_in_parts = period.is_whole() && !parts.is_empty();
+        // A draft for all of a month is of no use where versions part it by now.
+        let is_good = |notice: &StatementNotice| !is_in_parts || notice.status == StatementStatus::Final;
+        match notice_document(self.state(), period).read()?.filter(is_good) {
+            Some(notice) => Ok(notice),
+            None if is_in_parts => Err(StatementFailure::Several { month, periods: parts }),
+            None => Err(StatementFailure::NoNotice(period)),
+        }
+    }
+
+    /// The periods that main has sent a statement for, in their order.
+    fn noticed(&self) -> Result<BTreeSet<Period>, StatementFailure> {
+        let folder = self.state().join(STATEMENTS);
+        let files = if folder.is_dir() { durable::list_dir(&folder).map_err(DocumentError::from)? } else { Vec::new() };
+        Ok(files.iter().filter_map(|file| file.file_stem()?.to_str()?.parse().ok()).collect())
     }
 
     /// When main signed `notice`; none for a draft.
     fn signed(&self, notice: &StatementNotice) -> Result<Option<Timestamp>, StatementFailure> {
-        let unsigned = || StatementFailure::Unsigned(notice.month);
+        let unsigned = || StatementFailure::Unsigned(notice.period);
         let note = match (notice.status, &notice.note) {
             (StatementStatus::Draft, None) => return Ok(None),
             (StatementStatus::Final, Some(note)) => note,
@@ -163,23 +228,25 @@ impl Partner {
 
     /// What main's final statements were made from, as main says.
     fn issued_statements(&self) -> Result<Issued, StatementFailure> {
-        let folder = self.state().join(STATEMENTS);
-        let files = if folder.is_dir() { durable::list_dir(&folder).map_err(DocumentError::from)? } else { Vec::new() };
         let mut issued = Issued::new();
-        for month in files.iter().filter_map(|file| file.file_stem()?.to_str()?.parse().ok()) {
-            let notice = notice_document(self.state(), month).read()?;
+        for period in self.noticed()? {
+            let notice = notice_document(self.state(), period).read()?;
             let last = notice.filter(|notice| notice.status == StatementStatus::Final);
-            issued.extend(last.map(|notice| (month, Basis::of(&notice))));
+            issued.extend(last.map(|notice| (period, Basis::of(&notice))));
         }
         Ok(issued)
     }
 
-    /// Main may not leave out the end of a month that it had cosigned when it signed the statement at `issued`. What was
-    /// cosigned later is corrected in a later statement.
+    /// Main may not leave out the end of a month that it had cosigned when it signed the statement at `issued`, nor, of its
+    /// own log, what it had a receipt for then. What came later is corrected in a later statement.
     fn check_complete(&self, notice: &StatementNotice, issued: Timestamp) -> Result<(), StatementFailure> {
-        let contract = self.contract(notice.month)?;
-        let Some(note) = self.charged_log(&contract, notice.month)?.cosigned()? else { return Ok(()) };
-        let Some((_, key)) = self.log_keys(&contract)? else { return Ok(()) };
+        let (month, writer) = (notice.period.month(), self.writer(notice.period.month())?);
+        if writer == Side::Main {
+            let (counted, cosigned) = (notice.size, self.main_journal().shown_before(month, issued)?);
+            return if cosigned > counted { Err(StatementFailure::LeavesOut { counted, cosigned }) } else { Ok(()) };
+        }
+        let Some(note) = self.charged_log(writer, month)?.cosigned()? else { return Ok(()) };
+        let Some((_, key)) = self.log_keys(writer)? else { return Ok(()) };
         let at = verify_cosignature(note.as_bytes(), &key)?;
         // The daemon verified the note before it kept it; its second line is the size (c2sp.org/tlog-checkpoint).
         let cosigned = note.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0);
@@ -189,12 +256,26 @@ impl Partner {
         Ok(())
     }
 
-    /// The log that a month is charged by under `contract`: the partner's own, or its copy of main's where main alone writes.
+    /// Who writes the log that `month` is charged by. It changes where a month begins alone.
+    ///
+    /// # Errors
+    /// When no contract is in force, or a kept release cannot be read.
+    pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
+        let contract = charged_under(self.versions()?, month).ok_or(StatementFailure::NoContract)?;
+        Ok(contract.journal.writer)
+    }
+
+    /// Every version of the contract that was ever approved here.
+    fn versions(&self) -> Result<Vec<Contract>, StatementFailure> {
+        Ok(self.publisher().approved().map_err(Box::new)?)
+    }
+
+    /// The log that a month is charged by: the partner's own, or its copy of main's where main alone is the `writer`.
     ///
     /// # Errors
     /// When it is not here, or cannot be read.
-    pub(crate) fn charged_log(&self, contract: &Contract, month: Month) -> Result<JournalReader, StatementFailure> {
-        if contract.journal.writer != Side::Main {
+    pub(crate) fn charged_log(&self, writer: Side, month: Month) -> Result<JournalReader, StatementFailure> {
+        if writer != Side::Main {
             return Ok(self.journal().reader(month)?);
         }
         let dir = self.main_journal().dir(month);
@@ -202,19 +283,16 @@ impl Partner {
     }
 
     /// Which log that is.
-    pub(crate) fn origin(&self, contract: &Contract, month: Month) -> Origin {
+    pub(crate) fn origin(&self, writer: Side, month: Month) -> Origin {
         let identity = self.identity();
-        let writer = if contract.journal.writer == Side::Main { &identity.main } else { &identity.partner };
+        let writer = if writer == Side::Main { &identity.main } else { &identity.partner };
         Origin::new(&identity.main, writer, month)
     }
 
     /// The key that signs that log, and the one that cosigns it; none before main's log was fetched.
-    pub(crate) fn log_keys(
-        &self,
-        contract: &Contract,
-    ) -> Result<Option<(LogVerifier, CosignerVerifier)>, StatementFailure> {
+    pub(crate) fn log_keys(&self, writer: Side) -> Result<Option<(LogVerifier, CosignerVerifier)>, StatementFailure> {
         let identity = self.identity();
-        if contract.journal.writer != Side::Main {
+        if writer != Side::Main {
             let log = identity.journal_key.parse::<LogSigner>()?.verifier();
             return Ok(Some((log, identity.cosigner_key.parse()?)));
         }
@@ -224,28 +302,48 @@ impl Partner {
     }
 }
 
-/// An entry of the log that `contract` charges by, as it counts.
-pub(crate) fn as_counted(contract: &Contract, entry: Vec<u8>) -> Vec<u8> {
-    if contract.journal.writer == Side::Main { contract.of_mains_log(entry) } else { entry }
+/// An entry of the log that `writer` writes, as it counts under `contract`.
+pub(crate) fn as_counted(writer: Side, contract: &Contract, entry: Vec<u8>) -> Vec<u8> {
+    if writer == Side::Main { contract.of_mains_log(entry) } else { entry }
 }
 
 impl Ledger for Partner {
     type Error = StatementFailure;
 
-    fn contract(&self, month: Month) -> Result<Contract, StatementFailure> {
-        let contract = self.publisher().charged_under(month).map_err(Box::new)?;
-        contract.ok_or(StatementFailure::NoContract)
+    fn contract(&self, period: Period) -> Result<Contract, StatementFailure> {
+        let versions = self.versions()?;
+        if let Some(pinned) = Pins::in_state(self.state()).of(period)? {
+            let contract = versions.into_iter().find(|contract| contract.digest() == pinned);
+            return contract.ok_or(StatementFailure::NoVersion(period, pinned));
+        }
+        if versions.is_empty() {
+            return Err(StatementFailure::NoContract);
+        }
+        let found = segments(versions, period.month()).into_iter().find(|Segment { period: of, .. }| *of == period);
+        found.map(|Segment { contract, .. }| contract).ok_or(StatementFailure::NotGoverned(period))
     }
 
     fn head(&self, month: Month, size: u64) -> Result<JournalHead, StatementFailure> {
-        let contract = self.contract(month)?;
-        let (origin, root) = (self.origin(&contract, month), self.charged_log(&contract, month)?.root_at(size)?);
+        let writer = self.writer(month)?;
+        let (origin, root) = (self.origin(writer, month), self.charged_log(writer, month)?.root_at(size)?);
         Ok(JournalHead { origin: origin.to_string(), size, root: root.to_string() })
     }
 
-    fn count(&self, contract: &Contract, month: Month, size: u64) -> Result<Counted, StatementFailure> {
-        let entries = self.charged_log(contract, month)?.entries(0..size)?;
-        Ok(count(contract, month, entries.map(|entry| entry.map(|entry| as_counted(contract, entry))))?)
+    fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
+        self.struck_out(month, strikes)
+    }
+
+    fn count(
+        &self,
+        contract: &Contract,
+        period: Period,
+        size: u64,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Counted, StatementFailure> {
+        let writer = self.writer(period.month())?;
+        let entries = self.charged_log(writer, period.month())?.entries(0..size)?;
+        let entries = entries.map(|entry| entry.map(|entry| as_counted(writer, contract, entry)));
+        Ok(count_without(contract, period, entries, struck)?)
     }
 }
 

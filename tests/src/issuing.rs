@@ -30,7 +30,7 @@ pub async fn issue(world: &World, month: Month) -> (StatementNotice, StatementVe
 }
 
 /// The month before `month`.
-fn before(month: Month) -> Month {
+pub fn before(month: Month) -> Month {
     Month::of_day(month.first_day().yesterday().unwrap())
 }
 

@@ -21,6 +21,8 @@ pub enum Rule {
     Spike,
     /// Visitors with more views than a person does.
     Rate,
+    /// Visitors who ask for one page again and again.
+    Reloads,
     /// Views of original pages from few visitors, or from visitors who ask for nothing else.
     OneSided,
     /// Times that step back.
@@ -81,6 +83,15 @@ pub enum Seen {
         most: u64,
         /// All views of the hour.
         of: u64,
+    },
+    /// `reloads/1`.
+    Reloads {
+        /// How many visitors.
+        visitors: u64,
+        /// How often they asked again together.
+        reloads: u64,
+        /// How often the one did who did it most.
+        most: u64,
     },
     /// `one-sided/1`, by few visitors.
     FewVisitors {
@@ -186,10 +197,11 @@ pub struct Finding {
 
 impl Rule {
     /// All rules, in the order in which findings of one hour are told.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Gap,
         Self::Spike,
         Self::Rate,
+        Self::Reloads,
         Self::OneSided,
         Self::Backwards,
         Self::Robots,
@@ -206,6 +218,7 @@ impl Rule {
             Self::Gap => "gap/1",
             Self::Spike => "spike/1",
             Self::Rate => "rate/1",
+            Self::Reloads => "reloads/1",
             Self::OneSided => "one-sided/1",
             Self::Backwards => "backwards/1",
             Self::Robots => "robots/1",
@@ -220,7 +233,7 @@ impl Rule {
     /// How much its findings matter.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Rate | Self::Beacons | Self::Unlogged | Self::Counters => Severity::Warning,
+            Self::Rate | Self::Reloads | Self::Beacons | Self::Unlogged | Self::Counters => Severity::Warning,
             Self::Gap | Self::Spike | Self::OneSided | Self::Backwards | Self::Silence => Severity::Notice,
             Self::Robots | Self::Restarts => Severity::Information,
         }
@@ -250,6 +263,7 @@ impl Finding {
             Seen::Gap { .. } => Rule::Gap,
             Seen::Spike { .. } => Rule::Spike,
             Seen::Rate { .. } => Rule::Rate,
+            Seen::Reloads { .. } => Rule::Reloads,
             Seen::FewVisitors { .. } | Seen::NothingElse { .. } => Rule::OneSided,
             Seen::Backwards { .. } => Rule::Backwards,
             Seen::Robots { .. } => Rule::Robots,
@@ -281,6 +295,9 @@ impl Finding {
             }
             Seen::Rate { visitors, views, most, of } => {
                 vec![whole("visitors", visitors), whole("views", views), whole("most", most), whole("of_views", of)]
+            }
+            Seen::Reloads { visitors, reloads, most } => {
+                vec![whole("visitors", visitors), whole("reloads", reloads), whole("most", most)]
             }
             Seen::FewVisitors { views, few, visitors } => {
                 vec![whole("views", few), whole("of_views", views), whole("visitors", visitors)]

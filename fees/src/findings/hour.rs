@@ -15,6 +15,10 @@ pub const REPEAT: i64 = 30_000;
 /// Part of `rate/1`.
 pub const RATE: u64 = 240;
 
+/// More often than this within an hour nobody asks again for the page they have just got: 60, each minute of the whole
+/// hour. Part of `reloads/1`.
+pub const RELOADS: u64 = 60;
+
 /// How many visitors are few: 3. Part of `one-sided/1`.
 pub const FEW: usize = 3;
 
@@ -39,6 +43,12 @@ pub(super) struct Hour {
     pub(super) hasty_views: u64,
     /// The most views of one of them.
     pub(super) hasty_most: u64,
+    /// Visitors who asked again for the page they had just got more often than [`RELOADS`].
+    pub(super) reloading: u64,
+    /// How often these did.
+    pub(super) reloads: u64,
+    /// How often the one of them did who did it most.
+    pub(super) reloads_most: u64,
     /// Views of original pages by the [`FEW`] visitors that have the most.
     pub(super) few: u64,
     /// Views of original pages by visitors whose every entry of this hour is one, or repeats one.
@@ -61,6 +71,8 @@ pub(super) struct OpenHour {
 struct Visitor {
     /// The document asked for last, and when.
     last: Option<(SitePath, Timestamp)>,
+    /// How often a document was asked for that was the last one already, by whom no robot rule matched.
+    again: u64,
     tieup: u64,
     original: u64,
     robots: u64,
@@ -123,6 +135,7 @@ impl Visitor {
             Some((path, time)) if *path == entry.path => {
                 let apart = entry.time.as_millisecond().abs_diff(time.as_millisecond());
                 *time = entry.time.max(*time);
+                self.again += u64::from(entry.robot == 0);
                 apart <= REPEAT.unsigned_abs()
             }
             last => {
@@ -146,6 +159,11 @@ impl Hour {
             self.hasty_views += views;
             self.hasty_most = self.hasty_most.max(views);
         }
+        if visitor.again > RELOADS {
+            self.reloading += 1;
+            self.reloads += visitor.again;
+            self.reloads_most = self.reloads_most.max(visitor.again);
+        }
         if !visitor.others && visitor.tieup == 0 && visitor.robots == 0 {
             self.alone += visitor.original;
         }
@@ -162,6 +180,9 @@ impl Hour {
         self.hasty += other.hasty;
         self.hasty_views += other.hasty_views;
         self.hasty_most = self.hasty_most.max(other.hasty_most);
+        self.reloading += other.reloading;
+        self.reloads += other.reloads;
+        self.reloads_most = self.reloads_most.max(other.reloads_most);
         self.few += other.few;
         self.alone += other.alone;
         self.steps += other.steps;

@@ -22,7 +22,7 @@ pub const SPREADS: u64 = 10;
 
 /// What is found in the hours of a month by themselves.
 pub(super) fn apply(hours: &Timeline) -> Vec<Finding> {
-    let rules = [gaps, spikes, rates, one_sided, backwards, robots];
+    let rules = [gaps, spikes, rates, reloads, one_sided, backwards, robots];
     rules.into_iter().flat_map(|rule| rule(hours)).collect()
 }
 
@@ -83,6 +83,16 @@ fn rates(timeline: &Timeline) -> Vec<Finding> {
         (visitors > 0).then(|| Finding::at(number, Seen::Rate { visitors, views, most, of: hour.views() }))
     };
     timeline.hours().filter_map(rate).collect()
+}
+
+/// `reloads/1`: visitors who ask again for the page they have just got more often than [`RELOADS`](super::RELOADS) in an hour,
+/// at once or later.
+fn reloads(timeline: &Timeline) -> Vec<Finding> {
+    let storm = |(number, hour): (i64, &Hour)| {
+        let Hour { reloading: visitors, reloads, reloads_most: most, .. } = *hour;
+        (visitors > 0).then(|| Finding::at(number, Seen::Reloads { visitors, reloads, most }))
+    };
+    timeline.hours().filter_map(storm).collect()
 }
 
 /// `one-sided/1`, of hours with [`BUSY`] views of original pages or more: more than half of them by [`FEW`] visitors;

@@ -4,7 +4,7 @@ use tieup_protocol::contract::MeterClass;
 use tieup_protocol::path::SitePath;
 
 use super::finding::{Figure, Seen};
-use super::hour::RATE;
+use super::hour::{RATE, RELOADS};
 
 /// What was seen, as a sentence.
 pub(super) fn sentence(seen: &Seen) -> String {
@@ -14,6 +14,7 @@ pub(super) fn sentence(seen: &Seen) -> String {
             format!("{views} views of {} pages in an hour that usually has {}.", pages(*class), usual.decimal())
         }
         Seen::Rate { visitors, views, most, of } => rate(*visitors, *views, *most, *of),
+        Seen::Reloads { visitors, reloads, most } => reload_words(*visitors, *reloads, *most),
         Seen::FewVisitors { views, few, visitors } => {
             format!("{few} of the hour's {views} views of original pages are from {visitors} visitors or fewer.")
         }
@@ -62,6 +63,19 @@ fn rate(visitors: u64, views: u64, most: u64, of: u64) -> String {
         _ => format!(
             "{visitors} visitors each viewed more than the {RATE} pages a person can in an hour, one of them {most}: \
              {views} of the hour's {of} views."
+        ),
+    }
+}
+
+fn reload_words(visitors: u64, reloads: u64, most: u64) -> String {
+    match visitors {
+        1 => format!(
+            "One visitor asked {reloads} times again for the page they had just got, more than the {RELOADS} times of once a \
+             minute."
+        ),
+        _ => format!(
+            "{visitors} visitors each asked more than {RELOADS} times again for the page they had just got, {reloads} times \
+             together, one of them {most}."
         ),
     }
 }

@@ -79,6 +79,27 @@ fn steady(days: i64, visitors: u32, without: &[i64]) -> Vec<AccessEntry> {
 }
 
 #[test]
+fn who_asks_for_one_page_again_and_again_is_told() {
+    // Every 31 seconds: a view each, 116 in the hour. Every 10 seconds: one view, and 360 requests.
+    let every = |seconds: i64, path| (0..3600 / seconds).map(move |n| seen(0, n * seconds, 1, Tieup, path));
+    let expected = |again| {
+        format!(
+            "0-0 reloads/1: One visitor asked {again} times again for the page they had just got, more than the 60 times of \
+             once a minute."
+        )
+    };
+    assert_eq!(told(&every(31, "/a/").collect::<Vec<_>>()), [expected(115)]);
+    assert_eq!(told(&every(10, "/a/").collect::<Vec<_>>()), [expected(359)]);
+    // Once a minute is not more than that; and who reads another page in between reloads nothing.
+    assert_eq!(told(&every(60, "/a/").collect::<Vec<_>>()), [""; 0]);
+    let by_turns = (0..116).map(|n| seen(0, n * 31, 1, Tieup, if n % 2 == 0 { "/a/" } else { "/b/" }));
+    assert_eq!(told(&by_turns.collect::<Vec<_>>()), [""; 0]);
+    // What names itself a robot is counted by nobody.
+    let robot = every(31, "/a/").map(|entry| AccessEntry { robot: 1, ..entry });
+    assert!(told(&robot.collect::<Vec<_>>()).iter().all(|told| !told.contains("reloads")));
+}
+
+#[test]
 fn hours_without_any_entry_that_usually_have_many_are_a_gap() {
     // Four days, so each hour of the day has three others: the medians of 20, 20, 20 are 20.
     let log = steady(4, 20, &[30, 31, 40]);
@@ -185,11 +206,17 @@ fn more_views_than_a_person_can_are_told_with_their_share_of_the_hour() {
 fn repeats_of_one_page_are_no_views() {
     // 1,000 requests for one page, 3 seconds apart: each is within 30 seconds of the one before.
     let reloading: Vec<_> = (0..1000).map(|number| seen(3, number * 3, 1, Original, "/local/")).collect();
-    assert_eq!(told(&reloading), [""; 0]);
+    let again = |times: u64| {
+        format!(
+            "3-3 reloads/1: One visitor asked {times} times again for the page they had just got, more than the 60 times of \
+             once a minute."
+        )
+    };
+    assert_eq!(told(&reloading), [again(999)]);
     // 31 seconds apart they are views, of which an hour has room for 117 by one visitor: that one has most originals.
-    let again: Vec<_> = (0..116).map(|number| seen(3, number * 31, 1, Original, "/local/")).collect();
-    let expected = ["3-3 one-sided/1: 116 of the hour's 116 views of original pages are from 3 visitors or fewer."];
-    assert_eq!(told(&again), expected);
+    let views: Vec<_> = (0..116).map(|number| seen(3, number * 31, 1, Original, "/local/")).collect();
+    let one_sided = "3-3 one-sided/1: 116 of the hour's 116 views of original pages are from 3 visitors or fewer.";
+    assert_eq!(told(&views), [again(115), one_sided.to_owned()]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn settled(
 
 fn correction(month: &str, charged: i128, owed: i128) -> Correction {
     Correction {
-        month: month.parse().unwrap(),
+        period: month.parse().unwrap(),
         issued: Digest::of(format!("{month} {charged}").as_bytes()),
         right: Digest::of(b"right"),
         cause: Cause::LateEntries,
@@ -71,11 +71,12 @@ fn late_entries_are_charged_in_the_next_month_with_their_cause() {
 fn a_correction_is_the_difference_of_two_statements() {
     let contract = contract();
     let of = |views| settled(&contract, &counted(&contract, views, 0), &[], &[], &[]).unwrap();
+    let charged = |statement: &Statement| (statement.digest(), statement.total);
     let (issued, right) = (of(1_000), of(1_500));
-    let correction = Correction::between(november(), &issued, &right, Cause::Dispute).unwrap();
+    let correction = Correction::between(november().into(), charged(&issued), &right, Cause::Dispute).unwrap();
     // 500 views more at 0.50.
     assert_eq!((correction.amount(), correction.issued), (Some(yen(250)), issued.digest()));
-    assert_eq!(Correction::between(november(), &issued, &issued.clone(), Cause::Dispute), None);
+    assert_eq!(Correction::between(november().into(), charged(&issued), &issued.clone(), Cause::Dispute), None);
 }
 
 #[test]

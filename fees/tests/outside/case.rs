@@ -263,7 +263,7 @@ fn corrections(rng: &mut Rng, contract: &Contract) -> Vec<Correction> {
     let currency = contract.terms.money.currency;
     let mut any = || Money::new(currency, rng.i128(0..5_000));
     let correction = Correction {
-        month: "2026-10".parse().unwrap(),
+        period: "2026-10".parse().unwrap(),
         issued: Digest::of(b"issued"),
         right: Digest::of(b"right"),
         cause: Cause::LateEntries,

@@ -438,7 +438,7 @@ fn a_statement_with_every_kind_of_line_is_as_a_fee_manager_reads_it() {
     });
     month.payments = vec![Payment { reference: "transfer-7".to_owned(), amount: month.money(24_000) }];
     month.corrections = vec![Correction {
-        month: "2026-10".parse().unwrap(),
+        period: "2026-10".parse().unwrap(),
         issued: Digest::of(b"issued"),
         right: Digest::of(b"right"),
         cause: Cause::LateEntries,

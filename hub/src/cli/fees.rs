@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tieup_protocol::dispute::{Decision, Dispute, checked_words};
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
 use tieup_protocol::wire::StatementVerdict;
 use tieup_store::journal::months;
 use tieup_web::{say, terminal};
@@ -17,6 +17,7 @@ use super::progress::Watched;
 use super::report::{ReportArguments, report};
 use super::simulate::{SimulateArguments, simulate};
 use super::site::say_json;
+use super::strikes::{StrikeArguments, StrikesArguments, strike, strikes};
 use crate::database::PartnerRow;
 use crate::paper::Paper;
 use crate::partners::Hub;
@@ -31,9 +32,14 @@ pub(super) enum FeeAction {
     Issue {
         /// Only to this partner.
         partner: Option<SiteId>,
-        /// Only for this month, such as 2026-11; one that was issued before is handed over again.
+        /// Only for this month, such as 2026-11, or for a part of it that has its own statement, such as
+        /// 2026-11-01_2026-11-15; one that was issued before is handed over again.
         #[arg(long)]
-        month: Option<Month>,
+        month: Option<Period>,
+        /// Accept what holds the statement back, for this reason, which main's audit trail keeps: somebody has looked at
+        /// the findings (tieup log findings).
+        #[arg(long, value_name = "REASON", value_parser = checked_words, requires_all = ["partner", "month"])]
+        reviewed: Option<String>,
     },
     /// Show a month of all partners side by side: their accesses, what their fees are made up of, and what their own pages
     /// contribute. Statements that were not issued are drafts. Nothing is kept, and nobody is asked.
@@ -43,15 +49,20 @@ pub(super) enum FeeAction {
     Simulate(SimulateArguments),
     /// List what partners dispute of the statements that were issued to them, or answer it.
     Disputes(DisputeArguments),
+    /// Propose to a partner to leave entries of its log out of account, by their numbers. They are struck out once the
+    /// partner agrees; where the month was issued, the next statement corrects it.
+    Strike(StrikeArguments),
+    /// List what is proposed to be struck out and what was agreed on, or answer a partner's proposal.
+    Strikes(StrikesArguments),
 }
 
 #[derive(Args)]
 pub(super) struct DisputeArguments {
     /// Only this partner's.
     partner: Option<SiteId>,
-    /// Only this month, such as 2026-11.
+    /// Only this month, such as 2026-11, or part of one, such as 2026-11-01_2026-11-15.
     #[arg(long)]
-    month: Option<Month>,
+    month: Option<Period>,
     /// Answer the dispute of the partner and the month, in at most 500 characters.
     #[arg(long, value_parser = checked_words, requires_all = ["partner", "month", "decision"])]
     answer: Option<String>,
@@ -65,23 +76,34 @@ pub(super) struct DisputeArguments {
 
 /// Main's decision of a dispute.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Verdict {
+pub(super) enum Verdict {
     /// The claim holds.
     Accepted,
     /// The statement is right.
     Rejected,
 }
 
+impl Verdict {
+    /// The decision that it says.
+    pub(super) fn decision(self) -> Decision {
+        match self {
+            Self::Accepted => Decision::Accepted,
+            Self::Rejected => Decision::Rejected,
+        }
+    }
+}
+
 #[derive(Args)]
 pub(super) struct StatementArguments {
     /// The partner.
     partner: SiteId,
-    /// The month, such as 2026-11; else the newest of which a journal was fetched.
+    /// The month, such as 2026-11, or a part of it that has its own statement, such as 2026-11-01_2026-11-15; else the
+    /// newest month of which a journal was fetched. Of a month in parts all statements are written as text.
     #[arg(value_name = "MONTH")]
-    of: Option<Month>,
+    of: Option<Period>,
     /// The same, by name.
     #[arg(long, conflicts_with = "of")]
-    month: Option<Month>,
+    month: Option<Period>,
     /// How it is written. As text it is handed to the partner, whose verdict is shown; otherwise nobody is asked.
     #[arg(long = "as", value_enum, default_value_t = Layout::Text)]
     layout: Layout,
@@ -103,34 +125,59 @@ pub(super) enum Layout {
 pub(super) async fn fee(hub: &Hub, action: &FeeAction) -> anyhow::Result<()> {
     match action {
         FeeAction::Statement(arguments) => statement(hub, arguments).await,
-        FeeAction::Issue { partner, month } => issue(hub, partner.as_ref(), *month).await,
+        FeeAction::Issue { partner, month, reviewed } => {
+            issue(hub, partner.as_ref(), *month, reviewed.as_deref()).await
+        }
         FeeAction::Report(arguments) => report(hub, arguments).await,
         FeeAction::Simulate(arguments) => simulate(hub, arguments).await,
         FeeAction::Disputes(arguments) => disputes(hub, arguments).await,
+        FeeAction::Strike(arguments) => strike(hub, arguments).await,
+        FeeAction::Strikes(arguments) => strikes(hub, arguments).await,
     }
 }
 
 async fn statement(hub: &Hub, arguments: &StatementArguments) -> anyhow::Result<()> {
     let partner = hub.partner(&arguments.partner).await?;
-    let month = match arguments.of.or(arguments.month) {
-        Some(month) => month,
+    let asked = match arguments.of.or(arguments.month) {
+        Some(period) => period,
         None => newest(hub, &partner)?,
     };
     if arguments.layout != Layout::Text {
-        return write(hub, &partner, month, arguments.layout).await;
+        return write(hub, &partner, asked, arguments.layout).await;
     }
-    let watched = Watched::begin(hub);
-    let delivered = hub.statement(&partner, month, Timestamp::now()).await?;
-    drop(watched);
-    terminal::say(&delivered.notice.statement);
-    say!("{}", standing_words(&partner, month, delivered.standing));
-    judge(&partner, month, &delivered.verdict)
+    let mut judged = Ok(());
+    for period in meant_by(hub, &partner, asked).await? {
+        let watched = Watched::begin(hub);
+        let delivered = hub.statement(&partner, period, Timestamp::now()).await?;
+        drop(watched);
+        terminal::say(&delivered.notice.statement);
+        say!("{}", standing_words(&partner, period, delivered.standing));
+        if delivered.standing != Standing::Issued
+            && let Some(held) = hub.held(&partner, &hub.made(&partner, period).await?.0).await?
+        {
+            say!("it will be held back: {held}");
+        }
+        judged = judged.and(judge(&partner, period, &delivered.verdict));
+    }
+    judged
+}
+
+/// The periods that are meant by `asked`: those of a month that has several, where it is the month.
+async fn meant_by(hub: &Hub, partner: &PartnerRow, asked: Period) -> anyhow::Result<Vec<Period>> {
+    if !asked.is_whole() {
+        return Ok(vec![asked]);
+    }
+    match hub.periods(partner, asked.month()).await {
+        // What is to be said of it is said where the statement is made.
+        Err(StatementFailure::NoContract) => Ok(vec![asked]),
+        periods => Ok(Some(periods?).filter(|periods| !periods.is_empty()).unwrap_or_else(|| vec![asked])),
+    }
 }
 
 /// Writes out the statement as it was issued, or as a draft, from what is here.
-async fn write(hub: &Hub, partner: &PartnerRow, month: Month, layout: Layout) -> anyhow::Result<()> {
+async fn write(hub: &Hub, partner: &PartnerRow, period: Period, layout: Layout) -> anyhow::Result<()> {
     let watched = Watched::begin(hub);
-    let (made, notice) = hub.made(partner, month).await?;
+    let (made, notice) = hub.made(partner, period).await?;
     drop(watched);
     let (status, note) = (notice.status, notice.note.as_deref());
     let paper = Paper { partner: &partner.id, made: &made, status, note };
@@ -144,25 +191,27 @@ async fn write(hub: &Hub, partner: &PartnerRow, month: Month, layout: Layout) ->
 }
 
 /// The newest month of which a journal was fetched.
-fn newest(hub: &Hub, partner: &PartnerRow) -> anyhow::Result<Month> {
-    let newest = months(&hub.mirrors(partner))?.pop();
+fn newest(hub: &Hub, partner: &PartnerRow) -> anyhow::Result<Period> {
+    let newest = months(&hub.mirrors(partner))?.pop().map(Period::from);
     newest.with_context(|| format!("no journal of `{}` has been fetched: tieup log fetch {0}", partner.id))
 }
 
-fn standing_words(partner: &PartnerRow, month: Month, standing: Standing) -> String {
+fn standing_words(partner: &PartnerRow, period: Period, standing: Standing) -> String {
     match standing {
         Standing::Open { closes } => {
             format!("a draft: it can be issued from {} on", closes.strftime("%Y-%m-%d %H:%M UTC"))
         }
-        Standing::Due => format!("a draft of a month that is closed: tieup fee issue {} --month {month}", partner.id),
+        Standing::Due => {
+            format!("a draft of a month that is closed: tieup fee issue {} --month {}", partner.id, period.key())
+        }
         Standing::Issued => "issued and signed".to_owned(),
     }
 }
 
 /// Says what the partner computes; another statement is a failure.
-fn judge(partner: &PartnerRow, month: Month, verdict: &StatementVerdict) -> anyhow::Result<()> {
+fn judge(partner: &PartnerRow, period: Period, verdict: &StatementVerdict) -> anyhow::Result<()> {
     match verdict {
-        StatementVerdict::Identical => say!("{} {month}: identical", partner.id),
+        StatementVerdict::Identical => say!("{} {period}: identical", partner.id),
         StatementVerdict::Different { line, main, partner: theirs } => {
             bail!("`{}` computes another statement: line {line} is {main:?} here and {theirs:?} there", partner.id)
         }
@@ -170,15 +219,15 @@ fn judge(partner: &PartnerRow, month: Month, verdict: &StatementVerdict) -> anyh
     Ok(())
 }
 
-async fn issue(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
+async fn issue(hub: &Hub, only: Option<&SiteId>, month: Option<Period>, reviewed: Option<&str>) -> anyhow::Result<()> {
     let (mut issued, mut failed) = (0, 0);
     for partner in meant(hub, only).await? {
-        for month in months_to_issue(hub, &partner, month).await? {
-            match issue_month(hub, &partner, month).await {
+        for period in periods_to_issue(hub, &partner, month).await? {
+            match issue_period(hub, &partner, period, reviewed).await {
                 Ok(()) => issued += 1,
                 Err(error) => {
                     failed += 1;
-                    eprintln!("{} {month}:", partner.id);
+                    eprintln!("{} {period}:", partner.id);
                     terminal::complain(error.as_ref());
                 }
             }
@@ -193,9 +242,9 @@ async fn issue(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow
     Ok(())
 }
 
-async fn months_to_issue(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> anyhow::Result<Vec<Month>> {
+async fn periods_to_issue(hub: &Hub, partner: &PartnerRow, month: Option<Period>) -> anyhow::Result<Vec<Period>> {
     match month {
-        Some(month) => Ok(vec![month]),
+        Some(asked) => meant_by(hub, partner, asked).await,
         None => match hub.due_statements(partner, Timestamp::now()).await {
             // Nothing can be due from who has approved nothing yet.
             Err(StatementFailure::NoContract) => Ok(Vec::new()),
@@ -205,20 +254,36 @@ async fn months_to_issue(hub: &Hub, partner: &PartnerRow, month: Option<Month>) 
 }
 
 /// Issues a statement and hands it over. One that could not be handed over is issued all the same.
-async fn issue_month(hub: &Hub, partner: &PartnerRow, month: Month) -> anyhow::Result<()> {
+async fn issue_period(hub: &Hub, partner: &PartnerRow, period: Period, reviewed: Option<&str>) -> anyhow::Result<()> {
     let now = Timestamp::now();
     if let Err(error) = hub.status(partner).await {
         terminal::complain(&error);
         eprintln!("{}: not reached; what it approved is taken from the record here", partner.id);
     }
+    if let Some(reason) = reviewed {
+        let number = hub.accept_all(partner, period, reason, now).await?;
+        say!("{} {period}: {number} findings accepted", partner.id);
+    }
     let watched = Watched::begin(hub);
-    let notice = hub.issue(partner, month, now).await?;
+    let notice = hub.issue(partner, period, now).await.map_err(|error| with_way_out(error, partner, period))?;
     drop(watched);
     let due = notice.statement.lines().last().unwrap_or_default().to_owned();
-    say!("{} {month}: issued; {due}", partner.id);
+    say!("{} {period}: issued; {due}", partner.id);
     let delivered = hub.hand_over(partner, notice, now).await;
     let delivered = delivered.context("it is issued, and can be handed over again by the same command")?;
-    judge(partner, month, &delivered.verdict)
+    judge(partner, period, &delivered.verdict)
+}
+
+/// What is held back, with what to do about it.
+fn with_way_out(error: StatementFailure, partner: &PartnerRow, period: Period) -> anyhow::Error {
+    let (id, month, key) = (&partner.id, period.month(), period.key());
+    match error {
+        StatementFailure::Held { .. } => anyhow::anyhow!(
+            "{error}\nlook at them, then accept each: tieup log findings {id} --month {month} --accept ID --reason \"...\"\n\
+             or all that hold it back: tieup fee issue {id} --month {key} --reviewed \"...\""
+        ),
+        other => other.into(),
+    }
 }
 
 /// A dispute, for programs.
@@ -230,21 +295,18 @@ struct ToldDispute {
 }
 
 async fn disputes(hub: &Hub, arguments: &DisputeArguments) -> anyhow::Result<()> {
-    if let DisputeArguments { partner: Some(partner), month: Some(month), answer: Some(answer), decision, .. } =
+    if let DisputeArguments { partner: Some(partner), month: Some(period), answer: Some(answer), decision, .. } =
         arguments
     {
-        let decision = match decision {
-            Some(Verdict::Accepted) => Decision::Accepted,
-            Some(Verdict::Rejected) | None => Decision::Rejected,
-        };
+        let decision = decision.map_or(Decision::Rejected, Verdict::decision);
         let row = hub.partner(partner).await?;
-        let ruling = hub.rule(&row, *month, (decision, answer), Timestamp::now()).await?;
-        say!("{partner} {month}: {}, and the partner is told", ruling.decision.word());
+        let ruling = hub.rule(&row, *period, (decision, answer), Timestamp::now()).await?;
+        say!("{partner} {period}: {}, and the partner is told", ruling.decision.word());
         return Ok(());
     }
     let meant = |(partner, dispute): &(SiteId, Dispute)| {
         arguments.partner.as_ref().is_none_or(|only| only == partner)
-            && arguments.month.is_none_or(|only| only == dispute.claim.month)
+            && arguments.month.is_none_or(|only| holds(only, dispute.claim.period))
     };
     let found: Vec<_> = hub.database.disputes().await?.into_iter().filter(meant).collect();
     if arguments.format == Format::Json {
@@ -261,9 +323,14 @@ async fn disputes(hub: &Hub, arguments: &DisputeArguments) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Whether `period` is meant by `asked`: the same, or a part of the month.
+fn holds(asked: Period, period: Period) -> bool {
+    asked == period || asked.is_whole() && asked.month() == period.month()
+}
+
 fn show_dispute(partner: &SiteId, dispute: &Dispute) {
-    let month = dispute.claim.month;
-    terminal::say(&format!("{partner} {month}: {dispute}"));
+    let period = dispute.claim.period;
+    terminal::say(&format!("{partner} {period}: {dispute}"));
     if let StatementVerdict::Different { line, main, partner } = &dispute.claim.verdict {
         say!("  line {line} is {main:?} here and {partner:?} there");
     }
@@ -271,6 +338,7 @@ fn show_dispute(partner: &SiteId, dispute: &Dispute) {
         terminal::say(&located.to_string());
     }
     if dispute.ruling.is_none() {
+        let month = period.key();
         say!("  answer: tieup fee disputes {partner} --month {month} --decision accepted|rejected --answer \"...\"");
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 use clap::Args;
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::Serialize;
 use tieup_fees::Finding;
 use tieup_fees::findings::{Figure, Rule};
+use tieup_protocol::dispute::checked_words;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_web::{say, terminal};
@@ -15,8 +17,10 @@ use tieup_web::{say, terminal};
 use super::Format;
 use super::logs::meant;
 use super::site::say_json;
-use crate::findings::Examined;
+use crate::database::PartnerRow;
+use crate::findings::{ExamineError, Examined};
 use crate::partners::Hub;
+use crate::reviews::{Looked, short};
 
 #[derive(Args)]
 pub(super) struct FindingsArguments {
@@ -25,6 +29,12 @@ pub(super) struct FindingsArguments {
     /// Only this month, such as 2026-11; else every month that was fetched, or in which beacons were counted.
     #[arg(long)]
     month: Option<Month>,
+    /// Accept this finding, by the beginning of its digest: somebody has looked at it, and it holds no statement back.
+    #[arg(long, value_name = "ID", requires_all = ["partner", "month", "reason"])]
+    accept: Option<String>,
+    /// Why, in at most 500 characters; main's audit trail keeps it.
+    #[arg(long, value_parser = checked_words, requires = "accept")]
+    reason: Option<String>,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -45,6 +55,7 @@ struct Told {
 /// A finding, for programs.
 #[derive(Serialize)]
 struct ToldFinding {
+    digest: String,
     rule: &'static str,
     severity: &'static str,
     /// What the clocks of the zone show where it begins, and where it ends.
@@ -52,17 +63,30 @@ struct ToldFinding {
     until: DateTime,
     figures: BTreeMap<&'static str, serde_json::Value>,
     sentence: String,
+    /// Why it holds nothing back; none while nobody has looked at it.
+    accepted: Option<String>,
 }
 
 /// Tells what is found. Findings are no failure; a journal that cannot be examined is one, and holds up no other.
 pub(super) async fn findings(hub: &Hub, arguments: &FindingsArguments) -> anyhow::Result<()> {
+    if let FindingsArguments {
+        partner: Some(id), month: Some(month), accept: Some(name), reason: Some(reason), ..
+    } = arguments
+    {
+        let partner = hub.partner(id).await?;
+        let looked = hub.accept_finding(&partner, *month, (name, reason), Timestamp::now()).await?;
+        say!("{id} {month}: accepted: {}", looked.finding);
+        return Ok(());
+    }
     let (mut told, mut failed) = (Vec::new(), 0);
     for partner in meant(hub, arguments.partner.as_ref()).await? {
         let months = hub.examinable(&partner).await?;
         for month in months.into_iter().filter(|month| arguments.month.is_none_or(|only| only == *month)) {
-            match (hub.examine(&partner, month).await, arguments.format) {
-                (Ok(examined), Format::Text) => show(&partner.id, month, &examined),
-                (Ok(examined), Format::Json) => told.push(tell(partner.id.clone(), month, &examined)),
+            match (look(hub, &partner, month).await, arguments.format) {
+                (Ok((examined, looked)), Format::Text) => show(&partner.id, month, &examined, &looked),
+                (Ok((examined, looked)), Format::Json) => {
+                    told.push(tell(partner.id.clone(), month, &examined, &looked));
+                }
                 (Err(error), _) => {
                     failed += 1;
                     eprintln!("{} {month}:", partner.id);
@@ -80,16 +104,25 @@ pub(super) async fn findings(hub: &Hub, arguments: &FindingsArguments) -> anyhow
     Ok(())
 }
 
-fn show(partner: &SiteId, month: Month, Examined { zone, found }: &Examined) {
+async fn look(hub: &Hub, partner: &PartnerRow, month: Month) -> Result<(Examined, Vec<Looked>), ExamineError> {
+    let examined = hub.examine(partner, month).await?;
+    let looked = hub.looked_at(partner, month, &examined).await?;
+    Ok((examined, looked))
+}
+
+fn show(partner: &SiteId, month: Month, Examined { zone, found }: &Examined, looked: &[Looked]) {
     let number = match found.findings.len() {
         0 => "no findings".to_owned(),
         1 => "1 finding".to_owned(),
         more => format!("{more} findings"),
     };
     say!("{partner} {month}: {number} in {} entries; hours of {}", found.entries, zone.name());
-    for finding in &found.findings {
-        let rule = finding.rule();
-        say!("  {}  {:<11}  {:<11}  {finding}", span(finding), rule.name(), rule.severity().word());
+    for Looked { digest, finding, accepted } in looked {
+        let (rule, id) = (finding.rule(), short(*digest));
+        say!("  {id}  {}  {:<11}  {:<11}  {finding}", span(finding), rule.name(), rule.severity().word());
+        if let Some(reason) = accepted {
+            say!("    accepted: {reason}");
+        }
     }
 }
 
@@ -100,7 +133,7 @@ fn span(finding: &Finding) -> String {
     format!("{} to {}", from.strftime("%Y-%m-%d %H:%M"), until.strftime(end))
 }
 
-fn tell(partner: SiteId, month: Month, Examined { zone, found }: &Examined) -> Told {
+fn tell(partner: SiteId, month: Month, Examined { zone, found }: &Examined, looked: &[Looked]) -> Told {
     Told {
         partner,
         month,
@@ -108,19 +141,21 @@ fn tell(partner: SiteId, month: Month, Examined { zone, found }: &Examined) -> T
         entries: found.entries,
         other_month: found.other_month,
         rules: Rule::ALL.into_iter().map(Rule::name).collect(),
-        findings: found.findings.iter().map(tell_finding).collect(),
+        findings: looked.iter().map(tell_finding).collect(),
     }
 }
 
-fn tell_finding(finding: &Finding) -> ToldFinding {
+fn tell_finding(Looked { digest, finding, accepted }: &Looked) -> ToldFinding {
     let rule = finding.rule();
     ToldFinding {
+        digest: digest.to_string(),
         rule: rule.name(),
         severity: rule.severity().word(),
         from: finding.from(),
         until: finding.until(),
         figures: finding.figures().into_iter().map(|(name, figure)| (name, number(figure))).collect(),
         sentence: finding.to_string(),
+        accepted: accepted.clone(),
     }
 }
 

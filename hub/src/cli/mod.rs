@@ -18,6 +18,7 @@ mod rollups;
 mod simulate;
 mod site;
 mod status;
+mod strikes;
 mod watching;
 
 use std::path::PathBuf;

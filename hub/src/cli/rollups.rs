@@ -8,8 +8,10 @@ use tieup_web::{say, terminal};
 
 use super::logs::{chosen, meant};
 use super::progress::Watched;
+use crate::database::PartnerRow;
 use crate::partners::Hub;
 use crate::rollups::Standing;
+use crate::statements::StatementFailure;
 
 #[derive(Args)]
 pub(super) struct RollupsArguments {
@@ -25,11 +27,8 @@ pub(super) async fn rollups(hub: &Hub, arguments: &RollupsArguments) -> anyhow::
     let (mut failed, watched) = (0, Watched::begin(hub));
     for partner in meant(hub, arguments.partner.as_ref()).await? {
         for month in chosen(&hub.mirrors(&partner), arguments.month)? {
-            match hub.verify_rollup(&partner, month).await {
-                Ok(standing) => {
-                    failed += usize::from(matches!(standing, Standing::Differs(_)));
-                    watched.say(|| say!("{} {month}: {}", partner.id, sentence(standing)));
-                }
+            match verify(hub, &watched, &partner, month).await {
+                Ok(differ) => failed += differ,
                 Err(error) => {
                     failed += 1;
                     watched.say(|| {
@@ -45,6 +44,17 @@ pub(super) async fn rollups(hub: &Hub, arguments: &RollupsArguments) -> anyhow::
         bail!("{failed} rollups were not as their journals");
     }
     Ok(())
+}
+
+/// Verifies the counts of each period of a month, and returns how many differ.
+async fn verify(hub: &Hub, watched: &Watched, partner: &PartnerRow, month: Month) -> Result<usize, StatementFailure> {
+    let mut differ = 0;
+    for period in hub.periods(partner, month).await? {
+        let standing = hub.verify_rollup(partner, period).await?;
+        differ += usize::from(matches!(standing, Standing::Differs(_)));
+        watched.say(|| say!("{} {period}: {}", partner.id, sentence(standing)));
+    }
+    Ok(differ)
 }
 
 fn sentence(standing: Standing) -> String {

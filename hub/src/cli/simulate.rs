@@ -9,7 +9,7 @@ use tieup_fees::money::Exact;
 use tieup_fees::simulation::{Change, Compared};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
 use tieup_web::say;
 
 use super::Format;
@@ -38,7 +38,8 @@ pub(super) struct SimulateArguments {
 /// A simulated month, for programs.
 #[derive(Serialize)]
 struct Told {
-    month: Month,
+    #[serde(rename = "month")]
+    period: Period,
     contract: String,
     simulated_contract: String,
     currency: &'static str,
@@ -74,10 +75,10 @@ pub(super) async fn simulate(hub: &Hub, arguments: &SimulateArguments) -> anyhow
     Ok(())
 }
 
-fn show(Simulated { month, now, other, bills }: &Simulated, originals: Option<Change>) {
+fn show(Simulated { period, now, other, bills }: &Simulated, originals: Option<Change>) {
     let visits = originals.map(|change| format!(", visits to originals {:+}%", change.percent())).unwrap_or_default();
     let code = bills.now.currency().code();
-    say!("{month}: {now} as it is, beside {other}{visits}; in {code}");
+    say!("{period}: {now} as it is, beside {other}{visits}; in {code}");
     say!("  {:<24} {:>18} {:>18} {:>18}", "", "now", "simulated", "difference");
     for line in &bills.lines {
         let amount = |amount: &Option<Exact>| amount.as_ref().map_or_else(|| "-".to_owned(), Exact::to_string);
@@ -96,7 +97,7 @@ fn signed(difference: &Exact) -> String {
     if difference.is_negative() || difference.is_zero() { difference.to_string() } else { format!("+{difference}") }
 }
 
-fn tell(Simulated { month, now, other, bills }: &Simulated) -> Told {
+fn tell(Simulated { period, now, other, bills }: &Simulated) -> Told {
     let line = |line: &Compared| ToldLine {
         line: line.id.clone(),
         now: line.now.as_ref().map(Exact::to_string),
@@ -104,7 +105,7 @@ fn tell(Simulated { month, now, other, bills }: &Simulated) -> Told {
         difference: line.difference().to_string(),
     };
     Told {
-        month: *month,
+        period: *period,
         contract: now.clone(),
         simulated_contract: other.clone(),
         currency: bills.now.currency().code(),

@@ -16,7 +16,7 @@ impl Database {
             "INSERT INTO disputes (partner, month, dispute) VALUES ($1, $2, $3) ON CONFLICT (partner, month) DO NOTHING",
         )
         .bind(partner.as_str())
-        .bind(dispute.claim.month.to_string())
+        .bind(dispute.claim.period.key())
         .bind(text_of(dispute))
         .execute(&self.pool)
         .await?;
@@ -32,13 +32,13 @@ impl Database {
         sqlx::query("UPDATE disputes SET dispute = $1 WHERE partner = $2 AND month = $3")
             .bind(text_of(&answered))
             .bind(partner.as_str())
-            .bind(ruling.month.to_string())
+            .bind(ruling.period.key())
             .execute(&self.pool)
             .await?;
         Ok(())
     }
 
-    /// Every dispute with its partner, by partner and month.
+    /// Every dispute with its partner, by partner and period.
     ///
     /// # Errors
     /// When the database fails.

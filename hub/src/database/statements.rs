@@ -1,8 +1,8 @@
-//! Statements: the newest of each month, and those that were issued, which stay as they are.
+//! Statements: the newest of each period, and those that were issued, which stay as they are.
 
 use sqlx::Row as _;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::Period;
 use tieup_protocol::wire::{StatementNotice, StatementStatus};
 
 use super::{Database, DatabaseError, storable};
@@ -19,7 +19,7 @@ pub struct StatementRow {
 }
 
 impl Database {
-    /// Keeps a statement, in place of an earlier draft for the same month. A final one stays as it is but for the
+    /// Keeps a statement, in place of an earlier draft for the same period. A final one stays as it is but for the
     /// partner's verdict. Returns whether the statement is the one that is kept now.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl Database {
     pub async fn put_statement(
         &self,
         partner: &SiteId,
-        month: Month,
+        period: Period,
         statement: &StatementRow,
     ) -> Result<bool, DatabaseError> {
         let kept = sqlx::query(
@@ -37,7 +37,7 @@ impl Database {
              WHERE statements.is_final = 0 OR statements.statement = excluded.statement",
         )
         .bind(partner.as_str())
-        .bind(month.to_string())
+        .bind(period.key())
         .bind(&statement.statement)
         .bind(i64::from(statement.status == StatementStatus::Final))
         .bind(statement.verdict.as_deref().map(storable))
@@ -46,7 +46,7 @@ impl Database {
         Ok(kept.rows_affected() == 1)
     }
 
-    /// Keeps what was issued, unless something was issued for the month before: the first stands. Gives what stands.
+    /// Keeps what was issued, unless something was issued for the period before: the first stands. Gives what stands.
     ///
     /// # Errors
     /// When the database fails.
@@ -61,19 +61,19 @@ impl Database {
              ON CONFLICT (partner, month) DO NOTHING",
         )
         .bind(partner.as_str())
-        .bind(notice.month.to_string())
+        .bind(notice.period.key())
         .bind(text)
         .execute(&self.pool)
         .await?;
         let row = sqlx::query("SELECT notice FROM issued_statements WHERE partner = $1 AND month = $2")
             .bind(partner.as_str())
-            .bind(notice.month.to_string())
+            .bind(notice.period.key())
             .fetch_one(&self.pool)
             .await?;
         notice_from(&row.try_get::<String, _>("notice")?)
     }
 
-    /// What was issued to a partner, by month.
+    /// What was issued to a partner, by period.
     ///
     /// # Errors
     /// When the database fails.

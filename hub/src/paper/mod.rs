@@ -94,7 +94,7 @@ impl Paper<'_> {
         let statement = &made.statement;
         Told {
             partner,
-            month: made.counted.month().to_string(),
+            month: made.counted.period().key(),
             contract: made.contract.id.to_string(),
             status,
             currency: self.currency(),

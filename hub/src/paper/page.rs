@@ -13,8 +13,8 @@ pub(super) const STYLE: &str = include_str!("paper.css");
 
 /// The page.
 pub(super) fn write(paper: &Paper<'_>) -> Result<String, ChartError> {
-    let (made, month) = (paper.made, paper.made.counted.month());
-    let title = format!("Statement for {month}: {}", paper.partner);
+    let (made, period) = (paper.made, paper.made.counted.period());
+    let title = format!("Statement for {period}: {}", paper.partner);
     let (days, lines) = (Html::of_program(views_by_day(paper)?), Html::of_program(make_up(paper)?));
     let page = html!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

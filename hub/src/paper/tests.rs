@@ -1,11 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use jiff::Timestamp;
 use tieup_fees::{Basis, Counted, Counter, Issued, JournalHead, Ledger, Maker};
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
 use tieup_protocol::contract::{Contract, MeterClass};
-use tieup_protocol::period::Month;
+use tieup_protocol::digest::Digest;
+use tieup_protocol::period::{Month, Period};
 use tieup_protocol::robots;
 
 use super::*;
@@ -16,7 +17,7 @@ struct Simulated;
 impl Ledger for Simulated {
     type Error = Infallible;
 
-    fn contract(&self, _: Month) -> Result<Contract, Infallible> {
+    fn contract(&self, _: Period) -> Result<Contract, Infallible> {
         let text = format!(
             r#"contract: lampworks/north@1
 effective: {{from: 2020-01-01, tz: Asia/Tokyo}}
@@ -45,8 +46,12 @@ close: {{grace: 5d, late: next_period_correction}}
         Ok(JournalHead { origin: format!("lampworks/north/{month}"), size, root: "root".to_owned() })
     }
 
-    fn count(&self, contract: &Contract, month: Month, _: u64) -> Result<Counted, Infallible> {
-        let mut counter = Counter::new(&contract.terms.count, &contract.effective.tz, month);
+    fn struck(&self, _: Month, _: &[Digest]) -> Result<BTreeSet<u64>, Infallible> {
+        Ok(BTreeSet::new())
+    }
+
+    fn count(&self, contract: &Contract, period: Period, _: u64, _: &BTreeSet<u64>) -> Result<Counted, Infallible> {
+        let mut counter = Counter::of_period(&contract.terms.count, &contract.effective.tz, period);
         let visits = [
             ("2026-11-02T03:00:00Z", MeterClass::Tieup),
             ("2026-11-02T04:00:00Z", MeterClass::Tieup),
@@ -77,8 +82,14 @@ fn visit(time: Timestamp, class: MeterClass) -> AccessEntry {
 
 fn made() -> Made {
     let issued: Issued = BTreeMap::new();
-    let basis =
-        Basis { month: "2026-11".parse().unwrap(), size: 3, status: StatementStatus::Draft, revisions: Vec::new() };
+    let basis = Basis {
+        period: "2026-11".parse().unwrap(),
+        size: 3,
+        strikes: Vec::new(),
+        status: StatementStatus::Draft,
+        revisions: Vec::new(),
+        charged: None,
+    };
     Maker::new(&Simulated, &issued).make(&basis).unwrap()
 }
 

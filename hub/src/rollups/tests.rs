@@ -67,7 +67,8 @@ impl Bench {
         let reader = self.writer.reader();
         let (size, root) = (reader.size(), reader.root_at(reader.size()).unwrap().to_string());
         let head = JournalHead { origin: origin().to_string(), size, root };
-        Copy { head, dir: self.dir.path().join("journal"), opened: OnceLock::new(), progress: Arc::default() }
+        let (dir, struck) = (self.dir.path().join("journal"), BTreeSet::new());
+        Copy { head, dir, struck, opened: OnceLock::new(), progress: Arc::default() }
     }
 
     fn place(&self) -> Place<'_> {

@@ -31,7 +31,7 @@ pub use journal::{JournalTerms, Returned, Side, Writers};
 pub use meters::{Advertiser, Classes, Extent, Measure, Meter, MeterClass, Meters, Quantity, Sales, ZeroRatio};
 pub use mounts::{Mounts, Owner};
 pub use policy::{Approval, AutoRule, ByteSize, Decision, Only, PathGlob, Policy, Strategy};
-pub use segments::{Segment, segments};
+pub use segments::{Segment, reaches_back, segments};
 pub use terms::{
     Close, Count, Currency, Dispute, Late, Money, Pay, Proration, RoundAt, Rounding, RuleSet, Session, Span, Terms,
 };
@@ -328,7 +328,6 @@ impl Document {
         let noted = [
             ("routes", self.routes.is_some()),
             ("services", !self.services.is_empty() && !self.prices_services()),
-            ("prorate between versions", self.money.prorate == Proration::Days),
             ("pay", self.pay != Pay::default()),
             ("meters of the catalogue", self.meters.values().any(Meter::is_of_catalogue)),
             ("beacon_tolerance of dispute", self.dispute.is_some() && self.beacons.is_none()),

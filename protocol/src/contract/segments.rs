@@ -4,6 +4,7 @@ use jiff::civil::Date;
 
 use super::terms::Proration;
 use super::{Contract, charged_under};
+use crate::digest::Digest;
 use crate::period::{Month, Period};
 
 /// A contract and the days of a month that it governs.
@@ -72,6 +73,25 @@ pub fn segments(contracts: impl IntoIterator<Item = Contract>, month: Month) -> 
     parts.into_iter().map(|(at, period)| Segment { contract: contracts[at].clone(), period }).collect()
 }
 
+/// The first of the `issued` periods, each with the contract that it was charged under, that would be charged under another
+/// one if `offered` were agreed on beside the versions that are; none where `offered` leaves them as they are.
+pub fn reaches_back(
+    offered: &Contract,
+    agreed: &[Contract],
+    issued: impl IntoIterator<Item = (Period, Digest)>,
+) -> Option<Period> {
+    if agreed.iter().any(|contract| contract.digest() == offered.digest()) {
+        return None;
+    }
+    let governs = |contracts: Vec<Contract>, (period, digest): (Period, Digest)| {
+        let segments = segments(contracts, period.month());
+        segments.iter().any(|segment| segment.period == period && segment.contract.digest() == digest)
+    };
+    let with_it = || agreed.iter().chain([offered]).cloned().collect();
+    let mut changed = issued.into_iter().filter(|it| governs(agreed.to_vec(), *it) && !governs(with_it(), *it));
+    changed.next().map(|(period, _)| period)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +150,28 @@ close: {{grace: 5d, late: next_period_correction}}
         assert_eq!(november(&[contract(1, "from: 2026-11-16", "days")]), [(1, 16, 30)]);
         assert_eq!(november(&[contract(1, "from: 2026-01-01, until: 2026-11-10", "none")]), [(1, 1, 30)]);
         assert_eq!(november(&[contract(1, "from: 2026-01-01, until: 2026-10-10", "none")]), []);
+    }
+
+    #[test]
+    fn a_version_that_reaches_into_an_issued_period_is_told_apart() {
+        let first = contract(1, "from: 2026-01-01", "none");
+        let issued = |text: &str| (text.parse::<Period>().unwrap(), first.digest());
+        let october = [issued("2026-09"), issued("2026-10")];
+        let reached = |effective: &str, prorate: &str| {
+            reaches_back(&contract(2, effective, prorate), std::slice::from_ref(&first), october)
+        };
+        assert_eq!(reached("from: 2026-11-01", "none"), None);
+        assert_eq!(reached("from: 2026-10-02", "none"), None, "not prorated, it takes effect in November");
+        assert_eq!(reached("from: 2026-10-02", "days"), Some("2026-10".parse().unwrap()));
+        assert_eq!(reached("from: 2026-02-01", "none"), Some("2026-09".parse().unwrap()));
+        assert_eq!(reaches_back(&first, std::slice::from_ref(&first), october), None, "it is in force");
+        // Of a month in parts, those that were issued are held alone.
+        let agreed = [first.clone(), contract(2, "from: 2026-11-16", "days")];
+        let third = contract(3, "from: 2026-11-20", "days");
+        let part = |text: &str, of: &Contract| (text.parse::<Period>().unwrap(), of.digest());
+        assert_eq!(reaches_back(&third, &agreed, [part("2026-11-01_2026-11-15", &first)]), None);
+        let second = part("2026-11-16_2026-11-30", &agreed[1]);
+        assert_eq!(reaches_back(&third, &agreed, [second]), Some(second.0));
     }
 
     #[test]

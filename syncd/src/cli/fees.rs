@@ -1,8 +1,9 @@
 //! `syncd fee`: main's statements are verified and disputed.
 
-use clap::Subcommand;
-use tieup_protocol::dispute::checked_words;
-use tieup_protocol::period::Month;
+use clap::{Subcommand, ValueEnum};
+use tieup_protocol::dispute::{Decision, checked_words};
+use tieup_protocol::period::{Month, Period};
+use tieup_protocol::strike::{KeptStrike, Numbers, Party};
 use tieup_protocol::wire::StatementVerdict;
 use tieup_web::{say, terminal};
 
@@ -14,27 +15,78 @@ pub(super) enum FeeAction {
     /// Compute a month's statement yourself, compare it byte for byte with the one that main sent and signed, and where
     /// they differ find the first hour and entry that do.
     Verify {
-        /// The month, such as 2026-11.
-        month: Month,
+        /// The month, such as 2026-11, or a part of it that has its own statement, such as 2026-11-01_2026-11-15.
+        month: Period,
     },
     /// Dispute a statement that was issued, within the time that the contract gives. The first difference that is found
     /// goes with it; the statement stays as it is, and what is not right is corrected in the next one.
     Dispute {
-        /// The month, such as 2026-11.
+        /// The month, such as 2026-11, or a part of it that has its own statement, such as 2026-11-01_2026-11-15.
+        #[arg(long)]
+        month: Period,
+        /// Why, for the main site's people, in at most 500 characters.
+        #[arg(long, value_parser = checked_words)]
+        reason: String,
+        /// Entries that main is asked to strike out, by their numbers as `syncd log export` writes them, such as 3,7-9: they
+        /// are, where main accepts the dispute.
+        #[arg(long)]
+        strike: Option<Numbers>,
+    },
+    /// Propose to the main site to leave entries of the log out of account. They are struck out once it agrees; where the
+    /// month was issued, the next statement corrects it.
+    Strike {
+        /// The month of the log, such as 2026-11.
         #[arg(long)]
         month: Month,
+        /// The numbers of the entries, counted from 0 as `syncd log export` writes them, such as 3,7-9.
+        #[arg(long)]
+        entries: Numbers,
         /// Why, for the main site's people, in at most 500 characters.
         #[arg(long, value_parser = checked_words)]
         reason: String,
     },
+    /// List what is proposed to be struck out and what was agreed on, or answer a proposal of the main site's.
+    Strikes {
+        /// Answer this one, by the beginning of its digest.
+        #[arg(long, requires_all = ["decision", "answer"])]
+        strike: Option<String>,
+        /// Whether the entries are left out.
+        #[arg(long, value_enum, requires = "strike")]
+        decision: Option<Verdict>,
+        /// Why, for the main site's people, in at most 500 characters.
+        #[arg(long, value_parser = checked_words, requires = "strike")]
+        answer: Option<String>,
+    },
+}
+
+/// What the operator says of a strike.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Verdict {
+    /// The entries are left out.
+    Accepted,
+    /// They count.
+    Rejected,
 }
 
 impl FeeAction {
     /// What to ask of the daemon.
     pub(super) fn command(&self) -> Command {
         match self {
-            Self::Verify { month } => Command::VerifyFee { month: *month },
-            Self::Dispute { month, reason } => Command::DisputeFee { month: *month, reason: reason.clone() },
+            Self::Verify { month } => Command::VerifyFee { period: *month },
+            Self::Dispute { month, reason, strike } => {
+                Command::DisputeFee { period: *month, reason: reason.clone(), strike: strike.clone() }
+            }
+            Self::Strike { month, entries, reason } => {
+                Command::ProposeStrike { month: *month, entries: entries.clone(), reason: reason.clone() }
+            }
+            Self::Strikes { strike: Some(strike), decision: Some(decision), answer: Some(answer) } => {
+                let decision = match decision {
+                    Verdict::Accepted => Decision::Accepted,
+                    Verdict::Rejected => Decision::Rejected,
+                };
+                Command::AnswerStrike { strike: strike.clone(), decision, answer: answer.clone() }
+            }
+            Self::Strikes { .. } => Command::Strikes,
         }
     }
 }
@@ -65,9 +117,19 @@ pub(super) fn show(answer: &Answer) {
         }
         Answer::Disputed { dispute } => {
             terminal::say(&dispute.to_string());
-            say!("The main site has taken the dispute. Its answer: syncd fee verify {}", dispute.claim.month);
+            say!("The main site has taken the dispute. Its answer: syncd fee verify {}", dispute.claim.period.key());
         }
+        Answer::Strikes { strikes } if strikes.is_empty() => say!("Nothing is proposed to be struck out."),
+        Answer::Strikes { strikes } => strikes.iter().for_each(show_strike),
         _ => {}
+    }
+}
+
+fn show_strike(kept: &KeptStrike) {
+    terminal::say(&kept.to_string());
+    if kept.answer.is_none() && kept.strike.by == Party::Main {
+        let id: String = kept.strike.digest().hex().chars().take(12).collect();
+        say!("  answer: syncd fee strikes --strike {id} --decision accepted|rejected --answer \"...\"");
     }
 }
 

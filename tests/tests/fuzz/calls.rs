@@ -76,9 +76,11 @@ fn journals(month: Month) -> Vec<Target<'static>> {
 fn disputes(corpus: &Corpus, month: Month) -> Vec<Target<'static>> {
     let statement = corpus.status.releases[0].manifest;
     let verdict = StatementVerdict::Identical;
-    let claim = Claim { month, statement, reason: "too much".to_owned(), verdict, located: None };
+    let claim =
+        Claim { period: month.into(), statement, reason: "too much".to_owned(), verdict, located: None, strike: None };
     let decided = jiff::Timestamp::UNIX_EPOCH;
-    let ruling = Ruling { month, statement, decision: Decision::Rejected, answer: "no".to_owned(), decided };
+    let ruling =
+        Ruling { period: month.into(), statement, decision: Decision::Rejected, answer: "no".to_owned(), decided };
     vec![
         message::<Claim>("claim", json(&claim)),
         message::<Opened>("opened dispute", json(&Opened { opened: decided })),

@@ -107,8 +107,9 @@ fn messages(corpus: &Corpus) -> Vec<Target<'_>> {
         cosigner_key: "key".to_owned(),
     };
     let notice = StatementNotice {
-        month: corpus.status.journals[0],
+        period: corpus.status.journals[0].into(),
         size: 1,
+        strikes: Vec::new(),
         status: StatementStatus::Draft,
         statement: "total: 1 JPY\n".to_owned(),
         revisions: Vec::new(),
@@ -124,7 +125,10 @@ fn messages(corpus: &Corpus) -> Vec<Target<'_>> {
         message::<JoinRequest>("request to join", json(&request)),
         message::<JoinGrant>("grant", json(&grant)),
         message::<StatementNotice>("statement notice", json(&notice)),
-        message::<Cosigned>("cosigned checkpoint", json(&Cosigned { month: notice.month, note: "note".to_owned() })),
+        message::<Cosigned>(
+            "cosigned checkpoint",
+            json(&Cosigned { month: notice.period.month(), note: "note".to_owned() }),
+        ),
         message::<Problem>("problem", corpus.problem.clone()),
     ]
 }

@@ -13,7 +13,7 @@ use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{InclusionProof, Origin, ProofKeys, month_dir};
 use tieup_syncd::dispute::DisputeError as Refused;
 use tieup_tests::issuing::{closes, issue, log_before, row};
-use tieup_tests::journal::JournalOnDisk;
+use tieup_tests::journal::{JournalOnDisk, files_below};
 use tieup_tests::{Contract, World, assert_says, told};
 
 /// A partner with a live site, six visits two months before, in an hour each, and one now. Returns that month.
@@ -141,6 +141,30 @@ async fn row_003_61_a_dispute_and_its_answer_stand_in_both_trails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_main_puts_right_after_a_dispute_is_corrected_by_what_was_charged() {
+    let (world, month) = visited().await;
+    let copy = month_dir(&world.mirrors("north"), month);
+    let whole = files_below(&copy);
+    falsify(&copy, &world.state("north"), month, 2);
+    let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
+    world.hub().verify_rollup(&north, month).await.unwrap();
+    let (notice, _) = issue(&world, month).await;
+    // Five of six visits at 10 yen.
+    assert_says(&notice.statement, &["total:           50 JPY"]);
+    daemon.dispute(month, "one of our visits is gone", Timestamp::now()).await.unwrap();
+    let words = (Decision::Accepted, "our disk was damaged");
+    world.hub().rule(&north, month, words, Timestamp::now()).await.unwrap();
+    for (file, bytes) in &whole {
+        fs::write(file, bytes).unwrap();
+    }
+    world.hub().verify_rollup(&north, month).await.unwrap();
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(&later.statement, &["a dispute was decided: 50 was charged, 60 is right", "due:             20 JPY"]);
+    assert_eq!(issue(&world, month).await.0, notice, "what was issued has changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dispute_that_has_no_ground_in_the_contract_is_refused() {
     let (world, month) = visited().await;
     let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
@@ -150,7 +174,8 @@ async fn a_dispute_that_has_no_ground_in_the_contract_is_refused() {
 
     let (notice, verdict) = issue(&world, month).await;
     let statement = tieup_protocol::digest::Digest::of(notice.statement.as_bytes());
-    let claim = Claim { month, statement, reason: "too much".to_owned(), verdict, located: None };
+    let claim =
+        Claim { period: month.into(), statement, reason: "too much".to_owned(), verdict, located: None, strike: None };
     let until = closes(month) + SignedDuration::from_hours(24 * 180);
     let open = |claim: &Claim, now| world.hub().open_dispute(&north, claim.clone(), now);
     let late = open(&claim, until + SignedDuration::from_secs(1)).await.unwrap_err();

@@ -24,7 +24,7 @@ async fn row_003_61_what_is_issued_is_signed_and_stays_as_it_is() {
     let draft = world.hub().statement(&north, month, early).await.unwrap();
     assert_says(&draft.notice.statement, &["status:          draft"]);
     assert_eq!(draft.standing, Standing::Open { closes: closes(month) });
-    assert_eq!(world.hub().due_statements(&north, closes(month)).await.unwrap(), [month]);
+    assert_eq!(world.hub().due_statements(&north, closes(month)).await.unwrap(), [month.into()]);
 
     let (notice, verdict) = issue(&world, month).await;
     assert_says(&notice.statement, &["status:          final", "total:           50001 JPY"]);
@@ -144,7 +144,7 @@ async fn the_last_months_are_simulated_line_by_line_and_nothing_is_kept() {
         simulated[at].bills.lines.iter().map(line).collect::<Vec<_>>()
     };
     // Four views of tie-up pages at 0.50 are 2, and at 2 are 8.
-    assert_eq!((simulated.len(), simulated[0].month), (2, earlier));
+    assert_eq!((simulated.len(), simulated[0].period), (2, earlier.into()));
     assert_eq!(rows(0), ["access 2 8", "base 50000 -", "own - 0"]);
     // One view of an original page is three of them: at 10 each, 30. Half a yen is rounded to one.
     assert_eq!(rows(1), ["access 1 2", "base 50000 -", "own - 30"]);

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use tieup_hub::collect::Collected;
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::period::{Month, Zone};
-use tieup_protocol::wire::{MAIN_RECEIPT, MainReceipt, StatementVerdict};
-use tieup_store::journal::{Cosigner, JournalWriter, Mirror, month_dir};
+use tieup_protocol::wire::{MAIN_RECEIPT, MainReceipt, StatementNotice, StatementStatus, StatementVerdict};
+use tieup_store::journal::{Cosigner, JournalWriter, Mirror, SignedText, month_dir};
 use tieup_tests::world::{MAIN, site_id};
 use tieup_tests::{Contract, World, assert_says, told};
 use tieup_web::client::PeerClient;
@@ -102,6 +102,47 @@ async fn row_003_49_where_main_alone_verifies_the_partner_returns_what_it_has_an
     let error = world.daemon("north").return_journal(None).await.unwrap_err();
     assert_says(&told(&error), &["the main site did not take the journal", "is refused", "the log was rewritten"]);
     assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_main_writes_a_receipt_that_came_after_the_issue_refuses_nothing_and_one_before_counts() {
+    let world = world("{writer: main, verifier: partner}").await;
+    visit_main(&world).await;
+    let (month, row) = (now(), world.hub().partner(&site_id("north")).await.unwrap());
+    world.daemon("north").verify_main_journal().await.unwrap();
+    world.get_main("/about/").await;
+    // The partner makes a receipt for five entries, and it does not get through.
+    let receipts = world.hub().config.state.join("receipts");
+    let aside = receipts.with_extension("aside");
+    fs::rename(&receipts, &aside).unwrap();
+    fs::write(&receipts, "").unwrap();
+    let lost = world.daemon("north").verify_main_journal().await.unwrap_err();
+    fs::remove_file(&receipts).unwrap();
+    fs::rename(&aside, &receipts).unwrap();
+    assert_says(&told(&lost), &["did not show its log"]);
+    // The month is closed as main sees it: what it signs counts the four that it has a receipt for.
+    let closed = Timestamp::now();
+    let mut issued = world.hub().statement(&row, month, closed).await.unwrap().notice;
+    assert_eq!(issued.size, 4);
+    issued.status = StatementStatus::Final;
+    issued.statement = issued.statement.replace("status:          draft", "status:          final");
+    let sign = |notice: &StatementNotice, at| {
+        let key = world.hub().keys.cosigner().unwrap();
+        Some(SignedText::sign(&notice.statement, &key, at).unwrap().note().to_owned())
+    };
+    issued.note = sign(&issued, closed);
+    let verified = world.daemon("north").take_statement(&issued).unwrap_or_else(|error| panic!("{}", told(&error)));
+    assert_eq!(verified.verdict, StatementVerdict::Identical);
+    // The receipt arrives: the statement stands. One that is signed from then on may not leave its entry out.
+    world.daemon("north").verify_main_journal().await.unwrap();
+    assert_eq!(world.daemon("north").verify_statement(month).unwrap().verdict, StatementVerdict::Identical);
+    let file = world.state("north").join(format!("statements/{month}.json"));
+    // A signature tells whole seconds.
+    let later = Timestamp::now() + jiff::SignedDuration::from_secs(2);
+    let late = StatementNotice { note: sign(&issued, later), ..issued };
+    fs::write(file, serde_json::to_string(&late).unwrap()).unwrap();
+    let error = world.daemon("north").verify_statement(month).unwrap_err();
+    assert_says(&told(&error), &["counts 4 entries, but main has cosigned 5"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,15 @@ fn row(statement: &str, label: &str) -> Vec<String> {
 /// A draft as main tells it.
 fn draft(month: Month, size: u64, statement: &str) -> StatementNotice {
     let (status, statement) = (StatementStatus::Draft, statement.to_owned());
-    StatementNotice { month, size, status, statement, revisions: Vec::new(), note: None }
+    StatementNotice {
+        period: month.into(),
+        size,
+        status,
+        statement,
+        strikes: Vec::new(),
+        revisions: Vec::new(),
+        note: None,
+    }
 }
 
 async fn statement_of(world: &World, partner: &str) -> String {

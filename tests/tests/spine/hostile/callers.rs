@@ -25,7 +25,15 @@ async fn try_everything(world: &World, client: &PeerClient) -> Vec<(&'static str
     let offer = serde_json::to_vec(&world.offer("north", 2).await.offer).unwrap();
     let month = world.month("north");
     let (status, statement) = (StatementStatus::Draft, String::new());
-    let notice = StatementNotice { month, size: 0, status, statement, revisions: Vec::new(), note: None };
+    let notice = StatementNotice {
+        period: month.into(),
+        size: 0,
+        status,
+        statement,
+        strikes: Vec::new(),
+        revisions: Vec::new(),
+        note: None,
+    };
     let cosigned = Cosigned { month, note: String::new() };
     vec![
         (STATUS, client.get::<PartnerStatus>(STATUS).await.unwrap_err()),

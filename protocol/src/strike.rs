@@ -1,0 +1,375 @@
+//! Strikes: entries of a log that both sides agree to leave out of account. One side proposes them by their numbers, the
+//! other answers; both stand in the audit trails of both sides before they take effect. The log itself never changes.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::dispute::{Decision, checked_words};
+use crate::period::Month;
+
+/// POST a [`Strike`] to the other end, to propose it.
+pub const STRIKES: &str = "/v2/strikes";
+/// POST a [`StrikeAnswer`] to the end that proposed.
+pub const STRIKE_ANSWERS: &str = "/v2/strikes/answer";
+
+/// The most ranges of numbers of a strike.
+pub const MAX_RANGES: usize = 1_000;
+
+/// The most entries of a strike.
+pub const MAX_ENTRIES: u64 = 1_000_000;
+
+/// Numbers of entries, counted from 0, each once: `3,7-9`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Numbers {
+    /// First and last, in their order, with a gap between each and the next.
+    ranges: Vec<(u64, u64)>,
+}
+
+/// Why a text has no numbers of entries.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidNumbers {
+    /// It is written otherwise.
+    #[error("`{0}` names no entries: write their numbers like 3,7-9, rising and none twice")]
+    Spelling(String),
+    /// There are too many.
+    #[error("one strike names at most {MAX_ENTRIES} entries in {MAX_RANGES} ranges: make several of it")]
+    TooMany,
+}
+
+/// Which side did something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Party {
+    /// The main site.
+    Main,
+    /// The partner.
+    Partner,
+}
+
+/// Entries that one side proposes to leave out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Strike {
+    /// The month of the log.
+    pub month: Month,
+    /// The origin of the log.
+    pub log: String,
+    /// The numbers of the entries.
+    pub entries: Numbers,
+    /// Why, in the words of whoever proposes.
+    pub reason: String,
+    /// Who proposes.
+    pub by: Party,
+    /// When.
+    pub proposed: Timestamp,
+}
+
+/// What the other side says of a strike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrikeAnswer {
+    /// The digest of the strike.
+    pub strike: Digest,
+    /// Whether it is agreed on.
+    pub decision: Decision,
+    /// Why, in the words of whoever answers.
+    pub answer: String,
+    /// When.
+    pub decided: Timestamp,
+}
+
+/// A strike, from its proposal to its answer, as each side keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptStrike {
+    /// What is proposed.
+    pub strike: Strike,
+    /// What the other side says; none while it has not answered.
+    pub answer: Option<StrikeAnswer>,
+    /// When both sides had the answer; main lets a strike take effect from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Timestamp>,
+}
+
+/// Why a strike is not taken, or an answer to it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StrikeRefused {
+    /// It is of another log than the one that the month is charged by.
+    #[error("{0} is not charged by the log {1}")]
+    OtherLog(Month, String),
+    /// It names entries that are not there.
+    #[error("it names entry {last}, and there are {size} that both sides have signed, counted from 0")]
+    Beyond {
+        /// The last number that it names.
+        last: u64,
+        /// How many entries there are.
+        size: u64,
+    },
+    /// It comes from the wrong side.
+    #[error("a strike is answered by the side that did not propose it")]
+    OwnSide,
+    /// The words cannot be kept.
+    #[error("the words cannot be taken: {0}")]
+    Words(String),
+    /// No such strike is known.
+    #[error("no strike {0} is known")]
+    Unknown(String),
+    /// It was answered otherwise.
+    #[error("strike {0} was answered before")]
+    Answered(Digest),
+}
+
+impl Numbers {
+    /// The last number.
+    pub fn last(&self) -> u64 {
+        self.ranges.last().map_or(0, |(_, last)| *last)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.ranges.iter().map(|(first, last)| last - first + 1).sum()
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.ranges.iter().flat_map(|(first, last)| *first..=*last)
+    }
+}
+
+impl FromStr for Numbers {
+    type Err = InvalidNumbers;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNumbers> {
+        let invalid = || InvalidNumbers::Spelling(text.chars().take(80).collect());
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for range in text.split(',') {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let (first, last) = (number(first).ok_or_else(invalid)?, number(last).ok_or_else(invalid)?);
+            let follows = ranges.last().is_none_or(|(_, before)| *before < first);
+            if !follows || last < first {
+                return Err(invalid());
+            }
+            match ranges.last_mut() {
+                Some((_, before)) if *before + 1 == first => *before = last,
+                _ => ranges.push((first, last)),
+            }
+            if ranges.len() > MAX_RANGES || ranges.iter().any(|(first, last)| last - first >= MAX_ENTRIES) {
+                return Err(InvalidNumbers::TooMany);
+            }
+        }
+        let numbers = Self { ranges };
+        if numbers.count() > MAX_ENTRIES { Err(InvalidNumbers::TooMany) } else { Ok(numbers) }
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    // One more than any must still be a number.
+    text.parse().ok().filter(|number| is_plain && *number < u64::MAX)
+}
+
+impl fmt::Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (first, last)) in self.ranges.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            if first == last { write!(f, "{comma}{first}")? } else { write!(f, "{comma}{first}-{last}")? }
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for Numbers {
+    type Error = InvalidNumbers;
+
+    fn try_from(text: String) -> Result<Self, InvalidNumbers> {
+        text.parse()
+    }
+}
+
+impl From<Numbers> for String {
+    fn from(numbers: Numbers) -> Self {
+        numbers.to_string()
+    }
+}
+
+impl Party {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Partner => "the partner",
+        }
+    }
+}
+
+impl Strike {
+    /// Its digest, by which it is answered, and which statements name: of its text, which has the log, the numbers, who
+    /// proposed it when, and why.
+    pub fn digest(&self) -> Digest {
+        let Self { log, entries, by, proposed, reason, .. } = self;
+        let by = by.word();
+        let text = format!("tieup-strike/1\nlog {log}\nentries {entries}\nby {by} at {proposed}\nbecause {reason}\n");
+        Digest::of(text.as_bytes())
+    }
+
+    /// Whether it can be kept: it is of the log `origin`, of which both sides have signed `size` entries.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self, origin: &str, size: u64) -> Result<(), StrikeRefused> {
+        checked_words(&self.reason).map_err(StrikeRefused::Words)?;
+        if self.log != origin {
+            return Err(StrikeRefused::OtherLog(self.month, self.log.chars().take(80).collect()));
+        }
+        let last = self.entries.last();
+        if last >= size { Err(StrikeRefused::Beyond { last, size }) } else { Ok(()) }
+    }
+
+    /// It in a sentence, for audit trails. What is long is cut short there; the digest names all of it.
+    pub fn sentence(&self) -> String {
+        let entries: String = self.entries.to_string().chars().take(200).collect();
+        format!("strike {}: {}, entries {entries}: {}", self.digest(), self.month, self.reason)
+    }
+}
+
+impl StrikeAnswer {
+    /// It in a sentence, for audit trails.
+    pub fn sentence(&self) -> String {
+        format!("strike {}: {}: {}", self.strike, self.decision.word(), self.answer)
+    }
+}
+
+impl KeptStrike {
+    /// A strike that nobody has answered yet.
+    pub fn proposed(strike: Strike) -> Self {
+        Self { strike, answer: None, settled: None }
+    }
+
+    /// The same with `answer`, given by the side `by`. The same answer again changes nothing.
+    ///
+    /// # Errors
+    /// When it was proposed by that side, or answered otherwise before.
+    pub fn answered(&self, answer: &StrikeAnswer, by: Party) -> Result<Self, StrikeRefused> {
+        if by == self.strike.by {
+            return Err(StrikeRefused::OwnSide);
+        }
+        checked_words(&answer.answer).map_err(StrikeRefused::Words)?;
+        match &self.answer {
+            None => Ok(Self { answer: Some(answer.clone()), ..self.clone() }),
+            Some(before) if (before.decision, &before.answer) == (answer.decision, &answer.answer) => Ok(self.clone()),
+            Some(_) => Err(StrikeRefused::Answered(answer.strike)),
+        }
+    }
+
+    /// Whether both sides agree on it.
+    pub fn is_agreed(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.decision == Decision::Accepted)
+    }
+}
+
+/// The one of `strikes` whose digest begins with `name`, the word before its colon left out or not.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub fn named<'a>(strikes: &'a [KeptStrike], name: &str) -> Result<&'a KeptStrike, StrikeRefused> {
+    let is_meant = |kept: &&KeptStrike| {
+        let digest = kept.strike.digest();
+        name.len() >= 4 && (digest.to_string().starts_with(name) || digest.hex().starts_with(name))
+    };
+    let mut meant = strikes.iter().filter(is_meant);
+    match (meant.next(), meant.next()) {
+        (Some(kept), None) => Ok(kept),
+        _ => Err(StrikeRefused::Unknown(name.chars().take(80).collect())),
+    }
+}
+
+/// The numbers that are struck out by all of `strikes` together.
+pub fn together<'a>(strikes: impl IntoIterator<Item = &'a Strike>) -> BTreeSet<u64> {
+    strikes.into_iter().flat_map(|strike| strike.entries.iter()).collect()
+}
+
+impl fmt::Display for KeptStrike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Strike { month, entries, reason, by, proposed, .. } = &self.strike;
+        let minute = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        let id: String = self.strike.digest().hex().chars().take(12).collect();
+        writeln!(f, "strike {id}: {month}, {} entries: {entries}", entries.count())?;
+        writeln!(f, "  proposed by {} on {}: {reason}", by.word(), minute(*proposed))?;
+        match &self.answer {
+            None => writeln!(f, "  not answered yet"),
+            Some(StrikeAnswer { decision, answer, decided, .. }) => {
+                writeln!(f, "  {} on {}: {answer}", decision.word(), minute(*decided))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strike(entries: &str) -> Strike {
+        Strike {
+            month: "2026-11".parse().unwrap(),
+            log: "main/shop/2026-11".to_owned(),
+            entries: entries.parse().unwrap(),
+            reason: "a robot of ours".to_owned(),
+            by: Party::Main,
+            proposed: "2026-12-01T00:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_their_order_and_none_twice() {
+        let numbers: Numbers = "3,7-9,10,12".parse().unwrap();
+        assert_eq!((numbers.to_string().as_str(), numbers.count(), numbers.last()), ("3,7-10,12", 6, 12));
+        assert_eq!(numbers.iter().collect::<Vec<_>>(), [3, 7, 8, 9, 10, 12]);
+        for bad in ["", "3,", "9-7", "7,3", "3,3", "3-5,5", "-3", "+3", " 3", "3;4", "18446744073709551615"] {
+            assert!(matches!(bad.parse::<Numbers>(), Err(InvalidNumbers::Spelling(_))), "{bad}");
+        }
+        let ranges = (0..=MAX_RANGES).map(|n| (n * 2).to_string()).collect::<Vec<_>>().join(",");
+        for many in [ranges.as_str(), "0-1000000", "0-18446744073709551614", "0-700000,800000-1200000"] {
+            assert_eq!(many.parse::<Numbers>(), Err(InvalidNumbers::TooMany));
+        }
+    }
+
+    #[test]
+    fn a_strike_is_of_entries_that_are_there() {
+        let three = strike("0,2");
+        assert_eq!(three.check("main/shop/2026-11", 3), Ok(()));
+        assert_eq!(three.check("main/shop/2026-11", 2), Err(StrikeRefused::Beyond { last: 2, size: 2 }));
+        assert!(matches!(three.check("main/shop/2026-12", 3), Err(StrikeRefused::OtherLog(..))));
+        let silent = Strike { reason: " ".to_owned(), ..three.clone() };
+        assert!(matches!(silent.check("main/shop/2026-11", 3), Err(StrikeRefused::Words(_))));
+        assert_ne!(three.digest(), strike("0,1").digest());
+    }
+
+    #[test]
+    fn the_side_that_did_not_propose_answers_once() {
+        let kept = KeptStrike::proposed(strike("1"));
+        let answer = |decision, words: &str| StrikeAnswer {
+            strike: kept.strike.digest(),
+            decision,
+            answer: words.to_owned(),
+            decided: "2026-12-02T00:00:00Z".parse().unwrap(),
+        };
+        let yes = answer(Decision::Accepted, "yes");
+        assert_eq!(kept.answered(&yes, Party::Main), Err(StrikeRefused::OwnSide));
+        let agreed = kept.answered(&yes, Party::Partner).unwrap();
+        assert!(agreed.is_agreed() && !kept.is_agreed());
+        assert_eq!(agreed.answered(&yes, Party::Partner), Ok(agreed.clone()));
+        let no = answer(Decision::Rejected, "no");
+        assert!(matches!(agreed.answered(&no, Party::Partner), Err(StrikeRefused::Answered(_))));
+        let all = [kept.clone(), KeptStrike::proposed(strike("2"))];
+        let id = kept.strike.digest();
+        assert_eq!(named(&all, &id.hex()[..12]).unwrap(), &kept);
+        assert_eq!(named(&all, &id.to_string()).unwrap(), &kept);
+        assert!(named(&all, "").is_err() && named(&all, "blake3:").is_err());
+    }
+}

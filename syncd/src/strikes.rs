@@ -1,0 +1,211 @@
+//! Strikes: entries that both sides agree to leave out of account, as the partner proposes, answers and keeps them. Each
+//! step stands in the audit trail before it takes effect.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use tieup_protocol::audit::{Actor, Event, Happening};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::dispute::{Claim, Decision, Ruling};
+use tieup_protocol::period::Month;
+use tieup_protocol::strike::{
+    KeptStrike, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, named, together,
+};
+use tieup_store::audit::AuditError;
+use tieup_store::document::{Document, DocumentError};
+use tieup_store::durable;
+use tieup_store::journal::ReadError;
+use tieup_web::client::CallError;
+
+use crate::daemon::Partner;
+use crate::location::LocateError;
+use crate::statement::{STATEMENTS, StatementFailure};
+
+/// The file beside main's statements.
+const FILE: &str = "strikes.json";
+
+/// Why a strike was not proposed, taken or answered.
+#[derive(Debug, thiserror::Error)]
+pub enum StrikeError {
+    /// The log cannot be read, or there is no contract.
+    #[error(transparent)]
+    Statement(#[from] StatementFailure),
+    /// The log cannot be read.
+    #[error("the journal cannot be read")]
+    Read(#[from] ReadError),
+    /// It makes no sense.
+    #[error(transparent)]
+    Refused(#[from] StrikeRefused),
+    /// Main cannot be called.
+    #[error(transparent)]
+    Main(#[from] LocateError),
+    /// Main was not told.
+    #[error("it is kept here, and the main site did not take it: give the same command again")]
+    Call(#[source] CallError),
+    /// The audit trail could not be continued.
+    #[error(transparent)]
+    Trail(#[from] AuditError),
+    /// What is known of strikes cannot be kept or read back.
+    #[error("strikes cannot be kept or read back")]
+    Document(#[from] DocumentError),
+}
+
+impl Partner {
+    /// Proposes to main to leave out `entries` of the log that `month` is charged by. A proposal that waits is told again.
+    ///
+    /// # Errors
+    /// See [`StrikeError`]; after [`StrikeError::Call`] the proposal stands here.
+    pub async fn propose_strike(
+        &self,
+        month: Month,
+        (entries, reason): (&Numbers, &str),
+        now: Timestamp,
+    ) -> Result<KeptStrike, StrikeError> {
+        let waiting = self.strikes()?.into_iter().filter(|kept| kept.answer.is_none());
+        let mut same = waiting.filter(|KeptStrike { strike, .. }| {
+            (strike.by, strike.month, &strike.entries, strike.reason.as_str())
+                == (Party::Partner, month, entries, reason)
+        });
+        let kept = if let Some(kept) = same.next() {
+            kept
+        } else {
+            let strike = self.new_strike(month, (entries, reason), now)?;
+            self.note_strike(Actor::Operator, Event::StrikeProposed, strike.sentence(), now)?;
+            let kept = KeptStrike::proposed(strike);
+            self.keep_strike(&kept)?;
+            kept
+        };
+        self.main().await?.post::<()>(STRIKES, &kept.strike).await.map_err(StrikeError::Call)?;
+        Ok(kept)
+    }
+
+    /// Answers what main has proposed, by its digest or the beginning of it, and tells main. The same answer again is told
+    /// again.
+    ///
+    /// # Errors
+    /// See [`StrikeError`]; after [`StrikeError::Call`] the answer stands, and takes effect once it is told.
+    pub async fn answer_strike(
+        &self,
+        name: &str,
+        (decision, words): (Decision, &str),
+        now: Timestamp,
+    ) -> Result<KeptStrike, StrikeError> {
+        let known = self.strikes()?;
+        let kept = named(&known, name)?;
+        let (strike, words) = (kept.strike.digest(), words.to_owned());
+        let given = StrikeAnswer { strike, decision, answer: words, decided: now };
+        let answered = kept.answered(&given, Party::Partner)?;
+        let answer = answered.answer.clone().unwrap_or(given);
+        if kept.answer.is_none() {
+            self.note_strike(Actor::Operator, Event::StrikeAnswered, answer.sentence(), now)?;
+            self.keep_strike(&answered)?;
+        }
+        self.main().await?.post::<()>(STRIKE_ANSWERS, &answer).await.map_err(StrikeError::Call)?;
+        Ok(answered)
+    }
+
+    /// Every strike that was proposed by either side, in the order in which they came.
+    ///
+    /// # Errors
+    /// When they cannot be read back.
+    pub fn strikes(&self) -> Result<Vec<KeptStrike>, DocumentError> {
+        Ok(self.strikes_document().read()?.unwrap_or_default())
+    }
+
+    /// Keeps what main proposes. The same again changes nothing.
+    ///
+    /// # Errors
+    /// When it is of another log, or of entries that are not there.
+    pub fn take_strike(&self, strike: &Strike, now: Timestamp) -> Result<(), StrikeError> {
+        if strike.by != Party::Main {
+            return Err(StrikeRefused::OwnSide.into());
+        }
+        self.check_strike(strike)?;
+        let digest = strike.digest();
+        if self.strikes()?.iter().any(|kept| kept.strike.digest() == digest) {
+            return Ok(());
+        }
+        self.note_strike(Actor::Main, Event::StrikeProposed, strike.sentence(), now)?;
+        self.keep_strike(&KeptStrike::proposed(strike.clone()))
+    }
+
+    /// Keeps what main answers. The same answer again changes nothing.
+    ///
+    /// # Errors
+    /// When nothing was proposed so, or it was answered otherwise before.
+    pub fn take_strike_answer(&self, answer: &StrikeAnswer, now: Timestamp) -> Result<(), StrikeError> {
+        let known = self.strikes()?;
+        let kept = named(&known, &answer.strike.to_string())?;
+        let answered = kept.answered(answer, Party::Main)?;
+        if kept.answer.is_some() {
+            return Ok(());
+        }
+        self.note_strike(Actor::Main, Event::StrikeAnswered, answer.sentence(), now)?;
+        self.keep_strike(&answered)
+    }
+
+    /// Lets what a claim asked to be struck out be answered as main has ruled.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub(crate) fn rule_strike(&self, claim: &Claim, ruling: &Ruling) -> Result<(), StrikeError> {
+        let Some(strike) = &claim.strike else { return Ok(()) };
+        let answer = Some(ruling.of_strike(strike));
+        self.keep_strike(&KeptStrike { strike: strike.clone(), answer, settled: None })
+    }
+
+    /// What the operator proposes, if it is of entries that are there.
+    pub(crate) fn new_strike(
+        &self,
+        month: Month,
+        (entries, reason): (&Numbers, &str),
+        now: Timestamp,
+    ) -> Result<Strike, StrikeError> {
+        let log = self.origin(self.writer(month)?, month).to_string();
+        let (entries, reason) = (entries.clone(), reason.to_owned());
+        let strike = Strike { month, log, entries, reason, by: Party::Partner, proposed: now };
+        self.check_strike(&strike)?;
+        Ok(strike)
+    }
+
+    fn check_strike(&self, strike: &Strike) -> Result<(), StrikeError> {
+        let writer = self.writer(strike.month)?;
+        let size = self.charged_log(writer, strike.month)?.size();
+        Ok(strike.check(&self.origin(writer, strike.month).to_string(), size)?)
+    }
+
+    /// The numbers that `digests` strike out of the log of `month`; each must be agreed on here.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub(crate) fn struck_out(&self, month: Month, digests: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
+        if digests.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let known = self.strikes()?;
+        let agreed: Vec<&Strike> = known.iter().filter(|kept| kept.is_agreed()).map(|kept| &kept.strike).collect();
+        let find = |digest: &Digest| {
+            let found = agreed.iter().find(|strike| strike.month == month && strike.digest() == *digest);
+            found.copied().ok_or(StatementFailure::NotAgreed(*digest))
+        };
+        Ok(together(digests.iter().map(find).collect::<Result<Vec<_>, _>>()?))
+    }
+
+    fn keep_strike(&self, kept: &KeptStrike) -> Result<(), StrikeError> {
+        durable::create_dir_all(&self.state().join(STATEMENTS)).map_err(DocumentError::from)?;
+        let (mut all, digest) = (self.strikes()?, kept.strike.digest());
+        match all.iter_mut().find(|known| known.strike.digest() == digest) {
+            Some(known) => *known = kept.clone(),
+            None => all.push(kept.clone()),
+        }
+        Ok(self.strikes_document().write(&all)?)
+    }
+
+    fn strikes_document(&self) -> Document<Vec<KeptStrike>> {
+        Document::at(self.state().join(STATEMENTS).join(FILE))
+    }
+
+    fn note_strike(&self, who: Actor, what: Event, reason: String, now: Timestamp) -> Result<(), AuditError> {
+        self.publisher().write_down(&Happening { who, what, release: None, reason: Some(reason) }, now)
+    }
+}

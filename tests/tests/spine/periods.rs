@@ -1,0 +1,180 @@
+//! Months that several versions of a contract govern, and versions that reach back into what was issued.
+
+use jiff::civil::Date;
+use tieup_hub::paper::Paper;
+use tieup_hub::publish::{Outcome, PublishError};
+use tieup_hub::simulation::Supposition;
+use tieup_hub::statements::StatementFailure;
+use tieup_hub::terms::TermsError;
+use tieup_protocol::dispute::Decision;
+use tieup_protocol::period::{Month, Period};
+use tieup_protocol::wire::StatementVerdict;
+use tieup_syncd::pins::Pins;
+use tieup_syncd::statement::StatementFailure as Refused;
+use tieup_tests::{Contract, World, assert_says, told};
+
+use tieup_tests::issuing::{before, closes, issue, log_before, row};
+
+/// Version `number` of a contract by which each view of a tie-up page costs so many yen from the day `from` on, which it
+/// governs by days.
+fn by_days(number: u32, from: &str, price: u32) -> String {
+    let fees = format!(
+        "meters: {{tie: {{views: {{class: tieup}}}}}}\ncharges: {{access: {{graduated: tie, tiers: [[0, \"{price}\"]]}}}}\n\
+         dispute: {{window: 180d, beacon_tolerance: \"2%\"}}\n"
+    );
+    let text = Contract::inherited().version(number).fees(&fees).text("north");
+    let text = text.replace("from: 2020-01-01", &format!("from: {from}"));
+    text.replace("at: line}", "at: line, prorate: days}")
+}
+
+/// The month two months before the one that is logged now.
+async fn two_months_ago(world: &World) -> Month {
+    world.get("north", "/about/").await;
+    before(before(world.month("north")))
+}
+
+fn write_contract(world: &World, text: &str) {
+    world.write_main("partners/north/contract.yaml", text);
+}
+
+pub(crate) async fn start() -> World {
+    let contract = Contract::raw(&by_days(1, "2020-01-01", 10));
+    let world = World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start().await;
+    world.go_live("north").await;
+    world
+}
+
+/// A world in which version 2 governs the month two months ago from its 16th day on, for 20 yen a view instead of 10, with
+/// 120 views before that day and 30 after. Returns the month's two periods.
+async fn parted() -> (World, Month, [Period; 2]) {
+    let mut world = start().await;
+    let month = two_months_ago(&world).await;
+    let first = month.first_day();
+    let sixteenth: Date = first.checked_add(jiff::Span::new().days(15)).unwrap();
+    write_contract(&world, &by_days(2, &sixteenth.to_string(), 20));
+    world.go_live("north").await;
+    // Each an hour after the other, from the eleventh day on.
+    log_before(&mut world, 150).await;
+    let whole = Period::whole(month);
+    let part = |first, last| whole.within(first, last).unwrap();
+    let parts = [part(first, sixteenth.yesterday().unwrap()), part(sixteenth, whole.last())];
+    (world, month, parts)
+}
+
+async fn issue_part(world: &World, period: Period) -> tieup_protocol::wire::StatementNotice {
+    let (north, now) = (row(world, "north").await, closes(period.month()));
+    let issued = world.hub().issue(&north, period, now).await;
+    let notice = issued.unwrap_or_else(|error| panic!("not issued:\n{}", told(&error)));
+    let delivered = world.hub().hand_over(&north, notice.clone(), now).await;
+    let verdict = delivered.unwrap_or_else(|error| panic!("not taken:\n{}", told(&error))).verdict;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", notice.statement);
+    notice
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_version_of_a_contract_in_a_month_has_its_statement_on_both_sides() {
+    let (mut world, month, [first, second]) = parted().await;
+    let north = row(&world, "north").await;
+    assert_eq!(world.hub().periods(&north, month).await.unwrap(), [first, second]);
+    let error = world.hub().statement(&north, month, closes(month)).await.unwrap_err();
+    assert!(matches!(error, StatementFailure::Several { .. }), "{error}");
+    assert_says(&told(&error), &[&first.key(), &second.key()]);
+    let draft = world.hub().statement(&north, second, closes(month)).await.unwrap();
+    assert_eq!(draft.verdict, StatementVerdict::Identical);
+    assert_eq!(world.hub().due_statements(&north, closes(month)).await.unwrap(), [first, second]);
+    let (one, two) = (issue_part(&world, first).await, issue_part(&world, second).await);
+    // 120 views at 10, and 30 at 20.
+    assert_says(&one.statement, &["lampworks/north@1", "-15, 15 of", "total:           1200 JPY"]);
+    assert_says(&two.statement, &["lampworks/north@2", "-16 to ", "total:           600 JPY"]);
+    assert_eq!(world.hub().due_statements(&north, closes(month)).await.unwrap(), []);
+
+    let daemon = world.daemon("north").clone();
+    let unclear = daemon.verify_statement(month).unwrap_err();
+    assert!(matches!(unclear, Refused::Several { .. }), "{unclear}");
+    assert_eq!(daemon.verify_statement(second).unwrap().statement.text, two.statement);
+    let (made, notice) = world.hub().made(&north, second).await.unwrap();
+    let paper = Paper { partner: &north.id, made: &made, status: notice.status, note: notice.note.as_deref() };
+    assert_says(&paper.html().unwrap(), &[&format!("Statement for {second}"), "600"]);
+    let simulated = world.hub().simulate(&north, &Supposition::default(), 3).await.unwrap();
+    assert_eq!(simulated.iter().map(|bill| bill.period).take(2).collect::<Vec<_>>(), [first, second]);
+
+    let dispute = daemon.dispute(second, "too dear", closes(month)).await.unwrap_or_else(|e| panic!("{}", told(&e)));
+    assert_eq!((dispute.claim.period, dispute.claim.located), (second, None));
+    let words = (Decision::Rejected, "it is what was agreed on");
+    world.hub().rule(&north, second, words, closes(month)).await.unwrap();
+    assert!(daemon.disputed(second).unwrap().unwrap().ruling.is_some() && daemon.disputed(first).unwrap().is_none());
+
+    // Ten more views, all of them after the sixteenth: the second part alone is corrected.
+    log_before(&mut world, 10).await;
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(&later.statement, &[&second.to_string(), "entries came late: 600 was charged, 800 is right"]);
+    assert_eq!(later.revisions.iter().map(|revision| revision.period).collect::<Vec<_>>(), [second]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_day_is_charged_in_two_final_statements() {
+    let (world, month, [first, second]) = parted().await;
+    let notice = issue_part(&world, first).await;
+    let north = row(&world, "north").await;
+    let error = world.hub().issue(&north, month, closes(month)).await.unwrap_err();
+    assert!(matches!(error, StatementFailure::Several { .. }), "{error}");
+    let whole = tieup_protocol::wire::StatementNotice { period: month.into(), ..notice.clone() };
+    let error = world.daemon("north").take_statement(&whole).unwrap_err();
+    assert!(matches!(error, Refused::Overlaps { other, .. } if other == first), "{error}");
+    issue_part(&world, second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_reaches_back_into_an_issued_month_is_refused_and_a_later_one_changes_nothing_of_it() {
+    let mut world = start().await;
+    let month = two_months_ago(&world).await;
+    log_before(&mut world, 4).await;
+    let (issued, _) = issue(&world, month).await;
+    assert_says(&issued.statement, &["total:           40 JPY"]);
+
+    write_contract(&world, &by_days(2, &format!("{month}-02"), 30));
+    let error = world.try_publish("north").await.unwrap_err();
+    assert!(matches!(&error, PublishError::Terms(TermsError::ReachesBack { .. })), "{error}");
+    assert_says(&told(&error), &["lampworks/north@2", &format!("take effect after {}", Period::whole(month).last())]);
+
+    // The month after was not issued: a version may still take effect in it, also from its first day.
+    write_contract(&world, &by_days(2, &month.next().first_day().to_string(), 30));
+    assert!(matches!(world.try_publish("north").await.unwrap(), Outcome::Delivered { .. }));
+    world.approve("north");
+    log_before(&mut world, 2).await;
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    // One view at 30 now; six views at 10 then, by the version that the month was issued under.
+    assert_says(&later.statement, &["lampworks/north@2", "40 was charged, 60 is right", "due:             50 JPY"]);
+    assert_eq!(issue(&world, month).await, (issued, StatementVerdict::Identical));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_issued_stays_under_its_version_also_where_another_was_already_waiting() {
+    let mut world = start().await;
+    let month = two_months_ago(&world).await;
+    log_before(&mut world, 4).await;
+    write_contract(&world, &by_days(2, &month.first_day().to_string(), 30));
+    world.publish("north").await;
+    let (issued, _) = issue(&world, month).await;
+    world.approve("north");
+    log_before(&mut world, 2).await;
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(&later.statement, &["lampworks/north@2", "40 was charged, 60 is right"]);
+    assert_eq!(issue(&world, month).await, (issued, StatementVerdict::Identical));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_partner_too_refuses_a_version_that_reaches_back() {
+    let world = start().await;
+    let month = two_months_ago(&world).await;
+    let [live] = &world.daemon("north").publisher().approved().unwrap()[..] else { panic!("one is in force") };
+    std::fs::create_dir_all(world.state("north").join("statements")).unwrap();
+    Pins::in_state(&world.state("north")).keep(month.into(), live.digest()).unwrap();
+    write_contract(&world, &by_days(2, &format!("{month}-16"), 30));
+    let error = world.try_publish("north").await.unwrap_err();
+    assert_says(&told(&error), &["contract lampworks/north@2 would take effect in", &month.to_string()]);
+    assert_eq!(world.releases("north").len(), 1);
+}

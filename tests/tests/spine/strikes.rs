@@ -1,0 +1,133 @@
+//! Entries that both sides agree to leave out: proposed by either, answered by the other, in both trails, and corrected
+//! where the month was issued.
+
+use jiff::Timestamp;
+use tieup_hub::rollups::Standing;
+use tieup_hub::strikes::StrikeError;
+use tieup_protocol::audit::Event;
+use tieup_protocol::digest::Digest;
+use tieup_protocol::dispute::Decision;
+use tieup_protocol::period::Month;
+use tieup_protocol::strike::{KeptStrike, Numbers, StrikeRefused};
+use tieup_protocol::wire::{Cause, STATEMENT, StatementNotice, StatementVerdict};
+use tieup_syncd::strikes::StrikeError as Refused;
+use tieup_tests::{World, assert_says, told};
+
+use crate::periods::start;
+use tieup_tests::issuing::{issue, log_before, row};
+
+/// A partner with six visits two months before at 10 yen each, and one now. Returns that month.
+async fn visited() -> (World, Month) {
+    let mut world = start().await;
+    world.get("north", "/about/").await;
+    let month = log_before(&mut world, 6).await;
+    (world, month)
+}
+
+fn numbers(text: &str) -> Numbers {
+    text.parse().unwrap()
+}
+
+/// Main proposes, and the partner answers.
+async fn main_strikes(world: &World, month: Month, entries: &str, decision: Decision) -> Digest {
+    let north = row(world, "north").await;
+    let words = (&numbers(entries), "a test of our own");
+    let proposed = world.hub().propose_strike(&north, month, words, Timestamp::now()).await;
+    let strike = proposed.unwrap_or_else(|error| panic!("{}", told(&error)));
+    let name: String = strike.digest().hex().chars().take(12).collect();
+    let answer = world.daemon("north").answer_strike(&name, (decision, "as you say"), Timestamp::now()).await;
+    answer.unwrap_or_else(|error| panic!("{}", told(&error)));
+    strike.digest()
+}
+
+async fn mains(world: &World) -> Vec<KeptStrike> {
+    world.hub().database.strikes().await.unwrap().into_iter().map(|(_, kept)| kept).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_both_sides_strike_out_stands_in_both_trails_and_corrects_an_issued_month() {
+    let (world, month) = visited().await;
+    let (issued, _) = issue(&world, month).await;
+    assert_says(&issued.statement, &["total:           60 JPY"]);
+    let strike = main_strikes(&world, month, "1,3-4", Decision::Accepted).await;
+    main_strikes(&world, month, "5", Decision::Rejected).await;
+    for trail in [world.hub().own_trail().unwrap(), world.daemon("north").publisher().audit_entries().unwrap()] {
+        let of = |what| trail.iter().filter(move |entry| entry.what == what).filter_map(|entry| entry.reason.as_ref());
+        assert_says(
+            of(Event::StrikeProposed).next().unwrap(),
+            &[&strike.to_string(), "entries 1,3-4: a test of our own"],
+        );
+        assert_says(of(Event::StrikeAnswered).next().unwrap(), &[&strike.to_string(), "accepted: as you say"]);
+        assert_eq!((of(Event::StrikeProposed).count(), of(Event::StrikeAnswered).count()), (2, 2));
+    }
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(
+        &later.statement,
+        &["entries were struck out: 60 was charged, 30 is right", "due:             -20 JPY"],
+    );
+    assert_eq!((later.revisions[0].cause, &later.revisions[0].strikes[..]), (Cause::StruckEntries, &[strike][..]));
+    assert_eq!(issue(&world, month).await, (issued, StatementVerdict::Identical), "what was issued has changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_partner_proposes_takes_effect_once_main_has_agreed_and_told_it() {
+    let (world, month) = visited().await;
+    let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
+    let words = (&numbers("0,5"), "our own robot");
+    let proposed = daemon.propose_strike(month, words, Timestamp::now()).await;
+    let proposed = proposed.unwrap_or_else(|error| panic!("{}", told(&error)));
+    let again = daemon.propose_strike(month, words, Timestamp::now()).await.unwrap();
+    assert_eq!((again, mains(&world).await), (proposed.clone(), vec![proposed.clone()]));
+    let name = proposed.strike.digest().to_string();
+    let own = daemon.answer_strike(&name, (Decision::Accepted, "we agree"), Timestamp::now()).await.unwrap_err();
+    assert!(matches!(own, Refused::Refused(StrikeRefused::OwnSide)), "{own}");
+    let before = world.hub().made(&north, month).await.unwrap().0;
+    assert_eq!((before.statement.total.minor(), before.counted.left_out.struck), (60, 0));
+
+    let words = (Decision::Accepted, "so do we");
+    world.hub().answer_strike(&north, &name, words, Timestamp::now()).await.unwrap();
+    let (notice, verdict) = issue(&world, month).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", notice.statement);
+    assert_says(&notice.statement, &["total:           40 JPY"]);
+    assert_eq!(notice.strikes, [proposed.strike.digest()]);
+    assert_eq!(world.hub().made(&north, month).await.unwrap().0.counted.left_out.struck, 2);
+    assert_eq!(world.hub().verify_rollup(&north, month).await.unwrap(), Standing::Agrees(6));
+    assert_eq!(daemon.locate(month).await.unwrap(), None);
+    let other = world.hub().answer_strike(&north, &name, (Decision::Rejected, "no"), Timestamp::now()).await;
+    assert!(matches!(other.unwrap_err(), StrikeError::Refused(StrikeRefused::Answered(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_are_not_there_and_strikes_that_nobody_agreed_on_are_refused() {
+    let (world, month) = visited().await;
+    let north = row(&world, "north").await;
+    let beyond = world.hub().propose_strike(&north, month, (&numbers("6"), "x"), Timestamp::now()).await.unwrap_err();
+    assert_says(&told(&beyond), &["names entry 6, and there are 6"]);
+    assert!(mains(&world).await.is_empty());
+    let proposed = world.hub().propose_strike(&north, month, (&numbers("2"), "x"), Timestamp::now()).await.unwrap();
+    let draft = world.hub().statement(&north, month, Timestamp::now()).await.unwrap();
+    assert_says(&draft.notice.statement, &["total:           60 JPY"]);
+    let forged = StatementNotice { strikes: vec![proposed.digest()], ..draft.notice };
+    let error = world.call("north").await.post::<StatementVerdict>(STATEMENT, &forged).await.unwrap_err();
+    assert_says(&told(&error), &["is not agreed on here"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_dispute_strikes_out_what_it_asked_for() {
+    let (world, month) = visited().await;
+    issue(&world, month).await;
+    let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
+    let asked = ("these two were our own tests", Some(&numbers("2-3")));
+    let dispute = daemon.dispute_striking(month, asked, Timestamp::now()).await;
+    let dispute = dispute.unwrap_or_else(|error| panic!("{}", told(&error)));
+    assert!(mains(&world).await.is_empty(), "it took effect before it was answered");
+    let words = (Decision::Accepted, "so they were");
+    world.hub().rule(&north, month, words, Timestamp::now()).await.unwrap();
+    let strike = dispute.claim.strike.unwrap();
+    assert_eq!(mains(&world).await.iter().map(|kept| &kept.strike).collect::<Vec<_>>(), [&strike]);
+    assert!(daemon.strikes().unwrap()[0].is_agreed());
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(&later.statement, &["a dispute was decided: 60 was charged, 40 is right", "due:             -10 JPY"]);
+}
