@@ -1,9 +1,10 @@
 //! The partner's own statement: computed from its own journal and contract, and held against main's.
 
-use std::path::Path;
+mod counting;
+
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use tieup_fees::compute::count;
 use tieup_fees::{
     Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Maker, Statement, StatementError,
     first_difference,
@@ -15,10 +16,11 @@ use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable;
 use tieup_store::journal::{
     CheckpointError, CosignerVerifier, InvalidKey, JournalReader, LogSigner, LogVerifier, Origin, ReadError,
-    SignedText, SignedTextError, verify_cosignature,
+    SignedText, SignedTextError, VerifyError, month_dir, verify_cosignature, verify_entries,
 };
 use tieup_web::journal::JournalError;
 
+use self::counting::Counting;
 use crate::daemon::Partner;
 use crate::main_journal::MainJournalError;
 use crate::publisher::PublishError;
@@ -32,6 +34,24 @@ pub enum StatementFailure {
     /// The journal cannot be read.
     #[error("the journal cannot be read")]
     Read(#[from] ReadError),
+    /// The journal is not what was logged: nothing is counted.
+    #[error("the journal of {month} does not verify")]
+    Damaged {
+        /// The month.
+        month: Month,
+        /// What is wrong with it.
+        source: VerifyError,
+    },
+    /// Main counts more than was ever signed for here.
+    #[error("main's statement counts {counted} entries, and the journal of {month} has {signed} that are signed for")]
+    Beyond {
+        /// The month.
+        month: Month,
+        /// What main counts.
+        counted: u64,
+        /// What there is.
+        signed: u64,
+    },
     /// There is no journal, or it cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -197,8 +217,16 @@ impl Partner {
         if contract.journal.writer != Side::Main {
             return Ok(self.journal().reader(month)?);
         }
+        Ok(JournalReader::open(self.charged_dir(contract, month)?)?)
+    }
+
+    /// The folder of that log.
+    fn charged_dir(&self, contract: &Contract, month: Month) -> Result<PathBuf, StatementFailure> {
+        if contract.journal.writer != Side::Main {
+            return Ok(month_dir(&self.journals(), month));
+        }
         let dir = self.main_journal().dir(month);
-        if dir.is_dir() { Ok(JournalReader::open(dir)?) } else { Err(StatementFailure::NotFetched(month)) }
+        if dir.is_dir() { Ok(dir) } else { Err(StatementFailure::NotFetched(month)) }
     }
 
     /// Which log that is.
@@ -243,9 +271,21 @@ impl Ledger for Partner {
         Ok(JournalHead { origin: origin.to_string(), size, root: root.to_string() })
     }
 
+    /// Verifies the log from its first byte to its last, and counts its first `size` entries in the same pass: what was
+    /// damaged on this disk is told as that, and not as a difference from main's count.
     fn count(&self, contract: &Contract, month: Month, size: u64) -> Result<Counted, StatementFailure> {
-        let entries = self.charged_log(contract, month)?.entries(0..size)?;
-        Ok(count(contract, month, entries.map(|entry| entry.map(|entry| as_counted(contract, entry))))?)
+        let mut counting = Counting::of(contract, month, size);
+        if size == 0 {
+            return counting.finish();
+        }
+        let (dir, origin) = (self.charged_dir(contract, month)?, self.origin(contract, month));
+        let (key, _) = self.log_keys(contract)?.ok_or(StatementFailure::NotFetched(month))?;
+        let verified = verify_entries(&dir, &origin, &key, |entry| counting.take(entry));
+        let signed = verified.map_err(|source| StatementFailure::Damaged { month, source })?.checkpoint.size();
+        if signed < size {
+            return Err(StatementFailure::Beyond { month, counted: size, signed });
+        }
+        counting.finish()
     }
 }
 
