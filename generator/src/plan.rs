@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::SitePath;
+use tieup_protocol::reserved::Reserved;
 
 use crate::config::FeedKind;
 use crate::output::media_type;
 use crate::page::Source;
 use crate::spanning::is_spanning;
+use crate::statics::where_named;
 use crate::view::View;
 
 /// Everything that a build makes, by path.
@@ -106,6 +108,12 @@ impl Plan {
             let message = format!("`{path}` tells of all pages, and none can stand there");
             return Err(Diagnostic::new("duplicate-path", file, message).help("give it another path"));
         }
+        if let Some(problem) = reserved(&path, file) {
+            return Err(match word {
+                Some(word) => problem.at_text(&source.text(), word),
+                None => where_named(problem, source),
+            });
+        }
         let twin = self.twin(&path);
         let (path, first) = match (self.items.entry(path), twin) {
             (Entry::Vacant(free), None) => {
@@ -132,8 +140,11 @@ impl Plan {
     }
 
     /// Puts a file that is there already at `path`. It takes the place of the page that is shown where there is none, and
-    /// of other such files; where another page stands, that is told.
+    /// of other such files; where another page stands, or none can be served, that is told.
     pub(crate) fn give(&mut self, path: &SitePath, source: &str) -> Option<Diagnostic> {
+        if let Some(problem) = reserved(path, source) {
+            return Some(problem);
+        }
         let twin = path.twin().and_then(|twin| self.items.get(&twin));
         let stands =
             self.items.get(path).or(twin).filter(|item| !matches!(item.what, What::Given | What::NotFound { .. }));
@@ -167,4 +178,12 @@ impl Plan {
     pub(crate) fn items(&self) -> impl Iterator<Item = (&SitePath, &Item)> {
         self.items.iter()
     }
+}
+
+/// What is told of a file that would stand where the server answers by itself.
+fn reserved(path: &SitePath, file: &str) -> Option<Diagnostic> {
+    let reserved = Reserved::of(path)?;
+    let (folder, purpose) = (reserved.folder(), reserved.purpose());
+    let message = format!("`{path}` would never be shown: the server keeps `{folder}` for {purpose}");
+    Some(Diagnostic::new("reserved-path", file, message).help(format!("give it a path outside `{folder}`")))
 }

@@ -90,7 +90,12 @@ fn duplicate(page: &Page, first: &str) -> Diagnostic {
     let problem = Diagnostic::new("duplicate-path", page.source.file.as_str(), message)
         .related(first, line, "claimed here first")
         .help("give one of them another `slug` or `path`");
-    let text = &page.source.text();
+    where_named(problem, &page.source)
+}
+
+/// The problem where the front matter of `source` names the path of its page; of the whole file where it does not.
+pub(crate) fn where_named(problem: Diagnostic, source: &Source) -> Diagnostic {
+    let text = &source.text();
     match ["\npath:", "\nslug:"].into_iter().find_map(|key| text.find(key)) {
         Some(at) => {
             problem.at_offset(text, at + 1, text[at + 1..].lines().next().map_or(1, |line| line.chars().count()))

@@ -1,5 +1,7 @@
 //! Journals are collected when their contracts say so, by main itself: a partner that returns its journal in time is not
 //! asked, one that does not is, a little later.
+//!
+//! Each collection is a task of its own: a partner that is slow, or does not answer at all, keeps no other waiting.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_web::complaint;
 use tieup_web::listener::Shutdown;
-use tokio::task::block_in_place;
+use tokio::task::{JoinSet, block_in_place};
 
 use crate::collect::CollectError;
 use crate::database::PartnerRow;
@@ -26,28 +28,36 @@ const RESTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// For how long it is believed when a partner is due: contracts change.
 const BELIEVED: SignedDuration = SignedDuration::from_mins(5);
 
-/// How long one partner may keep the others waiting. What it gave till then is kept.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// How long a collection may take. What was given till then is kept, and the next goes on there.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
+
+/// From how many partners is collected at once. One that does not answer takes a place until its time is over.
+pub(crate) const CONCURRENT_COLLECTIONS: usize = 64;
 
 /// Collects the journal of each partner that has not returned it in time, until `shutdown`.
 pub(crate) async fn keep_collected(hub: Arc<Hub>, shutdown: Shutdown) {
-    let mut rounds = Rounds { begun: Timestamp::now(), known: HashMap::new() };
+    let mut rounds = Rounds::begun(Timestamp::now());
     loop {
         let rest = tokio::select! {
-            () = shutdown.wait() => return,
-            rest = rounds.go(&hub) => rest,
+            () = shutdown.wait() => break,
+            rest = rounds.go(&hub, Timestamp::now()) => rest,
         };
         tokio::select! {
-            () = shutdown.wait() => return,
+            () = shutdown.wait() => break,
+            () = rounds.collected() => {}
             () = tokio::time::sleep(rest) => {}
         }
     }
+    // What was fetched is kept; the collections go on there after the next start.
+    rounds.running.shutdown().await;
 }
 
-/// When this process began, and what it knows of partners.
-struct Rounds {
+/// When main asks its partners by itself, what it knows of them, and the collections that are under way.
+pub struct Rounds {
     begun: Timestamp,
     known: HashMap<SiteId, Known>,
+    running: JoinSet<()>,
+    under_way: HashMap<tokio::task::Id, SiteId>,
 }
 
 /// When a partner is due.
@@ -68,25 +78,58 @@ impl Known {
 }
 
 impl Rounds {
-    /// Collects from those that are due, and says how long nobody is.
-    async fn go(&mut self, hub: &Hub) -> Duration {
+    /// Rounds that begin at `now`.
+    pub fn begun(now: Timestamp) -> Self {
+        Self { begun: now, known: HashMap::new(), running: JoinSet::new(), under_way: HashMap::new() }
+    }
+
+    /// Begins to collect from those that are due at `now`, and says how long nobody else is.
+    pub async fn go(&mut self, hub: &Arc<Hub>, now: Timestamp) -> Duration {
         let partners = hub.database.partners().await.unwrap_or_else(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "the partners cannot be listed");
             Vec::new()
         });
         let mut rest = RESTS.1;
-        for partner in partners.iter().filter(|partner| partner.revoked.is_none()) {
-            let now = Timestamp::now();
-            match self.due(hub, partner, now).await {
-                Some(due) if due <= now => {
+        for partner in partners.into_iter().filter(|partner| partner.revoked.is_none()) {
+            if self.under_way.values().any(|under_way| *under_way == partner.id) {
+                continue;
+            }
+            match self.due(hub, &partner, now).await {
+                Some(due) if due <= now && self.running.len() < CONCURRENT_COLLECTIONS => {
                     self.known.insert(partner.id.clone(), Known { tried: Some(now), ..Known::default() });
-                    collect(hub, partner).await;
+                    self.collect(hub.clone(), partner);
                 }
+                // It begins when another collection has ended.
+                Some(due) if due <= now => {}
                 Some(due) => rest = rest.min(Duration::try_from(due.duration_since(now)).unwrap_or_default()),
                 None => {}
             }
         }
         rest.max(RESTS.0)
+    }
+
+    fn collect(&mut self, hub: Arc<Hub>, partner: PartnerRow) {
+        let id = partner.id.clone();
+        let task = self.running.spawn(async move { collect(&hub, &partner).await });
+        self.under_way.insert(task.id(), id);
+    }
+
+    /// Waits until one of the collections has ended; for ever where there is none.
+    pub async fn collected(&mut self) {
+        let ended = match self.running.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => {
+                tracing::error!(%error, "a collection ended by a fault of ours");
+                error.id()
+            }
+            None => std::future::pending().await,
+        };
+        self.under_way.remove(&ended);
+    }
+
+    /// From whom is being collected.
+    pub fn under_way(&self) -> impl Iterator<Item = &SiteId> {
+        self.under_way.values()
     }
 
     /// When a partner is due. That it is by what was known is looked at again: it may have returned its journal meanwhile.
@@ -96,19 +139,19 @@ impl Rounds {
             let collected = block_in_place(|| hub.collected_at(partner)).ok().flatten();
             let waited = [collected, known.tried, Some(partner.joined)].into_iter().flatten().max();
             let since = waited.map_or(self.begun, |since| since.max(self.begun));
-            known.due = returned(hub, partner).await.and_then(|returned| due(&returned, since));
+            known.due = returned(hub, partner, now).await.and_then(|returned| due(&returned, since));
             known.looked = Some(now);
         }
         known.due
     }
 }
 
-/// When the contract that holds now lets a partner's journal be returned.
-async fn returned(hub: &Hub, partner: &PartnerRow) -> Option<Returned> {
+/// When the contract that holds at `now` lets a partner's journal be returned.
+async fn returned(hub: &Hub, partner: &PartnerRow, now: Timestamp) -> Option<Returned> {
     let agreed = hub.agreed(partner).await.inspect_err(|error| {
         tracing::warn!(partner = %partner.id, "when its journal is returned cannot be read\n{}", complaint::render(error));
     });
-    in_force(agreed.ok()?, Timestamp::now()).map(|contract| contract.journal.returned)
+    in_force(agreed.ok()?, now).map(|contract| contract.journal.returned)
 }
 
 /// The contract by which what is logged at `now` is charged.

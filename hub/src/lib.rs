@@ -6,7 +6,7 @@ pub mod audit;
 pub mod beacons;
 pub mod cli;
 pub mod collect;
-mod collecting;
+pub mod collecting;
 pub mod config;
 pub mod counting;
 pub mod database;

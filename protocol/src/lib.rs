@@ -29,6 +29,7 @@ pub mod path;
 pub mod period;
 pub mod portable;
 pub mod redirect;
+pub mod reserved;
 pub mod robots;
 pub mod schedule;
 pub mod shape;

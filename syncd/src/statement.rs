@@ -1,12 +1,14 @@
 //! The partner's own statement: computed from its own journal and contract, and held against main's.
 
+mod counting;
+
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tieup_fees::{
     Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Statement, StatementError,
-    count_without, first_difference,
+    first_difference,
 };
 use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
 use tieup_protocol::digest::Digest;
@@ -16,10 +18,11 @@ use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable;
 use tieup_store::journal::{
     CheckpointError, CosignerVerifier, InvalidKey, JournalReader, LogSigner, LogVerifier, Origin, ReadError,
-    SignedText, SignedTextError, verify_cosignature,
+    SignedText, SignedTextError, VerifyError, month_dir, verify_cosignature, verify_entries,
 };
 use tieup_web::journal::JournalError;
 
+use self::counting::Counting;
 use crate::daemon::Partner;
 use crate::main_journal::MainJournalError;
 use crate::pins::Pins;
@@ -34,6 +37,24 @@ pub enum StatementFailure {
     /// The journal cannot be read.
     #[error("the journal cannot be read")]
     Read(#[from] ReadError),
+    /// The journal is not what was logged: nothing is counted.
+    #[error("the journal of {month} does not verify")]
+    Damaged {
+        /// The month.
+        month: Month,
+        /// What is wrong with it.
+        source: VerifyError,
+    },
+    /// Main counts more than was ever signed for here.
+    #[error("main's statement counts {counted} entries, and the journal of {month} has {signed} that are signed for")]
+    Beyond {
+        /// The month.
+        month: Month,
+        /// What main counts.
+        counted: u64,
+        /// What there is.
+        signed: u64,
+    },
     /// There is no journal, or it cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -278,8 +299,16 @@ impl Partner {
         if writer != Side::Main {
             return Ok(self.journal().reader(month)?);
         }
+        Ok(JournalReader::open(self.charged_dir(writer, month)?)?)
+    }
+
+    /// The folder of that log.
+    fn charged_dir(&self, writer: Side, month: Month) -> Result<PathBuf, StatementFailure> {
+        if writer != Side::Main {
+            return Ok(month_dir(&self.journals(), month));
+        }
         let dir = self.main_journal().dir(month);
-        if dir.is_dir() { Ok(JournalReader::open(dir)?) } else { Err(StatementFailure::NotFetched(month)) }
+        if dir.is_dir() { Ok(dir) } else { Err(StatementFailure::NotFetched(month)) }
     }
 
     /// Which log that is.
@@ -333,6 +362,8 @@ impl Ledger for Partner {
         self.struck_out(month, strikes)
     }
 
+    /// Verifies the log from its first byte to its last, and counts its first `size` entries in the same pass: what was
+    /// damaged on this disk is told as that, and not as a difference from main's count.
     fn count(
         &self,
         contract: &Contract,
@@ -340,10 +371,20 @@ impl Ledger for Partner {
         size: u64,
         struck: &BTreeSet<u64>,
     ) -> Result<Counted, StatementFailure> {
-        let writer = self.writer(period.month())?;
-        let entries = self.charged_log(writer, period.month())?.entries(0..size)?;
-        let entries = entries.map(|entry| entry.map(|entry| as_counted(writer, contract, entry)));
-        Ok(count_without(contract, period, entries, struck)?)
+        let month = period.month();
+        let writer = self.writer(month)?;
+        let mut counting = Counting::of((contract, writer), period, size, struck);
+        if size == 0 {
+            return counting.finish();
+        }
+        let (dir, origin) = (self.charged_dir(writer, month)?, self.origin(writer, month));
+        let (key, _) = self.log_keys(writer)?.ok_or(StatementFailure::NotFetched(month))?;
+        let verified = verify_entries(&dir, &origin, &key, |entry| counting.take(entry));
+        let signed = verified.map_err(|source| StatementFailure::Damaged { month, source })?.checkpoint.size();
+        if signed < size {
+            return Err(StatementFailure::Beyond { month, counted: size, signed });
+        }
+        counting.finish()
     }
 }
 

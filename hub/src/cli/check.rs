@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tieup_generator::{Output, Site};
-use tieup_protocol::contract::{Contract, ContractId, Owner, Partnership};
+use tieup_protocol::contract::{Contract, ContractId, Owner, Partnership, Side};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::index::IndexedPage;
@@ -91,7 +91,7 @@ fn check_all(site: &Site, folder: &Path, main: Option<&SiteId>) -> Result<(usize
                     partner: contract.id.partner.clone(),
                     contract: contract.id.clone(),
                     files: release.output.files.len(),
-                    notes: notes(contract, &pages, &release.output.index),
+                    notes: notes(site, contract, &pages, &release.output.index),
                 });
             }
         }
@@ -124,8 +124,8 @@ fn contract_file(folder: &Path, contract: &Contract) -> String {
 }
 
 /// What an editor should know about a release, though nothing is wrong with it.
-fn notes(contract: &Contract, pages: &[IndexedPage], released: &[IndexedPage]) -> Vec<String> {
-    let mut notes = Vec::new();
+fn notes(site: &Site, contract: &Contract, pages: &[IndexedPage], released: &[IndexedPage]) -> Vec<String> {
+    let mut notes = charged_twice(site, contract);
     match contract.partnership {
         Partnership::Link => notes.push("`partnership: link` publishes nothing to the partner".to_owned()),
         Partnership::Framework => notes.push("`partnership: framework` publishes the layout and no pages".to_owned()),
@@ -135,6 +135,21 @@ fn notes(contract: &Contract, pages: &[IndexedPage], released: &[IndexedPage]) -
         notes.push(format!("nothing acts on these keys of the contract yet: {}", contract.not_acted_on().join(", ")));
     }
     notes
+}
+
+/// The other partners that are charged for visits to the same pages of main: main's own log, where it alone is written,
+/// does not tell whose visitors came.
+fn charged_twice(site: &Site, contract: &Contract) -> Vec<String> {
+    let is_by_main = |contract: &Contract| contract.journal.writer == Side::Main;
+    let others = site.partners().filter(|other| is_by_main(contract) && is_by_main(other) && other.id != contract.id);
+    let shared = others.filter_map(|other| Some((&other.id.partner, contract.mounts.shared_with(&other.mounts)?)));
+    let note = |(partner, path): (&SiteId, &SitePath)| {
+        format!(
+            "a visit to `{path}` of your own site is charged to `{partner}` too: your log does not tell whose visitor it \
+             was, so under `writer: main` each partner needs mounts of its own"
+        )
+    };
+    shared.map(note).collect()
 }
 
 /// How many of main's pages the partner does not get.

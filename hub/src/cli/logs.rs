@@ -1,10 +1,10 @@
 //! `tieup log`: journals are fetched, verified, proven, written out, and settled.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 use tieup_protocol::access::AccessEntry;
@@ -12,8 +12,8 @@ use tieup_protocol::access_export::ExportFormat;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_store::journal::{
-    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, Origin, ProofKeys, SignedCheckpoint, month_dir,
-    months, verify_cosignature, verify_log,
+    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, Origin, ProofKeys, SignedCheckpoint, cosigned_note,
+    month_dir, months, stored_root, verify_cosignature, verify_log,
 };
 use tieup_web::journal::export::{Layout, export_to_stdout};
 use tieup_web::{say, terminal};
@@ -25,6 +25,7 @@ use super::partners::joined;
 use super::rollups::{RollupsArguments, rollups};
 use super::site::say_json;
 use crate::collect::{CollectError, Collected};
+use crate::collecting::{CONCURRENT_COLLECTIONS, PATIENCE};
 use crate::database::PartnerRow;
 use crate::partners::Hub;
 use crate::refusals::Settlement;
@@ -179,19 +180,11 @@ fn parse_reason(text: &str) -> Result<String, String> {
     }
 }
 
-/// How long one partner may keep the others waiting. What it gave till then is kept, and the next collection goes on there.
-const PATIENCE: Duration = Duration::from_mins(10);
-
 async fn fetch(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
-    let mut failed = 0;
-    for partner in meant(hub, only).await?.into_iter().filter(|partner| partner.revoked.is_none()) {
-        let failures = tokio::time::timeout(PATIENCE, fetch_from(hub, &partner, month)).await;
-        failed += failures.unwrap_or_else(|_| {
-            let minutes = PATIENCE.as_secs() / 60;
-            eprintln!("{}: it took longer than {minutes} minutes; fetch it again to go on there", partner.id);
-            1
-        });
-    }
+    let partners = meant(hub, only).await?.into_iter().filter(|partner| partner.revoked.is_none());
+    let fetch = async |partner: PartnerRow| fetch_in_time(hub, &partner, month).await;
+    let fetched = stream::iter(partners).map(fetch).buffer_unordered(CONCURRENT_COLLECTIONS);
+    let failed: usize = fetched.fold(0, async |all, failed| all + failed).await;
     // Told, and no failure: the running hub tries it again.
     if let Err(error) = hub.mirror_journals().await {
         terminal::complain(&error);
@@ -200,6 +193,15 @@ async fn fetch(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow
         bail!("{failed} journals or audit trails of partners were not taken");
     }
     Ok(())
+}
+
+/// Fetches from one partner as far as there is time for it, and gives how much of it failed.
+async fn fetch_in_time(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> usize {
+    tokio::time::timeout(PATIENCE, fetch_from(hub, partner, month)).await.unwrap_or_else(|_| {
+        let minutes = PATIENCE.as_secs() / 60;
+        eprintln!("{}: it took longer than {minutes} minutes; fetch it again to go on there", partner.id);
+        1
+    })
 }
 
 /// Fetches from one partner, and gives how much of it failed.
@@ -295,18 +297,16 @@ fn verify_month(dir: &Path, origin: &Origin, key: &LogVerifier) -> anyhow::Resul
     Ok(log.checkpoint.size())
 }
 
-/// Checks main's own receipt in a copy, and says what it covers.
+/// Checks main's own receipt in a copy that was verified, and says what it covers.
 fn check_cosigned(
     dir: &Path,
     origin: &Origin,
     key: &LogVerifier,
     cosigner: &CosignerVerifier,
 ) -> anyhow::Result<String> {
-    let reader = JournalReader::open(dir)?;
-    let Some(note) = reader.cosigned()? else { return Ok("none cosigned".to_owned()) };
-    let (checkpoint, at) =
-        (SignedCheckpoint::open(note.as_bytes(), origin, key)?, verify_cosignature(note.as_bytes(), cosigner)?);
-    if reader.root_at(checkpoint.size())? != checkpoint.root() {
+    let Some(note) = cosigned_note(dir)? else { return Ok("none cosigned".to_owned()) };
+    let (checkpoint, at) = (SignedCheckpoint::open(&note, origin, key)?, verify_cosignature(&note, cosigner)?);
+    if stored_root(dir, checkpoint.size())? != checkpoint.root() {
         bail!("its {} entries have another root", checkpoint.size());
     }
     Ok(format!("{} cosigned at {}", checkpoint.size(), at.strftime("%Y-%m-%d %H:%M UTC")))

@@ -5,7 +5,11 @@
 //! harbor-shop/2026-11/checkpoint               signed by the partner, cosigned by main
 //! harbor-shop/2026-11/tile/<L>/<N>[.p/<W>]     hashes
 //! harbor-shop/2026-11/tile/entries/<N>[.p/<W>] entries
+//! nationwide/2026-11/...                       main's own log, signed by main, cosigned by a partner
 //! ```
+//! Of main's own log there is what a partner has verified and cosigned: a checkpoint that main alone has signed tells others
+//! nothing that main could not change.
+//!
 //! Tiles come first, then the checkpoint that covers them: whoever has a checkpoint finds what it covers. It goes on where it
 //! was, never goes back, and never contradicts what it showed before. What it is doing holds up no collection.
 
@@ -38,7 +42,9 @@ use self::files::Files;
 pub use self::files::FilesError;
 pub use self::place::MirrorPlace;
 use crate::database::{DatabaseError, PartnerRow};
+use crate::keys::KeyError;
 use crate::partners::Hub;
+use crate::witnesses::Receipt;
 
 /// After how many entries it is noted how far a month has come: a whole tile of the second level.
 const STRIDE: u64 = 1 << 16;
@@ -83,7 +89,10 @@ pub enum MirroringError {
     /// It cannot be read or written.
     #[error("the mirror cannot be written")]
     Files(#[from] FilesError),
-    /// How it stands cannot be kept.
+    /// The key of main's own log cannot be read.
+    #[error(transparent)]
+    OwnKey(#[from] KeyError),
+    /// How it stands cannot be kept, or what partners have cosigned cannot be read.
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// Another process is at it.
@@ -172,42 +181,69 @@ impl Hub {
         done: &mut Done,
     ) -> Result<(), MirroringError> {
         let files = block_in_place(|| Files::open(place))?;
+        let (partners, mut logs) = (self.database.partners().await?, Vec::new());
+        for partner in &partners {
+            for month in block_in_place(|| months(&self.mirrors(partner)))? {
+                logs.push((partner.id.clone(), month, self.held_copy(partner, month)));
+            }
+        }
+        for month in block_in_place(|| months(&self.own_journals()))? {
+            logs.push((self.config.main.clone(), month, self.witnessed_own(&partners, month)));
+        }
         let mut failed = None;
-        for partner in self.database.partners().await? {
-            for month in block_in_place(|| months(&self.mirrors(&partner)))? {
-                match self.mirror_month(&files, (&partner, month), standing, done).await {
-                    // The next month would wait for the same.
-                    Err(error @ MirroringError::Files(_)) => return Err(error),
-                    mirrored => failed = failed.or(mirrored.err()),
-                }
+        for (site, month, cosigned) in logs {
+            let mirrored = match cosigned {
+                Ok(Some(log)) => self.mirror_month(&files, ((site, month), log), standing, done).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            match mirrored {
+                // The next month would wait for the same.
+                Err(error @ MirroringError::Files(_)) => return Err(error),
+                mirrored => failed = failed.or(mirrored.err()),
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
-    /// Brings a month of the mirror up to what main has cosigned of it.
+    /// Main's copy of a month of a partner's journal; none where nothing is cosigned.
+    fn held_copy(&self, partner: &PartnerRow, month: Month) -> Result<Option<Cosigned>, MirroringError> {
+        let dir = month_dir(&self.mirrors(partner), month);
+        let Some(note) = block_in_place(|| cosigned_note(&dir))? else { return Ok(None) };
+        let (origin, key) = (Origin::new(&self.config.main, &partner.id, month), partner.journal_key.parse()?);
+        Ok(Some(Cosigned { dir, note, origin, key }))
+    }
+
+    /// A month of main's own journal, as far as the partner that is ahead of the others has cosigned it; none where nobody has.
+    fn witnessed_own(&self, partners: &[PartnerRow], month: Month) -> Result<Option<Cosigned>, MirroringError> {
+        let receipts = partners.iter().map(|partner| block_in_place(|| self.receipt(&partner.id, month)));
+        let receipts: Vec<Option<Receipt>> = receipts.collect::<Result<_, _>>()?;
+        let Some(receipt) = receipts.into_iter().flatten().max_by_key(|receipt| receipt.size) else { return Ok(None) };
+        let (dir, key) = (month_dir(&self.own_journals(), month), self.keys.journal()?.verifier());
+        Ok(Some(Cosigned { dir, note: receipt.note.into_bytes(), origin: self.own_origin(month), key }))
+    }
+
+    /// Brings a month of the mirror up to what is cosigned of it.
     async fn mirror_month(
         &self,
         files: &Files,
-        (partner, month): (&PartnerRow, Month),
+        (key, log): ((SiteId, Month), Cosigned),
         standing: &mut MirrorStanding,
         done: &mut Done,
     ) -> Result<(), MirroringError> {
-        let dir = month_dir(&self.mirrors(partner), month);
-        let key = (partner.id.clone(), month);
-        let Some(note) = block_in_place(|| cosigned_note(&dir))? else { return Ok(()) };
-        if done.get(&key) == Some(&note) {
+        if done.get(&key) == Some(&log.note) {
             return Ok(());
         }
+        let (site, month) = &key;
         let held = Held {
-            name: format!("{}/{month}", partner.id),
-            reader: block_in_place(|| JournalReader::open(dir))?,
-            origin: Origin::new(&self.config.main, &partner.id, month),
-            key: partner.journal_key.parse()?,
+            name: format!("{site}/{month}"),
+            reader: block_in_place(|| JournalReader::open(log.dir))?,
+            origin: log.origin,
+            key: log.key,
         };
         let keep = |progress: &MirrorStanding| block_in_place(|| self.mirror_document().write(progress));
-        held.bring(files, &note, standing, keep).await?;
-        done.insert(key, note);
+        held.bring(files, &log.note, standing, keep).await?;
+        done.insert(key, log.note);
         Ok(())
     }
 
@@ -220,7 +256,15 @@ impl Hub {
     }
 }
 
-/// Main's copy of one month.
+/// One month of a log here, and the checkpoint up to which somebody else has cosigned it.
+struct Cosigned {
+    dir: PathBuf,
+    note: Vec<u8>,
+    origin: Origin,
+    key: LogVerifier,
+}
+
+/// One month of a log here.
 struct Held {
     /// What its names in the mirror begin with.
     name: String,

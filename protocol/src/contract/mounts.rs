@@ -42,6 +42,13 @@ impl Mounts {
         (*owner, mount)
     }
 
+    /// The first path that these and `others` both give to main; none where they share nothing.
+    pub fn shared_with<'a>(&'a self, others: &'a Self) -> Option<&'a SitePath> {
+        // Ownership changes at mounts alone, so what is shared at all is shared at one of them.
+        let paths = self.0.iter().chain(&others.0).map(|(mount, _)| mount);
+        paths.filter(|path| [self, others].iter().all(|mounts| mounts.owner(path).0 == Owner::Main)).min()
+    }
+
     /// Every mount and its owner, in order of the paths.
     pub fn iter(&self) -> impl Iterator<Item = (&SitePath, Owner)> {
         self.0.iter().map(|(path, owner)| (path, *owner))
@@ -112,6 +119,21 @@ mod tests {
         assert_eq!(owner(&mounts, "/local/"), Owner::Partner);
         assert_eq!(owner(&mounts, "/local/map/"), Owner::Partner);
         assert_eq!(owner(&mounts, "/local/brand/x.svg"), Owner::Main);
+    }
+
+    #[test]
+    fn what_two_contracts_give_to_main_is_found_at_a_mount_of_either() {
+        let shared = |one: &str, other: &str| {
+            let (one, other) = (mounts(one).unwrap(), mounts(other).unwrap());
+            let path = one.shared_with(&other).map(ToString::to_string);
+            assert_eq!(path, other.shared_with(&one).map(ToString::to_string));
+            path
+        };
+        let north = r#"{"/": partner, "/north/**": main}"#;
+        assert_eq!(shared(north, r#"{"/": partner, "/south/**": main}"#), None);
+        assert_eq!(shared(north, r#"{"/": main}"#).as_deref(), Some("/north/"));
+        assert_eq!(shared(north, r#"{"/": main, "/north/**": partner}"#), None);
+        assert_eq!(shared(north, r#"{"/": partner, "/north/shop/**": main}"#).as_deref(), Some("/north/shop/"));
     }
 
     #[test]

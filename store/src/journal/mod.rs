@@ -43,7 +43,7 @@ pub use self::files::OpenError;
 pub use self::key::{Cosigner, CosignerVerifier, InvalidKey, LogSigner, LogVerifier, PrivateKey, PublicKey};
 pub use self::mirror::{Extended, Mirror, MirrorError};
 pub use self::proof::{InclusionProof, InvalidProof, ProofError, ProofKeys, ProveError, Proven};
-pub use self::reader::{Entries, JournalReader, ReadError};
+pub use self::reader::{Entries, JournalReader, ReadError, stored_root};
 pub use self::receipt::{SignedText, SignedTextError};
 pub use self::tile_path::{InvalidTilePath, TilePath, TileWidth};
 pub use self::verify::{VerifiedLog, VerifyError, verify_entries, verify_log};

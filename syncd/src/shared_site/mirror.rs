@@ -1,11 +1,11 @@
 //! The shared site for the operator's eyes: as it is public, with another site in the place of one tie-up's.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
-use tieup_web::site::{LiveSite, NoLog, PublicSite, SiteBody, SitePart};
+use tieup_web::site::{Guest, LiveSite, NoLog, PublicSite, SiteBody, SitePart};
 
 use super::Share;
 
@@ -42,6 +42,6 @@ impl Mirror {
         for (number, part) in self.parts.iter().enumerate().filter(|(number, _)| *number != self.share.number) {
             part.switch(self.share.site.live(number));
         }
-        self.site.answer(peer, &Mutex::default(), request).await
+        self.site.answer(&Guest::alone(peer), request).await
     }
 }

@@ -76,6 +76,35 @@ def write_shop(folder, ports, visitors):
     )
 
 
+def set_up(tieup, syncd, main_site, shop, visitors, stay):
+    """A main site and a shop in these folders, with release 1 live; both run while `stay` does."""
+    join, main_public, *ports = free_ports(6)
+    public, https, _, admin = ports
+    run([tieup, "init", "nationwide"], main_site)
+    write_main(main_site, join, main_public)
+    run([tieup, "partner", "add", "harbor-shop"], main_site)
+    run([syncd, "init"], shop)
+    write_shop(shop, ports, visitors)
+    logs = [open(folder / "log", "wb") for folder in (main_site, shop)]
+    hub = subprocess.Popen([tieup, "hub", "--no-publish"], cwd=main_site, stdout=logs[0], stderr=logs[0])
+    daemon = None
+    try:
+        until("the hub runs", lambda: answers(f"http://127.0.0.1:{main_public}/"))
+        invited = run([tieup, "partner", "invite", "harbor-shop"], main_site)
+        run([syncd, "join", re.search(r"tieup1-\S+", invited).group()], shop)
+        daemon = subprocess.Popen([syncd, "run"], cwd=shop, stdout=logs[1], stderr=logs[1])
+        until("the daemon runs", lambda: answers(f"http://127.0.0.1:{admin}/healthz"))
+        run([tieup, "publish"], main_site)
+        run([syncd, "approve", "1"], shop)
+        stay(daemon, public, https, admin)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for process in filter(None, (daemon, hub)):
+            process.terminate()
+            process.wait()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tieup", required=True, type=pathlib.Path)
@@ -83,37 +112,17 @@ def main():
     parser.add_argument("--visitors", default="{}")
     options = parser.parse_args()
     tieup, syncd = str(options.tieup.resolve()), str(options.syncd.resolve())
-    join, main_public, *ports = free_ports(6)
-    public, https, _, admin = ports
     with tempfile.TemporaryDirectory(prefix="tieup-stand-") as temporary:
         main_site, shop = pathlib.Path(temporary, "main"), pathlib.Path(temporary, "shop")
         main_site.mkdir()
         shop.mkdir()
-        run([tieup, "init", "nationwide"], main_site)
-        write_main(main_site, join, main_public)
-        run([tieup, "partner", "add", "harbor-shop"], main_site)
-        run([syncd, "init"], shop)
-        write_shop(shop, ports, options.visitors)
-        logs = [open(folder / "log", "wb") for folder in (main_site, shop)]
-        hub = subprocess.Popen([tieup, "hub"], cwd=main_site, stdout=logs[0], stderr=logs[0])
-        daemon = None
-        try:
-            until("the hub runs", lambda: answers(f"http://127.0.0.1:{main_public}/"))
-            invited = run([tieup, "partner", "invite", "harbor-shop"], main_site)
-            run([syncd, "join", re.search(r"tieup1-\S+", invited).group()], shop)
-            daemon = subprocess.Popen([syncd, "run"], cwd=shop, stdout=logs[1], stderr=logs[1])
-            until("the daemon runs", lambda: answers(f"http://127.0.0.1:{admin}/healthz"))
-            run([tieup, "publish"], main_site)
-            run([syncd, "approve", "1"], shop)
+
+        def stay(daemon, public, https, admin):
             print(f"process {daemon.pid}; http 127.0.0.1:{public}; https 127.0.0.1:{https}; admin 127.0.0.1:{admin}")
             print(f"files in {temporary}; pages / /about/ /large.bin; end with Ctrl-C", flush=True)
             sys.stdin.read()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            for process in filter(None, (daemon, hub)):
-                process.terminate()
-                process.wait()
+
+        set_up(tieup, syncd, main_site, shop, options.visitors, stay)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use tieup_tests::child::Program;
+use tieup_tests::secure::Secure;
 use tieup_tests::{assert_says, raw};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::{eventually, settled};
+use crate::{certify, eventually, free_port, settled, trusting};
 
 /// How long the file is that takes a while to be sent: more than the buffers on the way take.
 const LONG: usize = 24 << 20;
@@ -54,6 +55,34 @@ async fn row_003_58_a_visitor_to_a_full_site_waits_until_somebody_leaves() {
     let mut answer = String::new();
     second.read_to_string(&mut answer).await.unwrap();
     assert_says(&answer, &["HTTP/1.1 200", "We mend lamps."]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_58_connections_at_both_ports_are_counted_together() {
+    let mut world = settled().await;
+    let (port, pem) = (free_port(), certify(world.folder(), "shop.example"));
+    let folder = world.folder().display().to_string();
+    let files = format!("certificate: '{folder}/fullchain.pem', key: '{folder}/privkey.pem'");
+    let https = format!("https: {{listen: '127.0.0.1:{port}', {files}}}\nvisitors: {{of_one_address: 1}}\n");
+    world.reconfigure("north", &https).await;
+    let (plain, secure) = (world.partner("north").public, SocketAddr::from(([127, 0, 0, 1], port)));
+    let browser = trusting(&pem, &[b"http/1.1"]);
+    // A request of which the rest does not come.
+    let mut half = TcpStream::connect(plain).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let connect = async || Secure::connect(&browser, "shop.example", secure).await.ok();
+    eventually("the one at the plain port has the place", async || connect().await.is_none()).await;
+    drop(half);
+    let mut let_in = None;
+    eventually("there is a place again", async || {
+        let_in = connect().await;
+        let_in.is_some()
+    })
+    .await;
+    let mut connection = let_in.unwrap();
+    assert_eq!(connection.get("/about/").await.unwrap().0, 200);
+    begun(plain, "/").await.expect_err("the one at the port of HTTPS has the place");
     world.stop().await;
 }
 

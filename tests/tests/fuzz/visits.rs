@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
@@ -13,7 +13,7 @@ use tieup_protocol::contract::MeterClass;
 use tieup_protocol::manifest::EntryKind;
 use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
-use tieup_web::site::{LiveSite, NoLog, PublicSite, ServedFile};
+use tieup_web::site::{Guest, LiveSite, NoLog, PublicSite, ServedFile};
 use tokio::runtime::Runtime;
 
 use crate::targets::Target;
@@ -99,8 +99,8 @@ impl Asked {
 
     fn ask(&self, request: &Request<()>) -> (StatusCode, HeaderMap, Vec<u8>) {
         self.runtime.block_on(async {
-            let peer = SocketAddr::from(([192, 0, 2, 1], 1));
-            let answer = self.site.answer(peer, &Mutex::default(), request).await;
+            let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
+            let answer = self.site.answer(&guest, request).await;
             let (head, body) = answer.into_parts();
             let body = to_bytes(Body::new(body), LARGE).await.expect("the body is sent");
             (head.status, head.headers, body.to_vec())

@@ -5,6 +5,7 @@
 mod approval;
 mod beacons;
 mod clashes;
+mod collecting;
 mod commands;
 mod console;
 mod deafness;

@@ -25,7 +25,7 @@ use crate::trust::python;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The hub of `world` with a mirror in `folder`, beside the one that runs.
-async fn mirroring(world: &World, folder: &Path) -> Arc<Hub> {
+pub(crate) async fn mirroring(world: &World, folder: &Path) -> Arc<Hub> {
     let mirror = MirrorPlace::try_from(folder.display().to_string()).unwrap();
     let config = Config { mirror: Some(mirror), ..world.hub().config.clone() };
     Arc::new(Hub::open(config).await.unwrap())

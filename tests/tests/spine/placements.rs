@@ -15,6 +15,8 @@ use tieup_tests::world::{MAIN, site_id};
 use tieup_tests::{Contract, World, assert_says, told};
 use tieup_web::client::PeerClient;
 
+use crate::mirrors::mirroring;
+
 /// What a contract charges that main's own log can count.
 const BY_MAIN: &str = "meters: {tie: {views: {class: tieup}}}\ncharges:\n  \
     base: {by: partnership, link: 0, framework: 20000, inherited: 50000}\n  \
@@ -180,6 +182,48 @@ async fn row_003_50_where_main_writes_the_partner_logs_nothing_and_verifies_what
     let (code, said) = syncd(&world, &["log", "verify"]);
     assert_says(&said, &["the copy of the main site's own log of", "entry 0 is not the one that was logged"]);
     assert_eq!(code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_50_mains_own_log_is_mirrored_as_far_as_a_partner_has_cosigned_it() {
+    let world = world("{writer: main, verifier: partner}").await;
+    let (mirror, month) = (world.folder().join("mirror"), now());
+    let hub = mirroring(&world, &mirror).await;
+    visit_main(&world).await;
+    hub.mirror_journals().await.unwrap();
+    let folder = mirror.join(format!("{MAIN}/{month}"));
+    assert!(!folder.exists(), "what nobody but main has signed is mirrored");
+    world.daemon("north").verify_main_journal().await.unwrap();
+    hub.mirror_journals().await.unwrap();
+    let note = fs::read(folder.join("checkpoint")).unwrap();
+    let receipt = hub.receipt(&site_id("north"), month).unwrap().unwrap();
+    assert_eq!((note, receipt.size), (receipt.note.into_bytes(), 4));
+    let bundle = fs::read(folder.join("tile/entries/000.p/4")).unwrap();
+    let log = fs::read(hub.own_journals().join(format!("{month}/entries"))).unwrap();
+    assert!(log.starts_with(&bundle) && folder.join("tile/0/000.p/4").is_file());
+    // What is new is not shown before the partner has cosigned it, and then with what was there.
+    world.get_main("/about/").await;
+    hub.mirror_journals().await.unwrap();
+    assert!(!folder.join("tile/entries/000.p/5").exists());
+    world.daemon("north").verify_main_journal().await.unwrap();
+    hub.mirror_journals().await.unwrap();
+    assert!(folder.join("tile/entries/000.p/5").is_file());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_48_a_journal_that_is_damaged_is_told_as_that_and_not_as_a_difference_from_main() {
+    let world = world("{writer: partner, verifier: main}").await;
+    world.get("north", "/about/").await;
+    world.collect("north").await;
+    let (month, row) = (world.month("north"), world.hub().partner(&site_id("north")).await.unwrap());
+    let delivered = world.hub().statement(&row, month, Timestamp::now()).await.unwrap();
+    assert_eq!(delivered.verdict, StatementVerdict::Identical);
+    damage(&world.state("north").join(format!("journal/{month}")));
+    let error = world.daemon("north").verify_statement(month).unwrap_err();
+    assert_says(
+        &told(&error),
+        &[&format!("the journal of {month} does not verify"), "entry 0 is not the one that was logged"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use super::shown::PublicTls;
 use crate::complaint;
 use crate::listener::Shutdown;
 use crate::metrics::Traffic;
-use crate::site::{Admission, Door, PublicSite};
+use crate::site::{Admission, Crowd, Door, PublicSite};
 use crate::visitors::SystemRandomness;
 
 /// The ports of a public site, bound before it is served.
@@ -43,11 +43,10 @@ struct Secure {
     upkeep: Upkeep,
 }
 
-/// The port of HTTPS, and how many are let in there.
+/// The port of HTTPS.
 struct SecureDoor {
     listener: TcpListener,
     port: u16,
-    admission: Admission,
 }
 
 /// Who sees to it that the certificate is replaced in time.
@@ -115,19 +114,16 @@ impl Entrance {
         let secure = match (self.secure, sockets.https) {
             (Some(secure), Some(listener)) => {
                 let port = listener.local_addr().map_err(EntranceError::Port)?.port();
-                Some((secure, listener, port))
+                Some((secure, SecureDoor { listener, port }))
             }
             (Some(_), None) => return Err(EntranceError::NoPort),
             (None, _) => None,
         };
-        let (plain, traffic, admission) = (sockets.plain, self.traffic, self.admission);
+        let (plain, crowd) = (sockets.plain, Crowd::new(self.admission, self.traffic));
         Ok(async move {
             match secure {
-                None => site.serve(Door::plain(plain), admission, traffic, shutdown).await,
-                Some((secure, listener, port)) => {
-                    let door = SecureDoor { listener, port, admission };
-                    secure.serve(site, traffic, plain, door, shutdown).await;
-                }
+                None => site.serve(Door::plain(plain), &crowd, shutdown).await,
+                Some((secure, door)) => secure.serve(site, &crowd, plain, door, shutdown).await,
             }
         })
     }
@@ -152,22 +148,22 @@ impl Secure {
     async fn serve(
         self,
         site: Arc<PublicSite>,
-        traffic: Arc<Traffic>,
+        crowd: &Crowd,
         plain: TcpListener,
-        SecureDoor { listener, port, admission }: SecureDoor,
+        SecureDoor { listener, port }: SecureDoor,
         shutdown: Shutdown,
     ) {
         let Self { settings, tls, challenges, upkeep } = self;
         let door = Door { listener, tls: Some(tls.config()), hsts: Some(settings.hsts.header()) };
-        let secure = site.clone().serve(door, admission, traffic.clone(), shutdown.clone());
-        let reception = Reception { site, tls, challenges, port, traffic };
+        let secure = site.clone().serve(door, crowd, shutdown.clone());
+        let reception = Reception { site, tls, challenges, port, traffic: crowd.traffic().clone() };
         let upkept = async {
             match upkeep {
                 Upkeep::Files(follower) => follower.follow(EVERY, shutdown.clone()).await,
                 Upkeep::Acme(keeper) => keeper.keep(SystemRandomness, shutdown.clone()).await,
             }
         };
-        tokio::join!(reception.serve(plain, shutdown.clone()), secure, upkept);
+        tokio::join!(reception.serve(plain, crowd, shutdown.clone()), secure, upkept);
     }
 }
 

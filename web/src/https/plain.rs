@@ -3,12 +3,10 @@
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
+use tieup_protocol::reserved::CHALLENGES;
 
 use super::acme::Challenges;
 use crate::site::SiteBody;
-
-/// Where challenges are asked for (RFC 8555, section 8.3).
-const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
 /// The port of HTTPS that need not be named.
 const HTTPS_PORT: u16 = 443;

@@ -1,9 +1,8 @@
 //! The plain port of a site that has HTTPS: it answers challenges and leads visitors on.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Request;
@@ -11,18 +10,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::acme::Challenges;
 use super::plain::{self, Answer};
 use super::shown::PublicTls;
 use crate::listener::Shutdown;
 use crate::metrics::{Refused, Traffic};
-use crate::site::{Admission, Crowd, PublicSite, method_of};
-use crate::visitors::Remembered;
-
-/// How many are led on at once. Each takes a moment, so that these are many.
-const ADMISSION: Admission = Admission::of(512, 64);
+use crate::site::{Come, Crowd, Guest, PublicSite, method_of};
 
 /// How long the headers of a request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,22 +43,21 @@ pub(super) struct Reception {
 }
 
 impl Reception {
-    /// Answers at `listener` until `shutdown`. Before there is a first certificate, visitors see the site here: a page
+    /// Answers at `listener` until `shutdown` those whom `crowd` lets in. Before there is a first certificate, visitors see the site here: a page
     /// without encryption is more use to them than none.
-    pub(super) async fn serve(self, listener: TcpListener, shutdown: Shutdown) {
-        let crowd = Crowd::new(ADMISSION, self.traffic.clone());
-        crowd.receive(listener, shutdown, |stream, peer, shutdown| self.clone().receive(stream, peer, shutdown)).await;
+    pub(super) async fn serve(self, listener: TcpListener, crowd: &Crowd, shutdown: Shutdown) {
+        crowd.receive(listener, shutdown, |come, shutdown| self.clone().receive(come, shutdown)).await;
     }
 
     /// Answers one request of a connection, and ends it.
-    async fn receive(self, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
+    async fn receive(self, Come { stream, peer, household }: Come, shutdown: Shutdown) {
         let _open = self.traffic.opened();
         let traffic = self.traffic.clone();
         let allowed = if self.tls.has_certificate() { LED } else { SHOWN };
-        let visitor = Arc::new(Mutex::default());
+        let guest = Arc::new(Guest::of(peer, household));
         let service = service_fn(move |request| {
-            let (this, visitor) = (self.clone(), visitor.clone());
-            async move { Ok::<_, Infallible>(this.answer(peer, &visitor, &request).await) }
+            let (this, guest) = (self.clone(), guest.clone());
+            async move { Ok::<_, Infallible>(this.answer(&guest, &request).await) }
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false).max_buf_size(MAX_HEAD);
@@ -86,11 +80,11 @@ impl Reception {
         }
     }
 
-    async fn answer(&self, peer: SocketAddr, visitor: &Mutex<Remembered>, request: &Request<Incoming>) -> Answer {
+    async fn answer(&self, guest: &Guest, request: &Request<Incoming>) -> Answer {
         let answer = match plain::challenge(request, &self.challenges) {
             Some(answer) => answer,
             None if self.tls.has_certificate() => plain::to_https(request, self.port),
-            None => self.site.answer(peer, visitor, request).await,
+            None => self.site.answer(guest, request).await,
         };
         self.traffic.answered(method_of(request), answer.status(), answer.body().length());
         answer

@@ -18,7 +18,7 @@ pub const METHODS: [Method; 3] = [Method::Get, Method::Head, Method::Other];
 /// Why somebody who connected was not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// As many connections as one address may have were open.
+    /// As many connections as one address may have were open, or as much was left lying of what it asked for.
     Crowded,
     /// The TLS handshake failed.
     Handshake,

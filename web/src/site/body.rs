@@ -11,6 +11,7 @@ use tieup_store::blobs::BlobReader;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use super::household::{Held, Share};
 use super::pace::Sending;
 
 /// How much is read at first, which is what an answer that nobody reads keeps in memory. A connection of HTTP/2 may have
@@ -33,6 +34,8 @@ pub struct SiteBody {
     left: Left,
     /// Says until it is dropped that something is being sent.
     sending: Option<Sending>,
+    /// The room that it takes in its household until it is dropped.
+    held: Option<Held>,
 }
 
 /// What is still to be sent.
@@ -49,6 +52,8 @@ struct Pieces {
     left: Range<u64>,
     /// How much is read next.
     next: usize,
+    /// Whose room each piece takes; none where it is nobody's.
+    share: Option<Share>,
     reading: Option<JoinHandle<io::Result<Piece>>>,
 }
 
@@ -57,6 +62,7 @@ struct Pieces {
 struct Piece {
     bytes: Vec<u8>,
     _room: OwnedSemaphorePermit,
+    _held: Option<Held>,
 }
 
 impl AsRef<[u8]> for Piece {
@@ -65,12 +71,33 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
+/// Bytes, and the room that they take until they were sent.
+#[derive(Debug)]
+struct Kept {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Bytes that give `held` back when they were sent: whoever sends them lets go of the body before.
+fn kept(bytes: Bytes, held: Option<Held>) -> Bytes {
+    match held {
+        Some(held) => Bytes::from_owner(Kept { bytes, _held: held }),
+        None => bytes,
+    }
+}
+
 impl Pieces {
     /// The next piece; there must be one.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let task = self.reading.get_or_insert_with(|| {
             let most = usize::try_from(self.left.end - self.left.start).map_or(self.next, |left| left.min(self.next));
-            tokio::spawn(read(self.reader.clone(), self.left.start, most))
+            tokio::spawn(read(self.reader.clone(), self.left.start, most, self.share.clone()))
         });
         let piece = ready!(Pin::new(task).poll(cx));
         self.reading = None;
@@ -81,24 +108,51 @@ impl Pieces {
     }
 }
 
-/// Reads a piece once there is room for it.
-async fn read(reader: Arc<BlobReader>, at: u64, most: usize) -> io::Result<Piece> {
+/// Reads a piece once there is room for it, first in the household and then in all.
+async fn read(reader: Arc<BlobReader>, at: u64, most: usize, share: Option<Share>) -> io::Result<Piece> {
+    let held = match share {
+        Some(share) => share.wait(most).await,
+        None => None,
+    };
     let units = u32::try_from(most.div_ceil(UNIT)).map_err(io::Error::other)?;
     let room = ROOM.clone().acquire_many_owned(units).await.map_err(io::Error::other)?;
     let read = tokio::task::spawn_blocking(move || reader.read_at(at, most)).await.map_err(io::Error::other)?;
-    Ok(Piece { bytes: read.map_err(io::Error::other)?, _room: room })
+    Ok(Piece { bytes: read.map_err(io::Error::other)?, _room: room, _held: held })
 }
 
 impl SiteBody {
     /// Bytes of a blob, of which one piece at a time is in memory.
     pub(super) fn pieces(reader: Arc<BlobReader>, part: Range<u64>) -> Self {
-        let pieces = Pieces { reader, left: part, next: FIRST_PIECE, reading: None };
-        Self { left: Left::Pieces(pieces), sending: None }
+        let pieces = Pieces { reader, left: part, next: FIRST_PIECE, share: None, reading: None };
+        Self { left: Left::Pieces(pieces), ..Self::default() }
     }
 
     /// Keeps `sending` until all of it was taken, or nobody takes it any more.
     pub(super) fn tell(&mut self, sending: Sending) {
         self.sending = Some(sending);
+    }
+
+    /// Keeps `held` until all of it was sent, or nobody takes it any more.
+    pub(super) fn hold(&mut self, held: Held) {
+        self.held = Some(match self.held.take() {
+            Some(before) => before.and(held),
+            None => held,
+        });
+    }
+
+    /// Lets each piece that is read take room in `share`.
+    pub(super) fn draw_on(&mut self, share: &Share) {
+        if let Left::Pieces(pieces) = &mut self.left {
+            pieces.share = Some(share.clone());
+        }
+    }
+
+    /// How many of its bytes are in memory before any was asked for.
+    pub(super) fn in_memory(&self) -> u64 {
+        match &self.left {
+            Left::Whole(bytes) => bytes.len() as u64,
+            Left::Pieces(_) => 0,
+        }
     }
 
     /// How many bytes are still to be sent.
@@ -118,7 +172,7 @@ impl Default for Left {
 
 impl From<Bytes> for SiteBody {
     fn from(bytes: Bytes) -> Self {
-        Self { left: Left::Whole(bytes), sending: None }
+        Self { left: Left::Whole(bytes), ..Self::default() }
     }
 }
 
@@ -142,8 +196,9 @@ impl Body for SiteBody {
         if self.length() == 0 {
             return Poll::Ready(None);
         }
-        match &mut self.left {
-            Left::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+        let this = &mut *self;
+        match &mut this.left {
+            Left::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), this.held.take()))))),
             Left::Pieces(pieces) => {
                 let piece = ready!(pieces.poll(cx))?;
                 Poll::Ready(Some(Ok(Frame::data(piece))))

@@ -1,4 +1,4 @@
-//! Who is let in at a door, and how many at once.
+//! Who is let in, at whichever door, and how many at once.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::household::Household;
 use crate::listener::{ACCEPT_PAUSE, Shutdown, finish};
 use crate::metrics::{Refused, Traffic};
 
@@ -18,7 +19,7 @@ use crate::metrics::{Refused, Traffic};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admission {
-    /// How many connections there are in all; further ones wait until one has ended.
+    /// How many connections there are in all, by HTTP and by HTTPS together; further ones wait until one has ended.
     pub connections: NonZeroU32,
     /// How many there are of one address, or of one IPv6 network of 64 bits; further ones are closed.
     pub of_one_address: NonZeroU32,
@@ -44,19 +45,31 @@ impl Default for Admission {
     }
 }
 
-/// Those who are in.
+/// Those who are in, at all doors of a site together.
 pub(crate) struct Crowd {
     traffic: Arc<Traffic>,
     places: Arc<Semaphore>,
     of_one_address: u32,
-    present: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    present: Arc<Present>,
 }
 
-/// A place among those who are in, given back when it is dropped.
+/// How many are in of each household, and the room that their answers have.
+type Present = Mutex<HashMap<IpAddr, (u32, Household)>>;
+
+/// Somebody who came in.
+pub(crate) struct Come {
+    /// The connection.
+    pub(crate) stream: TcpStream,
+    /// From where.
+    pub(crate) peer: SocketAddr,
+    /// Whose it is.
+    pub(crate) household: Household,
+}
+
+/// A place among those of a household who are in, given back when it is dropped.
 struct Place {
     network: IpAddr,
-    present: Arc<Mutex<HashMap<IpAddr, u32>>>,
-    _permit: OwnedSemaphorePermit,
+    present: Arc<Present>,
 }
 
 impl Crowd {
@@ -67,13 +80,18 @@ impl Crowd {
         Self { traffic, places, of_one_address: admission.of_one_address.get(), present: Arc::default() }
     }
 
+    /// What is counted of them.
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+
     /// Lets visitors in at `listener` until `shutdown`, and has each served by `serve`, which is given the shutdown too.
     /// Ends when they have all been served, or have been given the time for it.
     pub(crate) async fn receive<F: Future<Output = ()> + Send + 'static>(
-        self,
+        &self,
         listener: TcpListener,
         shutdown: Shutdown,
-        serve: impl Fn(TcpStream, SocketAddr, Shutdown) -> F,
+        serve: impl Fn(Come, Shutdown) -> F,
     ) {
         let mut connections = JoinSet::new();
         loop {
@@ -82,11 +100,11 @@ impl Crowd {
                 admitted = self.admit(&listener) => admitted,
             };
             match admitted {
-                Ok((place, stream, peer)) => {
-                    let served = serve(stream, peer, shutdown.clone());
+                Ok((place, permit, come)) => {
+                    let served = serve(come, shutdown.clone());
                     connections.spawn(async move {
                         served.await;
-                        drop(place);
+                        drop((place, permit));
                     });
                 }
                 Err(error) => {
@@ -100,35 +118,38 @@ impl Crowd {
         finish(connections).await;
     }
 
-    /// Waits for a free place, then for a visitor to take it.
-    async fn admit(&self, listener: &TcpListener) -> std::io::Result<(Place, TcpStream, SocketAddr)> {
-        let permit = self.places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    /// Waits for a visitor, and then for a free place among all who are in: whoever waited for the place first would keep
+    /// it from the other doors.
+    async fn admit(&self, listener: &TcpListener) -> std::io::Result<(Place, OwnedSemaphorePermit, Come)> {
         loop {
             let (stream, peer) = listener.accept().await?;
-            if self.enter(network_of(peer.ip())) {
-                let place = Place { network: network_of(peer.ip()), present: self.present.clone(), _permit: permit };
-                // What is sent is whole answers, for which waiting gains nothing; where it cannot be turned off, they wait.
-                let _ = stream.set_nodelay(true);
-                return Ok((place, stream, peer));
-            }
-            self.traffic.refused(Refused::Crowded);
+            let Some((place, household)) = self.enter(network_of(peer.ip())) else {
+                self.traffic.refused(Refused::Crowded);
+                continue;
+            };
+            let permit = self.places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+            // What is sent is whole answers, for which waiting gains nothing; where it cannot be turned off, they wait.
+            let _ = stream.set_nodelay(true);
+            return Ok((place, permit, Come { stream, peer, household }));
         }
     }
 
     /// Counts one more of `network`, unless it has as many as it may have.
-    fn enter(&self, network: IpAddr) -> bool {
+    fn enter(&self, network: IpAddr) -> Option<(Place, Household)> {
         let mut present = lock(&self.present);
-        let there = present.entry(network).or_default();
-        let enters = *there < self.of_one_address;
-        *there += u32::from(enters);
-        enters
+        let (there, household) = present.entry(network).or_insert_with(|| (0, Household::new()));
+        if *there >= self.of_one_address {
+            return None;
+        }
+        *there += 1;
+        Some((Place { network, present: self.present.clone() }, household.clone()))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut present = lock(&self.present);
-        if let Some(there) = present.get_mut(&self.network) {
+        if let Some((there, _)) = present.get_mut(&self.network) {
             *there -= 1;
             if *there == 0 {
                 present.remove(&self.network);
@@ -137,7 +158,7 @@ impl Drop for Place {
     }
 }
 
-fn lock(present: &Mutex<HashMap<IpAddr, u32>>) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
+fn lock(present: &Present) -> MutexGuard<'_, HashMap<IpAddr, (u32, Household)>> {
     present.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -161,22 +182,17 @@ mod tests {
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 
-    #[tokio::test]
-    async fn places_are_given_back() {
+    #[test]
+    fn places_are_given_back() {
         let crowd = Crowd::new(Admission::of(3, 2), Arc::default());
         let [one, other] = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])];
-        let place = || Place {
-            network: one,
-            present: crowd.present.clone(),
-            _permit: crowd.places.clone().try_acquire_owned().unwrap(),
-        };
-        assert!(crowd.enter(one) && crowd.enter(one) && !crowd.enter(one));
-        assert!(crowd.enter(other));
-        let (first, second) = (place(), place());
+        let (first, second) = (crowd.enter(one).unwrap(), crowd.enter(one).unwrap());
+        assert!(crowd.enter(one).is_none());
+        assert!(crowd.enter(other).is_some());
         drop(first);
-        assert!(crowd.enter(one) && !crowd.enter(one));
-        drop(second);
-        drop(place());
+        let third = crowd.enter(one).unwrap();
+        assert!(crowd.enter(one).is_none());
+        drop((second, third));
         assert!(!lock(&crowd.present).contains_key(&one));
     }
 }

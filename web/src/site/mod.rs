@@ -17,15 +17,16 @@ mod condition;
 mod content;
 mod crowd;
 mod gather;
+mod guest;
+mod household;
 mod live;
 mod media_type;
 mod pace;
 mod server;
 mod turns;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::{Request, Response, StatusCode, Version, header};
 use jiff::Timestamp;
@@ -43,14 +44,15 @@ pub use self::beacon::{BeaconDesk, Heard};
 pub use self::body::SiteBody;
 use self::coding::Coding;
 use self::content::{Contents, Representation};
-pub(crate) use self::crowd::Crowd;
 pub use self::crowd::{Admission, network_of};
+pub(crate) use self::crowd::{Come, Crowd};
+pub use self::guest::Guest;
+use self::household::Held;
 use self::live::Standing;
 pub use self::live::{Files, LiveSite, Policy, ServedFile};
 pub use self::media_type::MediaType;
-pub use self::server::Door;
+pub(crate) use self::server::Door;
 pub use crate::access_log::{AccessLog, Caller, NoLog, NotLogged, Pending, Ticket, Visit};
-use crate::visitors::Remembered;
 
 /// What is said where nothing stands: the status, the site's pages for it, and words where it has none.
 type Nothing = (StatusCode, &'static [&'static str], &'static str);
@@ -185,26 +187,22 @@ impl PublicSite {
         std::iter::once(&self.first).chain(&self.others).map(|part| Serving { live: part.live(), part }).collect()
     }
 
-    /// Answers one request, which came from `peer`, and logs it. `remembered` is of the request's connection.
-    /// What its body holds is not looked at.
-    pub async fn answer<B: Sync>(
-        &self,
-        peer: SocketAddr,
-        remembered: &Mutex<Remembered>,
-        request: &Request<B>,
-    ) -> Response<SiteBody> {
+    /// Answers one request of `guest`, once there is room for the answer, and logs it. What its body holds is not looked
+    /// at.
+    pub async fn answer<B: Sync>(&self, guest: &Guest, request: &Request<B>) -> Response<SiteBody> {
         let path = SitePath::from_request(request.uri().path()).ok().filter(|_| names_host(request));
         let Some(path) = path else {
             return answer::plain(StatusCode::BAD_REQUEST, "This is not an address on this site.\n");
         };
-        if let Some(answer) = self.beacons.as_ref().and_then(|desk| beacon::answer(&**desk, peer, &path, request)) {
+        if let Some(answer) = self.beacons.as_ref().and_then(|desk| beacon::answer(&**desk, guest.peer, &path, request))
+        {
             return answer;
         }
         let method = method_of(request);
-        let (part, answer) = self.find(&path, request).await;
+        let (part, answer) = self.find_with_room(guest, &path, request).await;
         let time = Timestamp::now();
-        let caller = Caller { time, address: peer.ip(), headers: request.headers() };
-        let visitor = part.log.recognise(&caller, &mut remembered.lock().unwrap_or_else(PoisonError::into_inner));
+        let caller = Caller { time, address: guest.peer.ip(), headers: request.headers() };
+        let visitor = part.log.recognise(&caller, &mut guest.remembered());
         let visit = Visit {
             time,
             visitor,
@@ -221,6 +219,26 @@ impl PublicSite {
                 answer.response
             }
             Err(NotLogged) => answer::plain(StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n"),
+        }
+    }
+
+    /// The answer with the room that it needs, and the part whose it is.
+    ///
+    /// While there is no room, nothing is kept of the answer: it is looked up again afterwards.
+    async fn find_with_room<B: Sync>(&self, guest: &Guest, path: &SitePath, request: &Request<B>) -> (&Part, Answer) {
+        let mut room: Option<Held> = None;
+        loop {
+            let (part, mut answer) = self.find(path, request).await;
+            let body = answer.response.body_mut();
+            body.draw_on(&guest.share);
+            let Some(needed) = household::needed(body.in_memory()) else { return (part, answer) };
+            let had = room.take().filter(|held| held.is_for(needed));
+            if let Some(held) = had.or_else(|| guest.share.take(needed)) {
+                body.hold(held);
+                return (part, answer);
+            }
+            drop(answer);
+            room = guest.share.wait(needed).await;
         }
     }
 

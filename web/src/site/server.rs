@@ -1,12 +1,11 @@
 //! Connections of visitors: which protocol they speak, and when they are let go.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Request, Response, header};
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -16,14 +15,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::crowd::{Admission, Crowd};
+use super::crowd::{Come, Crowd};
 use super::gather::Gathered;
+use super::guest::Guest;
+use super::household::Held;
 use super::pace::{Pace, Paced, Protocol, Tired};
 use super::turns::{Begun, Turns};
-use super::{PublicSite, SiteBody};
+use super::{PublicSite, SiteBody, answer};
 use crate::listener::Shutdown;
 use crate::metrics::{Refused, Traffic};
-use crate::visitors::Remembered;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -44,39 +44,40 @@ const STREAMS: u32 = 128;
 const SIGN_OF_LIFE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
 /// A door of a public site.
-pub struct Door {
+pub(crate) struct Door {
     /// Where visitors come in.
-    pub listener: TcpListener,
+    pub(crate) listener: TcpListener,
     /// How they are spoken to in private; none for plain HTTP.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
     /// What browsers are told of coming by HTTPS alone: the value of `Strict-Transport-Security`.
-    pub hsts: Option<HeaderValue>,
+    pub(crate) hsts: Option<HeaderValue>,
 }
 
 impl Door {
     /// A door of plain HTTP.
-    pub fn plain(listener: TcpListener) -> Self {
+    pub(crate) fn plain(listener: TcpListener) -> Self {
         Self { listener, tls: None, hsts: None }
     }
 }
 
 impl PublicSite {
-    /// Serves visitors who come through `door` until `shutdown`, by HTTP/1.1, and over TLS by HTTP/2 where they like.
-    pub async fn serve(self: Arc<Self>, door: Door, admission: Admission, traffic: Arc<Traffic>, shutdown: Shutdown) {
+    /// Serves visitors who come through `door` until `shutdown`, as many as `crowd` lets in, by HTTP/1.1, and over TLS by
+    /// HTTP/2 where they like.
+    pub(crate) async fn serve(self: Arc<Self>, door: Door, crowd: &Crowd, shutdown: Shutdown) {
         let tls = door.tls.map(TlsAcceptor::from);
-        let crowd = Crowd::new(admission, traffic.clone());
-        let come = |stream, peer, shutdown| {
-            let connection = Connection { site: self.clone(), peer, hsts: door.hsts.clone(), traffic: traffic.clone() };
-            connection.serve(stream, tls.clone(), shutdown)
+        let serve = |come: Come, shutdown| {
+            let (site, hsts, traffic) = (self.clone(), door.hsts.clone(), crowd.traffic().clone());
+            let guest = Guest::of(come.peer, come.household);
+            Connection { site, guest, hsts, traffic }.serve(come.stream, tls.clone(), shutdown)
         };
-        crowd.receive(door.listener, shutdown, come).await;
+        crowd.receive(door.listener, shutdown, serve).await;
     }
 }
 
 /// A visitor's connection.
 struct Connection {
     site: Arc<PublicSite>,
-    peer: SocketAddr,
+    guest: Guest,
     hsts: Option<HeaderValue>,
     traffic: Arc<Traffic>,
 }
@@ -139,14 +140,21 @@ impl Connection {
         Error = Infallible,
         Future = impl Future<Output = Result<Response<SiteBody>, Infallible>> + Send,
     > {
-        let answering = Arc::new((self, Mutex::new(Remembered::default()), pace));
+        let answering = Arc::new((self, pace));
         service_fn(move |mut request: Request<Incoming>| {
             name_host(&mut request);
             let answering = answering.clone();
             async move {
-                let (connection, remembered, pace) = &*answering;
+                let (connection, pace) = &*answering;
                 pace.asked();
-                let mut response = connection.site.answer(connection.peer, remembered, &request).await;
+                let Ok(room) = connection.room(pace) else {
+                    pace.hoards();
+                    return Ok(answer::plain(StatusCode::TOO_MANY_REQUESTS, "Please take first what you asked for.\n"));
+                };
+                let mut response = connection.site.answer(&connection.guest, &request).await;
+                if let Some(room) = room {
+                    response.body_mut().hold(room);
+                }
                 if let Some(hsts) = &connection.hsts {
                     response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
                 }
@@ -157,6 +165,19 @@ impl Connection {
                 Ok(response)
             }
         })
+    }
+}
+
+/// No room is left for a request.
+struct NoRoom;
+
+impl Connection {
+    /// The room that a request takes until its answer was sent. By HTTP/1.1 there is one at a time, and it takes none.
+    fn room(&self, pace: &Pace) -> Result<Option<Held>, NoRoom> {
+        match pace.protocol() {
+            Protocol::Http1 => Ok(None),
+            Protocol::Http2 => self.guest.share.for_request().map(Some).ok_or(NoRoom),
+        }
     }
 }
 
@@ -172,8 +193,11 @@ async fn run<C: Future<Output = hyper::Result<()>>>(
         biased;
         ended = connection.as_mut() => ended,
         tired = pace.runs_out() => {
-            if tired == Tired::Stalled {
-                traffic.refused(Refused::Slow);
+            match tired {
+                Tired::Rested => {}
+                Tired::Stalled => traffic.refused(Refused::Slow),
+                // What it holds is needed by others of its household: it is cut off as it is.
+                Tired::Hoarding => return traffic.refused(Refused::Crowded),
             }
             finish(connection.as_mut());
             // Whoever does not hear that it is over is cut off.
@@ -203,3 +227,5 @@ fn name_host<B>(request: &mut Request<B>) {
 
 #[cfg(test)]
 mod idle;
+#[cfg(test)]
+mod lying;

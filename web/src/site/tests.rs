@@ -1,7 +1,7 @@
 //! A site of two parts: whose page is sent, under whose policy, and whose visit it is.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::http::{Request, Response, StatusCode, Version, header};
 use tieup_protocol::contract::{Contract, MeterClass};
@@ -9,7 +9,7 @@ use tieup_protocol::manifest::EntryKind;
 use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
 
-use super::{CONTENT_SECURITY_POLICY, LiveSite, NoLog, Policy, PublicSite, ServedFile, SiteBody};
+use super::{CONTENT_SECURITY_POLICY, Guest, LiveSite, NoLog, Policy, PublicSite, ServedFile, SiteBody};
 
 const CONTRACT: &str = include_str!("../../../sites/nationwide/partners/harbor-shop/contract.yaml");
 
@@ -25,7 +25,7 @@ fn live(blobs: &BlobStore, paths: &[&str], beacons: &str) -> LiveSite {
 
 async fn ask(site: &PublicSite, path: &str) -> Response<SiteBody> {
     let request = Request::builder().version(Version::HTTP_2).uri(path).body(()).unwrap();
-    site.answer(SocketAddr::from(([192, 0, 2, 1], 1)), &Mutex::default(), &request).await
+    site.answer(&Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1))), &request).await
 }
 
 #[tokio::test]

@@ -133,6 +133,20 @@ fn paths() {
     ]);
 }
 
+#[test]
+fn reserved() {
+    assert_told!(&[
+        ("a page where beacons are answered", &[("site/content/tieup-beacon/a.md", "---\ntitle: A\n---\n")]),
+        (
+            "a path where a certificate authority asks",
+            &[("site/content/a.md", "---\ntitle: A\npath: /.well-known/acme-challenge/a/\n---\n")],
+        ),
+        ("an alias", &[("site/content/a.md", "---\ntitle: A\naliases:\n- /tieup-beacon/a/\n---\n")]),
+        ("a static file", &[("site/static/tieup-beacon/token.txt", "x")]),
+        ("a file of the theme", &[("themes/plain/static/tieup-beacon/dot.svg", "<svg/>")]),
+    ]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_symbolic_link_is_no_content() {

@@ -7,7 +7,7 @@ use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
-use super::{Connection, Pace, Protocol};
+use super::{Connection, Guest, Pace, Protocol};
 use crate::listener::Shutdown;
 use crate::metrics::Traffic;
 use crate::site::{NoLog, PublicSite};
@@ -29,8 +29,8 @@ fn connected(folder: &std::path::Path, protocol: Protocol) -> (DuplexStream, Arc
     let blobs = Arc::new(BlobStore::open(folder.join("blobs")).unwrap());
     let site = Arc::new(PublicSite::new(blobs, Arc::new(NoLog), Cache::at(folder.join("coded"))));
     let traffic: Arc<Traffic> = Arc::default();
-    let peer = SocketAddr::from(([192, 0, 2, 1], 1));
-    let connection = Connection { site, peer, hsts: None, traffic: traffic.clone() };
+    let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
+    let connection = Connection { site, guest, hsts: None, traffic: traffic.clone() };
     let (near, far) = duplex(1 << 16);
     tokio::spawn(async move {
         let pace = Pace::hasty(protocol);

@@ -1,0 +1,152 @@
+//! Answers that are left lying: by one connection, and by a whole household.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use tieup_protocol::access::Method;
+use tieup_protocol::contract::MeterClass;
+use tieup_protocol::manifest::EntryKind;
+use tieup_store::blobs::BlobStore;
+use tieup_store::cache::Cache;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+use super::{Connection, Guest, Pace, Protocol};
+use crate::listener::Shutdown;
+use crate::metrics::{Refused, Traffic};
+use crate::site::household::{Household, Share};
+use crate::site::{LiveSite, NoLog, PublicSite, ServedFile};
+
+/// What a client says first (RFC 9113, section 3.4), before its settings.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Settings by which an answer's content has no room on its way, and all the room that there can be.
+const NO_WINDOW: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+const WIDE_WINDOW: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff\0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0";
+
+/// The kind of a frame of content, and the flag that it is the last one.
+const DATA: u8 = 0;
+const END: u8 = 1;
+
+/// How large the page is: it is kept in memory, and nine of it are more than a connection has room for.
+const LARGE: usize = 1 << 20;
+
+/// How many requests there may be at once on a connection.
+const AT_ONCE: u32 = 128;
+
+/// How many open requests a household has room for.
+const OPEN: u64 = 4096;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A site with a large page at `/`, and its visitors.
+struct Visited {
+    site: Arc<PublicSite>,
+    traffic: Arc<Traffic>,
+    household: Household,
+    _folder: tempfile::TempDir,
+}
+
+impl Visited {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Arc::new(BlobStore::open(folder.path().join("blobs")).unwrap());
+        let site = Arc::new(PublicSite::new(blobs.clone(), Arc::new(NoLog), Cache::at(folder.path().join("coded"))));
+        let blob = blobs.put(&vec![7; LARGE]).unwrap();
+        let media_type = "application/octet-stream".into();
+        let file = ServedFile { blob, media_type, kind: EntryKind::Asset, class: MeterClass::Tieup };
+        let files = std::iter::once(("/".parse().unwrap(), file)).collect();
+        site.switch(LiveSite { files, ..LiveSite::default() });
+        Self { site, traffic: Arc::default(), household: Household::new(), _folder: folder }
+    }
+
+    /// A connection of the household, with these settings.
+    async fn connect(&self, settings: &[u8]) -> DuplexStream {
+        let guest = Guest::of(SocketAddr::from(([192, 0, 2, 1], 1)), self.household.clone());
+        let connection = Connection { site: self.site.clone(), guest, hsts: None, traffic: self.traffic.clone() };
+        let (mut near, far) = duplex(1 << 16);
+        tokio::spawn(connection.speak_http2(far, Pace::of(Protocol::Http2), Shutdown::new()));
+        near.write_all(&[PREFACE, settings].concat()).await.unwrap();
+        near
+    }
+
+    async fn answered(&self, status: StatusCode, times: u64) {
+        let answered = async {
+            while self.traffic.answers(Method::Get, status) < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered).await.expect("it is not answered");
+    }
+}
+
+/// A GET at `x` on the stream `number`, from 0: of `/`, or of an index that is not there.
+fn request(number: u32, path: u8) -> Vec<u8> {
+    let stream = (2 * number + 1).to_be_bytes();
+    [b"\0\0\x06\x01\x05".as_slice(), &stream, &[0x82, path, 0x87], b"\x41\x01x"].concat()
+}
+
+/// By which the static table names `/` and `/index.html`.
+const ROOT: u8 = 0x84;
+const NOWHERE: u8 = 0x85;
+
+#[tokio::test]
+async fn content_without_room_on_its_connection_waits_and_comes() {
+    let visited = Visited::new();
+    let mut client = visited.connect(WIDE_WINDOW).await;
+    let times = 9;
+    for number in 0..times {
+        client.write_all(&request(number, ROOT)).await.unwrap();
+    }
+    // What is not read is no reason to make the ninth.
+    visited.answered(StatusCode::OK, 7).await;
+    assert_eq!(visited.traffic.answers(Method::Get, StatusCode::OK), 7, "more than there is room for is answered");
+    let (mut bytes, mut ended) = (0, 0);
+    let mut head = [0; 9];
+    while ended < times {
+        let read = tokio::time::timeout(PATIENCE, client.read_exact(&mut head)).await;
+        read.expect("those that wait do not come").unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        client.read_exact(&mut vec![0; length]).await.unwrap();
+        if head[3] == DATA {
+            bytes += length;
+            ended += u32::from(head[4] & END);
+        }
+    }
+    assert_eq!(bytes, times as usize * LARGE);
+}
+
+#[tokio::test]
+async fn a_household_that_takes_nothing_is_cut_off_when_it_asks_for_more() {
+    let visited = Visited::new();
+    let mut clients = Vec::new();
+    for number in 0..OPEN / u64::from(AT_ONCE) {
+        let mut client = visited.connect(NO_WINDOW).await;
+        for number in 0..AT_ONCE {
+            client.write_all(&request(number, NOWHERE)).await.unwrap();
+        }
+        clients.push(client);
+        visited.answered(StatusCode::NOT_FOUND, (number + 1) * u64::from(AT_ONCE)).await;
+    }
+    assert_eq!(visited.traffic.refusals(Refused::Crowded), 0);
+    // Whoever leaves nothing lying is answered, and cut off with the second request.
+    let mut further = visited.connect(NO_WINDOW).await;
+    further.write_all(&request(0, NOWHERE)).await.unwrap();
+    visited.answered(StatusCode::NOT_FOUND, OPEN + 1).await;
+    assert_eq!(visited.traffic.refusals(Refused::Crowded), 0);
+    further.write_all(&request(1, NOWHERE)).await.unwrap();
+    let cut = tokio::time::timeout(PATIENCE, further.read_to_end(&mut Vec::new())).await;
+    // An end in order and a cut are both an end.
+    let _ = cut.expect("it is not let go");
+    assert_eq!(visited.traffic.refusals(Refused::Crowded), 1);
+
+    clients.pop();
+    let share = Share::of(visited.household.clone());
+    let room = async {
+        while share.take(1).is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, room).await.expect("whoever goes makes no room");
+}
