@@ -104,6 +104,20 @@ impl Money {
         Self { currency, minor }
     }
 
+    /// `amount` in major units of `currency`; none where it is finer than the minor unit.
+    pub fn of_major(currency: Currency, amount: Decimal) -> Option<Self> {
+        let (units, scale) = amount.parts();
+        let (units, exponent) = (i128::from(units), currency.exponent());
+        let minor = match exponent.checked_sub(scale) {
+            Some(more) => units * 10_i128.pow(more),
+            None => {
+                let finer = 10_i128.pow(scale - exponent);
+                (units % finer == 0).then(|| units / finer)?
+            }
+        };
+        Some(Self { currency, minor })
+    }
+
     /// The currency.
     pub const fn currency(self) -> Currency {
         self.currency

@@ -31,6 +31,7 @@ mod placement;
 pub mod preview;
 pub mod prompt;
 pub mod publisher;
+pub mod record;
 pub mod renewal;
 pub mod returning;
 pub mod revocation;

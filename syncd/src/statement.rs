@@ -5,8 +5,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use tieup_fees::{
-    Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Statement, StatementError,
-    count_without, first_difference,
+    Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Recorded, Statement,
+    StatementError, count_without, first_difference,
 };
 use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
 use tieup_protocol::digest::Digest;
@@ -24,6 +24,7 @@ use crate::daemon::Partner;
 use crate::main_journal::MainJournalError;
 use crate::pins::Pins;
 use crate::publisher::PublishError;
+use crate::record::RecordError;
 
 /// The folder of main's statements in the state folder.
 pub const STATEMENTS: &str = "statements";
@@ -103,6 +104,9 @@ pub enum StatementFailure {
     /// What main sent could not be kept or read back.
     #[error("main's statement cannot be kept or read back")]
     Document(#[from] DocumentError),
+    /// Main's record, by which the statement goes, was not told or cannot be read.
+    #[error(transparent)]
+    Record(Box<RecordError>),
     /// Main's own log, by which the month is charged, is not here.
     #[error("main's own log of {0}, by which it is charged, has not been verified here yet: `syncd log fetch`")]
     NotFetched(Month),
@@ -344,6 +348,10 @@ impl Ledger for Partner {
         let entries = self.charged_log(writer, period.month())?.entries(0..size)?;
         let entries = entries.map(|entry| entry.map(|entry| as_counted(writer, contract, entry)));
         Ok(count_without(contract, period, entries, struck)?)
+    }
+
+    fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {
+        self.recorded_of(contract, basis.period, basis.record)
     }
 }
 

@@ -12,6 +12,7 @@ mod progress;
 mod releases;
 mod revoke;
 mod rollups;
+mod sales;
 mod simulate;
 mod site;
 mod status;
@@ -170,6 +171,9 @@ enum Action {
     /// Fees.
     #[command(subcommand)]
     Fee(fees::FeeAction),
+    /// Sales that fees go by.
+    #[command(subcommand)]
+    Sales(sales::SalesAction),
 }
 
 #[derive(Subcommand)]
@@ -276,6 +280,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Action::Key(action) => key::key(&open(cli).await?, action).await,
             Action::Log(action) => logs::log(&open(cli).await?, action).await,
             Action::Fee(action) => fees::fee(&open(cli).await?, action).await,
+            Action::Sales(action) => sales::sales(&open(cli).await?, action).await,
             Action::Build { .. } | Action::Check { .. } => Ok(()),
         }
     })

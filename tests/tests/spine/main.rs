@@ -34,6 +34,7 @@ mod restyling;
 mod returns;
 mod revocation;
 mod rights;
+mod sales;
 mod schedule;
 mod searching;
 mod slowness;

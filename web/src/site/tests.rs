@@ -20,11 +20,7 @@ fn live(blobs: &BlobStore, paths: &[&str], beacons: &str) -> LiveSite {
         let media_type = "text/html; charset=utf-8".to_owned();
         (path.parse().unwrap(), ServedFile { blob, media_type, kind: EntryKind::Page, class: MeterClass::Tieup })
     });
-    LiveSite {
-        files: files.collect(),
-        policy: Policy::with_beacons(&beacons.parse().unwrap()),
-        ..LiveSite::default()
-    }
+    LiveSite { files: files.collect(), policy: Policy::with_beacons(&beacons.parse().unwrap()), ..LiveSite::default() }
 }
 
 async fn ask(site: &PublicSite, path: &str) -> Response<SiteBody> {

@@ -1,0 +1,118 @@
+//! What main's record says of a period: read entry by entry, in their order, by both sides alike.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tieup_protocol::contract::Contract;
+use tieup_protocol::period::Period;
+use tieup_protocol::record::{Entry, Sale, Withdrawal, Word};
+
+use crate::books::{Event, InvalidEvent};
+
+/// What a period is charged by besides visits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// What was sold.
+    pub events: Vec<Event>,
+}
+
+/// Reads a record for one period. A sale counts as the last entry about it says.
+#[derive(Clone, Debug)]
+pub struct Gathering {
+    start: Timestamp,
+    end: Timestamp,
+    sales: BTreeMap<Word, Sale>,
+}
+
+impl Gathering {
+    /// One for the days of `period` under `contract`, before the first entry.
+    pub fn new(contract: &Contract, period: Period) -> Self {
+        let zone = &contract.effective.tz;
+        Self { start: period.start(zone), end: period.end(zone), sales: BTreeMap::new() }
+    }
+
+    /// Takes the next entry.
+    pub fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::Sale(sale) if (self.start..self.end).contains(&sale.time) => {
+                self.sales.insert(sale.id.clone(), sale);
+            }
+            Entry::Sale(Sale { id, .. }) | Entry::Withdrawn(Withdrawal { id }) => {
+                self.sales.remove(&id);
+            }
+        }
+    }
+
+    /// The sales of the period, by name.
+    pub fn sales(self) -> Vec<Sale> {
+        self.sales.into_values().collect()
+    }
+
+    /// What is charged by under `contract`.
+    ///
+    /// # Errors
+    /// When an amount is finer than the contract's currency.
+    pub fn finish(self, contract: &Contract) -> Result<Recorded, InvalidEvent> {
+        let currency = contract.terms.money.currency;
+        let events = self.sales.values().map(|sale| Event::of(sale, currency)).collect::<Result<_, _>>()?;
+        Ok(Recorded { events })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tieup_protocol::contract::Currency;
+
+    use super::*;
+    use crate::fixture::{contract, november};
+    use crate::money::Money;
+
+    fn sale(id: &str, amount: &str, time: &str) -> Entry {
+        let json = format!(
+            r#"{{"entry":"sale","id":"{id}","kind":"settled_orders","amount":"{amount}","units":1,"time":"{time}"}}"#
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    fn gathered(entries: &[Entry]) -> Vec<(String, i128)> {
+        let contract = contract();
+        let mut gathering = Gathering::new(&contract, contract.period(november()));
+        entries.iter().cloned().for_each(|entry| gathering.take(entry));
+        let events = gathering.finish(&contract).unwrap().events;
+        events.into_iter().map(|event| (event.id, event.amount.minor())).collect()
+    }
+
+    #[test]
+    fn the_last_entry_about_a_sale_counts() {
+        let day = "2026-11-10T00:00:00Z";
+        let withdrawn = Entry::Withdrawn(Withdrawal { id: "c".parse().unwrap() });
+        let entries =
+            [sale("b", "20", day), sale("a", "10", day), sale("c", "30", day), sale("b", "25", day), withdrawn];
+        assert_eq!(gathered(&entries), [("a".to_owned(), 10), ("b".to_owned(), 25)]);
+        assert_eq!(gathered(&entries[..3]).len(), 3);
+        assert_eq!(gathered(&[sale("a", "10", day), sale("a", "10", "2026-12-10T00:00:00Z")]), []);
+    }
+
+    #[test]
+    fn a_sale_is_of_the_month_in_the_zone_of_the_contract() {
+        // November begins at 15:00 UTC of 31 October in Tokyo, and ends at 15:00 UTC of 30 November.
+        let times = ["2026-10-31T14:59:59Z", "2026-10-31T15:00:00Z", "2026-11-30T14:59:59Z", "2026-11-30T15:00:00Z"];
+        let entries: Vec<Entry> =
+            times.iter().zip(["a", "b", "c", "d"]).map(|(time, id)| sale(id, "1", time)).collect();
+        assert_eq!(gathered(&entries), [("b".to_owned(), 1), ("c".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn an_amount_is_of_whole_minor_units() {
+        let major = |currency, amount: &str| Money::of_major(currency, amount.parse().unwrap()).map(Money::minor);
+        assert_eq!(major(Currency::Eur, "12.3"), Some(1_230));
+        assert_eq!(major(Currency::Eur, "12.300"), Some(1_230));
+        assert_eq!(major(Currency::Eur, "12.345"), None);
+        assert_eq!(major(Currency::Jpy, "999999999999999999"), Some(999_999_999_999_999_999));
+        assert_eq!(major(Currency::Kwd, "0.001"), Some(1));
+        let contract = contract();
+        let mut gathering = Gathering::new(&contract, contract.period(november()));
+        gathering.take(sale("a", "1.5", "2026-11-10T00:00:00Z"));
+        assert!(matches!(gathering.finish(&contract), Err(InvalidEvent::Finer { .. })));
+    }
+}
