@@ -217,10 +217,10 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
         let struck = self.ledger.struck(month, &basis.strikes).map_err(BasisError::Ledger)?;
         let counted = self.ledger.count(&contract, basis.period, basis.size, &struck).map_err(BasisError::Ledger)?;
-        let Recorded { events } = self.ledger.recorded(&contract, basis).map_err(BasisError::Ledger)?;
+        let Recorded { events, payments } = self.ledger.recorded(&contract, basis).map_err(BasisError::Ledger)?;
         let books = Books { counted: &counted, catalogue: None, events: &events };
         let account =
-            Account { journal: &journal, books, payments: &[], corrections: &corrections, status: basis.status };
+            Account { journal: &journal, books, payments: &payments, corrections: &corrections, status: basis.status };
         let statement = statement(&contract, month, &account)?;
         Ok(Made { contract, counted, statement })
     }
@@ -355,7 +355,7 @@ mod tests {
         /// Entry `n` of the record is an order of `n` times 1,000 yen.
         fn recorded(&self, _: &Contract, basis: &Basis) -> Result<Recorded, Infallible> {
             let order = |number: u64| fixture::order(&format!("order-{number}"), i128::from(number) * 1_000);
-            Ok(Recorded { events: (1..=basis.record).map(order).collect() })
+            Ok(Recorded { events: (1..=basis.record).map(order).collect(), ..Recorded::default() })
         }
     }
 

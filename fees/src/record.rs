@@ -4,31 +4,39 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use tieup_protocol::contract::Contract;
-use tieup_protocol::period::Period;
-use tieup_protocol::record::{Entry, Sale, Withdrawal, Word};
+use tieup_protocol::decimal::Decimal;
+use tieup_protocol::period::{Month, Period};
+use tieup_protocol::record::{Entry, Payment as Paid, Sale, Withdrawal, Word};
 
 use crate::books::{Event, InvalidEvent};
+use crate::money::Money;
+use crate::settlement::Payment;
 
 /// What a period is charged by besides visits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// What was sold.
     pub events: Vec<Event>,
+    /// What was paid in advance.
+    pub payments: Vec<Payment>,
 }
 
 /// Reads a record for one period. A sale counts as the last entry about it says.
 #[derive(Clone, Debug)]
 pub struct Gathering {
+    period: Period,
     start: Timestamp,
     end: Timestamp,
     sales: BTreeMap<Word, Sale>,
+    payments: BTreeMap<Word, Decimal>,
 }
 
 impl Gathering {
     /// One for the days of `period` under `contract`, before the first entry.
     pub fn new(contract: &Contract, period: Period) -> Self {
         let zone = &contract.effective.tz;
-        Self { start: period.start(zone), end: period.end(zone), sales: BTreeMap::new() }
+        let (start, end) = (period.start(zone), period.end(zone));
+        Self { period, start, end, sales: BTreeMap::new(), payments: BTreeMap::new() }
     }
 
     /// Takes the next entry.
@@ -39,6 +47,14 @@ impl Gathering {
             }
             Entry::Sale(Sale { id, .. }) | Entry::Withdrawn(Withdrawal { id }) => {
                 self.sales.remove(&id);
+            }
+            Entry::Payment(Paid { day, reference, amount }) => {
+                if (self.period.first()..=self.period.last()).contains(&day) {
+                    self.payments.insert(reference, amount);
+                } else if Month::of_day(day) == self.period.month() {
+                    // It was said to be of this period of the month, and is of another.
+                    self.payments.remove(&reference);
+                }
             }
         }
     }
@@ -54,8 +70,17 @@ impl Gathering {
     /// When an amount is finer than the contract's currency.
     pub fn finish(self, contract: &Contract) -> Result<Recorded, InvalidEvent> {
         let currency = contract.terms.money.currency;
-        let events = self.sales.values().map(|sale| Event::of(sale, currency)).collect::<Result<_, _>>()?;
-        Ok(Recorded { events })
+        let sold = self.sales.values().filter(|_| contract.terms.go_by_sales());
+        let events = sold.map(|sale| Event::of(sale, currency)).collect::<Result<_, _>>()?;
+        let payment = |(reference, amount): (&Word, &Decimal)| {
+            let finer = || InvalidEvent::Finer { id: reference.to_string(), amount: *amount, currency };
+            let amount = Money::of_major(currency, *amount).ok_or_else(finer)?;
+            Ok(Payment { reference: reference.to_string(), amount })
+        };
+        // What was taken back is one of nothing.
+        let in_advance = !contract.terms.pay.advance.is_empty();
+        let paid = self.payments.iter().filter(|(_, amount)| in_advance && amount.parts().0 != 0);
+        Ok(Recorded { events, payments: paid.map(payment).collect::<Result<_, _>>()? })
     }
 }
 
@@ -100,6 +125,28 @@ mod tests {
         let entries: Vec<Entry> =
             times.iter().zip(["a", "b", "c", "d"]).map(|(time, id)| sale(id, "1", time)).collect();
         assert_eq!(gathered(&entries), [("b".to_owned(), 1), ("c".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_payment_is_of_the_period_of_its_day_and_the_last_word_on_it_counts() {
+        let contract = crate::fixture::contract_with(&[("close:", "pay: {advance: [base]}\nclose:")]);
+        let paid = |day: &str, reference: &str, amount: i64| {
+            let (day, reference) = (day.parse().unwrap(), reference.parse().unwrap());
+            Entry::Payment(Paid { day, reference, amount: Decimal::whole(amount) })
+        };
+        let mut gathering = Gathering::new(&contract, contract.period(november()));
+        for entry in [
+            paid("2026-11-01", "a", 100),
+            paid("2026-11-30", "b", 20),
+            paid("2026-12-01", "c", 5),
+            paid("2026-11-01", "a", 70),
+            paid("2026-11-30", "b", 0),
+        ] {
+            gathering.take(entry);
+        }
+        let payments = gathering.finish(&contract).unwrap().payments;
+        let told: Vec<_> = payments.iter().map(|paid| (paid.reference.as_str(), paid.amount.minor())).collect();
+        assert_eq!(told, [("a", 70)]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod mirror;
 mod own_journal;
 pub mod paper;
 pub mod partners;
+pub mod payments;
 pub mod preview;
 pub mod publish;
 pub mod record;

@@ -79,6 +79,8 @@ pub enum Event {
     StrikeAnswered,
     /// Somebody at main looked at a finding, and lets it hold nothing back.
     FindingAccepted,
+    /// Main noted what a partner paid in advance.
+    PaymentNoted,
 }
 
 /// One line of the trail.
@@ -256,6 +258,7 @@ impl Event {
             Self::StrikeProposed => "strike proposed",
             Self::StrikeAnswered => "strike answered",
             Self::FindingAccepted => "finding accepted",
+            Self::PaymentNoted => "payment noted",
         }
     }
 }

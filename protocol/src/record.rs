@@ -1,4 +1,4 @@
-//! Main's record of what a fee goes by besides visits: the sales of a partner.
+//! Main's record of what a fee goes by besides visits: the sales of a partner, and what it paid in advance.
 //!
 //! It only grows. Each entry has a number, counted from 0, and an entry that corrects an earlier one comes after it. So
 //! one number says all that a statement takes from it: how many entries count, from the first on. Both sides hold the
@@ -8,10 +8,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::MeterClass;
 use crate::decimal::Decimal;
+use crate::period::Month;
 
 /// POST a [`RecordPage`] to syncd, get a [`RecordHeld`]; POST a [`RecordRequest`] to hub, get a [`RecordPage`].
 pub const RECORD: &str = "/v2/record";
@@ -85,6 +87,20 @@ pub enum Entry {
     Sale(Sale),
     /// There was no such sale.
     Withdrawn(Withdrawal),
+    /// A payment in advance, in place of an earlier one of the same reference in the same month.
+    Payment(Payment),
+}
+
+/// What a partner paid in advance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payment {
+    /// A day of the period that it is for.
+    pub day: Date,
+    /// Its name, by which none counts twice.
+    pub reference: Word,
+    /// How much, in major units of the contract's currency; never negative.
+    pub amount: Decimal,
 }
 
 /// That a sale was taken back.
@@ -152,6 +168,9 @@ impl Entry {
     pub fn subject(&self) -> Option<String> {
         match self {
             Self::Sale(Sale { id, .. }) | Self::Withdrawn(Withdrawal { id }) => Some(format!("sale {id}")),
+            Self::Payment(Payment { day, reference, .. }) => {
+                Some(format!("payment {} {reference}", Month::of_day(*day)))
+            }
         }
     }
 
@@ -159,7 +178,7 @@ impl Entry {
     pub fn sold(&self) -> Option<Timestamp> {
         match self {
             Self::Sale(sale) => Some(sale.time),
-            Self::Withdrawn(_) => None,
+            Self::Withdrawn(_) | Self::Payment(_) => None,
         }
     }
 
@@ -178,6 +197,7 @@ impl Entry {
         match self {
             Self::Sale(sale) => !sale.amount.is_negative() && !sale.collected.is_some_and(Decimal::is_negative),
             Self::Withdrawn(_) => true,
+            Self::Payment(payment) => !payment.amount.is_negative(),
         }
     }
 }
@@ -263,8 +283,12 @@ mod tests {
     fn an_entry_survives_its_line() {
         let entry: Entry = serde_json::from_str(LINE).unwrap();
         assert_eq!((entry.line().as_str(), entry.subject().as_deref()), (LINE, Some("sale A-1")));
-        let withdrawn = r#"{"entry":"withdrawn","id":"A-1"}"#;
-        assert_eq!(serde_json::from_str::<Entry>(withdrawn).unwrap().line(), withdrawn);
+        for line in [
+            r#"{"entry":"withdrawn","id":"A-1"}"#,
+            r#"{"entry":"payment","day":"2026-11-01","reference":"BANK-1","amount":"50000"}"#,
+        ] {
+            assert_eq!(serde_json::from_str::<Entry>(line).unwrap().line(), line);
+        }
     }
 
     #[test]

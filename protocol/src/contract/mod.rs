@@ -328,7 +328,6 @@ impl Document {
         let noted = [
             ("routes", self.routes.is_some()),
             ("services", !self.services.is_empty() && !self.prices_services()),
-            ("advance of pay", !self.pay.advance.is_empty()),
             ("meters of the catalogue", self.meters.values().any(Meter::is_of_catalogue)),
             ("beacon_tolerance of dispute", self.dispute.is_some() && self.beacons.is_none()),
         ];

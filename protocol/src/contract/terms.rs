@@ -44,7 +44,7 @@ impl Terms {
 
     /// Whether anything goes by main's record.
     pub fn go_by_record(&self) -> bool {
-        self.go_by_sales()
+        self.go_by_sales() || !self.pay.advance.is_empty()
     }
 
     /// Whether something is collected with sales of this `kind`, of these `goods` and by this way.

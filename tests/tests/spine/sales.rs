@@ -157,6 +157,40 @@ async fn the_partner_takes_what_follows_and_makes_sense_alone() {
     assert_eq!(sales.iter().map(|sale| sale.amount.to_string()).collect::<Vec<_>>(), ["2"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_46_what_was_paid_in_advance_is_told_and_is_not_due() {
+    let contract = Contract::inherited().fees(
+        "meters: {tie: {views: {class: tieup}}}\ncharges:\n  base: {by: partnership, link: 0, framework: 0, inherited: 500}\n  \
+         access: {graduated: tie, tiers: [[0, \"10\"]]}\npay: {advance: [base]}\n",
+    );
+    let mut world = World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start().await;
+    world.go_live("north").await;
+    world.get("north", "/about/").await;
+    let month = log_before(&mut world, 2).await;
+    let pay = |of: Month, amount: &str, more: &[&str]| {
+        let of = of.to_string();
+        let arguments =
+            [&["fee", "paid", "north", "--month", &of, "--amount", amount, "--reference", "BANK-7"], more].concat();
+        let output = tieup(&world, &arguments);
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let noted = |(is_noted, said): (bool, String)| if is_noted { said } else { panic!("{said}") };
+    assert_says(&noted(pay(month, "400", &[])), &["400 paid in advance, BANK-7: noted"]);
+    assert_says(&noted(pay(month, "400", &[])), &["noted before"]);
+    assert_says(&pay(month, "500", &[]).1, &["stands in the record with another amount"]);
+    assert_says(&pay(month, "-5", &[]).1, &["-5"]);
+    assert_says(&pay(month, "0.5", &[]).1, &["0.5 JPY cannot be paid"]);
+    noted(pay(month, "500", &["--correct"]));
+    let (notice, verdict) = issue(&world, month).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", notice.statement);
+    assert_says(&notice.statement, &["total:           520 JPY", "    BANK-7: 500", "due:             20 JPY"]);
+    assert_says(&pay(month, "600", &["--correct"]).1, &["has been issued"]);
+    let trail = world.hub().own_trail().unwrap();
+    let told: Vec<_> = trail.iter().map(|entry| entry.reason.clone().unwrap_or_default()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_says(&told[1], &["north", "500 JPY paid in advance, BANK-7"]);
+}
+
 /// Runs `tieup` with the world's configuration.
 fn tieup(world: &World, arguments: &[&str]) -> Output {
     let config = world.hub().config.state.with_file_name("tieup.yaml");
