@@ -217,8 +217,9 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
         let struck = self.ledger.struck(month, &basis.strikes).map_err(BasisError::Ledger)?;
         let counted = self.ledger.count(&contract, basis.period, basis.size, &struck).map_err(BasisError::Ledger)?;
-        let Recorded { events, payments } = self.ledger.recorded(&contract, basis).map_err(BasisError::Ledger)?;
-        let books = Books { counted: &counted, catalogue: None, events: &events };
+        let Recorded { events, payments, catalogue } =
+            self.ledger.recorded(&contract, basis).map_err(BasisError::Ledger)?;
+        let books = Books { counted: &counted, catalogue: catalogue.as_ref(), events: &events };
         let account =
             Account { journal: &journal, books, payments: &payments, corrections: &corrections, status: basis.status };
         let statement = statement(&contract, month, &account)?;

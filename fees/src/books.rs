@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use tieup_protocol::contract::{Advertiser, Classes, Currency, Extent, MeterClass, Sales};
 use tieup_protocol::decimal::Decimal;
 use tieup_protocol::digest::Digest;
+pub use tieup_protocol::record::Stock;
 use tieup_protocol::record::{Sale, Word};
 
 use crate::count::Counted;
@@ -54,15 +55,6 @@ pub struct Catalogue {
     pub partner_ads: u64,
     /// How many units main offers of goods in limited number.
     pub offered: BTreeMap<String, u64>,
-}
-
-/// How much there is of one class of pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stock {
-    /// Pages.
-    pub pages: u64,
-    /// Their bytes, with those of what belongs to them.
-    pub bytes: u64,
 }
 
 /// Why sales make no sense.

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use tieup_protocol::contract::Contract;
 use tieup_protocol::decimal::Decimal;
 use tieup_protocol::period::{Month, Period};
-use tieup_protocol::record::{Entry, Payment as Paid, Sale, Withdrawal, Word};
+use tieup_protocol::record::{Advertisements, Entry, Holdings, Offered, Payment as Paid, Sale, Withdrawal, Word};
 
-use crate::books::{Event, InvalidEvent};
+use crate::books::{Books, Catalogue, Event, InvalidEvent};
+use crate::count::Counted;
 use crate::money::Money;
 use crate::settlement::Payment;
 
@@ -19,6 +20,15 @@ pub struct Recorded {
     pub events: Vec<Event>,
     /// What was paid in advance.
     pub payments: Vec<Payment>,
+    /// What was published when the period ended; only where the contract goes by it, and it is known.
+    pub catalogue: Option<Catalogue>,
+}
+
+impl Recorded {
+    /// What is priced, with what was `counted`.
+    pub fn books<'a>(&'a self, counted: &'a Counted) -> Books<'a> {
+        Books { counted, catalogue: self.catalogue.as_ref(), events: &self.events }
+    }
 }
 
 /// Reads a record for one period. A sale counts as the last entry about it says.
@@ -29,6 +39,9 @@ pub struct Gathering {
     end: Timestamp,
     sales: BTreeMap<Word, Sale>,
     payments: BTreeMap<Word, Decimal>,
+    holdings: Option<Holdings>,
+    advertisements: Option<Advertisements>,
+    offered: BTreeMap<Word, Offered>,
 }
 
 impl Gathering {
@@ -36,7 +49,16 @@ impl Gathering {
     pub fn new(contract: &Contract, period: Period) -> Self {
         let zone = &contract.effective.tz;
         let (start, end) = (period.start(zone), period.end(zone));
-        Self { period, start, end, sales: BTreeMap::new(), payments: BTreeMap::new() }
+        Self {
+            period,
+            start,
+            end,
+            sales: BTreeMap::new(),
+            payments: BTreeMap::new(),
+            holdings: None,
+            advertisements: None,
+            offered: BTreeMap::new(),
+        }
     }
 
     /// Takes the next entry.
@@ -48,6 +70,18 @@ impl Gathering {
             Entry::Sale(Sale { id, .. }) | Entry::Withdrawn(Withdrawal { id }) => {
                 self.sales.remove(&id);
             }
+            Entry::Holdings(holdings) => {
+                if holdings.at <= self.end && self.holdings.is_none_or(|before| before.at <= holdings.at) {
+                    self.holdings = Some(holdings);
+                }
+            }
+            Entry::Advertisements(ads) => {
+                if ads.since <= self.period.last() && self.advertisements.is_none_or(|before| before.since <= ads.since)
+                {
+                    self.advertisements = Some(ads);
+                }
+            }
+            Entry::Offered(offered) => self.take_offered(offered),
             Entry::Payment(Paid { day, reference, amount }) => {
                 if (self.period.first()..=self.period.last()).contains(&day) {
                     self.payments.insert(reference, amount);
@@ -57,6 +91,31 @@ impl Gathering {
                 }
             }
         }
+    }
+
+    fn take_offered(&mut self, offered: Offered) {
+        let before = self.offered.get(&offered.goods);
+        if offered.since <= self.period.last() && before.is_none_or(|before| before.since <= offered.since) {
+            self.offered.insert(offered.goods.clone(), offered);
+        }
+    }
+
+    /// How much the partner's site held last before the period ended, as main was told.
+    pub fn holdings(&self) -> Option<Holdings> {
+        self.holdings
+    }
+
+    /// Goes by `holdings` instead of those that main was told.
+    pub fn correct_holdings(&mut self, holdings: Holdings) {
+        self.holdings = Some(holdings);
+    }
+
+    /// What was published when the period ended; none where it is not known how much the partner's site held.
+    fn catalogue(&self) -> Option<Catalogue> {
+        let Holdings { tieup, original, .. } = self.holdings?;
+        let (main_ads, partner_ads) = self.advertisements.map_or((0, 0), |ads| (ads.main, ads.partner));
+        let offered = self.offered.values().map(|offered| (offered.goods.to_string(), offered.units));
+        Some(Catalogue { tieup, original, main_ads, partner_ads, offered: offered.collect() })
     }
 
     /// The sales of the period, by name.
@@ -80,7 +139,9 @@ impl Gathering {
         // What was taken back is one of nothing.
         let in_advance = !contract.terms.pay.advance.is_empty();
         let paid = self.payments.iter().filter(|(_, amount)| in_advance && amount.parts().0 != 0);
-        Ok(Recorded { events, payments: paid.map(payment).collect::<Result<_, _>>()? })
+        let payments = paid.map(payment).collect::<Result<_, _>>()?;
+        let catalogue = if contract.terms.go_by_catalogue() { self.catalogue() } else { None };
+        Ok(Recorded { events, payments, catalogue })
     }
 }
 
@@ -147,6 +208,34 @@ mod tests {
         let payments = gathering.finish(&contract).unwrap().payments;
         let told: Vec<_> = payments.iter().map(|paid| (paid.reference.as_str(), paid.amount.minor())).collect();
         assert_eq!(told, [("a", 70)]);
+    }
+
+    #[test]
+    fn what_was_said_last_before_the_period_ends_is_in_the_catalogue() {
+        let contract = crate::fixture::contract_with(&[("meters:\n", "meters:\n  stock: {pages: {class: both}}\n")]);
+        let mut gathering = Gathering::new(&contract, contract.period(november()));
+        for line in [
+            r#"{"entry":"offered","since":"2026-10-01","goods":"lantern","units":40}"#,
+            r#"{"entry":"offered","since":"2026-11-10","goods":"lantern","units":30}"#,
+            r#"{"entry":"offered","since":"2026-12-01","goods":"lantern","units":20}"#,
+            r#"{"entry":"offered","since":"2026-11-05","goods":"lantern","units":10}"#,
+            r#"{"entry":"advertisements","since":"2026-11-30","main":3,"partner":1}"#,
+            r#"{"entry":"advertisements","since":"2026-12-01","main":9,"partner":9}"#,
+        ] {
+            gathering.take(serde_json::from_str(line).unwrap());
+        }
+        assert_eq!(gathering.clone().finish(&contract).unwrap().catalogue, None, "nobody said what the site holds");
+        for (at, pages) in [("2026-11-30T15:00:00Z", 4), ("2026-11-30T15:00:01Z", 9), ("2026-11-20T15:00:00Z", 2)] {
+            let line = format!(
+                r#"{{"entry":"holdings","at":"{at}","release":1,"tieup":{{"pages":{pages},"bytes":1}},"original":{{"pages":0,"bytes":0}}}}"#
+            );
+            gathering.take(serde_json::from_str(&line).unwrap());
+        }
+        let catalogue = gathering.clone().finish(&contract).unwrap().catalogue.unwrap();
+        assert_eq!((catalogue.tieup.pages, catalogue.main_ads, catalogue.partner_ads), (4, 3, 1));
+        assert_eq!(catalogue.offered, BTreeMap::from([("lantern".to_owned(), 30)]));
+        let other = crate::fixture::contract();
+        assert_eq!(gathering.finish(&other).unwrap().catalogue, None, "the contract does not go by it");
     }
 
     #[test]

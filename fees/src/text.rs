@@ -7,7 +7,7 @@ mod words;
 
 use std::fmt::{Display, Write as _};
 
-use tieup_protocol::contract::{Contract, Count, Meter, Money as MoneyTerms, RoundAt};
+use tieup_protocol::contract::{Contract, Count, Money as MoneyTerms, RoundAt};
 use tieup_protocol::decimal::Percent;
 
 use self::words::{
@@ -47,7 +47,7 @@ pub(crate) fn write(facts: &Facts<'_>) -> String {
     sheet.rules(&terms.count);
     sheet.counts(account.books.counted);
     sheet.left_out(account.books.counted);
-    if terms.meters.values().any(Meter::is_of_catalogue) {
+    if terms.go_by_catalogue() {
         account.books.catalogue.iter().for_each(|catalogue| sheet.catalogue(catalogue));
     }
     if terms.go_by_sales() {

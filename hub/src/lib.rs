@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod audit;
 pub mod beacons;
+pub mod catalogue;
 pub mod cli;
 pub mod collect;
 mod collecting;

@@ -170,6 +170,7 @@ impl Hub {
     ) -> Result<Delivered, StatementFailure> {
         let period = period.into();
         self.status(partner).await?;
+        self.ask_holdings(partner, period, now).await?;
         let books = self.books(partner).await?;
         if let Some(notice) = books.notice(period) {
             return self.hand_over(partner, notice.clone(), now).await;
@@ -198,6 +199,7 @@ impl Hub {
         now: Timestamp,
     ) -> Result<StatementNotice, StatementFailure> {
         let period = period.into();
+        self.ask_holdings(partner, period, now).await?;
         let books = self.books(partner).await?;
         if let Some(notice) = books.notice(period) {
             return Ok(notice.clone());
@@ -311,6 +313,17 @@ impl Hub {
         let accepted = accepted.collect();
         let strikes = self.settled_strikes(&partner.id).await?;
         Ok(MainBooks { hub: self, partner, approved, record, notices, issued, accepted, strikes })
+    }
+
+    /// Asks the partner how much its site held when `period` ended, unless its statement was issued. Where it cannot be
+    /// asked, what it said last before counts.
+    async fn ask_holdings(&self, partner: &PartnerRow, period: Period, now: Timestamp) -> Result<(), StatementFailure> {
+        let books = self.books(partner).await?;
+        let (None, Ok(contract)) = (books.notice(period), books.contract(period)) else { return Ok(()) };
+        if let Err(error) = self.note_holdings(partner, &contract, period, now).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, partner = %partner.id, "it is not known anew how much the site holds");
+        }
+        Ok(())
     }
 
     /// Main's copy of a journal, whose it is, and how many of its entries main has cosigned.
@@ -500,6 +513,11 @@ impl MainBooks<'_> {
             (false, false) => Cause::LateEntries,
         };
         Ok(Some(Revision { period: earlier, size: size.max(before.size), strikes, record, cause }))
+    }
+
+    /// What all of the record says of `period` under `contract`.
+    pub(crate) fn all_recorded(&self, contract: &Contract, period: Period) -> Result<Recorded, StatementFailure> {
+        self.hub.recorded(self.partner, contract, period, self.record)
     }
 
     /// How many entries of the record a period under `contract` goes by.

@@ -81,6 +81,8 @@ pub enum Event {
     FindingAccepted,
     /// Main noted what a partner paid in advance.
     PaymentNoted,
+    /// Main noted advertisements, or what it offers in limited number.
+    CatalogueNoted,
 }
 
 /// One line of the trail.
@@ -259,6 +261,7 @@ impl Event {
             Self::StrikeAnswered => "strike answered",
             Self::FindingAccepted => "finding accepted",
             Self::PaymentNoted => "payment noted",
+            Self::CatalogueNoted => "catalogue noted",
         }
     }
 }

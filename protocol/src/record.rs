@@ -1,4 +1,5 @@
-//! Main's record of what a fee goes by besides visits: the sales of a partner, and what it paid in advance.
+//! Main's record of what a fee goes by besides visits: the sales of a partner, what it paid in advance, how much its site
+//! holds, whose advertisements are on it, and what main offers in limited number.
 //!
 //! It only grows. Each entry has a number, counted from 0, and an entry that corrects an earlier one comes after it. So
 //! one number says all that a statement takes from it: how many entries count, from the first on. Both sides hold the
@@ -13,10 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::MeterClass;
 use crate::decimal::Decimal;
+use crate::ids::ReleaseVersion;
 use crate::period::Month;
 
 /// POST a [`RecordPage`] to syncd, get a [`RecordHeld`]; POST a [`RecordRequest`] to hub, get a [`RecordPage`].
 pub const RECORD: &str = "/v2/record";
+
+/// POST an [`ExtentRequest`] to syncd, get an [`ExtentGrant`].
+pub const EXTENT: &str = "/v2/extent";
 
 /// The most entries of a page.
 pub const MAX_PAGE: u64 = 500;
@@ -89,6 +94,90 @@ pub enum Entry {
     Withdrawn(Withdrawal),
     /// A payment in advance, in place of an earlier one of the same reference in the same month.
     Payment(Payment),
+    /// How much the partner's site held, as the partner said; the last one before a period ends counts for it.
+    Holdings(Holdings),
+    /// How many advertisements are on the partner's pages from a day on.
+    Advertisements(Advertisements),
+    /// How many units main offers of goods in limited number from a day on.
+    Offered(Offered),
+}
+
+/// How much there is of one class of pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stock {
+    /// Pages.
+    pub pages: u64,
+    /// Their bytes, with those of what belongs to them.
+    pub bytes: u64,
+}
+
+/// How much a partner's site held at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holdings {
+    /// When it was so.
+    pub at: Timestamp,
+    /// The release that was live.
+    pub release: ReleaseVersion,
+    /// What main published with that release.
+    pub tieup: Stock,
+    /// What the partner has of its own.
+    pub original: Stock,
+}
+
+/// Advertisements on a partner's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Advertisements {
+    /// From which day on.
+    pub since: Date,
+    /// Main's.
+    pub main: u64,
+    /// The partner's.
+    pub partner: u64,
+}
+
+/// Goods in limited number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offered {
+    /// From which day on.
+    pub since: Date,
+    /// Which goods.
+    pub goods: Word,
+    /// How many units.
+    pub units: u64,
+}
+
+/// How much the live site holds from an instant on, by the partner's own record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extent {
+    /// From when on.
+    pub since: Timestamp,
+    /// The release that is live.
+    pub release: ReleaseVersion,
+    /// What main published with that release.
+    pub tieup: Stock,
+    /// What the partner has of its own.
+    pub original: Stock,
+}
+
+/// Main asks how much the partner's site held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtentRequest {
+    /// At which instant.
+    pub at: Timestamp,
+}
+
+/// How much it held; none where the partner has no record of that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtentGrant {
+    /// What it was then.
+    pub extent: Option<Extent>,
 }
 
 /// What a partner paid in advance.
@@ -171,6 +260,7 @@ impl Entry {
             Self::Payment(Payment { day, reference, .. }) => {
                 Some(format!("payment {} {reference}", Month::of_day(*day)))
             }
+            Self::Holdings(_) | Self::Advertisements(_) | Self::Offered(_) => None,
         }
     }
 
@@ -178,7 +268,7 @@ impl Entry {
     pub fn sold(&self) -> Option<Timestamp> {
         match self {
             Self::Sale(sale) => Some(sale.time),
-            Self::Withdrawn(_) | Self::Payment(_) => None,
+            _ => None,
         }
     }
 
@@ -196,7 +286,7 @@ impl Entry {
     pub fn is_sound(&self) -> bool {
         match self {
             Self::Sale(sale) => !sale.amount.is_negative() && !sale.collected.is_some_and(Decimal::is_negative),
-            Self::Withdrawn(_) => true,
+            Self::Withdrawn(_) | Self::Holdings(_) | Self::Advertisements(_) | Self::Offered(_) => true,
             Self::Payment(payment) => !payment.amount.is_negative(),
         }
     }
@@ -286,6 +376,9 @@ mod tests {
         for line in [
             r#"{"entry":"withdrawn","id":"A-1"}"#,
             r#"{"entry":"payment","day":"2026-11-01","reference":"BANK-1","amount":"50000"}"#,
+            r#"{"entry":"holdings","at":"2026-11-30T15:00:00Z","release":7,"tieup":{"pages":2,"bytes":900},"original":{"pages":1,"bytes":40}}"#,
+            r#"{"entry":"advertisements","since":"2026-11-01","main":3,"partner":1}"#,
+            r#"{"entry":"offered","since":"2026-11-01","goods":"lantern","units":40}"#,
         ] {
             assert_eq!(serde_json::from_str::<Entry>(line).unwrap().line(), line);
         }

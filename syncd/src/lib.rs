@@ -15,6 +15,7 @@ pub mod dispute;
 pub mod door;
 pub mod edits;
 pub mod export;
+pub mod extents;
 pub mod flow;
 pub mod guard;
 pub mod health;

@@ -4,18 +4,21 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tieup_fees::{FeeError, Gathering, Ledger as _, PricingError, Recorded, StatementError};
+use jiff::Timestamp;
+use tieup_fees::{Basis, FeeError, Gathering, Ledger as _, PricingError, Recorded, StatementError};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::period::Period;
 use tieup_protocol::record::{
-    Entry, LocatedRecord, MAX_PAGE, MAX_RECORD, RECORD, RecordHeld, RecordPage, RecordRequest, Sale,
+    Entry, Extent, Holdings, LocatedRecord, MAX_PAGE, MAX_RECORD, RECORD, RecordHeld, RecordPage, RecordRequest, Sale,
 };
+use tieup_protocol::wire::StatementStatus;
 use tieup_store::document::DocumentError;
 use tieup_store::durable;
 use tieup_store::durable::DiskError;
 use tieup_store::lines::Lines;
 
 use crate::daemon::Partner;
+use crate::extents::Extents;
 use crate::location::LocateError;
 use crate::statement::{STATEMENTS, StatementFailure};
 
@@ -123,19 +126,38 @@ impl Partner {
         Ok(self.gathered(&contract, period, held)?.sales())
     }
 
-    /// What the first `until` entries of main's record say of `period` under `contract`.
+    /// What main's record says of the period that `basis` is for, under `contract`, and as far as it counts there.
     ///
     /// # Errors
     /// When main has not told as many, or they cannot be read or charged under the contract.
-    pub(crate) fn recorded_of(
-        &self,
-        contract: &Contract,
-        period: Period,
-        until: u64,
-    ) -> Result<Recorded, StatementFailure> {
+    pub(crate) fn recorded_of(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {
+        let period = basis.period;
+        let mut gathering = self.gathered(contract, period, basis.record)?;
+        self.correct_holdings(&mut gathering, period.end(&contract.effective.tz), basis.status)?;
         let unpriced =
             |error| StatementFailure::Fees(StatementError::Fee(FeeError::Pricing(PricingError::Event(error))));
-        self.gathered(contract, period, until)?.finish(contract).map_err(unpriced)
+        gathering.finish(contract).map_err(unpriced)
+    }
+
+    /// How much the site held when the period ended at `end` is known best here: that takes the place of what main was told.
+    /// A draft is of the instant at which main asked.
+    fn correct_holdings(
+        &self,
+        gathering: &mut Gathering,
+        end: Timestamp,
+        status: StatementStatus,
+    ) -> Result<(), StatementFailure> {
+        let Some(told) = gathering.holdings() else { return Ok(()) };
+        let at = if status == StatementStatus::Final { end } else { told.at };
+        if let Some(Extent { release, tieup, original, .. }) = self.extents().before(at)? {
+            gathering.correct_holdings(Holdings { at: told.at, release, tieup, original });
+        }
+        Ok(())
+    }
+
+    /// How much the live site holds, and held.
+    pub fn extents(&self) -> Extents {
+        Extents::in_state(self.state())
     }
 
     fn gathered(&self, contract: &Contract, period: Period, until: u64) -> Result<Gathering, RecordError> {

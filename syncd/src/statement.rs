@@ -351,7 +351,7 @@ impl Ledger for Partner {
     }
 
     fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {
-        self.recorded_of(contract, basis.period, basis.record)
+        self.recorded_of(contract, basis)
     }
 }
 

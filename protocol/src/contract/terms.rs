@@ -42,9 +42,14 @@ impl Terms {
             || self.charges.values().any(|charge| matches!(charge, Charge::PerEvent(_)))
     }
 
+    /// Whether anything goes by the catalogue.
+    pub fn go_by_catalogue(&self) -> bool {
+        self.meters.values().any(Meter::is_of_catalogue)
+    }
+
     /// Whether anything goes by main's record.
     pub fn go_by_record(&self) -> bool {
-        self.go_by_sales() || !self.pay.advance.is_empty()
+        self.go_by_sales() || self.go_by_catalogue() || !self.pay.advance.is_empty()
     }
 
     /// Whether something is collected with sales of this `kind`, of these `goods` and by this way.

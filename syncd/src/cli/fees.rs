@@ -23,7 +23,7 @@ pub(super) enum FeeAction {
     Sales {
         /// The month, such as 2026-11.
         #[arg(long)]
-        month: Month,
+        month: Period,
     },
     /// Dispute a statement that was issued, within the time that the contract gives. The first difference that is found
     /// goes with it; the statement stays as it is, and what is not right is corrected in the next one.

@@ -4,6 +4,7 @@
 
 mod approval;
 mod beacons;
+mod catalogue;
 mod clashes;
 mod console;
 mod deafness;

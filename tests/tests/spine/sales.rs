@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use jiff::{SignedDuration, Timestamp};
 use tieup_hub::database::{Existing, Tally};
 use tieup_hub::sales::{SalesError, SalesFile, groups};
+use tieup_hub::simulation::Supposition;
 use tieup_protocol::period::Month;
 use tieup_protocol::record::{Entry, MAX_PAGE, RECORD, RecordHeld, RecordPage};
 use tieup_protocol::wire::{Cause, StatementVerdict};
@@ -73,6 +74,11 @@ async fn row_003_45_sales_reach_the_partner_and_both_sides_come_to_the_same_byte
     let regions = groups(&sales).into_iter().map(|group| group.region.unwrap().as_str().to_owned());
     assert_eq!(regions.collect::<Vec<_>>(), ["Hakodate", "Otaru"]);
 
+    let supposition = Supposition { contract: None, originals: Some("+0%".parse().unwrap()) };
+    let simulated = world.hub().simulate(&north, &supposition, 3).await.unwrap();
+    let orders = simulated[0].bills.lines.iter().find(|line| line.id == "orders").unwrap();
+    assert_eq!(orders.now.as_ref().map(ToString::to_string).as_deref(), Some("120"));
+
     world.restart("north").await;
     assert_eq!(world.daemon("north").verify_statement(month).unwrap().verdict, StatementVerdict::Identical);
     assert_eq!(issue(&world, month).await, (notice, StatementVerdict::Identical));
@@ -100,7 +106,8 @@ async fn sales_that_change_after_the_issue_are_corrected_in_the_next_statement_a
     assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
     // Without what was collected 10 were charged; right are 10 + 30 + 100 + 40 - 130 = 50.
     assert_says(&delivered.notice.statement, &["sales changed: 10 was charged, 50 is right"]);
-    let causes: Vec<_> = delivered.notice.revisions.iter().map(|revision| (revision.month, revision.cause)).collect();
+    let causes: Vec<_> =
+        delivered.notice.revisions.iter().map(|revision| (revision.period.month(), revision.cause)).collect();
     assert_eq!(causes, [(month, Cause::ChangedSales)]);
 
     let north = row(&world, "north").await;
