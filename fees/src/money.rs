@@ -108,14 +108,11 @@ impl Money {
     pub fn of_major(currency: Currency, amount: Decimal) -> Option<Self> {
         let (units, scale) = amount.parts();
         let (units, exponent) = (i128::from(units), currency.exponent());
-        let minor = match exponent.checked_sub(scale) {
-            Some(more) => units * 10_i128.pow(more),
-            None => {
-                let finer = 10_i128.pow(scale - exponent);
-                (units % finer == 0).then(|| units / finer)?
-            }
-        };
-        Some(Self { currency, minor })
+        if let Some(more) = exponent.checked_sub(scale) {
+            return Some(Self { currency, minor: units * 10_i128.pow(more) });
+        }
+        let finer = 10_i128.pow(scale - exponent);
+        (units % finer == 0).then(|| Self { currency, minor: units / finer })
     }
 
     /// The currency.

@@ -1,6 +1,8 @@
 //! What is published: how much each partner's site holds, as the partner says when it is asked, and what main says itself
 //! of advertisements and of goods in limited number. All of it stands in the record that statements go by.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use tieup_protocol::audit::{Actor, Event, Happening};
@@ -69,11 +71,11 @@ impl Hub {
         let mut sentence = format!("{id} since {since}:");
         let mut entries = Vec::new();
         if let Some((main, partner)) = published.ads {
-            sentence += &format!(" {main} advertisements of main, {partner} of the partner");
+            let _ = write!(sentence, " {main} advertisements of main, {partner} of the partner");
             entries.push((id.clone(), Entry::Advertisements(Advertisements { since, main, partner })));
         }
         for (goods, units) in &published.offered {
-            sentence += &format!(" {units} of {goods} offered");
+            let _ = write!(sentence, " {units} of {goods} offered");
             entries.push((id.clone(), Entry::Offered(Offered { since, goods: goods.clone(), units: *units })));
         }
         let happening =

@@ -43,7 +43,9 @@ impl Hub {
         let entries = self.database.record_of(&partner.id, until, span);
         let entries = block_in_place(|| Handle::current().block_on(entries))?;
         let mut gathering = Gathering::new(contract, period);
-        entries.into_iter().for_each(|entry| gathering.take(entry));
+        for entry in entries {
+            gathering.take(entry);
+        }
         let unpriced =
             |error| StatementFailure::Fees(StatementError::Fee(FeeError::Pricing(PricingError::Event(error))));
         gathering.finish(contract).map_err(unpriced)

@@ -109,7 +109,9 @@ impl Hub {
         let span = (period.start(&contract.effective.tz), period.end(&contract.effective.tz));
         let mut gathering = Gathering::new(&contract, period);
         let entries = self.database.record_of(&partner.id, u64::MAX, span).await?;
-        entries.into_iter().for_each(|entry| gathering.take(entry));
+        for entry in entries {
+            gathering.take(entry);
+        }
         Ok(gathering.sales())
     }
 
@@ -121,7 +123,7 @@ impl Hub {
                 contracts.insert(partner, self.contracts_with(partner).await?);
             }
         }
-        let problems = sales.iter().flat_map(|read| {
+        let problems = sales.iter().filter_map(|read| {
             let contracts = contracts.get(&read.partner).map(Vec::as_slice).unwrap_or_default();
             problem(read, contracts, now).map(|(value, told)| file.at(read.line, &value, told))
         });

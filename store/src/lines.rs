@@ -93,13 +93,11 @@ impl Lines {
 
 /// The whole lines of the file, line by line, so that its size does not matter.
 fn look_through(path: &Path) -> Result<Known, DiskError> {
-    let file = match step(Step::Read, path, || match File::open(path) {
+    let file = step(Step::Read, path, || match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         opened => opened.map(Some),
-    })? {
-        Some(file) => file,
-        None => return Ok(Known::default()),
-    };
+    })?;
+    let Some(file) = file else { return Ok(Known::default()) };
     let (mut reader, mut known, mut line) = (BufReader::new(file), Known::default(), Vec::new());
     loop {
         line.clear();

@@ -607,7 +607,7 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
         Answer::Returned { months } => logs::show_returned(months),
         Answer::MainVerified { months } => logs::show_verified(months),
         Answer::Fee { .. } | Answer::Disputed { .. } | Answer::Strikes { .. } | Answer::Sales { .. } => {
-            fees::show(answer)
+            fees::show(answer);
         }
         Answer::Guard { report } => say!("{report}"),
         Answer::Refused { causes } => say!("{}", causes.join("\n")),

@@ -105,7 +105,7 @@ impl<'a> SalesFile<'a> {
                 serde_json::Value::Null => {}
                 serde_json::Value::String(text) => _ = row.values.insert(name, text),
                 serde_json::Value::Number(number) if !number.is_f64() => {
-                    _ = row.values.insert(name, number.to_string())
+                    row.values.insert(name, number.to_string());
                 }
                 _ => {
                     let told = Diagnostic::new("wrong-value", "", format!("`{name}` is no text and no whole number"));

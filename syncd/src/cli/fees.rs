@@ -109,8 +109,12 @@ pub(super) fn show(answer: &Answer) {
                 None => say!("a draft: it is not signed, and changes until it is issued"),
             }
             say!("{}", describe(verdict));
-            located.iter().for_each(|located| terminal::say(&located.to_string()));
-            record.iter().for_each(|record| terminal::say(&record.to_string()));
+            if let Some(located) = located {
+                terminal::say(&located.to_string());
+            }
+            if let Some(record) = record {
+                terminal::say(&record.to_string());
+            }
             let is_found = located.is_some() || record.is_some() || !not_located.is_empty();
             if matches!(verdict, StatementVerdict::Different { .. }) && !is_found {
                 say!("Both sides count the same visits, hour by hour: they differ in terms or words.");
