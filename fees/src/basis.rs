@@ -14,7 +14,8 @@ use crate::books::Books;
 use crate::charged::Charged;
 use crate::count::Counted;
 use crate::money::Money;
-use crate::settlement::Correction;
+use crate::record::Recorded;
+use crate::settlement::{Correction, SettlementError};
 use crate::statement::{Account, FeeError, JournalHead, Statement, Status, statement};
 
 /// What a statement is made from.
@@ -26,6 +27,8 @@ pub struct Basis {
     pub size: u64,
     /// The strikes by which entries of it are left out.
     pub strikes: Vec<Digest>,
+    /// How many entries of main's record count.
+    pub record: u64,
     /// Draft or final.
     pub status: Status,
     /// What of earlier periods is corrected.
@@ -70,6 +73,12 @@ pub trait Ledger {
         size: u64,
         struck: &BTreeSet<u64>,
     ) -> Result<Counted, Self::Error>;
+
+    /// What main's record says of the period that `basis` is for, as far as it counts there.
+    ///
+    /// # Errors
+    /// When the record is shorter, or cannot be read or charged under `contract`.
+    fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, Self::Error>;
 }
 
 /// A statement with what it was made from.
@@ -119,6 +128,16 @@ pub enum BasisError<E> {
     /// A correction takes back a strike.
     #[error("the correction of {0} counts entries again that were struck out")]
     Unstruck(Period),
+    /// A correction goes by less of main's record than was gone by before.
+    #[error("the correction of {period} goes by {record} entries of main's record, and by {before} it went before")]
+    ShrunkRecord {
+        /// The period.
+        period: Period,
+        /// What it goes by.
+        record: u64,
+        /// What was gone by before.
+        before: u64,
+    },
 }
 
 /// How much of a journal has been charged for.
@@ -128,6 +147,8 @@ pub struct Extent<'a> {
     pub size: u64,
     /// The strikes by which some of them are left out.
     pub strikes: &'a [Digest],
+    /// How many entries of main's record were gone by.
+    pub record: u64,
 }
 
 /// The statements that were issued, by period.
@@ -136,9 +157,9 @@ pub type Issued = BTreeMap<Period, Basis>;
 impl Basis {
     /// What the statement of `notice` is made from, as main says.
     pub fn of(notice: &StatementNotice) -> Self {
-        let StatementNotice { period, size, status, ref strikes, ref revisions, ref statement, .. } = *notice;
+        let StatementNotice { period, size, record, status, ref strikes, ref revisions, ref statement, .. } = *notice;
         let charged = if status == Status::Final { Charged::read(statement) } else { None };
-        Self { period, size, strikes: strikes.clone(), status, revisions: revisions.clone(), charged }
+        Self { period, size, strikes: strikes.clone(), record, status, revisions: revisions.clone(), charged }
     }
 }
 
@@ -156,11 +177,12 @@ pub fn charged_periods(issued: &Issued, segments: &[Segment], month: Month) -> V
 /// How much of the journal of `period` has been charged for by statements for periods before `until`; none where its own
 /// was not issued.
 pub fn charged_so_far(issued: &Issued, period: Period, until: Period) -> Option<Extent<'_>> {
-    let first = issued.get(&period)?;
+    let &Basis { size, ref strikes, record, .. } = issued.get(&period)?;
     let revised = last_revision(issued, period, until);
-    Some(revised.map_or(Extent { size: first.size, strikes: &first.strikes }, |revision| Extent {
+    Some(revised.map_or(Extent { size, strikes, record }, |revision| Extent {
         size: revision.size,
         strikes: &revision.strikes,
+        record: revision.record,
     }))
 }
 
@@ -174,8 +196,8 @@ pub fn last_revision(issued: &Issued, period: Period, until: Period) -> Option<&
 pub struct Maker<'a, L> {
     ledger: &'a L,
     issued: &'a Issued,
-    /// By period, number of entries and strikes, with the revisions that were issued for the period.
-    made: BTreeMap<(Period, u64, Vec<Digest>), Statement>,
+    /// By period and how much was charged for, with the revisions that were issued for the period.
+    made: BTreeMap<(Period, u64, Vec<Digest>, u64), Statement>,
 }
 
 impl<'a, L: Ledger> Maker<'a, L> {
@@ -195,9 +217,11 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
         let struck = self.ledger.struck(month, &basis.strikes).map_err(BasisError::Ledger)?;
         let counted = self.ledger.count(&contract, basis.period, basis.size, &struck).map_err(BasisError::Ledger)?;
-        let books = Books { counted: &counted, catalogue: None, events: &[] };
+        let Recorded { events, payments, catalogue } =
+            self.ledger.recorded(&contract, basis).map_err(BasisError::Ledger)?;
+        let books = Books { counted: &counted, catalogue: catalogue.as_ref(), events: &events };
         let account =
-            Account { journal: &journal, books, payments: &[], corrections: &corrections, status: basis.status };
+            Account { journal: &journal, books, payments: &payments, corrections: &corrections, status: basis.status };
         let statement = statement(&contract, month, &account)?;
         Ok(Made { contract, counted, statement })
     }
@@ -211,7 +235,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
         within: Period,
         revision: &Revision,
     ) -> Result<Option<Correction>, BasisError<L::Error>> {
-        let &Revision { period, size, cause, ref strikes } = revision;
+        let &Revision { period, size, record, cause, ref strikes } = revision;
         if period >= within {
             return Err(BasisError::NotEarlier { statement: within, corrected: period });
         }
@@ -222,25 +246,29 @@ impl<'a, L: Ledger> Maker<'a, L> {
         if before.strikes.iter().any(|strike| !strikes.contains(strike)) {
             return Err(BasisError::Unstruck(period));
         }
-        let right = Extent { size, strikes };
+        if record < before.record {
+            return Err(BasisError::ShrunkRecord { period, record, before: before.record });
+        }
+        let right = Extent { size, strikes, record };
         let (charged, right) = (self.charged(period, within)?, self.counting(period, right)?);
         Ok(Correction::between(period, charged, &right, cause))
     }
 
-    /// What was charged for `period` by statements for periods before `until`, and by which statement: as it was issued,
-    /// or what was right by the last correction.
+    /// What was charged for `period` by statements for periods before `until`, without what was collected with sales, and
+    /// by which statement: as it was issued, or what was right by the last correction.
     fn charged(&mut self, period: Period, until: Period) -> Result<(Digest, Money), BasisError<L::Error>> {
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
         let revised = last_revision(self.issued, period, until);
         if let (None, Some(charged)) = (revised, &issued.charged) {
             let contract = self.ledger.contract(period).map_err(BasisError::Ledger)?;
-            if let Some(total) = charged.total(contract.terms.money.currency) {
-                return Ok((charged.statement, total));
+            if let Some(amount) = charged.amount(contract.terms.money.currency) {
+                return Ok((charged.statement, amount));
             }
         }
         let before = charged_so_far(self.issued, period, until).ok_or(BasisError::NotIssued(period))?;
         let computed = self.counting(period, before)?;
-        Ok((computed.digest(), computed.total))
+        let amount = computed.settlement.uncollected().ok_or(FeeError::Settlement(SettlementError::TooLarge))?;
+        Ok((computed.digest(), amount))
     }
 
     fn corrections(&mut self, basis: &Basis) -> Result<Vec<Correction>, BasisError<L::Error>> {
@@ -257,12 +285,13 @@ impl<'a, L: Ledger> Maker<'a, L> {
 
     /// The statement that was issued for `period`, if it had counted so much.
     fn counting(&mut self, period: Period, extent: Extent<'_>) -> Result<Statement, BasisError<L::Error>> {
-        let key = (period, extent.size, extent.strikes.to_vec());
+        let Extent { size, strikes, record } = extent;
+        let key = (period, size, strikes.to_vec(), record);
         if let Some(made) = self.made.get(&key) {
             return Ok(made.clone());
         }
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
-        let made = self.make(&Basis { size: extent.size, strikes: key.2.clone(), ..issued.clone() })?.statement;
+        let made = self.make(&Basis { size, strikes: strikes.to_vec(), record, ..issued.clone() })?.statement;
         self.made.insert(key, made.clone());
         Ok(made)
     }
@@ -323,19 +352,27 @@ mod tests {
             }
             Ok(counter.finish())
         }
+
+        /// Entry `n` of the record is an order of `n` times 1,000 yen.
+        fn recorded(&self, _: &Contract, basis: &Basis) -> Result<Recorded, Infallible> {
+            let order = |number: u64| fixture::order(&format!("order-{number}"), i128::from(number) * 1_000);
+            Ok(Recorded { events: (1..=basis.record).map(order).collect(), ..Recorded::default() })
+        }
     }
 
     fn period(text: &str) -> Period {
         text.parse().unwrap()
     }
 
+    fn revision(of: &str, size: u64, record: u64, cause: Cause) -> Revision {
+        Revision { period: period(of), size, strikes: Vec::new(), record, cause }
+    }
+
     fn basis(of: &str, size: u64, revisions: &[(&str, u64)]) -> Basis {
-        let revision = |(of, size): &(&str, u64)| {
-            let (strikes, cause) = (Vec::new(), Cause::LateEntries);
-            Revision { period: period(of), size: *size, strikes, cause }
-        };
+        let revision = |(of, size): &(&str, u64)| revision(of, *size, 0, Cause::LateEntries);
         let revisions = revisions.iter().map(revision).collect();
-        Basis { period: period(of), size, strikes: Vec::new(), status: Status::Final, revisions, charged: None }
+        let (strikes, status) = (Vec::new(), Status::Final);
+        Basis { period: period(of), size, strikes, record: 0, status, revisions, charged: None }
     }
 
     fn issued(bases: &[Basis]) -> Issued {
@@ -407,6 +444,7 @@ mod tests {
             period: period("2026-11"),
             size: 10,
             strikes: strikes.to_vec(),
+            record: 0,
             cause: Cause::StruckEntries,
         };
         let december = Basis { revisions: vec![corrected(&[strike(3)])], ..basis("2026-12", 4, &[]) };
@@ -423,6 +461,24 @@ mod tests {
         // A statement that is issued with a strike counts it as such.
         let stated = maker.make(&Basis { strikes: vec![strike(0)], ..basis("2027-02", 2, &[]) }).unwrap();
         assert_eq!((stated.statement.total.minor(), stated.counted.left_out.struck), (50, 1));
+    }
+
+    #[test]
+    fn sales_that_came_late_are_charged_and_what_was_collected_with_them_is_not_charged_again() {
+        // November was issued with one order of 1,000 yen, at 3.5% 35 yen, and at least 30. Two more come: 2,000 and 3,000
+        // yen, 70 and 105 yen.
+        let november = Basis { record: 1, ..basis("2026-11", 0, &[]) };
+        let december = |record| Basis {
+            revisions: vec![revision("2026-11", 0, record, Cause::ChangedSales)],
+            ..basis("2026-12", 0, &[])
+        };
+        let issued = issued(&[november]);
+        let mut maker = Maker::new(&Simulated, &issued);
+        let made = maker.make(&december(3)).unwrap().statement;
+        assert!(made.text.contains("sales changed: 35 was charged, 210 is right"), "{}", made.text);
+        assert_eq!(made.settlement.corrections.minor(), 175);
+        let shrunk = BasisError::ShrunkRecord { period: period("2026-11"), record: 0, before: 1 };
+        assert_eq!(maker.make(&december(0)).unwrap_err(), shrunk);
     }
 
     #[test]

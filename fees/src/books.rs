@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use tieup_protocol::contract::{Advertiser, Classes, Currency, Extent, MeterClass, Sales};
+use tieup_protocol::decimal::Decimal;
 use tieup_protocol::digest::Digest;
+pub use tieup_protocol::record::Stock;
+use tieup_protocol::record::{Sale, Word};
 
 use crate::count::Counted;
 use crate::money::Money;
@@ -54,15 +57,6 @@ pub struct Catalogue {
     pub offered: BTreeMap<String, u64>,
 }
 
-/// How much there is of one class of pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stock {
-    /// Pages.
-    pub pages: u64,
-    /// Their bytes, with those of what belongs to them.
-    pub bytes: u64,
-}
-
 /// Why sales make no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEvent {
@@ -87,6 +81,16 @@ pub enum InvalidEvent {
         /// The contract's.
         contract: Currency,
     },
+    /// An amount is finer than the currency.
+    #[error("event `{id}` has the amount {amount}, which is finer than {} is", .currency.code())]
+    Finer {
+        /// The event.
+        id: String,
+        /// The amount.
+        amount: Decimal,
+        /// The contract's currency.
+        currency: Currency,
+    },
     /// An amount is below 0.
     #[error("event `{id}` has the negative amount {amount}")]
     Negative {
@@ -98,11 +102,29 @@ pub enum InvalidEvent {
 }
 
 impl Event {
+    /// What `sale` is charged as in `currency`.
+    ///
+    /// # Errors
+    /// When an amount is finer than the currency.
+    pub fn of(sale: &Sale, currency: Currency) -> Result<Self, InvalidEvent> {
+        let money = |amount: Decimal| {
+            let finer = || InvalidEvent::Finer { id: sale.id.to_string(), amount, currency };
+            Money::of_major(currency, amount).ok_or_else(finer)
+        };
+        Ok(Self {
+            id: sale.id.to_string(),
+            kind: sale.kind.to_string(),
+            amount: money(sale.amount)?,
+            units: sale.units,
+            goods: sale.goods.as_ref().map(Word::to_string),
+            via: sale.via,
+            collected: sale.collected.map(money).transpose()?,
+        })
+    }
+
     /// Whether it is one of `sales`.
     pub fn is_of(&self, sales: &Sales) -> bool {
-        self.kind == sales.event
-            && sales.goods.as_ref().is_none_or(|goods| self.goods.as_ref() == Some(goods))
-            && sales.via.is_none_or(|via| self.via == Some(via))
+        sales.mean(&self.kind, self.goods.as_deref(), self.via)
     }
 
     fn check(&self, currency: Currency) -> Result<(), InvalidEvent> {

@@ -17,6 +17,8 @@ pub struct Charged {
     pub contract: Digest,
     /// The total as it stands there.
     total: String,
+    /// What was collected with sales, with its sign, where the statement says so.
+    collected: Option<String>,
 }
 
 impl Charged {
@@ -24,12 +26,17 @@ impl Charged {
     pub fn read(text: &str) -> Option<Self> {
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
         let contract = value("digest:")?.parse().ok()?;
-        Some(Self { statement: Digest::of(text.as_bytes()), contract, total: value("total:")?.to_owned() })
+        let collected = value("  collected with sales").map(str::to_owned);
+        let (statement, total) = (Digest::of(text.as_bytes()), value("total:")?.to_owned());
+        Some(Self { statement, contract, total, collected })
     }
 
-    /// The total, where it is an amount in `currency`.
-    pub fn total(&self, currency: Currency) -> Option<Money> {
-        Money::read(&self.total, currency)
+    /// The total without what was collected with sales, where they are amounts in `currency`.
+    pub fn amount(&self, currency: Currency) -> Option<Money> {
+        let total = Money::read(&self.total, currency)?;
+        let Some(collected) = &self.collected else { return Some(total) };
+        let minus = Money::read(&format!("{collected} {}", currency.code()), currency)?;
+        Some(Money::new(currency, total.minor().checked_add(minus.minor())?))
     }
 }
 
@@ -47,8 +54,11 @@ mod tests {
         let stated = statement(&contract, november(), &Account::of_visits(&head, &counted, Status::Final)).unwrap();
         let charged = Charged::read(&stated.text).unwrap();
         assert_eq!((charged.statement, charged.contract), (stated.digest(), contract.digest()));
-        assert_eq!(charged.total(Currency::Jpy), Some(stated.total));
-        assert_eq!(charged.total(Currency::Eur), None);
+        assert_eq!(charged.amount(Currency::Jpy), Some(stated.total));
+        assert_eq!(charged.amount(Currency::Eur), None);
+        let collected = format!("{}\nsettlement   JPY\n  collected with sales                   -130\n", stated.text);
+        let amount = Charged::read(&collected).unwrap().amount(Currency::Jpy).unwrap();
+        assert_eq!(amount.minor(), stated.total.minor() - 130);
         assert_eq!(Charged::read("total:           1 JPY\n"), None);
     }
 }

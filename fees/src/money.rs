@@ -104,6 +104,17 @@ impl Money {
         Self { currency, minor }
     }
 
+    /// `amount` in major units of `currency`; none where it is finer than the minor unit.
+    pub fn of_major(currency: Currency, amount: Decimal) -> Option<Self> {
+        let (units, scale) = amount.parts();
+        let (units, exponent) = (i128::from(units), currency.exponent());
+        if let Some(more) = exponent.checked_sub(scale) {
+            return Some(Self { currency, minor: units * 10_i128.pow(more) });
+        }
+        let finer = 10_i128.pow(scale - exponent);
+        (units % finer == 0).then(|| Self { currency, minor: units / finer })
+    }
+
     /// The currency.
     pub const fn currency(self) -> Currency {
         self.currency

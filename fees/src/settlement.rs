@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tieup_protocol::contract::{Charge, Contract, Currency};
+use tieup_protocol::contract::{Contract, Currency};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::Period;
 pub use tieup_protocol::wire::Cause;
@@ -22,9 +22,9 @@ pub struct Correction {
     pub right: Digest,
     /// Why they differ.
     pub cause: Cause,
-    /// What was charged.
+    /// What was charged, without what was collected with sales.
     pub charged: Money,
-    /// What is right.
+    /// What is right, without what was collected with sales.
     pub owed: Money,
 }
 
@@ -88,6 +88,14 @@ pub enum SettlementError {
     TooLarge,
 }
 
+impl Settlement {
+    /// The fee without what was collected with sales; none beyond what money can hold.
+    pub(crate) fn uncollected(&self) -> Option<Money> {
+        let minor = self.fee.minor().checked_sub(self.collected.minor())?;
+        Some(Money::new(self.fee.currency(), minor))
+    }
+}
+
 impl Correction {
     /// What the correction charges, or gives back where it is below 0; none beyond what money can hold.
     pub fn amount(&self) -> Option<Money> {
@@ -96,14 +104,14 @@ impl Correction {
     }
 
     /// The correction of what was `charged` for `period`, and by which statement, by the one that is `right`; none where
-    /// both come to the same.
+    /// both come to the same. Neither holds what was collected with sales.
     pub fn between(
         period: Period,
         (issued, charged): (Digest, Money),
         right: &Statement,
         cause: Cause,
     ) -> Option<Self> {
-        let owed = right.total;
+        let owed = right.settlement.uncollected()?;
         (charged != owed).then(|| Self { period, issued, right: right.digest(), cause, charged, owed })
     }
 }
@@ -170,14 +178,10 @@ fn check_payments(contract: &Contract, payments: &[Payment]) -> Result<(), Settl
 
 /// What was transferred with each sale that a collected charge is on.
 fn collected(contract: &Contract, events: &[Event]) -> Result<Vec<Money>, SettlementError> {
-    let terms = &contract.terms;
-    let charges = || terms.pay.collected.iter().filter_map(|name| terms.charges.get(name));
-    let is_collected =
-        |event: &Event| charges().any(|charge| matches!(charge, Charge::PerEvent(fee) if event.is_of(&fee.of)));
     let mut amounts = Vec::new();
     for event in events {
         let Some(amount) = event.collected else { continue };
-        if !is_collected(event) {
+        if !contract.terms.collect(&event.kind, event.goods.as_deref(), event.via) {
             return Err(SettlementError::NotCollected(event.id.clone()));
         }
         amounts.push(amount);

@@ -107,14 +107,16 @@ fn moved(both: Totals, before: Totals, after: Totals) -> Totals {
     }
 }
 
-/// Prices visits alone, under each contract by what was counted by its rules, and sets the bills beside each other.
+/// Prices under each contract what was counted by its rules and what it goes by of the record, and sets the bills beside
+/// each other.
 ///
 /// # Errors
-/// What cannot be priced, such as a meter of a catalogue.
-pub fn side_by_side(now: (&Contract, &Counted), simulated: (&Contract, &Counted)) -> Result<SideBySide, PricingError> {
-    let of =
-        |(contract, counted): (&Contract, &Counted)| price(contract, &Books { counted, catalogue: None, events: &[] });
-    let (now, simulated) = (of(now)?, of(simulated)?);
+/// What cannot be priced, such as a meter of a catalogue that is not known.
+pub fn side_by_side(
+    (contract, now): (&Contract, &Books<'_>),
+    (other, simulated): (&Contract, &Books<'_>),
+) -> Result<SideBySide, PricingError> {
+    let (now, simulated) = (price(contract, now)?, price(other, simulated)?);
     Ok(SideBySide { lines: compare(&now, &simulated), now: now.total, simulated: simulated.total })
 }
 
@@ -141,7 +143,7 @@ impl Compared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{contract, contract_with, counted};
+    use crate::fixture::{books, contract, contract_with, counted, order};
 
     fn change(text: &str) -> Change {
         text.parse().unwrap()
@@ -159,7 +161,7 @@ mod tests {
         // Simulated: 100,000 at 0.50 and 100,001 at 0.20: 70,000.20; 5% of 120,000.20 is 6,000.01; and no lower minimum.
         let (now, other) = (contract(), contract_with(&[("\"0.30\"", "\"0.20\"")]));
         let counts = counted(&now, 200_001, 0);
-        let bills = side_by_side((&now, &counts), (&other, &counts)).unwrap();
+        let bills = side_by_side((&now, &books(&counts, &[])), (&other, &books(&counts, &[]))).unwrap();
         let rows: Vec<String> = bills.lines.iter().map(row).collect();
         assert_eq!(rows[..2], ["access 80000 70000 -10000", "base 50000 50000 0"]);
         assert!(rows.contains(&"incentive -6500 -6000 500".to_owned()), "{rows:?}");
@@ -170,11 +172,13 @@ mod tests {
     fn a_line_that_one_bill_alone_has_is_there() {
         let now = contract();
         let other = contract_with(&[("  base: {by", "  basis: {by"), ("on: [base, access]", "on: [basis, access]")]);
-        let counts = counted(&now, 0, 0);
-        let bills = side_by_side((&now, &counts), (&other, &counts)).unwrap();
+        let (counts, orders) = (counted(&now, 0, 0), [order("a", 10_000)]);
+        let bills = side_by_side((&now, &books(&counts, &orders)), (&other, &books(&counts, &orders))).unwrap();
         let rows: Vec<String> = bills.lines.iter().map(row).collect();
         assert!(rows.contains(&"base 50000 - -50000".to_owned()), "{rows:?}");
         assert!(rows.contains(&"basis - 50000 50000".to_owned()), "{rows:?}");
+        // 3.5% of an order of 10,000.
+        assert!(rows.contains(&"orders 350 350 0".to_owned()), "{rows:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod words;
 
 use std::fmt::{Display, Write as _};
 
-use tieup_protocol::contract::{Charge, Contract, Count, Meter, Money as MoneyTerms, RoundAt};
+use tieup_protocol::contract::{Contract, Count, Money as MoneyTerms, RoundAt};
 use tieup_protocol::decimal::Percent;
 
 use self::words::{
@@ -47,10 +47,10 @@ pub(crate) fn write(facts: &Facts<'_>) -> String {
     sheet.rules(&terms.count);
     sheet.counts(account.books.counted);
     sheet.left_out(account.books.counted);
-    if terms.meters.values().any(Meter::is_of_catalogue) {
+    if terms.go_by_catalogue() {
         account.books.catalogue.iter().for_each(|catalogue| sheet.catalogue(catalogue));
     }
-    if asks_for_sales(contract) {
+    if terms.go_by_sales() {
         sheet.sales(account.books.events);
     }
     sheet.meters(priced);
@@ -62,13 +62,6 @@ pub(crate) fn write(facts: &Facts<'_>) -> String {
         sheet.settlement(settlement, account.payments);
     }
     sheet.text
-}
-
-/// Whether anything in the contract goes by sales.
-fn asks_for_sales(contract: &Contract) -> bool {
-    let terms = &contract.terms;
-    terms.meters.values().any(|meter| matches!(meter, Meter::Sold { .. }))
-        || terms.charges.values().any(|charge| matches!(charge, Charge::PerEvent(_)))
 }
 
 struct Sheet {

@@ -14,6 +14,7 @@ mod opening;
 #[cfg(test)]
 mod places;
 mod queue;
+mod record;
 mod releases;
 mod reviews;
 mod statements;
@@ -39,6 +40,7 @@ pub use self::location::{InvalidUrl, Location, ServerUrl};
 pub use self::metadata::MetadataRow;
 pub use self::moving::{MoveError, Moved};
 pub use self::opening::Refusal;
+pub use self::record::{AddedToRecord, Existing, Tally};
 pub use self::releases::ReleaseRow;
 pub use self::statements::StatementRow;
 

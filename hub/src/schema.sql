@@ -161,3 +161,16 @@ CREATE TABLE IF NOT EXISTS counting (
     times     INTEGER NOT NULL DEFAULT 0,   -- how often it was counted
     PRIMARY KEY (partner, first_day, last_day, entries)
 );
+-- Main's record of what fees go by besides visits. A row is added once, and neither updated nor removed.
+CREATE TABLE IF NOT EXISTS recorded (
+    partner TEXT NOT NULL REFERENCES partners (id),
+    number  INTEGER NOT NULL,       -- from 0, without a gap
+    subject TEXT,                   -- what it is about: a later entry about the same counts in place of it
+    of_sale INTEGER NOT NULL,       -- 1: it is about a sale
+    sold    INTEGER,                -- when
+    entered INTEGER NOT NULL,
+    entry   TEXT NOT NULL,          -- JSON
+    PRIMARY KEY (partner, number)
+);
+CREATE INDEX IF NOT EXISTS recorded_subjects ON recorded (partner, subject, number);
+CREATE INDEX IF NOT EXISTS recorded_times ON recorded (partner, sold);

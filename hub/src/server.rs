@@ -32,6 +32,7 @@ use crate::locating;
 use crate::mirror::keep_mirrored;
 use crate::own_journal::OwnJournal;
 use crate::partners::{Hub, HubError};
+use crate::record;
 use crate::release::SharedDigests;
 use crate::returning;
 use crate::strikes;
@@ -104,10 +105,8 @@ impl Server {
         let router = joining::router(hub.clone()).merge(lines.joining_router()).merge(returning::router(hub.clone()));
         let router = router.merge(witnesses::router(hub.clone(), journal.log()));
         let router = router.merge(heartbeats::router(hub.clone()));
-        let router = router
-            .merge(locating::router(hub.clone()))
-            .merge(disputes::router(hub.clone()))
-            .merge(strikes::router(hub.clone()));
+        let router = router.merge(locating::router(hub.clone())).merge(disputes::router(hub.clone()));
+        let router = router.merge(strikes::router(hub.clone())).merge(record::router(hub.clone()));
         let router = speaking(router, concat!("tieup ", env!("CARGO_PKG_VERSION")));
         let path = hub.socket();
         let socket = bind_socket(&path).map_err(|error| HubError::Socket(path, error))?;

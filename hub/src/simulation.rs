@@ -33,8 +33,8 @@ pub struct Simulated {
 }
 
 impl Hub {
-    /// Simulates the last `most` months of which a journal of `partner` was fetched, up to what main has cosigned; oldest
-    /// first.
+    /// Simulates the last `most` months of which a journal of `partner` was fetched, up to what main has cosigned, with all
+    /// that is recorded; oldest first.
     ///
     /// # Errors
     /// See [`StatementFailure`].
@@ -55,7 +55,10 @@ impl Hub {
             if let Some(change) = supposition.originals {
                 supposed = with_originals(&supposed, change);
             }
-            let bills = side_by_side((&now, &counted), (&other, &supposed)).map_err(|error| {
+            let recorded = |contract: &Contract| books.all_recorded(contract, period);
+            let (recorded, imagined) = (recorded(&now)?, recorded(&other)?);
+            let (real, unreal) = (recorded.books(&counted), imagined.books(&supposed));
+            let bills = side_by_side((&now, &real), (&other, &unreal)).map_err(|error| {
                 StatementFailure::Fees(tieup_fees::StatementError::Fee(tieup_fees::FeeError::Pricing(error)))
             })?;
             simulated.push(Simulated { period, now: now.id.to_string(), other: other.id.to_string(), bills });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use tieup_fees::{
-    Basis, BasisError, Counted, Issued, JournalHead, Ledger, Made, Maker, StatementError, charged_periods,
+    Basis, BasisError, Counted, Issued, JournalHead, Ledger, Made, Maker, Recorded, StatementError, charged_periods,
     charged_so_far, closes, count_without, last_revision,
 };
 use tieup_protocol::approval::ReleaseState;
@@ -131,6 +131,14 @@ pub enum StatementFailure {
         /// When it is closed.
         closes: Timestamp,
     },
+    /// The partner does not take the record that a statement goes by.
+    #[error("the partner holds {held} entries of the record, and the statement goes by {until}")]
+    RecordNotTaken {
+        /// What it holds.
+        held: u64,
+        /// What it needs.
+        until: u64,
+    },
     /// What was issued does not fit together.
     #[error("the statements that were issued do not fit together: {0}")]
     Basis(String),
@@ -162,6 +170,7 @@ impl Hub {
     ) -> Result<Delivered, StatementFailure> {
         let period = period.into();
         self.status(partner).await?;
+        self.ask_holdings(partner, period, now).await?;
         let books = self.books(partner).await?;
         if let Some(notice) = books.notice(period) {
             return self.hand_over(partner, notice.clone(), now).await;
@@ -190,6 +199,7 @@ impl Hub {
         now: Timestamp,
     ) -> Result<StatementNotice, StatementFailure> {
         let period = period.into();
+        self.ask_holdings(partner, period, now).await?;
         let books = self.books(partner).await?;
         if let Some(notice) = books.notice(period) {
             return Ok(notice.clone());
@@ -251,7 +261,9 @@ impl Hub {
         notice: StatementNotice,
         now: Timestamp,
     ) -> Result<Delivered, StatementFailure> {
-        let verdict: StatementVerdict = self.call(partner).await?.post(STATEMENT, &notice).await?;
+        let client = self.call(partner).await?;
+        self.tell_record(partner, &client, notice.record_told()).await?;
+        let verdict: StatementVerdict = client.post(STATEMENT, &notice).await?;
         let row = StatementRow {
             statement: notice.statement.clone(),
             status: notice.status,
@@ -294,12 +306,24 @@ impl Hub {
         let notices = self.database.issued(&partner.id).await?;
         let issued = notices.iter().map(|notice| (notice.period, Basis::of(notice))).collect();
         let approved = self.approved(partner).await?;
+        let record = self.database.record_size(&partner.id).await?;
         let disputes = self.database.disputes().await?.into_iter().filter(|(of, _)| *of == partner.id);
         let accepted = |dispute: &Dispute| dispute.ruling.as_ref().is_some_and(|it| it.decision == Decision::Accepted);
         let accepted = disputes.map(|(_, dispute)| dispute).filter(accepted).map(|dispute| dispute.claim.period);
         let accepted = accepted.collect();
         let strikes = self.settled_strikes(&partner.id).await?;
-        Ok(MainBooks { hub: self, partner, approved, notices, issued, accepted, strikes })
+        Ok(MainBooks { hub: self, partner, approved, record, notices, issued, accepted, strikes })
+    }
+
+    /// Asks the partner how much its site held when `period` ended, unless its statement was issued. Where it cannot be
+    /// asked, what it said last before counts.
+    async fn ask_holdings(&self, partner: &PartnerRow, period: Period, now: Timestamp) -> Result<(), StatementFailure> {
+        let books = self.books(partner).await?;
+        let (None, Ok(contract)) = (books.notice(period), books.contract(period)) else { return Ok(()) };
+        if let Err(error) = self.note_holdings(partner, &contract, period, now).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, partner = %partner.id, "it is not known anew how much the site holds");
+        }
+        Ok(())
     }
 
     /// Main's copy of a journal, whose it is, and how many of its entries main has cosigned.
@@ -381,6 +405,8 @@ pub(crate) struct MainBooks<'a> {
     hub: &'a Hub,
     partner: &'a PartnerRow,
     approved: Vec<Contract>,
+    /// How many entries the partner's record has.
+    record: u64,
     /// What was issued, by period.
     notices: Vec<StatementNotice>,
     /// What that was made from.
@@ -429,12 +455,12 @@ impl MainBooks<'_> {
 
     /// The statement of `period` up to the last cosigned checkpoint.
     pub(crate) fn make(&self, period: Period, status: StatementStatus) -> Result<(Basis, Made), StatementFailure> {
-        self.contract(period)?;
+        let record = self.record_gone_by(&self.contract(period)?);
         let (_, _, size) = self.log(period.month())?;
         let mut maker = Maker::new(self, &self.issued);
         let revisions = self.revisions(period, &mut maker)?;
         let strikes = self.strikes(period.month());
-        let basis = Basis { period, size, strikes, status, revisions, charged: None };
+        let basis = Basis { period, size, strikes, record, status, revisions, charged: None };
         let made = maker.make(&basis)?;
         Ok((basis, made))
     }
@@ -476,15 +502,39 @@ impl MainBooks<'_> {
         // What was decided is looked at until a statement has corrected it.
         let is_open = is_accepted && last_revision(&self.issued, earlier, until).is_none();
         let has_struck = strikes != before.strikes;
-        if size <= before.size && !has_struck && !is_open {
+        let (record, has_sold) = self.record_since(earlier, before.record)?;
+        if size <= before.size && !has_struck && !is_open && !has_sold {
             return Ok(None);
         }
         let cause = match (is_accepted, has_struck) {
             (true, _) => Cause::Dispute,
             (false, true) => Cause::StruckEntries,
+            (false, false) if has_sold => Cause::ChangedSales,
             (false, false) => Cause::LateEntries,
         };
-        Ok(Some(Revision { period: earlier, size: size.max(before.size), strikes, cause }))
+        Ok(Some(Revision { period: earlier, size: size.max(before.size), strikes, record, cause }))
+    }
+
+    /// What all of the record says of `period` under `contract`.
+    pub(crate) fn all_recorded(&self, contract: &Contract, period: Period) -> Result<Recorded, StatementFailure> {
+        self.hub.recorded(self.partner, contract, period, self.record)
+    }
+
+    /// How many entries of the record a period under `contract` goes by.
+    fn record_gone_by(&self, contract: &Contract) -> u64 {
+        if contract.terms.go_by_record() { self.record } else { 0 }
+    }
+
+    /// How many entries of the record `period` goes by now, and whether they say anything else of it than the first
+    /// `before` do.
+    fn record_since(&self, period: Period, before: u64) -> Result<(u64, bool), StatementFailure> {
+        if self.record <= before {
+            return Ok((before, false));
+        }
+        let contract = self.contract(period)?;
+        let now = self.record_gone_by(&contract).max(before);
+        let of = |until| self.hub.recorded(self.partner, &contract, period, until);
+        Ok((now, now > before && of(before)? != of(now)?))
     }
 
     /// Why `period` has no contract.
@@ -546,6 +596,10 @@ impl Ledger for MainBooks<'_> {
         };
         Ok(together(strikes.iter().map(find).collect::<Result<Vec<_>, _>>()?))
     }
+
+    fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {
+        self.hub.recorded(self.partner, contract, basis.period, basis.record)
+    }
 }
 
 fn notice_of(basis: &Basis, made: &Made, note: Option<&SignedText>) -> StatementNotice {
@@ -553,6 +607,7 @@ fn notice_of(basis: &Basis, made: &Made, note: Option<&SignedText>) -> Statement
         period: basis.period,
         size: basis.size,
         strikes: basis.strikes.clone(),
+        record: basis.record,
         status: basis.status,
         statement: made.statement.text.clone(),
         revisions: basis.revisions.clone(),

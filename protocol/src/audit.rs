@@ -79,6 +79,10 @@ pub enum Event {
     StrikeAnswered,
     /// Somebody at main looked at a finding, and lets it hold nothing back.
     FindingAccepted,
+    /// Main noted what a partner paid in advance.
+    PaymentNoted,
+    /// Main noted advertisements, or what it offers in limited number.
+    CatalogueNoted,
 }
 
 /// One line of the trail.
@@ -256,6 +260,8 @@ impl Event {
             Self::StrikeProposed => "strike proposed",
             Self::StrikeAnswered => "strike answered",
             Self::FindingAccepted => "finding accepted",
+            Self::PaymentNoted => "payment noted",
+            Self::CatalogueNoted => "catalogue noted",
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod patch;
 pub mod path;
 pub mod period;
 pub mod portable;
+pub mod record;
 pub mod redirect;
 pub mod reserved;
 pub mod robots;

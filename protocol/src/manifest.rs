@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::ids::{ReleaseVersion, SiteId};
 use crate::path::{SitePath, SourcePath};
 use crate::portable::{self, UnportablePath};
+use crate::record::Stock;
 
 /// The version of the manifest's own format.
 pub const FORMAT: u32 = 1;
@@ -242,6 +243,13 @@ impl Manifest {
     pub fn size(&self) -> u64 {
         let mut known = HashSet::with_capacity(self.entries.len());
         self.all_blobs().filter(|blob| known.insert(*blob)).fold(0, |total, blob| total.saturating_add(blob.length))
+    }
+
+    /// How much the partner serves of the release: its pages, and the bytes of all files, as main made them.
+    pub fn stock(&self) -> Stock {
+        let pages = self.entries.values().filter(|entry| entry.kind.is_visited()).count();
+        let bytes = self.entries.values().fold(0_u64, |sum, entry| sum.saturating_add(entry.blob.length));
+        Stock { pages: pages as u64, bytes }
     }
 
     /// The blob of every file, one that several have as often as they are.

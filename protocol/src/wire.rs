@@ -513,12 +513,22 @@ pub struct StatementNotice {
     pub status: StatementStatus,
     /// The statement's canonical bytes, which are text.
     pub statement: String,
+    /// How many entries of main's record it goes by (see [`crate::record`]); 0 where the contract goes by none.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub record: u64,
     /// What of earlier periods is corrected in it: the partner computes each correction itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revisions: Vec<Revision>,
     /// The statement as a note that main has signed; each that is final has one, and no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+impl StatementNotice {
+    /// How many entries of main's record the partner must hold to make the statement.
+    pub fn record_told(&self) -> u64 {
+        self.revisions.iter().map(|revision| revision.record).fold(self.record, u64::max)
+    }
 }
 
 /// An earlier period whose fee is not the one that was issued, and why.
@@ -533,8 +543,17 @@ pub struct Revision {
     /// The strikes by which entries of it are left out now, in the order of their digests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strikes: Vec<Digest>,
+    /// How many entries of main's record it goes by now.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub record: u64,
     /// Why.
     pub cause: Cause,
+}
+
+/// Whether nothing of main's record counts, which is then not told: an end from before knows of none.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
+fn is_nothing(record: &u64) -> bool {
+    *record == 0
 }
 
 /// Why an issued statement is not right any more.

@@ -14,6 +14,7 @@ pub mod failing;
 #[cfg(test)]
 mod fault;
 pub mod journal;
+pub mod lines;
 pub mod lock;
 pub mod look;
 pub mod quarantine;

@@ -20,6 +20,7 @@ use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
 use tieup_protocol::merge::{Conflicts, MergePlan, Standing};
 use tieup_protocol::path::SitePath;
+use tieup_protocol::record::Stock;
 use tieup_store::blobs::{BlobBatch, BlobStore, PutBlobError, ReadBlobError};
 use tieup_store::cache::Cache;
 use tieup_store::durable::DiskError;
@@ -207,6 +208,14 @@ impl Candidate {
         merge.join_feeds(&mut revised.files, &of.manifest, &of.originals.base_url, &own)?;
         merge.batch.sync()?;
         Ok(revised)
+    }
+
+    /// How much of it is the partner's own: pages, and the bytes of all files, with those that span both sides' pages.
+    pub fn originals(&self) -> Stock {
+        let own = || self.files.values().filter(|file| file.owner == Owner::Partner);
+        let pages = own().filter(|file| file.kind.is_visited()).count();
+        let bytes = own().fold(0_u64, |sum, file| sum.saturating_add(file.blob.length));
+        Stock { pages: pages as u64, bytes }
     }
 
     /// The candidate as the public server takes it.

@@ -606,7 +606,9 @@ fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
         Answer::Originals { paths } => say!("Your own pages are live as they are now; {paths} paths changed."),
         Answer::Returned { months } => logs::show_returned(months),
         Answer::MainVerified { months } => logs::show_verified(months),
-        Answer::Fee { .. } | Answer::Disputed { .. } | Answer::Strikes { .. } => fees::show(answer),
+        Answer::Fee { .. } | Answer::Disputed { .. } | Answer::Strikes { .. } | Answer::Sales { .. } => {
+            fees::show(answer);
+        }
         Answer::Guard { report } => say!("{report}"),
         Answer::Refused { causes } => say!("{}", causes.join("\n")),
     }

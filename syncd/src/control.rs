@@ -16,6 +16,7 @@ use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::location::Located;
 use tieup_protocol::period::{Month, Period};
+use tieup_protocol::record::{LocatedRecord, Sale};
 use tieup_protocol::strike::{KeptStrike, Numbers};
 use tieup_protocol::wire::{CollectedMonth, PartnerStatus, StatementVerdict};
 use tieup_web::complaint::causes;
@@ -128,6 +129,11 @@ pub enum Command {
         #[serde(rename = "month")]
         period: Period,
     },
+    /// List the sales of a period that main has told.
+    Sales {
+        /// The period.
+        period: Period,
+    },
     /// Dispute main's statement for a period.
     DisputeFee {
         /// The period.
@@ -237,12 +243,22 @@ pub enum Answer {
         /// The first hour and entry that differ, where any do.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         located: Option<Box<Located>>,
+        /// The first entry of main's record that it has otherwise now than it told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<Box<LocatedRecord>>,
         /// Why it is not known where they differ, outermost cause first; empty where it is.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         not_located: Vec<String>,
         /// The dispute of main's statement, where there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dispute: Option<Box<Dispute>>,
+    },
+    /// To [`Command::Sales`].
+    Sales {
+        /// The period.
+        period: Period,
+        /// The sales, by name.
+        sales: Vec<Sale>,
     },
     /// To [`Command::DisputeFee`].
     Disputed {
@@ -376,6 +392,7 @@ fn perform(command: Command, partner: &Partner) -> Answer {
         Command::ReturnJournal { month } => return_journal(month, partner),
         Command::VerifyMainJournal => verify_main_journal(partner),
         Command::VerifyFee { period } => verify_fee(partner, period),
+        Command::Sales { period } => sales(partner, period),
         Command::DisputeFee { period, reason, strike } => dispute_fee(partner, period, (&reason, strike.as_ref()), now),
         Command::Strikes | Command::ProposeStrike { .. } | Command::AnswerStrike { .. } => {
             strikes(command, partner, now)
@@ -422,6 +439,13 @@ fn verify_main_journal(partner: &Partner) -> Answer {
     }
 }
 
+fn sales(partner: &Partner, period: Period) -> Answer {
+    match partner.sales(period) {
+        Ok(sales) => Answer::Sales { period, sales },
+        Err(error) => refused(&error),
+    }
+}
+
 /// Main's statement held against the partner's own; where they differ, main is asked where.
 fn verify_fee(partner: &Partner, period: Period) -> Answer {
     let verified = match partner.verify_statement(period) {
@@ -432,14 +456,19 @@ fn verify_fee(partner: &Partner, period: Period) -> Answer {
         StatementVerdict::Identical => Ok(None),
         StatementVerdict::Different { .. } => Handle::current().block_on(partner.locate(period)),
     };
-    let not_located = located.as_ref().err().map_or_else(Vec::new, |error| told(error));
+    let record = match verified.verdict {
+        StatementVerdict::Identical => Ok(None),
+        StatementVerdict::Different { .. } => Handle::current().block_on(partner.locate_record(period)),
+    };
+    let not_located = located.as_ref().err().or(record.as_ref().err()).map_or_else(Vec::new, |error| told(error));
+    let record = record.ok().flatten().map(Box::new);
     let dispute = match partner.disputed(period) {
         Ok(dispute) => dispute.map(Box::new),
         Err(error) => return refused(&error),
     };
     let Verified { statement, verdict, issued } = verified;
     let located = located.ok().flatten().map(Box::new);
-    Answer::Fee { statement: statement.text, verdict, issued, located, not_located, dispute }
+    Answer::Fee { statement: statement.text, verdict, issued, located, record, not_located, dispute }
 }
 
 /// What has become of a release.

@@ -38,6 +38,7 @@ use crate::intake::{Intake, trust_document};
 use crate::placement::PlacedLog;
 use crate::prompt::PromptStatus;
 use crate::publisher::{PublishError, Publisher};
+use crate::record::RecordCopy;
 use crate::revocation::{RevocationError, RevocationFile, StaleRevocations};
 use crate::shared_site::Share;
 use crate::trust::{self, TrustState};
@@ -57,6 +58,7 @@ pub struct Partner {
     publisher: Mutex<Publisher>,
     intake: tokio::sync::Mutex<Intake>,
     journal: Arc<Journal>,
+    record: RecordCopy,
     /// The same where visits go.
     placed: Arc<PlacedLog>,
     /// Every release, newest first.
@@ -219,6 +221,11 @@ impl Partner {
     /// The journal.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
+    }
+
+    /// The copy of main's record.
+    pub(crate) fn record(&self) -> &RecordCopy {
+        &self.record
     }
 
     /// Where visits go: to the journal, while the partner is the one who writes.

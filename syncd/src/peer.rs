@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tieup_protocol::dispute::{RULING, Ruling};
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::period::Month;
+use tieup_protocol::record::{EXTENT, ExtentGrant, ExtentRequest, MAX_PAGE_BYTES, RECORD, RecordHeld, RecordPage};
 use tieup_protocol::strike::{STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer};
 use tieup_protocol::wire::{
     AUDIT, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, MAX_REVOCATIONS, Metadata,
@@ -34,6 +35,7 @@ use crate::flow::{Limits, begin, paced};
 use crate::guard::GuardError;
 use crate::intake::{Intake, IntakeError};
 use crate::publisher::PublishError;
+use crate::record::RecordError;
 use crate::revocation::{RevocationError, StaleRevocations};
 use tieup_web::journal::JournalError;
 
@@ -70,6 +72,8 @@ pub fn router(partner: Arc<Partner>, limits: Limits) -> Router {
         .route(&format!("{JOURNAL}/{{month}}/checkpoint"), get(checkpoint))
         .route(&format!("{JOURNAL}/{{month}}/tile/{{*tile}}"), get(tile))
         .route(COSIGNATURE, post(cosignature))
+        .route(RECORD, post(record).layer(DefaultBodyLimit::max(MAX_PAGE_BYTES)))
+        .route(EXTENT, post(extent))
         .route(STATEMENT, post(statement))
         .route(RULING, post(ruling))
         .route(STRIKES, post(strike).layer(DefaultBodyLimit::max(MAX_STRIKE)))
@@ -231,6 +235,25 @@ async fn statement(
     verified
         .map(|verified| Json(verified.verdict))
         .map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "statement-not-verified", &error))
+}
+
+async fn extent(
+    State(partner): State<Arc<Partner>>,
+    Json(ExtentRequest { at }): Json<ExtentRequest>,
+) -> Result<Json<ExtentGrant>, Refusal> {
+    let extent = tokio::task::block_in_place(|| partner.extents().before(at));
+    extent.map(|extent| Json(ExtentGrant { extent })).map_err(|error| internal(&error))
+}
+
+async fn record(
+    State(partner): State<Arc<Partner>>,
+    Json(page): Json<RecordPage>,
+) -> Result<Json<RecordHeld>, Refusal> {
+    let taken = tokio::task::block_in_place(|| partner.take_record(&page));
+    taken.map(Json).map_err(|error| match error {
+        RecordError::Disk(error) => internal(&error),
+        error => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "record-not-taken", &error),
+    })
 }
 
 async fn ruling(State(partner): State<Arc<Partner>>, Json(ruling): Json<Ruling>) -> Result<Json<()>, Refusal> {

@@ -4,6 +4,7 @@
 //! the releases' records follow it and are put right from it after a crash. Methods block on the disk.
 
 mod decisions;
+mod extent;
 mod holdings;
 mod originals;
 mod readings;
@@ -48,6 +49,7 @@ use crate::candidate::{Candidate, CandidateError, Parts};
 use crate::comparison::{self, Comparison, Pages};
 use crate::config::OriginalsApproval;
 use crate::edits;
+use crate::extents::Extents;
 use crate::guard::QUARANTINE;
 use crate::pins::Pins;
 use crate::shapes::Shapes;
@@ -128,6 +130,8 @@ pub struct Publisher {
     /// What candidates were made of.
     parts: Parts,
     document: Document<Live>,
+    /// How much is live, and was.
+    extents: Extents,
     live: Live,
     /// What is known of the pages that are live or wait.
     shapes: Shapes,
@@ -261,6 +265,7 @@ impl Publisher {
             pictures: Cache::at(places.state.join("cache/pictures")),
             parts: Parts::default(),
             document,
+            extents: Extents::in_state(&places.state),
             live: live.value.unwrap_or_default(),
             shapes: Shapes::default(),
             share: places.share,
@@ -276,6 +281,7 @@ impl Publisher {
             tracing::error!(error = &error as &dyn std::error::Error, "an earlier release still waits");
         }
         publisher.settle_originals()?;
+        publisher.note_extent(now);
         publisher.announce()?;
         Ok(publisher)
     }
@@ -572,6 +578,7 @@ impl Publisher {
         turn.show(live.shown(), terms);
         self.live = live;
         self.shapes.keep([&self.live.site, &self.live.site]);
+        self.note_extent(Timestamp::now());
         Ok(())
     }
 

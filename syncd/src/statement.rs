@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tieup_fees::{
-    Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Statement, StatementError,
-    first_difference,
+    Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Recorded, Statement,
+    StatementError, first_difference,
 };
 use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
 use tieup_protocol::digest::Digest;
@@ -27,6 +27,7 @@ use crate::daemon::Partner;
 use crate::main_journal::MainJournalError;
 use crate::pins::Pins;
 use crate::publisher::PublishError;
+use crate::record::RecordError;
 
 /// The folder of main's statements in the state folder.
 pub const STATEMENTS: &str = "statements";
@@ -124,6 +125,9 @@ pub enum StatementFailure {
     /// What main sent could not be kept or read back.
     #[error("main's statement cannot be kept or read back")]
     Document(#[from] DocumentError),
+    /// Main's record, by which the statement goes, was not told or cannot be read.
+    #[error(transparent)]
+    Record(Box<RecordError>),
     /// Main's own log, by which the month is charged, is not here.
     #[error("main's own log of {0}, by which it is charged, has not been verified here yet: `syncd log fetch`")]
     NotFetched(Month),
@@ -385,6 +389,10 @@ impl Ledger for Partner {
             return Err(StatementFailure::Beyond { month, counted: size, signed });
         }
         counting.finish()
+    }
+
+    fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {
+        self.recorded_of(contract, basis)
     }
 }
 

@@ -3,10 +3,13 @@
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Serialize;
+use tieup_protocol::decimal::Decimal;
 use tieup_protocol::dispute::{Decision, Dispute, checked_words};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Period;
+use tieup_protocol::record::{InvalidWord, Word};
 use tieup_protocol::wire::StatementVerdict;
 use tieup_store::journal::months;
 use tieup_web::{say, terminal};
@@ -18,9 +21,11 @@ use super::report::{ReportArguments, report};
 use super::simulate::{SimulateArguments, simulate};
 use super::site::say_json;
 use super::strikes::{StrikeArguments, StrikesArguments, strike, strikes};
-use crate::database::PartnerRow;
+use crate::catalogue::Published;
+use crate::database::{Existing, PartnerRow, Tally};
 use crate::paper::Paper;
 use crate::partners::Hub;
+use crate::payments::Paid;
 use crate::statements::{Standing, StatementFailure};
 
 #[derive(Subcommand)]
@@ -47,6 +52,12 @@ pub(super) enum FeeAction {
     /// Simulate what a partner's last months would have cost under another contract, or with other visits to its originals,
     /// line by line beside what they do cost. Nothing is kept, and nobody is asked.
     Simulate(SimulateArguments),
+    /// Note the advertisements on a partner's pages and what you offer in limited number, from a day on. Your audit trail has
+    /// it, and statements go by what was said last before their month ends.
+    Catalogue(CatalogueArguments),
+    /// Note what a partner paid in advance for a month that was not issued. Its statement takes it off what is due, and your
+    /// audit trail has it.
+    Paid(PaidArguments),
     /// List what partners dispute of the statements that were issued to them, or answer it.
     Disputes(DisputeArguments),
     /// Propose to a partner to leave entries of its log out of account, by their numbers. They are struck out once the
@@ -54,6 +65,48 @@ pub(super) enum FeeAction {
     Strike(StrikeArguments),
     /// List what is proposed to be struck out and what was agreed on, or answer a partner's proposal.
     Strikes(StrikesArguments),
+}
+
+#[derive(Args)]
+pub(super) struct CatalogueArguments {
+    /// The partner.
+    partner: SiteId,
+    /// From which day on, such as 2026-11-01; in a month that was not issued.
+    #[arg(long)]
+    since: Date,
+    /// How many advertisements of yours are on its pages.
+    #[arg(long, value_name = "NUMBER", requires = "ads_partner", required_unless_present = "offered")]
+    ads_main: Option<u64>,
+    /// How many of its own are.
+    #[arg(long, value_name = "NUMBER", requires = "ads_main")]
+    ads_partner: Option<u64>,
+    /// How many units you offer of goods, such as lantern=40; once for each kind of goods.
+    #[arg(long, value_name = "GOODS=UNITS", value_parser = parse_offered)]
+    offered: Vec<(Word, u64)>,
+}
+
+fn parse_offered(text: &str) -> Result<(Word, u64), String> {
+    let (goods, units) = text.split_once('=').ok_or("write it like lantern=40")?;
+    let units = units.parse().map_err(|_| format!("{units:?} is no whole number of units"))?;
+    Ok((goods.parse().map_err(|error: InvalidWord| error.to_string())?, units))
+}
+
+#[derive(Args)]
+pub(super) struct PaidArguments {
+    /// The partner.
+    partner: SiteId,
+    /// The month that it is for, such as 2026-11, or the part of one, such as 2026-11-01_2026-11-15.
+    #[arg(long)]
+    month: Period,
+    /// How much, in major units of the contract's currency, such as 50000 or 12.50; 0 takes the payment back.
+    #[arg(long)]
+    amount: Decimal,
+    /// The payment's name in one word, by which it counts once: that of the bank transfer, say.
+    #[arg(long)]
+    reference: Word,
+    /// The payment is in the record with another amount, and this one is right.
+    #[arg(long)]
+    correct: bool,
 }
 
 #[derive(Args)]
@@ -130,6 +183,8 @@ pub(super) async fn fee(hub: &Hub, action: &FeeAction) -> anyhow::Result<()> {
         }
         FeeAction::Report(arguments) => report(hub, arguments).await,
         FeeAction::Simulate(arguments) => simulate(hub, arguments).await,
+        FeeAction::Catalogue(arguments) => catalogue(hub, arguments).await,
+        FeeAction::Paid(arguments) => paid(hub, arguments).await,
         FeeAction::Disputes(arguments) => disputes(hub, arguments).await,
         FeeAction::Strike(arguments) => strike(hub, arguments).await,
         FeeAction::Strikes(arguments) => strikes(hub, arguments).await,
@@ -284,6 +339,25 @@ fn with_way_out(error: StatementFailure, partner: &PartnerRow, period: Period) -
         ),
         other => other.into(),
     }
+}
+
+async fn catalogue(hub: &Hub, arguments: &CatalogueArguments) -> anyhow::Result<()> {
+    let CatalogueArguments { partner, since, ads_main, ads_partner, offered } = arguments;
+    let published = Published { ads: ads_main.zip(*ads_partner), offered: offered.clone() };
+    hub.note_published(&hub.partner(partner).await?, *since, &published, Timestamp::now()).await?;
+    say!("{partner}: noted from {since} on");
+    Ok(())
+}
+
+async fn paid(hub: &Hub, arguments: &PaidArguments) -> anyhow::Result<()> {
+    let PaidArguments { partner, month, amount, reference, correct } = arguments;
+    let row = hub.partner(partner).await?;
+    let existing = if *correct { Existing::Correct } else { Existing::Refuse };
+    let paid = Paid { day: month.first(), reference: reference.clone(), amount: *amount };
+    let tally = hub.note_payment(&row, paid, existing, Timestamp::now()).await?;
+    let noted = if tally == (Tally { unchanged: 1, ..Tally::default() }) { "noted before" } else { "noted" };
+    say!("{partner} {month}: {amount} paid in advance, {reference}: {noted}");
+    Ok(())
 }
 
 /// A dispute, for programs.

@@ -15,6 +15,7 @@ mod releases;
 mod report;
 mod revoke;
 mod rollups;
+mod sales;
 mod simulate;
 mod site;
 mod status;
@@ -176,6 +177,9 @@ enum Action {
     /// Fees.
     #[command(subcommand)]
     Fee(fees::FeeAction),
+    /// Sales that fees go by.
+    #[command(subcommand)]
+    Sales(sales::SalesAction),
 }
 
 #[derive(Subcommand)]
@@ -283,6 +287,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Action::Database(action) => database::database(&cli.config, action).await,
             Action::Log(action) => logs::log(&open(cli).await?, action).await,
             Action::Fee(action) => fees::fee(&open(cli).await?, action).await,
+            Action::Sales(action) => sales::sales(&open(cli).await?, action).await,
             Action::Build { .. } | Action::Check { .. } => Ok(()),
         }
     })

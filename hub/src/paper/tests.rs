@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use jiff::Timestamp;
-use tieup_fees::{Basis, Counted, Counter, Issued, JournalHead, Ledger, Maker};
+use tieup_fees::{Basis, Counted, Counter, Issued, JournalHead, Ledger, Maker, Recorded};
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
 use tieup_protocol::contract::{Contract, MeterClass};
 use tieup_protocol::digest::Digest;
@@ -62,6 +62,10 @@ close: {{grace: 5d, late: next_period_correction}}
         }
         Ok(counter.finish())
     }
+
+    fn recorded(&self, _: &Contract, _: &Basis) -> Result<Recorded, Infallible> {
+        Ok(Recorded::default())
+    }
 }
 
 fn visit(time: Timestamp, class: MeterClass) -> AccessEntry {
@@ -86,6 +90,7 @@ fn made() -> Made {
         period: "2026-11".parse().unwrap(),
         size: 3,
         strikes: Vec::new(),
+        record: 0,
         status: StatementStatus::Draft,
         revisions: Vec::new(),
         charged: None,

@@ -146,6 +146,15 @@ pub enum ZeroRatio {
     Zero,
 }
 
+impl Sales {
+    /// Whether an event of this `kind`, of these `goods` and by this way is meant.
+    pub fn mean(&self, kind: &str, goods: Option<&str>, via: Option<MeterClass>) -> bool {
+        self.event == kind
+            && self.goods.as_deref().is_none_or(|meant| goods == Some(meant))
+            && self.via.is_none_or(|meant| via == Some(meant))
+    }
+}
+
 impl Meter {
     /// Whether it reads whole numbers alone.
     pub fn is_whole(&self) -> bool {

@@ -328,8 +328,6 @@ impl Document {
         let noted = [
             ("routes", self.routes.is_some()),
             ("services", !self.services.is_empty() && !self.prices_services()),
-            ("pay", self.pay != Pay::default()),
-            ("meters of the catalogue", self.meters.values().any(Meter::is_of_catalogue)),
             ("beacon_tolerance of dispute", self.dispute.is_some() && self.beacons.is_none()),
         ];
         noted.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect()

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::adjustments::Adjustment;
-use super::charges::Charges;
-use super::meters::Meters;
+use super::charges::{Charge, Charges};
+use super::meters::{Meter, MeterClass, Meters};
 use crate::decimal::Percent;
 use crate::digest::Digest;
 
@@ -33,6 +33,30 @@ pub struct Terms {
     pub close: Close,
     /// How long a statement may be disputed.
     pub dispute: Option<Dispute>,
+}
+
+impl Terms {
+    /// Whether anything goes by sales.
+    pub fn go_by_sales(&self) -> bool {
+        self.meters.values().any(|meter| matches!(meter, Meter::Sold { .. }))
+            || self.charges.values().any(|charge| matches!(charge, Charge::PerEvent(_)))
+    }
+
+    /// Whether anything goes by the catalogue.
+    pub fn go_by_catalogue(&self) -> bool {
+        self.meters.values().any(Meter::is_of_catalogue)
+    }
+
+    /// Whether anything goes by main's record.
+    pub fn go_by_record(&self) -> bool {
+        self.go_by_sales() || self.go_by_catalogue() || !self.pay.advance.is_empty()
+    }
+
+    /// Whether something is collected with sales of this `kind`, of these `goods` and by this way.
+    pub fn collect(&self, kind: &str, goods: Option<&str>, via: Option<MeterClass>) -> bool {
+        let charges = self.pay.collected.iter().filter_map(|name| self.charges.get(name));
+        charges.into_iter().any(|charge| matches!(charge, Charge::PerEvent(fee) if fee.of.mean(kind, goods, via)))
+    }
 }
 
 /// How journal entries become counts.

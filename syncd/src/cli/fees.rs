@@ -3,6 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use tieup_protocol::dispute::{Decision, checked_words};
 use tieup_protocol::period::{Month, Period};
+use tieup_protocol::record::{Region, Sale, Word};
 use tieup_protocol::strike::{KeptStrike, Numbers, Party};
 use tieup_protocol::wire::StatementVerdict;
 use tieup_web::{say, terminal};
@@ -16,6 +17,12 @@ pub(super) enum FeeAction {
     /// they differ find the first hour and entry that do.
     Verify {
         /// The month, such as 2026-11, or a part of it that has its own statement, such as 2026-11-01_2026-11-15.
+        month: Period,
+    },
+    /// List a month's sales that fees go by, as the main site told them with its statement.
+    Sales {
+        /// The month, such as 2026-11.
+        #[arg(long)]
         month: Period,
     },
     /// Dispute a statement that was issued, within the time that the contract gives. The first difference that is found
@@ -73,6 +80,7 @@ impl FeeAction {
     pub(super) fn command(&self) -> Command {
         match self {
             Self::Verify { month } => Command::VerifyFee { period: *month },
+            Self::Sales { month } => Command::Sales { period: *month },
             Self::Dispute { month, reason, strike } => {
                 Command::DisputeFee { period: *month, reason: reason.clone(), strike: strike.clone() }
             }
@@ -94,19 +102,22 @@ impl FeeAction {
 /// Says what the daemon answered.
 pub(super) fn show(answer: &Answer) {
     match answer {
-        Answer::Fee { statement, verdict, issued, located, not_located, dispute } => {
+        Answer::Fee { statement, verdict, issued, located, record, not_located, dispute } => {
             terminal::say(statement);
             match issued {
                 Some(issued) => say!("issued, and signed by the main site at {}", minute(*issued)),
                 None => say!("a draft: it is not signed, and changes until it is issued"),
             }
             say!("{}", describe(verdict));
-            match (verdict, located) {
-                (_, Some(located)) => terminal::say(&located.to_string()),
-                (StatementVerdict::Different { .. }, None) if not_located.is_empty() => {
-                    say!("Both sides count the same visits, hour by hour: they differ in terms or words.");
-                }
-                _ => {}
+            if let Some(located) = located {
+                terminal::say(&located.to_string());
+            }
+            if let Some(record) = record {
+                terminal::say(&record.to_string());
+            }
+            let is_found = located.is_some() || record.is_some() || !not_located.is_empty();
+            if matches!(verdict, StatementVerdict::Different { .. }) && !is_found {
+                say!("Both sides count the same visits, hour by hour: they differ in terms or words.");
             }
             if !not_located.is_empty() {
                 say!("It was not found where they differ: {}", not_located.join(": "));
@@ -115,6 +126,7 @@ pub(super) fn show(answer: &Answer) {
                 terminal::say(&dispute.to_string());
             }
         }
+        Answer::Sales { period, sales } => show_sales(*period, sales),
         Answer::Disputed { dispute } => {
             terminal::say(&dispute.to_string());
             say!("The main site has taken the dispute. Its answer: syncd fee verify {}", dispute.claim.period.key());
@@ -122,6 +134,18 @@ pub(super) fn show(answer: &Answer) {
         Answer::Strikes { strikes } if strikes.is_empty() => say!("Nothing is proposed to be struck out."),
         Answer::Strikes { strikes } => strikes.iter().for_each(show_strike),
         _ => {}
+    }
+}
+
+fn show_sales(period: Period, sales: &[Sale]) {
+    if sales.is_empty() {
+        say!("The main site has told no sale of {period}. It tells them with its statement.");
+    }
+    for Sale { id, kind, amount, units, goods, via: _, collected, time, region } in sales {
+        let goods = goods.as_ref().map_or("-", Word::as_str);
+        let region = region.as_ref().map_or("-", Region::as_str);
+        let collected = collected.map_or_else(String::new, |collected| format!(", {collected} collected"));
+        say!("{time} {id} {kind}: {amount}, {units} of {goods}, {region}{collected}");
     }
 }
 

@@ -38,6 +38,7 @@ use crate::placement::{PlacedLog, keep_placed};
 use crate::preview::Preview;
 use crate::prompt::{Others, Prompter, Retries};
 use crate::publisher::{Places, Publisher, is_original};
+use crate::record::RecordCopy;
 use crate::renewal;
 use crate::returning;
 use crate::revocation::RevocationFile;
@@ -350,6 +351,7 @@ fn open(
         publisher: Mutex::new(publisher),
         intake: tokio::sync::Mutex::new(intake),
         journal: logs.journal,
+        record: RecordCopy::in_state(&config.state),
         placed: logs.placed,
         originals: AtomicU64::new(0),
         front,

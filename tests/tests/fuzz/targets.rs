@@ -110,6 +110,7 @@ fn messages(corpus: &Corpus) -> Vec<Target<'_>> {
         period: corpus.status.journals[0].into(),
         size: 1,
         strikes: Vec::new(),
+        record: 0,
         status: StatementStatus::Draft,
         statement: "total: 1 JPY\n".to_owned(),
         revisions: Vec::new(),

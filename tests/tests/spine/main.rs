@@ -4,6 +4,7 @@
 
 mod approval;
 mod beacons;
+mod catalogue;
 mod clashes;
 mod collecting;
 mod commands;
@@ -37,6 +38,7 @@ mod restyling;
 mod returns;
 mod revocation;
 mod rights;
+mod sales;
 mod schedule;
 mod searching;
 mod slowness;

@@ -26,6 +26,7 @@ fn draft(month: Month, size: u64, statement: &str) -> StatementNotice {
         status,
         statement,
         strikes: Vec::new(),
+        record: 0,
         revisions: Vec::new(),
         note: None,
     }

@@ -31,6 +31,7 @@ async fn try_everything(world: &World, client: &PeerClient) -> Vec<(&'static str
         status,
         statement,
         strikes: Vec::new(),
+        record: 0,
         revisions: Vec::new(),
         note: None,
     };

@@ -1,0 +1,176 @@
+//! The catalogue: how much a partner's site holds when a month ends, whose advertisements are on it, and what main offers in
+//! limited number. Each side says what it knows, and both come to the same statement.
+
+use std::fs;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tieup_hub::catalogue::{CatalogueError, Published};
+use tieup_protocol::period::Month;
+use tieup_protocol::wire::StatementVerdict;
+use tieup_tests::{Contract, World, assert_says, told};
+
+use tieup_tests::issuing::{issue, log_before, row};
+
+/// Fees by pages, the share of main's advertisements, and how scarce lanterns are.
+const FEES: &str = r#"meters:
+  pages: {pages: {class: both}}
+  own: {content_bytes: {class: original}}
+  mains: {ads: {owner: main}}
+  all: {ads: {owner: both}}
+  share: {ratio: [mains, all], if_zero: zero}
+  left: {offered: {goods: lantern}}
+charges:
+  size: {flat: pages, tiers: [[0, 100], [4, 300]]}
+  volume: {flat: own, tiers: [[0, 1], [41, 2]]}
+  advertising: {flat: share, tiers: [[0, 50], ["0.75", 20]]}
+  scarce: {flat: left, tiers: [[0, 7], [10, 3]]}
+"#;
+
+/// A partner with a live site of its own and main's pages.
+async fn published() -> World {
+    let world = World::new()
+        .main_page("/about/", "We mend lamps.")
+        .contract("north", Contract::inherited().fees(FEES))
+        .original("north", "/local/", "Our own shelf.")
+        .start()
+        .await;
+    world.go_live("north").await;
+    world.get("north", "/about/").await;
+    world
+}
+
+async fn publish(world: &World, month: Month, published: &Published) -> Result<(), CatalogueError> {
+    let north = row(world, "north").await;
+    world.hub().note_published(&north, month.first_day(), published, Timestamp::now()).await
+}
+
+fn offering(units: u64) -> Published {
+    Published { ads: Some((3, 1)), offered: vec![("lantern".parse().unwrap(), units)] }
+}
+
+/// Lets `change` at what the partner has noted of how much was live, while its daemon is stopped.
+async fn rewrite(world: &mut World, change: impl FnOnce(&mut Vec<Value>)) {
+    world
+        .restart_after("north", |state| {
+            let file = state.join("extents.json");
+            let mut extents: Vec<Value> = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+            change(&mut extents);
+            fs::write(&file, serde_json::to_vec(&extents).unwrap()).unwrap();
+        })
+        .await;
+}
+
+/// Notes that in the month before the last a page of 40 bytes was all that the partner had of its own, and `tieup` pages of
+/// main's were live. Returns the month.
+async fn long_live(world: &mut World, tieup: Option<u64>) -> Month {
+    let month = log_before(world, 2).await;
+    let since = month.start(&"Asia/Tokyo".parse().unwrap()).to_string();
+    rewrite(world, |extents| {
+        let mut first = extents[0].clone();
+        first["since"] = since.into();
+        first["original"] = serde_json::json!({"pages": 1, "bytes": 40});
+        if let Some(pages) = tieup {
+            first["tieup"]["pages"] = pages.into();
+        }
+        extents.insert(0, first);
+    })
+    .await;
+    month
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_42_a_draft_goes_by_what_is_live_now_and_follows_the_partners_own_pages() {
+    let world = published().await;
+    world.collect("north").await;
+    let month = world.month("north");
+    publish(&world, month, &offering(40)).await.unwrap();
+    let delivered = world.statement("north").await;
+    assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
+    let live = world.daemon("north").extents().before(Timestamp::now()).unwrap().unwrap();
+    assert!(live.tieup.pages >= 2 && live.original.pages == 1 && live.original.bytes > 41, "{live:?}");
+    let pages = |own: u64| format!("  pages{:>58}{:>19}", live.tieup.pages, own);
+    // A share of 3 in 4 is 20; more than ten are left.
+    assert_says(&delivered.notice.statement, &[&pages(1), "main's ads:    3", "  share = ", "0.75"]);
+
+    world.edit_original("north", "/local/more/", "More of our own.").unwrap();
+    let delivered = world.statement("north").await;
+    assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
+    assert_says(&delivered.notice.statement, &[&pages(2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_goes_by_what_was_live_when_it_ended() {
+    let mut world = published().await;
+    let month = long_live(&mut world, None).await;
+    publish(&world, month, &offering(9)).await.unwrap();
+    let (notice, verdict) = issue(&world, month).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", notice.statement);
+    // 40 bytes of its own are 1; nine lanterns are scarce.
+    for line in ["  volume  ", "  scarce  "] {
+        assert_says(&notice.statement, &[line]);
+    }
+    let charge = |name: &str| {
+        let line = notice.statement.lines().find(|line| line.starts_with(&format!("  {name} ")) && line.len() == 84);
+        line.and_then(|line| line.split_whitespace().last()).map(str::to_owned)
+    };
+    assert_eq!(
+        [charge("volume"), charge("scarce"), charge("advertising")],
+        ["1", "7", "20"].map(|fee| Some(fee.into()))
+    );
+    let late = publish(&world, month, &offering(5)).await.unwrap_err();
+    assert!(matches!(late, CatalogueError::Issued { .. }), "{late}");
+
+    world.restart("north").await;
+    assert_eq!(world.daemon("north").verify_statement(month).unwrap().verdict, StatementVerdict::Identical);
+    assert_eq!(issue(&world, month).await, (notice, StatementVerdict::Identical));
+    // What the partner knows of its own is no longer what it said: that line is where the two part.
+    rewrite(&mut world, |extents| extents[0]["original"] = serde_json::json!({"pages": 8, "bytes": 40})).await;
+    let StatementVerdict::Different { main, partner, .. } =
+        world.daemon("north").verify_statement(month).unwrap().verdict
+    else {
+        panic!("taken for identical")
+    };
+    let numbers = |line: &str| line.split_whitespace().last().map(str::to_owned);
+    assert!(main.starts_with("  pages ") && partner.starts_with("  pages "), "{main}\n{partner}");
+    assert_eq!((numbers(&main).as_deref(), numbers(&partner).as_deref()), (Some("1"), Some("8")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn main_goes_by_its_own_release_whatever_the_partner_says_of_it() {
+    let mut world = published().await;
+    let month = long_live(&mut world, Some(99)).await;
+    let (notice, verdict) = issue(&world, month).await;
+    let StatementVerdict::Different { main, partner, .. } = verdict else { panic!("99 pages:\n{}", notice.statement) };
+    assert!(main.starts_with("  pages ") && partner.contains(" 99 "), "{main}\n{partner}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_before_anything_was_noted_has_no_catalogue_and_no_statement() {
+    let mut world = published().await;
+    let month = log_before(&mut world, 2).await;
+    let error = world.hub().statement(&row(&world, "north").await, month, Timestamp::now()).await.unwrap_err();
+    assert_says(&told(&error), &["reads the catalogue"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_main_says_of_advertisements_stands_in_its_trail() {
+    let world = published().await;
+    let month = world.month("north");
+    let since = month.first_day().to_string();
+    let run = |more: &[&str]| {
+        let config = world.hub().config.state.with_file_name("tieup.yaml");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tieup-to-call"));
+        command.arg("--config").arg(config).args([&["fee", "catalogue", "north", "--since", &since], more].concat());
+        command.output().unwrap()
+    };
+    let noted = run(&["--ads-main", "3", "--ads-partner", "1", "--offered", "lantern=40", "--offered", "wick=2"]);
+    assert!(noted.status.success(), "{}", String::from_utf8_lossy(&noted.stderr));
+    assert_eq!(run(&["--offered", "lantern"]).status.code(), Some(2));
+    assert_eq!(run(&[]).status.code(), Some(2));
+    let trail = world.hub().own_trail().unwrap();
+    assert_says(
+        trail[0].reason.as_ref().unwrap(),
+        &["north since", "3 advertisements of main, 1 of the partner", "40 of lantern offered", "2 of wick offered"],
+    );
+}
