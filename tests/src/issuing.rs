@@ -54,7 +54,7 @@ pub async fn log_before(world: &mut World, views: i64) -> Month {
     }
     writer.checkpoint().unwrap();
     drop(writer);
-    world.resume(halted).await;
+    Box::pin(world.resume(halted)).await;
     world.collect("north").await;
     month
 }
