@@ -25,9 +25,9 @@ const COLLECT_INTERVAL: Duration = Duration::from_secs(10);
 /// The most lines of a difference that are shown.
 const MOST_LINES: usize = 40;
 
-/// How operators are prompted: what would be spoken is written down. With `espeak-ng` installed, its line would be
-/// `{command: [espeak-ng, --stdin]}`.
-const PROMPTS: &str = "{command: [sh, -c, 'cat >> spoken.txt']}";
+/// How operators are prompted: it is spoken where `espeak-ng` is installed, and written down in any case. An operator who
+/// only listens writes `{command: [espeak-ng, --stdin]}`.
+pub const PROMPTS: &str = "{command: [sh, -c, 'tee -a spoken.txt | { espeak-ng --stdin 2> /dev/null || cat > /dev/null; }']}";
 
 /// By what visits to tie-up pages are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,7 +260,7 @@ Try
   edit words in {template}
                               and watch it go live at {region_name} by rule
   read {spoken}
-                              what its operator would hear of each release that waits
+                              what its operator is told of each release that waits; you hear it with espeak-ng installed
   s, Enter                    fetch the journals and make both statements
   the operator's own command, in another terminal:
   cargo syncd --config {daemon} status

@@ -1,4 +1,6 @@
 //! Menus: pages that ask to stand in one, and the links that `site.yaml` adds.
+//!
+//! Templates write them as they like. A partner's menu that is called like a slot is written here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,6 +10,8 @@ use tieup_protocol::path::SitePath;
 
 use crate::config::SiteConfig;
 use crate::page::Page;
+use crate::url;
+use crate::xml::escape;
 
 /// One line of a menu.
 struct Item<'a> {
@@ -24,6 +28,22 @@ pub(crate) fn all(config: &SiteConfig, pages: &[Arc<Page>]) -> HashMap<String, V
 }
 
 fn in_language(config: &SiteConfig, pages: &[Arc<Page>], lang: &str) -> Value {
+    let menus = items(config, pages, lang)
+        .into_iter()
+        .map(|(name, items)| (name.to_owned().into(), Value::from(items.iter().map(Item::value).collect::<Vec<_>>())));
+    Value::from(menus.collect::<Map>())
+}
+
+/// The menu `name` in the language of the site, as a list of links; none where nothing stands in it.
+pub(crate) fn list(config: &SiteConfig, pages: &[Arc<Page>], name: &str) -> Option<String> {
+    let menus = items(config, pages, &config.language);
+    let items = menus.get(name).filter(|items| !items.is_empty())?;
+    let lines: String = items.iter().map(Item::line).collect();
+    Some(format!("<ul>\n{lines}</ul>\n"))
+}
+
+/// What stands in each menu in the language `lang`, in order of weight, then title.
+fn items<'a>(config: &'a SiteConfig, pages: &'a [Arc<Page>], lang: &str) -> BTreeMap<&'a str, Vec<Item<'a>>> {
     let mut menus: BTreeMap<&str, Vec<Item<'_>>> = BTreeMap::new();
     for (name, links) in &config.menus {
         let links = links.iter().filter(|link| link.lang.as_deref().is_none_or(|only| only == lang));
@@ -48,11 +68,10 @@ fn in_language(config: &SiteConfig, pages: &[Arc<Page>], lang: &str) -> Value {
             }
         }
     }
-    let menus = menus.into_iter().map(|(name, mut items)| {
+    for items in menus.values_mut() {
         items.sort_by_key(|item| (item.weight, item.title, item.path));
-        (name.to_owned().into(), Value::from(items.iter().map(Item::value).collect::<Vec<_>>()))
-    });
-    Value::from(menus.collect::<Map>())
+    }
+    menus
 }
 
 /// The paths that links of menus lead to, each with the text that names it.
@@ -62,6 +81,13 @@ pub(crate) fn paths(config: &SiteConfig) -> impl Iterator<Item = (&str, SitePath
 }
 
 impl Item<'_> {
+    /// As a line of a list.
+    fn line(&self) -> String {
+        let path = self.path.map(|path| path.parse().map_or_else(|_| path.to_owned(), |path| url::encode(&path)));
+        let to = path.as_deref().or(self.url).unwrap_or_default();
+        format!("<li><a href=\"{}\">{}</a></li>\n", escape(to), escape(self.title))
+    }
+
     fn value(&self) -> Value {
         let text = |text: Option<&str>| text.map_or_else(Value::none, Value::from);
         let mut map = Map::new();

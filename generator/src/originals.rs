@@ -19,6 +19,7 @@ use crate::data::Data;
 use crate::dates::History;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body, Hooks};
+use crate::menu;
 use crate::output::Output;
 use crate::overrides::Overrides;
 use crate::page::Source;
@@ -36,7 +37,7 @@ use crate::theme::Framework;
 pub struct Originals {
     /// The original pages and files, with `404.html`, but without the sitemap and `robots.txt`, and without the theme's files.
     pub output: Output,
-    /// What fills each slot, as HTML.
+    /// What fills each slot, as HTML: a file, or else the menu that is called like it.
     pub slots: BTreeMap<String, Vec<u8>>,
     /// The address of the partner's site, as `site.yaml` gives it.
     pub base_url: String,
@@ -127,8 +128,27 @@ fn build(
     let mut output = build.run().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
     let is_of_files_alone = matches!(config.history, History::Unknown);
-    let (slots, base_url, search) = (html(fills), config.base_url.clone(), config.search.clone());
+    let slots = with_menus(html(fills), &framework, &content, &config);
+    let (base_url, search) = (config.base_url.clone(), config.search.clone());
     Ok(Originals { output, slots, base_url, search, is_of_files_alone })
+}
+
+/// `slots`, and each slot that no file fills and that a menu is called like: that menu, with the pages that ask for a place
+/// in it. So the partner's pages stand in the navigation of main's pages, too, which were made before.
+fn with_menus(
+    mut slots: BTreeMap<String, Vec<u8>>,
+    framework: &Framework,
+    content: &Content,
+    config: &SiteConfig,
+) -> BTreeMap<String, Vec<u8>> {
+    for slot in framework.slots() {
+        if !slots.contains_key(slot)
+            && let Some(list) = menu::list(config, &content.pages, slot)
+        {
+            slots.insert(slot.clone(), list.into_bytes());
+        }
+    }
+    slots
 }
 
 /// What fills each slot by the files in `folder`, as HTML. Links in them are not checked.

@@ -300,8 +300,11 @@ fn check_slots(originals: &OwnPages, contract: &Contract) -> Result<(), Candidat
         let message = format!("the contract {} does not give you the slot `{slot}`", contract.id);
         let problem = Diagnostic::new("slot-not-given", format!("slots/{slot}"), message);
         match contract.slots.as_slice() {
-            [] => problem.help("it gives you none: remove the file"),
-            given => problem.help(format!("remove the file; these are yours: {}", given.join(", "))),
+            [] => problem.help("it gives you none: remove the file, or the menu of that name"),
+            given => {
+                let yours = given.join(", ");
+                problem.help(format!("remove the file, or the menu of that name; these are yours: {yours}"))
+            }
         }
     });
     Report::check(problems.collect()).map_err(CandidateError::Originals)

@@ -119,9 +119,6 @@ pub enum StartError {
     /// The TLS identity is unusable.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// Main's list of revoked certificates is unusable.
-    #[error(transparent)]
-    Revocations(#[from] RevocationError),
     /// A key is damaged.
     #[error("a key in the identity cannot be used")]
     Key(#[from] InvalidKey),
@@ -294,13 +291,9 @@ impl Partner {
     /// certificate that is. What is live is served as before.
     ///
     /// # Errors
-    /// When main's list of revoked certificates has run out.
+    /// When main's list of revoked certificates has run out, or is damaged.
     pub fn check_revocations(&self, now: Timestamp) -> Result<(), StaleRevocations> {
-        let list = self.tls.revocations().current();
-        match list.until().filter(|_| list.has_run_out(now)) {
-            Some(until) => Err(StaleRevocations { number: list.number(), until }),
-            None => Ok(()),
-        }
+        self.revocations.check(self.tls.revocations(), now)
     }
 
     /// How often the originals were looked at since the daemon started: what was made of them before may be old.
@@ -357,7 +350,7 @@ impl Partner {
     /// # Errors
     /// When it cannot be read.
     pub fn alarms(&self, now: Timestamp) -> Result<Vec<ExpiryAlarm>, DocumentError> {
-        let revocations = self.tls.revocations().current().until();
+        let revocations = self.revocations.until(self.tls.revocations());
         let alarm = revocations.and_then(|until| trust::alarm_of_revocations(until, now));
         Ok(trust::alarms(&self.trusted()?, now).into_iter().chain(alarm).collect())
     }
@@ -367,7 +360,7 @@ impl Partner {
     /// # Errors
     /// When it cannot be read.
     pub fn trust_ends(&self) -> Result<Vec<(&'static str, Timestamp)>, DocumentError> {
-        let revocations = self.tls.revocations().current().until().map(|until| (REVOCATIONS_ROLE, until));
+        let revocations = self.revocations.until(self.tls.revocations()).map(|until| (REVOCATIONS_ROLE, until));
         Ok(trust::ends(&self.trusted()?).into_iter().chain(revocations).collect())
     }
 

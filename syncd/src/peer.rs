@@ -90,7 +90,7 @@ async fn revocations(State(partner): State<Arc<Partner>>, list: String) -> Resul
     taken.map(Json).map_err(|error| match error {
         RevocationError::Invalid(_) => Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-revocations", &error),
         RevocationError::Older(_) => Refusal::caused_by(StatusCode::CONFLICT, "older-revocations", &error),
-        RevocationError::Disk(_) | RevocationError::Damaged(..) => internal(&error),
+        RevocationError::Disk(_) => internal(&error),
     })
 }
 

@@ -133,6 +133,9 @@ pub(crate) async fn keep_renewed(partner: Arc<Partner>, shutdown: Shutdown) {
             tracing::warn!("the certificate is due, and was not renewed\n{}", complaint::render(&error));
         }
         if let Err(error) = partner.fetch_revocations().await {
+            if partner.check_revocations(Timestamp::now()).is_err() {
+                pause = RETRY;
+            }
             tracing::debug!("what main has revoked could not be asked\n{}", complaint::render(&error));
         }
         tokio::select! {

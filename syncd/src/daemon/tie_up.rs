@@ -97,7 +97,7 @@ impl Opening {
         settle(&config.state)?;
         let tls = identity.tls()?;
         let revocations = RevocationFile::new(&config.state, &identity.authority);
-        revocations.load(tls.revocations())?;
+        revocations.load(tls.revocations(), Timestamp::now());
         let server = tls.server_for(&main_tls_name(&identity.main))?;
         let joined = Contract::parse("contract.yaml", &identity.contract).map_err(StartError::Contract)?;
         let (journal, journal_thread) = Journal::start(journal_setup(config, &identity, &joined)?)?;

@@ -4,14 +4,18 @@
 //! The trail has the digest of each release's manifest, what became of it, by whom and when, and each of its lines proves
 //! those before it. So a record is made anew as it was, but for what had been approved and was not live yet: that waits
 //! for the operator again. What is live is merged anew from the release that went live last; where that cannot be had, the
-//! last good release is served. Of the live document two things are lost: which paths were withdrawn (they are answered as
-//! if they had never been), and whether main changed a page beneath an original before.
+//! last good release is served. Which of main's pages were withdrawn is known from the releases that were live and are still
+//! kept. Of the live document two things are lost: which other paths were withdrawn, of older releases and of the partner's own
+//! (they are answered as if they had never been), and whether main changed a page beneath an original before.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord, ReleaseState};
 use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
+use tieup_protocol::path::SitePath;
 use tieup_protocol::wire::DeclaredEmergency;
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable;
@@ -143,6 +147,7 @@ impl Publisher {
         if let Some(damaged) = durable::read_file(self.document.path())? {
             quarantine.keep("live.json", &damaged, now)?;
         }
+        self.live.withdrawn = self.once_stood(&entries, last.version);
         match self.show_again(&last) {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -150,6 +155,19 @@ impl Publisher {
                 self.show_last_good(&last, now)?.map(drop).ok_or_else(|| damage.into())
             }
         }
+    }
+
+    /// Main's pages in the kept releases that have been live. Those of them that do not stand now were withdrawn, at the
+    /// latest with `last`.
+    fn once_stood(&self, entries: &[AuditEntry], last: ReleaseVersion) -> BTreeMap<SitePath, ReleaseVersion> {
+        let versions = entries.iter().filter(|entry| goes_live(entry)).filter_map(|entry| entry.release);
+        let versions: BTreeSet<ReleaseVersion> = versions.collect();
+        let mut stood = BTreeMap::new();
+        for manifest in versions.into_iter().filter_map(|version| self.manifest_of(version).ok().flatten()) {
+            let pages = manifest.entries.iter().filter(|(_, entry)| entry.kind.is_visited());
+            stood.extend(pages.map(|(path, _)| (path.clone(), last)));
+        }
+        stood
     }
 
     fn show_again(&mut self, last: &LastLive) -> Result<(), PublishError> {

@@ -100,11 +100,18 @@ async fn a_slot_that_the_contract_does_not_give_is_not_filled() {
         .await;
     world.write_theme("plain/theme.yaml", "name: plain\napi: 1\nslots: [nav, banner]\n");
     let error = world.try_publish("north").await.unwrap_err();
-    let says =
-        ["the contract lampworks/north@1 does not give you the slot `banner`", "remove the file; these are yours: nav"];
+    let says = [
+        "the contract lampworks/north@1 does not give you the slot `banner`",
+        "remove the file, or the menu of that name; these are yours: nav",
+    ];
     assert_says(&told(&error), &says);
     assert!(world.releases("north").is_empty());
-    std::fs::remove_file(world.partner("north").config.site.join("slots/banner.md")).unwrap();
+    let site = world.partner("north").config.site.clone();
+    std::fs::remove_file(site.join("slots/banner.md")).unwrap();
+    std::fs::create_dir_all(site.join("content")).unwrap();
+    std::fs::write(site.join("content/local.md"), "---\ntitle: Sale\nmenus: [banner]\n---\n").unwrap();
+    assert_says(&told(&world.try_publish("north").await.unwrap_err()), &says);
+    std::fs::remove_file(site.join("content/local.md")).unwrap();
     world.go_live("north").await;
     world.assert_shows("north", "/", "main's menu").await;
 }

@@ -1,9 +1,11 @@
 //! Prompts: the operator is told once of each release that waits, by mail, webhook and command.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tieup_examples::interactive::PROMPTS;
 use tieup_generator::{Patience, Watch};
 use tieup_syncd::config::Config;
 use tieup_syncd::control::{Answer, Command, ask};
@@ -169,6 +171,25 @@ async fn what_never_succeeds_is_given_up_and_said() {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_prompts_in_the_demo_is_spoken_where_there_is_a_voice_and_written_down_in_any_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let (voice, heard) = (folder.path().join("voice"), folder.path().join("heard.txt"));
+    fs::write(&voice, "#!/bin/sh\n[ \"$*\" = --stdin ] && exec cat > heard.txt\n").unwrap();
+    fs::set_permissions(&voice, fs::Permissions::from_mode(0o755)).unwrap();
+    let notice = test_notice();
+    for (voice, times) in [("./none", 1), ("./voice", 2)] {
+        assert!(!heard.exists(), "nothing speaks yet");
+        let ways = ways(folder.path(), &PROMPTS.replace("espeak-ng", voice));
+        ways.all().next().unwrap().tell(&notice).await.unwrap_or_else(|error| panic!("{error:?}"));
+        let written = fs::read_to_string(folder.path().join("spoken.txt")).unwrap();
+        assert_eq!(written.matches("This is a test.").count(), times, "{written}");
+    }
+    let (written, heard) = (fs::read(folder.path().join("spoken.txt")).unwrap(), fs::read(heard).unwrap());
+    assert!(!heard.is_empty());
+    assert_eq!(written, heard.repeat(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -199,6 +199,29 @@ async fn a_live_document_that_was_damaged_while_no_daemon_ran_is_made_anew_from_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_live_document_that_is_made_anew_knows_which_of_mains_pages_were_withdrawn() {
+    let mut world = settled().await;
+    world.edit("/prices/", "Nothing is free.");
+    world.go_live("north").await;
+    fs::remove_file(world.hub().config.site.join("content/prices.md")).unwrap();
+    for words in ["We mend everything.", "We mend it all."] {
+        world.edit("/about/", words);
+        world.go_live("north").await;
+    }
+    let statuses = async |world: &World| {
+        let status = async |path| world.get("north", path).await.status;
+        [status("/prices/").await, status("/about/").await, status("/local/").await, status("/never/").await]
+    };
+    assert_eq!(statuses(&world).await, [410, 200, 200, 404]);
+    world.restart_after("north", |state| fs::write(state.join("live.json"), "{").unwrap()).await;
+    assert_eq!(statuses(&world).await, [410, 200, 200, 404]);
+    // Release 2 is the one that has it.
+    let version = Some("2".parse().unwrap());
+    world.daemon("north").publisher().roll_back(version, Timestamp::now()).unwrap();
+    assert_eq!(statuses(&world).await, [200, 200, 200, 404]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_what_was_live_cannot_be_had_either_the_last_good_release_is_served() {
     let mut world = settled().await;
     for words in ["We mend everything.", "We mend it all."] {

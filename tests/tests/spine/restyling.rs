@@ -1,5 +1,5 @@
 //! What a release changes on pages without changing their words: the layout of a partner's own pages, and what search
-//! engines are told about main's.
+//! engines are told about main's; and what the partner's own pages change on main's: the navigation.
 
 use tieup_protocol::approval::ReleaseRecord;
 use tieup_tests::{Contract, World, assert_says};
@@ -131,4 +131,56 @@ async fn pages_sitemap_and_sentence_follow_what_the_contract_says_of_search_engi
     assert_eq!(head(&world, "/about/").await, (Some(mains), false));
     assert_eq!(is_listed().await, [false; 2]);
     assert_eq!(head(&world, "/local/").await, own_head, "the partner's own page is none of it");
+}
+
+/// A page of `north`'s own that asks for a place in the navigation.
+fn placed(title: &str, weight: u8) -> String {
+    format!("---\ntitle: {title}\nmenus: {{nav: {{weight: {weight}}}}}\n---\nOur own words.\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn originals_that_ask_for_a_place_in_the_navigation_stand_in_it_on_mains_pages_and_on_their_own() {
+    let world = World::new()
+        .main_page("/about/", "We mend lamps.")
+        .contract("north", Contract::inherited())
+        .original("north", "/local/", "Our own shelf.")
+        .partner_file("north", "content/local/hours.md", &placed("Opening hours", 1))
+        .partner_file("north", "content/local/way.md", &placed("The way & how", 2))
+        .start()
+        .await;
+    world.go_live("north").await;
+    let navigation = async || {
+        let mut seen = Vec::new();
+        for path in ["/", "/about/", "/local/", "/local/hours/"] {
+            let text = world.get("north", path).await.text;
+            let rest = text.split_once("<nav>").unwrap().1.split_once("</nav>").unwrap().0;
+            seen.push(rest.replace('\n', ""));
+        }
+        seen.dedup();
+        seen
+    };
+    let hours = "<li><a href=\"/local/hours/\">Opening hours</a></li>";
+    let way = "<li><a href=\"/local/way/\">The way &amp; how</a></li>";
+    assert_eq!(navigation().await, [format!("<ul>{hours}{way}</ul>")], "on every page the same");
+
+    let site = world.partner("north").config.site.clone();
+    let refresh = || world.daemon("north").publisher().refresh_originals().unwrap();
+    std::fs::write(site.join("content/local/way.md"), placed("The way & how", 0)).unwrap();
+    refresh();
+    assert_eq!(navigation().await, [format!("<ul>{way}{hours}</ul>")]);
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    assert_eq!(navigation().await, [format!("<ul>{way}{hours}</ul>")], "a release of main's changes nothing of it");
+
+    std::fs::create_dir_all(site.join("slots")).unwrap();
+    std::fs::write(site.join("slots/nav.html"), "<b>by hand</b>").unwrap();
+    refresh();
+    assert_eq!(navigation().await, ["<b>by hand</b>"], "what the operator wrote for it comes first");
+    std::fs::remove_file(site.join("slots/nav.html")).unwrap();
+    for page in ["hours", "way"] {
+        std::fs::remove_file(site.join(format!("content/local/{page}.md"))).unwrap();
+    }
+    refresh();
+    let mains = world.get("north", "/about/").await.text;
+    assert_says(&mains, &["<nav>main's menu</nav>"]);
 }

@@ -1,5 +1,7 @@
 //! Revocation at once, open connections included, and what a stolen TLS key is worth after it.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -151,7 +153,7 @@ async fn a_list_that_is_older_or_not_mains_is_refused() {
         let error = main.post_body::<u64>(REVOCATIONS, list).await.unwrap_err();
         assert_eq!(error.problem().map(|problem| problem.kind.as_str()), Some(kind), "{}", told(&error));
     }
-    assert_eq!(std::fs::read_to_string(world.state("north").join("revocations.pem")).unwrap(), new);
+    assert_eq!(fs::read_to_string(world.state("north").join("revocations.pem")).unwrap(), new);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,6 +198,57 @@ async fn a_list_that_has_run_out_gives_an_alarm_and_keeps_updates_out_until_a_ne
     hub.revoke_partner(&site_id("south"), "", now).await.unwrap();
     hub.revoke_tls(now).await.unwrap();
     assert_eq!(alarm_of_revocations(&world, now), None);
+    world.go_live("north").await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+}
+
+/// Leaves of the list that a partner kept what a disk may leave of it.
+fn damage_list(state: &Path) {
+    fs::write(state.join("revocations.pem"), "-----BEGIN X509 CRL-----\nMIIB\0\0\0").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_was_damaged_takes_nothing_offline_and_keeps_updates_out_until_main_sends_another() {
+    let mut world = settled().await;
+    let (hub, day) = (world.hub().clone(), SignedDuration::from_hours(24));
+    // Main has revoked nothing, so that it has no list to send.
+    world.restart_after("north", damage_list).await;
+    world.edit("/about/", "We mend everything.");
+    for _ in 0..2 {
+        world.assert_shows("north", "/about/", "We mend lamps.").await;
+        assert_eq!(alarm_of_revocations(&world, Timestamp::now()), Some(ExpiryState::Expired));
+        let error = world.try_publish("north").await.unwrap_err();
+        assert_says(&told(&error), &["the list of revoked certificates that was kept is damaged", "hint: "]);
+        assert_eq!(world.releases("north").len(), 1, "a release was taken in");
+        // A restart mends nothing.
+        world.restart("north").await;
+    }
+    let now = Timestamp::now();
+    let untold = hub.revoke_tls(now).await.unwrap();
+    assert!(untold.is_empty(), "{untold:?}");
+    assert_eq!(alarm_of_revocations(&world, now), None);
+    assert_eq!(
+        alarm_of_revocations(&world, now + day * 31),
+        Some(ExpiryState::Expired),
+        "it has an end like any other"
+    );
+    world.restart("north").await;
+    world.go_live("north").await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_was_damaged_is_asked_for_again_at_the_start() {
+    let mut world = settled().await;
+    let stolen = stolen(&world).await;
+    world.hub().revoke_tls(Timestamp::now()).await.unwrap();
+    let kept = world.state("north").join("revocations.pem");
+    let before = fs::read(&kept).unwrap();
+    world.restart_after("north", damage_list).await;
+    world.daemon("north").tls().revocations().revoked(&stolen.tls().certificate().serial).await;
+    assert_eq!(fs::read(&kept).unwrap(), before);
+    assert_eq!(alarm_of_revocations(&world, Timestamp::now()), None);
+    world.edit("/about/", "We mend everything.");
     world.go_live("north").await;
     world.assert_shows("north", "/about/", "We mend everything.").await;
 }
