@@ -39,7 +39,7 @@ fn write_contract(world: &World, text: &str) {
 
 pub(crate) async fn start() -> World {
     let contract = Contract::raw(&by_days(1, "2020-01-01", 10));
-    let world = World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start().await;
+    let world = Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
     world.go_live("north").await;
     world
 }
@@ -47,7 +47,7 @@ pub(crate) async fn start() -> World {
 /// A world in which version 2 governs the month two months ago from its 16th day on, for 20 yen a view instead of 10, with
 /// 120 views before that day and 30 after. Returns the month's two periods.
 async fn parted() -> (World, Month, [Period; 2]) {
-    let mut world = start().await;
+    let mut world = Box::pin(start()).await;
     let month = two_months_ago(&world).await;
     let first = month.first_day();
     let sixteenth: Date = first.checked_add(jiff::Span::new().days(15)).unwrap();
@@ -127,7 +127,7 @@ async fn no_day_is_charged_in_two_final_statements() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_reaches_back_into_an_issued_month_is_refused_and_a_later_one_changes_nothing_of_it() {
-    let mut world = start().await;
+    let mut world = Box::pin(start()).await;
     let month = two_months_ago(&world).await;
     log_before(&mut world, 4).await;
     let (issued, _) = issue(&world, month).await;
@@ -152,7 +152,7 @@ async fn a_version_that_reaches_back_into_an_issued_month_is_refused_and_a_later
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_issued_stays_under_its_version_also_where_another_was_already_waiting() {
-    let mut world = start().await;
+    let mut world = Box::pin(start()).await;
     let month = two_months_ago(&world).await;
     log_before(&mut world, 4).await;
     write_contract(&world, &by_days(2, &month.first_day().to_string(), 30));
@@ -168,7 +168,7 @@ async fn what_was_issued_stays_under_its_version_also_where_another_was_already_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_partner_too_refuses_a_version_that_reaches_back() {
-    let world = start().await;
+    let world = Box::pin(start()).await;
     let month = two_months_ago(&world).await;
     let [live] = &world.daemon("north").publisher().approved().unwrap()[..] else { panic!("one is in force") };
     std::fs::create_dir_all(world.state("north").join("statements")).unwrap();

@@ -18,7 +18,7 @@ use tieup_tests::issuing::{issue, log_before, row};
 
 /// A partner with six visits two months before at 10 yen each, and one now. Returns that month.
 async fn visited() -> (World, Month) {
-    let mut world = start().await;
+    let mut world = Box::pin(start()).await;
     world.get("north", "/about/").await;
     let month = log_before(&mut world, 6).await;
     (world, month)
