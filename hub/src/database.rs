@@ -12,7 +12,7 @@ mod metadata;
 mod moving;
 mod opening;
 #[cfg(test)]
-mod places;
+pub(crate) mod places;
 mod queue;
 mod record;
 mod releases;

@@ -1,6 +1,10 @@
 //! The lead at a PostgreSQL server: of all processes that share a database one has it, for as long as its connection lives.
 
+use std::io::{Error as IoError, ErrorKind};
+use std::time::Duration;
+
 use sqlx::{AnyConnection, Connection as _};
+use tokio::time::timeout;
 
 use super::opening::connect;
 use super::{Database, DatabaseError, Location};
@@ -26,12 +30,16 @@ impl ServerLead {
     }
 
     /// Makes sure that the lead is still held; where the connection was lost it is taken again. Returns whether it is held.
+    /// The server is waited for no longer than `patience`, and once more where the connection was lost.
     ///
     /// # Errors
-    /// When the server cannot be reached, so that nobody knows.
-    pub(crate) async fn hold(&mut self) -> Result<bool, DatabaseError> {
-        if self.connection.ping().await.is_ok() {
-            return Ok(true);
+    /// When the server cannot be reached or does not answer, so that nobody knows.
+    pub(crate) async fn hold(&mut self, patience: Duration) -> Result<bool, DatabaseError> {
+        match timeout(patience, self.connection.ping()).await {
+            Ok(Ok(())) => return Ok(true),
+            Ok(Err(_)) => {}
+            // The line may still be there, and with it the lead; taking it again would find it taken by ourselves.
+            Err(late) => return Err(sqlx::Error::Io(IoError::new(ErrorKind::TimedOut, late)).into()),
         }
         let again = Self::take(&self.location).await?;
         Ok(again.map(|again| *self = again).is_some())

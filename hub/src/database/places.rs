@@ -29,6 +29,13 @@ pub(crate) fn server() -> Location {
     Location::Server(postgres::new_database().parse().unwrap())
 }
 
+/// The same, with what gives the answer to a query there.
+pub(crate) fn asked() -> (Location, impl Fn(&str) -> String) {
+    let address = postgres::new_database();
+    let location = Location::Server(address.parse().unwrap());
+    (location, move |query: &str| postgres::run_sql(&address, query))
+}
+
 /// The address of a database at a server that speaks TLS, and the file with the certificate that it shows.
 pub(crate) fn encrypted() -> (String, PathBuf) {
     postgres::encrypted()
