@@ -143,7 +143,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Counts what is due of `scope` and claimed by nobody, and tells each day, until nothing more can be claimed.
+    /// Counts what is due of `scope` and claimed by nobody, and tells each day, until nothing more can be claimed. After
+    /// `shutdown` no further day is claimed.
     ///
     /// Durable on return, and for each day as soon as it is told.
     ///
@@ -152,6 +153,7 @@ impl Hub {
     pub async fn share_counting(
         &self,
         scope: &Scope,
+        shutdown: &Shutdown,
         tell: &mut (dyn FnMut(Counted) + Send),
     ) -> Result<Left, StatementFailure> {
         let mut left = Left::default();
@@ -163,7 +165,7 @@ impl Hub {
                 due.into_iter().filter(|day| scope.holds(day) && !gone_wrong.contains(&name(day))).collect();
             let (mut others, mut counted) = (0, false);
             for day in due {
-                match self.count_journal(&day, tell).await {
+                match self.count_journal(&day, shutdown, tell).await {
                     Ok(Came::Counted) => counted = true,
                     Ok(Came::Taken) => others += 1,
                     Err(StatementFailure::Database(error)) => return Err(error.into()),
@@ -184,6 +186,7 @@ impl Hub {
     async fn count_journal(
         &self,
         first: &CountingDay,
+        shutdown: &Shutdown,
         tell: &mut (dyn FnMut(Counted) + Send),
     ) -> Result<Came, StatementFailure> {
         // The turns are never closed.
@@ -191,7 +194,9 @@ impl Hub {
         let locks = self.config.state.join(LOCKS);
         let (mut day, mut found) = (first.clone(), None);
         let mut came = Came::Taken;
-        while let Some(mut claim) = self.database.claim(&day, &locks).await? {
+        while !shutdown.is_on()
+            && let Some(mut claim) = self.database.claim(&day, &locks).await?
+        {
             let (journal, rollup) = match found.take() {
                 Some(found) => found,
                 None => self.journal_of(&day).await?,
@@ -247,7 +252,7 @@ impl Hub {
     async fn try_roll_up(&self, partner: &PartnerRow, month: Month) -> Result<(), StatementFailure> {
         self.plan_counting(partner, month).await?;
         let scope = Scope { partner: Some(partner.id.clone()), month: Some(month) };
-        let left = self.share_counting(&scope, &mut |_| {}).await?;
+        let left = self.share_counting(&scope, &Shutdown::new(), &mut |_| {}).await?;
         left.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 }
@@ -288,7 +293,7 @@ pub(crate) async fn keep_counting(hub: Arc<Hub>, rest: Duration, shutdown: Shutd
             let CountingDay { partner, day, .. } = &counted.day;
             tracing::info!(%partner, %day, entries = counted.entries, "a day was counted");
         };
-        match hub.share_counting(&Scope::default(), tell).await {
+        match hub.share_counting(&Scope::default(), &shutdown, tell).await {
             Ok(left) => {
                 for (day, error) in left.failed {
                     if told.insert((day.partner.clone(), day.day)) {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tieup_hub::config::Config;
+use tieup_hub::counting::Scope;
 use tieup_hub::database::{PartnerRow, ReleaseRow};
 use tieup_hub::partners::Hub;
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
@@ -24,6 +25,7 @@ use tieup_tests::journal::files_below;
 use tieup_tests::postgres::{new_database, run_sql};
 use tieup_tests::world::MAIN;
 use tieup_tests::{Contract, assert_says};
+use tieup_web::listener::Shutdown;
 
 /// Whose journals were collected.
 const PARTNERS: [&str; 4] = ["east", "north", "south", "west"];
@@ -278,6 +280,28 @@ async fn counts_that_are_lost_are_counted_again_and_what_is_counted_is_left_alon
     assert_says(said.last().unwrap(), &["All is counted: 7500 entries of 6 days here."]);
     assert!(said[..DAYS].iter().all(|line| line.starts_with("north 2026-11-0")), "{said:?}");
     assert_eq!(stock.rollups(), good);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_is_told_to_stop_claims_no_further_day() {
+    for address in [new_database(), String::new()] {
+        let stock = Stock::new(&address).await;
+        let hub = Hub::open(Config::load(&stock.config()).unwrap()).await.unwrap();
+        for name in PARTNERS {
+            let partner = hub.partner(&name.parse().unwrap()).await.unwrap();
+            hub.plan_counting(&partner, november()).await.unwrap();
+        }
+        let (shutdown, mut days) = (Shutdown::new(), 0);
+        let tell = &mut |_| {
+            days += 1;
+            shutdown.begin();
+        };
+        hub.share_counting(&Scope::default(), &shutdown, tell).await.unwrap();
+        assert_eq!(days, 1);
+        // The others are counted by whoever comes next.
+        let said = stock.count().ends();
+        assert_says(said.last().unwrap(), &[" entries of 23 days here."]);
+    }
 }
 
 /// What a hub says until it says `words`.
