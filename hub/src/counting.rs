@@ -25,7 +25,7 @@ use tieup_web::complaint;
 use tieup_web::listener::Shutdown;
 use tokio::task::block_in_place;
 
-use crate::database::{ClaimError, Counting, CountingDay, PartnerRow};
+use crate::database::{ClaimError, Counting, CountingDay, DatabaseError, PartnerRow};
 use crate::partners::Hub;
 use crate::rollups::{Copy, Place};
 use crate::statements::{MainBooks, StatementFailure};
@@ -111,10 +111,10 @@ impl Hub {
             return Ok(());
         }
         let copy = self.copy_of(partner, month, &books.struck_now(month))?;
-        for period in self.database.planned_periods(&partner.id, month).await? {
+        for period in self.counting.planned_periods(&partner.id, month).await? {
             // Another version of the contract governs these days by now.
             if !charged.iter().any(|(_, charged)| *charged == period) {
-                self.database.forget_period(&partner.id, period).await?;
+                self.counting.forget_period(&partner.id, period).await?;
             }
         }
         for (contract, period) in &charged {
@@ -129,18 +129,26 @@ impl Hub {
         (contract, period): (&Contract, Period),
         copy: &Copy,
     ) -> Result<(), StatementFailure> {
-        let mut planned = self.database.planned_counting(&partner.id, period).await?;
+        let mut planned = self.counting.planned_counting(&partner.id, period).await?;
         // Read before the file is looked for: a day is noted only after its counts were written.
         if planned.is_some() && !self.place_of(partner, contract, period).is_there() {
-            self.database.forget_counted(&partner.id, period).await?;
-            planned = self.database.planned_counting(&partner.id, period).await?;
+            self.counting.forget_counted(&partner.id, period).await?;
+            planned = self.counting.planned_counting(&partner.id, period).await?;
         }
         let from = planned.unwrap_or(0);
         if from < copy.head.size {
             let days = block_in_place(|| days(copy.reader()?, (&contract.effective.tz, period), from, copy.head.size))?;
-            self.database.plan_counting(&partner.id, period, &days).await?;
+            self.counting.plan_counting(&partner.id, period, &days).await?;
         }
         Ok(())
+    }
+
+    /// The first day that is still to be counted of each period of each partner, claimed or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_counting(&self) -> Result<Vec<CountingDay>, DatabaseError> {
+        self.counting.due_counting().await
     }
 
     /// Counts what is due of `scope` and claimed by nobody, and tells each day, until nothing more can be claimed. After
@@ -160,7 +168,7 @@ impl Hub {
         let mut gone_wrong = BTreeSet::new();
         loop {
             let name = |day: &CountingDay| (day.partner.clone(), day.period.first());
-            let due = self.database.due_counting().await?;
+            let due = self.counting.due_counting().await?;
             let due: Vec<_> =
                 due.into_iter().filter(|day| scope.holds(day) && !gone_wrong.contains(&name(day))).collect();
             let (mut others, mut counted) = (0, false);
@@ -195,7 +203,7 @@ impl Hub {
         let (mut day, mut found) = (first.clone(), None);
         let mut came = Came::Taken;
         while !shutdown.is_on()
-            && let Some(mut claim) = self.database.claim(&day, &locks).await?
+            && let Some(mut claim) = self.counting.claim(&day, &locks).await?
         {
             let (journal, rollup) = match found.take() {
                 Some(found) => found,
@@ -213,7 +221,7 @@ impl Hub {
             claim.finish(&Counting { begun, counter: name(), at: Timestamp::now() }).await?;
             tell(Counted { day: day.clone(), entries });
             (came, found) = (Came::Counted, Some((journal, rollup)));
-            let due = self.database.due_counting().await?;
+            let due = self.counting.due_counting().await?;
             let next = due.into_iter().find(|next| (&next.partner, next.period) == (&day.partner, day.period));
             let Some(next) = next else { break };
             day = next;

@@ -32,7 +32,7 @@ use tieup_protocol::joining::Reach;
 pub use self::beacons::BeaconCounts;
 pub use self::certificates::{Admission, CertificateRow, Owner, RevokedRow};
 pub use self::counting::CountingDay;
-pub(crate) use self::counting::{ClaimError, Counting};
+pub(crate) use self::counting::{ClaimError, Counting, CountingTable};
 use self::dialect::{Dialect, storable};
 pub use self::heartbeats::HeartbeatKept;
 pub(crate) use self::lead::ServerLead;

@@ -20,7 +20,8 @@ use crate::archive::Remembered;
 use crate::collect::Turns;
 use crate::config::Config;
 use crate::counting::Progress;
-use crate::database::{Database, DatabaseError, Location, PartnerRow, RevokedRow};
+use crate::database::{CountingTable, Database, DatabaseError, Location, PartnerRow, RevokedRow};
+use crate::folder::folder_name;
 use crate::health::Tally;
 use crate::keys::{KeyError, KeyFolder};
 use crate::manifests::Manifests;
@@ -41,6 +42,8 @@ pub struct Hub {
     pub keys: KeyFolder,
     /// What came of its pushes since it was opened.
     pub tally: Tally,
+    /// What is to be counted in its state folder.
+    pub(crate) counting: CountingTable,
     /// How far it has come with what it counts.
     pub counted: Arc<Progress>,
     /// Told when the queue may hold something that is due: a partner joined, or somebody wants to be sure.
@@ -160,11 +163,13 @@ impl Hub {
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.database).await?;
         bind(&config, &database, &keys).await?;
+        let counting = database.counting(folder_name(&config.state)?);
         let hub = Self {
             config,
             database,
             keys,
             tally: Tally::default(),
+            counting,
             counted: Arc::default(),
             queue_changed: Notify::new(),
             collected: Notify::new(),

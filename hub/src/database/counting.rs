@@ -1,4 +1,5 @@
-//! The table `counting`: which days of partners' journals are to be counted, and by whom they were.
+//! The table `counting`: which days of partners' journals are to be counted, and by whom they were. Journals and results
+//! lie in a state folder, so each folder has rows of its own.
 //!
 //! Whoever counts a day claims its row first, and keeps the claim until the result is on the disk: at a PostgreSQL server
 //! by a transaction that locks the row, with SQLite by a locked file. Both are given back by the death of the process.
@@ -18,15 +19,23 @@ use tieup_store::lock::StateLock;
 use super::dialect::{CLAIM, CLAIMING, Dialect};
 use super::{Database, DatabaseError, site_id};
 
-/// The first day of each period of each partner that is still to be counted. Those after it go on from there.
-const DUE: &str = "SELECT partner, first_day, last_day, day, entries FROM counting AS one WHERE counted IS NULL AND NOT \
-                   EXISTS (SELECT 1 FROM counting AS earlier WHERE earlier.partner = one.partner \
+/// The first day of each period of each partner, in a folder, that is still to be counted. Those after it go on from there.
+const DUE: &str = "SELECT partner, first_day, last_day, day, entries FROM counting AS one WHERE folder = $1 \
+                   AND counted IS NULL AND NOT EXISTS (SELECT 1 FROM counting AS earlier \
+                   WHERE earlier.folder = one.folder AND earlier.partner = one.partner \
                    AND earlier.first_day = one.first_day AND earlier.last_day = one.last_day \
                    AND earlier.counted IS NULL AND earlier.entries < one.entries) ORDER BY partner, first_day";
 
 /// One row, as long as it is to be counted.
-const ONE: &str = "SELECT entries FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3 AND entries = $4 \
-                   AND counted IS NULL";
+const ONE: &str = "SELECT entries FROM counting WHERE folder = $1 AND partner = $2 AND first_day = $3 AND last_day = $4 \
+                   AND entries = $5 AND counted IS NULL";
+
+/// The rows that are of one state folder.
+#[derive(Clone, Debug)]
+pub(crate) struct CountingTable {
+    database: Database,
+    folder: String,
+}
 
 /// A day of a partner's journal, as a part of what is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +52,7 @@ pub struct CountingDay {
 
 /// The right to count a day, until it is dropped or the process ends.
 pub(crate) struct Claim {
+    folder: String,
     of: CountingDay,
     held: Held,
 }
@@ -67,6 +77,13 @@ pub(crate) struct Counting {
 }
 
 impl Database {
+    /// The rows that are of the state folder with this name.
+    pub(crate) fn counting(&self, folder: String) -> CountingTable {
+        CountingTable { database: self.clone(), folder }
+    }
+}
+
+impl CountingTable {
     /// How far the counting of a period is planned, in entries.
     ///
     /// # Errors
@@ -76,9 +93,8 @@ impl Database {
         partner: &SiteId,
         period: Period,
     ) -> Result<Option<u64>, DatabaseError> {
-        let query =
-            "SELECT MAX(entries) AS entries FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3";
-        let row = of_period(query, partner, period).fetch_one(&self.pool).await?;
+        let query = "SELECT MAX(entries) AS entries FROM counting WHERE folder = $1 AND partner = $2 AND first_day = $3 AND last_day = $4";
+        let row = self.of_period(query, partner, period).fetch_one(&self.database.pool).await?;
         row.try_get::<Option<i64>, _>("entries")?.map(size_from).transpose()
     }
 
@@ -92,12 +108,13 @@ impl Database {
         period: Period,
         days: &[(Date, u64)],
     ) -> Result<(), DatabaseError> {
-        let mut change = self.begin_writing().await?;
+        let mut change = self.database.begin_writing().await?;
         for (day, entries) in days {
             sqlx::query(
-                "INSERT INTO counting (partner, first_day, last_day, entries, day) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (partner, first_day, last_day, entries) DO NOTHING",
+                "INSERT INTO counting (folder, partner, first_day, last_day, entries, day) \
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (folder, partner, first_day, last_day, entries) DO NOTHING",
             )
+            .bind(&self.folder)
             .bind(partner.as_str())
             .bind(period.first().to_string())
             .bind(period.last().to_string())
@@ -114,8 +131,9 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn planned_periods(&self, partner: &SiteId, month: Month) -> Result<Vec<Period>, DatabaseError> {
-        let query = "SELECT DISTINCT first_day, last_day FROM counting WHERE partner = $1 AND first_day >= $2 AND last_day <= $3";
-        let rows = of_period(query, partner, Period::whole(month)).fetch_all(&self.pool).await?;
+        let query = "SELECT DISTINCT first_day, last_day FROM counting \
+                     WHERE folder = $1 AND partner = $2 AND first_day >= $3 AND last_day <= $4";
+        let rows = self.of_period(query, partner, Period::whole(month)).fetch_all(&self.database.pool).await?;
         rows.iter().map(period_from).collect()
     }
 
@@ -124,8 +142,8 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn forget_period(&self, partner: &SiteId, period: Period) -> Result<(), DatabaseError> {
-        let query = "DELETE FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3";
-        of_period(query, partner, period).execute(&self.pool).await?;
+        let query = "DELETE FROM counting WHERE folder = $1 AND partner = $2 AND first_day = $3 AND last_day = $4";
+        self.of_period(query, partner, period).execute(&self.database.pool).await?;
         Ok(())
     }
 
@@ -134,9 +152,9 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn forget_counted(&self, partner: &SiteId, period: Period) -> Result<(), DatabaseError> {
-        let query =
-            "DELETE FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3 AND counted IS NOT NULL";
-        of_period(query, partner, period).execute(&self.pool).await?;
+        let query = "DELETE FROM counting WHERE folder = $1 AND partner = $2 AND first_day = $3 AND last_day = $4 \
+             AND counted IS NOT NULL";
+        self.of_period(query, partner, period).execute(&self.database.pool).await?;
         Ok(())
     }
 
@@ -144,10 +162,10 @@ impl Database {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_counting(&self, partner: &SiteId, month: Month) -> Result<(), DatabaseError> {
+    pub(crate) async fn forget_counting(&self, partner: &SiteId, month: Month) -> Result<(), DatabaseError> {
         let whole = Period::whole(month);
-        let query = "DELETE FROM counting WHERE partner = $1 AND first_day >= $2 AND last_day <= $3";
-        of_period(query, partner, whole).execute(&self.pool).await?;
+        let query = "DELETE FROM counting WHERE folder = $1 AND partner = $2 AND first_day >= $3 AND last_day <= $4";
+        self.of_period(query, partner, whole).execute(&self.database.pool).await?;
         Ok(())
     }
 
@@ -155,8 +173,8 @@ impl Database {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due_counting(&self) -> Result<Vec<CountingDay>, DatabaseError> {
-        let rows = sqlx::query(DUE).fetch_all(&self.pool).await?;
+    pub(crate) async fn due_counting(&self) -> Result<Vec<CountingDay>, DatabaseError> {
+        let rows = sqlx::query(DUE).bind(&self.folder).fetch_all(&self.database.pool).await?;
         rows.iter().map(day_from).collect()
     }
 
@@ -166,22 +184,27 @@ impl Database {
     /// # Errors
     /// When the database or the folder of locks fails.
     pub(crate) async fn claim(&self, of: &CountingDay, locks: &Path) -> Result<Option<Claim>, ClaimError> {
-        let held = match self.dialect {
+        let held = match self.database.dialect {
             Dialect::Postgres => {
-                let mut transaction = self.pool.begin_with(CLAIM).await?;
+                let mut transaction = self.database.pool.begin_with(CLAIM).await?;
                 sqlx::raw_sql(CLAIMING).execute(&mut *transaction).await?;
                 let locking = format!("{ONE} FOR UPDATE SKIP LOCKED");
-                let row = the_day(AssertSqlSafe(locking), of).fetch_optional(&mut *transaction).await?;
+                let row = the_day(AssertSqlSafe(locking), &self.folder, of).fetch_optional(&mut *transaction).await?;
                 row.map(|_| Held::Row(transaction))
             }
             Dialect::Sqlite => {
                 let folder = locks.join(of.partner.as_str());
                 let Some(lock) = StateLock::try_take(&folder)? else { return Ok(None) };
-                let row = the_day(ONE, of).fetch_optional(&self.pool).await?;
-                row.map(|_| Held::File(self.clone(), lock))
+                let row = the_day(ONE, &self.folder, of).fetch_optional(&self.database.pool).await?;
+                row.map(|_| Held::File(self.database.clone(), lock))
             }
         };
-        Ok(held.map(|held| Claim { of: of.clone(), held }))
+        Ok(held.map(|held| Claim { folder: self.folder.clone(), of: of.clone(), held }))
+    }
+
+    fn of_period<'q>(&'q self, query: &'static str, partner: &'q SiteId, period: Period) -> Asked<'q> {
+        let query = sqlx::query(query).bind(&self.folder).bind(partner.as_str());
+        query.bind(period.first().to_string()).bind(period.last().to_string())
     }
 }
 
@@ -221,10 +244,10 @@ impl Claim {
     pub(crate) async fn finish(self, done: &Counting) -> Result<(), DatabaseError> {
         let query = sqlx::query(
             "UPDATE counting SET begun = $1, counter = $2, counted = $3, times = times + 1 \
-             WHERE partner = $4 AND first_day = $5 AND last_day = $6 AND entries = $7",
+             WHERE folder = $4 AND partner = $5 AND first_day = $6 AND last_day = $7 AND entries = $8",
         );
         let query = query.bind(size_to(done.begun)).bind(&done.counter).bind(done.at.as_millisecond());
-        let query = query.bind(self.of.partner.as_str()).bind(self.of.period.first().to_string());
+        let query = query.bind(&self.folder).bind(self.of.partner.as_str()).bind(self.of.period.first().to_string());
         let query = query.bind(self.of.period.last().to_string()).bind(size_to(self.of.entries));
         match self.held {
             Held::Row(mut transaction) => {
@@ -242,12 +265,8 @@ impl Claim {
 /// A query of a period of a partner.
 type Asked<'q> = Query<'q, Any, AnyArguments>;
 
-fn of_period<'q>(query: &'static str, partner: &'q SiteId, period: Period) -> Asked<'q> {
-    sqlx::query(query).bind(partner.as_str()).bind(period.first().to_string()).bind(period.last().to_string())
-}
-
-fn the_day(query: impl SqlSafeStr, of: &CountingDay) -> Asked<'_> {
-    let query = sqlx::query(query).bind(of.partner.as_str()).bind(of.period.first().to_string());
+fn the_day<'q>(query: impl SqlSafeStr, folder: &'q str, of: &'q CountingDay) -> Asked<'q> {
+    let query = sqlx::query(query).bind(folder).bind(of.partner.as_str()).bind(of.period.first().to_string());
     query.bind(of.period.last().to_string()).bind(size_to(of.entries))
 }
 
@@ -306,12 +325,16 @@ mod tests {
                 revoked: None,
             };
             one.put_partner(&row).await.unwrap();
+            let elsewhere = one.counting("elsewhere".to_owned());
+            let [one, other] = [one, other].map(|database| database.counting("here".to_owned()));
             let (period, first) = (Period::whole(month), month.first_day());
             let days = [(first, 10), (first.tomorrow().unwrap(), 25)];
-            for database in [&one, &other] {
-                database.plan_counting(&north, period, &days).await.unwrap();
+            for table in [&one, &other] {
+                table.plan_counting(&north, period, &days).await.unwrap();
             }
             assert_eq!(one.planned_counting(&north, period).await.unwrap(), Some(25));
+            assert_eq!(elsewhere.planned_counting(&north, period).await.unwrap(), None, "of another folder");
+            assert_eq!(elsewhere.due_counting().await.unwrap(), []);
             let [due] = one.due_counting().await.unwrap().try_into().unwrap();
             assert_eq!((due.day, due.entries), days[0]);
 

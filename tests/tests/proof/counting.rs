@@ -94,6 +94,18 @@ impl Stock {
         stock
     }
 
+    /// A hub of the same database and keys with a state folder of its own, which has collected the same journals.
+    fn beside(&self) -> Self {
+        let other = Self { folder: tempfile::tempdir().unwrap() };
+        fs::copy(self.config(), other.config()).unwrap();
+        let (from, to) = (self.folder.path().join("state"), other.folder.path().join("state"));
+        fs::create_dir(&to).unwrap();
+        let copied =
+            Command::new("cp").arg("-r").args([from.join("keys"), from.join("journals")]).arg(to).status().unwrap();
+        assert!(copied.success());
+        other
+    }
+
     fn config(&self) -> PathBuf {
         self.folder.path().join("tieup.yaml")
     }
@@ -283,6 +295,22 @@ async fn counts_that_are_lost_are_counted_again_and_what_is_counted_is_left_alon
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hubs_with_state_folders_of_their_own_leave_each_others_counts_alone() {
+    let one = Stock::new(&new_database()).await;
+    let other = one.beside();
+    let all = |said: Vec<String>| said.last().unwrap().clone();
+    assert_says(&all(one.count().ends()), &["30000 entries of 24 days here."]);
+    let good = one.rollups();
+    assert_says(&all(other.count().ends()), &["30000 entries of 24 days here."]);
+    assert_eq!(other.rollups(), good);
+    // What one loses the other has not lost.
+    fs::remove_dir_all(other.folder.path().join("state/rollups/north")).unwrap();
+    assert_eq!(one.count().ends(), ["All is counted: 0 entries of 0 days here."]);
+    assert_says(&all(other.count().ends()), &["7500 entries of 6 days here."]);
+    assert_eq!(other.rollups(), good);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_is_told_to_stop_claims_no_further_day() {
     for address in [new_database(), String::new()] {
         let stock = Stock::new(&address).await;
@@ -355,7 +383,7 @@ async fn of_two_hubs_of_one_database_one_pushes_and_the_other_counts() {
         let north = opened.partner(&"north".parse().unwrap()).await.unwrap();
         opened.plan_counting(&north, november()).await.unwrap();
         let deadline = Instant::now() + PATIENCE;
-        while !opened.database.due_counting().await.unwrap().is_empty() {
+        while !opened.due_counting().await.unwrap().is_empty() {
             assert!(Instant::now() < deadline, "nobody counts");
         }
         assert_eq!(stock.rollups().len(), 1);
