@@ -25,7 +25,7 @@ use tieup_web::complaint;
 use tieup_web::listener::Shutdown;
 use tokio::task::block_in_place;
 
-use crate::database::{ClaimError, Counting, CountingDay, DatabaseError, PartnerRow};
+use crate::database::{ClaimError, Counting, CountingDay, DatabaseError, PartnerRow, Planned};
 use crate::partners::Hub;
 use crate::rollups::{Copy, Place};
 use crate::statements::{MainBooks, StatementFailure};
@@ -110,37 +110,48 @@ impl Hub {
         if charged.is_empty() {
             return Ok(());
         }
-        let copy = self.copy_of(partner, month, &books.struck_now(month))?;
-        for period in self.counting.planned_periods(&partner.id, month).await? {
-            // Another version of the contract governs these days by now.
-            if !charged.iter().any(|(_, charged)| *charged == period) {
-                self.counting.forget_period(&partner.id, period).await?;
-            }
-        }
+        let (planned, copy) = self.planned_still(partner, month, &charged, &books.struck_now(month)).await?;
         for (contract, period) in &charged {
-            self.plan_period(partner, (contract, *period), &copy).await?;
+            let from = planned.iter().find(|planned| planned.period == *period).map_or(0, |planned| planned.entries);
+            if from < copy.head.size {
+                let of = (&contract.effective.tz, *period);
+                let days = block_in_place(|| days(copy.reader()?, of, from, copy.head.size))?;
+                self.counting.plan_counting(&partner.id, *period, &days).await?;
+            }
         }
         Ok(())
     }
 
-    async fn plan_period(
+    /// What is planned of a month, after what does not hold any more was forgotten: periods that are not charged, days that
+    /// were counted and whose counts are gone, and days that the journal does not have, since another took its place.
+    async fn planned_still(
         &self,
         partner: &PartnerRow,
-        (contract, period): (&Contract, Period),
-        copy: &Copy,
-    ) -> Result<(), StatementFailure> {
-        let mut planned = self.counting.planned_counting(&partner.id, period).await?;
-        // Read before the file is looked for: a day is noted only after its counts were written.
-        if planned.is_some() && !self.place_of(partner, contract, period).is_there() {
-            self.counting.forget_counted(&partner.id, period).await?;
-            planned = self.counting.planned_counting(&partner.id, period).await?;
+        month: Month,
+        charged: &[(Contract, Period)],
+        struck: &BTreeSet<u64>,
+    ) -> Result<(Vec<Planned>, Copy), StatementFailure> {
+        let mut turn = self.counting.begin_planning(&partner.id).await?;
+        let planned = turn.planned(month).await?;
+        // Files are looked at after the rows: what is planned was collected before, and what is noted was written before.
+        let copy = self.copy_of(partner, month, struck)?;
+        for Planned { period, entries, counted } in planned {
+            let Some((contract, _)) = charged.iter().find(|(_, charged)| *charged == period) else {
+                turn.forget(period).await?;
+                continue;
+            };
+            if let Some(counted) = counted
+                && !self.place_of(partner, contract, period).is_there()
+            {
+                turn.forget_counted(period, counted).await?;
+            }
+            if entries > copy.head.size {
+                turn.forget_beyond(period, copy.head.size).await?;
+            }
         }
-        let from = planned.unwrap_or(0);
-        if from < copy.head.size {
-            let days = block_in_place(|| days(copy.reader()?, (&contract.effective.tz, period), from, copy.head.size))?;
-            self.counting.plan_counting(&partner.id, period, &days).await?;
-        }
-        Ok(())
+        let planned = turn.planned(month).await?;
+        turn.commit().await?;
+        Ok((planned, copy))
     }
 
     /// The first day that is still to be counted of each period of each partner, claimed or not.

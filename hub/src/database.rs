@@ -13,6 +13,7 @@ mod moving;
 mod opening;
 #[cfg(test)]
 pub(crate) mod places;
+mod planning;
 mod queue;
 mod record;
 mod releases;
@@ -40,6 +41,7 @@ pub use self::location::{InvalidUrl, Location, ServerUrl};
 pub use self::metadata::MetadataRow;
 pub use self::moving::{MoveError, Moved};
 pub use self::opening::Refusal;
+pub(crate) use self::planning::Planned;
 pub use self::record::{AddedToRecord, Existing, Tally};
 pub use self::releases::ReleaseRow;
 pub use self::statements::StatementRow;

@@ -33,8 +33,8 @@ const ONE: &str = "SELECT entries FROM counting WHERE folder = $1 AND partner = 
 /// The rows that are of one state folder.
 #[derive(Clone, Debug)]
 pub(crate) struct CountingTable {
-    database: Database,
-    folder: String,
+    pub(super) database: Database,
+    pub(super) folder: String,
 }
 
 /// A day of a partner's journal, as a part of what is counted.
@@ -84,20 +84,6 @@ impl Database {
 }
 
 impl CountingTable {
-    /// How far the counting of a period is planned, in entries.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn planned_counting(
-        &self,
-        partner: &SiteId,
-        period: Period,
-    ) -> Result<Option<u64>, DatabaseError> {
-        let query = "SELECT MAX(entries) AS entries FROM counting WHERE folder = $1 AND partner = $2 AND first_day = $3 AND last_day = $4";
-        let row = self.of_period(query, partner, period).fetch_one(&self.database.pool).await?;
-        row.try_get::<Option<i64>, _>("entries")?.map(size_from).transpose()
-    }
-
     /// Plans to count these days of a period, each with how many entries are counted then. What is planned already stays.
     ///
     /// # Errors
@@ -124,38 +110,6 @@ impl CountingTable {
             .await?;
         }
         Ok(change.commit().await?)
-    }
-
-    /// The periods of a month whose counting is planned.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn planned_periods(&self, partner: &SiteId, month: Month) -> Result<Vec<Period>, DatabaseError> {
-        let query = "SELECT DISTINCT first_day, last_day FROM counting \
-                     WHERE folder = $1 AND partner = $2 AND first_day >= $3 AND last_day <= $4";
-        let rows = self.of_period(query, partner, Period::whole(month)).fetch_all(&self.database.pool).await?;
-        rows.iter().map(period_from).collect()
-    }
-
-    /// Forgets all that is planned or counted of a period.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn forget_period(&self, partner: &SiteId, period: Period) -> Result<(), DatabaseError> {
-        let query = "DELETE FROM counting WHERE folder = $1 AND partner = $2 AND first_day = $3 AND last_day = $4";
-        self.of_period(query, partner, period).execute(&self.database.pool).await?;
-        Ok(())
-    }
-
-    /// Forgets that days of a period were counted, so that they are planned anew. Those that are being counted stay.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn forget_counted(&self, partner: &SiteId, period: Period) -> Result<(), DatabaseError> {
-        let query = "DELETE FROM counting WHERE folder = $1 AND partner = $2 AND first_day = $3 AND last_day = $4 \
-             AND counted IS NOT NULL";
-        self.of_period(query, partner, period).execute(&self.database.pool).await?;
-        Ok(())
     }
 
     /// Forgets all that is planned or counted of a month, whose journal another one takes the place of.
@@ -279,7 +233,7 @@ fn day_from(row: &AnyRow) -> Result<CountingDay, DatabaseError> {
     })
 }
 
-fn period_from(row: &AnyRow) -> Result<Period, DatabaseError> {
+pub(super) fn period_from(row: &AnyRow) -> Result<Period, DatabaseError> {
     let (first, last) = (date(row, "first_day")?, date(row, "last_day")?);
     let period = Period::whole(Month::of_day(first)).within(first, last);
     period.ok_or_else(|| DatabaseError::Damaged(format!("{first} to {last}"), "period"))
@@ -290,11 +244,11 @@ fn date(row: &AnyRow, column: &str) -> Result<Date, DatabaseError> {
     text.parse().map_err(|_| DatabaseError::Damaged(text, "day"))
 }
 
-fn size_from(entries: i64) -> Result<u64, DatabaseError> {
+pub(super) fn size_from(entries: i64) -> Result<u64, DatabaseError> {
     u64::try_from(entries).map_err(|_| DatabaseError::Damaged(entries.to_string(), "number of entries"))
 }
 
-fn size_to(entries: u64) -> i64 {
+pub(super) fn size_to(entries: u64) -> i64 {
     i64::try_from(entries).unwrap_or(i64::MAX)
 }
 
@@ -304,10 +258,28 @@ mod tests {
 
     use super::*;
     use crate::database::PartnerRow;
-    use crate::database::places::places;
+    use crate::database::places::{asked, places};
 
     fn done(counter: &str) -> Counting {
         Counting { begun: 0, counter: counter.to_owned(), at: Timestamp::from_second(9).unwrap() }
+    }
+
+    fn partner(id: &SiteId) -> PartnerRow {
+        PartnerRow {
+            id: id.clone(),
+            address: Reach::Line,
+            journal_key: String::new(),
+            compare_code: String::new(),
+            joined: Timestamp::UNIX_EPOCH,
+            revoked: None,
+        }
+    }
+
+    /// How many entries are planned of each period of November, and of how many it is noted that they were counted.
+    async fn planned(table: &CountingTable, partner: &SiteId) -> Vec<(u64, Option<u64>)> {
+        let mut turn = table.begin_planning(partner).await.unwrap();
+        let planned = turn.planned("2026-11".parse().unwrap()).await.unwrap();
+        planned.into_iter().map(|planned| (planned.entries, planned.counted)).collect()
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -316,15 +288,7 @@ mod tests {
             let (one, other) = (place.open().await, place.open().await);
             let locks = tempfile::tempdir().unwrap();
             let (north, month): (SiteId, Month) = ("north".parse().unwrap(), "2026-11".parse().unwrap());
-            let row = PartnerRow {
-                id: north.clone(),
-                address: Reach::Line,
-                journal_key: String::new(),
-                compare_code: String::new(),
-                joined: Timestamp::UNIX_EPOCH,
-                revoked: None,
-            };
-            one.put_partner(&row).await.unwrap();
+            one.put_partner(&partner(&north)).await.unwrap();
             let elsewhere = one.counting("elsewhere".to_owned());
             let [one, other] = [one, other].map(|database| database.counting("here".to_owned()));
             let (period, first) = (Period::whole(month), month.first_day());
@@ -332,8 +296,8 @@ mod tests {
             for table in [&one, &other] {
                 table.plan_counting(&north, period, &days).await.unwrap();
             }
-            assert_eq!(one.planned_counting(&north, period).await.unwrap(), Some(25));
-            assert_eq!(elsewhere.planned_counting(&north, period).await.unwrap(), None, "of another folder");
+            assert_eq!(planned(&one, &north).await, [(25, None)]);
+            assert_eq!(planned(&elsewhere, &north).await, [], "of another folder");
             assert_eq!(elsewhere.due_counting().await.unwrap(), []);
             let [due] = one.due_counting().await.unwrap().try_into().unwrap();
             assert_eq!((due.day, due.entries), days[0]);
@@ -355,12 +319,51 @@ mod tests {
             let [next] = one.due_counting().await.unwrap().try_into().unwrap();
             assert_eq!((next.day, next.entries), days[1]);
 
-            one.forget_counted(&north, period).await.unwrap();
-            assert_eq!(one.planned_counting(&north, period).await.unwrap(), Some(25), "what is due was forgotten");
-            one.claim(&next, locks.path()).await.unwrap().unwrap().finish(&done("one")).await.unwrap();
-            assert_eq!(one.due_counting().await.unwrap(), []);
-            one.forget_counted(&north, period).await.unwrap();
-            assert_eq!(one.planned_counting(&north, period).await.unwrap(), None);
+            let mut turn = one.begin_planning(&north).await.unwrap();
+            let [found] = turn.planned(month).await.unwrap().try_into().unwrap();
+            assert_eq!((found.entries, found.counted), (25, Some(10)));
+            // With a server days are noted while somebody plans; they stay.
+            let is_noted = place.is_server();
+            if is_noted {
+                other.claim(&next, locks.path()).await.unwrap().unwrap().finish(&done("other")).await.unwrap();
+            }
+            turn.forget_counted(period, 10).await.unwrap();
+            turn.commit().await.unwrap();
+            assert_eq!(planned(&one, &north).await, [(25, is_noted.then_some(25))]);
+
+            let mut turn = one.begin_planning(&north).await.unwrap();
+            turn.forget_beyond(period, 25).await.unwrap();
+            assert_eq!(turn.planned(month).await.unwrap().len(), 1, "the end of the journal is not beyond it");
+            turn.forget_beyond(period, 24).await.unwrap();
+            turn.commit().await.unwrap();
+            assert_eq!(planned(&one, &north).await, []);
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_loses_a_claim_is_told_before_anything_is_written() {
+        let (location, sql) = asked();
+        let locks = tempfile::tempdir().unwrap();
+        let north = "north".parse().unwrap();
+        let database = Database::open(&location).await.unwrap();
+        database.put_partner(&partner(&north)).await.unwrap();
+        let (one, other) = (database.counting("here".to_owned()), database.counting("here".to_owned()));
+        let month: Month = "2026-11".parse().unwrap();
+        one.plan_counting(&north, Period::whole(month), &[(month.first_day(), 10)]).await.unwrap();
+        let [due] = one.due_counting().await.unwrap().try_into().unwrap();
+        let mut claim = one.claim(&due, locks.path()).await.unwrap().unwrap();
+        let holder = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
+                      AND state = 'idle in transaction'";
+        assert_eq!(sql(holder), "t");
+        claim.confirm().await.unwrap_err();
+        claim.finish(&done("one")).await.unwrap_err();
+        // The server has given it back, at the latest when it has noticed the end of that connection.
+        let claim = loop {
+            if let Some(claim) = other.claim(&due, locks.path()).await.unwrap() {
+                break claim;
+            }
+        };
+        claim.finish(&done("other")).await.unwrap();
+        assert_eq!(sql("SELECT counter || ' ' || times FROM counting"), "other 1");
     }
 }

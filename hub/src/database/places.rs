@@ -52,6 +52,11 @@ pub(crate) fn guard(password: &str) -> [String; 3] {
 }
 
 impl Place {
+    /// Whether it is at a server.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self.location, Location::Server(_))
+    }
+
     /// Opens the database that is here. What fails then failed with this one.
     pub(crate) async fn open(&self) -> Database {
         eprintln!("with {}", self.location);

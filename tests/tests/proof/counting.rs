@@ -79,6 +79,22 @@ fn visits(seed: i64) -> Vec<Vec<u8>> {
     (0..2 * PAIRS).map(of).collect()
 }
 
+fn signer(name: &str, seed: i64) -> LogSigner {
+    LogSigner::from_seed(name, &[u8::try_from(seed).unwrap(); 32]).unwrap()
+}
+
+/// Puts a journal with these visits where main keeps what it has collected and cosigned of this partner.
+fn collect(hub: &Hub, partner: &PartnerRow, key: LogSigner, visits: &[Vec<u8>]) {
+    let dir = month_dir(&hub.mirrors(partner), november());
+    fs::create_dir_all(&dir).unwrap();
+    let origin = Origin::new(&hub.config.main, &partner.id, november());
+    let mut writer = JournalWriter::open(&dir, origin, key).unwrap();
+    writer.append(visits).unwrap();
+    writer.checkpoint().unwrap();
+    drop(writer);
+    Mirror::open(&dir).unwrap().cosign(&hub.keys.cosigner().unwrap(), Timestamp::now()).unwrap();
+}
+
 impl Stock {
     /// A hub of which nothing was counted yet, with its database at `database`, or in its file where that is empty.
     async fn new(database: &str) -> Self {
@@ -113,7 +129,7 @@ impl Stock {
     /// A partner that has joined and approved a release, and whose journal main has collected and cosigned.
     async fn add(&self, hub: &Hub, name: &str, seed: i64) {
         let id: SiteId = name.parse().unwrap();
-        let key = LogSigner::from_seed(name, &[u8::try_from(seed).unwrap(); 32]).unwrap();
+        let key = signer(name, seed);
         let row = PartnerRow {
             id: id.clone(),
             address: Reach::Line,
@@ -131,14 +147,7 @@ impl Stock {
             since: Timestamp::UNIX_EPOCH,
         };
         hub.database.add_release(&id, &release, None).await.unwrap();
-        let dir = month_dir(&hub.mirrors(&row), november());
-        fs::create_dir_all(&dir).unwrap();
-        let origin = Origin::new(&hub.config.main, &id, november());
-        let mut writer = JournalWriter::open(&dir, origin, key).unwrap();
-        writer.append(&visits(seed)).unwrap();
-        writer.checkpoint().unwrap();
-        drop(writer);
-        Mirror::open(&dir).unwrap().cosign(&hub.keys.cosigner().unwrap(), Timestamp::now()).unwrap();
+        collect(hub, &row, key, &visits(seed));
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -258,9 +267,11 @@ async fn three_processes_count_each_day_once_and_one_that_is_killed_loses_nothin
     let mut days: Vec<&String> = told.iter().map(|(day, _)| day).collect();
     days.dedup();
     assert_eq!(days.len(), told.len(), "a day was counted twice: {told:?}");
-    let record =
-        "SELECT count(*) || ' ' || min(times) || ' ' || max(times) || ' ' || count(DISTINCT counter) FROM counting";
-    assert_says(&run_sql(&address, record), &["24 1 1 3"]);
+    let record = "SELECT count(*) || ' ' || min(times) || ' ' || max(times) FROM counting";
+    assert_eq!(run_sql(&address, record), "24 1 1");
+    // The first counted a day before it was stopped, and left some. Whether both others came to count is up to the machine.
+    let counters = run_sql(&address, "SELECT count(DISTINCT counter) FROM counting");
+    assert!(["2", "3"].contains(&counters.as_str()), "{counters} processes counted");
     let gaps = "SELECT count(*) FROM counting AS one WHERE begun > 0 AND NOT EXISTS (SELECT 1 FROM counting AS other \
                 WHERE other.partner = one.partner AND other.entries = one.begun)";
     assert_eq!(run_sql(&address, gaps), "0", "a day was not begun where the day before ended");
@@ -292,6 +303,19 @@ async fn counts_that_are_lost_are_counted_again_and_what_is_counted_is_left_alon
     assert_says(said.last().unwrap(), &["All is counted: 7500 entries of 6 days here."]);
     assert!(said[..DAYS].iter().all(|line| line.starts_with("north 2026-11-0")), "{said:?}");
     assert_eq!(stock.rollups(), good);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_another_took_the_place_of_is_counted_though_it_is_shorter() {
+    let stock = Stock::new("").await;
+    stock.count().ends();
+    let hub = Hub::open(Config::load(&stock.config()).unwrap()).await.unwrap();
+    let north = hub.partner(&"north".parse().unwrap()).await.unwrap();
+    fs::remove_dir_all(hub.mirrors(&north)).unwrap();
+    collect(&hub, &north, signer("north", 2), &visits(2)[..2_000]);
+    // The days that were counted of the other one, and that end beyond this one, are no longer there; the others stand.
+    assert_says(stock.count().ends().last().unwrap(), &["All is counted: 2000 entries of 1 days here."]);
+    assert_eq!(stock.count().ends(), ["All is counted: 0 entries of 0 days here."]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
