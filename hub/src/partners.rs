@@ -285,7 +285,27 @@ impl Hub {
 /// When it is another's.
 async fn bind(config: &Config, database: &Database, keys: &KeyFolder) -> Result<(), HubError> {
     let authority = keys.authority()?.digest().map_err(KeyError::from)?.to_string();
-    let (theirs, bound) = database.bind(config.main.as_str(), &authority).await?;
+    let bound = database.bind(config.main.as_str(), &authority).await?;
+    compare(config, keys, &authority, bound)
+}
+
+/// Makes sure that the database is this main site's, or nobody's yet, and writes nothing.
+///
+/// # Errors
+/// When it is another's.
+pub(crate) async fn check_owner(config: &Config, database: &Database, keys: &KeyFolder) -> Result<(), HubError> {
+    let authority = keys.authority()?.digest().map_err(KeyError::from)?.to_string();
+    let bound = database.bound().await?;
+    bound.map_or(Ok(()), |bound| compare(config, keys, &authority, bound))
+}
+
+/// Compares what a database is bound to with this main site.
+fn compare(
+    config: &Config,
+    keys: &KeyFolder,
+    authority: &str,
+    (theirs, bound): (String, String),
+) -> Result<(), HubError> {
     let location = config.database.clone();
     if theirs != config.main.as_str() {
         return Err(HubError::OtherMain { location, theirs, ours: config.main.clone() });

@@ -12,6 +12,9 @@ use super::{Database, DatabaseError, Location};
 /// Takes the lead until the connection ends, unless another connection has it. The number is ours, and means nothing.
 const TAKE: &str = "SELECT CASE WHEN pg_try_advisory_lock(8386103230513902) THEN 1 ELSE 0 END::BIGINT";
 
+/// Whose the database is.
+const BOUND: &str = "SELECT main, authority FROM belongs";
+
 /// A connection that has the lead of a database.
 pub(crate) struct ServerLead {
     location: Location,
@@ -53,6 +56,9 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn bind(&self, main: &str, authority: &str) -> Result<(String, String), DatabaseError> {
+        if let Some(bound) = self.bound().await? {
+            return Ok(bound);
+        }
         sqlx::query(
             "INSERT INTO belongs (only_row, main, authority) VALUES (1, $1, $2) ON CONFLICT (only_row) DO NOTHING",
         )
@@ -60,7 +66,15 @@ impl Database {
         .bind(authority)
         .execute(&self.pool)
         .await?;
-        let bound = sqlx::query_as("SELECT main, authority FROM belongs").fetch_one(&self.pool).await?;
+        let bound = sqlx::query_as(BOUND).fetch_one(&self.pool).await?;
         Ok(bound)
+    }
+
+    /// The main site that the database is bound to, with the digest of its certificate authority.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn bound(&self) -> Result<Option<(String, String)>, DatabaseError> {
+        Ok(sqlx::query_as(BOUND).fetch_optional(&self.pool).await?)
     }
 }
