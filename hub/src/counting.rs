@@ -25,7 +25,7 @@ use tieup_web::complaint;
 use tieup_web::listener::Shutdown;
 use tokio::task::block_in_place;
 
-use crate::database::{ClaimError, Counting, CountingDay, PartnerRow};
+use crate::database::{ClaimError, Counting, CountingDay, DatabaseError, PartnerRow, Planned};
 use crate::partners::Hub;
 use crate::rollups::{Copy, Place};
 use crate::statements::{MainBooks, StatementFailure};
@@ -110,40 +110,60 @@ impl Hub {
         if charged.is_empty() {
             return Ok(());
         }
-        let copy = self.copy_of(partner, month, &books.struck_now(month))?;
-        for period in self.database.planned_periods(&partner.id, month).await? {
-            // Another version of the contract governs these days by now.
-            if !charged.iter().any(|(_, charged)| *charged == period) {
-                self.database.forget_period(&partner.id, period).await?;
+        let (planned, copy) = self.planned_still(partner, month, &charged, &books.struck_now(month)).await?;
+        for (contract, period) in &charged {
+            let from = planned.iter().find(|planned| planned.period == *period).map_or(0, |planned| planned.entries);
+            if from < copy.head.size {
+                let of = (&contract.effective.tz, *period);
+                let days = block_in_place(|| days(copy.reader()?, of, from, copy.head.size))?;
+                self.counting.plan_counting(&partner.id, *period, &days).await?;
             }
         }
-        for (contract, period) in &charged {
-            self.plan_period(partner, (contract, *period), &copy).await?;
-        }
         Ok(())
     }
 
-    async fn plan_period(
+    /// What is planned of a month, after what does not hold any more was forgotten: periods that are not charged, days that
+    /// were counted and whose counts are gone, and days that the journal does not have, since another took its place.
+    async fn planned_still(
         &self,
         partner: &PartnerRow,
-        (contract, period): (&Contract, Period),
-        copy: &Copy,
-    ) -> Result<(), StatementFailure> {
-        let mut planned = self.database.planned_counting(&partner.id, period).await?;
-        // Read before the file is looked for: a day is noted only after its counts were written.
-        if planned.is_some() && !self.place_of(partner, contract, period).is_there() {
-            self.database.forget_counted(&partner.id, period).await?;
-            planned = self.database.planned_counting(&partner.id, period).await?;
+        month: Month,
+        charged: &[(Contract, Period)],
+        struck: &BTreeSet<u64>,
+    ) -> Result<(Vec<Planned>, Copy), StatementFailure> {
+        let mut turn = self.counting.begin_planning(&partner.id).await?;
+        let planned = turn.planned(month).await?;
+        // Files are looked at after the rows: what is planned was collected before, and what is noted was written before.
+        let copy = self.copy_of(partner, month, struck)?;
+        for Planned { period, entries, counted } in planned {
+            let Some((contract, _)) = charged.iter().find(|(_, charged)| *charged == period) else {
+                turn.forget(period).await?;
+                continue;
+            };
+            if let Some(counted) = counted
+                && !self.place_of(partner, contract, period).is_there()
+            {
+                turn.forget_counted(period, counted).await?;
+            }
+            if entries > copy.head.size {
+                turn.forget_beyond(period, copy.head.size).await?;
+            }
         }
-        let from = planned.unwrap_or(0);
-        if from < copy.head.size {
-            let days = block_in_place(|| days(copy.reader()?, (&contract.effective.tz, period), from, copy.head.size))?;
-            self.database.plan_counting(&partner.id, period, &days).await?;
-        }
-        Ok(())
+        let planned = turn.planned(month).await?;
+        turn.commit().await?;
+        Ok((planned, copy))
     }
 
-    /// Counts what is due of `scope` and claimed by nobody, and tells each day, until nothing more can be claimed.
+    /// The first day that is still to be counted of each period of each partner, claimed or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_counting(&self) -> Result<Vec<CountingDay>, DatabaseError> {
+        self.counting.due_counting().await
+    }
+
+    /// Counts what is due of `scope` and claimed by nobody, and tells each day, until nothing more can be claimed. After
+    /// `shutdown` no further day is claimed.
     ///
     /// Durable on return, and for each day as soon as it is told.
     ///
@@ -152,18 +172,19 @@ impl Hub {
     pub async fn share_counting(
         &self,
         scope: &Scope,
+        shutdown: &Shutdown,
         tell: &mut (dyn FnMut(Counted) + Send),
     ) -> Result<Left, StatementFailure> {
         let mut left = Left::default();
         let mut gone_wrong = BTreeSet::new();
         loop {
             let name = |day: &CountingDay| (day.partner.clone(), day.period.first());
-            let due = self.database.due_counting().await?;
+            let due = self.counting.due_counting().await?;
             let due: Vec<_> =
                 due.into_iter().filter(|day| scope.holds(day) && !gone_wrong.contains(&name(day))).collect();
             let (mut others, mut counted) = (0, false);
             for day in due {
-                match self.count_journal(&day, tell).await {
+                match self.count_journal(&day, shutdown, tell).await {
                     Ok(Came::Counted) => counted = true,
                     Ok(Came::Taken) => others += 1,
                     Err(StatementFailure::Database(error)) => return Err(error.into()),
@@ -184,6 +205,7 @@ impl Hub {
     async fn count_journal(
         &self,
         first: &CountingDay,
+        shutdown: &Shutdown,
         tell: &mut (dyn FnMut(Counted) + Send),
     ) -> Result<Came, StatementFailure> {
         // The turns are never closed.
@@ -191,7 +213,9 @@ impl Hub {
         let locks = self.config.state.join(LOCKS);
         let (mut day, mut found) = (first.clone(), None);
         let mut came = Came::Taken;
-        while let Some(mut claim) = self.database.claim(&day, &locks).await? {
+        while !shutdown.is_on()
+            && let Some(mut claim) = self.counting.claim(&day, &locks).await?
+        {
             let (journal, rollup) = match found.take() {
                 Some(found) => found,
                 None => self.journal_of(&day).await?,
@@ -208,7 +232,7 @@ impl Hub {
             claim.finish(&Counting { begun, counter: name(), at: Timestamp::now() }).await?;
             tell(Counted { day: day.clone(), entries });
             (came, found) = (Came::Counted, Some((journal, rollup)));
-            let due = self.database.due_counting().await?;
+            let due = self.counting.due_counting().await?;
             let next = due.into_iter().find(|next| (&next.partner, next.period) == (&day.partner, day.period));
             let Some(next) = next else { break };
             day = next;
@@ -247,7 +271,7 @@ impl Hub {
     async fn try_roll_up(&self, partner: &PartnerRow, month: Month) -> Result<(), StatementFailure> {
         self.plan_counting(partner, month).await?;
         let scope = Scope { partner: Some(partner.id.clone()), month: Some(month) };
-        let left = self.share_counting(&scope, &mut |_| {}).await?;
+        let left = self.share_counting(&scope, &Shutdown::new(), &mut |_| {}).await?;
         left.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 }
@@ -288,7 +312,7 @@ pub(crate) async fn keep_counting(hub: Arc<Hub>, rest: Duration, shutdown: Shutd
             let CountingDay { partner, day, .. } = &counted.day;
             tracing::info!(%partner, %day, entries = counted.entries, "a day was counted");
         };
-        match hub.share_counting(&Scope::default(), tell).await {
+        match hub.share_counting(&Scope::default(), &shutdown, tell).await {
             Ok(left) => {
                 for (day, error) in left.failed {
                     if told.insert((day.partner.clone(), day.day)) {

@@ -13,6 +13,7 @@ pub mod counting;
 pub mod database;
 pub mod disputes;
 pub mod findings;
+pub(crate) mod folder;
 pub mod health;
 mod heartbeats;
 pub mod joining;

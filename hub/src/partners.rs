@@ -20,7 +20,8 @@ use crate::archive::Remembered;
 use crate::collect::Turns;
 use crate::config::Config;
 use crate::counting::Progress;
-use crate::database::{Database, DatabaseError, Location, PartnerRow, RevokedRow};
+use crate::database::{CountingTable, Database, DatabaseError, Location, PartnerRow, RevokedRow};
+use crate::folder::folder_name;
 use crate::health::Tally;
 use crate::keys::{KeyError, KeyFolder};
 use crate::manifests::Manifests;
@@ -41,6 +42,8 @@ pub struct Hub {
     pub keys: KeyFolder,
     /// What came of its pushes since it was opened.
     pub tally: Tally,
+    /// What is to be counted in its state folder.
+    pub(crate) counting: CountingTable,
     /// How far it has come with what it counts.
     pub counted: Arc<Progress>,
     /// Told when the queue may hold something that is due: a partner joined, or somebody wants to be sure.
@@ -160,11 +163,13 @@ impl Hub {
         durable::create_dir_all(&config.state)?;
         let database = Database::open(&config.database).await?;
         bind(&config, &database, &keys).await?;
+        let counting = database.counting(folder_name(&config.state)?);
         let hub = Self {
             config,
             database,
             keys,
             tally: Tally::default(),
+            counting,
             counted: Arc::default(),
             queue_changed: Notify::new(),
             collected: Notify::new(),
@@ -280,7 +285,27 @@ impl Hub {
 /// When it is another's.
 async fn bind(config: &Config, database: &Database, keys: &KeyFolder) -> Result<(), HubError> {
     let authority = keys.authority()?.digest().map_err(KeyError::from)?.to_string();
-    let (theirs, bound) = database.bind(config.main.as_str(), &authority).await?;
+    let bound = database.bind(config.main.as_str(), &authority).await?;
+    compare(config, keys, &authority, bound)
+}
+
+/// Makes sure that the database is this main site's, or nobody's yet, and writes nothing.
+///
+/// # Errors
+/// When it is another's.
+pub(crate) async fn check_owner(config: &Config, database: &Database, keys: &KeyFolder) -> Result<(), HubError> {
+    let authority = keys.authority()?.digest().map_err(KeyError::from)?.to_string();
+    let bound = database.bound().await?;
+    bound.map_or(Ok(()), |bound| compare(config, keys, &authority, bound))
+}
+
+/// Compares what a database is bound to with this main site.
+fn compare(
+    config: &Config,
+    keys: &KeyFolder,
+    authority: &str,
+    (theirs, bound): (String, String),
+) -> Result<(), HubError> {
     let location = config.database.clone();
     if theirs != config.main.as_str() {
         return Err(HubError::OtherMain { location, theirs, ours: config.main.clone() });

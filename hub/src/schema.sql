@@ -150,6 +150,7 @@ CREATE TABLE IF NOT EXISTS heartbeats (
 -- The days of partners' journals that were counted or are to be, in the periods that they are charged by. A row that is to
 -- be counted is locked by whoever counts it; results lie beside the journals.
 CREATE TABLE IF NOT EXISTS counting (
+    folder    TEXT NOT NULL,        -- the name of the state folder that journals and results lie in
     partner   TEXT NOT NULL REFERENCES partners (id),
     first_day TEXT NOT NULL,        -- of the period
     last_day  TEXT NOT NULL,
@@ -159,7 +160,7 @@ CREATE TABLE IF NOT EXISTS counting (
     counter   TEXT,                 -- by whom
     counted   INTEGER,              -- when, in milliseconds; none while it is to be counted
     times     INTEGER NOT NULL DEFAULT 0,   -- how often it was counted
-    PRIMARY KEY (partner, first_day, last_day, entries)
+    PRIMARY KEY (folder, partner, first_day, last_day, entries)
 );
 -- Main's record of what fees go by besides visits. A row is added once, and neither updated nor removed.
 CREATE TABLE IF NOT EXISTS recorded (

@@ -65,6 +65,11 @@ impl Shutdown {
         self.sender.send_replace(true);
     }
 
+    /// Whether it is on.
+    pub fn is_on(&self) -> bool {
+        *self.sender.borrow()
+    }
+
     /// Waits until it is on.
     pub async fn wait(&self) {
         let mut receiver = self.sender.subscribe();

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
+use tieup_web::listener::Shutdown;
 use tieup_web::{say, terminal};
 
 use super::logs::{chosen, meant};
@@ -34,7 +35,7 @@ pub(super) async fn count(hub: &Hub, arguments: &CountArguments) -> anyhow::Resu
     let watched = Watched::begin(hub);
     loop {
         let left = hub
-            .share_counting(&scope, &mut |counted| {
+            .share_counting(&scope, &Shutdown::new(), &mut |counted| {
                 (days, entries) = (days + 1, entries + counted.entries);
                 watched.say(|| tell(&counted));
             })

@@ -10,7 +10,9 @@ use tieup_web::say;
 use super::with_environment;
 use crate::config::{Config, DATABASE_VARIABLE};
 use crate::database::{Database, Location, ServerUrl};
+use crate::keys::KeyFolder;
 use crate::lead::Lead;
+use crate::partners::check_owner;
 
 #[derive(Subcommand)]
 pub(super) enum DatabaseAction {
@@ -65,6 +67,7 @@ async fn move_to(config: &Config, to: &Location) -> anyhow::Result<()> {
         bail!("a hub of `{}` is running: stop it, and move its database then", config.main)
     };
     let from = Database::open(&config.database).await?;
+    check_owner(config, &from, &KeyFolder::new(&config.state, &config.main)).await?;
     let other = Database::open(to).await?;
     let moved = from.move_to(&other).await.with_context(|| format!("nothing was moved to {to}"))?;
     say!("Moved {} rows of {} tables from {} to {to}.", moved.rows, moved.tables, config.database);

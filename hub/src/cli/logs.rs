@@ -139,7 +139,7 @@ pub(super) async fn log(hub: &Hub, action: &LogAction) -> anyhow::Result<()> {
             let partner = hub.partner(partner).await?;
             hub.settle_journal(&partner.id, *month, copy, reason, Timestamp::now())?;
             if *put_aside {
-                hub.database.forget_counting(&partner.id, *month).await?;
+                hub.counting.forget_counting(&partner.id, *month).await?;
             }
             say!("The journal of {month} of `{}` is settled; fetch it again: tieup log fetch {0}", partner.id);
             Ok(())

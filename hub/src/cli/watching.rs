@@ -45,7 +45,7 @@ pub(super) enum Pushing {
 /// Serves the main site and joins, and pushes when it is due. Where another hub of this database pushes already, takes part
 /// in counting alone.
 pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> anyhow::Result<()> {
-    let lead = match pushing {
+    let mut lead = match pushing {
         Pushing::Scheduled => match Lead::take(&hub.config).await? {
             None => return count_alone(hub).await,
             lead => lead,
@@ -62,10 +62,12 @@ pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> an
     tokio::spawn(Notice.keep_alive(shutdown.clone()));
     Notice.ready("partners join, and the main site is served");
     let desk = (pushing == Pushing::Scheduled).then(|| Desk::open(&hub, &[]));
-    let result = attend(&hub, desk, |press, digests| show(&server, press, digests), ended(lead)).await;
+    let result = attend(&hub, desk, |press, digests| show(&server, press, digests), ended(lead.as_mut())).await;
     Notice.stopping();
     server.stop().await;
     shutdown.begin();
+    // Until now: pushes that were under way have ended.
+    drop(lead);
     result
 }
 
@@ -87,12 +89,12 @@ async fn count_alone(hub: Hub) -> anyhow::Result<()> {
     Ok(counting.await?)
 }
 
-/// Returns when the process is told to end, or another hub has taken the lead from it.
-async fn ended(lead: Option<Lead>) -> io::Result<()> {
+/// Returns when the process is told to end, or the lead is lost. The caller keeps the lead until pushes have ended.
+async fn ended(lead: Option<&mut Lead>) -> io::Result<()> {
     let Some(lead) = lead else { return told_to_end().await };
     tokio::select! {
         told = told_to_end() => told,
-        () = lead.lost() => Err(io::Error::other("another hub pushes now, since the connection to the database was lost")),
+        lost = lead.lost() => Err(io::Error::other(lost)),
     }
 }
 
@@ -109,13 +111,13 @@ async fn listen(config: &Config, mut given: GivenSockets) -> Result<Sockets, Soc
 
 /// Publishes now, and then whenever it is due, without serving anything.
 pub(super) async fn publish_on_change(hub: Hub, only: &[SiteId], rejected: Rejected) -> anyhow::Result<()> {
-    let Some(lead) = Lead::take(&hub.config).await? else {
+    let Some(mut lead) = Lead::take(&hub.config).await? else {
         bail!("another hub of `{}` pushes already: stop it, or publish once with `tieup publish`", hub.config.main)
     };
     if let Err(error) = publish(&hub, only, rejected, None).await {
         terminal::complain(error.as_ref());
     }
-    keep_publishing(&Arc::new(hub), only, ended(Some(lead))).await
+    keep_publishing(&Arc::new(hub), only, ended(Some(&mut lead))).await
 }
 
 /// Publishes whenever it is due to the partners in `only`, or to all, until `ended` is.
@@ -144,9 +146,17 @@ impl Desk {
         Self { editions, scheduling: tokio::spawn(scheduler.only(only.to_vec()).run()) }
     }
 
+    /// Gives pushes that are under way a moment to end.
     async fn close(self) {
         drop(self.editions);
         // If it panicked, the runtime has said so.
+        let _ = self.scheduling.await;
+    }
+
+    /// Breaks off what is under way: another hub may be at it.
+    async fn abandon(self) {
+        self.scheduling.abort();
+        // That it was broken off is no news.
         let _ = self.scheduling.await;
     }
 }
@@ -185,8 +195,10 @@ async fn attend(
         };
         edition = Edition::changed;
     };
-    if let Some(desk) = desk {
-        desk.close().await;
+    match (desk, &result) {
+        (Some(desk), Ok(())) => desk.close().await,
+        (Some(desk), Err(_)) => desk.abandon().await,
+        (None, _) => {}
     }
     Ok(result?)
 }

@@ -1,4 +1,5 @@
-//! The table `counting`: which days of partners' journals are to be counted, and by whom they were.
+//! The table `counting`: which days of partners' journals are to be counted, and by whom they were. Journals and results
+//! lie in a state folder, so each folder has rows of its own.
 //!
 //! Whoever counts a day claims its row first, and keeps the claim until the result is on the disk: at a PostgreSQL server
 //! by a transaction that locks the row, with SQLite by a locked file. Both are given back by the death of the process.
@@ -18,15 +19,23 @@ use tieup_store::lock::StateLock;
 use super::dialect::{CLAIM, CLAIMING, Dialect};
 use super::{Database, DatabaseError, site_id};
 
-/// The first day of each period of each partner that is still to be counted. Those after it go on from there.
-const DUE: &str = "SELECT partner, first_day, last_day, day, entries FROM counting AS one WHERE counted IS NULL AND NOT \
-                   EXISTS (SELECT 1 FROM counting AS earlier WHERE earlier.partner = one.partner \
+/// The first day of each period of each partner, in a folder, that is still to be counted. Those after it go on from there.
+const DUE: &str = "SELECT partner, first_day, last_day, day, entries FROM counting AS one WHERE folder = $1 \
+                   AND counted IS NULL AND NOT EXISTS (SELECT 1 FROM counting AS earlier \
+                   WHERE earlier.folder = one.folder AND earlier.partner = one.partner \
                    AND earlier.first_day = one.first_day AND earlier.last_day = one.last_day \
                    AND earlier.counted IS NULL AND earlier.entries < one.entries) ORDER BY partner, first_day";
 
 /// One row, as long as it is to be counted.
-const ONE: &str = "SELECT entries FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3 AND entries = $4 \
-                   AND counted IS NULL";
+const ONE: &str = "SELECT entries FROM counting WHERE folder = $1 AND partner = $2 AND first_day = $3 AND last_day = $4 \
+                   AND entries = $5 AND counted IS NULL";
+
+/// The rows that are of one state folder.
+#[derive(Clone, Debug)]
+pub(crate) struct CountingTable {
+    pub(super) database: Database,
+    pub(super) folder: String,
+}
 
 /// A day of a partner's journal, as a part of what is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +52,7 @@ pub struct CountingDay {
 
 /// The right to count a day, until it is dropped or the process ends.
 pub(crate) struct Claim {
+    folder: String,
     of: CountingDay,
     held: Held,
 }
@@ -67,21 +77,13 @@ pub(crate) struct Counting {
 }
 
 impl Database {
-    /// How far the counting of a period is planned, in entries.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn planned_counting(
-        &self,
-        partner: &SiteId,
-        period: Period,
-    ) -> Result<Option<u64>, DatabaseError> {
-        let query =
-            "SELECT MAX(entries) AS entries FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3";
-        let row = of_period(query, partner, period).fetch_one(&self.pool).await?;
-        row.try_get::<Option<i64>, _>("entries")?.map(size_from).transpose()
+    /// The rows that are of the state folder with this name.
+    pub(crate) fn counting(&self, folder: String) -> CountingTable {
+        CountingTable { database: self.clone(), folder }
     }
+}
 
+impl CountingTable {
     /// Plans to count these days of a period, each with how many entries are counted then. What is planned already stays.
     ///
     /// # Errors
@@ -92,12 +94,13 @@ impl Database {
         period: Period,
         days: &[(Date, u64)],
     ) -> Result<(), DatabaseError> {
-        let mut change = self.begin_writing().await?;
+        let mut change = self.database.begin_writing().await?;
         for (day, entries) in days {
             sqlx::query(
-                "INSERT INTO counting (partner, first_day, last_day, entries, day) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (partner, first_day, last_day, entries) DO NOTHING",
+                "INSERT INTO counting (folder, partner, first_day, last_day, entries, day) \
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (folder, partner, first_day, last_day, entries) DO NOTHING",
             )
+            .bind(&self.folder)
             .bind(partner.as_str())
             .bind(period.first().to_string())
             .bind(period.last().to_string())
@@ -109,45 +112,14 @@ impl Database {
         Ok(change.commit().await?)
     }
 
-    /// The periods of a month whose counting is planned.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn planned_periods(&self, partner: &SiteId, month: Month) -> Result<Vec<Period>, DatabaseError> {
-        let query = "SELECT DISTINCT first_day, last_day FROM counting WHERE partner = $1 AND first_day >= $2 AND last_day <= $3";
-        let rows = of_period(query, partner, Period::whole(month)).fetch_all(&self.pool).await?;
-        rows.iter().map(period_from).collect()
-    }
-
-    /// Forgets all that is planned or counted of a period.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn forget_period(&self, partner: &SiteId, period: Period) -> Result<(), DatabaseError> {
-        let query = "DELETE FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3";
-        of_period(query, partner, period).execute(&self.pool).await?;
-        Ok(())
-    }
-
-    /// Forgets that days of a period were counted, so that they are planned anew. Those that are being counted stay.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn forget_counted(&self, partner: &SiteId, period: Period) -> Result<(), DatabaseError> {
-        let query =
-            "DELETE FROM counting WHERE partner = $1 AND first_day = $2 AND last_day = $3 AND counted IS NOT NULL";
-        of_period(query, partner, period).execute(&self.pool).await?;
-        Ok(())
-    }
-
     /// Forgets all that is planned or counted of a month, whose journal another one takes the place of.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_counting(&self, partner: &SiteId, month: Month) -> Result<(), DatabaseError> {
+    pub(crate) async fn forget_counting(&self, partner: &SiteId, month: Month) -> Result<(), DatabaseError> {
         let whole = Period::whole(month);
-        let query = "DELETE FROM counting WHERE partner = $1 AND first_day >= $2 AND last_day <= $3";
-        of_period(query, partner, whole).execute(&self.pool).await?;
+        let query = "DELETE FROM counting WHERE folder = $1 AND partner = $2 AND first_day >= $3 AND last_day <= $4";
+        self.of_period(query, partner, whole).execute(&self.database.pool).await?;
         Ok(())
     }
 
@@ -155,8 +127,8 @@ impl Database {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due_counting(&self) -> Result<Vec<CountingDay>, DatabaseError> {
-        let rows = sqlx::query(DUE).fetch_all(&self.pool).await?;
+    pub(crate) async fn due_counting(&self) -> Result<Vec<CountingDay>, DatabaseError> {
+        let rows = sqlx::query(DUE).bind(&self.folder).fetch_all(&self.database.pool).await?;
         rows.iter().map(day_from).collect()
     }
 
@@ -166,22 +138,27 @@ impl Database {
     /// # Errors
     /// When the database or the folder of locks fails.
     pub(crate) async fn claim(&self, of: &CountingDay, locks: &Path) -> Result<Option<Claim>, ClaimError> {
-        let held = match self.dialect {
+        let held = match self.database.dialect {
             Dialect::Postgres => {
-                let mut transaction = self.pool.begin_with(CLAIM).await?;
+                let mut transaction = self.database.pool.begin_with(CLAIM).await?;
                 sqlx::raw_sql(CLAIMING).execute(&mut *transaction).await?;
                 let locking = format!("{ONE} FOR UPDATE SKIP LOCKED");
-                let row = the_day(AssertSqlSafe(locking), of).fetch_optional(&mut *transaction).await?;
+                let row = the_day(AssertSqlSafe(locking), &self.folder, of).fetch_optional(&mut *transaction).await?;
                 row.map(|_| Held::Row(transaction))
             }
             Dialect::Sqlite => {
                 let folder = locks.join(of.partner.as_str());
                 let Some(lock) = StateLock::try_take(&folder)? else { return Ok(None) };
-                let row = the_day(ONE, of).fetch_optional(&self.pool).await?;
-                row.map(|_| Held::File(self.clone(), lock))
+                let row = the_day(ONE, &self.folder, of).fetch_optional(&self.database.pool).await?;
+                row.map(|_| Held::File(self.database.clone(), lock))
             }
         };
-        Ok(held.map(|held| Claim { of: of.clone(), held }))
+        Ok(held.map(|held| Claim { folder: self.folder.clone(), of: of.clone(), held }))
+    }
+
+    fn of_period<'q>(&'q self, query: &'static str, partner: &'q SiteId, period: Period) -> Asked<'q> {
+        let query = sqlx::query(query).bind(&self.folder).bind(partner.as_str());
+        query.bind(period.first().to_string()).bind(period.last().to_string())
     }
 }
 
@@ -221,10 +198,10 @@ impl Claim {
     pub(crate) async fn finish(self, done: &Counting) -> Result<(), DatabaseError> {
         let query = sqlx::query(
             "UPDATE counting SET begun = $1, counter = $2, counted = $3, times = times + 1 \
-             WHERE partner = $4 AND first_day = $5 AND last_day = $6 AND entries = $7",
+             WHERE folder = $4 AND partner = $5 AND first_day = $6 AND last_day = $7 AND entries = $8",
         );
         let query = query.bind(size_to(done.begun)).bind(&done.counter).bind(done.at.as_millisecond());
-        let query = query.bind(self.of.partner.as_str()).bind(self.of.period.first().to_string());
+        let query = query.bind(&self.folder).bind(self.of.partner.as_str()).bind(self.of.period.first().to_string());
         let query = query.bind(self.of.period.last().to_string()).bind(size_to(self.of.entries));
         match self.held {
             Held::Row(mut transaction) => {
@@ -242,12 +219,8 @@ impl Claim {
 /// A query of a period of a partner.
 type Asked<'q> = Query<'q, Any, AnyArguments>;
 
-fn of_period<'q>(query: &'static str, partner: &'q SiteId, period: Period) -> Asked<'q> {
-    sqlx::query(query).bind(partner.as_str()).bind(period.first().to_string()).bind(period.last().to_string())
-}
-
-fn the_day(query: impl SqlSafeStr, of: &CountingDay) -> Asked<'_> {
-    let query = sqlx::query(query).bind(of.partner.as_str()).bind(of.period.first().to_string());
+fn the_day<'q>(query: impl SqlSafeStr, folder: &'q str, of: &'q CountingDay) -> Asked<'q> {
+    let query = sqlx::query(query).bind(folder).bind(of.partner.as_str()).bind(of.period.first().to_string());
     query.bind(of.period.last().to_string()).bind(size_to(of.entries))
 }
 
@@ -260,7 +233,7 @@ fn day_from(row: &AnyRow) -> Result<CountingDay, DatabaseError> {
     })
 }
 
-fn period_from(row: &AnyRow) -> Result<Period, DatabaseError> {
+pub(super) fn period_from(row: &AnyRow) -> Result<Period, DatabaseError> {
     let (first, last) = (date(row, "first_day")?, date(row, "last_day")?);
     let period = Period::whole(Month::of_day(first)).within(first, last);
     period.ok_or_else(|| DatabaseError::Damaged(format!("{first} to {last}"), "period"))
@@ -271,11 +244,11 @@ fn date(row: &AnyRow, column: &str) -> Result<Date, DatabaseError> {
     text.parse().map_err(|_| DatabaseError::Damaged(text, "day"))
 }
 
-fn size_from(entries: i64) -> Result<u64, DatabaseError> {
+pub(super) fn size_from(entries: i64) -> Result<u64, DatabaseError> {
     u64::try_from(entries).map_err(|_| DatabaseError::Damaged(entries.to_string(), "number of entries"))
 }
 
-fn size_to(entries: u64) -> i64 {
+pub(super) fn size_to(entries: u64) -> i64 {
     i64::try_from(entries).unwrap_or(i64::MAX)
 }
 
@@ -285,10 +258,28 @@ mod tests {
 
     use super::*;
     use crate::database::PartnerRow;
-    use crate::database::places::places;
+    use crate::database::places::{asked, places};
 
     fn done(counter: &str) -> Counting {
         Counting { begun: 0, counter: counter.to_owned(), at: Timestamp::from_second(9).unwrap() }
+    }
+
+    fn partner(id: &SiteId) -> PartnerRow {
+        PartnerRow {
+            id: id.clone(),
+            address: Reach::Line,
+            journal_key: String::new(),
+            compare_code: String::new(),
+            joined: Timestamp::UNIX_EPOCH,
+            revoked: None,
+        }
+    }
+
+    /// How many entries are planned of each period of November, and of how many it is noted that they were counted.
+    async fn planned(table: &CountingTable, partner: &SiteId) -> Vec<(u64, Option<u64>)> {
+        let mut turn = table.begin_planning(partner).await.unwrap();
+        let planned = turn.planned("2026-11".parse().unwrap()).await.unwrap();
+        planned.into_iter().map(|planned| (planned.entries, planned.counted)).collect()
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -297,21 +288,17 @@ mod tests {
             let (one, other) = (place.open().await, place.open().await);
             let locks = tempfile::tempdir().unwrap();
             let (north, month): (SiteId, Month) = ("north".parse().unwrap(), "2026-11".parse().unwrap());
-            let row = PartnerRow {
-                id: north.clone(),
-                address: Reach::Line,
-                journal_key: String::new(),
-                compare_code: String::new(),
-                joined: Timestamp::UNIX_EPOCH,
-                revoked: None,
-            };
-            one.put_partner(&row).await.unwrap();
+            one.put_partner(&partner(&north)).await.unwrap();
+            let elsewhere = one.counting("elsewhere".to_owned());
+            let [one, other] = [one, other].map(|database| database.counting("here".to_owned()));
             let (period, first) = (Period::whole(month), month.first_day());
             let days = [(first, 10), (first.tomorrow().unwrap(), 25)];
-            for database in [&one, &other] {
-                database.plan_counting(&north, period, &days).await.unwrap();
+            for table in [&one, &other] {
+                table.plan_counting(&north, period, &days).await.unwrap();
             }
-            assert_eq!(one.planned_counting(&north, period).await.unwrap(), Some(25));
+            assert_eq!(planned(&one, &north).await, [(25, None)]);
+            assert_eq!(planned(&elsewhere, &north).await, [], "of another folder");
+            assert_eq!(elsewhere.due_counting().await.unwrap(), []);
             let [due] = one.due_counting().await.unwrap().try_into().unwrap();
             assert_eq!((due.day, due.entries), days[0]);
 
@@ -332,12 +319,51 @@ mod tests {
             let [next] = one.due_counting().await.unwrap().try_into().unwrap();
             assert_eq!((next.day, next.entries), days[1]);
 
-            one.forget_counted(&north, period).await.unwrap();
-            assert_eq!(one.planned_counting(&north, period).await.unwrap(), Some(25), "what is due was forgotten");
-            one.claim(&next, locks.path()).await.unwrap().unwrap().finish(&done("one")).await.unwrap();
-            assert_eq!(one.due_counting().await.unwrap(), []);
-            one.forget_counted(&north, period).await.unwrap();
-            assert_eq!(one.planned_counting(&north, period).await.unwrap(), None);
+            let mut turn = one.begin_planning(&north).await.unwrap();
+            let [found] = turn.planned(month).await.unwrap().try_into().unwrap();
+            assert_eq!((found.entries, found.counted), (25, Some(10)));
+            // With a server days are noted while somebody plans; they stay.
+            let is_noted = place.is_server();
+            if is_noted {
+                other.claim(&next, locks.path()).await.unwrap().unwrap().finish(&done("other")).await.unwrap();
+            }
+            turn.forget_counted(period, 10).await.unwrap();
+            turn.commit().await.unwrap();
+            assert_eq!(planned(&one, &north).await, [(25, is_noted.then_some(25))]);
+
+            let mut turn = one.begin_planning(&north).await.unwrap();
+            turn.forget_beyond(period, 25).await.unwrap();
+            assert_eq!(turn.planned(month).await.unwrap().len(), 1, "the end of the journal is not beyond it");
+            turn.forget_beyond(period, 24).await.unwrap();
+            turn.commit().await.unwrap();
+            assert_eq!(planned(&one, &north).await, []);
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_loses_a_claim_is_told_before_anything_is_written() {
+        let (location, sql) = asked();
+        let locks = tempfile::tempdir().unwrap();
+        let north = "north".parse().unwrap();
+        let database = Database::open(&location).await.unwrap();
+        database.put_partner(&partner(&north)).await.unwrap();
+        let (one, other) = (database.counting("here".to_owned()), database.counting("here".to_owned()));
+        let month: Month = "2026-11".parse().unwrap();
+        one.plan_counting(&north, Period::whole(month), &[(month.first_day(), 10)]).await.unwrap();
+        let [due] = one.due_counting().await.unwrap().try_into().unwrap();
+        let mut claim = one.claim(&due, locks.path()).await.unwrap().unwrap();
+        let holder = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
+                      AND state = 'idle in transaction'";
+        assert_eq!(sql(holder), "t");
+        claim.confirm().await.unwrap_err();
+        claim.finish(&done("one")).await.unwrap_err();
+        // The server has given it back, at the latest when it has noticed the end of that connection.
+        let claim = loop {
+            if let Some(claim) = other.claim(&due, locks.path()).await.unwrap() {
+                break claim;
+            }
+        };
+        claim.finish(&done("other")).await.unwrap();
+        assert_eq!(sql("SELECT counter || ' ' || times FROM counting"), "other 1");
     }
 }

@@ -68,7 +68,9 @@ enum Kind {
 }
 
 impl Database {
-    /// Writes all that is in this database into `other`, which must be empty. While that lasts nobody writes here.
+    /// Writes all that is in this database into `other`, which must be empty. While that lasts nobody writes here. What a
+    /// command of the same main site leaves in a database that it was told to use by mistake counts as nothing: whose the
+    /// database is, and main's own certificates, which stay.
     ///
     /// Whole or not at all; durable on return. This database stays as it is.
     ///
@@ -78,11 +80,7 @@ impl Database {
         let tables = tables();
         let mut source = self.begin_reading_all(&tables).await?;
         let mut target = other.begin_writing().await?;
-        for table in &tables {
-            if count(&mut target, table).await? > 0 {
-                return Err(MoveError::NotEmpty(table.name.to_owned()));
-            }
-        }
+        make_way(&mut source, &mut target, &tables).await?;
         let mut moved = Moved { tables: tables.len(), rows: 0 };
         // A table stands behind those that it refers to.
         for table in &tables {
@@ -104,6 +102,37 @@ impl Database {
     }
 }
 
+/// Makes sure that nothing is in `target` that would be mixed with what is in `source`.
+async fn make_way(
+    source: &mut Transaction<'static, Any>,
+    target: &mut Transaction<'static, Any>,
+    tables: &[Table],
+) -> Result<(), MoveError> {
+    let owners = owners(source).await?;
+    let is_ours = !owners.is_empty() && owners == self::owners(target).await?;
+    for table in tables {
+        let held = match table.name {
+            "belongs" if is_ours => 0,
+            "certificates" if is_ours => {
+                let of_partners = "SELECT COUNT(*) FROM certificates WHERE partner IS NOT NULL";
+                sqlx::query_scalar::<_, i64>(of_partners).fetch_one(&mut **target).await?.unsigned_abs()
+            }
+            _ => count(target, table).await?,
+        };
+        if held > 0 {
+            return Err(MoveError::NotEmpty(table.name.to_owned()));
+        }
+    }
+    // What takes its place is the same.
+    sqlx::query("DELETE FROM belongs").execute(&mut **target).await?;
+    Ok(())
+}
+
+/// Whose a database is, with the digest of the certificate authority.
+async fn owners(transaction: &mut Transaction<'static, Any>) -> Result<Vec<(String, String)>, sqlx::Error> {
+    sqlx::query_as("SELECT main, authority FROM belongs ORDER BY only_row").fetch_all(&mut **transaction).await
+}
+
 async fn count(transaction: &mut Transaction<'static, Any>, table: &Table) -> Result<u64, sqlx::Error> {
     let query = AssertSqlSafe(format!("SELECT COUNT(*) FROM {}", table.name));
     let rows: i64 = sqlx::query_scalar(query).fetch_one(&mut **transaction).await?;
@@ -116,7 +145,7 @@ async fn copy(
     target: &mut Transaction<'static, Any>,
     table: &Table,
 ) -> Result<u64, MoveError> {
-    let expected = count(source, table).await?;
+    let (expected, before) = (count(source, table).await?, count(target, table).await?);
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
     let places: Vec<String> = (1..=names.len()).map(|number| format!("${number}")).collect();
     let insert = format!("INSERT INTO {} ({}) VALUES ({})", table.name, names.join(", "), places.join(", "));
@@ -126,7 +155,7 @@ async fn copy(
         insert_row(target, &insert, table, &row).await?;
     }
     drop(rows);
-    let arrived = count(target, table).await?;
+    let arrived = count(target, table).await? - before;
     if arrived == expected {
         Ok(expected)
     } else {
@@ -274,6 +303,32 @@ mod tests {
         let back = back.open().await;
         server.move_to(&back).await.unwrap();
         assert_eq!(content(&back).await, before);
+    }
+
+    #[tokio::test]
+    async fn what_a_command_of_the_same_main_site_left_is_no_hindrance_and_what_another_left_is() {
+        let own = "INSERT INTO certificates (serial, key, expires) VALUES ('01', 'a key', 9)";
+        let turned = |[file, server]: [Place; 2]| [server, file];
+        for [from, to] in [places(), turned(places())] {
+            let (from, to) = (from.open().await, to.open().await);
+            from.bind("lampworks", "an authority").await.unwrap();
+            for database in [&from, &to] {
+                sqlx::query(own).execute(&database.pool).await.unwrap();
+            }
+            assert!(matches!(from.move_to(&to).await, Err(MoveError::NotEmpty(table)) if table == "certificates"));
+            sqlx::query("UPDATE certificates SET serial = '02'").execute(&to.pool).await.unwrap();
+            to.bind("otherworks", "an authority").await.unwrap();
+            assert!(matches!(from.move_to(&to).await, Err(MoveError::NotEmpty(table)) if table == "belongs"));
+
+            sqlx::query("DELETE FROM belongs").execute(&to.pool).await.unwrap();
+            to.bind("lampworks", "an authority").await.unwrap();
+            from.move_to(&to).await.unwrap();
+            assert_eq!(to.bound().await.unwrap(), Some(("lampworks".to_owned(), "an authority".to_owned())));
+            let serials: Vec<(String,)> =
+                sqlx::query_as("SELECT serial FROM certificates ORDER BY serial").fetch_all(&to.pool).await.unwrap();
+            assert_eq!(serials, [("01".to_owned(),), ("02".to_owned(),)]);
+            assert!(from.move_to(&to).await.is_err(), "moved twice");
+        }
     }
 
     #[tokio::test]

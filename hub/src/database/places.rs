@@ -29,6 +29,13 @@ pub(crate) fn server() -> Location {
     Location::Server(postgres::new_database().parse().unwrap())
 }
 
+/// The same, with what gives the answer to a query there.
+pub(crate) fn asked() -> (Location, impl Fn(&str) -> String) {
+    let address = postgres::new_database();
+    let location = Location::Server(address.parse().unwrap());
+    (location, move |query: &str| postgres::run_sql(&address, query))
+}
+
 /// The address of a database at a server that speaks TLS, and the file with the certificate that it shows.
 pub(crate) fn encrypted() -> (String, PathBuf) {
     postgres::encrypted()
@@ -45,6 +52,11 @@ pub(crate) fn guard(password: &str) -> [String; 3] {
 }
 
 impl Place {
+    /// Whether it is at a server.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self.location, Location::Server(_))
+    }
+
     /// Opens the database that is here. What fails then failed with this one.
     pub(crate) async fn open(&self) -> Database {
         eprintln!("with {}", self.location);

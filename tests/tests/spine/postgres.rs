@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 use tieup_hub::config::{Config, DATABASE_VARIABLE};
+use tieup_hub::keys::KeyFolder;
 use tieup_hub::lead::Lead;
 use tieup_hub::partners::Hub;
 use tieup_hub::server::Server;
@@ -173,7 +174,17 @@ async fn a_database_is_moved_to_a_server_and_back_while_no_hub_pushes() {
     assert_says(&String::from_utf8_lossy(&refused.stderr), &["a hub of `lampworks` is running: stop it"]);
     drop(lead);
 
+    let keys = config.state.join("keys");
+    fs::rename(&keys, config.state.join("our-keys")).unwrap();
+    KeyFolder::new(&config.state, &config.main).create().unwrap();
+    let refused = move_to(&address, &[]);
+    assert_says(&String::from_utf8_lossy(&refused.stderr), &["a main site `lampworks` with other keys"]);
+    fs::remove_dir_all(&keys).unwrap();
+    fs::rename(config.state.join("our-keys"), &keys).unwrap();
+
     let before = status(&file);
+    // Told of the server too early, a command leaves there whose it is, and its own certificate.
+    assert!(tieup(&file, &[(DATABASE_VARIABLE, &address)], &["partner", "list"]).status.success());
     let moved = move_to(&address, &[]);
     assert_says(&String::from_utf8_lossy(&moved.stdout), &["Moved ", "Now write its address as `database:`"]);
     assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
