@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tieup_fees::{
     Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Recorded, Statement,
-    StatementError, first_difference,
+    StatementError, corrected_after, first_difference,
 };
 use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
 use tieup_protocol::digest::Digest;
@@ -113,6 +113,16 @@ pub enum StatementFailure {
         /// The one that has the days already.
         other: Period,
     },
+    /// A statement corrects what one for a later period had corrected when it was signed.
+    #[error("main's statement for {period} corrects {corrected}, which the earlier signed one for {by} has corrected")]
+    CorrectedBefore {
+        /// The period of the statement.
+        period: Period,
+        /// The period that it corrects.
+        corrected: Period,
+        /// The period whose statement has corrected it.
+        by: Period,
+    },
     /// Main's statement goes by a strike that is not agreed on here.
     #[error("main's statement leaves out entries by strike {0}, which is not agreed on here for this month")]
     NotAgreed(Digest),
@@ -170,8 +180,9 @@ impl Partner {
         if before.is_some_and(|before| before != *notice) {
             return Err(StatementFailure::Issued(notice.period));
         }
-        self.signed(notice)?;
+        let signed = self.signed(notice)?;
         self.check_apart(notice)?;
+        signed.map_or(Ok(()), |signed| self.check_order(notice, signed))?;
         document.write(notice)?;
         self.verify_statement(notice.period)
     }
@@ -186,6 +197,19 @@ impl Partner {
             }
             _ => Ok(()),
         }
+    }
+
+    /// No difference is charged twice: what a statement for a later period had corrected when this one was `signed` is not
+    /// corrected by it. One that was signed before and came here late is as it should be.
+    fn check_order(&self, notice: &StatementNotice, signed: Timestamp) -> Result<(), StatementFailure> {
+        let (issued, period) = (self.issued_statements()?, notice.period);
+        for corrected in notice.revisions.iter().map(|revision| revision.period) {
+            let Some(by) = corrected_after(&issued, period, corrected) else { continue };
+            if self.signed(&self.notice(by)?)?.is_some_and(|before| before < signed) {
+                return Err(StatementFailure::CorrectedBefore { period, corrected, by });
+            }
+        }
+        Ok(())
     }
 
     /// Compares the statement that main sent for `period` with the partner's own. A statement that is final stays with the
