@@ -307,9 +307,9 @@ impl Hub {
         let issued = notices.iter().map(|notice| (notice.period, Basis::of(notice))).collect();
         let approved = self.approved(partner).await?;
         let record = self.database.record_size(&partner.id).await?;
-        let disputes = self.database.disputes().await?.into_iter().filter(|(of, _)| *of == partner.id);
+        let disputes = self.database.disputes_of(&partner.id).await?.into_iter();
         let accepted = |dispute: &Dispute| dispute.ruling.as_ref().is_some_and(|it| it.decision == Decision::Accepted);
-        let accepted = disputes.map(|(_, dispute)| dispute).filter(accepted).map(|dispute| dispute.claim.period);
+        let accepted = disputes.filter(accepted).map(|dispute| dispute.claim.period);
         let accepted = accepted.collect();
         let strikes = self.settled_strikes(&partner.id).await?;
         Ok(MainBooks { hub: self, partner, approved, record, notices, issued, accepted, strikes })

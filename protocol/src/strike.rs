@@ -23,6 +23,9 @@ pub const MAX_RANGES: usize = 1_000;
 /// The most entries of a strike.
 pub const MAX_ENTRIES: u64 = 1_000_000;
 
+/// The most strikes of one side that wait for an answer.
+pub const MAX_WAITING: usize = 100;
+
 /// Numbers of entries, counted from 0, each once: `3,7-9`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -123,6 +126,12 @@ pub enum StrikeRefused {
     /// It was answered otherwise.
     #[error("strike {0} was answered before")]
     Answered(Digest),
+    /// It is known already.
+    #[error("strike {0} is known already: a claim asks for one that was not proposed before")]
+    Known(Digest),
+    /// Too many wait.
+    #[error("{MAX_WAITING} strikes wait for an answer already")]
+    TooManyWait,
 }
 
 impl Numbers {
@@ -265,6 +274,22 @@ impl KeptStrike {
             Some(before) if (before.decision, &before.answer) == (answer.decision, &answer.answer) => Ok(self.clone()),
             Some(_) => Err(StrikeRefused::Answered(answer.strike)),
         }
+    }
+
+    /// The same, known by both sides since `now`, or since before.
+    #[must_use]
+    pub fn settled(self, now: Timestamp) -> Self {
+        Self { settled: self.settled.or(Some(now)), ..self }
+    }
+
+    /// Whether main lets it take effect: it is agreed on, and both sides have the answer.
+    pub fn takes_effect(&self) -> bool {
+        self.is_agreed() && self.settled.is_some()
+    }
+
+    /// Whether it waits for an answer of `side`.
+    pub fn waits_for(&self, side: Party) -> bool {
+        self.answer.is_none() && self.strike.by != side
     }
 
     /// Whether both sides agree on it.
