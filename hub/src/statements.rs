@@ -8,7 +8,7 @@ use tieup_fees::{
     charged_so_far, closes, corrects, count_without, last_revision,
 };
 use tieup_protocol::approval::ReleaseState;
-use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
+use tieup_protocol::contract::{Contract, Segment, Side, charged_under, charged_until, segments};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Decision, Dispute};
@@ -440,7 +440,8 @@ impl MainBooks<'_> {
 
     /// Who writes the log that `month` is charged by. It changes where a month begins alone.
     pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
-        let contract = charged_under(self.approved.iter().cloned(), month).ok_or(StatementFailure::NoContract)?;
+        let pinned = self.pinned().filter(|(period, _)| period.month() == month).map(|(_, contract)| contract).collect();
+        let contract = charged_until(self.approved.clone(), month, &pinned).ok_or(StatementFailure::NoContract)?;
         Ok(contract.journal.writer)
     }
 
