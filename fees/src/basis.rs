@@ -504,7 +504,9 @@ mod tests {
         };
         // December is held back while January is issued: what came late of November waits for December.
         let november = issued(&[basis("2026-11", 10, &[])]);
-        assert!(of(&november, &["2026-12", "2027-01"], "2026-12") && !of(&november, &["2026-12", "2027-01"], "2027-01"));
+        assert!(
+            of(&november, &["2026-12", "2027-01"], "2026-12") && !of(&november, &["2026-12", "2027-01"], "2027-01")
+        );
         assert!(of(&november, &["2026-10", "2027-01"], "2027-01"), "an earlier one corrects nothing of it");
         // January has corrected it, before anything was known of December.
         let corrected = issued(&[basis("2026-11", 10, &[]), basis("2027-01", 1, &[("2026-11", 12)])]);

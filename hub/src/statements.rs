@@ -440,7 +440,8 @@ impl MainBooks<'_> {
 
     /// Who writes the log that `month` is charged by. It changes where a month begins alone.
     pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
-        let pinned = self.pinned().filter(|(period, _)| period.month() == month).map(|(_, contract)| contract).collect();
+        let pinned =
+            self.pinned().filter(|(period, _)| period.month() == month).map(|(_, contract)| contract).collect();
         let contract = charged_until(self.approved.clone(), month, &pinned).ok_or(StatementFailure::NoContract)?;
         Ok(contract.journal.writer)
     }

@@ -329,7 +329,11 @@ impl fmt::Display for KeptStrike {
         match &self.answer {
             None => writeln!(f, "  not answered yet"),
             Some(StrikeAnswer { decision, answer, decided, .. }) => {
-                writeln!(f, "  {} on {}: {answer}", decision.word(), minute(*decided))
+                writeln!(f, "  {} on {}: {answer}", decision.word(), minute(*decided))?;
+                match self.settled {
+                    Some(_) => Ok(()),
+                    None => writeln!(f, "  the other side has not been told yet: give the same answer again"),
+                }
             }
         }
     }
@@ -389,6 +393,9 @@ mod tests {
         let agreed = kept.answered(&yes, Party::Partner).unwrap();
         assert!(agreed.is_agreed() && !kept.is_agreed());
         assert_eq!(agreed.answered(&yes, Party::Partner), Ok(agreed.clone()));
+        assert!(agreed.to_string().contains("has not been told yet") && !agreed.takes_effect());
+        let settled = agreed.clone().settled(yes.decided);
+        assert!(!settled.to_string().contains("has not been told yet") && settled.takes_effect());
         let no = answer(Decision::Rejected, "no");
         assert!(matches!(agreed.answered(&no, Party::Partner), Err(StrikeRefused::Answered(_))));
         let all = [kept.clone(), KeptStrike::proposed(strike("2"))];

@@ -51,7 +51,11 @@ impl Database {
         if let (true, Some((before, after))) = (is_kept, strike) {
             is_kept = change_strike(&mut change, partner, before, after).await?;
         }
-        if is_kept { change.commit().await? } else { change.rollback().await? }
+        if is_kept {
+            change.commit().await?
+        } else {
+            change.rollback().await?
+        }
         Ok(is_kept)
     }
 
