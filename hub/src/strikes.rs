@@ -292,7 +292,9 @@ fn refuse(error: &StrikeError) -> Refusal {
         StrikeError::Refused(_) | StrikeError::Statement(_) => {
             Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-struck", error)
         }
-        StrikeError::Trail(TrailError::Busy(_)) => Refusal::caused_by(StatusCode::CONFLICT, "not-struck", error),
+        StrikeError::Changed(_) | StrikeError::Trail(TrailError::Busy(_)) => {
+            Refusal::caused_by(StatusCode::CONFLICT, "not-struck", error)
+        }
         _ => {
             let title = "the main site could not take the strike; its log says why";
             Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title)

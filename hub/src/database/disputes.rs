@@ -52,9 +52,9 @@ impl Database {
             is_kept = change_strike(&mut change, partner, before, after).await?;
         }
         if is_kept {
-            change.commit().await?
+            change.commit().await?;
         } else {
-            change.rollback().await?
+            change.rollback().await?;
         }
         Ok(is_kept)
     }

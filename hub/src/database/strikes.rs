@@ -99,7 +99,7 @@ async fn forget_counted(
 
 fn text_of(kept: &KeptStrike) -> String {
     let text = serde_json::to_string(kept).expect("a strike has text keys and no float, so it always serializes");
-    storable(&text).into()
+    storable(&text)
 }
 
 fn strike_from(row: &AnyRow) -> Result<KeptStrike, DatabaseError> {
