@@ -192,6 +192,21 @@ pub fn last_revision(issued: &Issued, period: Period, until: Period) -> Option<&
     later.flat_map(|basis| &basis.revisions).rfind(|revision| revision.period == period)
 }
 
+/// Whether the statement for `within` is the one that corrects `earlier`, where the periods `open` were not issued yet.
+///
+/// A difference is charged in the next period that is open, and in no other: not while one between the two is, however
+/// long that is held back, and not where a later one has charged for it already.
+pub fn corrects(issued: &Issued, open: &BTreeSet<Period>, within: Period, earlier: Period) -> bool {
+    let is_next = !open.iter().any(|open| *open > earlier && *open < within);
+    is_next && corrected_after(issued, within, earlier).is_none()
+}
+
+/// The first period after `within` whose statement has corrected `earlier`.
+pub fn corrected_after(issued: &Issued, within: Period, earlier: Period) -> Option<Period> {
+    let mut later = issued.values().filter(|basis| basis.period > within);
+    later.find(|basis| basis.revisions.iter().any(|revision| revision.period == earlier)).map(|basis| basis.period)
+}
+
 /// Makes statements from a ledger; what was made once is not made again.
 pub struct Maker<'a, L> {
     ledger: &'a L,
@@ -479,6 +494,24 @@ mod tests {
         assert_eq!(made.settlement.corrections.minor(), 175);
         let shrunk = BasisError::ShrunkRecord { period: period("2026-11"), record: 0, before: 1 };
         assert_eq!(maker.make(&december(0)).unwrap_err(), shrunk);
+    }
+
+    #[test]
+    fn a_difference_is_charged_in_the_next_open_period_and_in_no_other() {
+        let open = |of: &[&str]| of.iter().map(|of| period(of)).collect::<BTreeSet<_>>();
+        let of = |issued: &Issued, still: &[&str], within: &str| {
+            corrects(issued, &open(still), period(within), period("2026-11"))
+        };
+        // December is held back while January is issued: what came late of November waits for December.
+        let november = issued(&[basis("2026-11", 10, &[])]);
+        assert!(
+            of(&november, &["2026-12", "2027-01"], "2026-12") && !of(&november, &["2026-12", "2027-01"], "2027-01")
+        );
+        assert!(of(&november, &["2026-10", "2027-01"], "2027-01"), "an earlier one corrects nothing of it");
+        // January has corrected it, before anything was known of December.
+        let corrected = issued(&[basis("2026-11", 10, &[]), basis("2027-01", 1, &[("2026-11", 12)])]);
+        assert!(!of(&corrected, &["2026-12"], "2026-12") && of(&corrected, &[], "2027-02"));
+        assert_eq!(corrected_after(&corrected, period("2026-12"), period("2026-11")), Some(period("2027-01")));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //!    are counted and otherwise passed over.
 //! 2. **Documents** are entries that have a class, were asked for by GET as documents, and were answered 200 or 304.
 //!    One on the page that the same visitor asked for last in this hour, at most [`REPEAT`] from it, is a repeat and
-//!    no document. **Views** are documents that no robot rule matched.
+//!    no document. **Views** are documents that no robot rule of the list that the contract pins matched.
 //! 3. **Visitors** are the visitor tokens of an hour of the clock in the contract's zone, with entries of any kind.
 //! 4. What main knows by itself comes in as a [`Witness`]; `witnessed` says what is compared with it.
 //! 5. At most [`OPEN_HOURS`] hours are open at a time. An entry in another hour closes the one that was not read for
@@ -27,12 +27,15 @@ mod usual;
 mod witness;
 mod witnessed;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_protocol::access::AccessEntry;
+use tieup_protocol::digest::Digest;
 use tieup_protocol::path::SitePath;
 use tieup_protocol::period::{Month, Zone};
+use tieup_protocol::robots;
 
 use self::hour::{Hour, OpenHour};
 use self::pulse::Minutes;
@@ -57,6 +60,8 @@ pub struct Examiner {
     from: Timestamp,
     until: Timestamp,
     zone: Zone,
+    /// The last robot rule that counts; later ones match nobody.
+    last_robot: u16,
     /// Those open, the one that was read last at the end.
     open: Vec<(i64, OpenHour)>,
     /// What is known of hours that were closed, by [`Zone::hour_number`].
@@ -83,17 +88,20 @@ pub struct Findings {
 }
 
 /// What is found in the encoded `entries` of `month`, all of them and in their order, and in what main knows of it by
-/// itself; hours are those of `zone`.
+/// itself; hours are those of `zone`, and robots those of the list `robots` that the contract pins: what it does not know is
+/// counted as a visit, and is looked at as one.
 ///
 /// # Errors
 /// An entry that cannot be read or decoded, with its number.
 pub fn examine<E>(
     zone: &Zone,
     month: Month,
+    robots: Digest,
     entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
     witness: &Witness,
 ) -> Result<Findings, StatementError<E>> {
     let mut examiner = Examiner::new(zone, month);
+    examiner.last_robot = robots::words_of(robots).unwrap_or(u16::MAX);
     read_entries(entries, |entry| examiner.observe(entry))?;
     Ok(examiner.finish(witness))
 }
@@ -105,6 +113,7 @@ impl Examiner {
             from: month.start(zone),
             until: month.next().start(zone),
             zone: zone.clone(),
+            last_robot: u16::MAX,
             open: Vec::with_capacity(OPEN_HOURS),
             hours: BTreeMap::new(),
             served: BTreeSet::new(),
@@ -124,10 +133,16 @@ impl Examiner {
         }
         let hour = self.zone.hour_number(entry.time);
         self.follow(entry.time, hour);
-        self.open(hour).observe(entry);
+        let counts = entry.robot <= self.last_robot;
+        let counted = if counts { Cow::Borrowed(entry) } else { Cow::Owned(AccessEntry { robot: 0, ..entry.clone() }) };
+        self.open(hour).observe(&counted);
         self.minutes.observe(entry);
-        if hour::is_served(entry) && !self.served.contains(&entry.path) {
-            self.served.insert(entry.path.clone());
+        // Beacons are counted by the newest list, so what is held against them is, too.
+        if hour::is_served(entry) {
+            self.open(hour).serve(entry);
+            if !self.served.contains(&entry.path) {
+                self.served.insert(entry.path.clone());
+            }
         }
     }
 

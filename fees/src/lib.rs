@@ -27,7 +27,8 @@ mod text;
 mod fixture;
 
 pub use basis::{
-    Basis, BasisError, Extent, Issued, Ledger, Made, Maker, charged_periods, charged_so_far, last_revision,
+    Basis, BasisError, Extent, Issued, Ledger, Made, Maker, charged_periods, charged_so_far, corrected_after, corrects,
+    last_revision,
 };
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};
 pub use charged::Charged;

@@ -105,12 +105,11 @@ impl Hub {
         let words = checked_words(&claim.reason).map_err(DisputeError::Words)?;
         let claim = Claim { reason: words, ..claim };
         self.check_claim(partner, &claim, now).await?;
-        self.check_claimed_strike(partner, &claim).await?;
         match self.dispute(&partner.id, period).await? {
             // The partner did not hear that it was taken.
             Some(Dispute { claim: before, opened, .. }) if before == claim => return Ok(Opened { opened }),
             Some(_) => return Err(DisputeError::Again(period)),
-            None => {}
+            None => self.check_claimed_strike(partner, &claim).await?,
         }
         self.note(Actor::Operator, Event::StatementDisputed, &partner.id, &claim.sentence(), now)?;
         let dispute = Dispute { claim, opened: now, ruling: None };
@@ -138,14 +137,18 @@ impl Hub {
             None => {
                 let statement = dispute.claim.statement;
                 let ruling = Ruling { period, statement, decision, answer: answer.to_owned(), decided: now };
+                let strike = self.ruled_strike(&partner.id, &dispute.claim, &ruling).await.map_err(Box::new)?;
                 self.note(Actor::Main, Event::DisputeAnswered, &partner.id, &ruling.sentence(), now)?;
-                self.database.put_ruling(&partner.id, &dispute, &ruling).await?;
+                let strike = strike.as_ref().map(|(before, after)| (before.as_ref(), after));
+                if !self.database.put_ruling(&partner.id, &dispute, &ruling, strike).await? {
+                    return Err(DisputeError::Answered(period));
+                }
                 ruling
             }
         };
         self.call(partner).await?.post::<()>(RULING, &ruling).await?;
         // Both sides have the answer in their trails now.
-        self.rule_strike(&partner.id, &dispute.claim, &ruling, now).await.map_err(Box::new)?;
+        self.settle_ruled(&partner.id, &dispute.claim, now).await.map_err(Box::new)?;
         Ok(ruling)
     }
 
@@ -157,12 +160,15 @@ impl Hub {
             return Err(StrikeRefused::OtherLog(month, strike.log.clone()).into());
         }
         let (log, size) = self.struck_log(partner, month).await?;
-        Ok(strike.check(&log, size)?)
+        strike.check(&log, size)?;
+        match self.known_strike(&partner.id, strike.digest()).await? {
+            Some(known) => Err(StrikeRefused::Known(known.strike.digest()).into()),
+            None => Ok(()),
+        }
     }
 
     async fn dispute(&self, partner: &SiteId, period: Period) -> Result<Option<Dispute>, DatabaseError> {
-        let disputes = self.database.disputes().await?.into_iter();
-        Ok(disputes.filter(|(of, _)| of == partner).map(|(_, dispute)| dispute).find(|it| it.claim.period == period))
+        Ok(self.database.disputes_of(partner).await?.into_iter().find(|dispute| dispute.claim.period == period))
     }
 
     /// Whether the claim is of a statement that was issued, and comes in time.

@@ -68,7 +68,7 @@ impl Hub {
     /// See [`ExamineError`].
     pub async fn examine(&self, partner: &PartnerRow, month: Month) -> Result<Examined, ExamineError> {
         let contract = self.charged_by_record(partner, month).await?;
-        let zone = contract.effective.tz.clone();
+        let (zone, robots) = (contract.effective.tz.clone(), contract.terms.count.robots);
         let copy = match self.cosigned_copy(partner, month) {
             Ok((reader, _, size)) => Ok((reader, size)),
             Err(failure @ StatementFailure::NotCollected(_)) => Err(failure),
@@ -79,9 +79,9 @@ impl Hub {
         let found = match copy {
             Ok((reader, size)) => {
                 let entries = reader.entries(0..size).map_err(StatementFailure::from)?;
-                examine(&zone, month, entries, &witness)?
+                examine(&zone, month, robots, entries, &witness)?
             }
-            Err(_) if witness != Witness::default() => examine(&zone, month, iter::empty(), &witness)?,
+            Err(_) if witness != Witness::default() => examine(&zone, month, robots, iter::empty(), &witness)?,
             Err(failure) => return Err(failure.into()),
         };
         Ok(Examined { zone, found })

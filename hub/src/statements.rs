@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use tieup_fees::{
     Basis, BasisError, Counted, Issued, JournalHead, Ledger, Made, Maker, Recorded, StatementError, charged_periods,
-    charged_so_far, closes, count_without, last_revision,
+    charged_so_far, closes, corrects, count_without, last_revision,
 };
 use tieup_protocol::approval::ReleaseState;
-use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
+use tieup_protocol::contract::{Contract, Segment, Side, charged_under, charged_until, segments};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Decision, Dispute};
@@ -307,9 +307,9 @@ impl Hub {
         let issued = notices.iter().map(|notice| (notice.period, Basis::of(notice))).collect();
         let approved = self.approved(partner).await?;
         let record = self.database.record_size(&partner.id).await?;
-        let disputes = self.database.disputes().await?.into_iter().filter(|(of, _)| *of == partner.id);
+        let disputes = self.database.disputes_of(&partner.id).await?.into_iter();
         let accepted = |dispute: &Dispute| dispute.ruling.as_ref().is_some_and(|it| it.decision == Decision::Accepted);
-        let accepted = disputes.map(|(_, dispute)| dispute).filter(accepted).map(|dispute| dispute.claim.period);
+        let accepted = disputes.filter(accepted).map(|dispute| dispute.claim.period);
         let accepted = accepted.collect();
         let strikes = self.settled_strikes(&partner.id).await?;
         Ok(MainBooks { hub: self, partner, approved, record, notices, issued, accepted, strikes })
@@ -440,7 +440,9 @@ impl MainBooks<'_> {
 
     /// Who writes the log that `month` is charged by. It changes where a month begins alone.
     pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
-        let contract = charged_under(self.approved.iter().cloned(), month).ok_or(StatementFailure::NoContract)?;
+        let pinned =
+            self.pinned().filter(|(period, _)| period.month() == month).map(|(_, contract)| contract).collect();
+        let contract = charged_until(self.approved.clone(), month, &pinned).ok_or(StatementFailure::NoContract)?;
         Ok(contract.journal.writer)
     }
 
@@ -480,10 +482,11 @@ impl MainBooks<'_> {
         self.hub.charged_log(self.partner, self.writer(month)?, month)
     }
 
-    /// The earlier periods whose fee is another by now than what was charged for them.
+    /// The earlier periods whose fee is another by now than what was charged for them, and which no other statement corrects.
     fn revisions(&self, period: Period, maker: &mut Maker<'_, Self>) -> Result<Vec<Revision>, StatementFailure> {
-        let mut revisions = Vec::new();
-        for earlier in self.issued.keys().copied().take_while(|earlier| *earlier < period) {
+        let (mut revisions, open) = (Vec::new(), self.open_until(period)?);
+        let earlier = self.issued.keys().copied().take_while(|earlier| *earlier < period);
+        for earlier in earlier.filter(|earlier| corrects(&self.issued, &open, period, *earlier)) {
             if let Some(revision) = self.revision(earlier, period)?
                 && maker.correction(period, &revision)?.is_some()
             {
@@ -491,6 +494,21 @@ impl MainBooks<'_> {
             }
         }
         Ok(revisions)
+    }
+
+    /// The periods before `until` of which there is a log, and that were not issued, after the first that was.
+    fn open_until(&self, until: Period) -> Result<BTreeSet<Period>, StatementFailure> {
+        let mut open = BTreeSet::new();
+        let first = self.issued.keys().next().map_or(until.month(), |first| first.month());
+        let months = std::iter::successors(Some(first), |month| Some(month.next()));
+        for month in months.take_while(|month| *month <= until.month()) {
+            match self.log(month) {
+                Err(StatementFailure::NotCollected(_) | StatementFailure::NotWitnessed(_)) => continue,
+                log => drop(log?),
+            }
+            open.extend(self.periods(month).into_iter().filter(|period| self.notice(*period).is_none()));
+        }
+        Ok(open)
     }
 
     /// What may have changed of `earlier` since statements for periods before `until` charged for it.

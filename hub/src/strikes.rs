@@ -10,11 +10,12 @@ use axum::routing::post;
 use axum::{Extension, Json, Router};
 use jiff::Timestamp;
 use tieup_protocol::audit::{Actor, Event, Happening};
+use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
-    KeptStrike, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, named,
+    KeptStrike, MAX_WAITING, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, named,
 };
 use tieup_web::client::CallError;
 use tieup_web::listener::Peer;
@@ -47,6 +48,9 @@ pub enum StrikeError {
     /// It makes no sense.
     #[error(transparent)]
     Refused(#[from] StrikeRefused),
+    /// Somebody else changed it meanwhile.
+    #[error("strike {0} was changed at this moment: look at it, and give the same command again")]
+    Changed(Digest),
     /// The partner could not be told.
     #[error("it is kept here, and the partner was not told: give the same command again")]
     Call(#[source] CallError),
@@ -65,7 +69,7 @@ impl Hub {
         now: Timestamp,
     ) -> Result<Strike, StrikeError> {
         let (log, size) = self.struck_log(partner, month).await?;
-        let waiting = self.strikes_of(&partner.id).await?.into_iter().filter(|kept| kept.answer.is_none());
+        let waiting = self.database.strikes_of(&partner.id).await?.into_iter().filter(|kept| kept.answer.is_none());
         let mut same = waiting.map(|kept| kept.strike).filter(|strike| {
             (strike.by, strike.month, &strike.entries, strike.reason.as_str()) == (Party::Main, month, entries, reason)
         });
@@ -76,7 +80,7 @@ impl Hub {
             let strike = Strike { month, log: log.clone(), entries, reason, by: Party::Main, proposed: now };
             strike.check(&log, size)?;
             self.note_strike(Actor::Main, Event::StrikeProposed, &partner.id, &strike.sentence(), now)?;
-            self.database.put_strike(&partner.id, &KeptStrike::proposed(strike.clone())).await?;
+            self.change_strike(&partner.id, None, &KeptStrike::proposed(strike.clone())).await?;
             strike
         };
         self.call(partner).await?.post::<()>(STRIKES, &strike).await.map_err(StrikeError::Call)?;
@@ -95,7 +99,7 @@ impl Hub {
         (decision, words): (Decision, &str),
         now: Timestamp,
     ) -> Result<KeptStrike, StrikeError> {
-        let known = self.strikes_of(&partner.id).await?;
+        let known = self.database.strikes_of(&partner.id).await?;
         let kept = named(&known, name)?;
         let (strike, words) = (kept.strike.digest(), words.to_owned());
         let given = StrikeAnswer { strike, decision, answer: words, decided: now };
@@ -103,7 +107,7 @@ impl Hub {
         let answer = answered.answer.clone().unwrap_or(given);
         if kept.answer.is_none() {
             self.note_strike(Actor::Main, Event::StrikeAnswered, &partner.id, &answer.sentence(), now)?;
-            self.database.put_strike(&partner.id, &answered).await?;
+            self.change_strike(&partner.id, Some(kept), &answered).await?;
         }
         self.call(partner).await?.post::<()>(STRIKE_ANSWERS, &answer).await.map_err(StrikeError::Call)?;
         self.settle_strike(&partner.id, answered, now).await
@@ -114,43 +118,83 @@ impl Hub {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn settled_strikes(&self, partner: &SiteId) -> Result<Vec<Strike>, DatabaseError> {
-        let kept = self.strikes_of(partner).await?.into_iter();
-        let mut strikes: Vec<Strike> =
-            kept.filter(|kept| kept.is_agreed() && kept.settled.is_some()).map(|kept| kept.strike).collect();
+        let kept = self.database.strikes_of(partner).await?.into_iter();
+        let mut strikes: Vec<Strike> = kept.filter(KeptStrike::takes_effect).map(|kept| kept.strike).collect();
         strikes.sort_by_key(Strike::digest);
         Ok(strikes)
     }
 
-    /// Lets what a claim asks to be struck out be answered as the dispute was; told says that the partner has the ruling.
+    /// What a claim asks to be struck out, as it is known and answered as `ruling` says; none where it asks for nothing, or
+    /// that was answered before, which stays as it is.
     ///
     /// # Errors
-    /// When the database fails.
-    pub(crate) async fn rule_strike(
+    /// When the database fails, or the answer cannot be taken.
+    pub(crate) async fn ruled_strike(
         &self,
         partner: &SiteId,
         claim: &Claim,
         ruling: &Ruling,
+    ) -> Result<Option<(Option<KeptStrike>, KeptStrike)>, StrikeError> {
+        let Some(strike) = &claim.strike else { return Ok(None) };
+        let before = self.known_strike(partner, strike.digest()).await?;
+        if before.as_ref().is_some_and(|kept| kept.answer.is_some()) {
+            return Ok(None);
+        }
+        let kept = before.clone().unwrap_or_else(|| KeptStrike::proposed(strike.clone()));
+        let answered = kept.answered(&ruling.of_strike(strike), Party::Main)?;
+        Ok(Some((before, answered)))
+    }
+
+    /// Lets what a claim asks to be struck out take effect, if it was answered so; the partner has the ruling.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn settle_ruled(
+        &self,
+        partner: &SiteId,
+        claim: &Claim,
         now: Timestamp,
     ) -> Result<(), StrikeError> {
         let Some(strike) = &claim.strike else { return Ok(()) };
-        let answered = KeptStrike { strike: strike.clone(), answer: Some(ruling.of_strike(strike)), settled: None };
-        self.settle_strike(partner, answered, now).await.map(drop)
+        match self.known_strike(partner, strike.digest()).await?.filter(|kept| kept.answer.is_some()) {
+            Some(kept) => self.settle_strike(partner, kept, now).await.map(drop),
+            None => Ok(()),
+        }
     }
 
+    /// Keeps that both sides have the answer to the strike `kept`.
     async fn settle_strike(
         &self,
         partner: &SiteId,
         kept: KeptStrike,
         now: Timestamp,
     ) -> Result<KeptStrike, StrikeError> {
-        let settled = KeptStrike { settled: kept.settled.or(Some(now)), ..kept };
-        self.database.put_strike(partner, &settled).await?;
-        Ok(settled)
+        if kept.settled.is_none() {
+            let settled = kept.clone().settled(now);
+            self.change_strike(partner, Some(&kept), &settled).await?;
+            return Ok(settled);
+        }
+        Ok(kept)
     }
 
-    async fn strikes_of(&self, partner: &SiteId) -> Result<Vec<KeptStrike>, DatabaseError> {
-        let all = self.database.strikes().await?.into_iter();
-        Ok(all.filter(|(of, _)| of == partner).map(|(_, kept)| kept).collect())
+    async fn change_strike(
+        &self,
+        partner: &SiteId,
+        before: Option<&KeptStrike>,
+        after: &KeptStrike,
+    ) -> Result<(), StrikeError> {
+        let is_changed = self.database.change_strike(partner, before, after).await?;
+        if is_changed { Ok(()) } else { Err(StrikeError::Changed(after.strike.digest())) }
+    }
+
+    /// What is known of a strike; none where nothing is.
+    pub(crate) async fn known_strike(
+        &self,
+        partner: &SiteId,
+        digest: Digest,
+    ) -> Result<Option<KeptStrike>, DatabaseError> {
+        let known = self.database.strikes_of(partner).await?;
+        Ok(known.into_iter().find(|kept| kept.strike.digest() == digest))
     }
 
     /// The origin of the log that `month` is charged by, and how many of its entries both sides have signed.
@@ -170,12 +214,15 @@ impl Hub {
         }
         let (log, size) = self.struck_log(partner, strike.month).await?;
         strike.check(&log, size)?;
-        let digest = strike.digest();
-        if self.strikes_of(&partner.id).await?.iter().any(|kept| kept.strike.digest() == digest) {
+        let (digest, known) = (strike.digest(), self.database.strikes_of(&partner.id).await?);
+        if known.iter().any(|kept| kept.strike.digest() == digest) {
             return Ok(());
         }
+        if known.iter().filter(|kept| kept.waits_for(Party::Main)).count() >= MAX_WAITING {
+            return Err(StrikeRefused::TooManyWait.into());
+        }
         self.note_strike(Actor::Operator, Event::StrikeProposed, &partner.id, &strike.sentence(), now)?;
-        Ok(self.database.put_strike(&partner.id, &KeptStrike::proposed(strike)).await?)
+        self.change_strike(&partner.id, None, &KeptStrike::proposed(strike)).await
     }
 
     /// Keeps what a partner answers: both sides have it then.
@@ -185,13 +232,16 @@ impl Hub {
         answer: &StrikeAnswer,
         now: Timestamp,
     ) -> Result<(), StrikeError> {
-        let known = self.strikes_of(&partner.id).await?;
+        let known = self.database.strikes_of(&partner.id).await?;
         let kept = named(&known, &answer.strike.to_string())?;
         let answered = kept.answered(answer, Party::Partner)?;
         if kept.answer.is_none() {
             self.note_strike(Actor::Operator, Event::StrikeAnswered, &partner.id, &answer.sentence(), now)?;
         }
-        self.settle_strike(&partner.id, answered, now).await.map(drop)
+        if kept.settled.is_none() {
+            self.change_strike(&partner.id, Some(kept), &answered.settled(now)).await?;
+        }
+        Ok(())
     }
 
     fn note_strike(
@@ -242,7 +292,9 @@ fn refuse(error: &StrikeError) -> Refusal {
         StrikeError::Refused(_) | StrikeError::Statement(_) => {
             Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-struck", error)
         }
-        StrikeError::Trail(TrailError::Busy(_)) => Refusal::caused_by(StatusCode::CONFLICT, "not-struck", error),
+        StrikeError::Changed(_) | StrikeError::Trail(TrailError::Busy(_)) => {
+            Refusal::caused_by(StatusCode::CONFLICT, "not-struck", error)
+        }
         _ => {
             let title = "the main site could not take the strike; its log says why";
             Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title)

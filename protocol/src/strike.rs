@@ -23,6 +23,9 @@ pub const MAX_RANGES: usize = 1_000;
 /// The most entries of a strike.
 pub const MAX_ENTRIES: u64 = 1_000_000;
 
+/// The most strikes of one side that wait for an answer.
+pub const MAX_WAITING: usize = 100;
+
 /// Numbers of entries, counted from 0, each once: `3,7-9`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -123,6 +126,12 @@ pub enum StrikeRefused {
     /// It was answered otherwise.
     #[error("strike {0} was answered before")]
     Answered(Digest),
+    /// It is known already.
+    #[error("strike {0} is known already: a claim asks for one that was not proposed before")]
+    Known(Digest),
+    /// Too many wait.
+    #[error("{MAX_WAITING} strikes wait for an answer already")]
+    TooManyWait,
 }
 
 impl Numbers {
@@ -267,6 +276,22 @@ impl KeptStrike {
         }
     }
 
+    /// The same, known by both sides since `now`, or since before.
+    #[must_use]
+    pub fn settled(self, now: Timestamp) -> Self {
+        Self { settled: self.settled.or(Some(now)), ..self }
+    }
+
+    /// Whether main lets it take effect: it is agreed on, and both sides have the answer.
+    pub fn takes_effect(&self) -> bool {
+        self.is_agreed() && self.settled.is_some()
+    }
+
+    /// Whether it waits for an answer of `side`.
+    pub fn waits_for(&self, side: Party) -> bool {
+        self.answer.is_none() && self.strike.by != side
+    }
+
     /// Whether both sides agree on it.
     pub fn is_agreed(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| answer.decision == Decision::Accepted)
@@ -304,7 +329,11 @@ impl fmt::Display for KeptStrike {
         match &self.answer {
             None => writeln!(f, "  not answered yet"),
             Some(StrikeAnswer { decision, answer, decided, .. }) => {
-                writeln!(f, "  {} on {}: {answer}", decision.word(), minute(*decided))
+                writeln!(f, "  {} on {}: {answer}", decision.word(), minute(*decided))?;
+                match self.settled {
+                    Some(_) => Ok(()),
+                    None => writeln!(f, "  the other side has not been told yet: give the same answer again"),
+                }
             }
         }
     }
@@ -364,6 +393,9 @@ mod tests {
         let agreed = kept.answered(&yes, Party::Partner).unwrap();
         assert!(agreed.is_agreed() && !kept.is_agreed());
         assert_eq!(agreed.answered(&yes, Party::Partner), Ok(agreed.clone()));
+        assert!(agreed.to_string().contains("has not been told yet") && !agreed.takes_effect());
+        let settled = agreed.clone().settled(yes.decided);
+        assert!(!settled.to_string().contains("has not been told yet") && settled.takes_effect());
         let no = answer(Decision::Rejected, "no");
         assert!(matches!(agreed.answered(&no, Party::Partner), Err(StrikeRefused::Answered(_))));
         let all = [kept.clone(), KeptStrike::proposed(strike("2"))];

@@ -73,6 +73,8 @@ pub struct Partner {
     visits: SitePart,
     /// Why the certificate is not renewed, though that is due.
     overdue: Mutex<Option<OverdueCertificate>>,
+    /// Taken by whoever reads what is known of statements, strikes and disputes to write it anew.
+    records: Mutex<()>,
 }
 
 /// A daemon that is running.
@@ -304,6 +306,11 @@ impl Partner {
     /// Where the operator's own addresses are.
     pub fn front(&self) -> &Front {
         &self.front
+    }
+
+    /// Keeps others from changing what is known of statements, strikes and disputes, until it is dropped.
+    pub(crate) fn records(&self) -> MutexGuard<'_, ()> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why the certificate is not renewed, though that is due.

@@ -72,26 +72,52 @@ impl Partner {
         now: Timestamp,
     ) -> Result<Dispute, DisputeError> {
         let period = period.into();
-        let verified = self.verify_statement(period)?;
-        verified.issued.ok_or(DisputeError::Draft(period))?;
-        let located = match verified.verdict {
-            StatementVerdict::Identical => None,
-            StatementVerdict::Different { .. } => self.locate(period).await?,
-        };
-        let statement = Digest::of(self.notice(period)?.statement.as_bytes());
-        let strike = strike.map(|entries| self.new_strike(period.month(), (entries, reason), now));
-        let strike = strike.transpose().map_err(Box::new)?;
-        let reason = reason.to_owned();
-        let claim = Claim { period, statement, reason, verdict: verified.verdict, located, strike };
-        self.note(Actor::Operator, Event::StatementDisputed, claim.sentence(), now)?;
+        let claim = self.claim(period, (reason, strike), now).await?;
         let opened = self.main().await?.post::<Opened>(DISPUTES, &claim).await;
         if let Err(error) = &opened {
             let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
             self.note(Actor::Main, Event::DisputeRefused, format!("{period}: {why}"), now)?;
         }
         let dispute = Dispute { claim, opened: opened?.opened, ruling: None };
+        let _records = self.records();
+        // Main may have answered it by now.
+        let known = self.disputed(period)?.filter(|known| known.claim == dispute.claim);
+        if let Some(known) = known {
+            return Ok(known);
+        }
         self.dispute_document(period).write(&dispute)?;
         Ok(dispute)
+    }
+
+    /// What is claimed. It is kept before main is told, and the same words again are the same claim: main may have taken it,
+    /// and its answer was lost.
+    async fn claim(
+        &self,
+        period: Period,
+        (reason, entries): (&str, Option<&Numbers>),
+        now: Timestamp,
+    ) -> Result<Claim, DisputeError> {
+        let verified = self.verify_statement(period)?;
+        verified.issued.ok_or(DisputeError::Draft(period))?;
+        let statement = Digest::of(self.notice(period)?.statement.as_bytes());
+        let is_same = |claim: &Claim| {
+            let asked = claim.strike.as_ref().map(|strike| &strike.entries);
+            (claim.statement, claim.reason.as_str(), asked) == (statement, reason, entries)
+        };
+        if let Some(claim) = self.claim_document(period).read()?.filter(is_same) {
+            return Ok(claim);
+        }
+        let located = match verified.verdict {
+            StatementVerdict::Identical => None,
+            StatementVerdict::Different { .. } => self.locate(period).await?,
+        };
+        let strike = entries.map(|entries| self.new_strike(period.month(), (entries, reason), now));
+        let strike = strike.transpose().map_err(Box::new)?;
+        let reason = reason.to_owned();
+        let claim = Claim { period, statement, reason, verdict: verified.verdict, located, strike };
+        self.note(Actor::Operator, Event::StatementDisputed, claim.sentence(), now)?;
+        self.claim_document(period).write(&claim)?;
+        Ok(claim)
     }
 
     /// Takes main's answer. The same answer again changes nothing.
@@ -100,6 +126,7 @@ impl Partner {
     /// When nothing is disputed so, or it was answered otherwise before.
     pub fn take_ruling(&self, ruling: &Ruling, now: Timestamp) -> Result<(), DisputeError> {
         let strange = || DisputeError::Strange(ruling.period);
+        let _records = self.records();
         let dispute = self.disputed(ruling.period)?.ok_or_else(strange)?;
         match &dispute.ruling {
             Some(before) if before == ruling => return Ok(()),
@@ -107,7 +134,7 @@ impl Partner {
             _ => return Err(strange()),
         }
         self.note(Actor::Main, Event::DisputeAnswered, ruling.sentence(), now)?;
-        self.rule_strike(&dispute.claim, ruling).map_err(Box::new)?;
+        self.rule_strike(&dispute.claim, ruling, now).map_err(Box::new)?;
         let answered = Dispute { ruling: Some(ruling.clone()), ..dispute };
         Ok(self.dispute_document(ruling.period).write(&answered)?)
     }
@@ -122,6 +149,11 @@ impl Partner {
 
     fn dispute_document(&self, period: Period) -> Document<Dispute> {
         Document::at(self.state().join(STATEMENTS).join(format!("{}.dispute.json", period.key())))
+    }
+
+    /// What was claimed last, whether main has taken it or not.
+    fn claim_document(&self, period: Period) -> Document<Claim> {
+        Document::at(self.state().join(STATEMENTS).join(format!("{}.claim.json", period.key())))
     }
 
     fn note(&self, who: Actor, what: Event, reason: String, now: Timestamp) -> Result<(), AuditError> {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::main_tls_name;
@@ -44,6 +44,9 @@ const COSIGNER: &str = "cosigner.key";
 
 /// How long main may take without a word: it may hash its own log again first.
 const PATIENCE: Duration = Duration::from_mins(30);
+
+/// How far main's clock may be ahead of the one here.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
 
 /// Why main's log was not verified. Nothing was cosigned.
 #[derive(Debug, thiserror::Error)]
@@ -291,7 +294,7 @@ impl Fetching<'_> {
         let receipt = MainReceipt { month, note, key: self.cosigner.verifier().to_string() };
         let taken: Option<ReceiptTaken> = self.client.post(&format!("{MAIN_RECEIPT}?told=time"), &receipt).await?;
         // A main site that does not say when has it by now.
-        let at = taken.map_or_else(Timestamp::now, |taken| taken.at);
+        let at = taken_at(taken, Timestamp::now());
         Ok(block_in_place(|| ShownReceipts::of(&self.kept.folder, month).note(size, at))?)
     }
 
@@ -313,6 +316,12 @@ impl Fetching<'_> {
     }
 }
 
+/// Since when main has a receipt, as it says; since `now` where it says nothing, or a time that has yet to come: with that,
+/// no statement would have to count what the receipt covers.
+fn taken_at(taken: Option<ReceiptTaken>, now: Timestamp) -> Timestamp {
+    taken.map(|taken| taken.at).filter(|at| at.duration_since(now) <= CLOCKS).unwrap_or(now)
+}
+
 fn failed(month: Month, error: FetchError) -> MainJournalError {
     match error {
         FetchError::Refused(source) => MainJournalError::Refused { month, source },
@@ -325,6 +334,14 @@ fn failed(month: Month, error: FetchError) -> MainJournalError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_receipt_that_main_says_to_have_taken_in_the_future_was_taken_now() {
+        let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+        let says = |minutes| taken_at(Some(ReceiptTaken { at: now + SignedDuration::from_mins(minutes) }), now);
+        assert_eq!((says(-90), says(5)), (now - SignedDuration::from_mins(90), now + SignedDuration::from_mins(5)));
+        assert_eq!((says(6), says(60 * 24 * 365), taken_at(None, now)), (now, now, now));
+    }
 
     #[test]
     fn main_shows_no_month_before_the_join_and_none_that_has_yet_to_come() {

@@ -358,8 +358,16 @@ impl Publisher {
     /// # Errors
     /// When a kept release cannot be read.
     pub fn approved(&self) -> Result<Vec<Contract>, PublishError> {
+        self.approved_in(|_| true)
+    }
+
+    /// The contracts of those releases that were ever live and are meant, each once.
+    ///
+    /// # Errors
+    /// When a kept release cannot be read.
+    pub fn approved_in(&self, is_meant: impl Fn(ReleaseVersion) -> bool) -> Result<Vec<Contract>, PublishError> {
         let mut approved: Vec<Contract> = Vec::new();
-        for record in self.releases.list()? {
+        for record in self.releases.list()?.into_iter().filter(|record| is_meant(record.version)) {
             if matches!(record.state, ReleaseState::Live | ReleaseState::Retired) {
                 let contract = self.terms(record.version)?;
                 if approved.iter().all(|known| known.digest() != contract.digest()) {

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tieup_fees::{
     Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Recorded, Statement,
-    StatementError, first_difference,
+    StatementError, corrected_after, first_difference,
 };
-use tieup_protocol::contract::{Contract, Segment, Side, charged_under, segments};
+use tieup_protocol::audit::Event;
+use tieup_protocol::contract::{Contract, Segment, Side, charged_until, segments};
 use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::document::{Document, DocumentError};
@@ -113,6 +115,24 @@ pub enum StatementFailure {
         /// The one that has the days already.
         other: Period,
     },
+    /// A final statement names a version of the contract that does not govern its days.
+    #[error("main's statement for {period} is under contract {contract}, which does not govern these days here")]
+    OtherVersion {
+        /// The period.
+        period: Period,
+        /// The contract that it names.
+        contract: Digest,
+    },
+    /// A statement corrects what one for a later period had corrected when it was signed.
+    #[error("main's statement for {period} corrects {corrected}, which the earlier signed one for {by} has corrected")]
+    CorrectedBefore {
+        /// The period of the statement.
+        period: Period,
+        /// The period that it corrects.
+        corrected: Period,
+        /// The period whose statement has corrected it.
+        by: Period,
+    },
     /// Main's statement goes by a strike that is not agreed on here.
     #[error("main's statement leaves out entries by strike {0}, which is not agreed on here for this month")]
     NotAgreed(Digest),
@@ -162,6 +182,7 @@ impl Partner {
     /// When it is another one than the final one before, or is final and not signed by main, or when the partner's own
     /// cannot be computed.
     pub fn take_statement(&self, notice: &StatementNotice) -> Result<Verified, StatementFailure> {
+        let records = self.records();
         let document = notice_document(self.state(), notice.period);
         if let Some(folder) = document.path().parent() {
             durable::create_dir_all(folder).map_err(DocumentError::from)?;
@@ -170,9 +191,14 @@ impl Partner {
         if before.is_some_and(|before| before != *notice) {
             return Err(StatementFailure::Issued(notice.period));
         }
-        self.signed(notice)?;
+        let signed = self.signed(notice)?;
         self.check_apart(notice)?;
+        if let Some(signed) = signed {
+            self.check_order(notice, signed)?;
+            self.pin(notice, signed)?;
+        }
         document.write(notice)?;
+        drop(records);
         self.verify_statement(notice.period)
     }
 
@@ -188,8 +214,37 @@ impl Partner {
         }
     }
 
-    /// Compares the statement that main sent for `period` with the partner's own. A statement that is final stays with the
-    /// contract by which it was compared for the first time.
+    /// No difference is charged twice: what a statement for a later period had corrected when this one was `signed` is not
+    /// corrected by it. One that was signed before and came here late is as it should be.
+    fn check_order(&self, notice: &StatementNotice, signed: Timestamp) -> Result<(), StatementFailure> {
+        let (issued, period) = (self.issued_statements()?, notice.period);
+        for corrected in notice.revisions.iter().map(|revision| revision.period) {
+            let Some(by) = corrected_after(&issued, period, corrected) else { continue };
+            if self.signed(&self.notice(by)?)?.is_some_and(|before| before < signed) {
+                return Err(StatementFailure::CorrectedBefore { period, corrected, by });
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the contract that a final statement names: it stays with it. It must be the one that governs its days by all
+    /// that was approved here, or by what was live here before the statement was `signed`.
+    fn pin(&self, notice: &StatementNotice, signed: Timestamp) -> Result<(), StatementFailure> {
+        let (period, pins) = (notice.period, Pins::in_state(self.state()));
+        let Some(contract) = Basis::of(notice).charged.map(|charged| charged.contract) else { return Ok(()) };
+        let governs = |versions: Vec<Contract>| {
+            let mut segments = segments(versions, period.month()).into_iter();
+            segments.any(|segment| segment.period == period && segment.contract.digest() == contract)
+        };
+        let is_pinned = pins.of(period)? == Some(contract);
+        if !is_pinned && !governs(self.versions()?) && !governs(self.versions_live_before(signed)?) {
+            return Err(StatementFailure::OtherVersion { period, contract });
+        }
+        Ok(pins.keep(period, contract)?)
+    }
+
+    /// Compares the statement that main sent for `period` with the partner's own, under the contract that a final one was
+    /// kept with.
     ///
     /// # Errors
     /// When main has sent none or did not sign it, or the partner's own cannot be computed.
@@ -198,10 +253,7 @@ impl Partner {
         let issued = self.signed(&notice)?;
         issued.map_or(Ok(()), |issued| self.check_complete(&notice, issued))?;
         let bases = self.issued_statements()?;
-        let Made { statement, contract, .. } = Maker::new(self, &bases).make(&Basis::of(&notice))?;
-        if issued.is_some() {
-            Pins::in_state(self.state()).keep(notice.period, contract.digest())?;
-        }
+        let Made { statement, .. } = Maker::new(self, &bases).make(&Basis::of(&notice))?;
         let verdict = match first_difference(&notice.statement, &statement.text) {
             None => StatementVerdict::Identical,
             Some(Difference { line, left, right }) => StatementVerdict::Different {
@@ -286,13 +338,24 @@ impl Partner {
     /// # Errors
     /// When no contract is in force, or a kept release cannot be read.
     pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
-        let contract = charged_under(self.versions()?, month).ok_or(StatementFailure::NoContract)?;
+        let pins = Pins::in_state(self.state()).all()?;
+        let pinned = pins.into_iter().filter(|(period, _)| period.month() == month).map(|(_, contract)| contract);
+        let contract = charged_until(self.versions()?, month, &pinned.collect()).ok_or(StatementFailure::NoContract)?;
         Ok(contract.journal.writer)
     }
 
     /// Every version of the contract that was ever approved here.
     fn versions(&self) -> Result<Vec<Contract>, StatementFailure> {
         Ok(self.publisher().approved().map_err(Box::new)?)
+    }
+
+    /// Those that had been live here by then, as the audit trail has it.
+    fn versions_live_before(&self, time: Timestamp) -> Result<Vec<Contract>, StatementFailure> {
+        let mut publisher = self.publisher();
+        let trail = publisher.audit_entries().map_err(|error| Box::new(PublishError::from(error)))?;
+        let live = trail.iter().filter(|entry| entry.what == Event::Live && entry.time < time);
+        let releases: BTreeSet<ReleaseVersion> = live.filter_map(|entry| entry.release).collect();
+        Ok(publisher.approved_in(|version| releases.contains(&version)).map_err(Box::new)?)
     }
 
     /// The log that a month is charged by: the partner's own, or its copy of main's where main alone is the `writer`.

@@ -9,13 +9,15 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
-    KeptStrike, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, named, together,
+    KeptStrike, MAX_WAITING, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, named,
+    together,
 };
 use tieup_store::audit::AuditError;
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable;
 use tieup_store::journal::ReadError;
 use tieup_web::client::CallError;
+use tokio::task::block_in_place;
 
 use crate::daemon::Partner;
 use crate::location::LocateError;
@@ -61,21 +63,30 @@ impl Partner {
         (entries, reason): (&Numbers, &str),
         now: Timestamp,
     ) -> Result<KeptStrike, StrikeError> {
-        let waiting = self.strikes()?.into_iter().filter(|kept| kept.answer.is_none());
-        let mut same = waiting.filter(|KeptStrike { strike, .. }| {
-            (strike.by, strike.month, &strike.entries, strike.reason.as_str())
-                == (Party::Partner, month, entries, reason)
-        });
-        let kept = if let Some(kept) = same.next() {
-            kept
-        } else {
-            let strike = self.new_strike(month, (entries, reason), now)?;
-            self.note_strike(Actor::Operator, Event::StrikeProposed, strike.sentence(), now)?;
-            let kept = KeptStrike::proposed(strike);
-            self.keep_strike(&kept)?;
-            kept
-        };
+        let kept = block_in_place(|| self.proposal(month, (entries, reason), now))?;
         self.main().await?.post::<()>(STRIKES, &kept.strike).await.map_err(StrikeError::Call)?;
+        Ok(kept)
+    }
+
+    /// The strike that waits with these words, or a new one that is kept.
+    fn proposal(
+        &self,
+        month: Month,
+        (entries, reason): (&Numbers, &str),
+        now: Timestamp,
+    ) -> Result<KeptStrike, StrikeError> {
+        let _records = self.records();
+        let mut waiting = self.strikes()?.into_iter().filter(|kept| kept.waits_for(Party::Main));
+        let same = waiting.find(|KeptStrike { strike, .. }| {
+            (strike.month, &strike.entries, strike.reason.as_str()) == (month, entries, reason)
+        });
+        if let Some(kept) = same {
+            return Ok(kept);
+        }
+        let strike = self.new_strike(month, (entries, reason), now)?;
+        self.note_strike(Actor::Operator, Event::StrikeProposed, strike.sentence(), now)?;
+        let kept = KeptStrike::proposed(strike);
+        self.keep_strike(&kept)?;
         Ok(kept)
     }
 
@@ -90,17 +101,33 @@ impl Partner {
         (decision, words): (Decision, &str),
         now: Timestamp,
     ) -> Result<KeptStrike, StrikeError> {
+        let answered = block_in_place(|| self.answer(name, (decision, words), now))?;
+        self.main().await?.post::<()>(STRIKE_ANSWERS, &answered.answer).await.map_err(StrikeError::Call)?;
+        let settled = answered.settled(now);
+        block_in_place(|| {
+            let _records = self.records();
+            self.keep_strike(&settled)
+        })?;
+        Ok(settled)
+    }
+
+    /// The strike with that name with the answer, which is kept.
+    fn answer(
+        &self,
+        name: &str,
+        (decision, words): (Decision, &str),
+        now: Timestamp,
+    ) -> Result<KeptStrike, StrikeError> {
+        let _records = self.records();
         let known = self.strikes()?;
         let kept = named(&known, name)?;
-        let (strike, words) = (kept.strike.digest(), words.to_owned());
-        let given = StrikeAnswer { strike, decision, answer: words, decided: now };
+        let (strike, answer) = (kept.strike.digest(), words.to_owned());
+        let given = StrikeAnswer { strike, decision, answer, decided: now };
         let answered = kept.answered(&given, Party::Partner)?;
-        let answer = answered.answer.clone().unwrap_or(given);
         if kept.answer.is_none() {
-            self.note_strike(Actor::Operator, Event::StrikeAnswered, answer.sentence(), now)?;
+            self.note_strike(Actor::Operator, Event::StrikeAnswered, given.sentence(), now)?;
             self.keep_strike(&answered)?;
         }
-        self.main().await?.post::<()>(STRIKE_ANSWERS, &answer).await.map_err(StrikeError::Call)?;
         Ok(answered)
     }
 
@@ -120,10 +147,14 @@ impl Partner {
         if strike.by != Party::Main {
             return Err(StrikeRefused::OwnSide.into());
         }
+        let _records = self.records();
         self.check_strike(strike)?;
-        let digest = strike.digest();
-        if self.strikes()?.iter().any(|kept| kept.strike.digest() == digest) {
+        let (digest, known) = (strike.digest(), self.strikes()?);
+        if known.iter().any(|kept| kept.strike.digest() == digest) {
             return Ok(());
+        }
+        if known.iter().filter(|kept| kept.waits_for(Party::Partner)).count() >= MAX_WAITING {
+            return Err(StrikeRefused::TooManyWait.into());
         }
         self.note_strike(Actor::Main, Event::StrikeProposed, strike.sentence(), now)?;
         self.keep_strike(&KeptStrike::proposed(strike.clone()))
@@ -134,9 +165,10 @@ impl Partner {
     /// # Errors
     /// When nothing was proposed so, or it was answered otherwise before.
     pub fn take_strike_answer(&self, answer: &StrikeAnswer, now: Timestamp) -> Result<(), StrikeError> {
+        let _records = self.records();
         let known = self.strikes()?;
         let kept = named(&known, &answer.strike.to_string())?;
-        let answered = kept.answered(answer, Party::Main)?;
+        let answered = kept.answered(answer, Party::Main)?.settled(now);
         if kept.answer.is_some() {
             return Ok(());
         }
@@ -144,14 +176,19 @@ impl Partner {
         self.keep_strike(&answered)
     }
 
-    /// Lets what a claim asked to be struck out be answered as main has ruled.
+    /// Lets what a claim asked to be struck out be answered as main has ruled. What was answered before stays as it is.
     ///
     /// # Errors
     /// When it cannot be kept.
-    pub(crate) fn rule_strike(&self, claim: &Claim, ruling: &Ruling) -> Result<(), StrikeError> {
+    pub(crate) fn rule_strike(&self, claim: &Claim, ruling: &Ruling, now: Timestamp) -> Result<(), StrikeError> {
         let Some(strike) = &claim.strike else { return Ok(()) };
-        let answer = Some(ruling.of_strike(strike));
-        self.keep_strike(&KeptStrike { strike: strike.clone(), answer, settled: None })
+        let digest = strike.digest();
+        let known = self.strikes()?.into_iter().find(|kept| kept.strike.digest() == digest);
+        let kept = known.unwrap_or_else(|| KeptStrike::proposed(strike.clone()));
+        if kept.answer.is_some() {
+            return Ok(());
+        }
+        self.keep_strike(&kept.answered(&ruling.of_strike(strike), Party::Main)?.settled(now))
     }
 
     /// What the operator proposes, if it is of entries that are there.
@@ -191,6 +228,7 @@ impl Partner {
         Ok(together(digests.iter().map(find).collect::<Result<Vec<_>, _>>()?))
     }
 
+    /// Keeps it in place of what was known of it. Whoever does has taken the records before it read that.
     fn keep_strike(&self, kept: &KeptStrike) -> Result<(), StrikeError> {
         durable::create_dir_all(&self.state().join(STATEMENTS)).map_err(DocumentError::from)?;
         let (mut all, digest) = (self.strikes()?, kept.strike.digest());

@@ -89,6 +89,14 @@ impl OpenHour {
         self.visitors.entry(entry.visitor).or_default().observe(entry);
     }
 
+    /// Notes that a tie-up page was served by an entry of this hour.
+    pub(super) fn serve(&mut self, entry: &AccessEntry) {
+        let visitor = self.visitors.entry(entry.visitor).or_default();
+        if !visitor.served.contains(&entry.path) {
+            visitor.served.insert(entry.path.clone());
+        }
+    }
+
     /// How many visitors are remembered.
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
@@ -112,9 +120,6 @@ impl OpenHour {
 
 impl Visitor {
     fn observe(&mut self, entry: &AccessEntry) {
-        if is_served(entry) && !self.served.contains(&entry.path) {
-            self.served.insert(entry.path.clone());
-        }
         let Some(class) = document(entry) else {
             self.others = true;
             return;

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use tieup_protocol::access::{Purpose, VisitorToken};
 use tieup_protocol::contract::MeterClass::{self, Original, Tieup};
+use tieup_protocol::robots;
 
 use super::*;
 use crate::fixture::{november, view};
@@ -311,10 +312,26 @@ fn an_hour_that_is_begun_anew_is_added_to() {
 }
 
 #[test]
+fn a_robot_that_the_pinned_list_does_not_know_is_looked_at_as_the_visitor_that_it_is_charged_as() {
+    let log = |robot: u16| -> Vec<AccessEntry> {
+        let visit = |second: i64| seen(3, second * 10, 1, Tieup, &format!("/{second}/"));
+        (0..300).map(|second| AccessEntry { robot, ..visit(second) }).collect()
+    };
+    let found = |log: &[AccessEntry]| {
+        let entries = log.iter().map(|entry| Ok::<_, &str>(entry.encode()));
+        let found = examine(&tokyo(), november(), robots::list_digest(), entries, &Witness::default()).unwrap();
+        found.findings.iter().map(|finding| finding.rule().name()).collect::<Vec<_>>()
+    };
+    let last = robots::words_of(robots::list_digest()).unwrap();
+    assert!(found(&log(last)).contains(&"robots/1") && !found(&log(last)).contains(&"rate/1"));
+    assert!(found(&log(last + 1)).contains(&"rate/1") && !found(&log(last + 1)).contains(&"robots/1"));
+}
+
+#[test]
 fn an_unreadable_entry_is_named_by_its_number() {
     let good = || Ok(seen(0, 0, 1, Tieup, "/").encode());
     let entries: [Result<Vec<u8>, &str>; 3] = [good(), good(), Err("disk")];
-    let error = examine(&tokyo(), november(), entries, &Witness::default()).unwrap_err();
+    let error = examine(&tokyo(), november(), robots::list_digest(), entries, &Witness::default()).unwrap_err();
     assert_eq!(error, StatementError::Read { number: 2, source: "disk" });
 }
 

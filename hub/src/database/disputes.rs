@@ -1,9 +1,12 @@
 //! Disputes of issued statements.
 
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 use tieup_protocol::dispute::{Dispute, Ruling};
 use tieup_protocol::ids::SiteId;
+use tieup_protocol::strike::KeptStrike;
 
+use super::strikes::change_strike;
 use super::{Database, DatabaseError, site_id};
 
 impl Database {
@@ -23,19 +26,37 @@ impl Database {
         Ok(added.rows_affected() == 1)
     }
 
-    /// Keeps main's answer to a dispute.
+    /// Keeps main's answer to a dispute that has none, and with it what is known of the strike that the claim asks for: what
+    /// was known before, and is from now on. Returns whether both are kept; else neither is, since somebody else was first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn put_ruling(&self, partner: &SiteId, dispute: &Dispute, ruling: &Ruling) -> Result<(), DatabaseError> {
+    pub async fn put_ruling(
+        &self,
+        partner: &SiteId,
+        dispute: &Dispute,
+        ruling: &Ruling,
+        strike: Option<(Option<&KeptStrike>, &KeptStrike)>,
+    ) -> Result<bool, DatabaseError> {
         let answered = Dispute { ruling: Some(ruling.clone()), ..dispute.clone() };
-        sqlx::query("UPDATE disputes SET dispute = $1 WHERE partner = $2 AND month = $3")
+        let mut change = self.begin_writing().await?;
+        let put = sqlx::query("UPDATE disputes SET dispute = $1 WHERE partner = $2 AND month = $3 AND dispute = $4")
             .bind(text_of(&answered))
             .bind(partner.as_str())
             .bind(ruling.period.key())
-            .execute(&self.pool)
+            .bind(text_of(dispute))
+            .execute(&mut *change)
             .await?;
-        Ok(())
+        let mut is_kept = put.rows_affected() == 1;
+        if let (true, Some((before, after))) = (is_kept, strike) {
+            is_kept = change_strike(&mut change, partner, before, after).await?;
+        }
+        if is_kept {
+            change.commit().await?;
+        } else {
+            change.rollback().await?;
+        }
+        Ok(is_kept)
     }
 
     /// Every dispute with its partner, by partner and period.
@@ -45,14 +66,23 @@ impl Database {
     pub async fn disputes(&self) -> Result<Vec<(SiteId, Dispute)>, DatabaseError> {
         let rows =
             sqlx::query("SELECT partner, dispute FROM disputes ORDER BY partner, month").fetch_all(&self.pool).await?;
-        let mut disputes = Vec::new();
-        for row in &rows {
-            let text: String = row.try_get("dispute")?;
-            let dispute = serde_json::from_str(&text).map_err(|_| DatabaseError::Damaged(text, "dispute"))?;
-            disputes.push((site_id(row, "partner")?, dispute));
-        }
-        Ok(disputes)
+        rows.iter().map(|row| Ok((site_id(row, "partner")?, dispute_from(row)?))).collect()
     }
+
+    /// Every dispute of a partner, by period.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn disputes_of(&self, partner: &SiteId) -> Result<Vec<Dispute>, DatabaseError> {
+        let of = sqlx::query("SELECT dispute FROM disputes WHERE partner = $1 ORDER BY month");
+        let rows = of.bind(partner.as_str()).fetch_all(&self.pool).await?;
+        rows.iter().map(dispute_from).collect()
+    }
+}
+
+fn dispute_from(row: &AnyRow) -> Result<Dispute, DatabaseError> {
+    let text: String = row.try_get("dispute")?;
+    serde_json::from_str(&text).map_err(|_| DatabaseError::Damaged(text, "dispute"))
 }
 
 fn text_of(dispute: &Dispute) -> String {

@@ -1,29 +1,29 @@
 //! Strikes: what is proposed to be left out of account, and what was answered.
 
-use sqlx::Row as _;
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
 use tieup_protocol::ids::SiteId;
+use tieup_protocol::period::{Month, Period};
 use tieup_protocol::strike::KeptStrike;
 
 use super::{Database, DatabaseError, site_id, storable};
 
 impl Database {
-    /// Keeps a strike, in place of what was known of it.
+    /// Keeps what is known of a strike from now on, if what is kept of it is what was known `before`. Returns whether it is.
+    /// With a strike that takes effect, what was counted of its month is forgotten, so that it is counted anew.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn put_strike(&self, partner: &SiteId, kept: &KeptStrike) -> Result<(), DatabaseError> {
-        let text = serde_json::to_string(kept).expect("a strike has text keys and no float, so it always serializes");
-        sqlx::query(
-            "INSERT INTO strikes (partner, digest, proposed, strike) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (partner, digest) DO UPDATE SET strike = excluded.strike",
-        )
-        .bind(partner.as_str())
-        .bind(kept.strike.digest().to_string())
-        .bind(kept.strike.proposed.as_second())
-        .bind(storable(&text))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+    /// When the database fails; nothing is changed then.
+    pub async fn change_strike(
+        &self,
+        partner: &SiteId,
+        before: Option<&KeptStrike>,
+        after: &KeptStrike,
+    ) -> Result<bool, DatabaseError> {
+        let mut change = self.begin_writing().await?;
+        let is_changed = change_strike(&mut change, partner, before, after).await?;
+        change.commit().await?;
+        Ok(is_changed)
     }
 
     /// Every strike with its partner, by partner and in the order in which they were proposed.
@@ -33,12 +33,76 @@ impl Database {
     pub async fn strikes(&self) -> Result<Vec<(SiteId, KeptStrike)>, DatabaseError> {
         let all = "SELECT partner, strike FROM strikes ORDER BY partner, proposed, digest";
         let rows = sqlx::query(all).fetch_all(&self.pool).await?;
-        let mut strikes = Vec::new();
-        for row in &rows {
-            let text: String = row.try_get("strike")?;
-            let strike = serde_json::from_str(&text).map_err(|_| DatabaseError::Damaged(text, "strike"))?;
-            strikes.push((site_id(row, "partner")?, strike));
-        }
-        Ok(strikes)
+        rows.iter().map(|row| Ok((site_id(row, "partner")?, strike_from(row)?))).collect()
     }
+
+    /// Every strike of a partner, in the order in which they were proposed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn strikes_of(&self, partner: &SiteId) -> Result<Vec<KeptStrike>, DatabaseError> {
+        let of = sqlx::query("SELECT strike FROM strikes WHERE partner = $1 ORDER BY proposed, digest");
+        let rows = of.bind(partner.as_str()).fetch_all(&self.pool).await?;
+        rows.iter().map(strike_from).collect()
+    }
+}
+
+/// The same as a part of a change.
+pub(super) async fn change_strike(
+    change: &mut Transaction<'static, Any>,
+    partner: &SiteId,
+    before: Option<&KeptStrike>,
+    after: &KeptStrike,
+) -> Result<bool, DatabaseError> {
+    let (digest, text) = (after.strike.digest().to_string(), text_of(after));
+    let query = match before {
+        None => sqlx::query(
+            "INSERT INTO strikes (partner, digest, proposed, strike) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (partner, digest) DO NOTHING",
+        )
+        .bind(partner.as_str())
+        .bind(digest)
+        .bind(after.strike.proposed.as_second())
+        .bind(text),
+        Some(before) => {
+            sqlx::query("UPDATE strikes SET strike = $1 WHERE partner = $2 AND digest = $3 AND strike = $4")
+                .bind(text)
+                .bind(partner.as_str())
+                .bind(digest)
+                .bind(text_of(before))
+        }
+    };
+    let is_changed = query.execute(&mut **change).await?.rows_affected() == 1;
+    if is_changed && after.takes_effect() {
+        forget_counted(change, partner, after.strike.month).await?;
+    }
+    Ok(is_changed)
+}
+
+/// Forgets that days of a month were counted. Those that are being counted at this moment stay.
+async fn forget_counted(
+    change: &mut Transaction<'static, Any>,
+    partner: &SiteId,
+    month: Month,
+) -> Result<(), DatabaseError> {
+    let whole = Period::whole(month);
+    sqlx::query(
+        "DELETE FROM counting WHERE partner = $1 AND first_day >= $2 AND last_day <= $3 AND counted IS NOT NULL",
+    )
+    .bind(partner.as_str())
+    .bind(whole.first().to_string())
+    .bind(whole.last().to_string())
+    .execute(&mut **change)
+    .await?;
+    Ok(())
+}
+
+fn text_of(kept: &KeptStrike) -> String {
+    let text = serde_json::to_string(kept).expect("a strike has text keys and no float, so it always serializes");
+    storable(&text)
+}
+
+fn strike_from(row: &AnyRow) -> Result<KeptStrike, DatabaseError> {
+    let text: String = row.try_get("strike")?;
+    serde_json::from_str(&text).map_err(|_| DatabaseError::Damaged(text, "strike"))
 }

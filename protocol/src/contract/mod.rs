@@ -31,7 +31,7 @@ pub use journal::{JournalTerms, Returned, Side, Writers};
 pub use meters::{Advertiser, Classes, Extent, Measure, Meter, MeterClass, Meters, Quantity, Sales, ZeroRatio};
 pub use mounts::{Mounts, Owner};
 pub use policy::{Approval, AutoRule, ByteSize, Decision, Only, PathGlob, Policy, Strategy};
-pub use segments::{Segment, reaches_back, segments};
+pub use segments::{Segment, charged_until, reaches_back, segments};
 pub use terms::{
     Close, Count, Currency, Dispute, Late, Money, Pay, Proration, RoundAt, Rounding, RuleSet, Session, Span, Terms,
 };

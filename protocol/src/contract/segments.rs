@@ -1,5 +1,7 @@
 //! Which version of a contract governs which days of a month.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 
 use super::terms::Proration;
@@ -73,6 +75,14 @@ pub fn segments(contracts: impl IntoIterator<Item = Contract>, month: Month) -> 
     parts.into_iter().map(|(at, period)| Segment { contract: contracts[at].clone(), period }).collect()
 }
 
+/// The version that says who writes the log of `month`, of which statements were issued under the `pinned` contracts: no
+/// version above those counts, so that the log of what was issued stays the same one.
+pub fn charged_until(contracts: Vec<Contract>, month: Month, pinned: &BTreeSet<Digest>) -> Option<Contract> {
+    let of_pinned = contracts.iter().filter(|contract| pinned.contains(&contract.digest()));
+    let highest = of_pinned.map(|contract| contract.id.version).max().unwrap_or(u32::MAX);
+    charged_under(contracts.into_iter().filter(|contract| contract.id.version <= highest), month)
+}
+
 /// The first of the `issued` periods, each with the contract that it was charged under, that would be charged under another
 /// one if `offered` were agreed on beside the versions that are; none where `offered` leaves them as they are.
 pub fn reaches_back(
@@ -87,8 +97,14 @@ pub fn reaches_back(
         let segments = segments(contracts, period.month());
         segments.iter().any(|segment| segment.period == period && segment.contract.digest() == digest)
     };
-    let with_it = || agreed.iter().chain([offered]).cloned().collect();
-    let mut changed = issued.into_iter().filter(|it| governs(agreed.to_vec(), *it) && !governs(with_it(), *it));
+    let with_it = || -> Vec<Contract> { agreed.iter().chain([offered]).cloned().collect() };
+    let writer = |contracts: Vec<Contract>, (period, _): (Period, Digest)| {
+        charged_under(contracts, period.month()).map(|contract| contract.journal.writer)
+    };
+    let mut changed = issued.into_iter().filter(|it| {
+        let is_moved = governs(agreed.to_vec(), *it) && !governs(with_it(), *it);
+        is_moved || writer(agreed.to_vec(), *it) != writer(with_it(), *it)
+    });
     changed.next().map(|(period, _)| period)
 }
 
@@ -172,6 +188,16 @@ close: {{grace: 5d, late: next_period_correction}}
         assert_eq!(reaches_back(&third, &agreed, [part("2026-11-01_2026-11-15", &first)]), None);
         let second = part("2026-11-16_2026-11-30", &agreed[1]);
         assert_eq!(reaches_back(&third, &agreed, [second]), Some(second.0));
+    }
+
+    #[test]
+    fn who_writes_a_month_is_not_said_by_a_version_above_those_that_it_was_issued_under() {
+        let two = [contract(1, "from: 2026-01-01", "none"), contract(2, "from: 2026-11-01", "none")];
+        let says = |pinned: &[&Contract]| {
+            let pinned = pinned.iter().map(|contract| contract.digest()).collect();
+            charged_until(two.to_vec(), "2026-11".parse().unwrap(), &pinned).map(|contract| contract.id.version)
+        };
+        assert_eq!((says(&[]), says(&[&two[0]]), says(&[&two[1]])), (Some(2), Some(1), Some(2)));
     }
 
     #[test]

@@ -360,5 +360,6 @@ fn open(
         started,
         visits,
         overdue: Mutex::default(),
+        records: Mutex::default(),
     })
 }

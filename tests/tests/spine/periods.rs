@@ -167,6 +167,29 @@ async fn what_was_issued_stays_under_its_version_also_where_another_was_already_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_handed_over_late_is_verified_under_the_version_that_it_names() {
+    let mut world = start().await;
+    let month = two_months_ago(&world).await;
+    log_before(&mut world, 4).await;
+    write_contract(&world, &by_days(2, &month.first_day().to_string(), 30));
+    world.publish("north").await;
+    let (north, now) = (row(&world, "north").await, jiff::Timestamp::now());
+    let issued = world.hub().issue(&north, month, now).await.unwrap();
+    world.approve("north");
+    let daemon = world.daemon("north");
+    let verified = daemon.take_statement(&issued).unwrap_or_else(|error| panic!("{}", told(&error)));
+    assert_eq!(verified.verdict, StatementVerdict::Identical, "\n{}", issued.statement);
+    // By then the second version was live: what is signed from now on is under that one.
+    let key = world.hub().keys.cosigner().unwrap();
+    let pins = world.state("north").join("statements");
+    std::fs::remove_dir_all(&pins).unwrap();
+    let note = tieup_store::journal::SignedText::sign(&issued.statement, &key, jiff::Timestamp::now()).unwrap();
+    let later = tieup_protocol::wire::StatementNotice { note: Some(note.note().to_owned()), ..issued };
+    let error = daemon.take_statement(&later).unwrap_err();
+    assert!(matches!(error, Refused::OtherVersion { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_partner_too_refuses_a_version_that_reaches_back() {
     let world = Box::pin(start()).await;
     let month = two_months_ago(&world).await;

@@ -6,7 +6,7 @@ use tieup_hub::rollups::Standing;
 use tieup_hub::strikes::StrikeError;
 use tieup_protocol::audit::Event;
 use tieup_protocol::digest::Digest;
-use tieup_protocol::dispute::Decision;
+use tieup_protocol::dispute::{Claim, Decision};
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{KeptStrike, Numbers, StrikeRefused};
 use tieup_protocol::wire::{Cause, STATEMENT, StatementNotice, StatementVerdict};
@@ -50,6 +50,11 @@ async fn what_both_sides_strike_out_stands_in_both_trails_and_corrects_an_issued
     let (issued, _) = issue(&world, month).await;
     assert_says(&issued.statement, &["total:           60 JPY"]);
     let strike = main_strikes(&world, month, "1,3-4", Decision::Accepted).await;
+    let due = world.hub().database.due_counting().await.unwrap();
+    assert!(due.is_empty(), "{due:?}");
+    world.hub().plan_counting(&row(&world, "north").await, month).await.unwrap();
+    let due = world.hub().database.due_counting().await.unwrap();
+    assert!(due.iter().any(|day| day.period.month() == month), "it is still told that all is counted");
     main_strikes(&world, month, "5", Decision::Rejected).await;
     for trail in [world.hub().own_trail().unwrap(), world.daemon("north").publisher().audit_entries().unwrap()] {
         let of = |what| trail.iter().filter(move |entry| entry.what == what).filter_map(|entry| entry.reason.as_ref());
@@ -130,4 +135,36 @@ async fn an_accepted_dispute_strikes_out_what_it_asked_for() {
     let (later, verdict) = issue(&world, world.month("north")).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
     assert_says(&later.statement, &["a dispute was decided: 60 was charged, 40 is right", "due:             -10 JPY"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_cannot_overwrite_a_strike_that_was_agreed_on() {
+    let (world, month) = visited().await;
+    let (notice, verdict) = issue(&world, month).await;
+    let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
+    let proposed = daemon.propose_strike(month, (&numbers("2-3"), "tests"), Timestamp::now()).await.unwrap();
+    let name = proposed.strike.digest().to_string();
+    world.hub().answer_strike(&north, &name, (Decision::Accepted, "yes"), Timestamp::now()).await.unwrap();
+    let agreed = mains(&world).await;
+    assert!(agreed[0].takes_effect());
+    let (statement, reason) = (Digest::of(notice.statement.as_bytes()), "these, too".to_owned());
+    let claim =
+        Claim { period: month.into(), statement, reason, verdict, located: None, strike: Some(proposed.strike) };
+    let error = world.hub().open_dispute(&north, claim, Timestamp::now()).await.unwrap_err();
+    assert_says(&told(&error), &["is known already"]);
+    assert_eq!(mains(&world).await, agreed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_whose_answer_was_lost_is_made_again_with_the_same_words() {
+    let (world, month) = visited().await;
+    issue(&world, month).await;
+    let daemon = world.daemon("north");
+    let asked = ("our own tests", Some(&numbers("2-3")));
+    let dispute = daemon.dispute_striking(month, asked, Timestamp::now()).await.unwrap();
+    let kept = world.state("north").join(format!("statements/{month}.dispute.json"));
+    std::fs::remove_file(&kept).unwrap();
+    let again = daemon.dispute_striking(month, asked, Timestamp::now()).await;
+    assert_eq!(again.unwrap_or_else(|error| panic!("{}", told(&error))), dispute);
+    assert!(kept.is_file());
 }
