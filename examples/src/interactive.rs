@@ -27,7 +27,8 @@ const MOST_LINES: usize = 40;
 
 /// How operators are prompted: it is spoken where `espeak-ng` is installed, and written down in any case. An operator who
 /// only listens writes `{command: [espeak-ng, --stdin]}`.
-pub const PROMPTS: &str = "{command: [sh, -c, 'tee -a spoken.txt | { espeak-ng --stdin 2> /dev/null || cat > /dev/null; }']}";
+pub const PROMPTS: &str =
+    "{command: [sh, -c, 'tee -a spoken.txt | { espeak-ng --stdin 2> /dev/null || cat > /dev/null; }']}";
 
 /// By what visits to tie-up pages are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,7 +29,8 @@ dispute: {window: 180d, beacon_tolerance: "2%"}
 /// A partner with a live site, two visits two months before, and one now. Returns that month.
 async fn visited() -> (World, Month) {
     let contract = Contract::inherited().fees(FEES);
-    let mut world = Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
+    let mut world =
+        Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
     world.go_live("north").await;
     world.get("north", "/about/").await;
     let month = log_before(&mut world, 2).await;
@@ -170,7 +171,8 @@ async fn row_003_46_what_was_paid_in_advance_is_told_and_is_not_due() {
         "meters: {tie: {views: {class: tieup}}}\ncharges:\n  base: {by: partnership, link: 0, framework: 0, inherited: 500}\n  \
          access: {graduated: tie, tiers: [[0, \"10\"]]}\npay: {advance: [base]}\n",
     );
-    let mut world = Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
+    let mut world =
+        Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
     world.go_live("north").await;
     world.get("north", "/about/").await;
     let month = log_before(&mut world, 2).await;

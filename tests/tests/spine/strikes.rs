@@ -50,10 +50,10 @@ async fn what_both_sides_strike_out_stands_in_both_trails_and_corrects_an_issued
     let (issued, _) = issue(&world, month).await;
     assert_says(&issued.statement, &["total:           60 JPY"]);
     let strike = main_strikes(&world, month, "1,3-4", Decision::Accepted).await;
-    let due = world.hub().database.due_counting().await.unwrap();
+    let due = world.hub().due_counting().await.unwrap();
     assert!(due.is_empty(), "{due:?}");
     world.hub().plan_counting(&row(&world, "north").await, month).await.unwrap();
-    let due = world.hub().database.due_counting().await.unwrap();
+    let due = world.hub().due_counting().await.unwrap();
     assert!(due.iter().any(|day| day.period.month() == month), "it is still told that all is counted");
     main_strikes(&world, month, "5", Decision::Rejected).await;
     for trail in [world.hub().own_trail().unwrap(), world.daemon("north").publisher().audit_entries().unwrap()] {
