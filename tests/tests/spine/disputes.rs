@@ -25,9 +25,9 @@ dispute: {window: 180d, beacon_tolerance: "2%"}
     let contract = Contract::inherited().fees(disputable);
     let mut world =
         Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
-    world.go_live("north").await;
+    Box::pin(world.go_live("north")).await;
     world.get("north", "/about/").await;
-    let month = log_before(&mut world, 6).await;
+    let month = Box::pin(log_before(&mut world, 6)).await;
     (world, month)
 }
 

@@ -40,7 +40,7 @@ fn write_contract(world: &World, text: &str) {
 pub(crate) async fn start() -> World {
     let contract = Contract::raw(&by_days(1, "2020-01-01", 10));
     let world = Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
-    world.go_live("north").await;
+    Box::pin(world.go_live("north")).await;
     world
 }
 
@@ -52,9 +52,9 @@ async fn parted() -> (World, Month, [Period; 2]) {
     let first = month.first_day();
     let sixteenth: Date = first.checked_add(jiff::Span::new().days(15)).unwrap();
     write_contract(&world, &by_days(2, &sixteenth.to_string(), 20));
-    world.go_live("north").await;
+    Box::pin(world.go_live("north")).await;
     // Each an hour after the other, from the eleventh day on.
-    log_before(&mut world, 150).await;
+    Box::pin(log_before(&mut world, 150)).await;
     let whole = Period::whole(month);
     let part = |first, last| whole.within(first, last).unwrap();
     let parts = [part(first, sixteenth.yesterday().unwrap()), part(sixteenth, whole.last())];

@@ -31,9 +31,9 @@ async fn visited() -> (World, Month) {
     let contract = Contract::inherited().fees(FEES);
     let mut world =
         Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
-    world.go_live("north").await;
+    Box::pin(world.go_live("north")).await;
     world.get("north", "/about/").await;
-    let month = log_before(&mut world, 2).await;
+    let month = Box::pin(log_before(&mut world, 2)).await;
     (world, month)
 }
 
@@ -173,9 +173,9 @@ async fn row_003_46_what_was_paid_in_advance_is_told_and_is_not_due() {
     );
     let mut world =
         Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
-    world.go_live("north").await;
+    Box::pin(world.go_live("north")).await;
     world.get("north", "/about/").await;
-    let month = log_before(&mut world, 2).await;
+    let month = Box::pin(log_before(&mut world, 2)).await;
     let pay = |of: Month, amount: &str, more: &[&str]| {
         let of = of.to_string();
         let arguments =

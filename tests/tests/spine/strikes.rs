@@ -20,7 +20,7 @@ use tieup_tests::issuing::{issue, log_before, row};
 async fn visited() -> (World, Month) {
     let mut world = Box::pin(start()).await;
     world.get("north", "/about/").await;
-    let month = log_before(&mut world, 6).await;
+    let month = Box::pin(log_before(&mut world, 6)).await;
     (world, month)
 }
 
