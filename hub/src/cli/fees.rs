@@ -95,7 +95,8 @@ fn parse_offered(text: &str) -> Result<(Word, u64), String> {
 pub(super) struct PaidArguments {
     /// The partner.
     partner: SiteId,
-    /// The month that it is for, such as 2026-11, or the part of one, such as 2026-11-01_2026-11-15.
+    /// The month that it is for, such as 2026-11, or the part of one that has its own statement, such as
+    /// 2026-11-01_2026-11-15.
     #[arg(long)]
     month: Period,
     /// How much, in major units of the contract's currency, such as 50000 or 12.50; 0 takes the payment back.
@@ -353,7 +354,7 @@ async fn paid(hub: &Hub, arguments: &PaidArguments) -> anyhow::Result<()> {
     let PaidArguments { partner, month, amount, reference, correct } = arguments;
     let row = hub.partner(partner).await?;
     let existing = if *correct { Existing::Correct } else { Existing::Refuse };
-    let paid = Paid { day: month.first(), reference: reference.clone(), amount: *amount };
+    let paid = Paid { period: *month, reference: reference.clone(), amount: *amount };
     let tally = hub.note_payment(&row, paid, existing, Timestamp::now()).await?;
     let noted = if tally == (Tally { unchanged: 1, ..Tally::default() }) { "noted before" } else { "noted" };
     say!("{partner} {month}: {amount} paid in advance, {reference}: {noted}");
