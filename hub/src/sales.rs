@@ -67,7 +67,7 @@ impl Hub {
             AddedToRecord::Full(partner) => Err(SalesError::Full(partner)),
             AddedToRecord::Differing(places) => {
                 let problem = |place: usize| sales.get(place).map(|read| differing(file, read));
-                Report::check(places.into_iter().filter_map(problem).collect()).map_err(SalesError::File)?;
+                file.check(places.into_iter().filter_map(problem).collect()).map_err(SalesError::File)?;
                 Ok(Tally::default())
             }
         }
@@ -128,7 +128,7 @@ impl Hub {
             let contracts = contracts.get(&read.partner).map(Vec::as_slice).unwrap_or_default();
             problem(read, contracts, now).map(|(value, told)| file.at(read.line, &value, told))
         });
-        Report::check(problems.collect()).map_err(SalesError::File)
+        file.check(problems.collect()).map_err(SalesError::File)
     }
 
     /// The contracts with a partner; none where it has not joined, or none can be charged under.
