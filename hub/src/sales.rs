@@ -4,14 +4,14 @@
 mod file;
 mod groups;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_fees::{Event, Gathering};
-use tieup_protocol::contract::{Contract, charged_under};
-use tieup_protocol::diagnostic::{Diagnostic, Report};
+use tieup_protocol::contract::{Charge, Contract, Meter, Sales, charged_under, segments};
+use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::{Month, Period, Zone};
 use tieup_protocol::record::{Entry, Sale, Withdrawal, Word};
 
 pub use self::file::{FIELDS, Read, SalesFile};
@@ -67,7 +67,7 @@ impl Hub {
             AddedToRecord::Full(partner) => Err(SalesError::Full(partner)),
             AddedToRecord::Differing(places) => {
                 let problem = |place: usize| sales.get(place).map(|read| differing(file, read));
-                Report::check(places.into_iter().filter_map(problem).collect()).map_err(SalesError::File)?;
+                file.check(places.into_iter().filter_map(problem).collect()).map_err(SalesError::File)?;
                 Ok(Tally::default())
             }
         }
@@ -105,7 +105,8 @@ impl Hub {
     pub async fn sales(&self, partner: &PartnerRow, month: Month) -> Result<Vec<Sale>, SalesError> {
         let contracts = self.agreed(partner).await?;
         let contract = charged_under(contracts, month).ok_or(StatementFailure::NoContract)?;
-        let period = contract.period(month);
+        // All of it, also where versions govern parts of it, or none governs a part.
+        let period = Period::whole(month);
         let span = (period.start(&contract.effective.tz), period.end(&contract.effective.tz));
         let mut gathering = Gathering::new(&contract, period);
         let entries = self.database.record_of(&partner.id, u64::MAX, span).await?;
@@ -127,7 +128,7 @@ impl Hub {
             let contracts = contracts.get(&read.partner).map(Vec::as_slice).unwrap_or_default();
             problem(read, contracts, now).map(|(value, told)| file.at(read.line, &value, told))
         });
-        Report::check(problems.collect()).map_err(SalesError::File)
+        file.check(problems.collect()).map_err(SalesError::File)
     }
 
     /// The contracts with a partner; none where it has not joined, or none can be charged under.
@@ -140,7 +141,7 @@ impl Hub {
     }
 }
 
-/// Why a sale cannot be charged under the contract of its month, and at which of its values.
+/// Why a sale cannot be charged under the version of the contract that governs its day, and at which of its values.
 fn problem(read: &Read, contracts: &[Contract], now: Timestamp) -> Option<(String, Diagnostic)> {
     let Read { partner, sale, .. } = read;
     let told = |value: &str, code, message: String, help: &str| {
@@ -154,8 +155,15 @@ fn problem(read: &Read, contracts: &[Contract], now: Timestamp) -> Option<(Strin
         let message = format!("sale `{}` is of a time that has not come", sale.id);
         return told("", "sale-to-come", message, "give the time at which it was settled, with its offset from UTC");
     }
-    let month = Month::of(sale.time, &first.effective.tz);
-    let contract = charged_under(contracts.iter().cloned(), month)?;
+    let Some(contract) = governing(contracts, sale.time, &first.effective.tz) else {
+        let message = format!("no version of the contract governs the day of sale `{}`", sale.id);
+        return told(
+            "",
+            "not-governed",
+            message,
+            "give the time at which it was settled, or agree on a contract for it",
+        );
+    };
     if let Err(error) = Event::of(sale, contract.terms.money.currency) {
         return told(
             &sale.amount.to_string(),
@@ -163,6 +171,9 @@ fn problem(read: &Read, contracts: &[Contract], now: Timestamp) -> Option<(Strin
             error.to_string(),
             "give amounts in whole minor units",
         );
+    }
+    if let Some(misspelled) = unnamed(sale, &contract) {
+        return Some(misspelled);
     }
     let goods = sale.goods.as_ref().map(Word::as_str);
     if let Some(collected) = sale.collected.filter(|_| !contract.terms.collect(sale.kind.as_str(), goods, sale.via)) {
@@ -173,10 +184,123 @@ fn problem(read: &Read, contracts: &[Contract], now: Timestamp) -> Option<(Strin
     None
 }
 
+/// The version of the contract that governs the day of `time`, if one does.
+fn governing(contracts: &[Contract], time: Timestamp, zone: &Zone) -> Option<Contract> {
+    let day = zone.local(time).date();
+    let mut segments = segments(contracts.iter().cloned(), Month::of_day(day)).into_iter();
+    segments.find(|segment| (segment.period.first()..=segment.period.last()).contains(&day)).map(|it| it.contract)
+}
+
+/// What the kind or the goods of a sale are not called in `contract`, so that nothing would go by it. A contract in which
+/// nothing goes by sales has no names, and takes every one.
+fn unnamed(sale: &Sale, contract: &Contract) -> Option<(String, Diagnostic)> {
+    let named = named_sales(contract);
+    let kinds: BTreeSet<&str> = named.iter().map(|of| of.event.as_str()).collect();
+    let kind = sale.kind.as_str();
+    if kinds.is_empty() {
+        return None;
+    }
+    if !kinds.contains(kind) {
+        return Some((kind.to_owned(), unknown("unknown-kind", "kind", kind, &kinds, contract)));
+    }
+    let of_kind = || named.iter().filter(|of| of.event == kind);
+    let goods = sale.goods.as_ref()?.as_str();
+    // Where something goes by all sales of the kind, goods of any name count.
+    if of_kind().any(|of| of.goods.is_none()) {
+        return None;
+    }
+    let names: BTreeSet<&str> = of_kind().filter_map(|of| of.goods.as_deref()).collect();
+    (!names.contains(goods)).then(|| (goods.to_owned(), unknown("unknown-goods", "goods", goods, &names, contract)))
+}
+
+/// Which sales the meters and charges of a contract speak of.
+fn named_sales(contract: &Contract) -> Vec<&Sales> {
+    let meters = contract.terms.meters.values().filter_map(|meter| match meter {
+        Meter::Sold { of, .. } => Some(of),
+        _ => None,
+    });
+    let charges = contract.terms.charges.values().filter_map(|charge| match charge {
+        Charge::PerEvent(fee) => Some(&fee.of),
+        _ => None,
+    });
+    meters.chain(charges).collect()
+}
+
+fn unknown(code: &'static str, what: &str, said: &str, names: &BTreeSet<&str>, contract: &Contract) -> Diagnostic {
+    let names: Vec<&str> = names.iter().copied().collect();
+    let message = format!("contract {} has no {what} `{said}`: nothing would be charged", contract.id);
+    Diagnostic::new(code, "", message).help(match nearest(said, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are: {}", names.join(", ")),
+    })
+}
+
 fn differing(file: &SalesFile<'_>, read: &Read) -> Diagnostic {
     let id = read.sale.id.as_str();
     let message = format!("sale `{id}` of `{}` is in the record with other content", read.partner);
     let told = Diagnostic::new("sale-differs", "", message)
         .help("if this is what is right, add the file again with --correct; another sale needs another id");
     file.at(read.line, id, told)
+}
+
+#[cfg(test)]
+mod tests {
+    use tieup_protocol::robots;
+
+    use super::*;
+
+    fn contract(version: u32, from: &str, charges: &str) -> Contract {
+        let robots = robots::list_digest();
+        let text = format!(
+            r#"contract: main/north@{version}
+effective: {{from: {from}, tz: Asia/Tokyo}}
+partnership: inherited
+mounts: {{"/": main}}
+approval: {{policy: ask}}
+journal: {{writer: partner, verifier: both}}
+count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
+money: {{currency: JPY, round: half_up, at: line, prorate: days}}
+meters: {{tie: {{views: {{class: tieup}}}}}}
+charges: {{base: {{by: partnership, link: 0, framework: 20000, inherited: 50000}}{charges}}}
+close: {{grace: 5d, late: next_period_correction}}
+"#
+        );
+        Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What is told of a sale of `kind` and `goods` at noon of a day of November 2026; nothing where it is right.
+    fn told(contracts: &[Contract], kind: &str, goods: &str, day: u8) -> String {
+        let text = format!("id,kind,amount,goods,time\na,{kind},100,{goods},2026-11-{day:02}T12:00:00+09:00\n");
+        let file = SalesFile::new("sales.csv", text.as_bytes()).unwrap();
+        let sales = file.sales(Some(&"north".parse().unwrap())).unwrap();
+        let found = problem(&sales[0], contracts, "2026-12-01T00:00:00Z".parse().unwrap());
+        found.map(|(value, told)| file.at(2, &value, told).to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_sale_goes_by_the_version_that_governs_its_day() {
+        let orders = |kind: &str| format!(r#", orders: {{per_event: {kind}, rate: "10%", min: 0, max: 5000}}"#);
+        let versions = [contract(1, "2026-11-10", &orders("order")), contract(2, "2026-11-20", &orders("parcel"))];
+        assert_eq!(told(&versions, "order", "", 19), "");
+        assert_eq!(told(&versions, "parcel", "", 20), "");
+        assert!(told(&versions, "order", "", 20).contains("main/north@2 has no kind `order`"));
+        assert!(told(&versions, "order", "", 9).contains("no version of the contract governs the day of sale `a`"));
+    }
+
+    #[test]
+    fn a_kind_and_goods_that_the_contract_does_not_have_are_mistakes_with_the_nearest_name() {
+        let all = r#", orders: {per_event: settled_orders, rate: "10%", min: 0, max: 5000}"#;
+        let lanterns = r#", orders: {per_event: settled_orders, goods: lantern, rate: "10%", min: 0, max: 5000}"#;
+        let with = |charges| [contract(1, "2026-01-01", charges)];
+        let misspelled = told(&with(all), "setled_orders", "", 5);
+        assert!(
+            misspelled.contains("no kind `setled_orders`") && misspelled.contains("did you mean `settled_orders`?")
+        );
+        assert!(told(&with(all), "gift", "", 5).contains("there are: settled_orders"));
+        assert_eq!(told(&with(all), "settled_orders", "anything", 5), "");
+        let misspelled = told(&with(lanterns), "settled_orders", "lantrn", 5);
+        assert!(misspelled.contains("no goods `lantrn`") && misspelled.contains("did you mean `lantern`?"));
+        assert_eq!(told(&with(lanterns), "settled_orders", "lantern", 5), "");
+        assert_eq!(told(&with(""), "anything", "", 5), "", "nothing goes by sales");
+    }
 }

@@ -139,6 +139,9 @@ pub enum StatementFailure {
         /// What it needs.
         until: u64,
     },
+    /// Something was noted while the statement was made.
+    #[error("something was added to the record while the statement for {0} was made, so it was not issued: try again")]
+    RecordGrew(Period),
     /// What was issued does not fit together.
     #[error("the statements that were issued do not fit together: {0}")]
     Basis(String),
@@ -214,7 +217,9 @@ impl Hub {
         let row =
             StatementRow { statement: made.statement.text.clone(), status: StatementStatus::Final, verdict: None };
         let note = SignedText::sign(&made.statement.text, &self.keys.cosigner().map_err(HubError::from)?, now)?;
-        let notice = self.database.put_issued(&partner.id, &notice_of(&basis, &made, Some(&note))).await?;
+        let notice = notice_of(&basis, &made, Some(&note));
+        let kept = self.database.put_issued(&partner.id, &notice, books.record).await?;
+        let notice = kept.ok_or(StatementFailure::RecordGrew(period))?;
         self.database.put_statement(&partner.id, period, &row).await?;
         Ok(notice)
     }

@@ -146,7 +146,7 @@ async fn newest(
 }
 
 /// The number that a partner's next entry gets.
-async fn end_of(connection: &mut AnyConnection, partner: &SiteId) -> Result<u64, DatabaseError> {
+pub(super) async fn end_of(connection: &mut AnyConnection, partner: &SiteId) -> Result<u64, DatabaseError> {
     let last = "SELECT number FROM recorded WHERE partner = $1 ORDER BY number DESC LIMIT 1";
     let row = sqlx::query(last).bind(partner.as_str()).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(0) };

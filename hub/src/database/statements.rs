@@ -5,6 +5,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Period;
 use tieup_protocol::wire::{StatementNotice, StatementStatus};
 
+use super::record::end_of;
 use super::{Database, DatabaseError, storable};
 
 /// A statement that was computed.
@@ -46,7 +47,8 @@ impl Database {
         Ok(kept.rows_affected() == 1)
     }
 
-    /// Keeps what was issued, unless something was issued for the period before: the first stands. Gives what stands.
+    /// Keeps what was issued, unless something was issued for the period before: the first stands. Gives what stands; none
+    /// where the partner's record has more entries than the `recorded` ones that were read for it, and nothing is kept.
     ///
     /// # Errors
     /// When the database fails.
@@ -54,23 +56,29 @@ impl Database {
         &self,
         partner: &SiteId,
         notice: &StatementNotice,
-    ) -> Result<StatementNotice, DatabaseError> {
+        recorded: u64,
+    ) -> Result<Option<StatementNotice>, DatabaseError> {
         let text = serde_json::to_string(notice).expect("a notice has text keys and no float, so it always serializes");
-        sqlx::query(
-            "INSERT INTO issued_statements (partner, month, notice) VALUES ($1, $2, $3) \
-             ON CONFLICT (partner, month) DO NOTHING",
-        )
-        .bind(partner.as_str())
-        .bind(notice.period.key())
-        .bind(text)
-        .execute(&self.pool)
-        .await?;
-        let row = sqlx::query("SELECT notice FROM issued_statements WHERE partner = $1 AND month = $2")
+        let mut change = self.begin_writing().await?;
+        let before = sqlx::query("SELECT notice FROM issued_statements WHERE partner = $1 AND month = $2")
             .bind(partner.as_str())
             .bind(notice.period.key())
-            .fetch_one(&self.pool)
+            .fetch_optional(&mut *change)
             .await?;
-        notice_from(&row.try_get::<String, _>("notice")?)
+        if let Some(row) = before {
+            return notice_from(&row.try_get::<String, _>("notice")?).map(Some);
+        }
+        if end_of(&mut change, partner).await? != recorded {
+            return Ok(None);
+        }
+        sqlx::query("INSERT INTO issued_statements (partner, month, notice) VALUES ($1, $2, $3)")
+            .bind(partner.as_str())
+            .bind(notice.period.key())
+            .bind(text)
+            .execute(&mut *change)
+            .await?;
+        change.commit().await?;
+        Ok(Some(notice.clone()))
     }
 
     /// What was issued to a partner, by period.
@@ -88,4 +96,35 @@ impl Database {
 
 fn notice_from(text: &str) -> Result<StatementNotice, DatabaseError> {
     serde_json::from_str(text).map_err(|_| DatabaseError::Damaged(text.to_owned(), "statement"))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tieup_protocol::record::{Entry, Payment};
+
+    use super::*;
+    use crate::database::Existing;
+    use crate::database::places::places;
+
+    #[tokio::test]
+    async fn what_was_noted_after_the_record_was_read_refuses_the_issue() {
+        let otaru: SiteId = "otaru".parse().unwrap();
+        let notice: StatementNotice =
+            serde_json::from_str(r#"{"month":"2026-11","size":3,"record":0,"status":"final","statement":"a"}"#)
+                .unwrap();
+        for place in places() {
+            let database = place.open().await;
+            sqlx::query("INSERT INTO partners VALUES ('otaru', '', '', '', 0)").execute(&database.pool).await.unwrap();
+            let (day, amount) = (jiff::civil::date(2026, 11, 1), "400".parse().unwrap());
+            let payment = Entry::Payment(Payment { day, reference: "BANK-7".parse().unwrap(), amount });
+            let entries = [(otaru.clone(), payment)];
+            database.add_to_record(&entries, Existing::Refuse, Timestamp::UNIX_EPOCH).await.unwrap();
+            assert_eq!(database.put_issued(&otaru, &notice, 0).await.unwrap(), None);
+            assert_eq!(database.issued(&otaru).await.unwrap(), []);
+            assert_eq!(database.put_issued(&otaru, &notice, 1).await.unwrap().as_ref(), Some(&notice));
+            let other = StatementNotice { statement: "b".to_owned(), ..notice.clone() };
+            assert_eq!(database.put_issued(&otaru, &other, 0).await.unwrap(), Some(notice.clone()), "the first stands");
+        }
+    }
 }

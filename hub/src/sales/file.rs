@@ -14,6 +14,9 @@ use tieup_protocol::record::{Sale, Word};
 pub const FIELDS: [&str; 10] =
     ["partner", "id", "kind", "amount", "units", "goods", "via", "collected", "time", "region"];
 
+/// The most mistakes of a file that are told.
+const MOST_TOLD: usize = 100;
+
 /// A sale as it stands in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
@@ -26,10 +29,12 @@ pub struct Read {
 }
 
 /// A file of sales.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SalesFile<'a> {
     name: &'a str,
     text: &'a str,
+    /// Its lines, so that a mistake finds its own at once.
+    lines: Vec<&'a str>,
 }
 
 /// A row: its line, and its values by name; what is empty is left out.
@@ -48,7 +53,8 @@ impl<'a> SalesFile<'a> {
             Diagnostic::new("not-utf-8", name, "the file is no text in UTF-8").help("save it as UTF-8, and try again")
         })?;
         // Spreadsheets write a mark first.
-        Ok(Self { name, text: text.strip_prefix('\u{feff}').unwrap_or(text) })
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Ok(Self { name, text, lines: text.lines().collect() })
     }
 
     /// The sales in it, those of `partner` where they do not say whose they are.
@@ -69,15 +75,31 @@ impl<'a> SalesFile<'a> {
         if problems.is_empty() && sales.is_empty() {
             problems.push(Diagnostic::new("no-sales", self.name, "the file holds no sale"));
         }
-        Report::check(problems)?;
+        self.check(problems)?;
         Ok(sales)
     }
 
     /// `problem` at the first place in `line` where `value` stands.
     pub(super) fn at(&self, line: usize, value: &str, problem: Diagnostic) -> Diagnostic {
-        let text = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let text = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let before = text.find(value).and_then(|at| text.get(..at)).unwrap_or_default();
-        Diagnostic { file: self.name.to_owned(), ..problem }.at_line(self.text, line, before.chars().count() + 1)
+        let mut told =
+            Diagnostic { file: self.name.to_owned(), ..problem }.at_line(text, 1, before.chars().count() + 1);
+        if let Some(span) = &mut told.span {
+            span.line = line;
+        }
+        told
+    }
+
+    /// Tells mistakes, at most [`MOST_TOLD`] of them, and how many more there are.
+    pub(super) fn check(&self, mut problems: Vec<Diagnostic>) -> Result<(), Report> {
+        let more = problems.len().saturating_sub(MOST_TOLD);
+        problems.truncate(MOST_TOLD);
+        if more > 0 {
+            let message = format!("the file has {more} more mistakes, which are not told");
+            problems.push(Diagnostic::new("more-mistakes", self.name, message).help("mend those above, and try again"));
+        }
+        Report::check(problems)
     }
 
     fn ndjson(&self, problems: &mut Vec<Diagnostic>) -> Vec<Row> {
@@ -336,5 +358,16 @@ mod tests {
         assert!(file.sales(None).unwrap_err().to_string().contains("--partner for all of the file"));
         let north: SiteId = "north".parse().unwrap();
         assert_eq!(file.sales(Some(&north)).unwrap()[0].partner, north);
+    }
+
+    #[test]
+    fn of_many_mistakes_the_first_are_told_and_how_many_more_there_are() {
+        let text = format!("id,kind,amount,time\n{}", "a,order,much,2026-11-03T01:15:00Z\n".repeat(130));
+        let file = SalesFile::new("sales.csv", text.as_bytes()).unwrap();
+        let report = file.sales(Some(&"north".parse().unwrap())).unwrap_err();
+        assert_eq!(report.diagnostics().len(), 101);
+        let told = report.to_string();
+        assert!(told.contains("sales.csv:101:9") && !told.contains("sales.csv:102:"), "{told}");
+        assert!(told.contains("the file has 30 more mistakes"), "{told}");
     }
 }

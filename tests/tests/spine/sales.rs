@@ -230,7 +230,7 @@ async fn row_003_60_a_file_of_sales_is_taken_whole_or_not_and_listed_by_region()
             "sales.csv:3:1",
             "`south` has not joined",
             "sales.csv:4:",
-            "no charge is collected with it",
+            "has no kind `order`",
             "of a time that has not come",
             "4 errors",
         ],
