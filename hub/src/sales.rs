@@ -209,8 +209,8 @@ fn unnamed(sale: &Sale, contract: &Contract) -> Option<(String, Diagnostic)> {
     if of_kind().any(|of| of.goods.is_none()) {
         return None;
     }
-    let names: BTreeSet<&str> = of_kind().filter_map(|of| of.goods.as_deref()).collect();
-    (!names.contains(goods)).then(|| (goods.to_owned(), unknown("unknown-goods", "goods", goods, &names, contract)))
+    let sold: BTreeSet<&str> = of_kind().filter_map(|of| of.goods.as_deref()).collect();
+    (!sold.contains(goods)).then(|| (goods.to_owned(), unknown("unknown-goods", "goods", goods, &sold, contract)))
 }
 
 /// Which sales the meters and charges of a contract speak of.
