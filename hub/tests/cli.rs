@@ -141,7 +141,7 @@ fn wrong_usage_is_status_2_and_changes_nothing() {
         (&["init"], "<MAIN>"),
         (&["init", "Lamp Works"], "`Lamp Works` is not a site name: use 1 to 40 lower-case letters"),
         (&["partner", "invite", "../north"], "`../north` is not a site name"),
-        (&["fee", "statement", "north", "2026-13"], "`2026-13` is not a month: write it like 2026-11"),
+        (&["fee", "statement", "north", "2026-13"], "`2026-13` is no month, and no days of one: write it like 2026-11"),
     ];
     for (arguments, says) in cases {
         let ran = folder.run(arguments);

@@ -118,7 +118,7 @@ fn wrong_usage_is_status_2_and_changes_nothing() {
         (&["reject", "5", "--reason", &long], "it has 501 characters, and may have 500"),
         (&["approve", "first"], "invalid value 'first'"),
         (&["approve", "0"], "invalid value '0'"),
-        (&["fee", "verify", "November"], "`November` is not a month: write it like 2026-11"),
+        (&["fee", "verify", "November"], "`November` is no month, and no days of one: write it like 2026-11"),
     ];
     for (arguments, says) in cases {
         let ran = folder.run(arguments);
