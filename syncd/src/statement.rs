@@ -5,7 +5,7 @@ mod counting;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tieup_fees::{
     Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Recorded, Statement,
     StatementError, corrected_after, first_difference,
@@ -30,6 +30,9 @@ use crate::main_journal::MainJournalError;
 use crate::pins::Pins;
 use crate::publisher::PublishError;
 use crate::record::RecordError;
+
+/// What a signature's time is rounded down to.
+const A_SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// The folder of main's statements in the state folder.
 pub const STATEMENTS: &str = "statements";
@@ -237,7 +240,10 @@ impl Partner {
             segments.any(|segment| segment.period == period && segment.contract.digest() == contract)
         };
         let is_pinned = pins.of(period)? == Some(contract);
-        if !is_pinned && !governs(self.versions()?) && !governs(self.versions_live_before(signed)?) {
+        // A signature tells whole seconds.
+        let governed = |time| Ok::<_, StatementFailure>(governs(self.versions_live_before(time)?));
+        let governed_then = || Ok::<_, StatementFailure>(governed(signed)? || governed(signed + A_SECOND)?);
+        if !is_pinned && !governs(self.versions()?) && !governed_then()? {
             return Err(StatementFailure::OtherVersion { period, contract });
         }
         Ok(pins.keep(period, contract)?)

@@ -78,17 +78,16 @@ async fn row_003_61_the_first_hour_and_entry_that_differ_are_found_and_proven() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_changed_in_the_partners_own_journal_is_found_and_has_no_proof() {
+async fn a_journal_that_the_partner_rewrote_is_told_as_that_and_not_as_a_difference() {
     let (mut world, month) = visited().await;
     let halted = world.halt("north").await;
     let state = &halted.config.state;
     falsify(&month_dir(&state.join("journal"), month), state, month, 3);
     world.resume(halted).await;
-    issue(&world, month).await;
-    let located = world.daemon("north").locate(month).await.unwrap().unwrap();
-    let entry = located.entry.as_ref().unwrap();
-    assert_eq!((entry.number, entry.proof.as_ref()), (3, None));
-    assert_says(&located.to_string(), &["does not stand in the log that both sides signed"]);
+    let north = row(&world, "north").await;
+    let issued = world.hub().issue(&north, month, closes(month)).await.unwrap();
+    let error = world.hub().hand_over(&north, issued, closes(month)).await.unwrap_err();
+    assert_says(&told(&error), &["does not verify", "both were rewritten, or the checkpoint is of a fork"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -166,15 +166,28 @@ async fn what_was_issued_stays_under_its_version_also_where_another_was_already_
     assert_eq!(issue(&world, month).await, (issued, StatementVerdict::Identical));
 }
 
+/// Waits for the clock's next second, since a signature tells whole ones.
+async fn next_second() -> jiff::Timestamp {
+    let begin = jiff::Timestamp::now().as_second();
+    loop {
+        let now = jiff::Timestamp::now();
+        if now.as_second() > begin {
+            return now;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_handed_over_late_is_verified_under_the_version_that_it_names() {
-    let mut world = start().await;
+    let mut world = Box::pin(start()).await;
     let month = two_months_ago(&world).await;
-    log_before(&mut world, 4).await;
+    Box::pin(log_before(&mut world, 4)).await;
     write_contract(&world, &by_days(2, &month.first_day().to_string(), 30));
     world.publish("north").await;
-    let (north, now) = (row(&world, "north").await, jiff::Timestamp::now());
-    let issued = world.hub().issue(&north, month, now).await.unwrap();
+    let north = row(&world, "north").await;
+    let issued = world.hub().issue(&north, month, next_second().await).await.unwrap();
+    next_second().await;
     world.approve("north");
     let daemon = world.daemon("north");
     let verified = daemon.take_statement(&issued).unwrap_or_else(|error| panic!("{}", told(&error)));
@@ -183,7 +196,7 @@ async fn what_is_handed_over_late_is_verified_under_the_version_that_it_names() 
     let key = world.hub().keys.cosigner().unwrap();
     let pins = world.state("north").join("statements");
     std::fs::remove_dir_all(&pins).unwrap();
-    let note = tieup_store::journal::SignedText::sign(&issued.statement, &key, jiff::Timestamp::now()).unwrap();
+    let note = tieup_store::journal::SignedText::sign(&issued.statement, &key, next_second().await).unwrap();
     let later = tieup_protocol::wire::StatementNotice { note: Some(note.note().to_owned()), ..issued };
     let error = daemon.take_statement(&later).unwrap_err();
     assert!(matches!(error, Refused::OtherVersion { .. }), "{error}");

@@ -22,7 +22,7 @@ pub(super) const OF_MAINS_LOG: &[&str] =
 pub(super) const IN_A_REFUSAL: &[&str] = &["main-journal/refusals", "main-journal/refusals/N-N.json"];
 
 /// Those that are written when a statement is disputed, and when main answers.
-pub(super) const IN_A_DISPUTE: &[&str] = &["audit.jsonl", "statements/N-N.dispute.json"];
+pub(super) const IN_A_DISPUTE: &[&str] = &["audit.jsonl", "statements/N-N.claim.json", "statements/N-N.dispute.json"];
 
 /// Those that main writes when a partner shows a receipt, and when a dispute is opened.
 pub(super) const OF_A_RECEIPT: &[&str] = &["receipts/north", "receipts/north/N-N.json"];
@@ -167,6 +167,7 @@ async fn dispute(world: &World, month: Month, file: &std::path::Path) {
     let mut failures = Failures::of("disputing");
     loop {
         let _ = fs::remove_file(file);
+        let _ = fs::remove_file(file.with_file_name(format!("{month}.claim.json")));
         let laid = failures.lay_sparing(&state, &state.join("journal"));
         let disputed = world.daemon("north").dispute(month, "too much", now).await;
         let said = failures.said(&laid);
