@@ -23,6 +23,7 @@ pub(super) const IN_A_REFUSAL: &[&str] = &["main-journal/refusals", "main-journa
 
 /// Those that are written when a statement is disputed, and when main answers.
 pub(super) const IN_A_DISPUTE: &[&str] = &["audit.jsonl", "statements/N-N.claim.json", "statements/N-N.dispute.json"];
+const IN_AN_ANSWER: &[&str] = &["audit.jsonl", "statements/N-N.dispute.json"];
 
 /// Those that main writes when a partner shows a receipt, and when a dispute is opened.
 pub(super) const OF_A_RECEIPT: &[&str] = &["receipts/north", "receipts/north/N-N.json"];
@@ -206,7 +207,7 @@ async fn answer(world: &World, month: Month, file: &std::path::Path) {
         let again = again.unwrap_or_else(|error| panic!("{said}: {}", told(&error)));
         assert_eq!(world.daemon("north").disputed(month).unwrap().unwrap().ruling, Some(again), "{said}");
         if !has_failed {
-            return failures.end(IN_A_DISPUTE);
+            return failures.end(IN_AN_ANSWER);
         }
     }
 }
