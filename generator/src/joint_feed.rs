@@ -58,8 +58,10 @@ impl Own<'_> {
         let own = own.into_iter().map(|(date, page)| (date, feed::atom_entry(page, self.base_url, None)));
         let updated = between(feed.head, "<updated>", "T")?;
         let latest = newest.filter(|newest| updated.parse().is_ok_and(|updated: Date| *newest > updated));
-        let head =
-            latest.map_or_else(|| feed.head.to_owned(), |latest| feed.head.replacen(updated, &latest.to_string(), 1));
+        let head = latest.map_or_else(
+            || feed.head.to_owned(),
+            |latest| feed.head.replacen(&format!("<updated>{updated}T"), &format!("<updated>{latest}T"), 1),
+        );
         Some(head + &merged(theirs, own.collect()).concat() + feed.end)
     }
 
@@ -155,7 +157,7 @@ mod tests {
         Some(String::from_utf8(joint).unwrap())
     }
 
-    const ATOM: &str = "<feed xml:lang=\"en\">\n<updated>2026-03-05T00:00:00Z</updated>\n\
+    const ATOM: &str = "<feed xml:lang=\"en\">\n<title>Minutes of 2026-03-05</title>\n<updated>2026-03-05T00:00:00Z</updated>\n\
         <entry>\n<id>b</id><published>2026-03-05T00:00:00Z</published></entry>\n\
         <entry>\n<id>a</id><published>2026-03-01T00:00:00Z</published></entry>\n</feed>\n";
 
@@ -166,6 +168,7 @@ mod tests {
         let ids: Vec<&str> = feed.split("<id>").skip(1).filter_map(|rest| rest.split('<').next()).collect();
         assert_eq!(ids, ["https://north.example/new/", "b", "https://north.example/middle/", "a"]);
         assert!(feed.contains("<updated>2026-03-09T00:00:00Z</updated>\n<entry>"), "{feed}");
+        assert!(feed.contains("<title>Minutes of 2026-03-05</title>"), "{feed}");
         assert!(feed.contains("New &amp; own") && feed.ends_with("</entry>\n</feed>\n"), "{feed}");
     }
 

@@ -29,7 +29,7 @@ use self::targets::{Target, targets};
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// How long each target is run unless `TIEUP_FUZZ_SECONDS` says otherwise.
-const MILLISECONDS: u64 = 2_000;
+const MILLISECONDS: u64 = 1_500;
 
 /// What a target may allocate whatever its input is: buffers of fixed size, tables.
 const BASE: usize = 4 << 20;

@@ -92,6 +92,15 @@ fn kept(bytes: Bytes, held: Option<Held>) -> Bytes {
     }
 }
 
+impl Drop for Pieces {
+    /// Nobody takes what is being read, so it waits for no room either.
+    fn drop(&mut self) {
+        if let Some(reading) = &self.reading {
+            reading.abort();
+        }
+    }
+}
+
 impl Pieces {
     /// The next piece; there must be one.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
