@@ -3,8 +3,7 @@
 //! The partner's daemon appends to its own; main keeps a copy and takes only lines that continue it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use tieup_protocol::audit::{AuditEntry, BrokenTrail, Happening, TrailEnd};
@@ -168,7 +167,7 @@ impl AuditTrail {
             // Nobody was told of what is beyond: a line that a crash cut off, or what a failed write left.
             step(Step::Cut, &self.path, || file.set_len(known.bytes))?;
         }
-        write_at(&file, &self.path, known.bytes, bytes)?;
+        durable::write_at(&file, &self.path, known.bytes, bytes)?;
         if known.bytes == 0 {
             durable::sync_dir(durable::parent(&self.path))?;
         }
@@ -204,14 +203,6 @@ impl AuditTrail {
         options.write(true).create(true).truncate(false);
         step(Step::Create, &self.path, || options.open(&self.path))
     }
-}
-
-fn write_at(mut file: &File, path: &Path, at: u64, bytes: &[u8]) -> Result<(), DiskError> {
-    step(Step::Write, path, || {
-        file.seek(SeekFrom::Start(at))?;
-        file.write_all(bytes)
-    })?;
-    step(Step::Sync, path, || file.sync_all())
 }
 
 #[cfg(test)]

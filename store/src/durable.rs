@@ -264,6 +264,15 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), DiskError> {
     step(Step::SyncDir, dir, || File::open(dir)?.sync_all())
 }
 
+/// Writes `bytes` at `at` in an open file. Durable on return.
+pub(crate) fn write_at(mut file: &File, path: &Path, at: u64, bytes: &[u8]) -> Result<(), DiskError> {
+    step(Step::Write, path, || {
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(bytes)
+    })?;
+    step(Step::Sync, path, || file.sync_all())
+}
+
 /// What lies in `dir`, in order of name.
 pub fn list_dir(dir: &Path) -> Result<Vec<PathBuf>, DiskError> {
     step(Step::Read, dir, || {

@@ -1,7 +1,7 @@
 //! A file of lines that are appended and never changed, each with its number, counted from 0.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::durable::{self, DiskError, Step, step};
@@ -52,7 +52,7 @@ impl Lines {
         let file = self.writable()?;
         // A line that a crash cut off, or what a failed write left.
         step(Step::Cut, &self.path, || file.set_len(known.bytes))?;
-        write_at(&file, &self.path, known.bytes, text.as_bytes())?;
+        durable::write_at(&file, &self.path, known.bytes, text.as_bytes())?;
         if known.bytes == 0 {
             durable::sync_dir(durable::parent(&self.path))?;
         }
@@ -111,14 +111,6 @@ fn look_through(path: &Path) -> Result<Known, DiskError> {
 
 fn unreadable(path: &Path, source: io::Error) -> DiskError {
     DiskError { step: Step::Read, path: path.to_owned(), source }
-}
-
-fn write_at(mut file: &File, path: &Path, at: u64, bytes: &[u8]) -> Result<(), DiskError> {
-    step(Step::Write, path, || {
-        file.seek(SeekFrom::Start(at))?;
-        file.write_all(bytes)
-    })?;
-    step(Step::Sync, path, || file.sync_all())
 }
 
 #[cfg(test)]
