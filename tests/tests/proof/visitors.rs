@@ -10,11 +10,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use tieup_protocol::access::AccessEntry;
-use tieup_store::journal::{JournalReader, SignedCheckpoint, verify_log};
+use tieup_store::journal::{JournalReader, SignedCheckpoint, month_dir, verify_log};
 use tieup_tests::child::Program;
 use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::raw;
@@ -32,8 +32,14 @@ const KILLS: u64 = 20;
 /// How many visitors ask at once.
 const VISITORS: usize = 8;
 
-/// The longest time from the first visit to the kill: past a checkpoint, which is due each second.
+/// The longest time from the first visit to the kill, in milliseconds: past a checkpoint, which is due each second.
 const LONGEST: u64 = 1_300;
+
+/// In how many lives there is one that is killed shortly after a checkpoint, however long that takes.
+const SIGNED: u64 = 4;
+
+/// How long a checkpoint is waited for before the test says that none comes.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What all visitors have seen.
 #[derive(Default)]
@@ -92,6 +98,22 @@ fn logged(folder: &Path) -> Vec<String> {
     entries.map(|entry| AccessEntry::decode(&entry.unwrap()).unwrap().path.to_string()).collect()
 }
 
+/// The checkpoint of the newest month, if there is one.
+fn newest_note(halted: &Halted) -> Option<Vec<u8>> {
+    let journal = halted.config.state.join("journal");
+    let months = tieup_store::journal::months(&journal).unwrap_or_default();
+    fs::read(month_dir(&journal, *months.last()?).join("checkpoint")).ok()
+}
+
+/// Waits until there is another checkpoint than `before`.
+async fn signed_anew(halted: &Halted, before: Option<&[u8]>) {
+    let deadline = Instant::now() + PATIENCE;
+    while newest_note(halted).as_deref() == before {
+        assert!(Instant::now() < deadline, "no checkpoint is signed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_it_is_killed_every_visit_that_somebody_saw_whole_is_in_the_journal() {
     let kills = setting("TIEUP_KILLS").unwrap_or(KILLS);
@@ -101,10 +123,16 @@ async fn whenever_it_is_killed_every_visit_that_somebody_saw_whole_is_in_the_jou
     let program = Program::new(env!("CARGO_BIN_EXE_syncd-to-kill"), &halted);
     let (mut rng, guests, mut notes) = (Rng::with_seed(seed), Arc::new(Seen::default()), Vec::new());
     let mut months = Vec::new();
-    for _ in 0..kills {
+    for life in 0..kills {
+        let signed = newest_note(&halted);
         let mut process = program.start();
         let visitors: Vec<_> = (0..VISITORS).map(|_| tokio::spawn(visit(halted.public, guests.clone()))).collect();
-        tokio::time::sleep(Duration::from_millis(rng.u64(5..LONGEST))).await;
+        if life % SIGNED == 0 {
+            signed_anew(&halted, signed.as_deref()).await;
+            tokio::time::sleep(Duration::from_millis(rng.u64(..20))).await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(rng.u64(5..LONGEST))).await;
+        }
         process.kill();
         for visitor in visitors {
             visitor.await.unwrap();
@@ -136,6 +164,7 @@ async fn whenever_it_is_killed_every_visit_that_somebody_saw_whole_is_in_the_jou
     let lost: Vec<&String> = whole.iter().filter(|page| !pages.contains(*page)).collect();
     assert_eq!(lost, Vec::<&String>::new(), "seen whole, and not logged");
     assert!(whole.len() as u64 > kills, "nobody was served");
+    assert!(notes.len() as u64 >= kills / SIGNED, "too few checkpoints to compare");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,8 +15,8 @@ use super::ledger::Ledger;
 use super::{JournalError, JournalSetup, Readers};
 use crate::visitors::{SystemRandomness, VisitorKey};
 
-/// The longest time between a visit and the signed checkpoint that covers it.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long after a visit its checkpoint is begun: so that hashing, syncing and signing are over within a second of it.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(800);
 
 /// The longest time, in seconds, after which the keeper looks which day it is.
 const LONGEST_REST: u64 = 600;
