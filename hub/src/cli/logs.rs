@@ -1,10 +1,10 @@
 //! `tieup log`: journals are fetched, verified, proven, written out, and settled.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 use tieup_protocol::access::AccessEntry;
@@ -17,6 +17,7 @@ use tieup_store::journal::{
 };
 use tieup_web::journal::export::{Layout, export_to_stdout};
 use tieup_web::{say, terminal};
+use tokio::task::{JoinError, JoinSet};
 
 use super::Format;
 use super::count::{CountArguments, count};
@@ -124,7 +125,7 @@ struct Told {
     proof: String,
 }
 
-pub(super) async fn log(hub: &Hub, action: &LogAction) -> anyhow::Result<()> {
+pub(super) async fn log(hub: &Arc<Hub>, action: &LogAction) -> anyhow::Result<()> {
     match action {
         LogAction::Fetch { partner, month } => fetch(hub, partner.as_ref(), *month).await,
         LogAction::Verify { partner, month } => verify(hub, partner.as_ref(), *month).await,
@@ -180,11 +181,14 @@ fn parse_reason(text: &str) -> Result<String, String> {
     }
 }
 
-async fn fetch(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
+async fn fetch(hub: &Arc<Hub>, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
     let partners = meant(hub, only).await?.into_iter().filter(|partner| partner.revoked.is_none());
-    let fetch = async |partner: PartnerRow| fetch_in_time(hub, &partner, month).await;
-    let fetched = stream::iter(partners).map(fetch).buffer_unordered(CONCURRENT_COLLECTIONS);
-    let failed: usize = fetched.fold(0, async |all, failed| all + failed).await;
+    let fetch = |partner: PartnerRow| {
+        let hub = hub.clone();
+        async move { fetch_in_time(&hub, &partner, month).await }
+    };
+    let fetched = side_by_side(partners, CONCURRENT_COLLECTIONS, fetch).await;
+    let failed: usize = fetched.into_iter().sum::<Result<_, _>>().context("fetching ended by a fault of ours")?;
     // Told, and no failure: the running hub tries it again.
     if let Err(error) = hub.mirror_journals().await {
         terminal::complain(&error);
@@ -193,6 +197,26 @@ async fn fetch(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow
         bail!("{failed} journals or audit trails of partners were not taken");
     }
     Ok(())
+}
+
+/// Does `work` with each of `items`, with so many at once: each a task of its own, so that none waits while another hashes.
+async fn side_by_side<I, F: Future<Output: Send> + Send + 'static>(
+    items: impl IntoIterator<Item = I>,
+    at_once: usize,
+    work: impl Fn(I) -> F,
+) -> Vec<Result<F::Output, JoinError>> {
+    let (mut items, mut tasks, mut done) = (items.into_iter(), JoinSet::new(), Vec::new());
+    loop {
+        while tasks.len() < at_once
+            && let Some(item) = items.next()
+        {
+            tasks.spawn(work(item));
+        }
+        match tasks.join_next().await {
+            Some(ended) => done.push(ended),
+            None => return done,
+        }
+    }
 }
 
 /// Fetches from one partner as far as there is time for it, and gives how much of it failed.
@@ -360,5 +384,54 @@ pub(super) async fn meant(hub: &Hub, only: Option<&SiteId>) -> anyhow::Result<Ve
     match only {
         Some(partner) => Ok(vec![hub.partner(partner).await?]),
         None => joined(hub).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use tokio::task::block_in_place;
+
+    use super::*;
+
+    /// Two ends that each wait for a word of the other.
+    fn pair() -> [(Sender<()>, Mutex<Receiver<()>>); 2] {
+        let ((to_one, one), (to_other, other)) = (channel(), channel());
+        [(to_other, Mutex::new(one)), (to_one, Mutex::new(other))]
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_works_holds_up_no_other() {
+        let meet = |(to, from): (Sender<()>, Mutex<Receiver<()>>)| async move {
+            block_in_place(|| {
+                to.send(()).unwrap();
+                from.into_inner().unwrap().recv_timeout(Duration::from_secs(10)).is_ok()
+            })
+        };
+        let met: Result<Vec<bool>, _> = side_by_side(pair(), 2, meet).await.into_iter().collect();
+        assert_eq!(met.unwrap(), [true, true]);
+    }
+
+    #[tokio::test]
+    async fn no_more_are_at_work_than_may_be() {
+        let at_work = Arc::new(Mutex::new((0, 0)));
+        let work = |_| {
+            let at_work = at_work.clone();
+            async move {
+                let now = |change: i32| {
+                    let mut at_work = at_work.lock().unwrap();
+                    at_work.0 += change;
+                    at_work.1 = at_work.1.max(at_work.0);
+                };
+                now(1);
+                tokio::task::yield_now().await;
+                now(-1);
+            }
+        };
+        assert_eq!(side_by_side(0..20, 3, work).await.len(), 20);
+        assert_eq!(*at_work.lock().unwrap(), (0, 3));
     }
 }

@@ -24,6 +24,7 @@ mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tieup_protocol::diagnostic::Diagnostic;
@@ -285,7 +286,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
             Action::Key(action) => key::key(&open(cli).await?, action).await,
             Action::Database(action) => database::database(&cli.config, action).await,
-            Action::Log(action) => logs::log(&open(cli).await?, action).await,
+            Action::Log(action) => logs::log(&Arc::new(open(cli).await?), action).await,
             Action::Fee(action) => fees::fee(&open(cli).await?, action).await,
             Action::Sales(action) => sales::sales(&open(cli).await?, action).await,
             Action::Build { .. } | Action::Check { .. } => Ok(()),
