@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use tieup_protocol::access::InvalidEntry;
 use tieup_protocol::contract::{Contract, RuleSet, Session};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::Period;
@@ -94,15 +95,32 @@ impl Rollup {
         let mut entry = Vec::new();
         for number in self.covers.size..head.size {
             next(&mut entry).map_err(|source| StatementError::Read { number, source })?;
-            if struck.contains(&number) {
-                self.counter.strike();
-                self.struck.insert(number);
-            } else {
-                self.counter.observe_encoded(&entry).map_err(|source| StatementError::Entry { number, source })?;
-            }
+            self.take(&entry, struck).map_err(|source| StatementError::Entry { number, source })?;
         }
-        self.covers = head;
+        self.reach(head);
         Ok(())
+    }
+
+    /// Takes the entry that follows, which is passed over where it is `struck` out. The rollup is of no use until
+    /// [`Rollup::reach`] says which entries it has.
+    ///
+    /// # Errors
+    /// It cannot be decoded. The rollup is of no use then.
+    pub fn take(&mut self, entry: &[u8], struck: &BTreeSet<u64>) -> Result<(), InvalidEntry> {
+        let number = self.covers.size;
+        if struck.contains(&number) {
+            self.counter.strike();
+            self.struck.insert(number);
+        } else {
+            self.counter.observe_encoded(entry)?;
+        }
+        self.covers.size += 1;
+        Ok(())
+    }
+
+    /// Says that the entries that were taken are those of `head`.
+    pub fn reach(&mut self, head: JournalHead) {
+        self.covers = head;
     }
 
     /// What its entries come to.

@@ -33,6 +33,9 @@ use crate::statements::{MainBooks, StatementFailure};
 /// The folder of the locks by which days are claimed with SQLite, below the state folder.
 const LOCKS: &str = "counting";
 
+/// After how many entries it is told how far counting is.
+const STRIDE: u64 = 1 << 12;
+
 /// Which journals are meant.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
@@ -50,19 +53,45 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// So many entries are going to be counted.
-    pub(crate) fn begin(&self, entries: u64) {
+    /// So many entries are going to be counted, as what is returned is told.
+    pub(crate) fn strides(&self, entries: u64) -> Strides<'_> {
         self.total.fetch_add(entries, Ordering::Relaxed);
-    }
-
-    /// So many of them were.
-    pub(crate) fn step(&self, entries: u64) {
-        self.done.fetch_add(entries, Ordering::Relaxed);
+        Strides { progress: self, left: entries, taken: 0 }
     }
 
     /// How many entries were counted, and of how many.
     pub fn stand(&self) -> (u64, u64) {
         (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+}
+
+/// One count that is under way: its entries are told many at a time. Those that were not reached are told when it is over.
+#[derive(Debug)]
+pub(crate) struct Strides<'a> {
+    progress: &'a Progress,
+    left: u64,
+    /// How many were counted since it was told last.
+    taken: u64,
+}
+
+impl Strides<'_> {
+    /// One more was counted.
+    pub(crate) fn step(&mut self) {
+        self.taken += 1;
+        if self.taken == STRIDE {
+            self.tell(STRIDE);
+        }
+    }
+
+    fn tell(&mut self, entries: u64) {
+        self.progress.done.fetch_add(entries, Ordering::Relaxed);
+        (self.left, self.taken) = (self.left - entries, 0);
+    }
+}
+
+impl Drop for Strides<'_> {
+    fn drop(&mut self) {
+        self.tell(self.left);
     }
 }
 

@@ -22,7 +22,7 @@ use tieup_web::problem::Refusal;
 use crate::database::PartnerRow;
 use crate::lines::admit;
 use crate::partners::Hub;
-use crate::statements::{StatementFailure, as_counted};
+use crate::statements::StatementFailure;
 
 /// The most bytes of a request: it names strikes.
 const MAX_REQUEST: usize = 64 << 10;
@@ -47,7 +47,7 @@ async fn tell_hours(
     let partner = caller(&hub, peer).await?;
     let Opened { contract, writer, reader, struck } = open(&hub, &partner, period, &strikes).await?;
     let counted = tokio::task::block_in_place(|| {
-        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, &contract, entry)));
+        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| contract.as_counted(writer, entry)));
         hours(&contract, period, entries, &struck).map_err(StatementFailure::from)
     });
     counted.map(Json).map_err(|error| refuse(&error))
@@ -70,7 +70,7 @@ fn entries_of(opened: &Opened, request: &EntriesRequest) -> Result<HourEntries, 
     let from = request.from.min(request.size);
     let mut entries = Vec::new();
     for (bytes, number) in reader.entries(from..request.size)?.zip(from..) {
-        let bytes = as_counted(*writer, contract, bytes?);
+        let bytes = contract.as_counted(*writer, bytes?);
         let entry = AccessEntry::decode(&bytes);
         let entry = entry.map_err(|source| StatementError::<ReadError>::Entry { number, source })?;
         if contract.effective.tz.hour_number(entry.time) != request.hour {

@@ -8,11 +8,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use tieup_fees::{Counted, JournalHead, Ledger as _, Rollup};
+use tieup_fees::{Counted, JournalHead, Ledger as _, Rollup, StatementError};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::period::{Month, Period};
 use tieup_store::durable::{self, DiskError};
-use tieup_store::journal::{JournalReader, Origin, ReadError, SignedCheckpoint, cosigned_note, month_dir};
+use tieup_store::journal::{
+    JournalReader, LogVerifier, Origin, ReadError, SignedCheckpoint, cosigned_note, month_dir, stored_root,
+    verify_entries,
+};
 use tokio::task::block_in_place;
 
 use crate::counting::Progress;
@@ -22,9 +25,6 @@ use crate::statements::StatementFailure;
 
 /// The folder of rollups, below the state folder.
 const ROLLUPS: &str = "rollups";
-
-/// After how many entries it is told how far counting is.
-const STRIDE: u64 = 1 << 12;
 
 /// How a rollup on the disk compares with the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum Standing {
 #[derive(Debug)]
 pub(crate) struct Copy {
     dir: PathBuf,
+    /// The log that it is of, and the key that signs that.
+    log: (Origin, LogVerifier),
     pub(crate) head: JournalHead,
     /// The numbers of the entries that are struck out.
     struck: BTreeSet<u64>,
@@ -77,10 +79,12 @@ impl Hub {
         Ok((rollup.counted(), copy.head))
     }
 
-    /// Counts a period anew and compares with what is kept; what differs is kept in its place.
+    /// Counts a period anew, from a copy that is verified in the same pass, and compares with what is kept; what differs is
+    /// kept in its place.
     ///
     /// # Errors
-    /// Nothing was collected or cosigned, there is no contract, or the copy cannot be read.
+    /// Nothing was collected or cosigned, there is no contract, or the copy cannot be read or is not what was signed for.
+    /// Nothing is replaced then.
     pub async fn verify_rollup(
         &self,
         partner: &PartnerRow,
@@ -103,10 +107,12 @@ impl Hub {
         let dir = month_dir(&self.mirrors(partner), month);
         let cosigned = cosigned_note(&dir)?.ok_or(StatementFailure::NotCollected(month))?;
         let origin = Origin::new(&self.config.main, &partner.id, month);
-        let checkpoint = SignedCheckpoint::open(&cosigned, &origin, &partner.journal_key.parse()?)?;
+        let key: LogVerifier = partner.journal_key.parse()?;
+        let checkpoint = SignedCheckpoint::open(&cosigned, &origin, &key)?;
         let (size, root) = (checkpoint.size(), checkpoint.root().to_string());
-        let head = JournalHead { origin: origin.to_string(), size, root };
-        Ok(Copy { dir, head, struck: struck.clone(), opened: OnceLock::new(), progress: self.counted.clone() })
+        let (head, struck) = (JournalHead { origin: origin.to_string(), size, root }, struck.clone());
+        let (opened, progress) = (OnceLock::new(), self.counted.clone());
+        Ok(Copy { dir, log: (origin, key), head, struck, opened, progress })
     }
 
     pub(crate) fn place_of<'a>(&self, partner: &PartnerRow, contract: &'a Contract, period: Period) -> Place<'a> {
@@ -157,19 +163,37 @@ impl Copy {
             return Ok(rollup);
         }
         let mut entries = self.reader()?.entries(rollup.covers().size..head.size)?;
-        let total = head.size - rollup.covers().size;
-        self.progress.begin(total);
-        let mut read = 0;
+        let mut strides = self.progress.strides(head.size - rollup.covers().size);
         let next = |entry: &mut Vec<u8>| {
-            read += 1;
-            if read % STRIDE == 0 {
-                self.progress.step(STRIDE);
-            }
+            strides.step();
             entries.next_into(entry)
         };
-        let counted = rollup.go_on(head, &self.struck, next);
-        self.progress.step(total - read / STRIDE * STRIDE);
-        Ok(counted.map(|()| rollup)?)
+        Ok(rollup.go_on(head, &self.struck, next).map(|()| rollup)?)
+    }
+
+    /// Takes `rollup`, which has no entries yet, to the end of this journal, and hashes every entry again in the same pass:
+    /// what was damaged here is told, and not counted.
+    fn count_verified(&self, mut rollup: Rollup) -> Result<Rollup, StatementFailure> {
+        let (size, (origin, key)) = (self.head.size, &self.log);
+        let mut strides = self.progress.strides(size);
+        let mut invalid = None;
+        let verified = verify_entries(&self.dir, origin, key, |entry| {
+            let number = rollup.covers().size;
+            if number < size && invalid.is_none() {
+                strides.step();
+                let taken = rollup.take(entry, &self.struck);
+                invalid = taken.err().map(|source| StatementError::Entry { number, source });
+            }
+        });
+        verified.map_err(|source| StatementFailure::Damaged(origin.clone(), source))?;
+        if stored_root(&self.dir, size)?.to_string() != self.head.root {
+            return Err(StatementFailure::OtherThanCosigned(origin.clone(), size));
+        }
+        if let Some(invalid) = invalid {
+            return Err(invalid.into());
+        }
+        rollup.reach(self.head.clone());
+        Ok(rollup)
     }
 }
 
@@ -197,7 +221,7 @@ impl Place<'_> {
 
     fn verify(&self, copy: &Copy) -> Result<Standing, StatementFailure> {
         let kept = self.read(copy)?;
-        let anew = copy.count_on(self.begin(copy))?;
+        let anew = copy.count_verified(self.begin(copy))?;
         let standing = match kept {
             None => Standing::Missing,
             Some(kept) => {

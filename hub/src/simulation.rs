@@ -8,7 +8,7 @@ use tieup_store::journal::months;
 
 use crate::database::PartnerRow;
 use crate::partners::Hub;
-use crate::statements::{MainBooks, StatementFailure, as_counted};
+use crate::statements::{MainBooks, StatementFailure};
 
 /// What is changed in a simulation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,6 +70,6 @@ impl Hub {
 /// What the log that a period is charged by comes to by the rules of `rules`.
 fn count_by(books: &MainBooks<'_>, rules: &Contract, period: Period) -> Result<Counted, StatementFailure> {
     let ((reader, _, size), writer) = (books.log(period.month())?, books.writer(period.month())?);
-    let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, rules, entry)));
+    let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| rules.as_counted(writer, entry)));
     Ok(count_without(rules, period, entries, &books.struck_now(period.month()))?)
 }

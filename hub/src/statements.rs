@@ -1,11 +1,12 @@
 //! Statements: what a partner owes for a month, computed from main's verified copy of its journal.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use tieup_fees::{
-    Basis, BasisError, Counted, Issued, JournalHead, Ledger, Made, Maker, Recorded, StatementError, charged_periods,
-    charged_so_far, closes, corrects, count_without, last_revision,
+    Basis, BasisError, Counted, Counting, Issued, JournalHead, Ledger, Made, Maker, Recorded, StatementError,
+    charged_periods, charged_so_far, closes, corrects, last_revision,
 };
 use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::{Contract, Segment, Side, charged_under, charged_until, segments};
@@ -18,8 +19,8 @@ use tieup_protocol::wire::{Cause, Revision, STATEMENT, StatementNotice, Statemen
 use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{
-    CheckpointError, InvalidKey, JournalReader, Origin, ReadError, SignedCheckpoint, SignedText, SignedTextError,
-    month_dir, months,
+    CheckpointError, InvalidKey, JournalReader, LogVerifier, Origin, ReadError, SignedCheckpoint, SignedText,
+    SignedTextError, VerifyError, month_dir, months, verify_entries,
 };
 use tieup_web::client::CallError;
 
@@ -65,6 +66,12 @@ pub enum StatementFailure {
     /// Main's copy of the journal cannot be read.
     #[error("main's copy of the journal cannot be read")]
     Read(#[from] ReadError),
+    /// The log here is not what was logged: nothing is counted.
+    #[error("the journal {0} does not verify here")]
+    Damaged(Origin, #[source] VerifyError),
+    /// The log here is not the one that was cosigned: nothing is counted.
+    #[error("the first {1} entries of the journal {0} are not those that were cosigned")]
+    OtherThanCosigned(Origin, u64),
     /// Main's copies of the journals cannot be listed.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -398,11 +405,21 @@ impl Hub {
             Side::Partner | Side::Both => self.cosigned_copy(partner, month),
         }
     }
-}
 
-/// An entry of the log that `writer` writes, as it counts under `contract`.
-pub(crate) fn as_counted(writer: Side, contract: &Contract, entry: Vec<u8>) -> Vec<u8> {
-    if writer == Side::Main { contract.of_mains_log(entry) } else { entry }
+    /// Where that log lies, which it is, and the key that signs it.
+    fn charged_files(
+        &self,
+        partner: &PartnerRow,
+        writer: Side,
+        month: Month,
+    ) -> Result<(PathBuf, Origin, LogVerifier), StatementFailure> {
+        if writer == Side::Main {
+            let key = self.keys.journal().map_err(HubError::from)?.verifier();
+            return Ok((month_dir(&self.own_journals(), month), self.own_origin(month), key));
+        }
+        let origin = Origin::new(&self.config.main, &partner.id, month);
+        Ok((month_dir(&self.mirrors(partner), month), origin, partner.journal_key.parse()?))
+    }
 }
 
 /// What main reads to make a partner's statements.
@@ -591,8 +608,8 @@ impl Ledger for MainBooks<'_> {
         Ok(JournalHead { origin: origin.to_string(), size, root: reader.root_at(size)?.to_string() })
     }
 
-    /// From the counts that are kept with each collection, where they are of so many entries; else the log is read. None are
-    /// kept of main's own log: which of its entries count depends on the contract's mounts.
+    /// From the counts that are kept with each collection, where they are of so many entries; else the log is verified and
+    /// counted in one pass. None are kept of main's own log: which of its entries count depends on the contract's mounts.
     fn count(
         &self,
         contract: &Contract,
@@ -600,16 +617,25 @@ impl Ledger for MainBooks<'_> {
         size: u64,
         struck: &BTreeSet<u64>,
     ) -> Result<Counted, StatementFailure> {
-        let writer = self.writer(period.month())?;
-        if writer != Side::Main && *struck == self.struck_now(period.month()) {
+        let month = period.month();
+        let writer = self.writer(month)?;
+        if writer != Side::Main && *struck == self.struck_now(month) {
             let (counted, head) = self.hub.counted(self.partner, contract, period, struck)?;
             if head.size == size {
                 return Ok(counted);
             }
         }
-        let (reader, _, _) = self.log(period.month())?;
-        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, contract, entry)));
-        Ok(count_without(contract, period, entries, struck)?)
+        let mut counting = Counting::of((contract, writer), period, size, struck);
+        if size == 0 {
+            return Ok(counting.finish()?);
+        }
+        let (dir, origin, key) = self.hub.charged_files(self.partner, writer, month)?;
+        let verified = verify_entries(&dir, &origin, &key, |entry| counting.take(entry));
+        let signed = verified.map_err(|source| StatementFailure::Damaged(origin, source))?.checkpoint.size();
+        if signed < size {
+            return Err(ReadError::Beyond { dir, size: signed, asked: format!("the entries 0 to {size}") }.into());
+        }
+        Ok(counting.finish()?)
     }
 
     fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {

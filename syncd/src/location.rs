@@ -17,7 +17,7 @@ use tieup_web::journal::JournalError;
 use tieup_web::tls::TlsError;
 
 use crate::daemon::Partner;
-use crate::statement::{StatementFailure, as_counted};
+use crate::statement::StatementFailure;
 
 /// Why a difference could not be located.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ impl Partner {
         let struck = self.struck_out(period.month(), &strikes)?;
         let (contract, writer) = (self.contract(period)?, self.writer(period.month())?);
         let reader = self.charged_log(writer, period.month())?;
-        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| as_counted(writer, &contract, entry)));
+        let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| contract.as_counted(writer, entry)));
         let own = hours(&contract, period, entries, &struck)?;
         let main = self.main().await?;
         let mains: Vec<CountedHour> = main.post(HOURS, &HoursRequest { period, size, strikes }).await?;
@@ -117,7 +117,7 @@ fn own_entries(log: &Log<'_>, asked: &EntriesRequest) -> Result<Vec<NumberedEntr
     let &Log { contract, writer, reader } = log;
     let mut found = Vec::new();
     for (bytes, number) in reader.entries(0..asked.size)?.zip(0..) {
-        let bytes = as_counted(writer, contract, bytes?);
+        let bytes = contract.as_counted(writer, bytes?);
         let entry = AccessEntry::decode(&bytes).map_err(|source| StatementError::Entry { number, source })?;
         if contract.effective.tz.hour_number(entry.time) == asked.hour {
             found.push(NumberedEntry::new(number, &bytes));

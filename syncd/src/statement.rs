@@ -1,13 +1,11 @@
 //! The partner's own statement: computed from its own journal and contract, and held against main's.
 
-mod counting;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use tieup_fees::{
-    Basis, BasisError, Counted, Difference, Issued, JournalHead, Ledger, Made, Maker, Recorded, Statement,
+    Basis, BasisError, Counted, Counting, Difference, Issued, JournalHead, Ledger, Made, Maker, Recorded, Statement,
     StatementError, corrected_after, first_difference,
 };
 use tieup_protocol::audit::Event;
@@ -24,7 +22,6 @@ use tieup_store::journal::{
 };
 use tieup_web::journal::JournalError;
 
-use self::counting::Counting;
 use crate::daemon::Partner;
 use crate::main_journal::MainJournalError;
 use crate::pins::Pins;
@@ -404,11 +401,6 @@ impl Partner {
     }
 }
 
-/// An entry of the log that `writer` writes, as it counts under `contract`.
-pub(crate) fn as_counted(writer: Side, contract: &Contract, entry: Vec<u8>) -> Vec<u8> {
-    if writer == Side::Main { contract.of_mains_log(entry) } else { entry }
-}
-
 impl Ledger for Partner {
     type Error = StatementFailure;
 
@@ -448,7 +440,7 @@ impl Ledger for Partner {
         let writer = self.writer(month)?;
         let mut counting = Counting::of((contract, writer), period, size, struck);
         if size == 0 {
-            return counting.finish();
+            return Ok(counting.finish()?);
         }
         let (dir, origin) = (self.charged_dir(writer, month)?, self.origin(writer, month));
         let (key, _) = self.log_keys(writer)?.ok_or(StatementFailure::NotFetched(month))?;
@@ -457,7 +449,7 @@ impl Ledger for Partner {
         if signed < size {
             return Err(StatementFailure::Beyond { month, counted: size, signed });
         }
-        counting.finish()
+        Ok(counting.finish()?)
     }
 
     fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {

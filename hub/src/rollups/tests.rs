@@ -7,7 +7,7 @@ use tempfile::{TempDir, tempdir};
 use tieup_fees::count_without;
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
 use tieup_protocol::contract::MeterClass;
-use tieup_store::journal::{JournalWriter, LogSigner, Origin};
+use tieup_store::journal::{JournalWriter, LogSigner, Origin, VerifyError};
 
 use super::*;
 
@@ -24,6 +24,10 @@ fn november() -> Month {
 
 fn origin() -> Origin {
     Origin::new(&"nationwide".parse().unwrap(), &"harbor-shop".parse().unwrap(), november())
+}
+
+fn key() -> LogSigner {
+    LogSigner::from_seed("harbor-shop", &[1; 32]).unwrap()
 }
 
 /// A view every 20 s by one of five visitors on one of three pages.
@@ -48,8 +52,7 @@ fn view(number: u64) -> Vec<u8> {
 impl Bench {
     fn new(first: u64, size: u64) -> Self {
         let dir = tempdir().unwrap();
-        let key = LogSigner::from_seed("harbor-shop", &[1; 32]).unwrap();
-        let writer = JournalWriter::open(&dir.path().join("journal"), origin(), key).unwrap();
+        let writer = JournalWriter::open(&dir.path().join("journal"), origin(), key()).unwrap();
         let text = include_str!("../../../sites/nationwide/partners/harbor-shop/contract.yaml");
         let contract = Contract::parse("contract.yaml", text).unwrap();
         let mut bench = Self { dir, writer, contract };
@@ -68,7 +71,8 @@ impl Bench {
         let (size, root) = (reader.size(), reader.root_at(reader.size()).unwrap().to_string());
         let head = JournalHead { origin: origin().to_string(), size, root };
         let (dir, struck) = (self.dir.path().join("journal"), BTreeSet::new());
-        Copy { head, dir, struck, opened: OnceLock::new(), progress: Arc::default() }
+        let log = (origin(), key().verifier());
+        Copy { head, dir, log, struck, opened: OnceLock::new(), progress: Arc::default() }
     }
 
     fn place(&self) -> Place<'_> {
@@ -150,6 +154,33 @@ fn a_changed_rollup_is_told_and_replaced() {
     forged.go_on(bench.copy().head, &BTreeSet::new(), |entry: &mut Vec<u8>| entries.next_into(entry)).unwrap();
     fs::write(bench.place().path, forged.encode()).unwrap();
     assert_eq!(bench.place().verify(&bench.copy()).unwrap(), Standing::Differs(300));
+    assert_eq!(bench.kept(), good);
+}
+
+#[test]
+fn a_damaged_copy_is_told_and_replaces_nothing() {
+    let bench = Bench::new(0, 300);
+    bench.count();
+    let good = bench.kept();
+    // The last entry is of another page, of which there is a name as long.
+    let path = bench.dir.path().join("journal/entries");
+    let mut entries = fs::read(&path).unwrap();
+    let last = entries.len() - 2;
+    assert_eq!(&entries[last..], b"2/");
+    entries[last] = b'1';
+    fs::write(&path, entries).unwrap();
+    let told = bench.place().verify(&bench.copy()).unwrap_err();
+    assert!(matches!(told, StatementFailure::Damaged(_, VerifyError::Entry { number: 299 })), "{told}");
+    assert_eq!(bench.kept(), good);
+}
+
+#[test]
+fn a_copy_that_is_not_what_was_cosigned_is_told_and_replaces_nothing() {
+    let (bench, other) = (Bench::new(0, 300), Bench::new(100, 300));
+    bench.count();
+    let good = bench.kept();
+    let copy = Copy { head: other.copy().head, ..bench.copy() };
+    assert!(matches!(bench.place().verify(&copy), Err(StatementFailure::OtherThanCosigned(_, 300))));
     assert_eq!(bench.kept(), good);
 }
 

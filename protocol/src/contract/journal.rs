@@ -177,9 +177,13 @@ fn check_counted_by_main(effective: &Effective, meters: &Meters) -> Result<(), T
 }
 
 impl Contract {
-    /// An entry of main's own log as it counts under this contract: a visit to a page that the contract does not give to
-    /// main is one to no page of it. What is no entry stays what it is.
-    pub fn of_mains_log(&self, entry: Vec<u8>) -> Vec<u8> {
+    /// An entry of the log that `writer` writes, as it counts under this contract: in main's own log, a visit to a page that
+    /// the contract does not give to main is one to no page of it. What is no entry stays what it is.
+    pub fn as_counted(&self, writer: Side, entry: Vec<u8>) -> Vec<u8> {
+        if writer == Side::Main { self.of_mains_log(entry) } else { entry }
+    }
+
+    fn of_mains_log(&self, entry: Vec<u8>) -> Vec<u8> {
         let Ok(decoded) = AccessEntry::decode(&entry) else { return entry };
         if decoded.class.is_none() || self.mounts.owner(&decoded.path).0 == Owner::Main {
             return entry;

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use tieup_fees::{Counted, Counter, StatementError};
 use tieup_protocol::access::InvalidEntry;
 use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::period::Period;
 
-use super::{StatementFailure, as_counted};
+use crate::compute::StatementError;
+use crate::count::{Counted, Counter};
 
 /// The beginning of a log, while it is counted.
-pub(super) struct Counting<'a> {
+#[derive(Debug)]
+pub struct Counting<'a> {
     contract: &'a Contract,
     /// Who writes the log.
     writer: Side,
@@ -27,7 +28,7 @@ pub(super) struct Counting<'a> {
 impl<'a> Counting<'a> {
     /// Nothing yet of the first `size` entries, in the days of `period`, of the log that `writer` writes, without those that
     /// are `struck` out.
-    pub(super) fn of(
+    pub fn of(
         (contract, writer): (&'a Contract, Side),
         period: Period,
         size: u64,
@@ -38,7 +39,7 @@ impl<'a> Counting<'a> {
     }
 
     /// Takes the next entry of the log, whether it is to be counted or not.
-    pub(super) fn take(&mut self, entry: &[u8]) {
+    pub fn take(&mut self, entry: &[u8]) {
         let number = self.seen;
         self.seen += 1;
         if number >= self.size || self.invalid.is_some() {
@@ -48,20 +49,20 @@ impl<'a> Counting<'a> {
             return self.counter.strike();
         }
         let counted = match self.writer {
-            Side::Main => self.counter.observe_encoded(&as_counted(self.writer, self.contract, entry.to_vec())),
+            Side::Main => self.counter.observe_encoded(&self.contract.as_counted(self.writer, entry.to_vec())),
             Side::Partner | Side::Both => self.counter.observe_encoded(entry),
         };
         self.invalid = counted.err().map(|source| (number, source));
     }
 
-    /// What they come to.
+    /// What they come to. It is worth nothing where the log does not verify, or has fewer entries.
     ///
     /// # Errors
     /// One of them is no entry.
-    pub(super) fn finish(self) -> Result<Counted, StatementFailure> {
+    pub fn finish<E>(self) -> Result<Counted, StatementError<E>> {
         match self.invalid {
             None => Ok(self.counter.finish()),
-            Some((number, source)) => Err(StatementFailure::Fees(StatementError::Entry { number, source })),
+            Some((number, source)) => Err(StatementError::Entry { number, source }),
         }
     }
 }
