@@ -1,5 +1,6 @@
 //! Reading what people wrote: folders in a fixed order, text that is UTF-8, names as people know them.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,13 @@ pub(crate) fn shown(path: &Path) -> String {
     below.unwrap_or(&shown).to_owned()
 }
 
+/// Whether a file or folder of this name is hidden, so that nothing is read of it.
+///
+/// `.well-known` is not: what stands there is for programs to find (RFC 8615), and is published like any other file.
+pub(crate) fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".") && name != ".well-known"
+}
+
 /// Every file below `folder`, sorted by path; none where there is no such folder. Hidden files are passed over.
 pub(crate) fn files_below(folder: &Path, problems: &mut Vec<Diagnostic>) -> Vec<Found> {
     let mut found = Vec::new();
@@ -80,7 +88,7 @@ fn read_folder(folder: &Path, inner: &Path) -> (Vec<Found>, Vec<PathBuf>, Vec<Di
         Ok(entries) => entries,
         Err(error) => return (files, folders, vec![unreadable(&error)]),
     };
-    let hidden = |entry: &DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");
+    let hidden = |entry: &DirEntry| is_hidden(&entry.file_name());
     for entry in entries.filter(|entry| !entry.as_ref().is_ok_and(hidden)) {
         match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
             Err(error) => problems.push(unreadable(&error)),

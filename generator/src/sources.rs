@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::source::is_hidden;
+
 /// The folders of a site, beside the themes, and the file that are its sources.
 const FILES: [&str; 6] = ["content", "data", "static", "templates", "partners", "site.yaml"];
 
@@ -26,8 +28,7 @@ impl Sources {
     /// Whether `file`, named as the folders are, is a source. What editors hide beside their files is none; that somebody
     /// commits to the site's own repository is one.
     pub fn has(&self, file: &Path) -> bool {
-        let visible =
-            |below: &Path| !below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
+        let visible = |below: &Path| !below.components().any(|part| is_hidden(part.as_os_str()));
         let of_site = |below: &Path| FILES.iter().any(|source| below.starts_with(source));
         let of_commits = |below: &Path| below == Path::new(COMMITS);
         file.strip_prefix(&self.themes).is_ok_and(visible)

@@ -29,11 +29,13 @@ fn files_become_paths() {
     titled(&small, "news/opening.md", "title: Opening");
     titled(&small, "no-section/page.md", "title: Alone");
     small.write("site/static/folder/index.html", "<p>own</p>").write("site/static/style.css", "p {}");
+    small.write("site/static/.well-known/security.txt", "Contact: ...").write("site/static/.notes/a.txt", "x");
     let output = small.main().unwrap();
     assert_eq!(
         paths(&output),
         [
             "/",
+            "/.well-known/security.txt",
             "/404.html",
             "/about/",
             "/folder/",
@@ -142,6 +144,7 @@ fn a_release_holds_mains_pages_with_the_partners_variations() {
         .page("help.md", "[the map](/local/map/) and [more](/local/more/)")
         .write("site/static/local/map.pdf", "x")
         .write("site/static/a.pdf", "x")
+        .write("site/static/.well-known/security.txt", "Contact: ...")
         .write("site/data/d.yaml", "a: 1")
         .write("site/partners/shop/content/about.md", "---\ntitle: About here\n---\n[help](help.md)")
         .write("site/partners/shop/content/only.md", "---\ntitle: Only here\n---\n")
@@ -153,7 +156,7 @@ fn a_release_holds_mains_pages_with_the_partners_variations() {
     assert_eq!(
         paths(&release.output),
         ["/", "/404.html", "/a.pdf", "/about/", "/help/", "/only/", "/style.css"],
-        "the partner's mounts hold nothing of main's, and the sitemap is made at the partner"
+        "what is the partner's by its mounts or speaks for its host is not main's, and the sitemap is made at the partner"
     );
     assert_eq!(html(&release.output, "/"), "shop false");
     assert!(html(&release.output, "/about/").contains("About here"));

@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::path::SitePath;
+
+/// The folder of what programs ask of a host before anything else.
+static WELL_KNOWN: LazyLock<SitePath> = LazyLock::new(|| {
+    let folder = "/.well-known/".parse();
+    folder.expect("it begins with a slash and has one segment")
+});
 
 /// One of the two who can own a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,11 +41,15 @@ pub struct Mounts(BTreeMap<SitePath, Owner>);
 impl Mounts {
     /// Who owns `path`, and by which mount.
     ///
-    /// Every path has an owner, since a contract without the mount `/` is refused.
+    /// Every path has an owner, since a contract without the mount `/` is refused. What stands in `/.well-known/` speaks for
+    /// the host (RFC 8615, section 1), which is the partner's: a mount that is not of that folder gives none of it to main.
     pub fn owner(&self, path: &SitePath) -> (Owner, &SitePath) {
         let longest =
             self.0.iter().filter(|(mount, _)| path.is_within(mount)).max_by_key(|(mount, _)| mount.as_str().len());
         let (mount, owner) = longest.expect("`Mounts` always holds `/`, which contains every path");
+        if path.is_within(&WELL_KNOWN) && !mount.is_within(&WELL_KNOWN) {
+            return (Owner::Partner, &WELL_KNOWN);
+        }
         (*owner, mount)
     }
 
@@ -119,6 +130,19 @@ mod tests {
         assert_eq!(owner(&mounts, "/local/"), Owner::Partner);
         assert_eq!(owner(&mounts, "/local/map/"), Owner::Partner);
         assert_eq!(owner(&mounts, "/local/brand/x.svg"), Owner::Main);
+    }
+
+    #[test]
+    fn what_speaks_for_the_host_is_the_partners_unless_a_mount_says_so() {
+        let usual = mounts("{\"/\": main, \"/local/**\": partner}").unwrap();
+        assert_eq!(owner(&usual, "/.well-known/security.txt"), Owner::Partner);
+        assert_eq!(owner(&usual, "/.well-known"), Owner::Partner);
+        assert_eq!(owner(&usual, "/.well-known-not/"), Owner::Main);
+        let path = "/.well-known/security.txt".parse().unwrap();
+        assert_eq!(usual.owner(&path).1.as_str(), "/.well-known/");
+        let given = mounts("{\"/\": main, \"/.well-known/security.txt\": main}").unwrap();
+        assert_eq!(owner(&given, "/.well-known/security.txt"), Owner::Main);
+        assert_eq!(owner(&given, "/.well-known/change-password"), Owner::Partner);
     }
 
     #[test]
