@@ -34,8 +34,15 @@ pub struct SiteBody {
     left: Left,
     /// Says until it is dropped that something is being sent.
     sending: Option<Sending>,
-    /// The room that it takes in its household until it is dropped.
-    held: Option<Held>,
+    /// The room that it takes in its household until it is dropped, for its request and for its content.
+    room: Taken,
+}
+
+/// Room for a request and for the content of its answer.
+#[derive(Debug, Default)]
+struct Taken {
+    request: Option<Held>,
+    content: Option<Held>,
 }
 
 /// What is still to be sent.
@@ -75,7 +82,7 @@ impl AsRef<[u8]> for Piece {
 #[derive(Debug)]
 struct Kept {
     bytes: Bytes,
-    _held: Held,
+    _room: Taken,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -84,11 +91,11 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// Bytes that give `held` back when they were sent: whoever sends them lets go of the body before.
-fn kept(bytes: Bytes, held: Option<Held>) -> Bytes {
-    match held {
-        Some(held) => Bytes::from_owner(Kept { bytes, _held: held }),
-        None => bytes,
+/// Bytes that give `room` back when they were sent: whoever sends them lets go of the body before.
+fn kept(bytes: Bytes, room: Taken) -> Bytes {
+    match room {
+        Taken { request: None, content: None } => bytes,
+        room => Bytes::from_owner(Kept { bytes, _room: room }),
     }
 }
 
@@ -141,12 +148,14 @@ impl SiteBody {
         self.sending = Some(sending);
     }
 
-    /// Keeps `held` until all of it was sent, or nobody takes it any more.
-    pub(super) fn hold(&mut self, held: Held) {
-        self.held = Some(match self.held.take() {
-            Some(before) => before.and(held),
-            None => held,
-        });
+    /// Keeps the room of its content until all of it was sent, or nobody takes it any more.
+    pub(super) fn hold(&mut self, content: Held) {
+        self.room.content = Some(content);
+    }
+
+    /// Does the same with the room of its request, where that takes any.
+    pub(super) fn answer_to(&mut self, request: Option<Held>) {
+        self.room.request = request;
     }
 
     /// Lets each piece that is read take room in `share`.
@@ -207,7 +216,9 @@ impl Body for SiteBody {
         }
         let this = &mut *self;
         match &mut this.left {
-            Left::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), this.held.take()))))),
+            Left::Whole(bytes) => {
+                Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), std::mem::take(&mut this.room))))))
+            }
             Left::Pieces(pieces) => {
                 let piece = ready!(pieces.poll(cx))?;
                 Poll::Ready(Some(Ok(Frame::data(piece))))

@@ -2,107 +2,196 @@
 //! connections of its address together.
 //!
 //! Content waits for room before it is sent, so that many large answers on one connection come one after the other. Where
-//! there is no room for as much as another request, the household has asked and not taken: a connection that leaves
-//! something lying and asks for more is let go then. One that does not is answered all the same.
+//! there is no room for another request, or content has waited for long, the household has asked and not taken. Then the
+//! connection that holds most of what is lacking is let go, whoever it was that asked.
 
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// What room is given in.
+/// How many requests of one HTTP/2 connection are answered at once.
+pub(super) const REQUESTS_OF_CONNECTION: u32 = 128;
+
+/// How many requests of one address are open at once: 8 MiB of memory at 8 KiB for each, for its head, its stream and the
+/// beginning of its answer. The only request of a connection is answered beyond that.
+pub(super) const REQUESTS_OF_ADDRESS: u32 = 1024;
+
+/// What room for content is given in.
 const UNIT: usize = 4 << 10;
 
-/// The room of a connection, in bytes.
-const OF_CONNECTION: usize = 8 << 20;
+/// The room for content of a connection, in units.
+const OF_CONNECTION: usize = (8 << 20) / UNIT;
 
-/// The room of an address.
-const OF_ADDRESS: usize = 32 << 20;
-
-/// The room that a request of HTTP/2 takes until its answer was sent, whatever is in it: for its head, its stream and the
-/// beginning of its answer.
-const REQUEST: usize = 8 << 10;
+/// The room for content of an address.
+const OF_ADDRESS: usize = (24 << 20) / UNIT;
 
 /// Content up to this size needs no room of its own.
 const SMALL: usize = 16 << 10;
 
+/// For how long content waits for room in its household before somebody is let go: less than whoever waits is let go after.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// The room of all connections of one address. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Household(Arc<Semaphore>);
+pub(crate) struct Household(Arc<Home>);
 
 /// The room of one connection, within that of its household. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Share {
-    connection: Arc<Semaphore>,
+    own: Arc<Own>,
     household: Household,
 }
 
 /// Room that is taken until this is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
-    connection: OwnedSemaphorePermit,
+    own: OwnedSemaphorePermit,
     /// None where a connection's only request is answered though its household has no room.
-    household: Option<OwnedSemaphorePermit>,
+    _household: Option<OwnedSemaphorePermit>,
+}
+
+/// What a household has.
+#[derive(Debug)]
+struct Home {
+    room: Room,
+    /// For how long content waits for room before somebody is let go.
+    patience: Duration,
+    connections: Mutex<Vec<Weak<Own>>>,
+}
+
+/// What a connection has.
+#[derive(Debug)]
+struct Own {
+    room: Room,
+    /// Told when it is to leave.
+    leaves: Notify,
+}
+
+/// What is given away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// One for each request.
+    Requests,
+    /// One for each unit of content.
+    Content,
+}
+
+/// What is left of a room.
+#[derive(Debug)]
+struct Room {
+    requests: Arc<Semaphore>,
+    content: Arc<Semaphore>,
+}
+
+impl Room {
+    fn new(requests: u32, content: usize) -> Self {
+        let requests = usize::try_from(requests).unwrap_or(Semaphore::MAX_PERMITS);
+        Self { requests: Arc::new(Semaphore::new(requests)), content: Arc::new(Semaphore::new(content)) }
+    }
+
+    fn left(&self, of: Of) -> &Arc<Semaphore> {
+        match of {
+            Of::Requests => &self.requests,
+            Of::Content => &self.content,
+        }
+    }
 }
 
 impl Household {
     /// One that asked for nothing yet.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(OF_ADDRESS / UNIT)))
+        Self::of_patience(PATIENCE)
+    }
+
+    fn of_patience(patience: Duration) -> Self {
+        let room = Room::new(REQUESTS_OF_ADDRESS, OF_ADDRESS);
+        Self(Arc::new(Home { room, patience, connections: Mutex::default() }))
+    }
+
+    fn left(&self, of: Of) -> &Arc<Semaphore> {
+        self.0.room.left(of)
+    }
+
+    /// Tells the connection to leave that holds most.
+    fn relieve(&self, of: Of) {
+        let connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = connections.iter().filter_map(Weak::upgrade);
+        if let Some(fullest) = open.min_by_key(|own| own.room.left(of).available_permits()) {
+            fullest.leaves.notify_one();
+        }
     }
 }
 
 impl Share {
     /// The share of a new connection of `household`.
     pub(super) fn of(household: Household) -> Self {
-        Self { connection: Arc::new(Semaphore::new(OF_CONNECTION / UNIT)), household }
+        let own = Arc::new(Own { room: Room::new(REQUESTS_OF_CONNECTION, OF_CONNECTION), leaves: Notify::new() });
+        let mut connections = household.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.retain(|connection| connection.strong_count() > 0);
+        connections.push(Arc::downgrade(&own));
+        drop(connections);
+        Self { own, household }
     }
 
-    /// Room for so many bytes, if there is as much now.
+    /// Room for content of so many bytes, if there is as much now.
     pub(super) fn take(&self, bytes: usize) -> Option<Held> {
-        let units = units(bytes);
-        Some(Held {
-            connection: self.connection.clone().try_acquire_many_owned(units).ok()?,
-            household: Some(self.household.0.clone().try_acquire_many_owned(units).ok()?),
-        })
+        self.take_now(Of::Content, units(bytes))
     }
 
-    /// Room for a request: there is some for the only one of its connection, whatever the others of the household have left
-    /// lying.
-    pub(super) fn for_request(&self) -> Option<Held> {
-        self.take(REQUEST).or_else(|| {
-            let is_only = self.connection.available_permits() == OF_CONNECTION / UNIT;
-            let connection = self.connection.clone().try_acquire_many_owned(units(REQUEST)).ok();
-            connection.filter(|_| is_only).map(|connection| Held { connection, household: None })
-        })
+    /// Room for a request, which the only one of its connection has whatever the others of the household have left lying.
+    /// Where there is none for another, the connection is told to leave that has most requests, and what it leaves is waited
+    /// for. None only where room is no longer given at all, which never is.
+    pub(super) async fn for_request(&self) -> Option<Held> {
+        if let Some(held) = self.take_now(Of::Requests, 1) {
+            return Some(held);
+        }
+        let (own, all) = (self.own.room.left(Of::Requests), REQUESTS_OF_CONNECTION as usize);
+        if own.available_permits() == all
+            && let Ok(own) = own.clone().try_acquire_owned()
+        {
+            return Some(Held { own, _household: None });
+        }
+        let own = own.clone().acquire_owned().await.ok()?;
+        if self.household.left(Of::Requests).available_permits() == 0 {
+            self.household.relieve(Of::Requests);
+        }
+        let household = self.household.left(Of::Requests).clone().acquire_owned().await.ok()?;
+        Some(Held { own, _household: Some(household) })
     }
 
-    /// Room for so many bytes as soon as there is as much. Those who wait get it in their order. None only where room is
-    /// no longer given at all, which never is.
+    /// Room for content of so many bytes as soon as there is as much. Those who wait get it in their order; each time that one
+    /// has waited for long, the connection is told to leave that holds most. None only where room is no longer given at all,
+    /// which never is.
     pub(super) async fn wait(&self, bytes: usize) -> Option<Held> {
         let units = units(bytes);
-        let connection = self.connection.clone().acquire_many_owned(units).await.ok()?;
-        let household = self.household.0.clone().acquire_many_owned(units).await.ok()?;
-        Some(Held { connection, household: Some(household) })
+        let own = self.own.room.left(Of::Content).clone().acquire_many_owned(units).await.ok()?;
+        let mut waiting = pin!(self.household.left(Of::Content).clone().acquire_many_owned(units));
+        loop {
+            match tokio::time::timeout(self.household.0.patience, waiting.as_mut()).await {
+                Ok(household) => return Some(Held { own, _household: Some(household.ok()?) }),
+                Err(_) => self.household.relieve(Of::Content),
+            }
+        }
+    }
+
+    /// Waits until the connection is to leave, for the others of its household.
+    pub(super) async fn is_to_leave(&self) {
+        self.own.leaves.notified().await;
+    }
+
+    fn take_now(&self, of: Of, number: u32) -> Option<Held> {
+        let [own, household] = [self.own.room.left(of), self.household.left(of)]
+            .map(|left| left.clone().try_acquire_many_owned(number).ok());
+        Some(Held { own: own?, _household: Some(household?) })
     }
 }
 
 impl Held {
-    /// Whether it is room for so many bytes.
+    /// Whether it is room for content of so many bytes.
     pub(super) fn is_for(&self, bytes: usize) -> bool {
-        self.connection.num_permits() >= units(bytes) as usize
-    }
-
-    /// Both as one; of the same connection.
-    pub(super) fn and(mut self, other: Self) -> Self {
-        self.connection.merge(other.connection);
-        self.household = match (self.household, other.household) {
-            (Some(mut one), Some(other)) => {
-                one.merge(other);
-                Some(one)
-            }
-            (one, other) => one.or(other),
-        };
-        self
+        self.own.num_permits() >= units(bytes) as usize
     }
 }
 
@@ -113,7 +202,7 @@ pub(super) fn needed(bytes: u64) -> Option<usize> {
 
 /// In units, but no more than a connection has: what is larger than that is sent alone.
 fn units(bytes: usize) -> u32 {
-    u32::try_from(bytes.min(OF_CONNECTION).div_ceil(UNIT)).unwrap_or(u32::MAX)
+    u32::try_from(bytes.div_ceil(UNIT).min(OF_CONNECTION)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -122,53 +211,99 @@ mod tests {
 
     use super::*;
 
+    /// As much as a connection has, in bytes.
+    const ALL: usize = OF_CONNECTION * UNIT;
+
+    fn shares<const N: usize>(household: &Household) -> [Share; N] {
+        std::array::from_fn(|_| Share::of(household.clone()))
+    }
+
+    /// Room for so many requests.
+    fn ask(share: &Share, times: u32) -> Vec<Held> {
+        (0..times).filter_map(|_| share.for_request().now_or_never().flatten()).collect()
+    }
+
+    fn leaves(share: &Share) -> bool {
+        share.is_to_leave().now_or_never().is_some()
+    }
+
     #[test]
     fn a_connection_has_its_room_and_a_household_what_is_left_by_all() {
-        let household = Household::new();
-        let shares: Vec<Share> = (0..=OF_ADDRESS / OF_CONNECTION).map(|_| Share::of(household.clone())).collect();
-        let held: Vec<Held> = shares.iter().filter_map(|share| share.take(OF_CONNECTION)).collect();
+        let shares: [Share; OF_ADDRESS / OF_CONNECTION + 1] = shares(&Household::new());
+        let held: Vec<Held> = shares.iter().filter_map(|share| share.take(ALL)).collect();
         assert_eq!(held.len(), shares.len() - 1, "the last has its own room, and the household none");
         assert!(shares[0].take(1).is_none());
         drop(held);
         assert!(shares.iter().all(|share| share.take(1).is_some()));
-        assert!(Share::of(Household::new()).take(usize::MAX).is_some(), "what is too large is sent alone");
+        assert!(shares[0].take(usize::MAX).is_some(), "what is too large is sent alone");
     }
 
     #[test]
-    fn the_only_request_of_a_connection_has_room_and_no_second() {
+    fn content_leaves_room_for_requests() {
+        let share = Share::of(Household::new());
+        let _all = share.take(ALL).unwrap();
+        assert_eq!(ask(&share, REQUESTS_OF_CONNECTION).len(), REQUESTS_OF_CONNECTION as usize);
+        assert!(!leaves(&share));
+    }
+
+    #[test]
+    fn whoever_holds_most_is_told_to_leave_and_whoever_asks_has_the_room() {
         let household = Household::new();
-        let others: Vec<Share> = (0..OF_ADDRESS / OF_CONNECTION).map(|_| Share::of(household.clone())).collect();
-        let held: Vec<Held> = others.iter().filter_map(|share| share.take(OF_CONNECTION)).collect();
-        let share = Share::of(household);
-        let only = share.for_request().unwrap();
-        assert!(share.for_request().is_none());
-        drop(only);
-        let only = share.for_request().unwrap();
-        drop(held);
-        let both = only.and(share.for_request().unwrap());
-        drop(both);
-        assert_eq!(share.household.0.available_permits(), OF_ADDRESS / UNIT);
+        let [most, asks] = shares(&household);
+        let others: [Share; 14] = shares(&household);
+        let mut held = ask(&most, REQUESTS_OF_CONNECTION);
+        let each = (REQUESTS_OF_ADDRESS - REQUESTS_OF_CONNECTION) / 14;
+        let lying: Vec<Held> = others.iter().flat_map(|share| ask(share, each)).collect();
+        assert_eq!(lying.len() + held.len(), REQUESTS_OF_ADDRESS as usize);
+
+        let only = asks.for_request().now_or_never().flatten().expect("the only request of a connection is answered");
+        let mut second = Box::pin(asks.for_request());
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(leaves(&most) && !leaves(&asks) && !others.iter().any(leaves));
+        held.pop();
+        assert!(second.now_or_never().flatten().is_some(), "whoever goes makes no room");
+        drop((held, only));
+    }
+
+    #[test]
+    fn whoever_asks_and_holds_most_leaves() {
+        let household = Household::new();
+        let asks = Share::of(household.clone());
+        let others: [Share; 16] = shares(&household);
+        let own = ask(&asks, 64);
+        let lying: Vec<Held> = others.iter().flat_map(|share| ask(share, 60)).collect();
+        assert_eq!(lying.len() + own.len(), REQUESTS_OF_ADDRESS as usize);
+        assert!(asks.for_request().now_or_never().is_none());
+        assert!(leaves(&asks) && !others.iter().any(leaves));
     }
 
     #[tokio::test]
     async fn whoever_waits_comes_before_whoever_comes_later() {
         let share = Share::of(Household::new());
-        let all = share.take(OF_CONNECTION).unwrap();
-        let mut waiting = Box::pin(share.wait(OF_CONNECTION));
+        let all = share.take(ALL).unwrap();
+        let mut waiting = Box::pin(share.wait(ALL));
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(all);
         assert!(share.take(1).is_none());
-        assert!(waiting.await.unwrap().is_for(OF_CONNECTION));
+        assert!(waiting.await.unwrap().is_for(ALL));
     }
 
-    #[test]
-    fn room_that_is_put_together_is_given_back_whole() {
-        let share = Share::of(Household::new());
-        let half = || share.take(OF_CONNECTION / 2).unwrap();
-        let held = half().and(half());
-        assert!(share.take(1).is_none() && held.is_for(OF_CONNECTION));
-        drop(held);
-        assert!(share.take(OF_CONNECTION).is_some());
+    #[tokio::test]
+    async fn content_that_waits_for_long_has_the_room_of_whoever_holds_most() {
+        let household = Household::of_patience(Duration::from_millis(5));
+        let [asks, less, most] = shares(&household);
+        let others: [Share; OF_ADDRESS / OF_CONNECTION - 1] = shares(&household);
+        let filled: Vec<Held> = others.iter().filter_map(|share| share.take(ALL - UNIT)).collect();
+        let (some, all) = (less.take(filled.len() * UNIT).unwrap(), most.take(ALL).unwrap());
+        let mut waiting = Box::pin(asks.wait(2 * UNIT));
+        tokio::select! {
+            _ = waiting.as_mut() => panic!("there is no room"),
+            () = most.is_to_leave() => {}
+        }
+        assert!(!leaves(&less) && !leaves(&asks));
+        drop(all);
+        assert!(waiting.await.is_some());
+        drop((filled, some));
     }
 
     #[test]

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, Sleep, sleep};
 
 /// How often a connection is looked at.
@@ -63,8 +62,6 @@ pub(super) struct Pace {
     owed: AtomicU64,
     /// Bytes that had come when the last whole request was there.
     read_when_asked: AtomicU64,
-    /// Told when the household has no room for another request.
-    hoarding: Notify,
 }
 
 /// Says until it is dropped that an answer is being sent.
@@ -84,8 +81,6 @@ pub(super) enum Tired {
     Rested,
     /// A request or its answer does not get on.
     Stalled,
-    /// Its household has asked for more than there is room for.
-    Hoarding,
 }
 
 /// The counts at one look.
@@ -103,8 +98,7 @@ impl Pace {
     /// The pace of a new connection.
     pub(super) fn of(protocol: Protocol) -> Self {
         let [read, written, asked, answered, sending, owed, read_when_asked] = Default::default();
-        let hoarding = Notify::new();
-        Self { protocol, look: LOOK, read, written, asked, answered, sending, owed, read_when_asked, hoarding }
+        Self { protocol, look: LOOK, read, written, asked, answered, sending, owed, read_when_asked }
     }
 
     /// The same, looked at so often that a test need not wait.
@@ -136,21 +130,13 @@ impl Pace {
         self.protocol
     }
 
-    /// There was no room for a request.
-    pub(super) fn hoards(&self) {
-        self.hoarding.notify_one();
-    }
-
     /// Waits until the connection does not get on.
     pub(super) async fn runs_out(&self) -> Tired {
         let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + self.look, self.look);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut before, mut patience) = (self.counts(), Patience::default());
         loop {
-            tokio::select! {
-                _ = looks.tick() => {}
-                () = self.hoarding.notified() => return Tired::Hoarding,
-            }
+            looks.tick().await;
             let now = self.counts();
             if let Some(tired) = patience.ends(before, now) {
                 return tired;

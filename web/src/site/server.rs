@@ -5,7 +5,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Request, Response, header};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -18,10 +20,10 @@ use tokio_rustls::TlsAcceptor;
 use super::crowd::{Come, Crowd};
 use super::gather::Gathered;
 use super::guest::Guest;
-use super::household::Held;
+use super::household::{Held, REQUESTS_OF_CONNECTION, Share};
 use super::pace::{Pace, Paced, Protocol, Tired};
 use super::turns::{Begun, Turns};
-use super::{PublicSite, SiteBody, answer};
+use super::{PublicSite, SiteBody};
 use crate::listener::Shutdown;
 use crate::metrics::{Refused, Traffic};
 
@@ -36,9 +38,6 @@ const HEAD_LIST: u32 = 16 << 10;
 
 /// How long a connection that is let go has to end well.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// How many requests of one HTTP/2 connection are answered at once.
-const STREAMS: u32 = 128;
 
 /// After how long without a sign of life the other end of an HTTP/2 connection is asked for one, and how long it has.
 const SIGN_OF_LIFE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
@@ -106,12 +105,13 @@ impl Connection {
         shutdown: Shutdown,
     ) {
         let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
+        let watch = self.watch(&pace, shutdown);
         let stream = TokioIo::new(Paced::new(stream, pace.clone()));
         let mut builder = http1::Builder::new();
         // Whoever is slow is let go by the pace, which costs nothing for each request.
         builder.header_read_timeout(None).max_buf_size(HEAD);
         let connection = pin!(builder.serve_connection(stream, self.service(pace.clone())));
-        run(connection, http1::Connection::graceful_shutdown, &pace, &traffic, &shutdown).await;
+        run(connection, http1::Connection::graceful_shutdown, watch, &traffic).await;
     }
 
     async fn speak_http2(
@@ -121,13 +121,22 @@ impl Connection {
         shutdown: Shutdown,
     ) {
         let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
+        let watch = self.watch(&pace, shutdown);
         let (begun, stream) = (Begun::default(), Gathered::new(Paced::new(stream, pace.clone())));
         let mut builder = http2::Builder::new(begun.clone());
-        let builder = builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(HEAD_LIST);
+        let builder = builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(REQUESTS_OF_CONNECTION)
+            .max_header_list_size(HEAD_LIST);
         builder.keep_alive_interval(SIGN_OF_LIFE.0).keep_alive_timeout(SIGN_OF_LIFE.1);
         let connection = builder.serve_connection(TokioIo::new(stream.clone()), self.service(pace.clone()));
         let turns = pin!(Turns::of(connection, begun, stream));
-        run(turns, |mut turns| turns.connection.as_mut().graceful_shutdown(), &pace, &traffic, &shutdown).await;
+        run(turns, |mut turns| turns.connection.as_mut().graceful_shutdown(), watch, &traffic).await;
+    }
+
+    /// What ends this connection from this side.
+    fn watch(&self, pace: &Arc<Pace>, shutdown: Shutdown) -> Watch {
+        Watch { pace: pace.clone(), share: self.guest.share.clone(), shutdown }
     }
 
     /// Answers requests of this connection.
@@ -147,14 +156,9 @@ impl Connection {
             async move {
                 let (connection, pace) = &*answering;
                 pace.asked();
-                let Ok(room) = connection.room(pace) else {
-                    pace.hoards();
-                    return Ok(answer::plain(StatusCode::TOO_MANY_REQUESTS, "Please take first what you asked for.\n"));
-                };
+                let room = connection.room(pace).await;
                 let mut response = connection.site.answer(&connection.guest, &request).await;
-                if let Some(room) = room {
-                    response.body_mut().hold(room);
-                }
+                response.body_mut().answer_to(room);
                 if let Some(hsts) = &connection.hsts {
                     response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
                 }
@@ -168,45 +172,72 @@ impl Connection {
     }
 }
 
-/// No room is left for a request.
-struct NoRoom;
-
 impl Connection {
     /// The room that a request takes until its answer was sent. By HTTP/1.1 there is one at a time, and it takes none.
-    fn room(&self, pace: &Pace) -> Result<Option<Held>, NoRoom> {
+    async fn room(&self, pace: &Pace) -> Option<Held> {
         match pace.protocol() {
-            Protocol::Http1 => Ok(None),
-            Protocol::Http2 => self.guest.share.for_request().map(Some).ok_or(NoRoom),
+            Protocol::Http1 => None,
+            Protocol::Http2 => self.guest.share.for_request().await,
         }
     }
 }
 
-/// Lets a connection go on until it ends by itself, does not get on, or is to finish.
+/// What ends a connection from this side.
+struct Watch {
+    pace: Arc<Pace>,
+    share: Share,
+    shutdown: Shutdown,
+}
+
+/// Why a connection ends from this side.
+enum Over {
+    /// It does not get on.
+    Tired(Tired),
+    /// It holds what others of its household need.
+    Hoarding,
+    /// The server stops.
+    Stopping,
+}
+
+impl Watch {
+    async fn over(self) -> Over {
+        tokio::select! {
+            biased;
+            tired = self.pace.runs_out() => Over::Tired(tired),
+            () = self.share.is_to_leave() => Over::Hoarding,
+            () = self.shutdown.wait() => Over::Stopping,
+        }
+    }
+}
+
+/// Lets a connection go on until it ends by itself or `watch` ends it.
 async fn run<C: Future<Output = hyper::Result<()>>>(
     mut connection: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
-    pace: &Pace,
+    watch: Watch,
     traffic: &Traffic,
-    shutdown: &Shutdown,
 ) {
+    // In a set of its own the watch is looked at when it stirs, and not whenever the connection does.
+    let mut watching: FuturesUnordered<_> = std::iter::once(watch.over()).collect();
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        tired = pace.runs_out() => {
-            match tired {
-                Tired::Rested => {}
-                Tired::Stalled => traffic.refused(Refused::Slow),
-                // What it holds is needed by others of its household: it is cut off as it is.
-                Tired::Hoarding => return traffic.refused(Refused::Crowded),
+        Some(over) = watching.next() => match over {
+            Over::Tired(tired) => {
+                if tired == Tired::Stalled {
+                    traffic.refused(Refused::Slow);
+                }
+                finish(connection.as_mut());
+                // Whoever does not hear that it is over is cut off.
+                tokio::time::timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
             }
-            finish(connection.as_mut());
-            // Whoever does not hear that it is over is cut off.
-            tokio::time::timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
-        }
-        () = shutdown.wait() => {
-            finish(connection.as_mut());
-            connection.await
-        }
+            // What it holds is needed by others of its household: it is cut off as it is.
+            Over::Hoarding => return traffic.refused(Refused::Crowded),
+            Over::Stopping => {
+                finish(connection.as_mut());
+                connection.await
+            }
+        },
     };
     if let Err(error) = ended {
         if error.is_parse() || error.is_parse_too_large() {
