@@ -28,12 +28,7 @@ pub struct Counting<'a> {
 impl<'a> Counting<'a> {
     /// Nothing yet of the first `size` entries, in the days of `period`, of the log that `writer` writes, without those that
     /// are `struck` out.
-    pub fn of(
-        (contract, writer): (&'a Contract, Side),
-        period: Period,
-        size: u64,
-        struck: &'a BTreeSet<u64>,
-    ) -> Self {
+    pub fn of((contract, writer): (&'a Contract, Side), period: Period, size: u64, struck: &'a BTreeSet<u64>) -> Self {
         let counter = Counter::of_period(&contract.terms.count, &contract.effective.tz, period);
         Self { contract, writer, counter, struck, size, seen: 0, invalid: None }
     }

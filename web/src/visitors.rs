@@ -186,12 +186,12 @@ impl Remembered {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 fn wish(headers: &HeaderMap) -> Wish {
-    let prefetching = PREFETCH.iter().any(|name| text(headers, name).contains("prefetch"));
+    let prefetching = PREFETCH.iter().any(|name| text(headers, name).is_some_and(|text| text.contains("prefetch")));
     if prefetching { Wish::Prefetch } else { Wish::Now }
 }
 
@@ -207,11 +207,11 @@ fn agent_class(user_agent: &[u8]) -> (AgentClass, u16) {
 }
 
 fn referrer_class(headers: &HeaderMap) -> ReferrerClass {
-    let referrer = text(headers, &REFERER);
-    let from = referrer.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+    let after_scheme = text(headers, &REFERER).and_then(|referrer| referrer.split_once("://"));
+    let from = after_scheme.map(|(_, rest)| rest.split('/').next().unwrap_or_default());
     match from {
         None => ReferrerClass::None,
-        Some(from) if from == text(headers, &HOST) => ReferrerClass::Same,
+        Some(from) if from == text(headers, &HOST).unwrap_or_default() => ReferrerClass::Same,
         Some(_) => ReferrerClass::Other,
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use tieup_protocol::contract::{MeterClass, Mounts, Owner, WebOrigin};
 use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 
-use super::answer::{CONTENT_SECURITY_POLICY, policy_with_pictures_of};
+use super::answer::{CONTENT_SECURITY_POLICY, headers_of_files, policy_with_pictures_of};
 use super::coding;
 use super::media_type::MediaType;
 
@@ -34,6 +34,9 @@ impl ServedFile {
     /// name before the extension is the beginning of the content's digest.
     pub(super) fn is_named_by_content(&self, path: &SitePath) -> bool {
         const DIGITS: usize = 10;
+        if path.is_page() {
+            return false;
+        }
         let finger = path.as_str().rsplit_once('.').and_then(|(stem, _)| stem.rsplit_once('.'));
         finger.is_some_and(|(_, finger)| finger.len() >= DIGITS && self.blob.digest.hex().starts_with(finger))
     }
@@ -58,23 +61,24 @@ pub struct LiveSite {
     pub policy: Policy,
 }
 
-/// What the pages of a site may load: everything from the site itself, and where main's pages have beacons, those.
+/// What the pages of a site may load: everything from the site itself, and where main's pages have beacons, those. It stands
+/// among the headers that files have under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// For the partner's own pages, and everywhere where there are no beacons.
-    own: HeaderValue,
+    own: HeaderMap,
     /// For main's pages.
-    tieup: HeaderValue,
+    tieup: HeaderMap,
 }
 
 impl Policy {
     /// The policy of a site whose tie-up pages may show pictures from `origin`, which answers their beacons.
     pub fn with_beacons(origin: &WebOrigin) -> Self {
-        Self { tieup: policy_with_pictures_of(origin), ..Self::default() }
+        Self { tieup: headers_of_files(&policy_with_pictures_of(origin)), ..Self::default() }
     }
 
-    /// For pages of a class.
-    pub(super) fn of(&self, class: MeterClass) -> &HeaderValue {
+    /// The headers of files of a class.
+    pub(super) fn headers_of(&self, class: MeterClass) -> &HeaderMap {
         match class {
             MeterClass::Tieup => &self.tieup,
             MeterClass::Original => &self.own,
@@ -84,7 +88,7 @@ impl Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        let usual = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+        let usual = headers_of_files(&HeaderValue::from_static(CONTENT_SECURITY_POLICY));
         Self { own: usual.clone(), tieup: usual }
     }
 }

@@ -87,6 +87,19 @@ struct Serving<'a> {
     live: Arc<LiveSite>,
 }
 
+/// What every part serves while one request is answered. Most sites have one.
+struct Parts<'a> {
+    first: Serving<'a>,
+    others: Vec<Serving<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    /// All of them, the first part first.
+    fn iter(&self) -> impl Iterator<Item = &Serving<'a>> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
 /// One part of a public site, to be replaced apart from the others.
 #[derive(Clone)]
 pub struct SitePart(Arc<Part>);
@@ -182,9 +195,10 @@ impl PublicSite {
         self.first.live()
     }
 
-    /// What every part serves now, the first part first.
-    fn parts(&self) -> Vec<Serving<'_>> {
-        std::iter::once(&self.first).chain(&self.others).map(|part| Serving { live: part.live(), part }).collect()
+    /// What every part serves now.
+    fn parts(&self) -> Parts<'_> {
+        let serving = |part| Serving { live: Part::live(part), part };
+        Parts { first: serving(&self.first), others: self.others.iter().map(|part| serving(part)).collect() }
     }
 
     /// Answers one request of `guest`, once there is room for the answer, and logs it. What its body holds is not looked
@@ -262,8 +276,8 @@ impl PublicSite {
             }
             Standing::File(file) => self.send(part, &asked(policy, file)).await,
             Standing::Below(page) => Answer::unclassed(answer::redirected(&page, query)),
-            Standing::Gone => self.nothing(GONE, &parts[0], asked).await,
-            Standing::Nothing => self.nothing(NOT_FOUND, &parts[0], asked).await,
+            Standing::Gone => self.nothing(GONE, &parts.first, asked).await,
+            Standing::Nothing => self.nothing(NOT_FOUND, &parts.first, asked).await,
         };
         (part, answer)
     }
@@ -277,7 +291,7 @@ impl PublicSite {
     }
 
     /// Sends people on from a page that leads to another one; where that is not here, they get the page itself.
-    async fn lead(&self, part: &Part, asked: &Asked<'_>, parts: &[Serving<'_>]) -> Answer {
+    async fn lead(&self, part: &Part, asked: &Asked<'_>, parts: &Parts<'_>) -> Answer {
         let page = self.contents.get(&part.blobs, asked.file.blob, Coding::Identity).await;
         match page.as_deref().and_then(Representation::leads).filter(|to| is_page(to, parts)) {
             Some(to) => Answer {
@@ -313,7 +327,7 @@ impl PublicSite {
 }
 
 /// What stands at `path`, and in which part.
-fn look<'l, 'a>(path: &SitePath, parts: &'l [Serving<'a>]) -> (&'l Serving<'a>, Standing<'l>) {
+fn look<'l, 'a>(path: &SitePath, parts: &'l Parts<'a>) -> (&'l Serving<'a>, Standing<'l>) {
     if let Some((serving, file)) = parts.iter().find_map(|serving| Some((serving, serving.live.files.get(path)?))) {
         return (serving, Standing::File(file));
     }
@@ -329,12 +343,12 @@ fn look<'l, 'a>(path: &SitePath, parts: &'l [Serving<'a>]) -> (&'l Serving<'a>, 
 }
 
 /// The part that logs visits to a path where nothing stands: one whose main site owns it, or else the first.
-fn owner<'l, 'a>(path: &SitePath, parts: &'l [Serving<'a>]) -> &'l Serving<'a> {
-    parts.iter().find(|serving| serving.live.owns(path)).unwrap_or(&parts[0])
+fn owner<'l, 'a>(path: &SitePath, parts: &'l Parts<'a>) -> &'l Serving<'a> {
+    parts.iter().find(|serving| serving.live.owns(path)).unwrap_or(&parts.first)
 }
 
 /// Whether a page or file stands at `path` that does not lead on, so that nobody is sent in circles.
-fn is_page(path: &SitePath, parts: &[Serving<'_>]) -> bool {
+fn is_page(path: &SitePath, parts: &Parts<'_>) -> bool {
     matches!(look(path, parts).1, Standing::File(file) if file.kind != EntryKind::Redirect)
 }
 

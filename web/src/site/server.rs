@@ -109,7 +109,8 @@ impl Connection {
         let stream = TokioIo::new(Paced::new(stream, pace.clone()));
         let mut builder = http1::Builder::new();
         // Whoever is slow is let go by the pace, which costs nothing for each request.
-        builder.header_read_timeout(None).max_buf_size(HEAD);
+        // Whoever says that nothing more is asked for gets the answer all the same, and nothing is read before it is sent.
+        builder.header_read_timeout(None).max_buf_size(HEAD).half_close(true);
         let connection = pin!(builder.serve_connection(stream, self.service(pace.clone())));
         run(connection, http1::Connection::graceful_shutdown, watch, &traffic).await;
     }
