@@ -35,21 +35,20 @@ mod pages;
 mod plain;
 mod queue;
 mod seen;
+mod visitor;
+mod visitors;
 
-use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
-
-use foldhash::{HashMap, HashMapExt as _};
 use jiff::Timestamp;
-use tieup_protocol::access::{AccessEntry, InvalidEntry, Method, Purpose, VisitorToken};
+use tieup_protocol::access::{AccessEntry, InvalidEntry, Method, Purpose, VisitorToken, path_of};
 use tieup_protocol::contract::{Count, MeterClass};
+use tieup_protocol::path::SitePath;
 use tieup_protocol::period::{Month, Period, Zone};
 use tieup_protocol::robots;
 
 use self::hours::Hours;
 use self::pages::{PageNumber, Pages};
 use self::queue::Queue;
-use self::seen::{First, OpenHour, Visitors};
+use self::visitors::{VisitorNumber, Visitors};
 
 pub(crate) use self::kept::Kept;
 
@@ -75,13 +74,11 @@ pub struct Counter {
     /// The last robot rule of the list that the contract pins.
     last_robot: u16,
     pages: Pages,
-    /// The last click of every open chain.
-    chains: HashMap<(VisitorToken, PageNumber), Click>,
-    /// The same chains, each once.
+    /// The open chains with their visitors, and who was seen.
+    visitors: Visitors,
+    /// All open chains, each once.
     by_time: Queue,
     hours: Hours,
-    open_hours: BTreeMap<i64, OpenHour>,
-    days: BTreeMap<i64, Visitors>,
     counted: Counted,
 }
 
@@ -100,21 +97,18 @@ impl Counter {
             // A contract that was parsed pins a list that is known.
             last_robot: robots::words_of(rules.robots).unwrap_or(u16::MAX),
             pages: Pages::default(),
-            chains: HashMap::new(),
+            visitors: Visitors::default(),
             by_time: Queue::default(),
             hours: Hours::new(zone),
-            open_hours: BTreeMap::new(),
-            days: BTreeMap::new(),
             counted: Counted::new(rules, zone, period),
         }
     }
 
     /// Takes the next entry of the journal.
     pub fn observe(&mut self, entry: &AccessEntry) {
-        self.counted.entries += 1;
-        match self.judge(entry) {
-            Ok(class) => self.click(entry, class),
-            Err(reason) => *reason.counter(&mut self.counted.left_out) += 1,
+        if let Some(class) = self.admit(entry) {
+            let page = self.pages.number(&entry.path);
+            self.click(entry, class, page);
         }
     }
 
@@ -123,8 +117,17 @@ impl Counter {
     /// # Errors
     /// When they are no entry: nothing was counted.
     pub fn observe_encoded(&mut self, bytes: &[u8]) -> Result<(), InvalidEntry> {
-        let entry = AccessEntry::decode_knowing(bytes, |path| self.pages.known(path))?;
-        self.observe(&entry);
+        let entry = AccessEntry::decode_with(bytes, |path| match self.pages.known(path) {
+            Some(page) => Ok(Page::Known(page)),
+            None => path_of(path).map(Page::Unknown),
+        })?;
+        if let Some(class) = self.admit(&entry) {
+            let page = match &entry.path {
+                Page::Known(page) => *page,
+                Page::Unknown(path) => self.pages.number(path),
+            };
+            self.click(&entry, class, page);
+        }
         Ok(())
     }
 
@@ -136,15 +139,22 @@ impl Counter {
 
     /// What was counted. Chains that are still open count.
     pub fn finish(mut self) -> Counted {
-        self.end_chains_before(i64::MAX);
+        self.end_chains_before(Moment::MAX);
         self.counted.hours = self.hours.counts();
         self.counted.sum_hours();
         self.counted.pages = self.pages.tallies().iter().cloned().collect();
         self.counted
     }
 
+    /// The class of the next entry, if it is a click.
+    fn admit<P>(&mut self, entry: &AccessEntry<P>) -> Option<MeterClass> {
+        self.counted.entries += 1;
+        let judged = self.judge(entry);
+        judged.map_err(|reason| *reason.counter(&mut self.counted.left_out) += 1).ok()
+    }
+
     /// The class of a click, or why the entry is none (rule 1).
-    fn judge(&self, entry: &AccessEntry) -> Result<MeterClass, Reason> {
+    fn judge<P>(&self, entry: &AccessEntry<P>) -> Result<MeterClass, Reason> {
         if entry.time < self.from || entry.time >= self.until {
             return Err(Reason::OtherMonth);
         }
@@ -164,30 +174,41 @@ impl Counter {
         Ok(class)
     }
 
-    fn click(&mut self, entry: &AccessEntry, class: MeterClass) {
+    fn click<P>(&mut self, entry: &AccessEntry<P>, class: MeterClass, page: PageNumber) {
         let time = entry.time.as_millisecond();
-        self.end_chains_before(time.saturating_sub(self.window + DISORDER));
-        let page = self.pages.number(&entry.path);
-        let (_, counts) = self.hours.of(entry.time);
+        let moment = self.moment(time).expect("a period has at most a month, and the click is within it");
+        // Where this is before the period's first moment, no chain is older.
+        if let Ok(ended) = Moment::try_from(i64::from(moment) - self.window - DISORDER) {
+            self.end_chains_before(ended);
+        }
+        let (_, counts) = self.hours.of(time);
         for scope in [Some(class), None] {
             counts.of(scope).tally.bytes += u128::from(entry.bytes);
         }
         self.pages.tally(page, class).bytes += u128::from(entry.bytes);
-        self.chain(entry.visitor, page, Click { time, class });
+        self.chain(entry.visitor, page, Click { time: moment, class });
+    }
+
+    /// A time as a moment of the period, if it is one.
+    fn moment(&self, millisecond: i64) -> Option<Moment> {
+        millisecond.checked_sub(self.from.as_millisecond())?.try_into().ok()
+    }
+
+    /// The time of a moment of the period, in milliseconds since 1970.
+    fn time(&self, moment: Moment) -> i64 {
+        self.from.as_millisecond() + i64::from(moment)
     }
 
     /// Rule 2.
-    fn chain(&mut self, visitor: VisitorToken, page: PageNumber, click: Click) {
-        let chain = match self.chains.entry((visitor, page)) {
-            Entry::Occupied(chain) => chain.into_mut(),
-            Entry::Vacant(none) => {
-                none.insert(click);
-                self.by_time.put((click.time, visitor, page));
-                return;
-            }
+    fn chain(&mut self, token: VisitorToken, page: PageNumber, click: Click) {
+        let visitor = self.visitors.number(token);
+        let Some(chain) = self.visitors.chain(visitor, page) else {
+            self.visitors.open_chain(visitor, page, click);
+            self.by_time.put((click.time, visitor, page));
+            return;
         };
         let last = *chain;
-        if click.time.abs_diff(last.time) <= self.window.unsigned_abs() {
+        if i64::from(click.time.abs_diff(last.time)) <= self.window {
             self.counted.left_out.double_clicks += 1;
             *chain = last.max(click);
         } else if click.time < last.time {
@@ -199,64 +220,51 @@ impl Counter {
     }
 
     /// Ends the chains whose time is before `time`, in the order of their times (rule 3).
-    fn end_chains_before(&mut self, time: i64) {
+    fn end_chains_before(&mut self, time: Moment) {
         while let Some((oldest, visitor, page)) = self.by_time.take_before(time) {
-            let Entry::Occupied(chain) = self.chains.entry((visitor, page)) else { continue };
-            if chain.get().time > oldest {
+            let Some(last) = self.visitors.chain(visitor, page).copied() else { continue };
+            if last.time > oldest {
                 // It was repeated since, and its turn comes later.
-                self.by_time.put((chain.get().time, visitor, page));
+                self.by_time.put((last.time, visitor, page));
             } else {
-                let click = chain.remove();
-                self.view(visitor, page, click);
+                self.view(visitor, page, last);
+                self.visitors.end_chain(visitor, page);
             }
         }
     }
 
-    /// Counts one view (rules 4 to 6).
-    fn view(&mut self, visitor: VisitorToken, page: PageNumber, click: Click) {
+    /// Counts one view (rules 4 to 6) of a visitor who has an open chain.
+    fn view(&mut self, visitor: VisitorNumber, page: PageNumber, click: Click) {
         let Click { time, class } = click;
-        let instant = Timestamp::from_millisecond(time).expect("the time of a click was a timestamp before");
-        let (hour, counts) = self.hours.of(instant);
-        forget_before(&mut self.open_hours, hour - 1);
-        forget_before(&mut self.days, hour.div_euclid(24) - 1);
-
-        let open = self.open_hours.entry(hour).or_default();
-        let unique = open.see_page(visitor, page, class);
-        // Who saw this page in this hour has a session in it, and who has a session is a visitor of the day.
-        let session = if unique { open.visitors.see(visitor, class) } else { First::default() };
-        let first =
-            if session.of_class { see_on(&mut self.days, hour.div_euclid(24), visitor, class) } else { session };
-        self.pages.tally(page, class).add_view(unique);
+        let time = self.time(time);
+        let (hour, counts) = self.hours.of(time);
+        let new = self.visitors.see(visitor, page, class, hour);
+        self.pages.tally(page, class).add_view(new.page);
         for (scope, new_session, new_visitor) in
-            [(Some(class), session.of_class, first.of_class), (None, session.of_all, first.of_all)]
+            [(Some(class), new.session.of_class, new.visitor.of_class), (None, new.session.of_all, new.visitor.of_all)]
         {
             let totals = counts.of(scope);
-            totals.tally.add_view(unique);
+            totals.tally.add_view(new.page);
             totals.sessions += u64::from(new_session);
             totals.visitors += u64::from(new_visitor);
         }
     }
 }
 
-/// Notes a visitor of `day`; what was seen neither on this day nor on the one before.
-fn see_on(days: &mut BTreeMap<i64, Visitors>, day: i64, visitor: VisitorToken, class: MeterClass) -> First {
-    let yesterday = days.get(&(day - 1)).map(|before| before.would_see(visitor, class));
-    let today = days.entry(day).or_default().see(visitor, class);
-    yesterday.map_or(today, |yesterday| today.and(yesterday))
-}
+/// Milliseconds since the period began, which has at most a month.
+type Moment = u32;
 
 /// The last click of a chain. The order is that in which one click replaces another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Click {
-    /// Milliseconds since 1970.
-    time: i64,
+    time: Moment,
     class: MeterClass,
 }
 
-fn forget_before<T>(open: &mut BTreeMap<i64, T>, first: i64) {
-    while open.first_key_value().is_some_and(|(number, _)| *number < first) {
-        open.pop_first();
-    }
+/// The page of an entry that is read: its number, or where it has none yet, its path.
+enum Page {
+    Known(PageNumber),
+    Unknown(SitePath),
 }
 
 /// Why an entry is not a click.

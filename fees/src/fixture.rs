@@ -157,3 +157,27 @@ pub(crate) fn any_disordered_log() -> impl Strategy<Value = Vec<AccessEntry>> {
         log
     })
 }
+
+/// A log of many visitors over days, of whom some open dozens of pages within minutes; tokens come back the next day,
+/// and times go back by seconds, minutes and hours.
+pub(crate) fn any_crowded_log() -> impl Strategy<Value = Vec<AccessEntry>> {
+    let visitor = prop_oneof![2 => Just(0_u8), 1 => Just(1), 1 => 0..60_u8];
+    let step = prop_oneof![
+        20 => 0..4_i64,
+        4 => prop::sample::select(vec![29_i64, 30, 31, 300, 599, 630, 631]),
+        1 => prop::sample::select(vec![3_600_i64, 7_200, 40_000, 86_400, 180_000]),
+    ];
+    let entry = (visitor, 0..40_u8, any::<bool>(), step, 0..8_u8);
+    proptest::collection::vec(entry, 0..500).prop_map(|entries| {
+        let mut now: Timestamp = "2026-11-20T03:00:00Z".parse().unwrap();
+        let mut log = Vec::new();
+        for (visitor, page, is_original, step, direction) in entries {
+            let step = SignedDuration::from_secs(step);
+            now = if direction == 0 { now - step } else { now + step };
+            let class = if is_original { MeterClass::Original } else { MeterClass::Tieup };
+            let path = format!("/page-{page}/").parse().unwrap();
+            log.push(AccessEntry { time: now, class: Some(class), path, ..view("2026-11-20T03:00:00Z", visitor) });
+        }
+        log
+    })
+}

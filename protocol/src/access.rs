@@ -16,9 +16,9 @@ const HEADER: usize = 42;
 /// The most bytes an encoded entry can have; a C2SP entry bundle allows 65,535.
 pub const MAX_ENTRY: usize = HEADER + crate::path::MAX_PATH;
 
-/// One answered request.
+/// One answered request; `P` is what is known of the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessEntry {
+pub struct AccessEntry<P = SitePath> {
     /// When the answer began, to the millisecond.
     pub time: Timestamp,
     /// Whose page it was; none where nothing stands at the path.
@@ -40,7 +40,7 @@ pub struct AccessEntry {
     /// Where the visitor came from.
     pub referrer: ReferrerClass,
     /// The path, without query.
-    pub path: SitePath,
+    pub path: P,
 }
 
 /// 128 bits of keyed BLAKE3 over address and user agent. The key is random, changes every day and is then destroyed,
@@ -186,14 +186,20 @@ impl AccessEntry {
     /// # Errors
     /// See [`InvalidEntry`]. Every entry that decodes encodes to the same bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, InvalidEntry> {
-        Self::decode_knowing(bytes, |_| None)
+        Self::decode_with(bytes, path_of)
     }
+}
 
-    /// Reads an entry like [`AccessEntry::decode`]. Paths that `known` gives are neither checked nor copied again.
+impl<P> AccessEntry<P> {
+    /// Reads an entry like [`AccessEntry::decode`]; what its path is comes from `path`, which is given the path's bytes. So
+    /// whoever knows a path already need neither check nor copy it again.
     ///
     /// # Errors
-    /// See [`InvalidEntry`].
-    pub fn decode_knowing(bytes: &[u8], known: impl FnOnce(&[u8]) -> Option<SitePath>) -> Result<Self, InvalidEntry> {
+    /// See [`InvalidEntry`], and those of `path`, which must refuse what [`path_of`] refuses.
+    pub fn decode_with(
+        bytes: &[u8],
+        path: impl FnOnce(&[u8]) -> Result<P, InvalidEntry>,
+    ) -> Result<Self, InvalidEntry> {
         let mut fields = Fields { rest: bytes, whole: bytes.len() };
         let [codec] = fields.take()?;
         if codec != CODEC {
@@ -209,7 +215,7 @@ impl AccessEntry {
         let [purpose] = fields.take()?;
         let visitor = VisitorToken(fields.take()?);
         let [agent, referrer, robot_high, robot_low] = fields.take()?;
-        let path = known(fields.rest).map_or_else(|| path_of(fields.rest), Ok)?;
+        let path = path(fields.rest)?;
         Ok(Self {
             time,
             class: class_from_byte(class)?,
@@ -226,7 +232,11 @@ impl AccessEntry {
     }
 }
 
-fn path_of(bytes: &[u8]) -> Result<SitePath, InvalidEntry> {
+/// The path that these bytes of an entry are.
+///
+/// # Errors
+/// [`InvalidEntry::Path`].
+pub fn path_of(bytes: &[u8]) -> Result<SitePath, InvalidEntry> {
     let text = std::str::from_utf8(bytes).map_err(|_| InvalidEntry::Path)?;
     text.parse().map_err(|_| InvalidEntry::Path)
 }
@@ -291,13 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_known_is_the_one_that_was_given() {
-        let known = entry().path;
-        let read = AccessEntry::decode_knowing(&entry().encode(), |path| {
-            assert_eq!(path, known.as_str().as_bytes());
-            Some(known.clone())
-        });
-        assert_eq!(read, Ok(entry()));
+    fn a_path_is_what_its_reader_makes_of_it() {
+        let read = AccessEntry::decode_with(&entry().encode(), |path| Ok(path.len()));
+        assert_eq!(read.map(|read| (read.path, read.visitor)), Ok((entry().path.as_str().len(), entry().visitor)));
+        let refused = AccessEntry::<()>::decode_with(&entry().encode(), |_| Err(InvalidEntry::Path));
+        assert_eq!(refused, Err(InvalidEntry::Path));
     }
 
     #[test]

@@ -9,8 +9,9 @@ use tieup_protocol::contract::{Count, MeterClass};
 use tieup_protocol::period::{Period, Zone};
 
 use super::counted::{ByClass, ByScope, LeftOut, Tally, Totals};
-use super::seen::{Classes, OpenHour, Visitors};
-use super::{Click, Counter};
+use super::seen::{Classes, Day};
+use super::visitors::Remembered;
+use super::{Click, Counter, PageNumber};
 
 /// More entries than a month's journal can have, so that no sum of counts overflows.
 const MOST_ENTRIES: u64 = 1 << 48;
@@ -53,7 +54,10 @@ impl Counter {
         let page = |(path, tallies): &(_, ByClass)| {
             (ToString::to_string(path), [keep_tally(tallies.tieup), keep_tally(tallies.original)])
         };
-        let mut chains: Vec<_> = self.chains.iter().map(keep_chain).collect();
+        let keep_chain = |(visitor, page, click): (VisitorToken, PageNumber, Click)| {
+            (self.time(click.time), visitor.0, page, keep_class(click.class))
+        };
+        let mut chains: Vec<_> = self.visitors.chains().map(keep_chain).collect();
         chains.sort_unstable();
         Kept {
             entries: self.counted.entries,
@@ -61,8 +65,8 @@ impl Counter {
             hours: self.hours.counts().into_iter().map(|(number, counts)| (number, keep_counts(counts))).collect(),
             pages: self.pages.tallies().iter().map(page).collect(),
             chains,
-            open_hours: self.open_hours.iter().map(|(number, hour)| keep_hour(*number, hour)).collect(),
-            days: self.days.iter().map(|(number, visitors)| (*number, keep_visitors(visitors))).collect(),
+            open_hours: self.visitors.hours().into_iter().map(|(number, hour)| keep_hour(number, &hour)).collect(),
+            days: self.visitors.days().iter().map(|(number, day)| (*number, keep_visitors(day.visitors()))).collect(),
         }
     }
 
@@ -75,11 +79,10 @@ impl Counter {
         counter.counted.left_out = resume_left_out(kept)?;
         counter.resume_counts(kept)?;
         counter.resume_chains(kept)?;
-        for hour in &kept.open_hours {
-            counter.open_hours.insert(hour.number, counter.resume_hour(hour)?);
-        }
+        kept.open_hours.iter().try_for_each(|hour| counter.resume_hour(hour))?;
         for (number, visitors) in &kept.days {
-            counter.days.insert(*number, resume_visitors(visitors)?);
+            let day: Option<Day> = visitors.iter().map(resume_visitor).collect();
+            counter.visitors.resume_day(*number, day?);
         }
         Some(counter)
     }
@@ -106,24 +109,27 @@ impl Counter {
     fn resume_chains(&mut self, kept: &Kept) -> Option<()> {
         for &(time, visitor, page, class) in &kept.chains {
             let is_within = (self.from.as_millisecond()..=self.until.as_millisecond()).contains(&time);
-            let click = Click { time, class: resume_class(class)? };
-            let key = (VisitorToken(visitor), page);
-            if !is_within || page >= self.pages.len() || self.chains.insert(key, click).is_some() {
+            let click = Click { time: self.moment(time)?, class: resume_class(class)? };
+            let visitor = self.visitors.number(VisitorToken(visitor));
+            if !is_within || page >= self.pages.len() || self.visitors.chain(visitor, page).is_some() {
                 return None;
             }
-            self.by_time.put((time, key.0, page));
+            self.visitors.open_chain(visitor, page, click);
+            self.by_time.put((click.time, visitor, page));
         }
         Some(())
     }
 
-    fn resume_hour(&self, hour: &KeptHour) -> Option<OpenHour> {
-        let mut open = OpenHour { visitors: resume_visitors(&hour.visitors)?, ..OpenHour::default() };
-        open.pages.reserve(hour.pages.len());
-        for &(visitor, page, bits) in &hour.pages {
-            let classes = Classes::from_bits(bits).filter(|_| page < self.pages.len())?;
-            open.pages.insert((VisitorToken(visitor), page), classes);
-        }
-        Some(open)
+    fn resume_hour(&mut self, hour: &KeptHour) -> Option<()> {
+        let page = |&(visitor, page, bits): &(Token, PageNumber, u8)| {
+            Classes::from_bits(bits)
+                .filter(|_| page < self.pages.len())
+                .map(|classes| (VisitorToken(visitor), page, classes))
+        };
+        let pages: Option<Vec<_>> = hour.pages.iter().map(page).collect();
+        let visitors: Option<Vec<_>> = hour.visitors.iter().map(resume_visitor).collect();
+        let remembered = Remembered { pages: pages?, visitors: visitors? };
+        self.visitors.resume_hour(self.hours.find(hour.number)?, &remembered)
     }
 }
 
@@ -162,12 +168,11 @@ fn resume_left_out(kept: &Kept) -> Option<LeftOut> {
     kept.left_out.iter().all(|count| *count <= kept.entries).then_some(left)
 }
 
-fn keep_chain((key, click): (&(VisitorToken, u32), &Click)) -> (i64, Token, u32, u8) {
-    let class = match click.class {
+fn keep_class(class: MeterClass) -> u8 {
+    match class {
         MeterClass::Tieup => 1,
         MeterClass::Original => 2,
-    };
-    (click.time, key.0.0, key.1, class)
+    }
 }
 
 fn resume_class(class: u8) -> Option<MeterClass> {
@@ -178,24 +183,18 @@ fn resume_class(class: u8) -> Option<MeterClass> {
     }
 }
 
-fn keep_hour(number: i64, hour: &OpenHour) -> KeptHour {
-    let page = |((visitor, page), classes): (&(VisitorToken, u32), &Classes)| (visitor.0, *page, classes.bits());
-    let mut pages: Vec<_> = hour.pages.iter().map(page).collect();
+fn keep_hour(number: i64, hour: &Remembered) -> KeptHour {
+    let mut pages: Vec<_> = hour.pages.iter().map(|(visitor, page, seen)| (visitor.0, *page, seen.bits())).collect();
     pages.sort_unstable();
-    KeptHour { number, pages, visitors: keep_visitors(&hour.visitors) }
+    KeptHour { number, pages, visitors: keep_visitors(hour.visitors.iter().copied()) }
 }
 
-fn keep_visitors(visitors: &Visitors) -> Vec<(Token, u8)> {
-    let mut kept: Vec<_> = visitors.0.iter().map(|(visitor, classes)| (visitor.0, classes.bits())).collect();
+fn keep_visitors(visitors: impl Iterator<Item = (VisitorToken, Classes)>) -> Vec<(Token, u8)> {
+    let mut kept: Vec<_> = visitors.map(|(visitor, classes)| (visitor.0, classes.bits())).collect();
     kept.sort_unstable();
     kept
 }
 
-fn resume_visitors(kept: &[(Token, u8)]) -> Option<Visitors> {
-    let mut visitors = Visitors::default();
-    visitors.0.reserve(kept.len());
-    for (visitor, bits) in kept {
-        visitors.0.insert(VisitorToken(*visitor), Classes::from_bits(*bits)?);
-    }
-    Some(visitors)
+fn resume_visitor((visitor, bits): &(Token, u8)) -> Option<(VisitorToken, Classes)> {
+    Classes::from_bits(*bits).map(|classes| (VisitorToken(*visitor), classes))
 }

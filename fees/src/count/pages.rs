@@ -27,8 +27,8 @@ impl Pages {
     /// The number of the page at `path`, a new one if need be.
     pub(super) fn number(&mut self, path: &SitePath) -> PageNumber {
         let bytes = path.as_str().as_bytes();
-        if let Some(number) = self.numbers.get(bytes) {
-            return *number;
+        if let Some(number) = self.known(bytes) {
+            return number;
         }
         let number = self.len();
         self.tallies.push((path.clone(), ByClass::default()));
@@ -41,9 +41,9 @@ impl Pages {
         self.tallies.len().try_into().expect("memory ends before four thousand million paths")
     }
 
-    /// The path of these bytes, if it is a page's that was seen.
-    pub(super) fn known(&self, path: &[u8]) -> Option<SitePath> {
-        self.numbers.get(path).map(|number| self.tallies[*number as usize].0.clone())
+    /// The number of the page whose path has these bytes, if it was seen.
+    pub(super) fn known(&self, path: &[u8]) -> Option<PageNumber> {
+        self.numbers.get(path).copied()
     }
 
     /// What was counted of a page.

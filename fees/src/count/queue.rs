@@ -3,17 +3,17 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use tieup_protocol::access::VisitorToken;
-
+use super::Moment;
 use super::pages::PageNumber;
+use super::visitors::VisitorNumber;
 
 /// A chain, by a time that it had: its own or an earlier one, so that a repeat moves nothing here.
-pub(super) type Waiting = (i64, VisitorToken, PageNumber);
+pub(super) type Waiting = (Moment, VisitorNumber, PageNumber);
 
 /// How far from the end a chain is still put in its place; one that came later than that many others is kept apart.
 const NEAR: usize = 64;
 
-/// The chains that are open, each once, to be taken in the order of their times, then of visitors and pages.
+/// The chains that are open, each once, to be taken in the order of their times.
 ///
 /// Journals are nearly in the order of time, so nearly all chains are put at the end of a list or close to it.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ impl Queue {
     }
 
     /// Takes out the chain whose turn is next, if its time is before `time`.
-    pub(super) fn take_before(&mut self, time: i64) -> Option<Waiting> {
+    pub(super) fn take_before(&mut self, time: Moment) -> Option<Waiting> {
         let late = self.late.peek().map(|Reverse(chain)| *chain);
         let listed = self.list.front().copied();
         let next = [late, listed].into_iter().flatten().min().filter(|(oldest, ..)| *oldest < time)?;
@@ -66,19 +66,19 @@ mod tests {
     proptest! {
         #[test]
         fn chains_are_taken_in_order_whenever_they_came(
-            steps in proptest::collection::vec((0..2_000_i64, any::<bool>()), 0..600),
+            steps in proptest::collection::vec((0..2_000_u32, any::<bool>()), 0..600),
         ) {
             let (mut queue, mut sorted) = (Queue::default(), BTreeSet::new());
             for (number, (time, takes)) in (0_u32..).zip(steps) {
                 // Some in order, some anywhere.
-                let time = if time < 1_500 { i64::from(number) * 10 + time % 30 } else { time };
-                queue.put((time, VisitorToken([7; 16]), number));
-                sorted.insert((time, VisitorToken([7; 16]), number));
+                let time = if time < 1_500 { number * 10 + time % 30 } else { time };
+                queue.put((time, 7, number));
+                sorted.insert((time, 7, number));
                 let oldest = sorted.first().copied().filter(|(oldest, ..)| takes && *oldest < time);
-                prop_assert_eq!(queue.take_before(if takes { time } else { i64::MIN }), oldest);
+                prop_assert_eq!(queue.take_before(if takes { time } else { 0 }), oldest);
                 oldest.map(|oldest| sorted.remove(&oldest));
             }
-            let rest: Vec<_> = std::iter::from_fn(|| queue.take_before(i64::MAX)).collect();
+            let rest: Vec<_> = std::iter::from_fn(|| queue.take_before(Moment::MAX)).collect();
             prop_assert_eq!(rest, sorted.into_iter().collect::<Vec<_>>());
         }
     }

@@ -4,8 +4,6 @@ use foldhash::{HashMap, HashMapExt as _};
 use tieup_protocol::access::VisitorToken;
 use tieup_protocol::contract::MeterClass;
 
-use super::pages::PageNumber;
-
 /// A set of classes of pages, of which at least one is in it where anything was seen at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Classes(u8);
@@ -19,21 +17,9 @@ pub(super) struct First {
     pub(super) of_all: bool,
 }
 
-/// The visitors that were seen.
+/// The visitors of a day.
 #[derive(Clone, Debug)]
-pub(super) struct Visitors(pub(super) HashMap<VisitorToken, Classes>);
-
-/// What must be remembered of an hour to know what is new in it.
-///
-/// Whoever saw a page is among the visitors. The visitors of an hour are among those of its day: a day is forgotten only
-/// after all of its hours were.
-#[derive(Clone, Debug)]
-pub(super) struct OpenHour {
-    /// The pages that a visitor saw.
-    pub(super) pages: HashMap<(VisitorToken, PageNumber), Classes>,
-    /// The visitors.
-    pub(super) visitors: Visitors,
-}
+pub(super) struct Day(HashMap<VisitorToken, Classes>);
 
 impl Classes {
     /// The set that these bits mean, unless none is in it or one that there is not.
@@ -46,8 +32,13 @@ impl Classes {
         self.0
     }
 
+    /// Whether all of `others` are in it.
+    pub(super) fn holds(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
     /// Adds `class`; what is new.
-    fn see(&mut self, class: MeterClass) -> First {
+    pub(super) fn see(&mut self, class: MeterClass) -> First {
         let bit = match class {
             MeterClass::Tieup => 1,
             MeterClass::Original => 2,
@@ -65,13 +56,13 @@ impl First {
     }
 }
 
-impl Default for Visitors {
+impl Default for Day {
     fn default() -> Self {
         Self(HashMap::new())
     }
 }
 
-impl Visitors {
+impl Day {
     /// Notes that `visitor` was seen on a page of `class`; what is new.
     pub(super) fn see(&mut self, visitor: VisitorToken, class: MeterClass) -> First {
         self.0.entry(visitor).or_default().see(class)
@@ -81,17 +72,15 @@ impl Visitors {
     pub(super) fn would_see(&self, visitor: VisitorToken, class: MeterClass) -> First {
         self.0.get(&visitor).copied().unwrap_or_default().see(class)
     }
-}
 
-impl Default for OpenHour {
-    fn default() -> Self {
-        Self { pages: HashMap::new(), visitors: Visitors::default() }
+    /// Who was seen, on pages of which classes, in no order.
+    pub(super) fn visitors(&self) -> impl Iterator<Item = (VisitorToken, Classes)> {
+        self.0.iter().map(|(visitor, classes)| (*visitor, *classes))
     }
 }
 
-impl OpenHour {
-    /// Notes that `visitor` saw `page`, of `class`; whether that was the first time.
-    pub(super) fn see_page(&mut self, visitor: VisitorToken, page: PageNumber, class: MeterClass) -> bool {
-        self.pages.entry((visitor, page)).or_default().see(class).of_class
+impl FromIterator<(VisitorToken, Classes)> for Day {
+    fn from_iter<I: IntoIterator<Item = (VisitorToken, Classes)>>(visitors: I) -> Self {
+        Self(visitors.into_iter().collect())
     }
 }

@@ -1,6 +1,6 @@
 //! Which visits count, as tables and as properties.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tieup_protocol::access::{AccessEntry, Method, Purpose};
@@ -8,7 +8,9 @@ use tieup_protocol::contract::MeterClass::Original;
 
 use super::plain::Plain;
 use super::*;
-use crate::fixture::{any_disordered_log, any_log, contract, contract_with, count, count_under, november, view};
+use crate::fixture::{
+    any_crowded_log, any_disordered_log, any_log, contract, contract_with, count, count_under, november, view,
+};
 
 /// A view at so many seconds after noon in Tokyo on 10 November.
 fn at(seconds: i64, visitor: u8) -> AccessEntry {
@@ -258,9 +260,9 @@ fn memory_does_not_grow_with_the_journal() {
         counter.observe(&AccessEntry { visitor, ..at(second, 0) });
     }
     // One click a second: those of the last 630 seconds, and of the last two hours.
-    assert!(counter.chains.len() <= 631, "{}", counter.chains.len());
-    assert_eq!(counter.chains.len(), counter.by_time.len());
-    assert!(counter.open_hours.len() <= 2 && counter.days.len() <= 2);
+    let (visitors, hours, days) = counter.visitors.sizes();
+    assert!(counter.by_time.len() <= 631, "{}", counter.by_time.len());
+    assert!(visitors <= 2 * 3_600 + 631 && hours <= 2 && days <= 2, "{visitors} {hours} {days}");
     assert_eq!(counter.finish().tieup.visitors, 200_000);
 }
 
@@ -294,6 +296,32 @@ fn plainly(log: &[AccessEntry]) -> (u64, u64, u64) {
     (views, uniques.len() as u64, sessions.len() as u64)
 }
 
+fn plainly_counted(log: &[AccessEntry]) -> Counted {
+    let contract = contract();
+    let (rules, zone) = (&contract.terms.count, &contract.effective.tz);
+    let mut plain = Plain::of_period(rules, zone, Period::whole(november()));
+    for (number, entry) in log.iter().enumerate() {
+        if number % 17 == 3 { plain.strike() } else { plain.observe(entry) }
+    }
+    plain.finish()
+}
+
+/// Counts a log with a counter that is put away after its first `cut` entries, and goes on from there.
+fn counted_in_parts(log: &[AccessEntry], cut: usize) -> Counted {
+    let contract = contract();
+    let (rules, zone) = (&contract.terms.count, &contract.effective.tz);
+    let mut counter = Counter::new(rules, zone, november());
+    for (number, entry) in log.iter().enumerate() {
+        if number == cut {
+            let (kept, entries) = (counter.keep(), counter.counted.entries);
+            counter = Counter::resume(rules, zone, Period::whole(november()), &kept, entries).unwrap();
+            assert_eq!(format!("{:?}", counter.keep()), format!("{kept:?}"));
+        }
+        if number % 17 == 3 { counter.strike() } else { counter.observe_encoded(&entry.encode()).unwrap() }
+    }
+    counter.finish()
+}
+
 proptest! {
     #[test]
     fn streaming_agrees_with_counting_plainly(log in any_log()) {
@@ -305,17 +333,17 @@ proptest! {
 
     #[test]
     fn the_counter_agrees_with_the_plain_one(log in any_disordered_log()) {
-        let contract = contract();
-        let (rules, zone) = (&contract.terms.count, &contract.effective.tz);
-        let mut plain = Plain::of_period(rules, zone, Period::whole(november()));
-        for (number, entry) in log.iter().enumerate() {
-            if number % 17 == 3 { plain.strike() } else { plain.observe(entry) }
-        }
-        let mut counter = Counter::new(rules, zone, november());
-        for (number, entry) in log.iter().enumerate() {
-            if number % 17 == 3 { counter.strike() } else { counter.observe(entry) }
-        }
-        prop_assert_eq!(counter.finish(), plain.finish());
+        prop_assert_eq!(counted_in_parts(&log, log.len()), plainly_counted(&log));
+    }
+
+    #[test]
+    fn many_visitors_and_many_pages_of_one_are_counted_as_plainly(
+        log in any_crowded_log(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let plain = plainly_counted(&log);
+        prop_assert_eq!(&counted_in_parts(&log, log.len()), &plain);
+        prop_assert_eq!(&counted_in_parts(&log, cut.index(log.len() + 1)), &plain);
     }
 
     #[test]
