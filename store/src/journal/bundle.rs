@@ -83,14 +83,19 @@ impl EntryBatch {
         &self.bytes
     }
 
-    /// How long each entry is.
-    pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
+    /// The entries.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.bytes.as_slice();
         std::iter::from_fn(move || {
             let (entry, after) = split_first(rest)?;
             rest = after;
-            Some(entry.len())
+            Some(entry)
         })
+    }
+
+    /// How long each entry is.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.entries().map(<[u8]>::len)
     }
 }
 
@@ -141,15 +146,44 @@ impl<R: Read + Seek> EntryStream<R> {
 
     /// Reads the next entry into `entry`.
     pub(super) fn read(&mut self, entry: &mut Vec<u8>) -> io::Result<Found> {
+        entry.clear();
+        self.append(entry, 0)
+    }
+
+    /// Adds the next entries to `batch` until it has `count`, or something else is found: the last of what was found.
+    pub(super) fn read_batch(&mut self, batch: &mut EntryBatch, count: usize) -> io::Result<Found> {
+        let mut found = Found::Entry;
+        while batch.count < count && found == Found::Entry {
+            found = self.append(&mut batch.bytes, PREFIX)?;
+            batch.count += usize::from(found == Found::Entry);
+        }
+        Ok(found)
+    }
+
+    /// Appends the next entry to `bytes`, with the last `before` bytes of its length before it.
+    fn append(&mut self, bytes: &mut Vec<u8>, before: usize) -> io::Result<Found> {
+        // Nearly always all of it is in the buffer.
+        let buffer = self.source.buffer();
+        if let Some((entry, _)) = split_first(buffer) {
+            let length = entry.len();
+            bytes.extend_from_slice(&buffer[PREFIX - before..PREFIX + length]);
+            self.source.consume(PREFIX + length);
+            self.position += (PREFIX + length) as u64;
+            return Ok(Found::Entry);
+        }
         let length = match self.length()? {
             Ok(length) => length,
             Err(found) => return Ok(found),
         };
-        entry.resize(usize::from(length), 0);
-        match self.source.read_exact(entry) {
+        let begin = bytes.len();
+        bytes.extend_from_slice(&length.to_be_bytes()[PREFIX - before..]);
+        bytes.resize(begin + before + usize::from(length), 0);
+        match self.source.read_exact(&mut bytes[begin + before..]) {
             Ok(()) => Ok(self.passed(length)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Found::Torn),
-            Err(error) => Err(error),
+            Err(error) => {
+                bytes.truncate(begin);
+                if error.kind() == io::ErrorKind::UnexpectedEof { Ok(Found::Torn) } else { Err(error) }
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tlog_tiles::{Hash, prove_record, prove_tree, tree_hash};
 
-use super::bundle::{EntryStream, Found, PREFIX, split_bundle};
+use super::bundle::{EntryBatch, EntryStream, Found, PREFIX, split_bundle};
 use super::entry_file::{Extent, SharedExtent};
 use super::files::{CHECKPOINT, COSIGNED, entries_path};
 use super::tile_path::{TilePath, TileWidth};
@@ -258,6 +258,14 @@ impl EntrySource {
     pub(super) fn read(&mut self, entry: &mut Vec<u8>) -> Result<(), DiskError> {
         let Self { stream, path } = self;
         durable::step(Step::Read, path, || expect_entry(stream.read(entry)?))
+    }
+
+    /// Reads the next `count` entries, which must be there.
+    pub(super) fn read_batch(&mut self, count: usize) -> Result<EntryBatch, DiskError> {
+        let Self { stream, path } = self;
+        let mut batch = EntryBatch::default();
+        durable::step(Step::Read, path, || expect_entry(stream.read_batch(&mut batch, count)?))?;
+        Ok(batch)
     }
 }
 

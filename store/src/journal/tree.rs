@@ -12,6 +12,9 @@ use crate::durable::{self, DiskError, Step};
 /// How many levels of the tree one tile spans.
 const TILE_HEIGHT: u32 = 8;
 
+/// How many hashes a whole tile has.
+pub(super) const TILE: usize = 1 << TILE_HEIGHT;
+
 /// The right edge of a tree: the roots of the full subtrees that it consists of.
 ///
 /// All that is needed to append, and to know the root.
@@ -34,25 +37,56 @@ impl Frontier {
         self.size
     }
 
-    /// Appends an entry's hash. `keep` is called with each hash that this adds to a tile, and the tile's level.
-    pub(super) fn push(&mut self, leaf: Hash, mut keep: impl FnMut(usize, Hash)) {
-        let mut hash = leaf;
-        keep(0, hash);
-        for level in 1..=self.size.trailing_ones() {
-            let left = self.peaks.pop().expect("each set bit of the size has its peak");
-            hash = node_hash(left, hash);
-            if level % TILE_HEIGHT == 0 {
-                keep((level / TILE_HEIGHT) as usize, hash);
+    /// Appends the hashes of entries. `keep` is called with the hashes that this adds to tiles, in the order of each tile
+    /// level, and the level.
+    ///
+    /// Whole tiles are hashed level by level: no hash of a level waits for another, so the processor overlaps them.
+    pub(super) fn extend(&mut self, mut leaves: &[Hash], mut keep: impl FnMut(usize, &[Hash])) {
+        while let Some(leaf) = leaves.first() {
+            let tile = leaves.get(..TILE).filter(|_| self.size.is_multiple_of(TILE as u64));
+            let taken = tile.unwrap_or(std::slice::from_ref(leaf));
+            keep(0, taken);
+            match tile {
+                Some(tile) => self.push(TILE_HEIGHT, root_of(tile.to_vec()), &mut keep),
+                None => self.push(0, *leaf, &mut keep),
+            }
+            leaves = &leaves[taken.len()..];
+        }
+    }
+
+    /// Appends a full subtree of `height` levels, where one begins. `keep` is called as [`Frontier::extend`] says, but not
+    /// with leaves.
+    fn push(&mut self, height: u32, root: Hash, keep: &mut impl FnMut(usize, &[Hash])) {
+        let mut hash = root;
+        for level in height..=height + (self.size >> height).trailing_ones() {
+            if level > height {
+                let left = self.peaks.pop().expect("each set bit of the size has its peak");
+                hash = node_hash(left, hash);
+            }
+            if level > 0 && level % TILE_HEIGHT == 0 {
+                keep((level / TILE_HEIGHT) as usize, &[hash]);
             }
         }
         self.peaks.push(hash);
-        self.size += 1;
+        self.size += 1 << height;
     }
 
     /// The root hash.
     pub(super) fn root(&self) -> Hash {
         self.peaks.iter().rev().copied().reduce(|right, left| node_hash(left, right)).unwrap_or(EMPTY_HASH)
     }
+}
+
+/// The root hash of a full tree with these leaves.
+fn root_of(mut hashes: Vec<Hash>) -> Hash {
+    while hashes.len() > 1 {
+        let half = hashes.len() / 2;
+        for place in 0..half {
+            hashes[place] = node_hash(hashes[2 * place], hashes[2 * place + 1]);
+        }
+        hashes.truncate(half);
+    }
+    hashes.first().copied().unwrap_or(EMPTY_HASH)
 }
 
 /// How many hashes of tile level `level` a tree of `size` entries has.
@@ -100,11 +134,7 @@ impl HashFiles<'_> {
     fn node(&self, level: u8, n: u64) -> io::Result<Hash> {
         let (tile_level, above) = (u32::from(level) / TILE_HEIGHT, u32::from(level) % TILE_HEIGHT);
         let bytes = self.slice(tile_level as usize, n << above, 1 << above)?;
-        let mut hashes: Vec<Hash> = bytes.as_chunks().0.iter().copied().map(Hash).collect();
-        while hashes.len() > 1 {
-            hashes = hashes.as_chunks().0.iter().map(|[left, right]| node_hash(*left, *right)).collect();
-        }
-        Ok(hashes.first().copied().unwrap_or(EMPTY_HASH))
+        Ok(root_of(bytes.as_chunks().0.iter().copied().map(Hash).collect()))
     }
 }
 
@@ -141,10 +171,30 @@ mod tests {
             assert_eq!(frontier.root(), tree_hash(number, &stored).unwrap(), "{number}");
             let entry = number.to_be_bytes();
             let mut kept = Vec::new();
-            frontier.push(record_hash(&entry), |level, _| kept.push(level));
+            frontier.extend(&[record_hash(&entry)], |level, _| kept.push(level));
             assert_eq!(kept.contains(&1), (number + 1) % 256 == 0);
             let hashes = stored_hashes(number, &entry, &stored).unwrap();
             stored.0.extend(hashes);
+        }
+    }
+
+    #[test]
+    fn hashes_that_are_appended_together_give_what_they_give_one_by_one() {
+        let leaves: Vec<Hash> = (0..66_500_u32).map(|number| record_hash(&number.to_be_bytes())).collect();
+        let in_steps = |steps: &[usize]| {
+            let (mut frontier, mut kept) = (Frontier::default(), vec![Vec::new(); 4]);
+            let (mut rest, mut steps) = (leaves.as_slice(), steps.iter().cycle());
+            while let Some(step) = steps.next().filter(|_| !rest.is_empty()) {
+                let (now, later) = rest.split_at(rest.len().min(*step));
+                frontier.extend(now, |level, hashes| kept[level].extend_from_slice(hashes));
+                rest = later;
+            }
+            (frontier.size(), frontier.root(), kept)
+        };
+        let one_by_one = in_steps(&[1]);
+        assert_eq!(one_by_one.2.iter().map(Vec::len).collect::<Vec<_>>(), [66_500, 259, 1, 0]);
+        for steps in [&[256][..], &[66_500], &[100, 412], &[1, 255, 512, 7], &[255, 256]] {
+            assert!(in_steps(steps) == one_by_one, "{steps:?}");
         }
     }
 

@@ -10,10 +10,10 @@ use tlog_tiles::{HASH_SIZE, Hash, record_hash};
 use super::entry_file::{EntryFile, SharedExtent, Unsure};
 use super::files::{WriteError, cut, entries_path, open_growing};
 use super::reader::EntrySource;
-use super::tree::{Frontier, HashFiles, hashes_at};
+use super::tree::{Frontier, HashFiles, TILE, hashes_at};
 use crate::durable::{self, DiskError, Step};
 
-/// How many entries are hashed between two writes: a tenth of a millisecond's work.
+/// At most how many entries are hashed between two writes: a tenth of a millisecond's work.
 const CHUNK: u64 = 512;
 
 /// The hashes, open for appending. The tree has as many entries as have their hashes stored.
@@ -88,7 +88,9 @@ impl TreeFiles {
         }
         let mut source = EntrySource::open(&self.dir, &self.extent, self.frontier.size())?;
         while self.frontier.size() < size {
-            let (frontier, hashes) = self.hash_chunk(&mut source, size.min(self.frontier.size() + CHUNK))?;
+            // Up to where a tile ends, so that those after it are hashed whole.
+            let end = (self.frontier.size() + CHUNK) / TILE as u64 * TILE as u64;
+            let (frontier, hashes) = self.hash_chunk(&mut source, size.min(end))?;
             self.write(&hashes)?;
             self.frontier = frontier;
             self.extent.write().unwrap_or_else(PoisonError::into_inner).hashed = self.frontier.size();
@@ -133,11 +135,9 @@ impl TreeFiles {
 
     fn hash_chunk(&self, source: &mut EntrySource, to: u64) -> Result<(Frontier, Vec<Vec<u8>>), DiskError> {
         let (mut frontier, mut hashes) = (self.frontier.clone(), vec![Vec::new()]);
-        let mut entry = Vec::new();
-        while frontier.size() < to {
-            source.read(&mut entry)?;
-            frontier.push(record_hash(&entry), |level, hash| keep(&mut hashes, level, hash));
-        }
+        let entries = source.read_batch(usize::try_from(to - frontier.size()).unwrap_or(usize::MAX))?;
+        let leaves: Vec<Hash> = entries.entries().map(record_hash).collect();
+        frontier.extend(&leaves, |level, added| keep(&mut hashes, level, added));
         Ok((frontier, hashes))
     }
 
@@ -169,11 +169,13 @@ impl TreeFiles {
     }
 }
 
-fn keep(hashes: &mut Vec<Vec<u8>>, level: usize, hash: Hash) {
+fn keep(hashes: &mut Vec<Vec<u8>>, level: usize, added: &[Hash]) {
     if hashes.len() == level {
         hashes.push(Vec::new());
     }
-    hashes[level].extend_from_slice(&hash.0);
+    for hash in added {
+        hashes[level].extend_from_slice(&hash.0);
+    }
 }
 
 /// Where in its file the next hash of tile level `level` stands in a tree of `size` entries.

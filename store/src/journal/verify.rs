@@ -1,17 +1,17 @@
 //! Verifying a log on disk from its first byte to its last.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use tlog_tiles::{HASH_SIZE, Hash, record_hash};
 
 use super::Origin;
-use super::bundle::{EntryStream, Found};
+use super::bundle::{EntryBatch, EntryStream, Found};
 use super::checkpoint::{CheckpointError, SignedCheckpoint};
 use super::files::{CHECKPOINT, entries_path};
 use super::key::LogVerifier;
-use super::tree::{Frontier, HashFiles};
+use super::tree::{Frontier, HashFiles, TILE};
 use crate::durable::{self, DiskError, Step};
 
 /// A log that is what its checkpoint was signed for.
@@ -88,16 +88,20 @@ pub fn verify_entries(
     let path = entries_path(dir);
     let mut entries = durable::step(Step::Read, &path, || Ok(EntryStream::new(File::open(&path)?, 0)))?;
     let mut comparison = Comparison { stored: StoredHashes::new(dir), frontier: Frontier::default(), first: None };
-    let mut entry = Vec::new();
+    let mut tile = EntryBatch::default();
     while comparison.frontier.size() < checkpoint.size() {
-        if durable::step(Step::Read, &path, || entries.read(&mut entry))? != Found::Entry {
+        let left = usize::try_from(checkpoint.size() - comparison.frontier.size()).unwrap_or(usize::MAX);
+        let (count, path) = (left.min(TILE), &path);
+        tile.clear();
+        durable::step(Step::Read, path, || entries.read_batch(&mut tile, count))?;
+        comparison.take(&tile)?;
+        tile.entries().for_each(&mut each);
+        if tile.len() < count {
             return Err(comparison.ended_early(checkpoint.size()));
         }
-        comparison.take(&entry)?;
-        each(&entry);
     }
     comparison.judge(checkpoint.root())?;
-    let mut unsigned = 0;
+    let (mut unsigned, mut entry) = (0, Vec::new());
     while durable::step(Step::Read, &path, || entries.read(&mut entry))? == Found::Entry {
         unsigned += 1;
     }
@@ -113,12 +117,12 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn take(&mut self, entry: &[u8]) -> Result<(), DiskError> {
+    fn take(&mut self, tile: &EntryBatch) -> Result<(), DiskError> {
         let Self { stored, frontier, first } = self;
+        let leaves: Vec<Hash> = tile.entries().map(record_hash).collect();
         let mut failed = Ok(());
-        frontier.push(record_hash(entry), |level, hash| match stored.next(level) {
-            Ok((_, Some(stored))) if stored == hash => {}
-            Ok((number, _)) if first.is_none_or(|(lowest, _)| level < lowest) => *first = Some((level, number)),
+        frontier.extend(&leaves, |level, hashes| match stored.compare(level, hashes) {
+            Ok(Some(number)) if first.is_none_or(|(lowest, _)| level < lowest) => *first = Some((level, number)),
             Ok(_) => {}
             Err(error) => failed = Err(error),
         });
@@ -153,6 +157,8 @@ struct StoredLevel {
     /// None where the file is missing.
     file: Option<BufReader<File>>,
     next: u64,
+    /// What was read last, for its memory to be used again.
+    read: Vec<u8>,
 }
 
 impl StoredHashes {
@@ -160,30 +166,31 @@ impl StoredHashes {
         Self { dir: dir.to_owned(), levels: Vec::new() }
     }
 
-    /// The number of the next hash of a level, and the hash, or `None` where the file ends before it.
-    fn next(&mut self, level: usize) -> Result<(u64, Option<Hash>), DiskError> {
+    /// Compares the next hashes of a level: the number of the first that is another, or is not there.
+    fn compare(&mut self, level: usize, hashes: &[Hash]) -> Result<Option<u64>, DiskError> {
         if self.levels.len() == level {
             self.levels.push(StoredLevel::open(HashFiles(&self.dir).path(level))?);
         }
-        self.levels[level].next()
+        self.levels[level].compare(hashes)
     }
 }
 
 impl StoredLevel {
     fn open(path: PathBuf) -> Result<Self, DiskError> {
         let file = path.exists().then(|| durable::step(Step::Read, &path, || File::open(&path))).transpose()?;
-        Ok(Self { path, file: file.map(BufReader::new), next: 0 })
+        Ok(Self { path, file: file.map(BufReader::new), next: 0, read: Vec::new() })
     }
 
-    fn next(&mut self) -> Result<(u64, Option<Hash>), DiskError> {
-        let number = self.next;
-        self.next += 1;
-        let Some(file) = &mut self.file else { return Ok((number, None)) };
-        let mut hash = [0; HASH_SIZE];
-        match file.read_exact(&mut hash) {
-            Ok(()) => Ok((number, Some(Hash(hash)))),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok((number, None)),
-            Err(source) => Err(DiskError { step: Step::Read, path: self.path.clone(), source }),
+    fn compare(&mut self, hashes: &[Hash]) -> Result<Option<u64>, DiskError> {
+        let Self { path, file, next, read } = self;
+        read.clear();
+        if let Some(file) = file {
+            let length = (hashes.len() * HASH_SIZE) as u64;
+            durable::step(Step::Read, path, || file.take(length).read_to_end(read))?;
         }
+        let same = hashes.iter().zip(read.as_chunks().0).take_while(|(hash, stored)| hash.0 == **stored).count();
+        let first = *next;
+        *next += hashes.len() as u64;
+        Ok((same < hashes.len()).then_some(first + same as u64))
     }
 }
