@@ -58,6 +58,9 @@ pub use self::counted::{ByClass, ByScope, Counted, LeftOut, Tally, Totals};
 /// milliseconds. Part of the rule set.
 pub const DISORDER: i64 = 600_000;
 
+/// How many clicks are counted together.
+const TOGETHER: usize = 64;
+
 /// Counts the entries of one month, one by one.
 ///
 /// Memory grows with the pages of the site and with the visitors of the last two days, not with the journal.
@@ -78,6 +81,8 @@ pub struct Counter {
     visitors: Visitors,
     /// All open chains, each once.
     by_time: Queue,
+    /// Clicks that were admitted and not counted yet, so that their visitors are looked up together.
+    waiting: Vec<Waiting>,
     hours: Hours,
     counted: Counted,
 }
@@ -99,6 +104,7 @@ impl Counter {
             pages: Pages::default(),
             visitors: Visitors::default(),
             by_time: Queue::default(),
+            waiting: Vec::with_capacity(TOGETHER),
             hours: Hours::new(zone),
             counted: Counted::new(rules, zone, period),
         }
@@ -108,7 +114,7 @@ impl Counter {
     pub fn observe(&mut self, entry: &AccessEntry) {
         if let Some(class) = self.admit(entry) {
             let page = self.pages.number(&entry.path);
-            self.click(entry, class, page);
+            self.admitted(entry, class, page);
         }
     }
 
@@ -126,7 +132,7 @@ impl Counter {
                 Page::Known(page) => *page,
                 Page::Unknown(path) => self.pages.number(path),
             };
-            self.click(&entry, class, page);
+            self.admitted(&entry, class, page);
         }
         Ok(())
     }
@@ -139,6 +145,7 @@ impl Counter {
 
     /// What was counted. Chains that are still open count.
     pub fn finish(mut self) -> Counted {
+        self.count_waiting();
         self.end_chains_before(Moment::MAX);
         self.counted.hours = self.hours.counts();
         self.counted.sum_hours();
@@ -174,8 +181,29 @@ impl Counter {
         Ok(class)
     }
 
-    fn click<P>(&mut self, entry: &AccessEntry<P>, class: MeterClass, page: PageNumber) {
-        let time = entry.time.as_millisecond();
+    fn admitted<P>(&mut self, entry: &AccessEntry<P>, class: MeterClass, page: PageNumber) {
+        let (time, visitor, bytes) = (entry.time.as_millisecond(), entry.visitor, entry.bytes);
+        self.waiting.push(Waiting { time, visitor, bytes, page, class });
+        if self.waiting.len() == TOGETHER {
+            self.count_waiting();
+        }
+    }
+
+    /// Counts the clicks that wait.
+    ///
+    /// What will be asked for is touched first: nothing of it waits for another, so that the processor fetches much of it
+    /// from memory at a time rather than one after the other.
+    fn count_waiting(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.visitors.touch_chains(waiting.iter().map(|click| click.visitor));
+        self.visitors.touch_pages(self.by_time.next_in_line().take(waiting.len()));
+        for click in waiting.drain(..) {
+            self.click(click);
+        }
+        self.waiting = waiting;
+    }
+
+    fn click(&mut self, Waiting { time, visitor, bytes, page, class }: Waiting) {
         let moment = self.moment(time).expect("a period has at most a month, and the click is within it");
         // Where this is before the period's first moment, no chain is older.
         if let Ok(ended) = Moment::try_from(i64::from(moment) - self.window - DISORDER) {
@@ -183,10 +211,10 @@ impl Counter {
         }
         let (_, counts) = self.hours.of(time);
         for scope in [Some(class), None] {
-            counts.of(scope).tally.bytes += u128::from(entry.bytes);
+            counts.of(scope).tally.bytes += u128::from(bytes);
         }
-        self.pages.tally(page, class).bytes += u128::from(entry.bytes);
-        self.chain(entry.visitor, page, Click { time: moment, class });
+        self.pages.tally(page, class).bytes += u128::from(bytes);
+        self.chain(visitor, page, Click { time: moment, class });
     }
 
     /// A time as a moment of the period, if it is one.
@@ -258,6 +286,17 @@ type Moment = u32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Click {
     time: Moment,
+    class: MeterClass,
+}
+
+/// A click that is to be counted.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    /// Milliseconds since 1970.
+    time: i64,
+    visitor: VisitorToken,
+    bytes: u64,
+    page: PageNumber,
     class: MeterClass,
 }
 

@@ -51,6 +51,11 @@ struct KeptHour {
 impl Counter {
     /// All that this counter knows.
     pub(crate) fn keep(&self) -> Kept {
+        if !self.waiting.is_empty() {
+            let mut settled = self.clone();
+            settled.count_waiting();
+            return settled.keep();
+        }
         let page = |(path, tallies): &(_, ByClass)| {
             (ToString::to_string(path), [keep_tally(tallies.tieup), keep_tally(tallies.original)])
         };

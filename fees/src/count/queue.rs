@@ -37,6 +37,10 @@ impl Queue {
 
     /// Takes out the chain whose turn is next, if its time is before `time`.
     pub(super) fn take_before(&mut self, time: Moment) -> Option<Waiting> {
+        if self.late.is_empty() {
+            let (oldest, ..) = self.list.front()?;
+            return if *oldest < time { self.list.pop_front() } else { None };
+        }
         let late = self.late.peek().map(|Reverse(chain)| *chain);
         let listed = self.list.front().copied();
         let next = [late, listed].into_iter().flatten().min().filter(|(oldest, ..)| *oldest < time)?;
@@ -46,6 +50,11 @@ impl Queue {
             self.late.pop();
         }
         Some(next)
+    }
+
+    /// The visitors whose chains are taken next, nearly always.
+    pub(super) fn next_in_line(&self) -> impl Iterator<Item = VisitorNumber> {
+        self.list.iter().map(|(_, visitor, _)| *visitor)
     }
 
     /// How many wait.

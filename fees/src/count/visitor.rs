@@ -41,13 +41,16 @@ pub(super) struct Visitor {
     token: VisitorToken,
     /// How many open chains have no room here.
     pub(super) more_chains: u32,
-    /// The day, and as pages of which classes the visitor is known to have been noted in it. None where it is not known.
-    day: i32,
+    /// How many days had been forgotten when what is known of the day was noted.
+    forgotten: u32,
+    /// The day, of which the last bits tell the days of a period apart.
+    day: u16,
+    /// In how many open hours the visitor has a session.
+    pub(super) sessions: u16,
+    /// As pages of which classes the visitor is known to have been noted in the day.
     day_classes: Classes,
     chain_count: u8,
     seen_count: u8,
-    /// In how many open hours the visitor has a session.
-    pub(super) sessions: u16,
     chains: [Chain; CHAINS],
     seen: [Seen; SEEN],
 }
@@ -59,11 +62,12 @@ impl Visitor {
         Self {
             token,
             more_chains: 0,
+            forgotten: 0,
             day: 0,
+            sessions: 0,
             day_classes: Classes::default(),
             chain_count: 0,
             seen_count: 0,
-            sessions: 0,
             chains: [Chain { page: 0, click }; CHAINS],
             seen: [Seen { page: 0, hour: 0, classes: Classes::default() }; SEEN],
         }
@@ -72,6 +76,16 @@ impl Visitor {
     /// Who it is.
     pub(super) fn token(&self) -> VisitorToken {
         self.token
+    }
+
+    /// Reads of each line with chains, so that it is fetched from memory. The number means nothing.
+    pub(super) fn touch_chains(&self) -> u32 {
+        self.more_chains ^ self.chains[CHAINS - 1].page
+    }
+
+    /// The same of the lines with pages, too.
+    pub(super) fn touch_pages(&self) -> u32 {
+        self.touch_chains() ^ self.seen[0].page ^ self.seen[SEEN - 1].page
     }
 
     /// Whether nothing is remembered any more.
@@ -130,8 +144,6 @@ impl Visitor {
     }
 
     /// Forgets the pages of an hour in which the visitor has a session.
-    ///
-    /// The day, too: it may be forgotten after its last hour.
     pub(super) fn forget(&mut self, hour: HourPlace) {
         let mut kept = 0;
         for place in 0..usize::from(self.seen_count) {
@@ -142,14 +154,14 @@ impl Visitor {
         }
         self.seen_count = kept;
         self.sessions -= 1;
-        self.day_classes = Classes::default();
     }
 
-    /// As pages of which classes the visitor is known to have been noted in `day`, for what is noted to be added.
-    pub(super) fn known_in(&mut self, day: i64) -> &mut Classes {
-        let day = i32::try_from(day).unwrap_or(i32::MAX);
-        if self.day != day {
-            (self.day, self.day_classes) = (day, Classes::default());
+    /// As pages of which classes the visitor is known to have been noted in `day`, for what is noted to be added; nothing is
+    /// known any more once another day was forgotten since.
+    pub(super) fn known_in(&mut self, day: i64, forgotten: u32) -> &mut Classes {
+        let day = u16::try_from(day.rem_euclid(1 << 16)).unwrap_or_default();
+        if (self.day, self.forgotten) != (day, forgotten) {
+            (self.day, self.forgotten, self.day_classes) = (day, forgotten, Classes::default());
         }
         &mut self.day_classes
     }

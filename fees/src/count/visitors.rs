@@ -29,6 +29,8 @@ pub(super) struct Visitors {
     more_chains: HashMap<(VisitorNumber, PageNumber), Click>,
     hours: BTreeMap<i64, OpenHour>,
     days: BTreeMap<i64, Day>,
+    /// How many days were forgotten.
+    forgotten: u32,
     /// The hour of the last view.
     last: Option<i64>,
 }
@@ -72,6 +74,7 @@ impl Default for Visitors {
             more_chains: HashMap::new(),
             hours: BTreeMap::new(),
             days: BTreeMap::new(),
+            forgotten: 0,
             last: None,
         }
     }
@@ -89,6 +92,18 @@ impl Visitors {
             records.push(Visitor::new(token));
             (records.len() - 1).try_into().expect("memory ends before four thousand million visitors")
         })
+    }
+
+    /// Has the chains of these visitors fetched from memory, if they are known.
+    pub(super) fn touch_chains(&self, visitors: impl Iterator<Item = VisitorToken>) {
+        let touch = |token| self.numbers.get(&token).map_or(0, |number| self.records[*number as usize].touch_chains());
+        std::hint::black_box(visitors.map(touch).fold(0, u32::wrapping_add));
+    }
+
+    /// Has the chains and pages of these visitors fetched from memory.
+    pub(super) fn touch_pages(&self, visitors: impl Iterator<Item = VisitorNumber>) {
+        let touch = |number: VisitorNumber| self.records[number as usize].touch_pages();
+        std::hint::black_box(visitors.map(touch).fold(0, u32::wrapping_add));
     }
 
     /// The last click of the open chain of `visitor` on `page`.
@@ -155,7 +170,7 @@ impl Visitors {
     /// Notes a visitor of `day`; what was seen neither on this day nor on the one before.
     fn see_on(&mut self, day: i64, visitor: VisitorNumber, class: MeterClass) -> First {
         let record = &mut self.records[visitor as usize];
-        if !record.known_in(day).see(class).of_class {
+        if !record.known_in(day, self.forgotten).see(class).of_class {
             return First::default();
         }
         let token = record.token();
@@ -177,6 +192,7 @@ impl Visitors {
         }
         while self.days.first_key_value().is_some_and(|(day, _)| *day < number.div_euclid(24) - 1) {
             self.days.pop_first();
+            self.forgotten = self.forgotten.wrapping_add(1);
         }
     }
 
