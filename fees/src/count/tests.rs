@@ -162,6 +162,20 @@ fn a_visitor_stays_one_over_midnight() {
 }
 
 #[test]
+fn a_day_that_was_forgotten_begins_anew_for_those_who_are_still_there() {
+    let later = 2 * 86_400;
+    let mut clicks = vec![
+        at(0, 1),
+        at(later, 2),
+        at(later + 5, 1), // ends the first chain; visitor 1 is there two days later, too, by an open chain
+        at(later + 60, 2), // a view two days later: the first day is forgotten
+    ];
+    assert_eq!(count(&clicks).both.visitors, 3);
+    clicks.extend([on("/a/", at(10, 1)), on("/b/", at(later + 120, 2))]);
+    assert_eq!(count(&clicks).both.visitors, 4);
+}
+
+#[test]
 fn the_month_is_cut_at_midnight_in_tokyo() {
     // Midnight in Tokyo is 15:00 UTC of the day before.
     let table = [
