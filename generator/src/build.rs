@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tieup_protocol::contract::{Contract, Indexing, WebOrigin};
 use tieup_protocol::diagnostic::Diagnostic;
-use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::{SitePath, SourcePath};
 
 use crate::assets::pictures::Pictures;
@@ -27,7 +26,7 @@ use crate::progress::Progress;
 use crate::taxonomy;
 use crate::templates::{Globals, Templates};
 use crate::theme::Framework;
-use crate::view::View;
+use crate::view::{Inherited, View};
 
 /// What goes into one build.
 #[derive(Clone, Copy)]
@@ -38,8 +37,8 @@ pub(crate) struct Build<'a> {
     pub(crate) framework: &'a Arc<Framework>,
     /// The pages.
     pub(crate) pages: &'a [Arc<Page>],
-    /// Pages that came with a release.
-    pub(crate) inherited: &'a [IndexedPage],
+    /// What came with a release.
+    pub(crate) inherited: &'a Inherited<'a>,
     /// Texts that are no pages, whose links are checked too.
     pub(crate) texts: &'a [Text<'a>],
     /// The site's own files.
@@ -150,7 +149,7 @@ impl Build<'_> {
 
     fn assets(&self) -> Assets {
         // A page of a release may show what the partner serves, and an original what the release brings.
-        let is_whole = self.partner.is_none() && self.inherited.is_empty();
+        let is_whole = self.partner.is_none() && self.inherited.pages.is_empty();
         let others = if is_whole { Others::Refused } else { Others::Perhaps };
         Assets::new(self.config, self.framework.layout(), self.statics, self.pictures, others)
     }

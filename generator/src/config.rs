@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use tieup_protocol::diagnostic::{Diagnostic, nearest};
 use tieup_protocol::path::SitePath;
@@ -98,8 +98,8 @@ pub(crate) struct Taxonomy {
     pub(crate) feed: bool,
 }
 
-/// A menu's link that is no page's own.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// A menu's link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MenuLink {
     /// What it says.

@@ -20,7 +20,7 @@ use crate::dates::History;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body, Hooks};
 use crate::menu;
-use crate::output::Output;
+use crate::output::{Output, OutputFile};
 use crate::overrides::Overrides;
 use crate::page::Source;
 use crate::progress::Progress;
@@ -31,6 +31,7 @@ use crate::source::{files_below, read_text, shown};
 use crate::spanning::is_spanning;
 use crate::statics;
 use crate::theme::Framework;
+use crate::view::Inherited;
 
 /// A partner's original pages and what fills its slots.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +117,7 @@ fn build(
         config: &config,
         framework: &framework,
         pages: &content.pages,
-        inherited,
+        inherited: &Inherited { pages: inherited, menus: framework.menus() },
         texts: &texts,
         statics: &statics,
         pictures: &pictures,
@@ -133,7 +134,7 @@ fn build(
     Ok(Originals { output, slots, base_url, search, is_of_files_alone })
 }
 
-/// `slots`, and each slot that no file fills and that a menu is called like: that menu, with the pages that ask for a place
+/// `slots`, and each slot that no file fills and that a menu of the partner's is called like: that menu, with main's lines
 /// in it. So the partner's pages stand in the navigation of main's pages, too, which were made before.
 fn with_menus(
     mut slots: BTreeMap<String, Vec<u8>>,
@@ -141,11 +142,11 @@ fn with_menus(
     content: &Content,
     config: &SiteConfig,
 ) -> BTreeMap<String, Vec<u8>> {
+    let own = menu::of_site(config, &content.pages);
+    let joined = menu::joined(own.clone(), &framework.menus());
     for slot in framework.slots() {
-        if !slots.contains_key(slot)
-            && let Some(list) = menu::list(config, &content.pages, slot)
-        {
-            slots.insert(slot.clone(), list.into_bytes());
+        if !slots.contains_key(slot) && menu::has(config, &own, slot) {
+            slots.insert(slot.clone(), menu::list(config, &joined, slot).into_bytes());
         }
     }
     slots

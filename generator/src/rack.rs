@@ -14,10 +14,12 @@ use tieup_protocol::path::SitePath;
 use crate::build::Build;
 use crate::edition::{Changes, Edition, Failed, Files};
 use crate::known;
+use crate::menu;
 use crate::output::OutputFile;
 use crate::search;
 use crate::site::{Site, is_released, report};
 use crate::spanning::{is_spanning, spanning};
+use crate::view::Inherited;
 use crate::workbench::Audience;
 
 /// The files of one audience, made when one is first asked for.
@@ -64,9 +66,12 @@ impl Rack {
         search::is_index(path).then(|| made.search.get_or_init(|| made.find(site, audience)).get(path))?
     }
 
-    /// The pages, as others see them.
-    pub(crate) fn index(&self, site: &Site, audience: &Audience) -> &[IndexedPage] {
-        self.made(site, audience).index(contract(site, audience))
+    /// What a partner's own pages have of the site.
+    pub(crate) fn inherited(&self, site: &Site, audience: &Audience) -> Inherited<'_> {
+        let made = self.made(site, audience);
+        let view = made.edition.as_ref().map(Edition::view);
+        let menus = view.map(|view| menu::of_site(view.config(), view.own().map(|(_, page)| page)));
+        Inherited { pages: made.index(contract(site, audience)), menus: menus.unwrap_or_default() }
     }
 
     /// What is wrong with the newest sources, as far as that is known.

@@ -42,6 +42,7 @@ line on most screens, so that its measure and its leading can be seen.
 pub(crate) fn config(main: &SiteConfig, partner: &SiteId) -> SiteConfig {
     let mut config = main.clone();
     config.title = partner.to_string();
+    config.menus = BTreeMap::new();
     config.taxonomies = Vec::new();
     config.feeds.site = Vec::new();
     config.feeds.sections = Vec::new();

@@ -12,6 +12,7 @@ use tieup_protocol::yaml;
 
 use crate::assets::fingerprint;
 use crate::data::Data;
+use crate::menu::{self, SiteMenus};
 use crate::minify;
 use crate::output::{OutputFile, media_type};
 use crate::overrides::{Overrides, PARTNER, SITE};
@@ -25,7 +26,7 @@ pub const THEME_API: u32 = 1;
 ///
 /// The files also hold the templates that the main site has of its own, below `<theme>/site/templates/`, where
 /// `<theme>` is the site's. For a partner who inherits pages they hold the site's data below `data/`, since templates
-/// read it.
+/// read it, and its search and menus. A version that does not know a file leaves it aside.
 #[derive(Clone, Debug)]
 pub struct Framework {
     name: String,
@@ -218,6 +219,17 @@ impl Framework {
     /// What the main site says of its search, where the files came with a release that has one.
     pub(crate) fn search(&self) -> Option<Search> {
         Search::from_files(&self.files)
+    }
+
+    /// The same, with the site's menus.
+    pub(crate) fn with_menus(mut self, menus: &SiteMenus) -> Self {
+        self.files.extend(menu::to_file(menus));
+        self
+    }
+
+    /// The main site's menus, where the files came with a release that has any.
+    pub(crate) fn menus(&self) -> SiteMenus {
+        menu::from_files(&self.files)
     }
 
     /// The theme's name.

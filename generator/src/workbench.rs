@@ -282,7 +282,7 @@ impl Loaded {
         let Audience::Partner(id) = audience else { return None };
         let contract = self.site.contract(id).filter(|_| self.is_sample(audience, path))?;
         let page = if path.is_page() { path } else { &SitePath::root() };
-        let made = self.site.build_sample(contract, page, rack.index(&self.site, audience));
+        let made = self.site.build_sample(contract, page, &rack.inherited(&self.site, audience));
         Some(made.map(|mut output| output.files.remove(path)))
     }
 }

@@ -48,7 +48,7 @@ use crate::source::shown;
 use crate::spanning::{is_spanning, spanning_listed};
 use crate::statics;
 use crate::theme::Framework;
-use crate::view::View;
+use crate::view::{Inherited, View};
 use crate::workbench::Audience;
 
 pub use releases::{Difference, ReleaseOutput, Releases};
@@ -356,7 +356,7 @@ impl Site {
             config: &self.config,
             framework: self.framework(&self.theme),
             pages: &pages,
-            inherited: &[],
+            inherited: &Inherited::default(),
             texts: &[],
             statics: &self.statics,
             pictures: &self.pictures,
@@ -445,7 +445,7 @@ impl Site {
         instant.to_zoned(self.config.zone.clone())
     }
 
-    /// A made-up page of a partner's own at `path`, in the frame that it inherits, beside the pages in `inherited`.
+    /// A made-up page of a partner's own at `path`, in the frame that it inherits, beside what is `inherited`.
     ///
     /// # Errors
     /// Everything that is wrong with the theme's templates.
@@ -453,7 +453,7 @@ impl Site {
         &self,
         contract: &Contract,
         path: &SitePath,
-        inherited: &[IndexedPage],
+        inherited: &Inherited<'_>,
     ) -> Result<Output, Report> {
         let config = Arc::new(sample::config(&self.config, &contract.id.partner));
         let data = match contract.partnership {

@@ -13,12 +13,14 @@ use crate::build::Build;
 use crate::content::Content;
 use crate::edition::Changes;
 use crate::links::Known;
+use crate::menu::{self, SiteMenus};
 use crate::output::{Output, OutputFile};
 use crate::page::Page;
 use crate::parallel;
 use crate::spanning::is_spanning;
 use crate::theme::Framework;
 use crate::variation::overlay;
+use crate::view::Inherited;
 
 use super::kind::Kind;
 use super::partners::Partner;
@@ -65,8 +67,12 @@ impl Site {
         match partner.contract.partnership {
             Partnership::Inherited => {
                 let mains = self.mains(&self.content, &partner.contract);
-                let output = self.with_partner(partner, mains, Variations::All, |build| build.run().map_err(report));
-                Ok(self.inherited(partner, output?))
+                let run = |build: &Build<'_>| {
+                    let output = build.run().map_err(report);
+                    output.map(|output| (output, menu::of_site(build.config, build.pages)))
+                };
+                let (output, menus) = self.with_partner(partner, mains, Variations::All, run)?;
+                Ok(self.inherited(partner, output, &menus))
             }
             Partnership::Framework => Ok(self.framework_alone(partner)),
             Partnership::Link => Ok(self.link_alone(partner)),
@@ -130,7 +136,7 @@ impl Site {
             config: &self.config,
             framework: self.framework(self.theme_of(&partner.contract)),
             pages: &pages,
-            inherited: &[],
+            inherited: &Inherited::default(),
             texts: &[],
             statics: &statics,
             pictures: &self.pictures,
@@ -141,14 +147,15 @@ impl Site {
         })
     }
 
-    /// A release of what was built for a partner: what is the partner's own, or is made where all pages are joined, is
+    /// A release of what was built for a partner, with main's `menus`: what is the partner's own, or is made where all pages are joined, is
     /// left out.
-    fn inherited(&self, partner: &Partner, mut output: Output) -> ReleaseOutput {
+    fn inherited(&self, partner: &Partner, mut output: Output, menus: &SiteMenus) -> ReleaseOutput {
         let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
         output.files.retain(|path, file| is_released(path, file, &partner.contract));
         output.index.retain(|page| mains(&page.path));
         let theme = self.theme_of(&partner.contract);
-        let framework = self.framework(theme).with_data(&self.data).with_search(self.config.search.as_ref());
+        let framework = self.framework(theme).with_data(&self.data);
+        let framework = framework.with_search(self.config.search.as_ref()).with_menus(menus);
         ReleaseOutput { output, theme: theme.to_owned(), framework }
     }
 
@@ -236,10 +243,11 @@ impl Releases {
         let built = kind.with_edition(&self.site, |edition| {
             let changes = kind.vary(&self.site, edition, known)?;
             let (mut files, index) = parallel::join(|| edition.files().clone(), || changes.view().index());
+            let menus = menu::of_site(&self.site.config, changes.view().own().map(|(_, page)| page));
             let Changes { made, gone, .. } = changes;
             files.retain(|path, _| !gone.contains(path));
             files.extend(made);
-            Ok(self.site.inherited(known, Output { files, index }))
+            Ok(self.site.inherited(known, Output { files, index }, &menus))
         });
         built.unwrap_or_else(|| self.site.build_release(partner))
     }

@@ -22,6 +22,7 @@ use tieup_protocol::path::SitePath;
 use crate::assets::Assets;
 use crate::config::SiteConfig;
 use crate::discovery;
+use crate::menu::SiteMenus;
 use crate::order::newest_first;
 use crate::page::{Page, PageKind};
 use crate::pager::Pager;
@@ -32,6 +33,15 @@ use crate::uses::Fields;
 
 /// With more pages than this, a path that does not exist is not compared with all of them.
 const MAX_SUGGESTIONS: usize = 2_000;
+
+/// What came with a release, and stands beside the pages that are built.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited<'a> {
+    /// Main's pages.
+    pub(crate) pages: &'a [IndexedPage],
+    /// Main's menus.
+    pub(crate) menus: SiteMenus,
+}
 
 /// All pages of one build: its own, and those that came with a release.
 ///

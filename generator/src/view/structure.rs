@@ -8,7 +8,7 @@ use tieup_protocol::contract::Indexing;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 
-use super::{Group, Listing, Node, Shown, View, values};
+use super::{Group, Inherited, Listing, Node, Shown, View, values};
 use crate::assets::Assets;
 use crate::config::SiteConfig;
 use crate::front_matter::SortBy;
@@ -19,17 +19,18 @@ use crate::source::{scrub, scrub_text};
 use crate::taxonomy::Grouping;
 
 impl View {
-    /// The view of `pages` and of what they are grouped by, and of those `inherited` pages whose path is free.
+    /// The view of `pages` and of what they are grouped by, and of those `inherited` pages whose path is free, with the
+    /// menus of both.
     pub(crate) fn new(
         config: &Arc<SiteConfig>,
         pages: &[Arc<Page>],
-        inherited: &[IndexedPage],
+        inherited: &Inherited<'_>,
         groupings: &[Grouping],
         assets: Assets,
     ) -> Self {
         let taken: HashSet<&SitePath> = pages.iter().map(|page| &page.entry.path).collect();
-        let inherited = inherited.iter().filter(|entry| !taken.contains(&entry.path));
-        let mut nodes: Vec<Arc<Node>> = inherited.map(Node::inherited).collect();
+        let beside = inherited.pages.iter().filter(|entry| !taken.contains(&entry.path));
+        let mut nodes: Vec<Arc<Node>> = beside.map(Node::inherited).collect();
         let own = nodes.len();
         nodes.extend(pages.iter().map(Node::made));
         let mut groups = Vec::with_capacity(groupings.len());
@@ -53,13 +54,14 @@ impl View {
             parallel::map_few(&listings, |(at, listing)| (*at, Arc::new(listing.sorted(*at, &nodes))))
                 .into_iter()
                 .collect();
+        let menus = menu::joined(menu::of_site(config, pages), &inherited.menus);
         let neighbours = neighbours(nodes.len(), listings.iter().filter(|(at, _)| nodes[**at].entry().is_section));
         Self {
             config: config.clone(),
             indexing: Indexing::Canonical,
             beacons: None,
             translations: Arc::new(translations(config, &nodes)),
-            menus: Arc::new(menu::all(config, pages)),
+            menus: Arc::new(menu::values(config, &menus)),
             by_path: Arc::new(by_path),
             parents: Arc::new(parents),
             neighbours: Arc::new(neighbours),

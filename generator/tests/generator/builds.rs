@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tieup_generator::fill_slots;
+use tieup_generator::{Framework, build_originals, fill_slots};
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::{SitePath, SourcePath};
 
@@ -207,6 +207,46 @@ fn originals_see_what_they_inherit_and_hide_what_they_replace() {
     assert_eq!(originals.slots["banner"], b"<b>Sale</b>");
     let index: Vec<&str> = originals.output.index.iter().map(|page| page.path.as_str()).collect();
     assert_eq!(index, ["/help/", "/news/ours/"]);
+}
+
+#[test]
+fn mains_menus_stand_among_those_of_originals_and_in_the_slot_that_these_fill() {
+    let small = Small::new();
+    small.contract("inherited").write(
+        "site/site.yaml",
+        "title: Main\nbase_url: https://main.example\ntheme: plain\nmenus: {nav: [{title: Desk, url: 'https://desk.example/'}]}\n",
+    );
+    titled(&small, "help.md", "title: Help\nmenus: {nav: {weight: 5}}");
+    titled(&small, "local/map.md", "title: Map\nmenus: [nav]");
+    let release = small.release().unwrap();
+    let framework = Framework::from_files("plain", release.framework.files().clone()).unwrap();
+    let lines = "{% for line in menus.nav %}{{ line.title }} {{ line.path or line.url }};{% endfor %}";
+    small
+        .write("partner/site.yaml", "title: Shop\nbase_url: https://shop.example\n")
+        .write("partner/templates/page.html", lines)
+        .write("partner/content/local/hours.md", "---\ntitle: Hours\n---\n");
+    let build = || build_originals(&small.path("partner"), &framework, &release.output.index).unwrap();
+    let originals = build();
+    let (desk, help) = ("Desk https://desk.example/;", "Help /help/;");
+    assert_eq!(html(&originals.output, "/local/hours/"), format!("{desk}{help}"), "the map would be the partner's own");
+    assert!(originals.slots.is_empty(), "what main wrote into its slot stays");
+
+    small.write("partner/content/local/hours.md", "---\ntitle: Hours\nmenus: {nav: {weight: 2}}\n---\n");
+    let originals = build();
+    assert_eq!(html(&originals.output, "/local/hours/"), format!("{desk}Hours /local/hours/;{help}"));
+    let filled = "<ul>\n<li><a href=\"https://desk.example/\">Desk</a></li>\n<li><a href=\"/local/hours/\">Hours</a></li>\n\
+        <li><a href=\"/help/\">Help</a></li>\n</ul>\n";
+    assert_eq!(String::from_utf8_lossy(&originals.slots["nav"]), filled);
+}
+
+#[test]
+fn a_file_of_a_framework_that_this_version_does_not_know_is_left_aside() {
+    let small = Small::new();
+    small.contract("inherited").write("partner/site.yaml", "title: Shop\nbase_url: https://shop.example\n");
+    let mut files = small.release().unwrap().framework.files().clone();
+    files.insert("later.json".parse().unwrap(), b"{".to_vec());
+    let framework = Framework::from_files("plain", files).unwrap();
+    build_originals(&small.path("partner"), &framework, &[]).unwrap();
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! A site held for somebody who publishes it: whatever happened before, the newest site is what is published.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use tieup_generator::{Output, Press, Progress, Releases, Site, Sources};
+use tieup_generator::{Output, Press, Progress, ReleaseOutput, Releases, Site, Sources};
 use tieup_protocol::diagnostic::Report;
 use tieup_protocol::ids::SiteId;
+use tieup_protocol::path::SourcePath;
 use tieup_store::cache::Cache;
 
 use crate::rebuilds::{Edit, connected, edit, saves};
@@ -64,9 +66,13 @@ fn fresh(small: &Small, now: Timestamp) -> Result<Site, Report> {
     Ok(Site::load(&small.path("site"), &small.path("themes"))?.at(now))
 }
 
+/// A release: its files, and those of its framework.
+type Published = (Output, BTreeMap<SourcePath, Vec<u8>>);
+
 /// What each partner gets, or what is wrong with it.
-fn published(releases: &Releases) -> Vec<Result<Output, String>> {
-    let build = |name: &&str| releases.build(&partner(name)).map(|release| release.output);
+fn published(releases: &Releases) -> Vec<Result<Published, String>> {
+    let taken = |release: ReleaseOutput| (release.output, release.framework.files().clone());
+    let build = |name: &&str| releases.build(&partner(name)).map(taken);
     PARTNERS.iter().map(|name| build(name).map_err(|report| report.to_string())).collect()
 }
 

@@ -184,3 +184,30 @@ async fn originals_that_ask_for_a_place_in_the_navigation_stand_in_it_on_mains_p
     let mains = world.get("north", "/about/").await.text;
     assert_says(&mains, &["<nav>main's menu</nav>"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_mains_that_ask_for_a_place_in_a_menu_stand_in_it_on_originals_too() {
+    let about = |menus: &str| format!("---\ntitle: About\n{menus}---\nWe mend lamps.\n");
+    let world = World::new()
+        .main_file("content/about.md", &about("menus: {nav: {weight: 1}}\n"))
+        .contract("north", Contract::inherited())
+        .original("north", "/local/", "Our own shelf.")
+        .partner_file("north", "content/local/way.md", &placed("The way", 2))
+        .start()
+        .await;
+    let lines = "<ol>{% for line in menus.nav or [] %}<li>{{ line.path }}</li>{% endfor %}</ol>\n<nav>";
+    world.restyle("plain/templates/base.html", "<nav>", lines);
+    world.go_live("north").await;
+    let text = async |path| world.get("north", path).await.text.replace('\n', "");
+    let (mains, own) = ("<li>/about/</li>", "<li>/local/way/</li>");
+    assert_says(&text("/about/").await, &[&format!("<ol>{mains}</ol>")]);
+    assert_says(&text("/local/").await, &[&format!("<ol>{mains}{own}</ol>")]);
+    let both = "<nav><ul><li><a href=\"/about/\">About</a></li><li><a href=\"/local/way/\">The way</a></li></ul></nav>";
+    for path in ["/", "/about/", "/local/", "/local/way/"] {
+        assert_says(&text(path).await, &[both]);
+    }
+    world.write_main("content/about.md", &about(""));
+    world.go_live("north").await;
+    assert_says(&text("/about/").await, &["<ol></ol>"]);
+    assert_says(&text("/local/").await, &[&format!("<ol>{own}</ol>")]);
+}
