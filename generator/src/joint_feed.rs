@@ -1,7 +1,10 @@
-//! The feed of a whole site in which two sides have pages: main's feed with the partner's own pages in their places.
+//! A feed in which two sides have pages: main's feed of the whole site in a language, of a section or of a term, with the
+//! partner's own pages in their places.
 //!
 //! What main wrote stays as the release has it, texts included; of the partner's pages the feed has what their index says.
 //! Newest first, and of one day main's before the partner's.
+
+use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
@@ -23,14 +26,29 @@ struct Own<'a> {
 }
 
 /// Where the feeds of a whole site stand.
-pub fn site_feeds() -> impl Iterator<Item = SitePath> {
+pub(crate) fn site_feeds() -> impl Iterator<Item = SitePath> {
     FeedKind::ALL.into_iter().filter_map(|kind| feed::path(&SitePath::root(), kind))
 }
 
-/// The feed at `path` with those of the pages `own`, served below `base_url`, that have a day and the feed's language;
+/// Where the feeds stand in which a partner's own page has a place, if main has them: those of the site in the page's
+/// language, of its section, and of its `terms`, which are the paths of their pages. None for a page that no feed has.
+pub fn feeds_with(page: &IndexedPage, terms: &[SitePath]) -> Vec<SitePath> {
+    if !is_entry(page) {
+        return Vec::new();
+    }
+    let home = format!("/{}/", page.lang).parse().ok();
+    let of = [Some(SitePath::root()), home, page.section.clone()].into_iter().flatten().chain(terms.iter().cloned());
+    let paths: BTreeSet<SitePath> =
+        of.flat_map(|page| FeedKind::ALL.into_iter().filter_map(move |kind| feed::path(&page, kind))).collect();
+    paths.into_iter().collect()
+}
+
+/// Main's feed at `path` with those of the pages `own`, served below `base_url`, that have a day and the feed's language;
 /// none where there are none, or `feed` is not one of ours.
 pub fn joint_feed(path: &SitePath, feed: &[u8], base_url: &str, own: &[&IndexedPage]) -> Option<Vec<u8>> {
-    let is_here = |kind: &FeedKind| feed::path(&SitePath::root(), *kind).as_ref() == Some(path);
+    let (folder, _) = path.as_str().rsplit_once('/')?;
+    let page = format!("{folder}/").parse().ok()?;
+    let is_here = |kind: &FeedKind| feed::path(&page, *kind).as_ref() == Some(path);
     let text = std::str::from_utf8(feed).ok()?;
     let own = Own { base_url, pages: own };
     let joint = match FeedKind::ALL.into_iter().find(is_here)? {
@@ -41,10 +59,15 @@ pub fn joint_feed(path: &SitePath, feed: &[u8], base_url: &str, own: &[&IndexedP
     joint.map(String::into_bytes)
 }
 
+/// Whether a page is one that feeds tell of.
+fn is_entry(page: &IndexedPage) -> bool {
+    page.date.is_some() && !page.is_section && !page.is_derived
+}
+
 impl Own<'_> {
     /// The pages that a feed in `lang` can have, each with its day; none where there is none.
     fn dated(&self, lang: &str) -> Option<Vec<Dated<&IndexedPage>>> {
-        let fits = |page: &&&IndexedPage| page.lang == lang && !page.is_section && !page.is_derived;
+        let fits = |page: &&&IndexedPage| page.lang == lang && is_entry(page);
         let pages: Vec<_> =
             self.pages.iter().filter(fits).filter_map(|page| page.date.map(|date| (date, *page))).collect();
         (!pages.is_empty()).then_some(pages)
@@ -204,7 +227,21 @@ mod tests {
         for other in [japanese, undated, section] {
             assert_eq!(joint("/atom.xml", ATOM, &[&other]), None, "{other:?}");
         }
-        assert_eq!(joint("/news/atom.xml", ATOM, &[&own]), None, "the feed of a section is its owner's");
+    }
+
+    #[test]
+    fn a_page_has_a_place_in_the_feeds_of_its_language_section_and_terms() {
+        let own = IndexedPage { section: Some("/news/".parse().unwrap()), ..page("/news/own/", "Own", "2026-03-05") };
+        let term = ["/topics/lamps/".parse().unwrap()];
+        let feeds = feeds_with(&own, &term);
+        let atom: Vec<&str> = feeds.iter().map(SitePath::as_str).filter(|path| path.ends_with("/atom.xml")).collect();
+        assert_eq!(atom, ["/atom.xml", "/en/atom.xml", "/news/atom.xml", "/topics/lamps/atom.xml"]);
+        assert_eq!(feeds.len(), 4 * FeedKind::ALL.len());
+        assert!(joint("/topics/lamps/atom.xml", ATOM, &[&own]).unwrap().contains("/news/own/</id>"));
+        assert_eq!(joint("/topics/lamps.xml", ATOM, &[&own]), None, "no feed of ours stands there");
+        for other in [IndexedPage { is_section: true, ..own.clone() }, IndexedPage { date: None, ..own.clone() }] {
+            assert_eq!(feeds_with(&other, &term), [], "{other:?}");
+        }
     }
 
     #[test]

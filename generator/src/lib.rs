@@ -81,7 +81,7 @@ mod watch;
 mod workbench;
 mod xml;
 
-pub use joint_feed::{joint_feed, site_feeds};
+pub use joint_feed::{feeds_with, joint_feed};
 pub use originals::{Originals, build_originals, build_originals_with};
 pub use output::{Output, OutputFile, Sink, media_type};
 pub use press::Press;

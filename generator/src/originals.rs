@@ -1,6 +1,6 @@
 //! A partner's own pages, rendered inside the framework that came with its release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ use crate::site::{report, unknown_slot};
 use crate::source::{files_below, read_text, shown};
 use crate::spanning::is_spanning;
 use crate::statics;
+use crate::taxonomy;
 use crate::theme::Framework;
 use crate::view::Inherited;
 
@@ -38,6 +39,10 @@ use crate::view::Inherited;
 pub struct Originals {
     /// The original pages and files, with `404.html`, but without the sitemap and `robots.txt`, and without the theme's files.
     pub output: Output,
+    /// The pages of its terms that each page would stand on, main's or its own.
+    pub terms: BTreeMap<SitePath, Vec<SitePath>>,
+    /// The paths of what is made from other pages alone: lists of terms, their pages and feeds.
+    pub derived: BTreeSet<SitePath>,
     /// What fills each slot, as HTML: a file, or else the menu that is called like it.
     pub slots: BTreeMap<String, Vec<u8>>,
     /// The address of the partner's site, as `site.yaml` gives it.
@@ -130,8 +135,12 @@ fn build(
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
     let is_of_files_alone = matches!(config.history, History::Unknown);
     let slots = with_menus(html(fills), &framework, &content, &config);
+    let terms = content.pages.iter().map(|page| (page.entry.path.clone(), taxonomy::terms_of(&config, page)));
+    let terms = terms.filter(|(_, terms)| !terms.is_empty()).collect();
+    let is_derived = |(path, file): (&SitePath, &OutputFile)| (file.source == config.file).then(|| path.clone());
+    let derived = output.files.iter().filter_map(is_derived).collect();
     let (base_url, search) = (config.base_url.clone(), config.search.clone());
-    Ok(Originals { output, slots, base_url, search, is_of_files_alone })
+    Ok(Originals { output, terms, derived, slots, base_url, search, is_of_files_alone })
 }
 
 /// `slots`, and each slot that no file fills and that a menu of the partner's is called like: that menu, with main's lines

@@ -52,6 +52,13 @@ pub(crate) fn term_path(list: &SitePath, slug: &str) -> Option<SitePath> {
     format!("{list}{slug}/").parse().ok()
 }
 
+/// The pages of the terms that a page has.
+pub(crate) fn terms_of(config: &SiteConfig, page: &Page) -> Vec<SitePath> {
+    let home = config.home(&page.entry.lang);
+    let lists = page.terms.iter().filter_map(|(name, terms)| Some((list_path(&home, name)?, terms)));
+    lists.flat_map(|(list, terms)| terms.iter().filter_map(move |term| term_path(&list, &slug(term)))).collect()
+}
+
 /// Groups `pages` by the taxonomies of the site, each language by itself.
 pub(crate) fn group(config: &SiteConfig, pages: &[Arc<Page>], problems: &mut Vec<Diagnostic>) -> Vec<Grouping> {
     if config.taxonomies.is_empty() {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{Search, fill_slots, joint_feed, media_type, site_feeds, spanning_beside};
+use tieup_generator::{Search, feeds_with, fill_slots, joint_feed, media_type, spanning_beside};
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
@@ -173,7 +173,7 @@ impl Candidate {
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = merge.files(&plan, manifest, originals)?;
         let (mains, own) = joined(&files, inherited, &originals.index);
-        merge.join_feeds(&mut files, manifest, &originals.base_url, &own)?;
+        merge.join_feeds(&mut files, manifest, originals, &own)?;
         let pages: Vec<&IndexedPage> = mains.iter().chain(&own).copied().collect();
         let listed = listed(mains, own, release.contract.index);
         let is_taken = |path: &SitePath| files.contains_key(path);
@@ -205,7 +205,7 @@ impl Candidate {
             }
         }
         let (_, own) = joined(&revised.files, &[], &of.originals.index);
-        merge.join_feeds(&mut revised.files, &of.manifest, &of.originals.base_url, &own)?;
+        merge.join_feeds(&mut revised.files, &of.manifest, &of.originals, &own)?;
         merge.batch.sync()?;
         Ok(revised)
     }
@@ -270,18 +270,25 @@ impl Merge<'_> {
         Ok(MergedFile { blob, media_type: entry.media_type.clone(), kind: entry.kind, owner: Owner::Main })
     }
 
-    /// Puts the partner's pages into the feeds of the whole site that are main's.
+    /// Puts the partner's pages into those of main's feeds in which they have a place.
     fn join_feeds(
         &self,
         files: &mut BTreeMap<SitePath, MergedFile>,
         manifest: &Manifest,
-        base_url: &str,
+        originals: &OwnPages,
         own: &[&IndexedPage],
     ) -> Result<(), CandidateError> {
-        for path in site_feeds() {
+        let mut feeds: BTreeMap<SitePath, Vec<&IndexedPage>> = BTreeMap::new();
+        for page in own {
+            let terms = originals.terms.get(&page.path).map_or(&[][..], Vec::as_slice);
+            for feed in feeds_with(page, terms) {
+                feeds.entry(feed).or_default().push(*page);
+            }
+        }
+        for (path, own) in feeds {
             let mains = files.get_mut(&path).filter(|file| file.owner == Owner::Main);
             let Some((file, entry)) = mains.zip(manifest.entries.get(&path)) else { continue };
-            if let Some(joint) = joint_feed(&path, &self.blobs.read(&entry.blob)?, base_url, own) {
+            if let Some(joint) = joint_feed(&path, &self.blobs.read(&entry.blob)?, &originals.base_url, &own) {
                 file.blob = self.batch.put(&joint)?;
             }
         }
@@ -350,15 +357,20 @@ fn listed_pages(pages: &[&IndexedPage], blobs: &BlobStore) -> Result<BTreeMap<Si
     Ok(static_path(LISTED_PAGES).into_iter().map(|path| (path, file.clone())).collect())
 }
 
-/// Whether `file` is the page that the theme makes for paths where nothing stands, and main publishes one, or owns its
-/// path: then it is left out. One that the partner wrote itself stays, and conflicts as any page would.
-fn is_left_out(path: &SitePath, file: &OwnFile, release: &Release) -> bool {
-    let mains = || release.contract.mounts.owner(path).0 == Owner::Main || release.manifest.entries.contains_key(path);
-    path.as_str() == NOT_FOUND && file.source.ends_with(NOT_FOUND_TEMPLATE) && mains()
+/// Whether the partner's file at `path` is left out for main's: the page that the theme makes for paths where nothing
+/// stands, where main publishes one or owns the path; and what the partner's terms make, where main has the same term.
+/// What the partner wrote itself stays, and conflicts as any page would.
+fn is_left_out(path: &SitePath, file: &OwnFile, originals: &OwnPages, release: &Release) -> bool {
+    let is_published = release.manifest.entries.contains_key(path);
+    if originals.derived.contains(path) {
+        return is_published;
+    }
+    let is_mains = || release.contract.mounts.owner(path).0 == Owner::Main || is_published;
+    path.as_str() == NOT_FOUND && file.source.ends_with(NOT_FOUND_TEMPLATE) && is_mains()
 }
 
 fn plan(release: &Release, originals: &OwnPages, standing: Standing) -> Result<MergePlan, CandidateError> {
-    let files = originals.files.iter().filter(|(path, file)| !is_left_out(path, file, release));
+    let files = originals.files.iter().filter(|(path, file)| !is_left_out(path, file, originals, release));
     let sources = files.map(|(path, file)| (path.clone(), file.source.clone())).collect();
     let plan = MergePlan::new(&release.manifest, &sources, &release.contract, standing);
     plan.map_err(|conflicts| CandidateError::Conflict(Conflicts(conflicts)))

@@ -3,7 +3,7 @@
 //!
 //! Everything is known by the digests of what it was made from. Nothing here changes what comes out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -57,6 +57,10 @@ struct OriginalsFiles {
 pub(super) struct OwnPages {
     /// What stands at each path, slots filled.
     pub files: BTreeMap<SitePath, OwnFile>,
+    /// The pages of its terms that each page would stand on.
+    pub terms: BTreeMap<SitePath, Vec<SitePath>>,
+    /// The paths of what is made from other pages alone.
+    pub derived: BTreeSet<SitePath>,
     /// What fills each slot.
     pub slots: BTreeMap<String, Vec<u8>>,
     /// The index of the pages.
@@ -78,7 +82,7 @@ pub(super) struct OwnFile {
 impl OwnPages {
     /// Stores the content of `originals`, durably on return.
     fn store(originals: Originals, blobs: &BlobStore) -> Result<Self, CandidateError> {
-        let Originals { output, slots, base_url, search, is_of_files_alone: _ } = originals;
+        let Originals { output, terms, derived, slots, base_url, search, is_of_files_alone: _ } = originals;
         let batch = blobs.batch();
         let mut files = BTreeMap::new();
         for (path, made) in output.files {
@@ -88,7 +92,7 @@ impl OwnPages {
             files.insert(path, OwnFile { file, source: made.source });
         }
         batch.sync()?;
-        Ok(Self { files, slots, index: output.index, base_url, search })
+        Ok(Self { files, terms, derived, slots, index: output.index, base_url, search })
     }
 
     fn is_here(&self, blobs: &BlobStore) -> bool {

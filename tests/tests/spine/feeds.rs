@@ -1,4 +1,4 @@
-//! The feed of a partner's site, which spans tie-up pages and originals.
+//! The feeds of a partner's site, which span tie-up pages and originals: of the site, a language, a section, a term.
 
 use tieup_tests::{Contract, World, assert_says};
 
@@ -28,15 +28,18 @@ async fn world() -> World {
     world
 }
 
+/// What the feed at `path` has, in its order.
+async fn ids(world: &World, path: &str) -> Vec<String> {
+    let feed = world.get("north", path).await;
+    assert_eq!(feed.status, 200, "{path}");
+    let ids = feed.text.split("<id>").skip(2).filter_map(|rest| rest.split('<').next());
+    ids.map(str::to_owned).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_feed_is_mains_the_originals_stand_in_it_too() {
     let world = world().await;
-    let ids = async || {
-        let feed = world.get("north", "/atom.xml").await;
-        assert_eq!(feed.status, 200);
-        let ids = feed.text.split("<id>").skip(2).filter_map(|rest| rest.split('<').next()).map(str::to_owned);
-        ids.collect::<Vec<_>>()
-    };
+    let ids = async || ids(&world, "/atom.xml").await;
     let shelf = "https://north.example/local/shelf/";
     let lamps = "https://lampworks.example/nw/lamps/";
     assert_eq!(ids().await, [lamps, shelf]);
@@ -49,4 +52,65 @@ async fn where_the_feed_is_mains_the_originals_stand_in_it_too() {
     std::fs::write(file, dated("Our shelf", "2026-03-03", "Our own parasols.")).unwrap();
     world.daemon("north").publisher().refresh_originals().unwrap();
     assert_eq!(ids().await, [shelf, lamps]);
+}
+
+const MANY: &str = "title: Lampworks\nbase_url: https://lampworks.example/\ntheme: plain\nlanguages: [{code: ja, name: 日本語}]\n\
+    feeds: {site: [atom], sections: [atom]}\ntaxonomies: [{name: topics, feed: true}]\n";
+
+/// What a partner's `site.yaml` says whose pages have main's terms.
+const OWN_TERMS: &str = "title: north\nbase_url: https://north.example/\nlanguages: [{code: ja, name: 日本語}]\n\
+    taxonomies: [{name: topics, feed: true}]\n";
+
+/// Who owns which paths, in a section of main's and in another language too.
+const BENEATH: &str = r#"{"/": main, "/local/**": partner, "/news/north/**": partner, "/ja/local/**": partner}"#;
+
+fn on_topic(title: &str, date: &str, topic: &str) -> String {
+    format!("---\ntitle: {title}\ndate: {date}\ntaxonomies: {{topics: [{topic}]}}\n---\nWords.\n")
+}
+
+/// `north`, with pages of its own below a section of main's, in main's other language and on main's topics.
+async fn world_of_many() -> World {
+    let plan = World::new()
+        .main_file("site.yaml", MANY)
+        .main_file("content/_index.ja.md", "---\ntitle: 家\n---\n")
+        .main_file("content/news/_index.md", "---\ntitle: News\nsort_by: date\n---\n")
+        .main_file("content/news/fair.md", &on_topic("Fair", "2026-03-02", "Lamps"))
+        .main_file("content/news/fair.ja.md", &dated("市", "2026-03-02", "ことば。"))
+        .contract("north", Contract::inherited().mounts(BENEATH))
+        .partner_file("north", "site.yaml", OWN_TERMS)
+        .partner_file("north", "content/local/shelf.md", &on_topic("Our shelf", "2026-03-03", "lamps"))
+        .partner_file("north", "content/local/shelf.ja.md", &dated("棚", "2026-03-04", "ことば。"))
+        .partner_file("north", "content/news/north/open.md", &dated("We open", "2026-03-01", "Come in."));
+    let plan = ["term", "taxonomy"].iter().fold(plan, |plan, template| {
+        plan.main_file(&format!("templates/{template}.html"), "<h1>{{ page.title }} of main</h1>")
+    });
+    let world = plan.start().await;
+    world.go_live("north").await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_02_originals_stand_in_the_feeds_of_their_language_section_and_terms() {
+    let world = Box::pin(world_of_many()).await;
+    let [fair, fair_ja] = ["news/fair/", "ja/news/fair/"].map(|path| format!("https://lampworks.example/{path}"));
+    let [shelf, shelf_ja, open] =
+        ["local/shelf/", "ja/local/shelf/", "news/north/open/"].map(|path| format!("https://north.example/{path}"));
+    assert_eq!(ids(&world, "/atom.xml").await, [&*shelf, &*fair, &*open]);
+    assert_eq!(ids(&world, "/ja/atom.xml").await, [&*shelf_ja, &*fair_ja]);
+    assert_eq!(ids(&world, "/news/atom.xml").await, [&*fair, &*open]);
+    assert_eq!(ids(&world, "/topics/lamps/atom.xml").await, [&*shelf, &*fair]);
+    world.assert_shows("north", "/topics/lamps/", "of main").await;
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    assert_eq!(ids(&world, "/news/atom.xml").await, [&*fair, &*open], "after a page more, too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_term_that_main_does_not_have_makes_no_page_in_mains_paths() {
+    let world = Box::pin(world_of_many()).await;
+    let file = world.partner("north").config.site.join("content/local/shelf.md");
+    std::fs::write(file, on_topic("Our shelf", "2026-03-03", "Umbrellas")).unwrap();
+    let refused = world.daemon("north").publisher().refresh_originals().unwrap_err();
+    let says = ["/topics/umbrellas/ is claimed by partner `north`", "site.yaml", "gives `/` to main"];
+    assert_says(&tieup_tests::told(&refused), &says);
 }
