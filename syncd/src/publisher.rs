@@ -43,7 +43,7 @@ pub use self::holdings::{Documents, Holdings};
 pub use self::originals::is_original;
 use self::readings::Readings;
 use self::rebuilding::Found;
-use self::rights::Overridden;
+use self::rights::{Overridden, Withdrawn};
 use self::trail::happening;
 use crate::candidate::{Candidate, CandidateError, Parts};
 use crate::comparison::{self, Comparison, Pages};
@@ -84,7 +84,7 @@ struct Live {
     rolled_back: Option<ReleaseVersion>,
     /// Pages that stood once and do not now, with the release with which they went.
     #[serde(default)]
-    withdrawn: BTreeMap<SitePath, ReleaseVersion>,
+    withdrawn: Withdrawn,
     /// Originals that take the place of main's content.
     #[serde(default)]
     overrides: BTreeMap<SitePath, Overridden>,
@@ -130,6 +130,8 @@ pub struct Publisher {
     /// What candidates were made of.
     parts: Parts,
     document: Document<Live>,
+    /// The withdrawn paths of the live document, kept beside it.
+    withdrawn: Document<Withdrawn>,
     /// How much is live, and was.
     extents: Extents,
     live: Live,
@@ -265,6 +267,7 @@ impl Publisher {
             pictures: Cache::at(places.state.join("cache/pictures")),
             parts: Parts::default(),
             document,
+            withdrawn: Document::at(places.state.join("withdrawn.json")),
             extents: Extents::in_state(&places.state),
             live: live.value.unwrap_or_default(),
             shapes: Shapes::default(),
@@ -274,6 +277,7 @@ impl Publisher {
         };
         let now = Timestamp::now();
         publisher.rebuild(live.damage, emergency.damage, &quarantine, now)?;
+        publisher.settle_withdrawn();
         publisher.show_live();
         publisher.follow_live(now)?;
         publisher.settle_trail(now);
@@ -577,6 +581,7 @@ impl Publisher {
         if let Some(terms) = &terms {
             turn.check(live.site.to_live(), terms).map_err(CandidateError::Taken)?;
         }
+        self.keep_withdrawn(&live)?;
         // A write can fail after the new document has its name; then it is what the next start would serve.
         if let Err(error) = self.document.write_dense(&live)
             && self.document.read().ok().flatten().as_ref() != Some(&live)

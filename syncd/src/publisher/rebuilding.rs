@@ -4,23 +4,23 @@
 //! The trail has the digest of each release's manifest, what became of it, by whom and when, and each of its lines proves
 //! those before it. So a record is made anew as it was, but for what had been approved and was not live yet: that waits
 //! for the operator again. What is live is merged anew from the release that went live last; where that cannot be had, the
-//! last good release is served. Which of main's pages were withdrawn is known from the releases that were live and are still
-//! kept. Of the live document two things are lost: which other paths were withdrawn, of older releases and of the partner's own
-//! (they are answered as if they had never been), and whether main changed a page beneath an original before.
+//! last good release is served. Which paths were withdrawn is kept beside the live document; where that is damaged, too, main's
+//! are known from the releases that were live and are still kept. Of the live document one thing is lost: whether main changed
+//! a page beneath an original before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord, ReleaseState};
 use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
-use tieup_protocol::path::SitePath;
 use tieup_protocol::wire::DeclaredEmergency;
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable;
 use tieup_store::quarantine::Quarantine;
 
+use super::rights::Withdrawn;
 use super::{Live, PublishError, Publisher};
 
 /// Why a release waits that was made anew.
@@ -157,15 +157,21 @@ impl Publisher {
         }
     }
 
-    /// Main's pages in the kept releases that have been live. Those of them that do not stand now were withdrawn, at the
-    /// latest with `last`.
-    fn once_stood(&self, entries: &[AuditEntry], last: ReleaseVersion) -> BTreeMap<SitePath, ReleaseVersion> {
+    /// What is kept of withdrawn paths, and main's pages in the kept releases that have been live. Those of them that do not
+    /// stand now were withdrawn, at the latest with `last`.
+    fn once_stood(&self, entries: &[AuditEntry], last: ReleaseVersion) -> Withdrawn {
         let versions = entries.iter().filter(|entry| goes_live(entry)).filter_map(|entry| entry.release);
         let versions: BTreeSet<ReleaseVersion> = versions.collect();
-        let mut stood = BTreeMap::new();
+        let mut stood = Withdrawn::new();
         for manifest in versions.into_iter().filter_map(|version| self.manifest_of(version).ok().flatten()) {
             let pages = manifest.entries.iter().filter(|(_, entry)| entry.kind.is_visited());
             stood.extend(pages.map(|(path, _)| (path.clone(), last)));
+        }
+        match self.withdrawn.read() {
+            Ok(kept) => stood.extend(kept.unwrap_or_default()),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "some withdrawn paths may be forgotten");
+            }
         }
         stood
     }

@@ -23,6 +23,9 @@ const MOST_WITHDRAWN: usize = 10_000;
 /// The most paths that the sentence names.
 const MOST_NAMED: usize = 3;
 
+/// Pages that stood once and do not now, with the release with which they went.
+pub(super) type Withdrawn = BTreeMap<SitePath, ReleaseVersion>;
+
 /// An original that takes the place of main's content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,8 +56,8 @@ impl Live {
 }
 
 /// Pages that stood before and do not now, each with the release with which it went.
-fn withdrawn(before: &Live, now: &Live) -> BTreeMap<SitePath, ReleaseVersion> {
-    let Some(version) = now.version else { return BTreeMap::new() };
+fn withdrawn(before: &Live, now: &Live) -> Withdrawn {
+    let Some(version) = now.version else { return Withdrawn::new() };
     // Both are in order, so that one walk finds what is in the one and not in the other.
     let mut standing = now.site.files.keys().peekable();
     let mut is_gone = |path: &SitePath| {
@@ -62,7 +65,7 @@ fn withdrawn(before: &Live, now: &Live) -> BTreeMap<SitePath, ReleaseVersion> {
         standing.peek() != Some(&path)
     };
     let pages = before.site.files.iter().filter(|(path, file)| is_gone(path) && file.kind.is_visited());
-    let mut withdrawn: BTreeMap<SitePath, ReleaseVersion> = pages.map(|(path, _)| (path.clone(), version)).collect();
+    let mut withdrawn: Withdrawn = pages.map(|(path, _)| (path.clone(), version)).collect();
     let earlier = before.withdrawn.iter().filter(|(path, _)| !now.site.files.contains_key(path));
     withdrawn.extend(earlier.map(|(path, version)| (path.clone(), *version)));
     if withdrawn.len() > MOST_WITHDRAWN {
@@ -139,6 +142,29 @@ impl Publisher {
             0 => String::new(),
             few if few <= MOST_NAMED => format!("; main changes its page beneath your own {named}"),
             more => format!("; main changes {more} pages beneath your own, such as {named}"),
+        }
+    }
+
+    /// Keeps the withdrawn paths of what is about to be `live` beside the live document too, which may be damaged one day.
+    /// Durable on return.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(super) fn keep_withdrawn(&self, live: &Live) -> Result<(), PublishError> {
+        if live.withdrawn != self.live.withdrawn {
+            self.withdrawn.write_dense(&live.withdrawn)?;
+        }
+        Ok(())
+    }
+
+    /// Puts right, when the daemon starts, what is kept beside the live document.
+    pub(super) fn settle_withdrawn(&self) {
+        let kept = self.withdrawn.read().map(Option::unwrap_or_default);
+        if kept.is_ok_and(|kept| kept == self.live.withdrawn) {
+            return;
+        }
+        if let Err(error) = self.withdrawn.write_dense(&self.live.withdrawn) {
+            tracing::error!(error = &error as &dyn std::error::Error, "withdrawn paths stand in live.json alone");
         }
     }
 

@@ -222,6 +222,37 @@ async fn a_live_document_that_is_made_anew_knows_which_of_mains_pages_were_withd
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_live_document_that_is_made_anew_knows_what_swept_releases_and_originals_had() {
+    let mut world = settled().await;
+    world.edit("/prices/", "Nothing is free.");
+    world.go_live("north").await;
+    fs::remove_file(world.hub().config.site.join("content/prices.md")).unwrap();
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    let site = world.partner("north").config.site.clone();
+    fs::write(site.join("content/local.md"), "---\ntitle: Local\npath: /local/shelf/\n---\nOur own shelf.\n").unwrap();
+    world.daemon("north").publisher().refresh_originals().unwrap();
+    let statuses = async |world: &World| {
+        let status = async |path| world.get("north", path).await.status;
+        [status("/prices/").await, status("/local/").await, status("/local/shelf/").await, status("/never/").await]
+    };
+    assert_eq!(statuses(&world).await, [410, 410, 200, 404]);
+    // Release 2 is the one that had the prices. The first time there are the paths that were kept, the second time none.
+    for (kept, after) in [(None, [410, 410, 200, 404]), (Some("{"), [404, 404, 200, 404])] {
+        world
+            .restart_after("north", |state| {
+                fs::write(state.join("live.json"), "{").unwrap();
+                let _ = fs::remove_file(state.join("releases/2/manifest.json"));
+                if let Some(damaged) = kept {
+                    fs::write(state.join("withdrawn.json"), damaged).unwrap();
+                }
+            })
+            .await;
+        assert_eq!(statuses(&world).await, after);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_what_was_live_cannot_be_had_either_the_last_good_release_is_served() {
     let mut world = settled().await;
     for words in ["We mend everything.", "We mend it all."] {
