@@ -6,8 +6,9 @@
 //! by somebody whose certificate is revoked: offers are refused until a newer list comes, and an alarm is given. What is
 //! live is served as before, and what is revoked stays so.
 //!
-//! A list whose file is damaged counts as one that has run out, whatever it said. Nothing is offline for it, and main's next
-//! list takes its place: the daemon asks for it at its start, and then every minute.
+//! It is kept twice, so that damage to one file loses neither the list nor its number: what is older is refused as before.
+//! Where both are damaged, that counts as a list which has run out. Nothing is offline for it, and main's next list takes
+//! their place: the daemon asks for it at its start, and then every minute.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,17 +17,18 @@ use jiff::Timestamp;
 use tieup_store::durable::{self, DiskError};
 use tieup_web::revocation::{InvalidList, OlderList, RevocationList, Revocations};
 
-/// The file in the state folder.
-const FILE: &str = "revocations.pem";
+/// The list in the state folder, and the same once more.
+const FILES: [&str; 2] = ["revocations.pem", "revocations-copy.pem"];
 
 /// Where the list is kept.
 #[derive(Debug)]
 pub struct RevocationFile {
-    path: PathBuf,
+    paths: [PathBuf; 2],
     authority: String,
     // Two lists at once are taken one after the other, so that the newer one is on disk at the end.
     taking: Mutex<()>,
-    /// When the list that was kept was found to be damaged; none where it was whole, or another has come since.
+    /// When the list that was kept was found to be damaged in both files; none where one was whole, or another has come
+    /// since.
     lost: Mutex<Option<Timestamp>>,
 }
 
@@ -55,36 +57,57 @@ pub enum StaleRevocations {
         /// Until when it was good.
         until: Timestamp,
     },
-    /// The list that was kept is damaged, and none has come since.
+    /// Both files with the list are damaged, and none has come since.
     #[error("the list of revoked certificates that was kept is damaged: no update is taken before main sends another")]
     Lost,
 }
 
 impl RevocationFile {
-    /// The file in the state folder of a partner of the main site with this authority (PEM).
+    /// The files in the state folder of a partner of the main site with this authority (PEM).
     pub fn new(state: &Path, authority: &str) -> Self {
         Self {
-            path: state.join(FILE),
+            paths: FILES.map(|name| state.join(name)),
             authority: authority.to_owned(),
             taking: Mutex::default(),
             lost: Mutex::default(),
         }
     }
 
-    /// Puts the list that was kept in force, if there is one. One that cannot be read has run out at `now`; its file stays
-    /// as it is until main's next list takes its place.
+    /// Puts the newest list that was kept in force, if there is one, and mends the file that does not have it. Where neither
+    /// can be read, the list has run out at `now`; the files stay as they are until main's next list takes their place.
     pub fn load(&self, revocations: &Revocations, now: Timestamp) {
-        if let Err(error) = self.read_into(revocations) {
-            let file = self.path.display();
-            tracing::error!(error = &error as &dyn std::error::Error, "{file} is damaged: {}", StaleRevocations::Lost);
+        let mut is_damaged = false;
+        for path in &self.paths {
+            if let Err(error) = self.read_into(path, revocations) {
+                tracing::error!(error = &error as &dyn std::error::Error, "{} is damaged", path.display());
+                is_damaged = true;
+            }
+        }
+        let list = revocations.current();
+        if !list.pem().is_empty() {
+            self.mend(&list);
+        } else if is_damaged {
+            tracing::error!("{}", StaleRevocations::Lost);
             *self.lost() = Some(now);
         }
     }
 
-    fn read_into(&self, revocations: &Revocations) -> Result<(), RevocationError> {
-        let Some(bytes) = durable::read_file(&self.path)? else { return Ok(()) };
+    fn read_into(&self, path: &Path, revocations: &Revocations) -> Result<(), RevocationError> {
+        let Some(bytes) = durable::read_file(path)? else { return Ok(()) };
         let list = RevocationList::parse(&String::from_utf8_lossy(&bytes), &self.authority)?;
-        Ok(revocations.replace(list)?)
+        // The other file may have a newer one.
+        let _ = revocations.replace(list);
+        Ok(())
+    }
+
+    /// Writes `list` where it is not. It is in force whether or not that can be done.
+    fn mend(&self, list: &RevocationList) {
+        for path in &self.paths {
+            let is_whole = durable::read_file(path).ok().flatten().is_some_and(|bytes| bytes == list.pem().as_bytes());
+            if !is_whole && let Err(error) = durable::write_file(path, list.pem().as_bytes()) {
+                tracing::error!(error = &error as &dyn std::error::Error, "{} was not mended", path.display());
+            }
+        }
     }
 
     /// Fails where at `now` main may have revoked what is not known here.
@@ -114,7 +137,9 @@ impl RevocationFile {
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         revocations.check(&list)?;
         if list.number() > revocations.current().number() {
-            durable::write_file(&self.path, list.pem().as_bytes())?;
+            for path in &self.paths {
+                durable::write_file(path, list.pem().as_bytes())?;
+            }
             tracing::info!(number = list.number(), "main's list of revoked certificates was taken");
             revocations.replace(list)?;
             *self.lost() = None;

@@ -13,11 +13,13 @@ use tieup_hub::renewal::RenewError;
 use tieup_protocol::joining::{main_tls_name, partner_tls_name};
 use tieup_protocol::wire::{ExpiryState, OFFER, RENEW, REVOCATIONS, REVOCATIONS_ROLE, Ready, RenewRequest, STATUS};
 use tieup_syncd::identity::Identity;
+use tieup_syncd::revocation::RevocationFile;
 use tieup_tests::secure::Secure;
 use tieup_tests::world::site_id;
 use tieup_tests::{Contract, Kept, World, assert_says, told};
 use tieup_web::authority::{Authority, KeyRequest};
 use tieup_web::client::{CallError, PeerClient};
+use tieup_web::revocation::Revocations;
 use tieup_web::tls::{ClientConfig, TlsIdentity};
 
 use crate::settled;
@@ -202,9 +204,42 @@ async fn a_list_that_has_run_out_gives_an_alarm_and_keeps_updates_out_until_a_ne
     world.assert_shows("north", "/about/", "We mend everything.").await;
 }
 
-/// Leaves of the list that a partner kept what a disk may leave of it.
+/// The files in which a partner keeps the list.
+const LISTS: [&str; 2] = ["revocations.pem", "revocations-copy.pem"];
+
+/// Leaves of the list in a file what a disk may leave of it.
+fn damage(file: &Path) {
+    fs::write(file, "-----BEGIN X509 CRL-----\nMIIB\0\0\0").unwrap();
+}
+
+/// Leaves nothing more of the list that a partner kept.
 fn damage_list(state: &Path) {
-    fs::write(state.join("revocations.pem"), "-----BEGIN X509 CRL-----\nMIIB\0\0\0").unwrap();
+    LISTS.iter().for_each(|name| damage(&state.join(name)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_which_one_file_is_damaged_keeps_its_number_and_is_whole_again() {
+    let mut world = settled().await;
+    let (hub, mut lists) = (world.hub().clone(), Vec::new());
+    for _ in 0..2 {
+        hub.revoke_tls(Timestamp::now()).await.unwrap();
+        lists.push(hub.database.revocation_list().await.unwrap().unwrap());
+    }
+    let [older, newer] = &lists[..] else { panic!("{lists:?}") };
+    for name in LISTS {
+        let halted = world.halt("north").await;
+        let file = halted.config.state.join(name);
+        damage(&file);
+        let revocations = Revocations::default();
+        let kept = RevocationFile::new(&halted.config.state, &Identity::load(&halted.config.state).unwrap().authority);
+        // Before main could say anything.
+        kept.load(&revocations, Timestamp::now());
+        assert_eq!((revocations.current().number(), kept.check(&revocations, Timestamp::now())), (2, Ok(())), "{name}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), *newer, "{name}");
+        let error = kept.take(older, &revocations).unwrap_err();
+        assert_says(&told(&error), &["list 1 of revoked certificates is older than list 2"]);
+        world.resume(halted).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

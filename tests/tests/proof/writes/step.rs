@@ -97,7 +97,7 @@ impl Step {
             Self::Mending => &["quarantine", "quarantine/*", "releases/N/contract.yaml", "audit.jsonl"],
             Self::Restoring => &["blobs/N.blobs", "audit.jsonl"],
             Self::Renewing => &["identity.json"],
-            Self::Revoking => &["revocations.pem"],
+            Self::Revoking => &["revocations.pem", "revocations-copy.pem"],
             Self::Stating => &["statements", "statements/N-N.json"],
             Self::Sweeping => &["blobs/N.blobs", "releases/N"],
         }
