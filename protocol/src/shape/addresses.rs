@@ -29,7 +29,7 @@ pub fn hosts_in_css(css: &str) -> impl Iterator<Item = String> {
 
 /// The host of an address that leaves the site; `javascript:` and other schemes count as hosts of their own.
 pub(super) fn external_host(address: &str) -> Option<String> {
-    if is_plainly_local(address) {
+    if stays(address) {
         return None;
     }
     // Browsers drop tabs and line ends inside an address, and blanks around it.
@@ -45,6 +45,12 @@ pub(super) fn external_host(address: &str) -> Option<String> {
         Some(rest) => Some(visible(rest.split(['/', '?', '#']).next().unwrap_or_default())),
         None => Some(format!("{}:", scheme.to_ascii_lowercase())),
     }
+}
+
+/// Whether an address stays on the site at first sight: a path, the first page, or a place of the page itself. That holds
+/// whatever references stand behind its first two characters.
+pub(super) fn stays(address: &str) -> bool {
+    is_plainly_local(address) || address == "/" || address.starts_with('#')
 }
 
 /// Whether an address is a path of the site itself at first sight, as most are.

@@ -1,5 +1,7 @@
 //! Reading a page, or a part of one: what is no words, what an operator wants to know of, and where the reader rests.
 
+mod plain;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -8,6 +10,7 @@ use std::rc::Rc;
 
 use html5gum::emitters::callback::{Callback, CallbackEmitter, CallbackEvent};
 use html5gum::{Emitter, ForwardingEmitter, Readable as _, Reader, Span, StringReader, Tokenizer};
+use memchr::{memchr, memmem};
 use serde_json::Value;
 
 use super::PageShape;
@@ -80,11 +83,34 @@ const JSON_LD: &str = "script of JSON-LD";
 /// The keys of JSON-LD whose texts are words.
 const JSON_LD_WORDS: [&str; 3] = ["name", "headline", "description"];
 
-/// Attributes whose address may take a visitor or their data somewhere.
-const ADDRESSES: [&str; 7] = ["href", "src", "action", "formaction", "data", "poster", "xlink:href"];
+/// What stands for characters that were none.
+const REPLACEMENT: &str = "\u{fffd}";
 
-/// Attributes that hold several such addresses, between blanks and commas.
-const LISTS: [&str; 3] = ["srcset", "imagesrcset", "ping"];
+/// What an attribute holds that an operator wants to know of.
+enum Holds {
+    /// An address that may take a visitor or their data somewhere.
+    Address,
+    /// Several of them, between blanks and commas.
+    Addresses,
+    /// A style.
+    Style,
+    /// A script.
+    Script,
+    Nothing,
+}
+
+impl Holds {
+    fn of(key: &str) -> Self {
+        match key {
+            "href" | "src" | "action" | "formaction" | "data" | "poster" | "xlink:href" => Self::Address,
+            "srcset" | "imagesrcset" | "ping" => Self::Addresses,
+            "style" => Self::Style,
+            _ if key.starts_with("on") => Self::Script,
+            _ => Self::Nothing,
+        }
+    }
+}
+
 /// A page, or a part of one, as it is read.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -97,6 +123,8 @@ pub(super) struct Reading {
     pub(super) rests: Vec<u32>,
     /// How many bytes there are.
     length: usize,
+    /// Where what the tokenizer reads begins.
+    from: usize,
     /// In how many texts that are not read as markup it stands.
     depth: usize,
     /// The start tag that is being read.
@@ -113,7 +141,7 @@ struct Listener<'a> {
 
 impl Callback<Infallible, ()> for Listener<'_> {
     fn handle_event(&mut self, event: CallbackEvent<'_>, _: Span<()>) -> Option<Infallible> {
-        self.reading.take(event, self.taken.get());
+        self.reading.take(event, self.reading.from + self.taken.get());
         None
     }
 }
@@ -193,27 +221,38 @@ impl Reading {
     pub(super) fn within(shape: &PageShape, html: &str) -> Self {
         let doubtful = shape.doubtful;
         let mut reading = Self { length: html.len(), skeleton: Some(Vec::new()), doubtful, ..Self::default() };
-        reading.read(html, |emitter| emitter);
+        reading.check_encoding(html);
+        reading.tokenize(html, |emitter| emitter);
         reading
     }
 
     /// Reads what a shape is made of, which is quicker.
     pub(super) fn without_skeleton(html: &str) -> Self {
         let mut reading = Self { length: html.len(), ..Self::default() };
-        reading.read(html, Quiet);
+        reading.check_encoding(html);
+        if !reading.doubtful {
+            reading.from = reading.read_plain(html);
+        }
+        if reading.from < html.len() {
+            reading.tokenize(&html[reading.from..], Quiet);
+        }
         reading
     }
 
-    fn read<'a, E: Emitter<Token = Infallible>>(
-        &'a mut self,
-        html: &str,
-        wrap: impl FnOnce(CallbackEmitter<Listener<'a>>) -> E,
-    ) {
-        if html.contains(['\0', char::REPLACEMENT_CHARACTER]) {
+    fn check_encoding(&mut self, html: &str) {
+        let bytes = html.as_bytes();
+        if memchr(0, bytes).is_some() || memmem::find(bytes, REPLACEMENT.as_bytes()).is_some() {
             // A browser may take it for another encoding, in which it says something else.
             self.doubtful = true;
             self.risks.scripts.insert("text that is not UTF-8".to_owned());
         }
+    }
+
+    fn tokenize<'a, E: Emitter<Token = Infallible>>(
+        &'a mut self,
+        html: &str,
+        wrap: impl FnOnce(CallbackEmitter<Listener<'a>>) -> E,
+    ) {
         let taken = Rc::new(Cell::new(0));
         let mut emitter = CallbackEmitter::new(Listener { reading: self, taken: taken.clone() });
         emitter.naively_switch_states(true);
@@ -313,7 +352,8 @@ impl Reading {
             return;
         }
         let mut within = Self { depth: self.depth + 1, doubtful: self.doubtful, ..Self::default() };
-        within.read(text, Quiet);
+        within.check_encoding(text);
+        within.tokenize(text, Quiet);
         self.risks.extend(within.risks);
     }
 
@@ -351,18 +391,17 @@ impl Reading {
             _ => {}
         }
         for (key, value) in tag.attributes() {
-            if key.starts_with("on") {
-                let digest = Digest::of(value.as_bytes()).hex();
-                self.risks.scripts.insert(format!("{} on <{}> ({})", visible(key), visible(name), &digest[..8]));
-            }
-            if ADDRESSES.contains(&key) {
-                self.risks.hosts.extend(external_host(value));
-            }
-            if LISTS.contains(&key) {
-                self.risks.hosts.extend(value.split([',', ' ', '\t', '\n', '\r']).filter_map(external_host));
-            }
-            if key == "style" {
-                self.risks.hosts.extend(hosts_in_css(value));
+            match Holds::of(key) {
+                Holds::Address => self.risks.hosts.extend(external_host(value)),
+                Holds::Addresses => {
+                    self.risks.hosts.extend(value.split([',', ' ', '\t', '\n', '\r']).filter_map(external_host));
+                }
+                Holds::Style => self.risks.hosts.extend(hosts_in_css(value)),
+                Holds::Script => {
+                    let digest = Digest::of(value.as_bytes()).hex();
+                    self.risks.scripts.insert(format!("{} on <{}> ({})", visible(key), visible(name), &digest[..8]));
+                }
+                Holds::Nothing => {}
             }
         }
         if name == "meta" && tag.get("http-equiv").is_some_and(|v| v.eq_ignore_ascii_case("refresh")) {
