@@ -22,7 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Partner, StartError, follow_originals, keep_times, watch_trust};
+use super::tasks::{follow_originals, keep_times, watch_trust};
+use super::{Partner, StartError};
 use crate::config::Config;
 use crate::console::{Console, Front};
 use crate::control;
