@@ -8,7 +8,7 @@ use tieup_protocol::strike::{KeptStrike, Numbers, Party};
 use tieup_protocol::wire::StatementVerdict;
 use tieup_web::{say, terminal};
 
-use super::minute;
+use super::told::minute;
 use crate::control::{Answer, Command};
 
 #[derive(Subcommand)]

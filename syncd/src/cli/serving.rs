@@ -9,8 +9,8 @@ use tieup_web::say;
 use tieup_web::service::{GivenSockets, Notice, SocketError};
 use tokio::sync::watch;
 
-use super::tell;
 use super::tie_ups::Meant;
+use super::told::tell;
 use crate::config::Config;
 use crate::daemon::{Besides, Daemon, Listeners, Partner};
 

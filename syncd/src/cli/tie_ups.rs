@@ -7,7 +7,9 @@ use tieup_protocol::ids::SiteId;
 use tieup_store::durable;
 use tieup_web::{complaint, say};
 
-use super::{Format, show, with_warnings};
+use super::arguments::Format;
+use super::told::show;
+use super::with_warnings;
 use crate::config::Config;
 use crate::control::{Answer, AskError, Command, ask};
 use crate::mains::Mains;
