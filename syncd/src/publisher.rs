@@ -4,9 +4,12 @@
 //! the releases' records follow it and are put right from it after a crash. Methods block on the disk.
 
 mod decisions;
+mod error;
 mod extent;
 mod holdings;
+mod live;
 mod originals;
+mod proposal;
 mod readings;
 mod rebuilding;
 mod rights;
@@ -18,43 +21,38 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use tieup_protocol::approval::{DecidedBy, IllegalStep, ReleaseRecord, ReleaseState};
+use tieup_protocol::approval::{DecidedBy, ReleaseRecord, ReleaseState};
 use tieup_protocol::audit::Event;
-use tieup_protocol::change::Risks;
-use tieup_protocol::contract::{Contract, ContractId, Decision, WebOrigin, reaches_back};
-use tieup_protocol::difference::{Difference, Hunk};
+use tieup_protocol::contract::{Contract, Decision, reaches_back};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
-use tieup_protocol::path::{InvalidPath, SitePath, SourcePath};
-use tieup_protocol::period::Period;
+use tieup_protocol::path::SourcePath;
 use tieup_protocol::wire::{DeclaredEmergency, WaitingOriginals};
-use tieup_store::audit::{AuditError, AuditTrail};
-use tieup_store::blobs::{BlobStore, ReadBlobError};
+use tieup_store::audit::AuditTrail;
+use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
-use tieup_store::document::{Document, DocumentError};
-use tieup_store::durable::DiskError;
+use tieup_store::document::Document;
 use tieup_store::quarantine::Quarantine;
-use tieup_store::releases::{CONTRACT, MANIFEST, Releases, ReleasesError};
+use tieup_store::releases::{CONTRACT, MANIFEST, Releases};
 use tokio::sync::watch;
 
+pub use self::error::PublishError;
 pub use self::holdings::{Documents, Holdings};
+use self::live::Live;
 pub use self::originals::is_original;
 use self::readings::Readings;
 use self::rebuilding::Found;
-use self::rights::{Overridden, Withdrawn};
+use self::rights::Withdrawn;
 use self::trail::happening;
-use crate::candidate::{Candidate, CandidateError, Parts};
-use crate::comparison::{self, Comparison, Pages};
+use crate::candidate::{Candidate, Parts};
 use crate::config::OriginalsApproval;
-use crate::edits;
 use crate::extents::Extents;
 use crate::guard::QUARANTINE;
 use crate::pins::Pins;
 use crate::shapes::Shapes;
 use crate::shared_site::Share;
-use crate::trust::{OfferRefused, Release, Verified};
+use crate::trust::{Release, Verified};
 
 /// What every release is kept with.
 const KEPT_FILES: [&str; 5] =
@@ -65,50 +63,6 @@ pub type ReleaseFiles = BTreeMap<SourcePath, Vec<u8>>;
 
 /// The audit trail in the state folder.
 pub const AUDIT: &str = "audit.jsonl";
-
-/// What is live, as one document.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Live {
-    /// The live release.
-    version: Option<ReleaseVersion>,
-    /// Who made it live.
-    by: Option<DecidedBy>,
-    /// The merged site.
-    #[serde(with = "shared")]
-    site: Arc<Candidate>,
-    /// Scripts, forms and hosts that have been let through.
-    accepted: Risks,
-    /// The release that the operator rolled back from. Until they approve one again, no rule makes one live.
-    #[serde(default)]
-    rolled_back: Option<ReleaseVersion>,
-    /// Pages that stood once and do not now, with the release with which they went.
-    #[serde(default)]
-    withdrawn: Withdrawn,
-    /// Originals that take the place of main's content.
-    #[serde(default)]
-    overrides: BTreeMap<SitePath, Overridden>,
-    /// Where the beacons of main's pages go by the contract of the live release, if they have any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    beacons: Option<WebOrigin>,
-}
-
-/// A candidate that several hold is written as it is.
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    use crate::candidate::Candidate;
-
-    pub(super) fn serialize<S: Serializer>(site: &Arc<Candidate>, serializer: S) -> Result<S::Ok, S::Error> {
-        site.as_ref().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Candidate>, D::Error> {
-        Candidate::deserialize(deserializer).map(Arc::new)
-    }
-}
 
 /// The partner's releases and its public site.
 pub struct Publisher {
@@ -157,83 +111,6 @@ pub struct Places {
     pub blobs: Arc<BlobStore>,
     /// Its share in what visitors see.
     pub share: Share,
-}
-
-/// Why a step was not taken. The public site is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// The state does not allow it.
-    #[error(transparent)]
-    Illegal(#[from] IllegalStep),
-    /// There is no such release here.
-    #[error("there is no release {0} here")]
-    Unknown(ReleaseVersion),
-    /// Nothing waits for a decision.
-    #[error("no release is waiting for a decision")]
-    NothingStaged,
-    /// No earlier release to go back to.
-    #[error("there is no earlier release to roll back to")]
-    NothingRetired,
-    /// Release and originals do not fit together, or one of them has errors.
-    #[error(transparent)]
-    Candidate(#[from] CandidateError),
-    /// A page could not be read.
-    #[error("a stored page cannot be read")]
-    Blob(#[from] ReadBlobError),
-    /// The releases folder failed.
-    #[error(transparent)]
-    Releases(#[from] ReleasesError),
-    /// The live document failed.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
-    /// A kept release is damaged.
-    #[error("release {0} cannot be read back")]
-    Damaged(ReleaseVersion, #[source] Box<OfferRefused>),
-    /// A number that has been decided on came again with other content.
-    #[error("release {0} is {1} here with other content: changed content needs a higher number")]
-    Decided(ReleaseVersion, &'static str),
-    /// What was decided could not be written down, so it was not done.
-    #[error("the audit trail could not be continued")]
-    Audit(#[from] AuditError),
-    /// The disk failed.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// A release that was overwritten.
-    #[error(
-        "release {0} cannot be rolled back to: the contract's strategy is to overwrite, so only the last one is kept"
-    )]
-    Overwritten(ReleaseVersion),
-    /// A release of which only the history is kept.
-    #[error("release {0} was swept: of releases that were live before, the last {kept} are kept", kept = holdings::RETIRED_KEPT)]
-    Swept(ReleaseVersion),
-    /// The contract does not speak of the operator's emergencies.
-    #[error("the contract does not let you declare an emergency: its `rights.override` is not `emergency`")]
-    NoEmergencyRight,
-    /// None is declared.
-    #[error("no emergency is declared")]
-    NoEmergency,
-    /// No changed originals wait.
-    #[error("no changed pages of your own are waiting")]
-    NoOriginals,
-    /// The originals changed after they were read about.
-    #[error("your own pages changed since you looked: read the change again, then decide")]
-    OtherOriginals,
-    /// A file among the originals cannot be kept.
-    #[error("the file {0} cannot be kept: its name is not one that every system can have")]
-    OriginalName(String, #[source] InvalidPath),
-    /// A file among the originals cannot be read.
-    #[error("your own pages cannot be read: {0}")]
-    OriginalFile(PathBuf, #[source] std::io::Error),
-    /// The contract is neither the one in force nor a later one.
-    #[error("contract {0} is not the one in force here: changed terms need a higher version than {live}", live = .1.version)]
-    ContractNotLater(ContractId, ContractId),
-    /// The contract would change under which version a statement was issued.
-    #[error(
-        "contract {0} would take effect in {1}, whose statement was issued under an earlier version: let it take effect \
-         after {last}",
-        last = .1.last()
-    )]
-    ReachesBack(ContractId, Period),
 }
 
 impl Publisher {
@@ -429,55 +306,6 @@ impl Publisher {
         self.act(&record, &decision, now)
     }
 
-    /// What the release `version` would change now, or the one that waits: the contract, and the pages.
-    ///
-    /// # Errors
-    /// When there is no such release or it does not fit the originals.
-    pub fn difference(&self, version: Option<ReleaseVersion>) -> Result<Difference, PublishError> {
-        let version = match version {
-            Some(version) => self.record(version)?.version,
-            None => self.waiting()?.version,
-        };
-        let release = self.reread(version)?;
-        let pages = self.compare(&release, &self.build(&release)?)?.difference;
-        Ok(Difference { contract: self.contract_hunks(version)?, ..pages })
-    }
-
-    /// The site that the release `version` would make with the originals as they are approved.
-    ///
-    /// # Errors
-    /// When there is no such release or it does not fit the originals.
-    pub fn candidate(&self, version: ReleaseVersion) -> Result<Arc<Candidate>, PublishError> {
-        let release = self.reread(version)?;
-        self.build(&release)
-    }
-
-    /// What an operator decides about: what the release `version` would change now, in short and in full.
-    ///
-    /// # Errors
-    /// When there is no such release or it does not fit the originals.
-    pub fn proposal(&self, version: ReleaseVersion) -> Result<Comparison, PublishError> {
-        let release = self.reread(version)?;
-        let Comparison { change, difference } = self.compare(&release, &self.build(&release)?)?;
-        let difference = Difference { contract: self.contract_hunks(version)?, ..difference };
-        Ok(Comparison { change, difference })
-    }
-
-    /// The same as text.
-    ///
-    /// # Errors
-    /// As [`Publisher::difference`].
-    pub fn diff(&self, version: Option<ReleaseVersion>) -> Result<String, PublishError> {
-        Ok(self.difference(version)?.to_string())
-    }
-
-    /// The edits from the contract in force to that of `version`.
-    fn contract_hunks(&self, version: ReleaseVersion) -> Result<Vec<Hunk>, PublishError> {
-        let Some(live) = self.live.version else { return Ok(Vec::new()) };
-        let (before, after) = (self.kept(live, CONTRACT)?, self.kept(version, CONTRACT)?);
-        Ok(edits::hunks(&String::from_utf8_lossy(&before), &String::from_utf8_lossy(&after)))
-    }
-
     /// The release that waits for a decision.
     ///
     /// # Errors
@@ -498,21 +326,6 @@ impl Publisher {
 
     fn build(&self, release: &Verified<Release>) -> Result<Arc<Candidate>, PublishError> {
         self.merge(release, self.originals_for_release()?)
-    }
-
-    fn pages(&self) -> Pages<'_> {
-        Pages { blobs: &self.blobs, shapes: &self.shapes }
-    }
-
-    fn compare(&self, release: &Verified<Release>, candidate: &Arc<Candidate>) -> Result<Comparison, PublishError> {
-        let mut comparison = comparison::compare(&self.live.site, candidate, &self.live.accepted, &self.pages())?;
-        let before = self.contract()?.map(|contract| contract.id.version);
-        let after = release.contract.id.version;
-        let change = &mut comparison.change;
-        change.contract = before.filter(|before| *before != after).map(|before| (before, after));
-        change.first = self.live.version.is_none();
-        change.emergency.clone_from(&release.manifest.emergency);
-        Ok(comparison)
     }
 
     /// What the operator decided before keeps every rule from approving release `version`, and why.
@@ -556,60 +369,6 @@ impl Publisher {
             Some(period) => Err(PublishError::ReachesBack(offered.id.clone(), period)),
             None => Ok(()),
         }
-    }
-
-    /// The one step: replaces the live document by the site of `version`.
-    fn switch(
-        &mut self,
-        version: ReleaseVersion,
-        by: DecidedBy,
-        rolled_back: Option<ReleaseVersion>,
-        site: Arc<Candidate>,
-    ) -> Result<(), PublishError> {
-        let mut accepted = self.live.accepted.clone();
-        accepted.extend(comparison::new_risks(&self.live.site, &site, &accepted, &self.pages())?);
-        let beacons = self.terms(version)?.beacons.map(|beacons| beacons.to);
-        let by = Some(by);
-        self.put_live(Live { version: Some(version), by, site, accepted, rolled_back, beacons, ..Live::default() })
-    }
-
-    fn put_live(&mut self, live: Live) -> Result<(), PublishError> {
-        let live = live.after(&self.live);
-        let terms = self.terms_beside_others(&live)?;
-        // From here until it is public no other tie-up takes a path.
-        let turn = self.share.turn();
-        if let Some(terms) = &terms {
-            turn.check(live.site.to_live(), terms).map_err(CandidateError::Taken)?;
-        }
-        self.keep_withdrawn(&live)?;
-        // A write can fail after the new document has its name; then it is what the next start would serve.
-        if let Err(error) = self.document.write_dense(&live)
-            && self.document.read().ok().flatten().as_ref() != Some(&live)
-        {
-            return Err(error.into());
-        }
-        turn.show(live.shown(), terms);
-        self.live = live;
-        self.shapes.keep([&self.live.site, &self.live.site]);
-        self.note_extent(Timestamp::now());
-        Ok(())
-    }
-
-    /// Puts the records right after the live document: one release is live, those before it are retired.
-    fn follow_live(&self, now: Timestamp) -> Result<(), PublishError> {
-        for record in self.releases.list()? {
-            let is_live = self.live.version == Some(record.version);
-            let says_live = record.state == ReleaseState::Live;
-            if is_live && !says_live {
-                let by = self.live.by;
-                let live =
-                    ReleaseRecord { state: ReleaseState::Live, since: now, by, waits_for: None, held: None, ..record };
-                self.releases.set_record(&live)?;
-            } else if says_live && !is_live {
-                self.releases.set_record(&record.retire(now)?)?;
-            }
-        }
-        Ok(())
     }
 
     /// Of several open releases only the newest waits. A crash can leave two.
