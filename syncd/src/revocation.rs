@@ -141,8 +141,10 @@ impl RevocationFile {
                 durable::write_file(path, list.pem().as_bytes())?;
             }
             tracing::info!(number = list.number(), "main's list of revoked certificates was taken");
+            // Whoever hears of the new list finds none lost.
+            let mut lost = self.lost();
             revocations.replace(list)?;
-            *self.lost() = None;
+            *lost = None;
         }
         Ok(revocations.current().number())
     }
