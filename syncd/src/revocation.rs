@@ -142,9 +142,9 @@ impl RevocationFile {
             }
             tracing::info!(number = list.number(), "main's list of revoked certificates was taken");
             // Whoever hears of the new list finds none lost.
-            let mut lost = self.lost();
+            let mut found_lost = self.lost();
             revocations.replace(list)?;
-            *lost = None;
+            *found_lost = None;
         }
         Ok(revocations.current().number())
     }
