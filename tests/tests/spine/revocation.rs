@@ -214,7 +214,9 @@ fn damage(file: &Path) {
 
 /// Leaves nothing more of the list that a partner kept.
 fn damage_list(state: &Path) {
-    LISTS.iter().for_each(|name| damage(&state.join(name)));
+    for name in LISTS {
+        damage(&state.join(name));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
