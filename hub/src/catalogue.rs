@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tieup_protocol::audit::{Actor, Event, Happening};
+use tieup_protocol::audit::{Actor, Event};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
@@ -14,10 +14,10 @@ use tieup_protocol::record::{
     Advertisements, EXTENT, Entry, Extent, ExtentGrant, ExtentRequest, Holdings, Offered, Stock, Word,
 };
 
-use crate::database::{AddedToRecord, DatabaseError, Existing, PartnerRow};
+use crate::database::{DatabaseError, Existing, PartnerRow};
 use crate::partners::Hub;
+use crate::record::{Noting, RecordError};
 use crate::statements::StatementFailure;
-use crate::trail::TrailError;
 
 /// Why something was not noted.
 #[derive(Debug, thiserror::Error)]
@@ -28,18 +28,15 @@ pub enum CatalogueError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The trail could not be continued.
+    /// It was not put into the record.
     #[error(transparent)]
-    Trail(#[from] TrailError),
+    Record(#[from] RecordError),
     /// The day is of a month that was issued, or before one.
     #[error("a statement for {issued} has been issued, and goes by what was said then: say since when, after {issued}")]
     Issued {
         /// The newest period that was issued.
         issued: Period,
     },
-    /// The record is full.
-    #[error("the record of `{0}` has as many entries as a record may have")]
-    Full(SiteId),
 }
 
 /// What main says of a partner's pages from a day on.
@@ -78,10 +75,10 @@ impl Hub {
             let _ = write!(sentence, " {units} of {goods} offered");
             entries.push((id.clone(), Entry::Offered(Offered { since, goods: goods.clone(), units: *units })));
         }
-        let happening =
-            Happening { who: Actor::Main, what: Event::CatalogueNoted, release: None, reason: Some(sentence) };
-        self.write_down(&happening, now)?;
-        self.put(&entries, now).await
+        let sentence = |_: &SiteId, _: &[Entry]| sentence.clone();
+        let noting = Noting { who: Actor::Main, what: Event::CatalogueNoted, sentence: &sentence };
+        self.note_recorded(&entries, Existing::Correct, noting, now).await?;
+        Ok(())
     }
 
     /// Asks the partner how much its site holds now, or held when `period` ended, and keeps it where it changed. Nothing is
@@ -105,29 +102,26 @@ impl Hub {
         let Some(Extent { since, release, tieup, original }) = grant.extent else { return Ok(()) };
         let tieup = self.stock_of(partner, release).await?.unwrap_or(tieup);
         let told = Holdings { at, release, tieup, original };
-        let span = (period.start(&contract.effective.tz), period.end(&contract.effective.tz));
-        let known =
-            self.database.record_of(&partner.id, u64::MAX, span).await?.into_iter().filter_map(|entry| match entry {
-                Entry::Holdings(known) if known.at <= at => Some(known),
-                _ => None,
-            });
+        let known = self.database.holdings(&partner.id).await?.into_iter().filter(|known| known.at <= at);
         // One that was told before, since when nothing changed, says it already.
         let is_known = known
             .max_by_key(|known| known.at)
             .is_some_and(|known| known.at >= since && Holdings { at, ..known } == told);
-        if is_known { Ok(()) } else { self.put(&[(partner.id.clone(), Entry::Holdings(told))], now).await }
+        if is_known {
+            return Ok(());
+        }
+        let sentence = |partner: &SiteId, _: &[Entry]| {
+            let (tieup, own) = (tieup.pages, original.pages);
+            format!("{partner} had {tieup} pages of release {release} and {own} of its own at {at}")
+        };
+        let noting = Noting { who: Actor::Daemon, what: Event::CatalogueNoted, sentence: &sentence };
+        self.note_recorded(&[(partner.id.clone(), Entry::Holdings(told))], Existing::Correct, noting, now).await?;
+        Ok(())
     }
 
     /// How much main published with a release, by its own manifest; none where that was forgotten.
     async fn stock_of(&self, partner: &PartnerRow, release: ReleaseVersion) -> Result<Option<Stock>, DatabaseError> {
         let manifest = self.database.manifest(&partner.id, release).await?;
         Ok(manifest.and_then(|text| Manifest::parse(text.as_bytes()).ok()).map(|manifest| manifest.stock()))
-    }
-
-    async fn put(&self, entries: &[(SiteId, Entry)], now: Timestamp) -> Result<(), CatalogueError> {
-        match self.database.add_to_record(entries, Existing::Correct, now).await? {
-            AddedToRecord::Full(partner) => Err(CatalogueError::Full(partner)),
-            AddedToRecord::Added(_) | AddedToRecord::Differing(_) => Ok(()),
-        }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_fees::{Event, Gathering};
+use tieup_protocol::audit::{Actor, Event as AuditEvent};
 use tieup_protocol::contract::{Charge, Contract, Meter, Sales, charged_under, segments};
 use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
 use tieup_protocol::ids::SiteId;
@@ -16,9 +17,13 @@ use tieup_protocol::record::{Entry, Sale, Withdrawal, Word};
 
 pub use self::file::{FIELDS, Read, SalesFile};
 pub use self::groups::{Group, groups};
-use crate::database::{AddedToRecord, DatabaseError, Existing, PartnerRow, Tally};
+use crate::database::{DatabaseError, Existing, PartnerRow, Tally};
 use crate::partners::{Hub, HubError};
+use crate::record::{Noting, RecordError};
 use crate::statements::StatementFailure;
+
+/// How many sales the trail names, of those that were noted together.
+const MOST_NAMED: usize = 5;
 
 /// Why sales were not put into the record. Nothing of the file was.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +37,12 @@ pub enum SalesError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// They were not put into the record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A contract cannot be read.
     #[error(transparent)]
     Contract(#[from] StatementFailure),
-    /// The record is full.
-    #[error("the record of `{0}` has as many entries as a record may have")]
-    Full(SiteId),
     /// There is no such sale to take back.
     #[error("the record of `{partner}` has no sale `{id}`")]
     Unknown {
@@ -62,14 +67,15 @@ impl Hub {
     ) -> Result<Tally, SalesError> {
         self.check_sales(file, &sales, now).await?;
         let entries: Vec<_> = sales.iter().map(|read| (read.partner.clone(), Entry::Sale(read.sale.clone()))).collect();
-        match self.database.add_to_record(&entries, existing, now).await? {
-            AddedToRecord::Added(tally) => Ok(tally),
-            AddedToRecord::Full(partner) => Err(SalesError::Full(partner)),
-            AddedToRecord::Differing(places) => {
+        let sentence = |partner: &SiteId, entries: &[Entry]| format!("{partner}: {}", noted(entries));
+        let noting = Noting { who: Actor::Main, what: AuditEvent::SalesNoted, sentence: &sentence };
+        match self.note_recorded(&entries, existing, noting, now).await {
+            Err(RecordError::Differing(places)) => {
                 let problem = |place: usize| sales.get(place).map(|read| differing(file, read));
                 file.check(places.into_iter().filter_map(problem).collect()).map_err(SalesError::File)?;
                 Ok(Tally::default())
             }
+            noted => Ok(noted?),
         }
     }
 
@@ -91,11 +97,9 @@ impl Hub {
         }
         let entry = |id: &Word| (partner.id.clone(), Entry::Withdrawn(Withdrawal { id: id.clone() }));
         let entries: Vec<_> = ids.iter().map(entry).collect();
-        match self.database.add_to_record(&entries, Existing::Correct, now).await? {
-            AddedToRecord::Added(tally) => Ok(tally),
-            AddedToRecord::Full(partner) => Err(SalesError::Full(partner)),
-            AddedToRecord::Differing(_) => Ok(Tally::default()),
-        }
+        let sentence = |partner: &SiteId, entries: &[Entry]| format!("{partner}: {}, taken back", noted(entries));
+        let noting = Noting { who: Actor::Main, what: AuditEvent::SalesNoted, sentence: &sentence };
+        Ok(self.note_recorded(&entries, Existing::Correct, noting, now).await?)
     }
 
     /// The sales of a partner in `month`, by name.
@@ -138,6 +142,15 @@ impl Hub {
             Err(HubError::NotJoined(_)) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// What main's trail says of sales, after the partner's name.
+fn noted(entries: &[Entry]) -> String {
+    let named: Vec<String> = entries.iter().take(MOST_NAMED).filter_map(Entry::subject).collect();
+    match entries.len().saturating_sub(MOST_NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }
 

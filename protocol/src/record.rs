@@ -5,6 +5,8 @@
 //! one number says all that a statement takes from it: how many entries count, from the first on. Both sides hold the
 //! same entries, and each reads them for itself. Nothing in it is about a buyer.
 
+mod span;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,6 +18,8 @@ use crate::contract::MeterClass;
 use crate::decimal::Decimal;
 use crate::ids::ReleaseVersion;
 use crate::period::Month;
+
+pub use self::span::{InvalidSpan, Span};
 
 /// POST a [`RecordPage`] to syncd, get a [`RecordHeld`]; POST a [`RecordRequest`] to hub, get a [`RecordPage`].
 pub const RECORD: &str = "/v2/record";

@@ -57,6 +57,8 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/main_journal/shown.rs", "Document::at(", LeftOut(AS_OTHERS)),
     ("syncd/pins.rs", "Document::at(", LeftOut(AS_OTHERS)),
     ("syncd/record.rs", "durable::create_dir_all(", LeftOut(AS_OTHERS)),
+    ("syncd/record.rs", "Quarantine::at(", LeftOut(AS_OTHERS)),
+    ("syncd/record.rs", "durable::remove_file(", LeftOut(AS_OTHERS)),
     ("syncd/strikes.rs", "durable::create_dir_all(", LeftOut(AS_OTHERS)),
     ("syncd/strikes.rs", "Document::at(", LeftOut(AS_OTHERS)),
     ("syncd/guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
