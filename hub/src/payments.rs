@@ -82,8 +82,9 @@ impl Hub {
         let Paid { period, reference, amount } = paid;
         let entry = Entry::Payment(Payment { day: period.first(), reference: reference.clone(), amount });
         let currency = contract.terms.money.currency.code();
-        let sentence =
-            |partner: &SiteId, _: &[Entry]| format!("{partner} {period}: {amount} {currency} paid in advance, {reference}");
+        let sentence = |partner: &SiteId, _: &[Entry]| {
+            format!("{partner} {period}: {amount} {currency} paid in advance, {reference}")
+        };
         let noting = Noting { who: Actor::Main, what: Event::PaymentNoted, sentence: &sentence };
         match self.note_recorded(&[(partner.id.clone(), entry)], existing, noting, now).await {
             Err(RecordError::Differing(_)) => Err(PaymentError::Differs(reference)),
@@ -120,30 +121,10 @@ fn payable(agreed: Vec<Contract>, issued: &Issued, paid: &Paid) -> Result<Contra
 #[cfg(test)]
 mod tests {
     use tieup_protocol::period::Month;
-    use tieup_protocol::robots;
     use tieup_protocol::wire::StatementStatus;
 
     use super::*;
-
-    fn contract(version: u32, from: &str, pay: &str) -> Contract {
-        let robots = robots::list_digest();
-        let text = format!(
-            r#"contract: main/shop@{version}
-effective: {{from: {from}, tz: Asia/Tokyo}}
-partnership: inherited
-mounts: {{"/": main}}
-approval: {{policy: ask}}
-journal: {{writer: partner, verifier: both}}
-count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
-money: {{currency: JPY, round: half_up, at: line, prorate: days}}
-meters: {{tie: {{views: {{class: tieup}}}}}}
-charges: {{base: {{by: partnership, link: 0, framework: 20000, inherited: 50000}}}}
-pay: {{{pay}}}
-close: {{grace: 5d, late: next_period_correction}}
-"#
-        );
-        Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}"))
-    }
+    use crate::terms::tests::version;
 
     fn november(first: i8, last: i8) -> Period {
         let month: Month = "2026-11".parse().unwrap();
@@ -170,7 +151,7 @@ close: {{grace: 5d, late: next_period_correction}}
 
     #[test]
     fn what_is_paid_is_for_exactly_one_statement_and_goes_by_the_version_that_governs_it() {
-        let versions = || vec![contract(1, "2026-11-10", "advance: [base]"), contract(2, "2026-11-20", "")];
+        let versions = || vec![version(1, "2026-11-10", "", "advance: [base]"), version(2, "2026-11-20", "", "")];
         let none = Issued::new();
         for period in [november(1, 30), november(10, 30), november(1, 9)] {
             let error = payable(versions(), &none, &paid(period)).unwrap_err().to_string();

@@ -3,24 +3,27 @@
 
 mod file;
 mod groups;
+mod regions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_fees::{Event, Gathering};
 use tieup_protocol::audit::{Actor, Event as AuditEvent};
-use tieup_protocol::contract::{Charge, Contract, Meter, Sales, charged_under, segments};
+use tieup_protocol::contract::{Charge, Contract, Meter, Sales, Segment, charged_under};
 use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::period::{Month, Period, Zone};
+use tieup_protocol::period::{Month, Period};
 use tieup_protocol::record::{Entry, Sale, Withdrawal, Word};
 
 pub use self::file::{FIELDS, Read, SalesFile};
 pub use self::groups::{Group, groups};
+pub use self::regions::{Regional, by_region};
 use crate::database::{DatabaseError, Existing, PartnerRow, Tally};
 use crate::partners::{Hub, HubError};
 use crate::record::{Noting, RecordError};
 use crate::statements::StatementFailure;
+use crate::terms::governing;
 
 /// How many sales the trail names, of those that were noted together.
 const MOST_NAMED: usize = 5;
@@ -110,11 +113,23 @@ impl Hub {
         let contracts = self.agreed(partner).await?;
         let contract = charged_under(contracts, month).ok_or(StatementFailure::NoContract)?;
         // All of it, also where versions govern parts of it, or none governs a part.
-        let period = Period::whole(month);
+        Ok(self.sales_of(partner, &contract, Period::whole(month), u64::MAX).await?)
+    }
+
+    /// What the first `until` entries of a partner's record say that was sold in `period` under `contract`, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn sales_of(
+        &self,
+        partner: &PartnerRow,
+        contract: &Contract,
+        period: Period,
+        until: u64,
+    ) -> Result<Vec<Sale>, DatabaseError> {
         let span = (period.start(&contract.effective.tz), period.end(&contract.effective.tz));
-        let mut gathering = Gathering::new(&contract, period);
-        let entries = self.database.record_of(&partner.id, u64::MAX, span).await?;
-        for entry in entries {
+        let mut gathering = Gathering::new(contract, period);
+        for entry in self.database.record_of(&partner.id, until, span).await? {
             gathering.take(entry);
         }
         Ok(gathering.sales())
@@ -160,15 +175,15 @@ fn problem(read: &Read, contracts: &[Contract], now: Timestamp) -> Option<(Strin
     let told = |value: &str, code, message: String, help: &str| {
         Some((value.to_owned(), Diagnostic::new(code, "", message).help(help.to_owned())))
     };
-    let Some(first) = contracts.first() else {
+    if contracts.is_empty() {
         let message = format!("`{partner}` has not joined, or has no contract");
         return told(partner.as_str(), "unknown-partner", message, "`tieup partner list` has those that have joined");
-    };
+    }
     if sale.time > now {
         let message = format!("sale `{}` is of a time that has not come", sale.id);
         return told("", "sale-to-come", message, "give the time at which it was settled, with its offset from UTC");
     }
-    let Some(contract) = governing(contracts, sale.time, &first.effective.tz) else {
+    let Some(Segment { contract, .. }) = governing(contracts, sale.time) else {
         let message = format!("no version of the contract governs the day of sale `{}`", sale.id);
         return told(
             "",
@@ -195,13 +210,6 @@ fn problem(read: &Read, contracts: &[Contract], now: Timestamp) -> Option<(Strin
         return told(&collected.to_string(), "not-collected", message, &help);
     }
     None
-}
-
-/// The version of the contract that governs the day of `time`, if one does.
-fn governing(contracts: &[Contract], time: Timestamp, zone: &Zone) -> Option<Contract> {
-    let day = zone.local(time).date();
-    let mut segments = segments(contracts.iter().cloned(), Month::of_day(day)).into_iter();
-    segments.find(|segment| (segment.period.first()..=segment.period.last()).contains(&day)).map(|it| it.contract)
 }
 
 /// What the kind or the goods of a sale are not called in `contract`, so that nothing would go by it. A contract in which
@@ -258,28 +266,9 @@ fn differing(file: &SalesFile<'_>, read: &Read) -> Diagnostic {
 
 #[cfg(test)]
 mod tests {
-    use tieup_protocol::robots;
 
     use super::*;
-
-    fn contract(version: u32, from: &str, charges: &str) -> Contract {
-        let robots = robots::list_digest();
-        let text = format!(
-            r#"contract: main/north@{version}
-effective: {{from: {from}, tz: Asia/Tokyo}}
-partnership: inherited
-mounts: {{"/": main}}
-approval: {{policy: ask}}
-journal: {{writer: partner, verifier: both}}
-count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
-money: {{currency: JPY, round: half_up, at: line, prorate: days}}
-meters: {{tie: {{views: {{class: tieup}}}}}}
-charges: {{base: {{by: partnership, link: 0, framework: 20000, inherited: 50000}}{charges}}}
-close: {{grace: 5d, late: next_period_correction}}
-"#
-        );
-        Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}"))
-    }
+    use crate::terms::tests::version;
 
     /// What is told of a sale of `kind` and `goods` at noon of a day of November 2026; nothing where it is right.
     fn told(contracts: &[Contract], kind: &str, goods: &str, day: u8) -> String {
@@ -293,7 +282,8 @@ close: {{grace: 5d, late: next_period_correction}}
     #[test]
     fn a_sale_goes_by_the_version_that_governs_its_day() {
         let orders = |kind: &str| format!(r#", orders: {{per_event: {kind}, rate: "10%", min: 0, max: 5000}}"#);
-        let versions = [contract(1, "2026-11-10", &orders("order")), contract(2, "2026-11-20", &orders("parcel"))];
+        let versions =
+            [version(1, "2026-11-10", &orders("order"), ""), version(2, "2026-11-20", &orders("parcel"), "")];
         assert_eq!(told(&versions, "order", "", 19), "");
         assert_eq!(told(&versions, "parcel", "", 20), "");
         assert!(told(&versions, "order", "", 20).contains("main/north@2 has no kind `order`"));
@@ -304,7 +294,7 @@ close: {{grace: 5d, late: next_period_correction}}
     fn a_kind_and_goods_that_the_contract_does_not_have_are_mistakes_with_the_nearest_name() {
         let all = r#", orders: {per_event: settled_orders, rate: "10%", min: 0, max: 5000}"#;
         let lanterns = r#", orders: {per_event: settled_orders, goods: lantern, rate: "10%", min: 0, max: 5000}"#;
-        let with = |charges| [contract(1, "2026-01-01", charges)];
+        let with = |charges| [version(1, "2026-01-01", charges, "")];
         let misspelled = told(&with(all), "setled_orders", "", 5);
         assert!(
             misspelled.contains("no kind `setled_orders`") && misspelled.contains("did you mean `settled_orders`?")
