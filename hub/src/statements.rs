@@ -24,6 +24,7 @@ use tieup_store::journal::{
 };
 use tieup_web::client::CallError;
 
+use crate::catalogue::CatalogueError;
 use crate::database::{DatabaseError, PartnerRow, ReleaseRow, StatementRow};
 use crate::findings::ExamineError;
 use crate::partners::{Hub, HubError};
@@ -118,6 +119,9 @@ pub enum StatementFailure {
     /// The journal of a statement that gives a discount cannot be examined.
     #[error("what holds the statement back cannot be examined")]
     Examine(#[source] Box<ExamineError>),
+    /// How much the site held was never known, and the contract charges by it.
+    #[error("it is not known how much the partner's site held")]
+    Catalogue(#[source] Box<CatalogueError>),
     /// A statement goes by a strike that is not agreed on.
     #[error("strike {0} is not agreed on, or is of another month")]
     NotAgreed(Digest),
@@ -327,17 +331,6 @@ impl Hub {
         Ok(MainBooks { hub: self, partner, approved, record, notices, issued, accepted, strikes })
     }
 
-    /// Asks the partner how much its site held when `period` ended, unless its statement was issued. Where it cannot be
-    /// asked, what it said last before counts.
-    async fn ask_holdings(&self, partner: &PartnerRow, period: Period, now: Timestamp) -> Result<(), StatementFailure> {
-        let books = self.books(partner).await?;
-        let (None, Ok(contract)) = (books.notice(period), books.contract(period)) else { return Ok(()) };
-        if let Err(error) = self.note_holdings(partner, &contract, period, now).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, partner = %partner.id, "it is not known anew how much the site holds");
-        }
-        Ok(())
-    }
-
     /// Main's copy of a journal, whose it is, and how many of its entries main has cosigned.
     ///
     /// # Errors
@@ -371,7 +364,7 @@ impl Hub {
     }
 
     /// The contracts that the partner has approved by main's own record, each once.
-    async fn approved(&self, partner: &PartnerRow) -> Result<Vec<Contract>, StatementFailure> {
+    pub(crate) async fn approved(&self, partner: &PartnerRow) -> Result<Vec<Contract>, StatementFailure> {
         let was_live =
             |row: &ReleaseRow| [ReleaseState::Live.word(), ReleaseState::Retired.word()].contains(&&*row.state);
         let rows = self.database.releases(&partner.id).await?;
@@ -542,15 +535,14 @@ impl MainBooks<'_> {
         // What was decided is looked at until a statement has corrected it.
         let is_open = is_accepted && last_revision(&self.issued, earlier, until).is_none();
         let has_struck = strikes != before.strikes;
-        let (record, has_sold) = self.record_since(earlier, before.record)?;
-        if size <= before.size && !has_struck && !is_open && !has_sold {
+        let (record, noted) = self.record_since(earlier, before.record)?;
+        if size <= before.size && !has_struck && !is_open && noted.is_none() {
             return Ok(None);
         }
         let cause = match (is_accepted, has_struck) {
             (true, _) => Cause::Dispute,
             (false, true) => Cause::StruckEntries,
-            (false, false) if has_sold => Cause::ChangedSales,
-            (false, false) => Cause::LateEntries,
+            (false, false) => noted.unwrap_or(Cause::LateEntries),
         };
         Ok(Some(Revision { period: earlier, size: size.max(before.size), strikes, record, cause }))
     }
@@ -565,16 +557,24 @@ impl MainBooks<'_> {
         if contract.terms.go_by_record() { self.record } else { 0 }
     }
 
-    /// How many entries of the record `period` goes by now, and whether they say anything else of it than the first
-    /// `before` do.
-    fn record_since(&self, period: Period, before: u64) -> Result<(u64, bool), StatementFailure> {
+    /// How many entries of the record `period` goes by now, and what they say otherwise of it than the first `before` do.
+    fn record_since(&self, period: Period, before: u64) -> Result<(u64, Option<Cause>), StatementFailure> {
         if self.record <= before {
-            return Ok((before, false));
+            return Ok((before, None));
         }
         let contract = self.contract(period)?;
-        let now = self.record_gone_by(&contract).max(before);
+        let until = self.record_gone_by(&contract).max(before);
+        if until == before {
+            return Ok((before, None));
+        }
         let of = |until| self.hub.recorded(self.partner, &contract, period, until);
-        Ok((now, now > before && of(before)? != of(now)?))
+        let (then, now) = (of(before)?, of(until)?);
+        let cause = match then.events == now.events && then.payments == now.payments {
+            true if then.catalogue == now.catalogue => None,
+            true => Some(Cause::ChangedCatalogue),
+            false => Some(Cause::ChangedSales),
+        };
+        Ok((until, cause))
     }
 
     /// Why `period` has no contract.

@@ -110,8 +110,8 @@ impl RecordCopy {
         Ok((0..).zip(lines.first(until)?).map(entry))
     }
 
-    /// Takes a page where it follows what is here, and is what main has `told` where it has; `note` writes down that it is
-    /// told now. Durable on return.
+    /// Takes a page where it follows what is here, and is what main has `told` where it has; `note` writes down what of it is
+    /// told for the first time. Durable on return.
     fn take(
         &self,
         page: &RecordPage,
@@ -134,9 +134,12 @@ impl RecordCopy {
             return Err(RecordError::Unsound(number));
         }
         let coming: Vec<String> = page.entries.iter().map(Entry::line).collect();
-        let Some(span) = Span::of(held, &coming) else { return Ok(RecordHeld { held }) };
         check_told(&mut lines, &coming, told)?;
-        note(span)?;
+        let first_new = told.values().flatten().map(|span| span.last + 1).max().unwrap_or(0).max(held);
+        let known = usize::try_from(first_new - held).unwrap_or(usize::MAX);
+        if let Some(span) = Span::of(first_new, coming.get(known..).unwrap_or_default()) {
+            note(span)?;
+        }
         lines.append(&coming)?;
         Ok(RecordHeld { held: held + more })
     }
@@ -167,8 +170,10 @@ impl RecordCopy {
         let mut lines = self.lines();
         let bytes = durable::read_file(&self.path)?.unwrap_or_default();
         let aside = quarantine.keep(FILE, &bytes, now)?;
-        durable::remove_file(&self.path)?;
+        let removed = durable::remove_file(&self.path);
+        // A removal can fail after it was done: what is there is looked at anew.
         *lines = Lines::at(self.path.clone());
+        removed?;
         Ok(aside)
     }
 }
@@ -201,7 +206,16 @@ impl Partner {
             self.mend_record(&told, now)?;
         }
         let note = |span: Span| self.note_record(Actor::Main, Event::RecordTold, span.to_string(), now);
-        self.record().take(page, &told, note)
+        let taken = self.record().take(page, &told, note);
+        if matches!(taken, Err(RecordError::Otherwise(_))) && page.from > 0 {
+            // Which of the pages since is another one is not known: whoever tells what was told begins anew.
+            self.record().set_aside(&self.quarantine(), now)?;
+        }
+        taken
+    }
+
+    fn quarantine(&self) -> Quarantine {
+        Quarantine::at(self.state().join(QUARANTINE))
     }
 
     /// What main has told by the audit trail.
@@ -219,9 +233,10 @@ impl Partner {
     /// Sets a copy aside that is not what main has `told`, and says so.
     fn mend_record(&self, told: &Told, now: Timestamp) -> Result<(), RecordError> {
         let Some(number) = self.record().damaged(told)? else { return Ok(()) };
-        let aside = self.record().set_aside(&Quarantine::at(self.state().join(QUARANTINE)), now)?;
+        let aside = self.record().set_aside(&self.quarantine(), now)?;
         let aside = aside.display();
-        let found = format!("the copy of main's record, from entry {number} on; it lies in {aside}, and main tells it anew");
+        let found =
+            format!("the copy of main's record, from entry {number} on; it lies in {aside}, and main tells it anew");
         tracing::error!("damage was found in {found}");
         Ok(self.note_record(Actor::Daemon, Event::DriftFound, found, now)?)
     }

@@ -308,10 +308,8 @@ mod tests {
     }
 
     fn notice(period: &str) -> StatementNotice {
-        serde_json::from_str(&format!(
-            r#"{{"month":"{period}","size":3,"record":0,"status":"final","statement":"a"}}"#
-        ))
-        .unwrap()
+        serde_json::from_str(&format!(r#"{{"month":"{period}","size":3,"record":0,"status":"final","statement":"a"}}"#))
+            .unwrap()
     }
 
     const FIRST: &str = "2026-11-01_2026-11-15";
@@ -384,11 +382,13 @@ mod tests {
 
             // The other way round: whoever looked at what is issued before notes nothing after it.
             issuing.put_issued(&otaru(), &notice(FIRST), 2).await.unwrap().unwrap();
-            let refused = async |entries: &[(SiteId, Entry)]| {
-                match noting.begin_adding(entries, Existing::Correct, NOW).await.unwrap() {
-                    Adding::Issued(paid, period) => (paid, period.key()),
-                    other => panic!("{other:?}"),
-                }
+            let refused = async |entries: &[(SiteId, Entry)]| match noting
+                .begin_adding(entries, Existing::Correct, NOW)
+                .await
+                .unwrap()
+            {
+                Adding::Issued(paid, period) => (paid, period.key()),
+                other => panic!("{other:?}"),
             };
             assert_eq!(refused(&paid(3, "BANK-8", "50")).await, (Paid::Now, FIRST.to_owned()));
             assert_eq!(refused(&paid(20, "BANK-7", "400")).await, (Paid::Before, FIRST.to_owned()));

@@ -104,8 +104,8 @@ mod tests {
     use tieup_protocol::record::{Entry, Payment};
 
     use super::*;
-    use crate::database::{Adding, Existing};
     use crate::database::places::places;
+    use crate::database::{Adding, Existing};
 
     #[tokio::test]
     async fn what_was_noted_after_the_record_was_read_refuses_the_issue() {

@@ -61,7 +61,7 @@ async fn parted() -> (World, Month, [Period; 2]) {
     (world, month, parts)
 }
 
-async fn issue_part(world: &World, period: Period) -> tieup_protocol::wire::StatementNotice {
+pub(crate) async fn issue_part(world: &World, period: Period) -> tieup_protocol::wire::StatementNotice {
     let (north, now) = (row(world, "north").await, closes(period.month()));
     let issued = world.hub().issue(&north, period, now).await;
     let notice = issued.unwrap_or_else(|error| panic!("not issued:\n{}", told(&error)));

@@ -154,8 +154,10 @@ async fn a_damaged_copy_of_the_record_is_set_aside_and_told_anew_and_cannot_be_t
     // One amount is another; one line is cut in two; the first is no text.
     for (from, to) in [("\"900\"", "\"500\""), ("\"id\":\"A-2\"", "\n"), ("{", "\u{0}")] {
         let damaged = right.replacen(from, to, 1);
-        Box::pin(world.restart_after("north", |state| fs::write(state.join("statements/record.jsonl"), &damaged).unwrap()))
-            .await;
+        Box::pin(
+            world.restart_after("north", |state| fs::write(state.join("statements/record.jsonl"), &damaged).unwrap()),
+        )
+        .await;
         assert_eq!(issue(&world, month).await, issued, "{damaged}");
         assert_eq!(fs::read_to_string(world.state("north").join("statements/record.jsonl")).unwrap(), right);
         let aside = fs::read_dir(world.state("north").join("quarantine")).unwrap().map(|file| file.unwrap().path());
@@ -167,16 +169,21 @@ async fn a_damaged_copy_of_the_record_is_set_aside_and_told_anew_and_cannot_be_t
     assert_says(damage[0].reason.as_ref().unwrap(), &["the copy of main's record", "from entry 0 on", "quarantine"]);
 
     // Whoever tells it anew tells what was told.
-    Box::pin(world.restart_after("north", |state| fs::write(state.join("statements/record.jsonl"), "{\n").unwrap())).await;
+    Box::pin(world.restart_after("north", |state| fs::write(state.join("statements/record.jsonl"), "{\n").unwrap()))
+        .await;
     let client = world.call("north").await;
     let entries: Vec<Entry> = right.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let tell = async |from, entries| client.post::<RecordHeld>(RECORD, &RecordPage { from, entries }).await;
     assert_eq!(tell(0, Vec::new()).await.unwrap().held, 0);
     let other = vec![entries[1].clone(), entries[0].clone()];
-    assert_says(&told(&tell(0, other).await.unwrap_err()), &["entries 0 to 1 of its record otherwise than it told them"]);
-    // Also where it comes in other pages.
+    assert_says(
+        &told(&tell(0, other).await.unwrap_err()),
+        &["entries 0 to 1 of its record otherwise than it told them"],
+    );
+    // Also where it comes in other pages; and then it begins anew.
     assert_eq!(tell(0, vec![entries[1].clone()]).await.unwrap().held, 1);
     assert_says(&told(&tell(1, vec![entries[0].clone()]).await.unwrap_err()), &["entries 0 to 1 of its record"]);
+    assert_eq!(tell(0, entries).await.unwrap().held, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

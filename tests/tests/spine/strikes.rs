@@ -29,7 +29,7 @@ fn numbers(text: &str) -> Numbers {
 }
 
 /// Main proposes, and the partner answers.
-async fn main_strikes(world: &World, month: Month, entries: &str, decision: Decision) -> Digest {
+pub(crate) async fn main_strikes(world: &World, month: Month, entries: &str, decision: Decision) -> Digest {
     let north = row(world, "north").await;
     let words = (&numbers(entries), "a test of our own");
     let proposed = world.hub().propose_strike(&north, month, words, Timestamp::now()).await;
