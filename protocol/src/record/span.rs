@@ -64,7 +64,8 @@ mod tests {
             assert_ne!(Span::of(3, other).map(|other| other.digest), Some(span.digest), "{other:?}");
         }
         let text = span.to_string();
-        for hostile in ["", "entries 3 to 4", &text.replace("3 to 4", "4 to 3"), &text[..60], &text.replace('3', "-3")] {
+        for hostile in ["", "entries 3 to 4", &text.replace("3 to 4", "4 to 3"), &text[..60], &text.replace('3', "-3")]
+        {
             assert_eq!(hostile.parse::<Span>(), Err(InvalidSpan), "{hostile}");
         }
     }
