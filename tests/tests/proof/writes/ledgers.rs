@@ -15,8 +15,13 @@ use super::BRIEFLY;
 use super::failures::{Failures, assert_named};
 
 /// The kinds of files that are written when main's log is verified for the first time.
-pub(super) const OF_MAINS_LOG: &[&str] =
-    &["main-journal", "main-journal/key.json", "main-journal/cosigner.key", "main-journal/N-N/entries"];
+pub(super) const OF_MAINS_LOG: &[&str] = &[
+    "main-journal",
+    "main-journal/key.json",
+    "main-journal/cosigner.key",
+    "main-journal/N-N/entries",
+    "main-journal/N-N.receipts.json",
+];
 
 /// Those that are written when it is refused.
 pub(super) const IN_A_REFUSAL: &[&str] = &["main-journal/refusals", "main-journal/refusals/N-N.json"];

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+use tieup_protocol::record::{EXTENT, ExtentGrant, ExtentRequest, RECORD, RecordHeld, RecordPage};
 use tieup_protocol::wire::{
     BLOBS, COSIGNATURE, Cosigned, JOURNAL, MANIFEST, OFFER, PartnerStatus, Ready, STATEMENT, STATUS, Staged,
     StatementNotice, StatementStatus, StatementVerdict, Wanted,
@@ -36,6 +38,8 @@ async fn try_everything(world: &World, client: &PeerClient) -> Vec<(&'static str
         note: None,
     };
     let cosigned = Cosigned { month, note: String::new() };
+    let page = RecordPage { from: 0, entries: Vec::new() };
+    let asked = ExtentRequest { at: Timestamp::now() };
     vec![
         (STATUS, client.get::<PartnerStatus>(STATUS).await.unwrap_err()),
         (OFFER, client.post_body::<Ready>(OFFER, pack(&offer)).await.unwrap_err()),
@@ -43,6 +47,8 @@ async fn try_everything(world: &World, client: &PeerClient) -> Vec<(&'static str
         (BLOBS, client.put_body::<Staged>(BLOBS, pack(b"")).await.unwrap_err()),
         (STATEMENT, client.post::<StatementVerdict>(STATEMENT, &notice).await.unwrap_err()),
         (COSIGNATURE, client.post::<()>(COSIGNATURE, &cosigned).await.unwrap_err()),
+        (RECORD, client.post::<RecordHeld>(RECORD, &page).await.unwrap_err()),
+        (EXTENT, client.post::<ExtentGrant>(EXTENT, &asked).await.unwrap_err()),
         (JOURNAL, client.get_bytes(&format!("{JOURNAL}/{month}/checkpoint")).await.unwrap_err()),
     ]
 }
