@@ -37,6 +37,11 @@ pub fn before(month: Month) -> Month {
 /// Lets `north` have logged, two months before this one, `views` of `/about/`, an hour after each other, besides what it
 /// had logged then. Returns the month.
 pub async fn log_before(world: &mut World, views: i64) -> Month {
+    Box::pin(log_before_as(world, views, |_, entry| entry)).await
+}
+
+/// The same, with each visit as `change` makes it by its number in that month.
+pub async fn log_before_as(world: &mut World, views: i64, change: impl Fn(i64, AccessEntry) -> AccessEntry) -> Month {
     let now = world.month("north");
     let month = before(before(now));
     let halted = world.halt("north").await;
@@ -50,7 +55,8 @@ pub async fn log_before(world: &mut World, views: i64) -> Month {
     let late = i64::try_from(writer.reader().size()).unwrap();
     for number in late..late + views {
         let time = tenth + SignedDuration::from_hours(number);
-        writer.append(&[AccessEntry { time, ..first.clone() }.encode().as_slice()]).unwrap();
+        let entry = change(number, AccessEntry { time, ..first.clone() });
+        writer.append(&[entry.encode().as_slice()]).unwrap();
     }
     writer.checkpoint().unwrap();
     drop(writer);

@@ -36,13 +36,13 @@ adjust:
 /// has collected it.
 async fn seeded(seed: impl Fn(&AccessEntry) -> Vec<AccessEntry>) -> (World, Month) {
     let contract = Contract::inherited().fees(FEES);
-    let mut world = World::new()
+    let started = World::new()
         .main_page("/about/", "We mend lamps.")
         .contract("north", contract)
         .original("north", "/local/", "Our own shelf.")
-        .start()
-        .await;
-    world.go_live("north").await;
+        .start();
+    let mut world = Box::pin(started).await;
+    Box::pin(world.go_live("north")).await;
     world.get("north", "/about/").await;
     let now = world.month("north");
     let month = before(before(now));
@@ -112,7 +112,7 @@ async fn a_robot_that_does_not_name_itself_gets_no_discount_before_somebody_has_
         let pages = every(visit, 10, 300).into_iter().zip(0..);
         pages.map(|(visit, n)| AccessEntry { path: format!("/p{n}/").parse().unwrap(), ..visit }).collect()
     };
-    let (world, month) = seeded(crawl).await;
+    let (world, month) = Box::pin(seeded(crawl)).await;
     assert_held(&world, month, "rate/1", &["busy"]).await;
 
     let found = findings_as_json(&world, &["north", "--month", &month.to_string()]);
@@ -132,7 +132,7 @@ async fn a_robot_that_does_not_name_itself_gets_no_discount_before_somebody_has_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_reloads_gets_no_discount_by_bytes_or_by_views() {
     // Every 10 seconds for 50 minutes: one view, and 300 times the bytes.
-    let (world, month) = seeded(|visit| every(&AccessEntry { bytes: 1_000, ..visit.clone() }, 10, 300)).await;
+    let (world, month) = Box::pin(seeded(|visit| every(&AccessEntry { bytes: 1_000, ..visit.clone() }, 10, 300))).await;
     assert_held(&world, month, "reloads/1", &["heavy"]).await;
     let said = tieup(&world, &["fee", "issue", "north", "--month", &month.to_string(), "--reviewed", "a kiosk"]);
     let (out, complaint) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
@@ -140,7 +140,7 @@ async fn a_storm_of_reloads_gets_no_discount_by_bytes_or_by_views() {
     assert!(said.status.success(), "{complaint}");
 
     // Every 31 seconds for an hour: a view each.
-    let (world, month) = seeded(|visit| every(visit, 31, 116)).await;
+    let (world, month) = Box::pin(seeded(|visit| every(visit, 31, 116))).await;
     assert_held(&world, month, "reloads/1", &["busy"]).await;
 }
 
@@ -155,7 +155,7 @@ async fn invented_visits_to_originals_get_no_discount() {
         }
         log
     };
-    let (world, month) = seeded(invent).await;
+    let (world, month) = Box::pin(seeded(invent)).await;
     assert_held(&world, month, "one-sided/1", &["drawing"]).await;
 }
 
@@ -167,7 +167,7 @@ async fn an_honest_month_is_issued_with_its_discount() {
         let pages = [("/about/", MeterClass::Tieup), ("/local/", MeterClass::Original)];
         minutes.flat_map(|(visit, n)| pages.map(|(path, class)| of(&visit, n, path, class))).collect()
     };
-    let (world, month) = seeded(honest).await;
+    let (world, month) = Box::pin(seeded(honest)).await;
     let (notice, verdict) = issue(&world, month).await;
     assert_eq!(verdict, StatementVerdict::Identical);
     assert_says(&notice.statement, &["total:           700 JPY"]);
