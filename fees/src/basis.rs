@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use tieup_protocol::contract::{Contract, Segment};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::{Month, Period};
-use tieup_protocol::wire::{Revision, StatementNotice};
+use tieup_protocol::wire::{Cause, Revision, StatementNotice};
 
 use crate::books::Books;
 use crate::charged::Charged;
 use crate::count::Counted;
 use crate::money::Money;
 use crate::record::Recorded;
-use crate::settlement::{Correction, SettlementError};
+use crate::settlement::Correction;
 use crate::statement::{Account, FeeError, JournalHead, Statement, Status, statement};
 
 /// What a statement is made from.
@@ -125,6 +125,9 @@ pub enum BasisError<E> {
         /// What was counted before.
         before: u64,
     },
+    /// What was charged for a period cannot be read from the statement that was issued.
+    #[error("the statement that was issued for {0} does not say what it charged")]
+    Unsaid(Period),
     /// A correction takes back a strike.
     #[error("the correction of {0} counts entries again that were struck out")]
     Unstruck(Period),
@@ -161,6 +164,11 @@ impl Basis {
         let charged = if status == Status::Final { Charged::read(statement) } else { None };
         Self { period, size, strikes: strikes.clone(), record, status, revisions: revisions.clone(), charged }
     }
+
+    /// What it corrects of `period`.
+    fn revision(&self, period: Period) -> Option<&Revision> {
+        self.revisions.iter().find(|revision| revision.period == period)
+    }
 }
 
 /// The periods of `month` that have a statement each: those that were issued, as they were, and of the versions that
@@ -178,7 +186,7 @@ pub fn charged_periods(issued: &Issued, segments: &[Segment], month: Month) -> V
 /// was not issued.
 pub fn charged_so_far(issued: &Issued, period: Period, until: Period) -> Option<Extent<'_>> {
     let &Basis { size, ref strikes, record, .. } = issued.get(&period)?;
-    let revised = last_revision(issued, period, until);
+    let revised = between(issued, period, until).rev().find_map(|basis| basis.revision(period));
     Some(revised.map_or(Extent { size, strikes, record }, |revision| Extent {
         size: revision.size,
         strikes: &revision.strikes,
@@ -186,10 +194,21 @@ pub fn charged_so_far(issued: &Issued, period: Period, until: Period) -> Option<
     }))
 }
 
-/// The last revision of `period` by statements for periods before `until`.
-pub fn last_revision(issued: &Issued, period: Period, until: Period) -> Option<&Revision> {
-    let later = issued.values().filter(|basis| basis.period > period && basis.period < until);
-    later.flat_map(|basis| &basis.revisions).rfind(|revision| revision.period == period)
+/// The statements that were issued for periods after `period` and before `until`, in their order.
+fn between(issued: &Issued, period: Period, until: Period) -> impl DoubleEndedIterator<Item = &Basis> {
+    issued.values().filter(move |basis| basis.period > period && basis.period < until)
+}
+
+/// Whether what was decided of disputed statements is still to be looked at in `period`, by a statement for `until`, where
+/// main accepted that those for the periods `accepted` are not right: of each its own period is looked at, and those that it
+/// corrects, until a later statement corrects them for that reason.
+pub fn is_disputed(issued: &Issued, accepted: &BTreeSet<Period>, period: Period, until: Period) -> bool {
+    accepted.iter().any(|disputed| {
+        let corrects = || issued.get(disputed).is_some_and(|basis| basis.revision(period).is_some());
+        let is_decided = |revision: &Revision| revision.cause == Cause::Dispute;
+        let mut since = between(issued, *disputed, until);
+        (*disputed == period || corrects()) && !since.any(|basis| basis.revision(period).is_some_and(is_decided))
+    })
 }
 
 /// Whether the statement for `within` is the one that corrects `earlier`, where the periods `open` were not issued yet.
@@ -204,7 +223,7 @@ pub fn corrects(issued: &Issued, open: &BTreeSet<Period>, within: Period, earlie
 /// The first period after `within` whose statement has corrected `earlier`.
 pub fn corrected_after(issued: &Issued, within: Period, earlier: Period) -> Option<Period> {
     let mut later = issued.values().filter(|basis| basis.period > within);
-    later.find(|basis| basis.revisions.iter().any(|revision| revision.period == earlier)).map(|basis| basis.period)
+    later.find(|basis| basis.revision(earlier).is_some()).map(|basis| basis.period)
 }
 
 /// Makes statements from a ledger; what was made once is not made again.
@@ -270,20 +289,17 @@ impl<'a, L: Ledger> Maker<'a, L> {
     }
 
     /// What was charged for `period` by statements for periods before `until`, without what was collected with sales, and
-    /// by which statement: as it was issued, or what was right by the last correction.
-    fn charged(&mut self, period: Period, until: Period) -> Result<(Digest, Money), BasisError<L::Error>> {
+    /// by which statement: what the last of them that corrects it says is right, or as it was issued. It is read from what
+    /// main signed, whatever a log comes to by now.
+    fn charged(&self, period: Period, until: Period) -> Result<(Digest, Money), BasisError<L::Error>> {
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
-        let revised = last_revision(self.issued, period, until);
-        if let (None, Some(charged)) = (revised, &issued.charged) {
-            let contract = self.ledger.contract(period).map_err(BasisError::Ledger)?;
-            if let Some(amount) = charged.amount(contract.terms.money.currency) {
-                return Ok((charged.statement, amount));
-            }
+        let currency = self.ledger.contract(period).map_err(BasisError::Ledger)?.terms.money.currency;
+        let mut later = between(self.issued, period, until).rev().filter_map(|basis| basis.charged.as_ref());
+        if let Some(right) = later.find_map(|charged| charged.right(period, currency)) {
+            return Ok(right);
         }
-        let before = charged_so_far(self.issued, period, until).ok_or(BasisError::NotIssued(period))?;
-        let computed = self.counting(period, before)?;
-        let amount = computed.settlement.uncollected().ok_or(FeeError::Settlement(SettlementError::TooLarge))?;
-        Ok((computed.digest(), amount))
+        let as_issued = issued.charged.as_ref().and_then(|it| Some((it.statement, it.amount(currency)?)));
+        as_issued.ok_or(BasisError::Unsaid(period))
     }
 
     fn corrections(&mut self, basis: &Basis) -> Result<Vec<Correction>, BasisError<L::Error>> {
@@ -316,13 +332,16 @@ impl<'a, L: Ledger> Maker<'a, L> {
 mod tests {
     use std::convert::Infallible;
 
-    use tieup_protocol::wire::Cause;
-
     use super::*;
     use crate::fixture;
 
-    /// A ledger in which every month has one view of a tie-up page for each entry.
-    struct Simulated;
+    /// A ledger in which every month has one view of a tie-up page for each entry, but that those which are `lost` are a
+    /// robot's.
+    struct Simulated {
+        lost: &'static [u64],
+    }
+
+    const WHOLE: Simulated = Simulated { lost: &[] };
 
     impl Ledger for Simulated {
         type Error = Infallible;
@@ -362,8 +381,9 @@ mod tests {
                     counter.strike();
                     continue;
                 }
-                counter
-                    .observe(&tieup_protocol::access::AccessEntry { time, ..fixture::view("2026-11-01T00:00:00Z", 1) });
+                let robot = u16::from(self.lost.contains(&number));
+                let view = fixture::view("2026-11-01T00:00:00Z", 1);
+                counter.observe(&tieup_protocol::access::AccessEntry { time, robot, ..view });
             }
             Ok(counter.finish())
         }
@@ -390,8 +410,21 @@ mod tests {
         Basis { period: period(of), size, strikes, record: 0, status, revisions, charged: None }
     }
 
+    /// What was issued from `bases`, one after the other.
     fn issued(bases: &[Basis]) -> Issued {
-        bases.iter().map(|basis| (basis.period, basis.clone())).collect()
+        let mut issued = Issued::new();
+        for basis in bases {
+            issue(&mut issued, &WHOLE, basis.clone());
+        }
+        issued
+    }
+
+    /// Issues the statement that `ledger` gives for `basis`. Returns its text.
+    fn issue(issued: &mut Issued, ledger: &Simulated, basis: Basis) -> String {
+        let made = Maker::new(ledger, issued).make(&basis).unwrap_or_else(|error| panic!("{error}"));
+        let charged = basis.charged.clone().or_else(|| Charged::read(&made.statement.text));
+        issued.insert(basis.period, Basis { charged, ..basis });
+        made.statement.text
     }
 
     #[test]
@@ -399,7 +432,7 @@ mod tests {
         // November was issued with 10 views (500 yen). December corrects it to 12 (+100), January to 15 (+150): of the
         // second correction, 12 views are charged already.
         let issued = issued(&[basis("2026-11", 10, &[]), basis("2026-12", 4, &[("2026-11", 12)])]);
-        let mut maker = Maker::new(&Simulated, &issued);
+        let mut maker = Maker::new(&WHOLE, &issued);
         let december = maker.make(&issued[&period("2026-12")]).unwrap().statement;
         assert_eq!((december.total.minor(), december.settlement.due.minor()), (200, 300), "{}", december.text);
         let january = maker.make(&basis("2027-01", 1, &[("2026-11", 15)])).unwrap().statement;
@@ -414,16 +447,65 @@ mod tests {
     fn a_correction_goes_by_what_was_charged_whatever_the_journal_comes_to_by_now() {
         // 10 views come to 500; 900 was charged.
         let mut wrong = basis("2026-11", 10, &[]);
-        let right = Maker::new(&Simulated, &Issued::new()).make(&wrong).unwrap().statement;
+        let right = Maker::new(&WHOLE, &Issued::new()).make(&wrong).unwrap().statement;
         let text = right.text.replace("total:           500 JPY", "total:           900 JPY");
         assert_ne!(text, right.text);
         wrong.charged = Charged::read(&text);
         let issued = issued(&[wrong]);
-        let mut maker = Maker::new(&Simulated, &issued);
+        let mut maker = Maker::new(&WHOLE, &issued);
         let december = maker.make(&basis("2026-12", 1, &[("2026-11", 10)])).unwrap().statement;
         assert_eq!((december.total.minor(), december.settlement.due.minor()), (50, -350), "{}", december.text);
         assert!(december.text.contains("900 was charged, 500 is right"), "{}", december.text);
         assert!(december.text.contains(&format!("was {}", Digest::of(text.as_bytes()))), "{}", december.text);
+    }
+
+    #[test]
+    fn a_second_correction_goes_by_what_the_first_one_charged() {
+        // 50 yen a view. Entry 3 is damaged in main's copy while November is issued with 10: 9 views, 450 yen. Two entries
+        // come late, and December charges 11 views of 12 instead, 550 yen: 100 more. November is disputed, main accepts
+        // it and mends the copy: 12 views are 600 yen, of which 550 are charged. January charges 50 more, and not 0, which
+        // would be 600 less what a mended copy gives for the 12 entries of December.
+        let damaged = Simulated { lost: &[3] };
+        let mut so_far = Issued::new();
+        issue(&mut so_far, &damaged, basis("2026-11", 10, &[]));
+        let december = issue(&mut so_far, &damaged, basis("2026-12", 4, &[("2026-11", 12)]));
+        assert!(december.contains("entries came late: 450 was charged, 550 is right"), "{december}");
+        let right = Revision { cause: Cause::Dispute, ..revision("2026-11", 12, 0, Cause::Dispute) };
+        let january = Basis { revisions: vec![right], ..basis("2027-01", 1, &[]) };
+        let text = issue(&mut so_far, &WHOLE, january.clone());
+        assert!(text.contains("a dispute was decided: 550 was charged, 600 is right"), "{text}");
+        // 50 for its own view, and 50 more for November's.
+        assert!(text.contains("due:             100 JPY"), "{text}");
+        // The other side, whose log was whole all the time, comes to the same.
+        assert_eq!(Maker::new(&WHOLE, &so_far).make(&january).unwrap().statement.text, text);
+        // What does not say what it charged cannot be corrected.
+        so_far.get_mut(&period("2026-11")).unwrap().charged = None;
+        let unsaid = Maker::new(&WHOLE, &so_far).make(&basis("2026-12", 4, &[("2026-11", 12)])).unwrap_err();
+        assert_eq!(unsaid, BasisError::Unsaid(period("2026-11")));
+    }
+
+    #[test]
+    fn an_accepted_dispute_is_looked_at_until_a_statement_corrects_for_it() {
+        let accepted = |of: &[&str]| of.iter().map(|of| period(of)).collect::<BTreeSet<_>>();
+        let by = |of: &str, corrected: &str, cause| Basis {
+            revisions: vec![revision(corrected, 10, 0, cause)],
+            ..basis(of, 1, &[])
+        };
+        let bases = |bases: Vec<Basis>| -> Issued { bases.into_iter().map(|basis| (basis.period, basis)).collect() };
+        let is_open = |issued: &Issued, disputed: &str, of: &str| {
+            is_disputed(issued, &accepted(&[disputed]), period(of), period("2027-06"))
+        };
+        // November was corrected for another reason before, in December.
+        let late = vec![basis("2026-11", 10, &[]), by("2026-12", "2026-11", Cause::LateEntries)];
+        assert!(is_open(&bases(late.clone()), "2026-11", "2026-11"));
+        assert!(!is_open(&bases(late.clone()), "2026-10", "2026-11"), "another statement is disputed");
+        // Who disputes December disputes what it corrects of November, too.
+        assert!(is_open(&bases(late.clone()), "2026-12", "2026-11"));
+        let decided = bases([late, vec![by("2027-01", "2026-11", Cause::Dispute)]].concat());
+        assert!(!is_open(&decided, "2026-11", "2026-11") && !is_open(&decided, "2026-12", "2026-11"));
+        assert!(is_open(&decided, "2026-12", "2026-12"), "nothing of December was corrected");
+        assert!(is_open(&decided, "2027-01", "2026-11"), "the later statement is disputed in its turn");
+        assert!(is_disputed(&decided, &accepted(&["2026-11"]), period("2026-11"), period("2027-01")));
     }
 
     #[test]
@@ -447,8 +529,9 @@ mod tests {
         // A third version that reaches into what was issued changes nothing of it.
         let three = [&two[..], &[version(5, "2026-11-11")]].concat();
         assert_eq!(periods(&Issued::new(), &three), ["2026-11-01_2026-11-10", "2026-11-11_2026-11-30"]);
-        assert_eq!(periods(&issued(&[basis(second, 1, &[])]), &three), ["2026-11-01_2026-11-10", second]);
-        assert_eq!(periods(&issued(&[basis(first, 1, &[]), basis(second, 1, &[])]), &three), [first, second]);
+        let bases = |of: &[&str]| of.iter().map(|of| (period(of), basis(of, 1, &[]))).collect::<Issued>();
+        assert_eq!(periods(&bases(&[second]), &three), ["2026-11-01_2026-11-10", second]);
+        assert_eq!(periods(&bases(&[first, second]), &three), [first, second]);
     }
 
     #[test]
@@ -464,7 +547,7 @@ mod tests {
         };
         let december = Basis { revisions: vec![corrected(&[strike(3)])], ..basis("2026-12", 4, &[]) };
         let issued = issued(&[basis("2026-11", 10, &[]), december.clone()]);
-        let mut maker = Maker::new(&Simulated, &issued);
+        let mut maker = Maker::new(&WHOLE, &issued);
         let stated = maker.make(&december).unwrap().statement;
         assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (200, 150), "{}", stated.text);
         assert!(stated.text.contains("entries were struck out: 500 was charged, 450 is right"), "{}", stated.text);
@@ -488,7 +571,7 @@ mod tests {
             ..basis("2026-12", 0, &[])
         };
         let issued = issued(&[november]);
-        let mut maker = Maker::new(&Simulated, &issued);
+        let mut maker = Maker::new(&WHOLE, &issued);
         let made = maker.make(&december(3)).unwrap().statement;
         assert!(made.text.contains("sales changed: 35 was charged, 210 is right"), "{}", made.text);
         assert_eq!(made.settlement.corrections.minor(), 175);
@@ -518,7 +601,7 @@ mod tests {
     fn a_correction_that_makes_no_sense_is_refused() {
         let issued = issued(&[basis("2026-11", 10, &[])]);
         let refused = |of: &str, revisions: &[(&str, u64)]| {
-            Maker::new(&Simulated, &issued).make(&basis(of, 1, revisions)).unwrap_err()
+            Maker::new(&WHOLE, &issued).make(&basis(of, 1, revisions)).unwrap_err()
         };
         let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 9, before: 10 };
         assert_eq!(refused("2026-12", &[("2026-11", 9)]), shrunk);

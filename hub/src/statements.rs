@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use tieup_fees::{
     Basis, BasisError, Counted, Counting, Issued, JournalHead, Ledger, Made, Maker, Recorded, StatementError,
-    charged_periods, charged_so_far, closes, corrects, last_revision,
+    charged_periods, charged_so_far, closes, corrects, is_disputed,
 };
 use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::{Contract, Segment, Side, charged_under, charged_until, segments};
@@ -538,15 +538,13 @@ impl MainBooks<'_> {
         let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
         let (_, _, size) = self.log(earlier.month())?;
         let strikes = self.strikes(earlier.month());
-        let is_accepted = self.accepted.contains(&earlier);
-        // What was decided is looked at until a statement has corrected it.
-        let is_open = is_accepted && last_revision(&self.issued, earlier, until).is_none();
+        let is_disputed = is_disputed(&self.issued, &self.accepted, earlier, until);
         let has_struck = strikes != before.strikes;
         let (record, has_sold) = self.record_since(earlier, before.record)?;
-        if size <= before.size && !has_struck && !is_open && !has_sold {
+        if size <= before.size && !has_struck && !is_disputed && !has_sold {
             return Ok(None);
         }
-        let cause = match (is_accepted, has_struck) {
+        let cause = match (is_disputed, has_struck) {
             (true, _) => Cause::Dispute,
             (false, true) => Cause::StruckEntries,
             (false, false) if has_sold => Cause::ChangedSales,

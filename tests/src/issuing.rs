@@ -37,8 +37,14 @@ pub fn before(month: Month) -> Month {
 /// Lets `north` have logged, two months before this one, `views` of `/about/`, an hour after each other, besides what it
 /// had logged then. Returns the month.
 pub async fn log_before(world: &mut World, views: i64) -> Month {
+    let month = before(before(world.month("north")));
+    log_in(world, month, views).await;
+    month
+}
+
+/// Lets `north` have logged as many in `month`, and main collect them.
+pub async fn log_in(world: &mut World, month: Month, views: i64) {
     let now = world.month("north");
-    let month = before(before(now));
     let halted = world.halt("north").await;
     let state = &halted.config.state;
     let visits = JournalOnDisk::open(state, now).entries();
@@ -56,5 +62,4 @@ pub async fn log_before(world: &mut World, views: i64) -> Month {
     drop(writer);
     Box::pin(world.resume(halted)).await;
     world.collect("north").await;
-    month
 }
