@@ -71,5 +71,5 @@ impl Hub {
 fn count_by(books: &MainBooks<'_>, rules: &Contract, period: Period) -> Result<Counted, StatementFailure> {
     let ((reader, _, size), writer) = (books.log(period.month())?, books.writer(period.month())?);
     let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| rules.as_counted(writer, entry)));
-    Ok(count_without(rules, period, entries, &books.struck_now(period.month()))?)
+    Ok(count_without(rules, period, entries, &books.struck_now(period.month())?)?)
 }

@@ -121,6 +121,9 @@ pub enum StatementFailure {
     /// A statement goes by a strike that is not agreed on.
     #[error("strike {0} is not agreed on, or is of another month")]
     NotAgreed(Digest),
+    /// A strike is of another log than the one that is here.
+    #[error("strike {0} is of a log of this month with other entries than the one that is here")]
+    OtherLog(Digest),
     /// The cosigned checkpoint in main's copy is damaged.
     #[error("main's copy of the journal has a damaged checkpoint")]
     Checkpoint(#[from] CheckpointError),
@@ -483,20 +486,35 @@ impl MainBooks<'_> {
         let (_, _, size) = self.log(period.month())?;
         let mut maker = Maker::new(self, &self.issued);
         let revisions = self.revisions(period, &mut maker)?;
-        let strikes = self.strikes(period.month());
+        let strikes = self.strikes(period.month())?.into_iter().map(Strike::digest).collect();
         let basis = Basis { period, size, strikes, record, status, revisions, charged: None };
         let made = maker.make(&basis)?;
         Ok((basis, made))
     }
 
-    /// The strikes of the log of `month` that take effect.
-    fn strikes(&self, month: Month) -> Vec<Digest> {
-        self.strikes.iter().filter(|strike| strike.month == month).map(Strike::digest).collect()
+    /// The strikes of the log of `month` that take effect. Those of a log that was put aside have no effect on the one that
+    /// came in its place.
+    fn strikes(&self, month: Month) -> Result<Vec<&Strike>, StatementFailure> {
+        let mut strikes = Vec::new();
+        for strike in self.strikes.iter().filter(|strike| strike.month == month) {
+            if self.is_of_log(strike)? {
+                strikes.push(strike);
+            }
+        }
+        Ok(strikes)
+    }
+
+    fn is_of_log(&self, strike: &Strike) -> Result<bool, StatementFailure> {
+        let (reader, _, signed) = self.log(strike.month)?;
+        strike.is_of(|size| (size <= signed).then(|| Ok(reader.root_at(size)?.to_string())).transpose())
     }
 
     /// The numbers of the entries that are struck out of the log of `month` now.
-    pub(crate) fn struck_now(&self, month: Month) -> BTreeSet<u64> {
-        together(self.strikes.iter().filter(|strike| strike.month == month))
+    ///
+    /// # Errors
+    /// When something is struck out, and the log cannot be read.
+    pub(crate) fn struck_now(&self, month: Month) -> Result<BTreeSet<u64>, StatementFailure> {
+        Ok(together(self.strikes(month)?))
     }
 
     /// The log that `month` is charged by.
@@ -537,7 +555,7 @@ impl MainBooks<'_> {
     fn revision(&self, earlier: Period, until: Period) -> Result<Option<Revision>, StatementFailure> {
         let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
         let (_, _, size) = self.log(earlier.month())?;
-        let strikes = self.strikes(earlier.month());
+        let strikes: Vec<Digest> = self.strikes(earlier.month())?.into_iter().map(Strike::digest).collect();
         let is_disputed = is_disputed(&self.issued, &self.accepted, earlier, until);
         let has_struck = strikes != before.strikes;
         let (record, has_sold) = self.record_since(earlier, before.record)?;
@@ -617,7 +635,7 @@ impl Ledger for MainBooks<'_> {
     ) -> Result<Counted, StatementFailure> {
         let month = period.month();
         let writer = self.writer(month)?;
-        if writer != Side::Main && *struck == self.struck_now(month) {
+        if writer != Side::Main && *struck == self.struck_now(month)? {
             let (counted, head) = self.hub.counted(self.partner, contract, period, struck)?;
             if head.size == size {
                 return Ok(counted);
@@ -639,7 +657,8 @@ impl Ledger for MainBooks<'_> {
     fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
         let find = |digest: &Digest| {
             let found = self.strikes.iter().find(|strike| strike.month == month && strike.digest() == *digest);
-            found.ok_or(StatementFailure::NotAgreed(*digest))
+            let strike = found.ok_or(StatementFailure::NotAgreed(*digest))?;
+            if self.is_of_log(strike)? { Ok(strike) } else { Err(StatementFailure::OtherLog(*digest)) }
         };
         Ok(together(strikes.iter().map(find).collect::<Result<Vec<_>, _>>()?))
     }
