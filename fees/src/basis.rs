@@ -4,6 +4,7 @@
 //! sides go the same way from there, so that the partner takes no amount of main's on trust.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tieup_protocol::contract::{Contract, Segment};
 use tieup_protocol::digest::Digest;
@@ -90,6 +91,8 @@ pub struct Made {
     pub counted: Counted,
     /// The statement.
     pub statement: Statement,
+    /// What is right of the earlier periods that it corrects.
+    pub corrected: Vec<Arc<Made>>,
 }
 
 /// Why no statement can be made; `E` is what reading a ledger can fail with.
@@ -231,7 +234,7 @@ pub struct Maker<'a, L> {
     ledger: &'a L,
     issued: &'a Issued,
     /// By period and how much was charged for, with the revisions that were issued for the period.
-    made: BTreeMap<(Period, u64, Vec<Digest>, u64), Statement>,
+    made: BTreeMap<(Period, u64, Vec<Digest>, u64), Arc<Made>>,
 }
 
 impl<'a, L: Ledger> Maker<'a, L> {
@@ -245,7 +248,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
     /// # Errors
     /// See [`BasisError`].
     pub fn make(&mut self, basis: &Basis) -> Result<Made, BasisError<L::Error>> {
-        let corrections = self.corrections(basis)?;
+        let (corrections, corrected) = self.corrections(basis)?;
         let month = basis.period.month();
         let contract = self.ledger.contract(basis.period).map_err(BasisError::Ledger)?;
         let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
@@ -257,10 +260,11 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let account =
             Account { journal: &journal, books, payments: &payments, corrections: &corrections, status: basis.status };
         let statement = statement(&contract, month, &account)?;
-        Ok(Made { contract, counted, statement })
+        Ok(Made { contract, counted, statement, corrected })
     }
 
-    /// The correction of `revision` in the statement for the period `within`; none where it comes to the same fee.
+    /// The correction of `revision` in the statement for the period `within`, and what is right; none where it comes to the
+    /// same fee.
     ///
     /// # Errors
     /// See [`BasisError`].
@@ -268,7 +272,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
         &mut self,
         within: Period,
         revision: &Revision,
-    ) -> Result<Option<Correction>, BasisError<L::Error>> {
+    ) -> Result<Option<(Correction, Arc<Made>)>, BasisError<L::Error>> {
         let &Revision { period, size, record, cause, ref strikes } = revision;
         if period >= within {
             return Err(BasisError::NotEarlier { statement: within, corrected: period });
@@ -285,7 +289,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
         }
         let right = Extent { size, strikes, record };
         let (charged, right) = (self.charged(period, within)?, self.counting(period, right)?);
-        Ok(Correction::between(period, charged, &right, cause))
+        Ok(Correction::between(period, charged, &right.statement, cause).map(|correction| (correction, right)))
     }
 
     /// What was charged for `period` by statements for periods before `until`, without what was collected with sales, and
@@ -302,7 +306,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
         as_issued.ok_or(BasisError::Unsaid(period))
     }
 
-    fn corrections(&mut self, basis: &Basis) -> Result<Vec<Correction>, BasisError<L::Error>> {
+    fn corrections(&mut self, basis: &Basis) -> Result<(Vec<Correction>, Vec<Arc<Made>>), BasisError<L::Error>> {
         let mut seen = BTreeSet::new();
         let mut corrections = Vec::new();
         for revision in &basis.revisions {
@@ -311,18 +315,18 @@ impl<'a, L: Ledger> Maker<'a, L> {
             }
             corrections.extend(self.correction(basis.period, revision)?);
         }
-        Ok(corrections)
+        Ok(corrections.into_iter().unzip())
     }
 
-    /// The statement that was issued for `period`, if it had counted so much.
-    fn counting(&mut self, period: Period, extent: Extent<'_>) -> Result<Statement, BasisError<L::Error>> {
+    /// What was issued for `period`, if it had counted so much.
+    fn counting(&mut self, period: Period, extent: Extent<'_>) -> Result<Arc<Made>, BasisError<L::Error>> {
         let Extent { size, strikes, record } = extent;
         let key = (period, size, strikes.to_vec(), record);
         if let Some(made) = self.made.get(&key) {
             return Ok(made.clone());
         }
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
-        let made = self.make(&Basis { size, strikes: strikes.to_vec(), record, ..issued.clone() })?.statement;
+        let made = Arc::new(self.make(&Basis { size, strikes: strikes.to_vec(), record, ..issued.clone() })?);
         self.made.insert(key, made.clone());
         Ok(made)
     }
