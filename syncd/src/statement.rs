@@ -354,7 +354,7 @@ impl Partner {
     }
 
     /// Every version of the contract that was ever approved here.
-    fn versions(&self) -> Result<Vec<Contract>, StatementFailure> {
+    pub(crate) fn versions(&self) -> Result<Vec<Contract>, StatementFailure> {
         Ok(self.publisher().approved().map_err(Box::new)?)
     }
 

@@ -8,6 +8,7 @@ use tieup_hub::statements::StatementFailure;
 use tieup_hub::terms::TermsError;
 use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
+use tieup_protocol::record::{Entry, RecordPage, Sale};
 use tieup_protocol::wire::StatementVerdict;
 use tieup_syncd::pins::Pins;
 use tieup_syncd::statement::StatementFailure as Refused;
@@ -213,4 +214,22 @@ async fn the_partner_too_refuses_a_version_that_reaches_back() {
     let error = world.try_publish("north").await.unwrap_err();
     assert_says(&told(&error), &["contract lampworks/north@2 would take effect in", &month.to_string()]);
     assert_eq!(world.releases("north").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sales_of_a_month_are_listed_whole_whatever_versions_govern_its_days() {
+    let (world, month, parts) = Box::pin(parted()).await;
+    let zone = "Asia/Tokyo".parse().unwrap();
+    let sale = |id: &str, time| {
+        let (id, kind) = (id.parse().unwrap(), "settled_orders".parse().unwrap());
+        let amount = "10".parse().unwrap();
+        Entry::Sale(Sale { id, kind, amount, units: 1, goods: None, via: None, collected: None, time, region: None })
+    };
+    let entries = vec![sale("A-1", parts[0].start(&zone)), sale("A-2", parts[1].start(&zone))];
+    let daemon = world.daemon("north");
+    daemon.take_record(&RecordPage { from: 0, entries }).unwrap();
+    let listed =
+        |period: Period| daemon.sales(period).unwrap().iter().map(|sale| sale.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(listed(month.into()), ["A-1", "A-2"]);
+    assert_eq!(parts.map(listed), [["A-1"], ["A-2"]]);
 }
