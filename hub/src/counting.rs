@@ -25,10 +25,11 @@ use tieup_web::complaint;
 use tieup_web::listener::Shutdown;
 use tokio::task::block_in_place;
 
+use crate::books::MainBooks;
 use crate::database::{ClaimError, Counting, CountingDay, DatabaseError, PartnerRow, Planned};
 use crate::partners::Hub;
 use crate::rollups::{Copy, Place};
-use crate::statements::{MainBooks, StatementFailure};
+use crate::statements::StatementFailure;
 
 /// The folder of the locks by which days are claimed with SQLite, below the state folder.
 const LOCKS: &str = "counting";

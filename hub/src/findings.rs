@@ -14,10 +14,11 @@ use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{CheckpointError, JournalReader, ReadError, month_dir, months, verify_cosignature};
 
+use crate::books::MainBooks;
 use crate::database::{DatabaseError, PartnerRow};
 use crate::keys::KeyError;
 use crate::partners::Hub;
-use crate::statements::{MainBooks, StatementFailure, as_counted};
+use crate::statements::StatementFailure;
 
 /// How long before a collection hours must have ended to be compared: it takes its time, and so do answers.
 const SETTLED: SignedDuration = SignedDuration::from_hours(1);
@@ -85,7 +86,7 @@ impl Hub {
         let found = match log {
             Ok((reader, size)) => {
                 let entries = reader.entries(0..size).map_err(StatementFailure::from)?;
-                let entries = entries.map(|entry| entry.map(|entry| as_counted(writer, &contract, entry)));
+                let entries = entries.map(|entry| entry.map(|entry| contract.as_counted(writer, entry)));
                 examine(&zone, month, robots, entries, &witness)?
             }
             Err(_) if witness != Witness::default() => examine(&zone, month, robots, iter::empty(), &witness)?,

@@ -6,9 +6,10 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::period::Period;
 use tieup_store::journal::months;
 
+use crate::books::MainBooks;
 use crate::database::PartnerRow;
 use crate::partners::Hub;
-use crate::statements::{MainBooks, StatementFailure};
+use crate::statements::StatementFailure;
 
 /// What is changed in a simulation.
 #[derive(Clone, Debug, Default, PartialEq)]
