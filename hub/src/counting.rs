@@ -25,10 +25,11 @@ use tieup_web::listener::Shutdown;
 use tokio::task::block_in_place;
 
 use self::days::days;
+use crate::books::MainBooks;
 use crate::database::{ClaimError, Counting, CountingDay, DatabaseError, PartnerRow, Planned};
 use crate::partners::Hub;
 use crate::rollups::{Copy, Place};
-use crate::statements::{MainBooks, StatementFailure};
+use crate::statements::StatementFailure;
 
 /// The folder of the locks by which days are claimed with SQLite, below the state folder.
 const LOCKS: &str = "counting";
@@ -139,7 +140,7 @@ impl Hub {
         if charged.is_empty() {
             return Ok(());
         }
-        let (planned, copy) = self.planned_still(partner, month, &charged, &books.struck_now(month)).await?;
+        let (planned, copy) = self.planned_still(partner, month, &charged, &books.struck_now(month)?).await?;
         for (contract, period) in &charged {
             let from = planned.iter().find(|planned| planned.period == *period).map_or(0, |planned| planned.entries);
             if from < copy.head.size {
@@ -276,7 +277,7 @@ impl Hub {
         let books = self.books(&partner).await?;
         let charged = charged_periods(&books, month)?.into_iter().find(|(_, period)| *period == day.period);
         let (contract, _) = charged.ok_or(StatementFailure::NoContract)?;
-        let copy = self.copy_of(&partner, month, &books.struck_now(month))?;
+        let copy = self.copy_of(&partner, month, &books.struck_now(month)?)?;
         drop(books);
         if copy.head.size < day.entries {
             return Err(StatementFailure::NotCollected(day.period.month()));

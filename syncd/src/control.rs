@@ -14,7 +14,7 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Decision, Dispute};
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
-use tieup_protocol::location::Located;
+use tieup_protocol::location::{Located, LocatedHoldings};
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::record::{LocatedRecord, Sale};
 use tieup_protocol::strike::{KeptStrike, Numbers};
@@ -27,6 +27,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Handle;
 
 use crate::daemon::Partner;
+use crate::location::LocateError;
 use crate::prompt::PromptStatus;
 use crate::publisher::PublishError;
 use crate::statement::Verified;
@@ -246,6 +247,9 @@ pub enum Answer {
         /// The first entry of main's record that it has otherwise now than it told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         record: Option<Box<LocatedRecord>>,
+        /// How much the site held, where main goes by another size than is noted here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holdings: Option<Box<LocatedHoldings>>,
         /// Why it is not known where they differ, outermost cause first; empty where it is.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         not_located: Vec<String>,
@@ -460,7 +464,13 @@ fn verify_fee(partner: &Partner, period: Period) -> Answer {
         StatementVerdict::Identical => Ok(None),
         StatementVerdict::Different { .. } => Handle::current().block_on(partner.locate_record(period)),
     };
-    let not_located = located.as_ref().err().or(record.as_ref().err()).map_or_else(Vec::new, |error| told(error));
+    let holdings = match verified.verdict {
+        StatementVerdict::Identical => Ok(None),
+        StatementVerdict::Different { .. } => partner.locate_holdings(period).map_err(LocateError::from),
+    };
+    let errors = [located.as_ref().err(), record.as_ref().err(), holdings.as_ref().err()];
+    let not_located = errors.into_iter().flatten().next().map_or_else(Vec::new, |error| told(error));
+    let holdings = holdings.ok().flatten().map(Box::new);
     let record = record.ok().flatten().map(Box::new);
     let dispute = match partner.disputed(period) {
         Ok(dispute) => dispute.map(Box::new),
@@ -468,7 +478,7 @@ fn verify_fee(partner: &Partner, period: Period) -> Answer {
     };
     let Verified { statement, verdict, issued } = verified;
     let located = located.ok().flatten().map(Box::new);
-    Answer::Fee { statement: statement.text, verdict, issued, located, record, not_located, dispute }
+    Answer::Fee { statement: statement.text, verdict, issued, located, record, holdings, not_located, dispute }
 }
 
 /// What has become of a release.

@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tieup_fees::{Basis, FeeError, Gathering, Ledger as _, PricingError, Recorded, StatementError};
 use tieup_protocol::audit::{Actor, Event, Happening};
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, charged_under};
+use tieup_protocol::location::{LocatedFile, LocatedHoldings};
 use tieup_protocol::period::Period;
 use tieup_protocol::record::{
     Entry, Extent, Holdings, LocatedRecord, MAX_PAGE, MAX_RECORD, RECORD, RecordHeld, RecordPage, RecordRequest, Sale,
@@ -245,13 +246,18 @@ impl Partner {
         self.publisher().write_down(&Happening { who, what, release: None, reason: Some(reason) }, now)
     }
 
-    /// The sales of `period`, as far as main has told them, by name.
+    /// The sales of `period`, as far as main has told them, by name. Those of a month are all of it, also where versions of
+    /// the contract govern parts of it, or none governs a part: main lists them so, too.
     ///
     /// # Errors
     /// When no contract is in force, or what was told cannot be read.
     pub fn sales(&self, period: impl Into<Period>) -> Result<Vec<Sale>, StatementFailure> {
         let period = period.into();
-        let contract = self.contract(period)?;
+        let contract = if period.is_whole() {
+            charged_under(self.versions()?, period.month()).ok_or(StatementFailure::NoContract)?
+        } else {
+            self.contract(period)?
+        };
         let held = self.record().lines().count().map_err(RecordError::from)?;
         Ok(self.gathered(&contract, period, held)?.sales())
     }
@@ -277,12 +283,46 @@ impl Partner {
         end: Timestamp,
         status: StatementStatus,
     ) -> Result<(), StatementFailure> {
-        let Some(told) = gathering.holdings() else { return Ok(()) };
-        let at = if status == StatementStatus::Final { end } else { told.at };
-        if let Some(Extent { release, tieup, original, .. }) = self.extents().before(at)? {
-            gathering.correct_holdings(Holdings { at: told.at, release, tieup, original });
+        let noted = gathering.holdings().map(|told| self.noted(told, end, status)).transpose()?.flatten();
+        if let Some(noted) = noted {
+            gathering.correct_holdings(noted);
         }
         Ok(())
+    }
+
+    /// What is noted here in place of what main was `told`; none where nothing is.
+    fn noted(
+        &self,
+        told: Holdings,
+        end: Timestamp,
+        status: StatementStatus,
+    ) -> Result<Option<Holdings>, StatementFailure> {
+        let at = if status == StatementStatus::Final { end } else { told.at };
+        let noted = self.extents().before(at)?;
+        Ok(noted.map(|Extent { release, tieup, original, .. }| Holdings { at: told.at, release, tieup, original }))
+    }
+
+    /// Where main's statement for `period` goes by another size of the site than is noted here; none where it goes by no
+    /// size, or by the same.
+    ///
+    /// # Errors
+    /// When main has sent no statement, or what it told or is kept here cannot be read.
+    pub fn locate_holdings(&self, period: impl Into<Period>) -> Result<Option<LocatedHoldings>, StatementFailure> {
+        let basis = Basis::of(&self.notice(period)?);
+        let contract = self.contract(basis.period)?;
+        if !contract.terms.go_by_catalogue() {
+            return Ok(None);
+        }
+        let gathering = self.gathered(&contract, basis.period, basis.record)?;
+        let Some(told) = gathering.holdings() else { return Ok(None) };
+        let noted = self.noted(told, basis.period.end(&contract.effective.tz), basis.status)?;
+        let Some(located) = noted.and_then(|noted| LocatedHoldings::between(told, noted)) else { return Ok(None) };
+        let publisher = self.publisher();
+        // One that was swept is not compared.
+        let kept = |release| publisher.manifest_of(release).ok().flatten();
+        let manifests = kept(located.main.release).zip(kept(located.partner.release));
+        let file = manifests.and_then(|(main, partner)| LocatedFile::between(&main, &partner));
+        Ok(Some(LocatedHoldings { file, ..located }))
     }
 
     /// How much the live site holds, and held.

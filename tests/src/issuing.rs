@@ -42,8 +42,18 @@ pub async fn log_before(world: &mut World, views: i64) -> Month {
 
 /// The same, with each visit as `change` makes it by its number in that month.
 pub async fn log_before_as(world: &mut World, views: i64, change: impl Fn(i64, AccessEntry) -> AccessEntry) -> Month {
+    let month = before(before(world.month("north")));
+    Box::pin(log_as(world, month, views, change)).await;
+    month
+}
+
+/// Lets `north` have logged as many in `month`, and main collect them.
+pub async fn log_in(world: &mut World, month: Month, views: i64) {
+    Box::pin(log_as(world, month, views, |_, entry| entry)).await;
+}
+
+async fn log_as(world: &mut World, month: Month, views: i64, change: impl Fn(i64, AccessEntry) -> AccessEntry) {
     let now = world.month("north");
-    let month = before(before(now));
     let halted = world.halt("north").await;
     let state = &halted.config.state;
     let visits = JournalOnDisk::open(state, now).entries();
@@ -62,5 +72,4 @@ pub async fn log_before_as(world: &mut World, views: i64, change: impl Fn(i64, A
     drop(writer);
     Box::pin(world.resume(halted)).await;
     world.collect("north").await;
-    month
 }

@@ -342,8 +342,9 @@ fn with_way_out(error: StatementFailure, partner: &PartnerRow, period: Period) -
     let (id, month, key) = (&partner.id, period.month(), period.key());
     match error {
         StatementFailure::Held { .. } => anyhow::anyhow!(
-            "{error}\nlook at them, then accept each: tieup log findings {id} --month {month} --accept ID --reason \"...\"\n\
-             or all that hold it back: tieup fee issue {id} --month {key} --reviewed \"...\""
+            "{error}\nlook at them, then accept each: tieup log findings {id} --month {month} --accept ID --reason \"...\",\n\
+             where a month is corrected by that one; or all that hold it back: tieup fee issue {id} --month {key} \
+             --reviewed \"...\""
         ),
         other => other.into(),
     }

@@ -159,6 +159,13 @@ async fn a_month_goes_by_what_was_live_when_it_ended() {
     let numbers = |line: &str| line.split_whitespace().last().map(str::to_owned);
     assert!(main.starts_with("  pages ") && partner.starts_with("  pages "), "{main}\n{partner}");
     assert_eq!((numbers(&main).as_deref(), numbers(&partner).as_deref()), (Some("1"), Some("8")));
+    let located = world.daemon("north").locate_holdings(month).unwrap().unwrap().to_string();
+    assert_says(&located, &["main goes by:  1 in 40 bytes", "noted here:    8 in 40 bytes"]);
+    assert!(!located.contains("tie-up"), "{located}");
+    let config = &world.partner("north").config_file;
+    let mut syncd = std::process::Command::new(env!("CARGO_BIN_EXE_syncd-to-kill"));
+    let said = syncd.arg("--config").arg(config).args(["fee", "verify", &month.to_string()]).output().unwrap();
+    assert_says(&String::from_utf8_lossy(&said.stdout), &["DIFFERENT", &located]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,6 +175,29 @@ async fn main_goes_by_its_own_release_whatever_the_partner_says_of_it() {
     let (notice, verdict) = issue(&world, month).await;
     let StatementVerdict::Different { main, partner, .. } = verdict else { panic!("99 pages:\n{}", notice.statement) };
     assert!(main.starts_with("  pages ") && partner.contains(" 99 "), "{main}\n{partner}");
+    let located = world.daemon("north").locate_holdings(month).unwrap().unwrap().to_string();
+    assert_says(
+        &located,
+        &["tie-up pages, noted here:    99 in", "its signed manifest, which both have, says who is right"],
+    );
+
+    // Main has published a further page since, and the partner has noted that as what was live then.
+    world.write_main("content/news.md", "---\ntitle: News\n---\n\nA lamp.\n");
+    world.go_live("north").await;
+    rewrite(&mut world, |extents| {
+        let since = extents[0]["since"].clone();
+        let mut last = extents.last().unwrap().clone();
+        last["since"] = since;
+        last["original"] = extents[0]["original"].clone();
+        extents[0] = last;
+    })
+    .await;
+    let located = world.daemon("north").locate_holdings(month).unwrap().unwrap();
+    let file = located.file.clone().unwrap();
+    assert_says(
+        &located.to_string(),
+        &["Main goes by release 1, and release 2 was live here.", &format!("differs is {}:", file.path)],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use tieup_store::durable::Step as Write;
 use walkdir::WalkDir;
 
 use super::beginnings::{AT_THE_START, IN_A_COLLECTION, IN_A_JOIN, IN_A_PROMPT, IN_NEW_KEYS};
-use super::ledgers::{IN_A_DISPUTE, IN_A_REFUSAL, IN_MAINS_TRAIL, OF_A_RECEIPT, OF_MAINS_LOG};
+use super::ledgers::{IN_A_DISPUTE, IN_A_REFUSAL, IN_A_STRIKE, IN_MAINS_TRAIL, OF_A_RECEIPT, OF_MAINS_LOG};
 use super::main_site::{AFTER_A_SWEEP, AT_A_COLLECTION, IN_A_NEW_FOLDER, IN_A_PUBLICATION, IN_A_REQUEST, IN_A_SWEEP};
 use super::records::IN_A_RECORD;
 use super::step::Step;
@@ -60,8 +60,8 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/record.rs", "durable::create_dir_all(", Fails("statements")),
     ("syncd/record.rs", "Quarantine::at(", Fails("quarantine/*")),
     ("syncd/record.rs", "durable::remove_file(", Fails("statements/record.jsonl")),
-    ("syncd/strikes.rs", "durable::create_dir_all(", LeftOut(AS_OTHERS)),
-    ("syncd/strikes.rs", "Document::at(", LeftOut(AS_OTHERS)),
+    ("syncd/strikes.rs", "durable::create_dir_all(", Fails("statements")),
+    ("syncd/strikes.rs", "Document::at(", Fails("statements/strikes.json")),
     ("syncd/guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
     ("syncd/identity.rs", "durable::create_dir_all(state)", Fails("")),
     ("syncd/identity.rs", "durable::remove_dir_all(state)", LeftOut(REFUSED)),
@@ -156,6 +156,7 @@ const BESIDE_STEPS: &[&[&str]] = &[
     OF_A_RECEIPT,
     IN_A_REFUSAL,
     IN_A_DISPUTE,
+    IN_A_STRIKE,
     IN_A_RECORD,
     IN_A_NEW_FOLDER,
     IN_MAINS_TRAIL,
