@@ -3,20 +3,24 @@
 //! Main decides which months a statement corrects and up to which entry each journal counts; that alone is told. Both
 //! sides go the same way from there, so that the partner takes no amount of main's on trust.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod issued;
+mod maker;
 
-use tieup_protocol::contract::{Contract, Segment};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tieup_protocol::contract::Contract;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::wire::{Revision, StatementNotice};
 
-use crate::books::Books;
 use crate::charged::Charged;
 use crate::count::Counted;
-use crate::money::Money;
 use crate::record::Recorded;
-use crate::settlement::{Correction, SettlementError};
-use crate::statement::{Account, FeeError, JournalHead, Statement, Status, statement};
+use crate::statement::{FeeError, JournalHead, Statement, Status};
+
+pub use self::issued::{Extent, Issued, charged_periods, charged_so_far, corrected_after, corrects, is_disputed};
+pub use self::maker::Maker;
 
 /// What a statement is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +94,8 @@ pub struct Made {
     pub counted: Counted,
     /// The statement.
     pub statement: Statement,
+    /// What is right of the earlier periods that it corrects.
+    pub corrected: Vec<Arc<Made>>,
 }
 
 /// Why no statement can be made; `E` is what reading a ledger can fail with.
@@ -125,6 +131,9 @@ pub enum BasisError<E> {
         /// What was counted before.
         before: u64,
     },
+    /// What was charged for a period cannot be read from the statement that was issued.
+    #[error("the statement that was issued for {0} does not say what it charged")]
+    Unsaid(Period),
     /// A correction takes back a strike.
     #[error("the correction of {0} counts entries again that were struck out")]
     Unstruck(Period),
@@ -140,20 +149,6 @@ pub enum BasisError<E> {
     },
 }
 
-/// How much of a journal has been charged for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent<'a> {
-    /// How many entries.
-    pub size: u64,
-    /// The strikes by which some of them are left out.
-    pub strikes: &'a [Digest],
-    /// How many entries of main's record were gone by.
-    pub record: u64,
-}
-
-/// The statements that were issued, by period.
-pub type Issued = BTreeMap<Period, Basis>;
-
 impl Basis {
     /// What the statement of `notice` is made from, as main says.
     pub fn of(notice: &StatementNotice) -> Self {
@@ -161,370 +156,12 @@ impl Basis {
         let charged = if status == Status::Final { Charged::read(statement) } else { None };
         Self { period, size, strikes: strikes.clone(), record, status, revisions: revisions.clone(), charged }
     }
-}
 
-/// The periods of `month` that have a statement each: those that were issued, as they were, and of the versions that
-/// govern the month now, in `segments`, those whose days are in no issued one.
-pub fn charged_periods(issued: &Issued, segments: &[Segment], month: Month) -> Vec<Period> {
-    let mut periods: Vec<Period> = issued.keys().copied().filter(|period| period.month() == month).collect();
-    let governed = segments.iter().map(|segment| segment.period);
-    let open: Vec<Period> = governed.filter(|open| periods.iter().all(|issued| !issued.overlaps(*open))).collect();
-    periods.extend(open);
-    periods.sort_unstable();
-    periods
-}
-
-/// How much of the journal of `period` has been charged for by statements for periods before `until`; none where its own
-/// was not issued.
-pub fn charged_so_far(issued: &Issued, period: Period, until: Period) -> Option<Extent<'_>> {
-    let &Basis { size, ref strikes, record, .. } = issued.get(&period)?;
-    let revised = last_revision(issued, period, until);
-    Some(revised.map_or(Extent { size, strikes, record }, |revision| Extent {
-        size: revision.size,
-        strikes: &revision.strikes,
-        record: revision.record,
-    }))
-}
-
-/// The last revision of `period` by statements for periods before `until`.
-pub fn last_revision(issued: &Issued, period: Period, until: Period) -> Option<&Revision> {
-    let later = issued.values().filter(|basis| basis.period > period && basis.period < until);
-    later.flat_map(|basis| &basis.revisions).rfind(|revision| revision.period == period)
-}
-
-/// Whether the statement for `within` is the one that corrects `earlier`, where the periods `open` were not issued yet.
-///
-/// A difference is charged in the next period that is open, and in no other: not while one between the two is, however
-/// long that is held back, and not where a later one has charged for it already.
-pub fn corrects(issued: &Issued, open: &BTreeSet<Period>, within: Period, earlier: Period) -> bool {
-    let is_next = !open.iter().any(|open| *open > earlier && *open < within);
-    is_next && corrected_after(issued, within, earlier).is_none()
-}
-
-/// The first period after `within` whose statement has corrected `earlier`.
-pub fn corrected_after(issued: &Issued, within: Period, earlier: Period) -> Option<Period> {
-    let mut later = issued.values().filter(|basis| basis.period > within);
-    later.find(|basis| basis.revisions.iter().any(|revision| revision.period == earlier)).map(|basis| basis.period)
-}
-
-/// Makes statements from a ledger; what was made once is not made again.
-pub struct Maker<'a, L> {
-    ledger: &'a L,
-    issued: &'a Issued,
-    /// By period and how much was charged for, with the revisions that were issued for the period.
-    made: BTreeMap<(Period, u64, Vec<Digest>, u64), Statement>,
-}
-
-impl<'a, L: Ledger> Maker<'a, L> {
-    /// One that reads `ledger`, where `issued` has been issued.
-    pub fn new(ledger: &'a L, issued: &'a Issued) -> Self {
-        Self { ledger, issued, made: BTreeMap::new() }
-    }
-
-    /// The statement that `basis` tells of.
-    ///
-    /// # Errors
-    /// See [`BasisError`].
-    pub fn make(&mut self, basis: &Basis) -> Result<Made, BasisError<L::Error>> {
-        let corrections = self.corrections(basis)?;
-        let month = basis.period.month();
-        let contract = self.ledger.contract(basis.period).map_err(BasisError::Ledger)?;
-        let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
-        let struck = self.ledger.struck(month, &basis.strikes).map_err(BasisError::Ledger)?;
-        let counted = self.ledger.count(&contract, basis.period, basis.size, &struck).map_err(BasisError::Ledger)?;
-        let Recorded { events, payments, catalogue } =
-            self.ledger.recorded(&contract, basis).map_err(BasisError::Ledger)?;
-        let books = Books { counted: &counted, catalogue: catalogue.as_ref(), events: &events };
-        let account =
-            Account { journal: &journal, books, payments: &payments, corrections: &corrections, status: basis.status };
-        let statement = statement(&contract, month, &account)?;
-        Ok(Made { contract, counted, statement })
-    }
-
-    /// The correction of `revision` in the statement for the period `within`; none where it comes to the same fee.
-    ///
-    /// # Errors
-    /// See [`BasisError`].
-    pub fn correction(
-        &mut self,
-        within: Period,
-        revision: &Revision,
-    ) -> Result<Option<Correction>, BasisError<L::Error>> {
-        let &Revision { period, size, record, cause, ref strikes } = revision;
-        if period >= within {
-            return Err(BasisError::NotEarlier { statement: within, corrected: period });
-        }
-        let before = charged_so_far(self.issued, period, within).ok_or(BasisError::NotIssued(period))?;
-        if size < before.size {
-            return Err(BasisError::Shrunk { period, size, before: before.size });
-        }
-        if before.strikes.iter().any(|strike| !strikes.contains(strike)) {
-            return Err(BasisError::Unstruck(period));
-        }
-        if record < before.record {
-            return Err(BasisError::ShrunkRecord { period, record, before: before.record });
-        }
-        let right = Extent { size, strikes, record };
-        let (charged, right) = (self.charged(period, within)?, self.counting(period, right)?);
-        Ok(Correction::between(period, charged, &right, cause))
-    }
-
-    /// What was charged for `period` by statements for periods before `until`, without what was collected with sales, and
-    /// by which statement: as it was issued, or what was right by the last correction.
-    fn charged(&mut self, period: Period, until: Period) -> Result<(Digest, Money), BasisError<L::Error>> {
-        let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
-        let revised = last_revision(self.issued, period, until);
-        if let (None, Some(charged)) = (revised, &issued.charged) {
-            let contract = self.ledger.contract(period).map_err(BasisError::Ledger)?;
-            if let Some(amount) = charged.amount(contract.terms.money.currency) {
-                return Ok((charged.statement, amount));
-            }
-        }
-        let before = charged_so_far(self.issued, period, until).ok_or(BasisError::NotIssued(period))?;
-        let computed = self.counting(period, before)?;
-        let amount = computed.settlement.uncollected().ok_or(FeeError::Settlement(SettlementError::TooLarge))?;
-        Ok((computed.digest(), amount))
-    }
-
-    fn corrections(&mut self, basis: &Basis) -> Result<Vec<Correction>, BasisError<L::Error>> {
-        let mut seen = BTreeSet::new();
-        let mut corrections = Vec::new();
-        for revision in &basis.revisions {
-            if !seen.insert(revision.period) {
-                return Err(BasisError::Twice(revision.period));
-            }
-            corrections.extend(self.correction(basis.period, revision)?);
-        }
-        Ok(corrections)
-    }
-
-    /// The statement that was issued for `period`, if it had counted so much.
-    fn counting(&mut self, period: Period, extent: Extent<'_>) -> Result<Statement, BasisError<L::Error>> {
-        let Extent { size, strikes, record } = extent;
-        let key = (period, size, strikes.to_vec(), record);
-        if let Some(made) = self.made.get(&key) {
-            return Ok(made.clone());
-        }
-        let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
-        let made = self.make(&Basis { size, strikes: strikes.to_vec(), record, ..issued.clone() })?.statement;
-        self.made.insert(key, made.clone());
-        Ok(made)
+    /// What it corrects of `period`.
+    fn revision(&self, period: Period) -> Option<&Revision> {
+        self.revisions.iter().find(|revision| revision.period == period)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use tieup_protocol::wire::Cause;
-
-    use super::*;
-    use crate::fixture;
-
-    /// A ledger in which every month has one view of a tie-up page for each entry.
-    struct Simulated;
-
-    impl Ledger for Simulated {
-        type Error = Infallible;
-
-        fn contract(&self, _: Period) -> Result<Contract, Infallible> {
-            // 50 yen a view, and nothing else.
-            Ok(fixture::contract_with(&[
-                ("  - {minimum: 10000}\n", ""),
-                ("inherited: 50000", "inherited: 0"),
-                ("[0, \"0.50\"], [100000, \"0.30\"]", "[0, \"50\"]"),
-            ]))
-        }
-
-        fn head(&self, month: Month, size: u64) -> Result<JournalHead, Infallible> {
-            Ok(JournalHead { origin: format!("nationwide/harbor-shop/{month}"), size, root: format!("root{size}") })
-        }
-
-        /// A strike strikes out the entry whose number it is the digest of.
-        fn struck(&self, _: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, Infallible> {
-            let is_struck = |number: &u64| strikes.contains(&Digest::of(&number.to_be_bytes()));
-            Ok((0..100).filter(is_struck).collect())
-        }
-
-        fn count(
-            &self,
-            contract: &Contract,
-            period: Period,
-            size: u64,
-            struck: &BTreeSet<u64>,
-        ) -> Result<Counted, Infallible> {
-            let (terms, zone) = (&contract.terms.count, &contract.effective.tz);
-            let mut counter = crate::count::Counter::of_period(terms, zone, period);
-            let noon = period.start(zone) + jiff::SignedDuration::from_hours(12);
-            for number in 0..size {
-                let time = noon + jiff::SignedDuration::from_mins(i64::try_from(number).unwrap());
-                if struck.contains(&number) {
-                    counter.strike();
-                    continue;
-                }
-                counter
-                    .observe(&tieup_protocol::access::AccessEntry { time, ..fixture::view("2026-11-01T00:00:00Z", 1) });
-            }
-            Ok(counter.finish())
-        }
-
-        /// Entry `n` of the record is an order of `n` times 1,000 yen.
-        fn recorded(&self, _: &Contract, basis: &Basis) -> Result<Recorded, Infallible> {
-            let order = |number: u64| fixture::order(&format!("order-{number}"), i128::from(number) * 1_000);
-            Ok(Recorded { events: (1..=basis.record).map(order).collect(), ..Recorded::default() })
-        }
-    }
-
-    fn period(text: &str) -> Period {
-        text.parse().unwrap()
-    }
-
-    fn revision(of: &str, size: u64, record: u64, cause: Cause) -> Revision {
-        Revision { period: period(of), size, strikes: Vec::new(), record, cause }
-    }
-
-    fn basis(of: &str, size: u64, revisions: &[(&str, u64)]) -> Basis {
-        let revision = |(of, size): &(&str, u64)| revision(of, *size, 0, Cause::LateEntries);
-        let revisions = revisions.iter().map(revision).collect();
-        let (strikes, status) = (Vec::new(), Status::Final);
-        Basis { period: period(of), size, strikes, record: 0, status, revisions, charged: None }
-    }
-
-    fn issued(bases: &[Basis]) -> Issued {
-        bases.iter().map(|basis| (basis.period, basis.clone())).collect()
-    }
-
-    #[test]
-    fn what_came_late_is_charged_once_in_the_statements_after() {
-        // November was issued with 10 views (500 yen). December corrects it to 12 (+100), January to 15 (+150): of the
-        // second correction, 12 views are charged already.
-        let issued = issued(&[basis("2026-11", 10, &[]), basis("2026-12", 4, &[("2026-11", 12)])]);
-        let mut maker = Maker::new(&Simulated, &issued);
-        let december = maker.make(&issued[&period("2026-12")]).unwrap().statement;
-        assert_eq!((december.total.minor(), december.settlement.due.minor()), (200, 300), "{}", december.text);
-        let january = maker.make(&basis("2027-01", 1, &[("2026-11", 15)])).unwrap().statement;
-        assert_eq!((january.total.minor(), january.settlement.due.minor()), (50, 200), "{}", january.text);
-        assert!(january.text.contains("entries came late: 600 was charged, 750 is right"), "{}", january.text);
-        // The correction names the statements by digest: that which counted 12 entries, and that which counts 15.
-        let right = maker.make(&basis("2026-11", 15, &[])).unwrap().statement.digest();
-        assert!(january.text.contains(&format!("is  {right}")), "{}", january.text);
-    }
-
-    #[test]
-    fn a_correction_goes_by_what_was_charged_whatever_the_journal_comes_to_by_now() {
-        // 10 views come to 500; 900 was charged.
-        let mut wrong = basis("2026-11", 10, &[]);
-        let right = Maker::new(&Simulated, &Issued::new()).make(&wrong).unwrap().statement;
-        let text = right.text.replace("total:           500 JPY", "total:           900 JPY");
-        assert_ne!(text, right.text);
-        wrong.charged = Charged::read(&text);
-        let issued = issued(&[wrong]);
-        let mut maker = Maker::new(&Simulated, &issued);
-        let december = maker.make(&basis("2026-12", 1, &[("2026-11", 10)])).unwrap().statement;
-        assert_eq!((december.total.minor(), december.settlement.due.minor()), (50, -350), "{}", december.text);
-        assert!(december.text.contains("900 was charged, 500 is right"), "{}", december.text);
-        assert!(december.text.contains(&format!("was {}", Digest::of(text.as_bytes()))), "{}", december.text);
-    }
-
-    #[test]
-    fn a_month_has_a_statement_for_each_version_and_what_was_issued_stays() {
-        let version = |number: u32, from: &str| {
-            let (id, from) = (format!("harbor-shop@{number}"), format!("from: {from}"));
-            fixture::contract_with(&[
-                ("harbor-shop@3", &id),
-                ("from: 2026-11-01", &from),
-                ("at: line", "at: line, prorate: days"),
-            ])
-        };
-        let two = [version(3, "2026-11-01"), version(4, "2026-11-16")];
-        let segments = |of: &[Contract]| tieup_protocol::contract::segments(of.to_vec(), fixture::november());
-        let periods = |issued: &Issued, of: &[Contract]| {
-            let periods = charged_periods(issued, &segments(of), fixture::november());
-            periods.into_iter().map(Period::key).collect::<Vec<_>>()
-        };
-        let (first, second) = ("2026-11-01_2026-11-15", "2026-11-16_2026-11-30");
-        assert_eq!(periods(&Issued::new(), &two), [first, second]);
-        // A third version that reaches into what was issued changes nothing of it.
-        let three = [&two[..], &[version(5, "2026-11-11")]].concat();
-        assert_eq!(periods(&Issued::new(), &three), ["2026-11-01_2026-11-10", "2026-11-11_2026-11-30"]);
-        assert_eq!(periods(&issued(&[basis(second, 1, &[])]), &three), ["2026-11-01_2026-11-10", second]);
-        assert_eq!(periods(&issued(&[basis(first, 1, &[]), basis(second, 1, &[])]), &three), [first, second]);
-    }
-
-    #[test]
-    fn what_is_struck_out_after_the_issue_is_given_back_once_and_does_not_come_back() {
-        // November was issued with 10 views (500 yen), of which one is struck out in December and another in January.
-        let strike = |number: u64| Digest::of(&number.to_be_bytes());
-        let corrected = |strikes: &[Digest]| Revision {
-            period: period("2026-11"),
-            size: 10,
-            strikes: strikes.to_vec(),
-            record: 0,
-            cause: Cause::StruckEntries,
-        };
-        let december = Basis { revisions: vec![corrected(&[strike(3)])], ..basis("2026-12", 4, &[]) };
-        let issued = issued(&[basis("2026-11", 10, &[]), december.clone()]);
-        let mut maker = Maker::new(&Simulated, &issued);
-        let stated = maker.make(&december).unwrap().statement;
-        assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (200, 150), "{}", stated.text);
-        assert!(stated.text.contains("entries were struck out: 500 was charged, 450 is right"), "{}", stated.text);
-        let january = |strikes: &[Digest]| Basis { revisions: vec![corrected(strikes)], ..basis("2027-01", 1, &[]) };
-        let stated = maker.make(&january(&[strike(3), strike(5)])).unwrap().statement;
-        assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (50, 0), "{}", stated.text);
-        let taken_back = maker.make(&january(&[strike(5)])).unwrap_err();
-        assert_eq!(taken_back, BasisError::Unstruck(period("2026-11")));
-        // A statement that is issued with a strike counts it as such.
-        let stated = maker.make(&Basis { strikes: vec![strike(0)], ..basis("2027-02", 2, &[]) }).unwrap();
-        assert_eq!((stated.statement.total.minor(), stated.counted.left_out.struck), (50, 1));
-    }
-
-    #[test]
-    fn sales_that_came_late_are_charged_and_what_was_collected_with_them_is_not_charged_again() {
-        // November was issued with one order of 1,000 yen, at 3.5% 35 yen, and at least 30. Two more come: 2,000 and 3,000
-        // yen, 70 and 105 yen.
-        let november = Basis { record: 1, ..basis("2026-11", 0, &[]) };
-        let december = |record| Basis {
-            revisions: vec![revision("2026-11", 0, record, Cause::ChangedSales)],
-            ..basis("2026-12", 0, &[])
-        };
-        let issued = issued(&[november]);
-        let mut maker = Maker::new(&Simulated, &issued);
-        let made = maker.make(&december(3)).unwrap().statement;
-        assert!(made.text.contains("sales changed: 35 was charged, 210 is right"), "{}", made.text);
-        assert_eq!(made.settlement.corrections.minor(), 175);
-        let shrunk = BasisError::ShrunkRecord { period: period("2026-11"), record: 0, before: 1 };
-        assert_eq!(maker.make(&december(0)).unwrap_err(), shrunk);
-    }
-
-    #[test]
-    fn a_difference_is_charged_in_the_next_open_period_and_in_no_other() {
-        let open = |of: &[&str]| of.iter().map(|of| period(of)).collect::<BTreeSet<_>>();
-        let of = |issued: &Issued, still: &[&str], within: &str| {
-            corrects(issued, &open(still), period(within), period("2026-11"))
-        };
-        // December is held back while January is issued: what came late of November waits for December.
-        let november = issued(&[basis("2026-11", 10, &[])]);
-        assert!(
-            of(&november, &["2026-12", "2027-01"], "2026-12") && !of(&november, &["2026-12", "2027-01"], "2027-01")
-        );
-        assert!(of(&november, &["2026-10", "2027-01"], "2027-01"), "an earlier one corrects nothing of it");
-        // January has corrected it, before anything was known of December.
-        let corrected = issued(&[basis("2026-11", 10, &[]), basis("2027-01", 1, &[("2026-11", 12)])]);
-        assert!(!of(&corrected, &["2026-12"], "2026-12") && of(&corrected, &[], "2027-02"));
-        assert_eq!(corrected_after(&corrected, period("2026-12"), period("2026-11")), Some(period("2027-01")));
-    }
-
-    #[test]
-    fn a_correction_that_makes_no_sense_is_refused() {
-        let issued = issued(&[basis("2026-11", 10, &[])]);
-        let refused = |of: &str, revisions: &[(&str, u64)]| {
-            Maker::new(&Simulated, &issued).make(&basis(of, 1, revisions)).unwrap_err()
-        };
-        let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 9, before: 10 };
-        assert_eq!(refused("2026-12", &[("2026-11", 9)]), shrunk);
-        assert_eq!(refused("2026-12", &[("2026-10", 9)]), BasisError::NotIssued(period("2026-10")));
-        assert_eq!(refused("2026-12", &[("2026-11", 11), ("2026-11", 12)]), BasisError::Twice(period("2026-11")));
-        let own = BasisError::NotEarlier { statement: period("2026-11"), corrected: period("2026-11") };
-        assert_eq!(refused("2026-11", &[("2026-11", 11)]), own);
-    }
-}
+mod tests;

@@ -46,7 +46,7 @@ use crate::count::DISORDER;
 pub use self::finding::{Figure, Finding, Rule, Seen, Severity};
 pub use self::hour::{FEW, RATE, RELOADS, REPEAT};
 pub use self::pulse::{STARTS, UNDER_WAY};
-pub use self::questioned::{Questioned, questioned};
+pub use self::questioned::{Questioned, given_by_visits, questioned};
 pub use self::rules::{BUSY, MANY, SPREADS, TIMES};
 pub use self::witness::{Beacons, Heartbeat, Pulse, Witness};
 pub use self::witnessed::{CHANCES, UNEXPLAINED};

@@ -29,7 +29,7 @@ mod fixture;
 
 pub use basis::{
     Basis, BasisError, Extent, Issued, Ledger, Made, Maker, charged_periods, charged_so_far, corrected_after, corrects,
-    last_revision,
+    is_disputed,
 };
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};
 pub use charged::Charged;

@@ -23,6 +23,21 @@ use crate::tariff::{Band, Condition, EventFees, Line, Monthly, Priced, Share, Ti
 /// The first line of every statement.
 const VERSION: &str = "tieup-statement/2";
 
+/// The title of the section of corrections.
+pub(crate) const CORRECTIONS: &str = "corrections of earlier months";
+
+/// What stands between what was charged and what is right.
+pub(crate) const WAS_CHARGED: &str = " was charged, ";
+
+/// What stands behind what is right.
+pub(crate) const IS_RIGHT: &str = " is right";
+
+/// What stands before the digest of the statement that is right.
+pub(crate) const IS: &str = "is  ";
+
+/// What stands before what was collected with sales.
+pub(crate) const COLLECTED: &str = "  collected with sales";
+
 /// The width of a column of numbers, the space before it left out.
 const COLUMN: usize = 18;
 
@@ -171,20 +186,20 @@ impl Sheet {
     }
 
     fn corrections(&mut self, corrections: &[Correction], money: &MoneyTerms) {
-        self.heading("corrections of earlier months", &[money.currency.code()]);
+        self.heading(CORRECTIONS, &[money.currency.code()]);
         let mut sorted: Vec<&Correction> = corrections.iter().collect();
         sorted.sort_by_key(|correction| (correction.period, correction.issued));
         for correction in sorted {
             let amount = correction.amount().map(Money::digits).unwrap_or_default();
             self.row(&format!("  {}", correction.period), &[&amount]);
             self.note(format_args!(
-                "{}: {} was charged, {} is right",
+                "{}: {}{WAS_CHARGED}{}{IS_RIGHT}",
                 correction.cause.words(),
                 correction.charged.digits(),
                 correction.owed.digits()
             ));
             self.note(format_args!("was {}", correction.issued));
-            self.note(format_args!("is  {}", correction.right));
+            self.note(format_args!("{IS}{}", correction.right));
         }
     }
 
@@ -200,7 +215,7 @@ impl Sheet {
         for payment in sorted {
             self.note(format_args!("{}: {}", payment.reference, payment.amount.digits()));
         }
-        self.row("  collected with sales", &[&minus(collected)]);
+        self.row(COLLECTED, &[&minus(collected)]);
         self.end_line();
         self.pair("due", due);
     }

@@ -146,22 +146,13 @@ impl Hub {
         Document::at(self.mirrors(partner).join("collected.json"))
     }
 
-    /// Asks how much the site holds, so that it is known when the month ends also where the partner is not reached then.
-    async fn follow_holdings(&self, partner: &PartnerRow, now: Timestamp) {
-        let Some(contract) = self.contract(&partner.id) else { return };
-        let period = contract.period(Month::of(now, &contract.effective.tz));
-        if let Err(error) = self.note_holdings(partner, &contract, period, now).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, partner = %partner.id, "it is not known how much the site holds");
-        }
-    }
-
     async fn collect_months(&self, partner: &PartnerRow, only: Option<Month>) -> Result<Vec<Collected>, CollectError> {
         let _turn = self.collecting.take(&partner.id).ok_or_else(|| CollectError::UnderWay(partner.id.clone()))?;
         let status = self.status(partner).await?;
         let client = self.call(partner).await?;
         let mirrors = self.mirrors(partner);
         let busy = |error| CollectError::Busy(partner.id.clone(), error);
-        let _lock = block_in_place(|| StateLock::take(&mirrors)).map_err(busy)?;
+        let lock = block_in_place(|| StateLock::take(&mirrors)).map_err(busy)?;
         // A month that main holds and the partner no longer has is looked at too.
         let held: BTreeSet<Month> = months(&mirrors)?.into_iter().chain(status.journals.iter().copied()).collect();
         let mut collected = Vec::new();
@@ -182,6 +173,8 @@ impl Hub {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
+        // Whoever fetches the audit trail takes it.
+        drop(lock);
         self.follow_holdings(partner, Timestamp::now()).await;
         self.collected.notify_one();
         failed.map_or(Ok(collected), Err)

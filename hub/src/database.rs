@@ -42,7 +42,8 @@ pub use self::metadata::MetadataRow;
 pub use self::moving::{MoveError, Moved};
 pub use self::opening::Refusal;
 pub(crate) use self::planning::Planned;
-pub use self::record::{AddedToRecord, Existing, Tally};
+pub(crate) use self::record::{Adding, Paid};
+pub use self::record::{Existing, Tally};
 pub use self::releases::ReleaseRow;
 pub use self::statements::StatementRow;
 

@@ -159,8 +159,10 @@ impl Hub {
         if strike.by != Party::Partner || strike.month != month {
             return Err(StrikeRefused::OtherLog(month, strike.log.clone()).into());
         }
-        let (log, size) = self.struck_log(partner, month).await?;
-        strike.check(&log, size)?;
+        self.check_strike(partner, strike).await.map_err(|error| match error {
+            StrikeError::Refused(refused) => DisputeError::Refused(refused),
+            other => DisputeError::Strike(Box::new(other)),
+        })?;
         match self.known_strike(&partner.id, strike.digest()).await? {
             Some(known) => Err(StrikeRefused::Known(known.strike.digest()).into()),
             None => Ok(()),

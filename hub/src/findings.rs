@@ -1,5 +1,5 @@
-//! Findings: what is worth a question in main's verified copy of a partner's journal, and beside what main knows of the
-//! month by itself. Nobody is asked, and nothing is kept: whoever looks again finds the same.
+//! Findings: what is worth a question in the log that a partner is charged by, main's verified copy of its journal or main's
+//! own log, and beside what main knows of the month by itself. Nobody is asked, and nothing is kept: whoever looks again finds the same.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -8,12 +8,13 @@ use std::num::NonZeroUsize;
 use jiff::{SignedDuration, Timestamp};
 use tieup_fees::findings::{Beacons, Heartbeat, Pulse, Witness};
 use tieup_fees::{Findings, StatementError, examine};
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::period::{Month, Zone};
 use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{CheckpointError, JournalReader, ReadError, month_dir, months, verify_cosignature};
 
+use crate::books::MainBooks;
 use crate::database::{DatabaseError, PartnerRow};
 use crate::keys::KeyError;
 use crate::partners::Hub;
@@ -61,24 +62,31 @@ pub enum ExamineError {
 }
 
 impl Hub {
-    /// Looks through a month of a partner's journal, up to what main has cosigned, and holds it against what main counted
-    /// by itself. Of a month that main only counted itself, and of which it has no copy, the journal is empty.
+    /// Looks through the log that a month of a partner is charged by, as its entries count, up to what the end that does not
+    /// write it has cosigned. A partner's journal is held against what main counted by itself; of a month that main only
+    /// counted itself, and of which it has no copy, it is empty.
     ///
     /// # Errors
     /// See [`ExamineError`].
     pub async fn examine(&self, partner: &PartnerRow, month: Month) -> Result<Examined, ExamineError> {
         let contract = self.charged_by_record(partner, month).await?;
         let (zone, robots) = (contract.effective.tz.clone(), contract.terms.count.robots);
-        let copy = match self.cosigned_copy(partner, month) {
+        let writer = self.books(partner).await?.writer(month)?;
+        let log = match self.charged_log(partner, writer, month) {
             Ok((reader, _, size)) => Ok((reader, size)),
             Err(failure @ StatementFailure::NotCollected(_)) => Err(failure),
             Err(failure) => return Err(failure.into()),
         };
-        let held = self.held_until(partner, copy.as_ref().ok().map(|(reader, _)| reader))?;
-        let witness = self.witness(partner, month, &contract, held).await?;
-        let found = match copy {
+        let witness = if writer == Side::Main {
+            Witness::default()
+        } else {
+            let held = self.held_until(partner, log.as_ref().ok().map(|(reader, _)| reader))?;
+            self.witness(partner, month, &contract, held).await?
+        };
+        let found = match log {
             Ok((reader, size)) => {
                 let entries = reader.entries(0..size).map_err(StatementFailure::from)?;
+                let entries = entries.map(|entry| entry.map(|entry| contract.as_counted(writer, entry)));
                 examine(&zone, month, robots, entries, &witness)?
             }
             Err(_) if witness != Witness::default() => examine(&zone, month, robots, iter::empty(), &witness)?,
@@ -87,12 +95,16 @@ impl Hub {
         Ok(Examined { zone, found })
     }
 
-    /// The months that can be examined: those of which main has a copy, and those of which it counted beacons.
+    /// The months that can be examined: those of which main has a copy, those of its own log that the partner is charged by
+    /// and has cosigned, and those of which it counted beacons.
     ///
     /// # Errors
     /// When the copies cannot be listed, or the database fails.
     pub async fn examinable(&self, partner: &PartnerRow) -> Result<BTreeSet<Month>, ExamineError> {
         let mut known: BTreeSet<Month> = months(&self.mirrors(partner))?.into_iter().collect();
+        let books = self.books(partner).await?;
+        let by_main = months(&self.own_journals())?.into_iter();
+        known.extend(by_main.filter(|month| is_by_main(&books, *month) && books.log(*month).is_ok()));
         let Some((first, last)) = self.database.beacon_span(&partner.id).await? else { return Ok(known) };
         let month = |hour: i64| Timestamp::from_second(hour * 3600).map(|time| Month::of(time, &Zone::utc()));
         let (Ok(mut next), Ok(last)) = (month(first), month(last)) else { return Ok(known) };
@@ -107,7 +119,9 @@ impl Hub {
     /// so large that it takes more than a moment.
     pub async fn newest_findings(&self, partner: &PartnerRow) -> Option<(Month, NonZeroUsize)> {
         let month = self.examinable(partner).await.ok()?.pop_last()?;
-        let entries = month_dir(&self.mirrors(partner), month).join("entries");
+        let is_own = is_by_main(&self.books(partner).await.ok()?, month);
+        let logs = if is_own { self.own_journals() } else { self.mirrors(partner) };
+        let entries = month_dir(&logs, month).join("entries");
         if entries.metadata().is_ok_and(|about| about.len() > SMALL) {
             return None;
         }
@@ -170,4 +184,9 @@ impl Hub {
         let cosigned = verify_cosignature(note.as_bytes(), &self.keys.cosigner()?.verifier())?;
         Ok(Some(collected.map_or(cosigned, |collected| collected.max(cosigned))))
     }
+}
+
+/// Whether main alone writes the log that `month` is charged by.
+fn is_by_main(books: &MainBooks<'_>, month: Month) -> bool {
+    books.writer(month).is_ok_and(|writer| writer == Side::Main)
 }

@@ -20,6 +20,12 @@ const LEAD: &str = "lead";
 const PACE: Pace =
     Pace { rest: Duration::from_secs(5), answer: Duration::from_secs(15), unknown: Duration::from_mins(1) };
 
+/// For how long the lead may still be held for a process that is gone, with what the server takes to notice.
+const HELD_ON: Duration = Duration::from_mins(2);
+
+/// How often it is looked meanwhile whether it is free.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// How a lead is watched over.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
@@ -74,6 +80,23 @@ impl Lead {
             }
             Location::Server(_) => ServerLead::take(&config.database).await?.map(|lead| Self(Held::Server(lead))),
         })
+    }
+
+    /// Takes the lead of the database of `config` as soon as nobody has it; none where somebody has it for longer than it is
+    /// held for a process that is gone. So a hub that is started again after it lost the database, whose lock the server has
+    /// not freed yet, pushes again.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or the lock not be made.
+    pub async fn take_when_free(config: &Config) -> Result<Option<Self>, LeadError> {
+        let until = Instant::now() + HELD_ON;
+        while Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+            if let Some(lead) = Self::take(config).await? {
+                return Ok(Some(lead));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns when the lead is lost: another process has taken it after the connection to the server was lost, or the

@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod audit;
 pub mod beacons;
+mod books;
 pub mod catalogue;
 pub mod cli;
 pub mod collect;

@@ -2,17 +2,17 @@
 
 use jiff::Timestamp;
 use tieup_fees::{Basis, Issued, Money, charged_periods};
-use tieup_protocol::audit::{Actor, Event, Happening};
+use tieup_protocol::audit::{Actor, Event};
 use tieup_protocol::contract::{Contract, segments};
 use tieup_protocol::decimal::Decimal;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Period;
 use tieup_protocol::record::{Entry, Payment, Word};
 
-use crate::database::{AddedToRecord, DatabaseError, Existing, PartnerRow, Tally};
+use crate::database::{DatabaseError, Existing, PartnerRow, Tally};
 use crate::partners::Hub;
+use crate::record::{Noting, RecordError};
 use crate::statements::StatementFailure;
-use crate::trail::TrailError;
 
 /// What is said of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,29 +31,15 @@ pub enum PaymentError {
     /// The contract cannot be read.
     #[error(transparent)]
     Contract(#[from] StatementFailure),
-    /// The database failed.
+    /// What was issued cannot be read.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The trail could not be continued.
+    /// It was not put into the record.
     #[error(transparent)]
-    Trail(#[from] TrailError),
+    Record(#[from] RecordError),
     /// The contract has nothing paid in advance.
     #[error("contract {0} has no charge that is paid in advance: name one in its `pay.advance`")]
     NotInAdvance(String),
-    /// What is paid after the issue is no payment in advance.
-    #[error("the statement for {0} has been issued: what is paid now is paid for what is due by it")]
-    Issued(Period),
-    /// It counts in what was issued already.
-    #[error(
-        "`{reference}` counts in the statement for {period}, which has been issued: \
-         give what was paid besides another reference"
-    )]
-    Counted {
-        /// The payment.
-        reference: Word,
-        /// Where it counts.
-        period: Period,
-    },
     /// No statement is for the period, so the payment would count nowhere.
     #[error(
         "no statement is for {asked} as a whole; those of the month are for: {}",
@@ -76,9 +62,6 @@ pub enum PaymentError {
     /// The reference stands for another amount.
     #[error("`{0}` stands in the record with another amount: give another reference, or say --correct")]
     Differs(Word),
-    /// The record is full.
-    #[error("the record of `{0}` has as many entries as a record may have")]
-    Full(SiteId),
 }
 
 impl Hub {
@@ -98,25 +81,14 @@ impl Hub {
         let contract = payable(self.agreed(partner).await?, &issued, &paid)?;
         let Paid { period, reference, amount } = paid;
         let entry = Entry::Payment(Payment { day: period.first(), reference: reference.clone(), amount });
-        let before = self.database.newest_recorded(&partner.id, &entry).await?;
-        if before.as_ref() == Some(&entry) {
-            return Ok(Tally { unchanged: 1, ..Tally::default() });
-        }
-        if before.is_some() && existing == Existing::Refuse {
-            return Err(PaymentError::Differs(reference));
-        }
-        if let Some(period) = before.and_then(|before| counted_in(&before, &issued)) {
-            return Err(PaymentError::Counted { reference, period });
-        }
         let currency = contract.terms.money.currency.code();
-        let sentence = format!("{} {period}: {amount} {currency} paid in advance, {reference}", partner.id);
-        let happening =
-            Happening { who: Actor::Main, what: Event::PaymentNoted, release: None, reason: Some(sentence) };
-        self.write_down(&happening, now)?;
-        match self.database.add_to_record(&[(partner.id.clone(), entry)], existing, now).await? {
-            AddedToRecord::Added(tally) => Ok(tally),
-            AddedToRecord::Differing(_) => Err(PaymentError::Differs(reference)),
-            AddedToRecord::Full(partner) => Err(PaymentError::Full(partner)),
+        let sentence = |partner: &SiteId, _: &[Entry]| {
+            format!("{partner} {period}: {amount} {currency} paid in advance, {reference}")
+        };
+        let noting = Noting { who: Actor::Main, what: Event::PaymentNoted, sentence: &sentence };
+        match self.note_recorded(&[(partner.id.clone(), entry)], existing, noting, now).await {
+            Err(RecordError::Differing(_)) => Err(PaymentError::Differs(reference)),
+            noted => Ok(noted?),
         }
     }
 }
@@ -128,7 +100,7 @@ fn payable(agreed: Vec<Contract>, issued: &Issued, paid: &Paid) -> Result<Contra
         return Err(StatementFailure::NoContract.into());
     }
     if issued.contains_key(&asked) {
-        return Err(PaymentError::Issued(asked));
+        return Err(RecordError::Issued(asked).into());
     }
     let segments = segments(agreed, asked.month());
     let periods = charged_periods(issued, &segments, asked.month());
@@ -146,40 +118,13 @@ fn payable(agreed: Vec<Contract>, issued: &Issued, paid: &Paid) -> Result<Contra
     Ok(contract)
 }
 
-/// The issued period whose statement took a payment off. One that was taken back before counts nowhere.
-fn counted_in(before: &Entry, issued: &Issued) -> Option<Period> {
-    let Entry::Payment(Payment { day, amount, .. }) = before else { return None };
-    let mut holding = issued.keys().copied().filter(|period| (period.first()..=period.last()).contains(day));
-    if amount.parts().0 == 0 { None } else { holding.next() }
-}
-
 #[cfg(test)]
 mod tests {
     use tieup_protocol::period::Month;
-    use tieup_protocol::robots;
     use tieup_protocol::wire::StatementStatus;
 
     use super::*;
-
-    fn contract(version: u32, from: &str, pay: &str) -> Contract {
-        let robots = robots::list_digest();
-        let text = format!(
-            r#"contract: main/shop@{version}
-effective: {{from: {from}, tz: Asia/Tokyo}}
-partnership: inherited
-mounts: {{"/": main}}
-approval: {{policy: ask}}
-journal: {{writer: partner, verifier: both}}
-count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
-money: {{currency: JPY, round: half_up, at: line, prorate: days}}
-meters: {{tie: {{views: {{class: tieup}}}}}}
-charges: {{base: {{by: partnership, link: 0, framework: 20000, inherited: 50000}}}}
-pay: {{{pay}}}
-close: {{grace: 5d, late: next_period_correction}}
-"#
-        );
-        Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}"))
-    }
+    use crate::terms::tests::version;
 
     fn november(first: i8, last: i8) -> Period {
         let month: Month = "2026-11".parse().unwrap();
@@ -206,7 +151,7 @@ close: {{grace: 5d, late: next_period_correction}}
 
     #[test]
     fn what_is_paid_is_for_exactly_one_statement_and_goes_by_the_version_that_governs_it() {
-        let versions = || vec![contract(1, "2026-11-10", "advance: [base]"), contract(2, "2026-11-20", "")];
+        let versions = || vec![version(1, "2026-11-10", "", "advance: [base]"), version(2, "2026-11-20", "", "")];
         let none = Issued::new();
         for period in [november(1, 30), november(10, 30), november(1, 9)] {
             let error = payable(versions(), &none, &paid(period)).unwrap_err().to_string();
@@ -216,17 +161,6 @@ close: {{grace: 5d, late: next_period_correction}}
         let error = payable(versions(), &none, &paid(november(20, 30))).unwrap_err();
         assert!(matches!(error, PaymentError::NotInAdvance(id) if id.ends_with("@2")));
         let error = payable(versions(), &issued(november(10, 19)), &paid(november(10, 19))).unwrap_err();
-        assert!(matches!(error, PaymentError::Issued(_)), "{error}");
-    }
-
-    #[test]
-    fn what_a_statement_took_off_is_not_moved_into_another() {
-        let entry = |amount: &str| {
-            let day = november(10, 19).first();
-            Entry::Payment(Payment { day, reference: "BANK-7".parse().unwrap(), amount: amount.parse().unwrap() })
-        };
-        assert_eq!(counted_in(&entry("400"), &issued(november(10, 19))), Some(november(10, 19)));
-        assert_eq!(counted_in(&entry("400"), &issued(november(20, 30))), None);
-        assert_eq!(counted_in(&entry("0"), &issued(november(10, 19))), None, "it was taken back before");
+        assert!(matches!(error, PaymentError::Record(RecordError::Issued(_))), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! Main's record of what fees go by besides visits: told to partners page by page, and read for a period.
+//! Main's record of what fees go by besides visits: written after main's audit trail, told to partners page by page, and
+//! read for a period.
 
 use std::sync::Arc;
 
@@ -6,25 +7,92 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
+use jiff::Timestamp;
 use tieup_fees::{FeeError, Gathering, PricingError, Recorded, StatementError};
+use tieup_protocol::audit::{Actor, Event, Happening};
 use tieup_protocol::contract::Contract;
+use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Period;
-use tieup_protocol::record::{MAX_PAGE, RECORD, RecordHeld, RecordPage, RecordRequest};
+use tieup_protocol::record::{Entry, MAX_PAGE, RECORD, RecordHeld, RecordPage, RecordRequest, Span};
 use tieup_web::client::PeerClient;
 use tieup_web::listener::Peer;
 use tieup_web::problem::Refusal;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::database::{DatabaseError, PartnerRow};
+use crate::database::{Adding, DatabaseError, Existing, Paid, PartnerRow, Tally};
 use crate::locating::caller;
 use crate::partners::Hub;
 use crate::statements::StatementFailure;
+use crate::trail::TrailError;
 
 /// The most bytes of a request.
 const MAX_REQUEST: usize = 1 << 10;
 
+/// Why entries were not put into the record. None of them was.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The trail could not be continued.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+    /// The record is full.
+    #[error("the record of `{0}` has as many entries as a record may have")]
+    Full(SiteId),
+    /// Those at these places stand in the record with other content.
+    #[error("the record has {} of these with other content", .0.len())]
+    Differing(Vec<usize>),
+    /// What is paid after the issue is no payment in advance.
+    #[error("the statement for {0} has been issued: what is paid now is paid for what is due by it")]
+    Issued(Period),
+    /// A payment counts in what was issued already.
+    #[error(
+        "the payment counts in the statement for {0}, which has been issued: give what was paid besides another reference"
+    )]
+    Counted(Period),
+}
+
+/// What main's trail says of entries that were noted.
+pub(crate) struct Noting<'a> {
+    /// Who noted them.
+    pub(crate) who: Actor,
+    /// What they are.
+    pub(crate) what: Event,
+    /// What is said of those of one partner.
+    pub(crate) sentence: &'a (dyn Fn(&SiteId, &[Entry]) -> String + Sync),
+}
+
 impl Hub {
+    /// Puts entries into the records of partners, all of them or none: looked at first, then into main's trail, with the
+    /// digest of what is added, then into the record. Those that are there already change nothing, and no trail. Durable on
+    /// return.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub(crate) async fn note_recorded(
+        &self,
+        entries: &[(SiteId, Entry)],
+        existing: Existing,
+        Noting { who, what, sentence }: Noting<'_>,
+        now: Timestamp,
+    ) -> Result<Tally, RecordError> {
+        let addition = match self.database.begin_adding(entries, existing, now).await? {
+            Adding::Ready(addition) => addition,
+            Adding::Differing(places) => return Err(RecordError::Differing(places)),
+            Adding::Full(partner) => return Err(RecordError::Full(partner)),
+            Adding::Issued(Paid::Now, period) => return Err(RecordError::Issued(period)),
+            Adding::Issued(Paid::Before, period) => return Err(RecordError::Counted(period)),
+        };
+        for (partner, from, entries) in addition.added() {
+            let lines: Vec<String> = entries.iter().map(Entry::line).collect();
+            let reason = Span::of(from, &lines).map(|span| format!("{} ({span})", sentence(partner, entries)));
+            self.write_down(&Happening { who, what, release: None, reason }, now)?;
+        }
+        Ok(addition.keep().await?)
+    }
+
     /// What the first `until` entries of a partner's record say of `period` under `contract`. Blocks.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use tieup_protocol::period::Month;
 use crate::database::{DatabaseError, PartnerRow};
 use crate::paper::{Report, Reported};
 use crate::partners::Hub;
+use crate::sales::by_region;
 use crate::statements::StatementFailure;
 
 impl Hub {
@@ -32,7 +33,11 @@ impl Hub {
     ) -> Result<(), StatementFailure> {
         for period in self.periods(partner, month).await? {
             let (made, notice) = self.made(partner, period).await?;
-            rows.push(Reported { partner: partner.id.clone(), made, status: notice.status });
+            // A contract that goes by no sale says nothing of how many entries count.
+            let until = if made.contract.terms.go_by_sales() { notice.record } else { u64::MAX };
+            let sales = self.sales_of(partner, &made.contract, period, until).await?;
+            let sold = by_region(&sales, &made);
+            rows.push(Reported { partner: partner.id.clone(), made, sold, status: notice.status });
         }
         Ok(())
     }

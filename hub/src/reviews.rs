@@ -1,13 +1,12 @@
 //! Findings that somebody has looked at. A statement that gives a discount by visits which a finding asks about is held
 //! back until they have; what they say stands in main's audit trail before the statement can be issued.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use jiff::Timestamp;
-use tieup_fees::findings::questioned;
+use tieup_fees::findings::{given_by_visits, questioned};
 use tieup_fees::{Finding, Made};
 use tieup_protocol::audit::{Actor, Event, Happening};
-use tieup_protocol::contract::Side;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::{Month, Period};
@@ -29,11 +28,23 @@ pub struct Looked {
     pub accepted: Option<String>,
 }
 
-/// Why a statement is held back: a discount that it gives, and the findings that nobody has looked at.
+/// Why a statement is held back: the discounts that it gives, itself or in what it corrects, by visits that nobody has
+/// looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The discounts with the findings that ask about them.
-    pub discounts: Vec<(String, Vec<String>)>,
+    /// The discounts.
+    pub discounts: Vec<HeldDiscount>,
+}
+
+/// A discount that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldDiscount {
+    /// The earlier period that is corrected, where the discount is of that.
+    pub corrected: Option<Period>,
+    /// The name of the discount.
+    pub discount: String,
+    /// The findings that ask about it, in sentences.
+    pub findings: Vec<String>,
 }
 
 /// Why a finding was not accepted.
@@ -109,11 +120,14 @@ impl Hub {
         now: Timestamp,
     ) -> Result<usize, ReviewError> {
         let (made, _) = self.made(partner, period).await.map_err(ExamineError::from)?;
-        let open = self.open_findings(partner, &made).await?;
-        for looked in &open {
-            self.accept(&partner.id, period.month(), (looked, reason), now).await?;
+        let mut number = 0;
+        for made in granting(&made) {
+            for looked in &self.open_findings(partner, made).await? {
+                self.accept(&partner.id, made.counted.month(), (looked, reason), now).await?;
+                number += 1;
+            }
         }
-        Ok(open.len())
+        Ok(number)
     }
 
     /// What holds back the statement `made`; none where it can be issued.
@@ -121,32 +135,36 @@ impl Hub {
     /// # Errors
     /// When the journal cannot be examined.
     pub async fn held(&self, partner: &PartnerRow, made: &Made) -> Result<Option<Held>, ExamineError> {
-        let open = self.open_findings(partner, made).await?;
-        let discounts = questioned(&made.contract, &made.statement.lines, open.iter().map(|open| &open.finding));
-        let sentence = |finding: &Finding| {
-            let digest = open.iter().find(|open| open.finding == *finding).map(|open| short(open.digest));
-            format!("{} {}: {finding}", digest.unwrap_or_default(), finding.rule().name())
-        };
-        let discounts: Vec<(String, Vec<String>)> = discounts
-            .into_iter()
-            .map(|asked| (asked.discount.to_owned(), asked.findings.into_iter().map(sentence).collect()))
-            .collect();
+        let mut discounts = Vec::new();
+        for granted in granting(made) {
+            let open = self.open_findings(partner, granted).await?;
+            let lines = &granted.statement.lines;
+            let period = granted.counted.period();
+            let corrected = Some(period).filter(|period| *period != made.counted.period());
+            let sentence = |finding: &Finding| {
+                let digest = open.iter().find(|open| open.finding == *finding).map(|open| short(open.digest));
+                format!("{} {}: {finding}", digest.unwrap_or_default(), finding.rule().name())
+            };
+            for asked in questioned(&granted.contract, lines, open.iter().map(|open| &open.finding)) {
+                let findings = asked.findings.into_iter().map(sentence).collect();
+                discounts.push(HeldDiscount { corrected, discount: asked.discount.to_owned(), findings });
+            }
+        }
         Ok(Some(Held { discounts }).filter(|held| !held.discounts.is_empty()))
     }
 
-    /// The findings that ask about a discount of the statement `made`, and that nobody has looked at. Where main alone writes
-    /// the log, the partner could not have changed it.
+    /// The findings that ask about a discount of the statement `made`, and that nobody has looked at. The log is read only
+    /// where a discount goes by visits: what a finding is about, visitors by the hour, no count that is kept tells.
     async fn open_findings(&self, partner: &PartnerRow, made: &Made) -> Result<Vec<Looked>, ExamineError> {
-        let (contract, month) = (&made.contract, made.counted.month());
-        let has_discount = made.statement.lines.iter().any(|line| !line.why.is_charge() && !line.exact.is_zero());
-        if !has_discount || self.books(partner).await?.writer(month)? == Side::Main {
+        let (contract, lines, month) = (&made.contract, &made.statement.lines, made.counted.month());
+        if given_by_visits(contract, lines).is_empty() {
             return Ok(Vec::new());
         }
         let examined = self.examine(partner, month).await?;
         let mut open = self.looked_at(partner, month, &examined).await?;
         open.retain(|looked| looked.accepted.is_none());
         let findings: Vec<Finding> = open.iter().map(|looked| looked.finding.clone()).collect();
-        let asked = questioned(contract, &made.statement.lines, &findings);
+        let asked = questioned(contract, lines, &findings);
         open.retain(|looked| asked.iter().any(|asked| asked.findings.contains(&&looked.finding)));
         Ok(open)
     }
@@ -166,6 +184,11 @@ impl Hub {
     }
 }
 
+/// What grants discounts with the statement `made`: itself, and what is right of the periods that it corrects.
+fn granting(made: &Made) -> impl Iterator<Item = &Made> {
+    iter::once(made).chain(made.corrected.iter().map(|corrected| &**corrected))
+}
+
 /// The beginning of a finding's digest, by which people name it.
 pub fn short(digest: Digest) -> String {
     digest.hex().chars().take(12).collect()
@@ -173,9 +196,10 @@ pub fn short(digest: Digest) -> String {
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (discount, findings)) in self.discounts.iter().enumerate() {
+        for (at, HeldDiscount { corrected, discount, findings }) in self.discounts.iter().enumerate() {
             let and = if at == 0 { "" } else { "\n" };
-            write!(f, "{and}discount `{discount}` goes by visits that nobody has looked at:")?;
+            let of = corrected.map(|period| format!(" of {period}, which it corrects,")).unwrap_or_default();
+            write!(f, "{and}discount `{discount}`{of} goes by visits that nobody has looked at:")?;
             for finding in findings {
                 write!(f, "\n  {finding}")?;
             }

@@ -93,7 +93,7 @@ impl Hub {
         let period = period.into();
         let books = self.books(partner).await?;
         let contract = books.contract(period)?;
-        let copy = self.copy_of(partner, period.month(), &books.struck_now(period.month()))?;
+        let copy = self.copy_of(partner, period.month(), &books.struck_now(period.month())?)?;
         block_in_place(|| self.place_of(partner, &contract, period).verify(&copy))
     }
 

@@ -3,22 +3,30 @@
 
 mod file;
 mod groups;
+mod regions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_fees::{Event, Gathering};
-use tieup_protocol::contract::{Charge, Contract, Meter, Sales, charged_under, segments};
+use tieup_protocol::audit::{Actor, Event as AuditEvent};
+use tieup_protocol::contract::{Charge, Contract, Meter, Sales, Segment, charged_under};
 use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::period::{Month, Period, Zone};
+use tieup_protocol::period::{Month, Period};
 use tieup_protocol::record::{Entry, Sale, Withdrawal, Word};
 
 pub use self::file::{FIELDS, Read, SalesFile};
 pub use self::groups::{Group, groups};
-use crate::database::{AddedToRecord, DatabaseError, Existing, PartnerRow, Tally};
+pub use self::regions::{Regional, by_region};
+use crate::database::{DatabaseError, Existing, PartnerRow, Tally};
 use crate::partners::{Hub, HubError};
+use crate::record::{Noting, RecordError};
 use crate::statements::StatementFailure;
+use crate::terms::governing;
+
+/// How many sales the trail names, of those that were noted together.
+const MOST_NAMED: usize = 5;
 
 /// Why sales were not put into the record. Nothing of the file was.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +40,12 @@ pub enum SalesError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// They were not put into the record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A contract cannot be read.
     #[error(transparent)]
     Contract(#[from] StatementFailure),
-    /// The record is full.
-    #[error("the record of `{0}` has as many entries as a record may have")]
-    Full(SiteId),
     /// There is no such sale to take back.
     #[error("the record of `{partner}` has no sale `{id}`")]
     Unknown {
@@ -62,14 +70,15 @@ impl Hub {
     ) -> Result<Tally, SalesError> {
         self.check_sales(file, &sales, now).await?;
         let entries: Vec<_> = sales.iter().map(|read| (read.partner.clone(), Entry::Sale(read.sale.clone()))).collect();
-        match self.database.add_to_record(&entries, existing, now).await? {
-            AddedToRecord::Added(tally) => Ok(tally),
-            AddedToRecord::Full(partner) => Err(SalesError::Full(partner)),
-            AddedToRecord::Differing(places) => {
+        let sentence = |partner: &SiteId, entries: &[Entry]| format!("{partner}: {}", noted(entries));
+        let noting = Noting { who: Actor::Main, what: AuditEvent::SalesNoted, sentence: &sentence };
+        match self.note_recorded(&entries, existing, noting, now).await {
+            Err(RecordError::Differing(places)) => {
                 let problem = |place: usize| sales.get(place).map(|read| differing(file, read));
                 file.check(places.into_iter().filter_map(problem).collect()).map_err(SalesError::File)?;
                 Ok(Tally::default())
             }
+            noted => Ok(noted?),
         }
     }
 
@@ -91,11 +100,9 @@ impl Hub {
         }
         let entry = |id: &Word| (partner.id.clone(), Entry::Withdrawn(Withdrawal { id: id.clone() }));
         let entries: Vec<_> = ids.iter().map(entry).collect();
-        match self.database.add_to_record(&entries, Existing::Correct, now).await? {
-            AddedToRecord::Added(tally) => Ok(tally),
-            AddedToRecord::Full(partner) => Err(SalesError::Full(partner)),
-            AddedToRecord::Differing(_) => Ok(Tally::default()),
-        }
+        let sentence = |partner: &SiteId, entries: &[Entry]| format!("{partner}: {}, taken back", noted(entries));
+        let noting = Noting { who: Actor::Main, what: AuditEvent::SalesNoted, sentence: &sentence };
+        Ok(self.note_recorded(&entries, Existing::Correct, noting, now).await?)
     }
 
     /// The sales of a partner in `month`, by name.
@@ -106,11 +113,23 @@ impl Hub {
         let contracts = self.agreed(partner).await?;
         let contract = charged_under(contracts, month).ok_or(StatementFailure::NoContract)?;
         // All of it, also where versions govern parts of it, or none governs a part.
-        let period = Period::whole(month);
+        Ok(self.sales_of(partner, &contract, Period::whole(month), u64::MAX).await?)
+    }
+
+    /// What the first `until` entries of a partner's record say that was sold in `period` under `contract`, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn sales_of(
+        &self,
+        partner: &PartnerRow,
+        contract: &Contract,
+        period: Period,
+        until: u64,
+    ) -> Result<Vec<Sale>, DatabaseError> {
         let span = (period.start(&contract.effective.tz), period.end(&contract.effective.tz));
-        let mut gathering = Gathering::new(&contract, period);
-        let entries = self.database.record_of(&partner.id, u64::MAX, span).await?;
-        for entry in entries {
+        let mut gathering = Gathering::new(contract, period);
+        for entry in self.database.record_of(&partner.id, until, span).await? {
             gathering.take(entry);
         }
         Ok(gathering.sales())
@@ -141,21 +160,30 @@ impl Hub {
     }
 }
 
+/// What main's trail says of sales, after the partner's name.
+fn noted(entries: &[Entry]) -> String {
+    let named: Vec<String> = entries.iter().take(MOST_NAMED).filter_map(Entry::subject).collect();
+    match entries.len().saturating_sub(MOST_NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
 /// Why a sale cannot be charged under the version of the contract that governs its day, and at which of its values.
 fn problem(read: &Read, contracts: &[Contract], now: Timestamp) -> Option<(String, Diagnostic)> {
     let Read { partner, sale, .. } = read;
     let told = |value: &str, code, message: String, help: &str| {
         Some((value.to_owned(), Diagnostic::new(code, "", message).help(help.to_owned())))
     };
-    let Some(first) = contracts.first() else {
+    if contracts.is_empty() {
         let message = format!("`{partner}` has not joined, or has no contract");
         return told(partner.as_str(), "unknown-partner", message, "`tieup partner list` has those that have joined");
-    };
+    }
     if sale.time > now {
         let message = format!("sale `{}` is of a time that has not come", sale.id);
         return told("", "sale-to-come", message, "give the time at which it was settled, with its offset from UTC");
     }
-    let Some(contract) = governing(contracts, sale.time, &first.effective.tz) else {
+    let Some(Segment { contract, .. }) = governing(contracts, sale.time) else {
         let message = format!("no version of the contract governs the day of sale `{}`", sale.id);
         return told(
             "",
@@ -182,13 +210,6 @@ fn problem(read: &Read, contracts: &[Contract], now: Timestamp) -> Option<(Strin
         return told(&collected.to_string(), "not-collected", message, &help);
     }
     None
-}
-
-/// The version of the contract that governs the day of `time`, if one does.
-fn governing(contracts: &[Contract], time: Timestamp, zone: &Zone) -> Option<Contract> {
-    let day = zone.local(time).date();
-    let mut segments = segments(contracts.iter().cloned(), Month::of_day(day)).into_iter();
-    segments.find(|segment| (segment.period.first()..=segment.period.last()).contains(&day)).map(|it| it.contract)
 }
 
 /// What the kind or the goods of a sale are not called in `contract`, so that nothing would go by it. A contract in which
@@ -245,28 +266,9 @@ fn differing(file: &SalesFile<'_>, read: &Read) -> Diagnostic {
 
 #[cfg(test)]
 mod tests {
-    use tieup_protocol::robots;
 
     use super::*;
-
-    fn contract(version: u32, from: &str, charges: &str) -> Contract {
-        let robots = robots::list_digest();
-        let text = format!(
-            r#"contract: main/north@{version}
-effective: {{from: {from}, tz: Asia/Tokyo}}
-partnership: inherited
-mounts: {{"/": main}}
-approval: {{policy: ask}}
-journal: {{writer: partner, verifier: both}}
-count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
-money: {{currency: JPY, round: half_up, at: line, prorate: days}}
-meters: {{tie: {{views: {{class: tieup}}}}}}
-charges: {{base: {{by: partnership, link: 0, framework: 20000, inherited: 50000}}{charges}}}
-close: {{grace: 5d, late: next_period_correction}}
-"#
-        );
-        Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}"))
-    }
+    use crate::terms::tests::version;
 
     /// What is told of a sale of `kind` and `goods` at noon of a day of November 2026; nothing where it is right.
     fn told(contracts: &[Contract], kind: &str, goods: &str, day: u8) -> String {
@@ -280,7 +282,8 @@ close: {{grace: 5d, late: next_period_correction}}
     #[test]
     fn a_sale_goes_by_the_version_that_governs_its_day() {
         let orders = |kind: &str| format!(r#", orders: {{per_event: {kind}, rate: "10%", min: 0, max: 5000}}"#);
-        let versions = [contract(1, "2026-11-10", &orders("order")), contract(2, "2026-11-20", &orders("parcel"))];
+        let versions =
+            [version(1, "2026-11-10", &orders("order"), ""), version(2, "2026-11-20", &orders("parcel"), "")];
         assert_eq!(told(&versions, "order", "", 19), "");
         assert_eq!(told(&versions, "parcel", "", 20), "");
         assert!(told(&versions, "order", "", 20).contains("main/north@2 has no kind `order`"));
@@ -291,7 +294,7 @@ close: {{grace: 5d, late: next_period_correction}}
     fn a_kind_and_goods_that_the_contract_does_not_have_are_mistakes_with_the_nearest_name() {
         let all = r#", orders: {per_event: settled_orders, rate: "10%", min: 0, max: 5000}"#;
         let lanterns = r#", orders: {per_event: settled_orders, goods: lantern, rate: "10%", min: 0, max: 5000}"#;
-        let with = |charges| [contract(1, "2026-01-01", charges)];
+        let with = |charges| [version(1, "2026-01-01", charges, "")];
         let misspelled = told(&with(all), "setled_orders", "", 5);
         assert!(
             misspelled.contains("no kind `setled_orders`") && misspelled.contains("did you mean `settled_orders`?")

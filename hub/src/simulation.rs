@@ -6,9 +6,10 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::period::Period;
 use tieup_store::journal::months;
 
+use crate::books::MainBooks;
 use crate::database::PartnerRow;
 use crate::partners::Hub;
-use crate::statements::{MainBooks, StatementFailure};
+use crate::statements::StatementFailure;
 
 /// What is changed in a simulation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,5 +72,5 @@ impl Hub {
 fn count_by(books: &MainBooks<'_>, rules: &Contract, period: Period) -> Result<Counted, StatementFailure> {
     let ((reader, _, size), writer) = (books.log(period.month())?, books.writer(period.month())?);
     let entries = reader.entries(0..size)?.map(|entry| entry.map(|entry| rules.as_counted(writer, entry)));
-    Ok(count_without(rules, period, entries, &books.struck_now(period.month()))?)
+    Ok(count_without(rules, period, entries, &books.struck_now(period.month())?)?)
 }

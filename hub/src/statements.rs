@@ -4,26 +4,22 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tieup_fees::{
-    Basis, BasisError, Counted, Counting, Issued, JournalHead, Ledger, Made, Maker, Recorded, StatementError,
-    charged_periods, charged_so_far, closes, corrects, last_revision,
-};
+use tieup_fees::{Basis, Made, StatementError};
 use tieup_protocol::approval::ReleaseState;
-use tieup_protocol::contract::{Contract, Segment, Side, charged_under, charged_until, segments};
+use tieup_protocol::contract::{Contract, Side, charged_under};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::digest::Digest;
-use tieup_protocol::dispute::{Decision, Dispute};
 use tieup_protocol::period::{Month, Period};
-use tieup_protocol::strike::{Strike, together};
-use tieup_protocol::wire::{Cause, Revision, STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
+use tieup_protocol::wire::{STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{
     CheckpointError, InvalidKey, JournalReader, LogVerifier, Origin, ReadError, SignedCheckpoint, SignedText,
-    SignedTextError, VerifyError, month_dir, months, verify_entries,
+    SignedTextError, VerifyError, month_dir, months,
 };
 use tieup_web::client::CallError;
 
+use crate::catalogue::CatalogueError;
 use crate::database::{DatabaseError, PartnerRow, ReleaseRow, StatementRow};
 use crate::findings::ExamineError;
 use crate::partners::{Hub, HubError};
@@ -118,9 +114,15 @@ pub enum StatementFailure {
     /// The journal of a statement that gives a discount cannot be examined.
     #[error("what holds the statement back cannot be examined")]
     Examine(#[source] Box<ExamineError>),
+    /// How much the site held was never known, and the contract charges by it.
+    #[error("it is not known how much the partner's site held")]
+    Catalogue(#[source] Box<CatalogueError>),
     /// A statement goes by a strike that is not agreed on.
     #[error("strike {0} is not agreed on, or is of another month")]
     NotAgreed(Digest),
+    /// A strike is of another log than the one that is here.
+    #[error("strike {0} is of a log of this month with other entries than the one that is here")]
+    OtherLog(Digest),
     /// The cosigned checkpoint in main's copy is damaged.
     #[error("main's copy of the journal has a damaged checkpoint")]
     Checkpoint(#[from] CheckpointError),
@@ -260,7 +262,7 @@ impl Hub {
     /// See [`StatementFailure`].
     pub async fn periods(&self, partner: &PartnerRow, month: Month) -> Result<Vec<Period>, StatementFailure> {
         let books = self.books(partner).await?;
-        if books.approved.is_empty() { Err(StatementFailure::NoContract) } else { Ok(books.periods(month)) }
+        if books.versions().is_empty() { Err(StatementFailure::NoContract) } else { Ok(books.periods(month)) }
     }
 
     /// Hands a statement to the partner, keeps its verdict and returns it.
@@ -303,39 +305,11 @@ impl Hub {
             let notice = notice_of(&basis, &made, None);
             return Ok((made, notice));
         };
-        let made = Maker::new(&books, &books.issued).make(&Basis::of(notice))?;
+        let made = books.remake(notice)?;
         if made.statement.text != notice.statement {
             return Err(StatementFailure::Changed(period));
         }
         Ok((made, notice.clone()))
-    }
-
-    /// What is read to make a partner's statements, by main's own record.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn books<'a>(&'a self, partner: &'a PartnerRow) -> Result<MainBooks<'a>, StatementFailure> {
-        let notices = self.database.issued(&partner.id).await?;
-        let issued = notices.iter().map(|notice| (notice.period, Basis::of(notice))).collect();
-        let approved = self.approved(partner).await?;
-        let record = self.database.record_size(&partner.id).await?;
-        let disputes = self.database.disputes_of(&partner.id).await?.into_iter();
-        let accepted = |dispute: &Dispute| dispute.ruling.as_ref().is_some_and(|it| it.decision == Decision::Accepted);
-        let accepted = disputes.filter(accepted).map(|dispute| dispute.claim.period);
-        let accepted = accepted.collect();
-        let strikes = self.settled_strikes(&partner.id).await?;
-        Ok(MainBooks { hub: self, partner, approved, record, notices, issued, accepted, strikes })
-    }
-
-    /// Asks the partner how much its site held when `period` ended, unless its statement was issued. Where it cannot be
-    /// asked, what it said last before counts.
-    async fn ask_holdings(&self, partner: &PartnerRow, period: Period, now: Timestamp) -> Result<(), StatementFailure> {
-        let books = self.books(partner).await?;
-        let (None, Ok(contract)) = (books.notice(period), books.contract(period)) else { return Ok(()) };
-        if let Err(error) = self.note_holdings(partner, &contract, period, now).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, partner = %partner.id, "it is not known anew how much the site holds");
-        }
-        Ok(())
     }
 
     /// Main's copy of a journal, whose it is, and how many of its entries main has cosigned.
@@ -371,7 +345,7 @@ impl Hub {
     }
 
     /// The contracts that the partner has approved by main's own record, each once.
-    async fn approved(&self, partner: &PartnerRow) -> Result<Vec<Contract>, StatementFailure> {
+    pub(crate) async fn approved(&self, partner: &PartnerRow) -> Result<Vec<Contract>, StatementFailure> {
         let was_live =
             |row: &ReleaseRow| [ReleaseState::Live.word(), ReleaseState::Retired.word()].contains(&&*row.state);
         let rows = self.database.releases(&partner.id).await?;
@@ -407,7 +381,7 @@ impl Hub {
     }
 
     /// Where that log lies, which it is, and the key that signs it.
-    fn charged_files(
+    pub(crate) fn charged_files(
         &self,
         partner: &PartnerRow,
         writer: Side,
@@ -422,235 +396,6 @@ impl Hub {
     }
 }
 
-/// What main reads to make a partner's statements.
-pub(crate) struct MainBooks<'a> {
-    hub: &'a Hub,
-    partner: &'a PartnerRow,
-    approved: Vec<Contract>,
-    /// How many entries the partner's record has.
-    record: u64,
-    /// What was issued, by period.
-    notices: Vec<StatementNotice>,
-    /// What that was made from.
-    issued: Issued,
-    /// The periods whose statement was disputed, and main accepted it.
-    accepted: BTreeSet<Period>,
-    /// The strikes that take effect, in the order of their digests.
-    strikes: Vec<Strike>,
-}
-
-impl MainBooks<'_> {
-    /// What was issued for `period`.
-    pub(crate) fn notice(&self, period: Period) -> Option<&StatementNotice> {
-        self.notices.iter().find(|notice| notice.period == period)
-    }
-
-    /// What was issued, with the contract that it was charged under.
-    pub(crate) fn pinned(&self) -> impl Iterator<Item = (Period, Digest)> {
-        self.issued.iter().filter_map(|(period, basis)| Some((*period, basis.charged.as_ref()?.contract)))
-    }
-
-    /// Every version of the contract that the partner has approved.
-    pub(crate) fn versions(&self) -> &[Contract] {
-        &self.approved
-    }
-
-    /// The periods of `month` that have a statement each.
-    pub(crate) fn periods(&self, month: Month) -> Vec<Period> {
-        charged_periods(&self.issued, &segments(self.approved.iter().cloned(), month), month)
-    }
-
-    /// Who writes the log that `month` is charged by. It changes where a month begins alone.
-    pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
-        let pinned =
-            self.pinned().filter(|(period, _)| period.month() == month).map(|(_, contract)| contract).collect();
-        let contract = charged_until(self.approved.clone(), month, &pinned).ok_or(StatementFailure::NoContract)?;
-        Ok(contract.journal.writer)
-    }
-
-    /// How far the statement of `period` is at `now`.
-    fn standing(&self, period: Period, now: Timestamp) -> Result<Standing, StatementFailure> {
-        if self.notice(period).is_some() {
-            return Ok(Standing::Issued);
-        }
-        let closes = closes(&self.contract(period)?, period.month());
-        Ok(if now < closes { Standing::Open { closes } } else { Standing::Due })
-    }
-
-    /// The statement of `period` up to the last cosigned checkpoint.
-    pub(crate) fn make(&self, period: Period, status: StatementStatus) -> Result<(Basis, Made), StatementFailure> {
-        let record = self.record_gone_by(&self.contract(period)?);
-        let (_, _, size) = self.log(period.month())?;
-        let mut maker = Maker::new(self, &self.issued);
-        let revisions = self.revisions(period, &mut maker)?;
-        let strikes = self.strikes(period.month());
-        let basis = Basis { period, size, strikes, record, status, revisions, charged: None };
-        let made = maker.make(&basis)?;
-        Ok((basis, made))
-    }
-
-    /// The strikes of the log of `month` that take effect.
-    fn strikes(&self, month: Month) -> Vec<Digest> {
-        self.strikes.iter().filter(|strike| strike.month == month).map(Strike::digest).collect()
-    }
-
-    /// The numbers of the entries that are struck out of the log of `month` now.
-    pub(crate) fn struck_now(&self, month: Month) -> BTreeSet<u64> {
-        together(self.strikes.iter().filter(|strike| strike.month == month))
-    }
-
-    /// The log that `month` is charged by.
-    pub(crate) fn log(&self, month: Month) -> Result<(JournalReader, Origin, u64), StatementFailure> {
-        self.hub.charged_log(self.partner, self.writer(month)?, month)
-    }
-
-    /// The earlier periods whose fee is another by now than what was charged for them, and which no other statement corrects.
-    fn revisions(&self, period: Period, maker: &mut Maker<'_, Self>) -> Result<Vec<Revision>, StatementFailure> {
-        let (mut revisions, open) = (Vec::new(), self.open_until(period)?);
-        let earlier = self.issued.keys().copied().take_while(|earlier| *earlier < period);
-        for earlier in earlier.filter(|earlier| corrects(&self.issued, &open, period, *earlier)) {
-            if let Some(revision) = self.revision(earlier, period)?
-                && maker.correction(period, &revision)?.is_some()
-            {
-                revisions.push(revision);
-            }
-        }
-        Ok(revisions)
-    }
-
-    /// The periods before `until` of which there is a log, and that were not issued, after the first that was.
-    fn open_until(&self, until: Period) -> Result<BTreeSet<Period>, StatementFailure> {
-        let mut open = BTreeSet::new();
-        let first = self.issued.keys().next().map_or(until.month(), |first| first.month());
-        let months = std::iter::successors(Some(first), |month| Some(month.next()));
-        for month in months.take_while(|month| *month <= until.month()) {
-            match self.log(month) {
-                Err(StatementFailure::NotCollected(_) | StatementFailure::NotWitnessed(_)) => continue,
-                log => drop(log?),
-            }
-            open.extend(self.periods(month).into_iter().filter(|period| self.notice(*period).is_none()));
-        }
-        Ok(open)
-    }
-
-    /// What may have changed of `earlier` since statements for periods before `until` charged for it.
-    fn revision(&self, earlier: Period, until: Period) -> Result<Option<Revision>, StatementFailure> {
-        let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
-        let (_, _, size) = self.log(earlier.month())?;
-        let strikes = self.strikes(earlier.month());
-        let is_accepted = self.accepted.contains(&earlier);
-        // What was decided is looked at until a statement has corrected it.
-        let is_open = is_accepted && last_revision(&self.issued, earlier, until).is_none();
-        let has_struck = strikes != before.strikes;
-        let (record, has_sold) = self.record_since(earlier, before.record)?;
-        if size <= before.size && !has_struck && !is_open && !has_sold {
-            return Ok(None);
-        }
-        let cause = match (is_accepted, has_struck) {
-            (true, _) => Cause::Dispute,
-            (false, true) => Cause::StruckEntries,
-            (false, false) if has_sold => Cause::ChangedSales,
-            (false, false) => Cause::LateEntries,
-        };
-        Ok(Some(Revision { period: earlier, size: size.max(before.size), strikes, record, cause }))
-    }
-
-    /// What all of the record says of `period` under `contract`.
-    pub(crate) fn all_recorded(&self, contract: &Contract, period: Period) -> Result<Recorded, StatementFailure> {
-        self.hub.recorded(self.partner, contract, period, self.record)
-    }
-
-    /// How many entries of the record a period under `contract` goes by.
-    fn record_gone_by(&self, contract: &Contract) -> u64 {
-        if contract.terms.go_by_record() { self.record } else { 0 }
-    }
-
-    /// How many entries of the record `period` goes by now, and whether they say anything else of it than the first
-    /// `before` do.
-    fn record_since(&self, period: Period, before: u64) -> Result<(u64, bool), StatementFailure> {
-        if self.record <= before {
-            return Ok((before, false));
-        }
-        let contract = self.contract(period)?;
-        let now = self.record_gone_by(&contract).max(before);
-        let of = |until| self.hub.recorded(self.partner, &contract, period, until);
-        Ok((now, now > before && of(before)? != of(now)?))
-    }
-
-    /// Why `period` has no contract.
-    fn not_governed(&self, period: Period) -> StatementFailure {
-        let (month, periods) = (period.month(), self.periods(period.month()));
-        match periods.len() {
-            _ if self.approved.is_empty() => StatementFailure::NoContract,
-            0 => StatementFailure::NotGoverned(period),
-            _ if period.is_whole() => StatementFailure::Several { month, periods },
-            _ => StatementFailure::NotGoverned(period),
-        }
-    }
-}
-
-impl Ledger for MainBooks<'_> {
-    type Error = StatementFailure;
-
-    fn contract(&self, period: Period) -> Result<Contract, StatementFailure> {
-        if let Some(charged) = self.issued.get(&period).and_then(|basis| basis.charged.as_ref()) {
-            let pinned = self.approved.iter().find(|contract| contract.digest() == charged.contract);
-            return pinned.cloned().ok_or(StatementFailure::NoVersion(period, charged.contract));
-        }
-        let is_open = self.issued.keys().all(|issued| !issued.overlaps(period));
-        let segments = segments(self.approved.iter().cloned(), period.month()).into_iter();
-        let found = segments.filter(|_| is_open).find(|Segment { period: of, .. }| *of == period);
-        found.map(|Segment { contract, .. }| contract).ok_or_else(|| self.not_governed(period))
-    }
-
-    fn head(&self, month: Month, size: u64) -> Result<JournalHead, StatementFailure> {
-        let (reader, origin, _) = self.log(month)?;
-        Ok(JournalHead { origin: origin.to_string(), size, root: reader.root_at(size)?.to_string() })
-    }
-
-    /// From the counts that are kept with each collection, where they are of so many entries; else the log is verified and
-    /// counted in one pass. None are kept of main's own log: which of its entries count depends on the contract's mounts.
-    fn count(
-        &self,
-        contract: &Contract,
-        period: Period,
-        size: u64,
-        struck: &BTreeSet<u64>,
-    ) -> Result<Counted, StatementFailure> {
-        let month = period.month();
-        let writer = self.writer(month)?;
-        if writer != Side::Main && *struck == self.struck_now(month) {
-            let (counted, head) = self.hub.counted(self.partner, contract, period, struck)?;
-            if head.size == size {
-                return Ok(counted);
-            }
-        }
-        let mut counting = Counting::of((contract, writer), period, size, struck);
-        if size == 0 {
-            return Ok(counting.finish()?);
-        }
-        let (dir, origin, key) = self.hub.charged_files(self.partner, writer, month)?;
-        let verified = verify_entries(&dir, &origin, &key, |entry| counting.take(entry));
-        let signed = verified.map_err(|source| StatementFailure::Damaged(origin, source))?.checkpoint.size();
-        if signed < size {
-            return Err(ReadError::Beyond { dir, size: signed, asked: format!("the entries 0 to {size}") }.into());
-        }
-        Ok(counting.finish()?)
-    }
-
-    fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
-        let find = |digest: &Digest| {
-            let found = self.strikes.iter().find(|strike| strike.month == month && strike.digest() == *digest);
-            found.ok_or(StatementFailure::NotAgreed(*digest))
-        };
-        Ok(together(strikes.iter().map(find).collect::<Result<Vec<_>, _>>()?))
-    }
-
-    fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {
-        self.hub.recorded(self.partner, contract, basis.period, basis.record)
-    }
-}
-
 fn notice_of(basis: &Basis, made: &Made, note: Option<&SignedText>) -> StatementNotice {
     StatementNotice {
         period: basis.period,
@@ -661,16 +406,5 @@ fn notice_of(basis: &Basis, made: &Made, note: Option<&SignedText>) -> Statement
         statement: made.statement.text.clone(),
         revisions: basis.revisions.clone(),
         note: note.map(|note| note.note().to_owned()),
-    }
-}
-
-/// A failure of main's own books is told as what it is.
-impl From<BasisError<Self>> for StatementFailure {
-    fn from(error: BasisError<Self>) -> Self {
-        match error {
-            BasisError::Ledger(failure) => failure,
-            BasisError::Fee(error) => Self::Fees(error.into()),
-            other => Self::Basis(other.to_string()),
-        }
     }
 }

@@ -15,7 +15,8 @@ use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
-    KeptStrike, MAX_WAITING, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, named,
+    Checkpoint, KeptStrike, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, is_new,
+    named, waiting,
 };
 use tieup_web::client::CallError;
 use tieup_web::listener::Peer;
@@ -68,19 +69,17 @@ impl Hub {
         (entries, reason): (&Numbers, &str),
         now: Timestamp,
     ) -> Result<Strike, StrikeError> {
-        let (log, size) = self.struck_log(partner, month).await?;
-        let waiting = self.database.strikes_of(&partner.id).await?.into_iter().filter(|kept| kept.answer.is_none());
-        let mut same = waiting.map(|kept| kept.strike).filter(|strike| {
-            (strike.by, strike.month, &strike.entries, strike.reason.as_str()) == (Party::Main, month, entries, reason)
-        });
-        let strike = if let Some(strike) = same.next() {
-            strike
+        let known = self.database.strikes_of(&partner.id).await?;
+        let strike = if let Some(kept) = waiting(&known, Party::Main, (month, entries, reason)) {
+            kept.strike.clone()
         } else {
+            let (reader, log, size) = self.books(partner).await?.log(month)?;
+            let checkpoint =
+                Checkpoint { size, root: reader.root_at(size).map_err(StatementFailure::from)?.to_string() };
             let (entries, reason) = (entries.clone(), reason.to_owned());
-            let strike = Strike { month, log: log.clone(), entries, reason, by: Party::Main, proposed: now };
-            strike.check(&log, size)?;
-            self.note_strike(Actor::Main, Event::StrikeProposed, &partner.id, &strike.sentence(), now)?;
-            self.change_strike(&partner.id, None, &KeptStrike::proposed(strike.clone())).await?;
+            let (log, by) = (log.to_string(), Party::Main);
+            let strike = Strike { month, log, checkpoint: Some(checkpoint), entries, reason, by, proposed: now };
+            self.take_new(partner, &known, &strike, now).await?;
             strike
         };
         self.call(partner).await?.post::<()>(STRIKES, &strike).await.map_err(StrikeError::Call)?;
@@ -197,32 +196,38 @@ impl Hub {
         Ok(known.into_iter().find(|kept| kept.strike.digest() == digest))
     }
 
-    /// The origin of the log that `month` is charged by, and how many of its entries both sides have signed.
-    pub(crate) async fn struck_log(
-        &self,
-        partner: &PartnerRow,
-        month: Month,
-    ) -> Result<(String, u64), StatementFailure> {
-        let (_, origin, size) = self.books(partner).await?.log(month)?;
-        Ok((origin.to_string(), size))
+    /// Whether a strike is of entries that both sides have signed, of the log that its month is charged by.
+    pub(crate) async fn check_strike(&self, partner: &PartnerRow, strike: &Strike) -> Result<(), StrikeError> {
+        let (reader, origin, size) = self.books(partner).await?.log(strike.month)?;
+        let root_at = |of| Ok(reader.root_at(of).map_err(StatementFailure::from)?.to_string());
+        strike.check(origin.as_str(), size, root_at)
     }
 
     /// Keeps what a partner proposes. The same again changes nothing.
-    async fn take_strike(&self, partner: &PartnerRow, strike: Strike, now: Timestamp) -> Result<(), StrikeError> {
-        if strike.by != Party::Partner {
-            return Err(StrikeRefused::OwnSide.into());
+    async fn take_strike(&self, partner: &PartnerRow, strike: &Strike, now: Timestamp) -> Result<(), StrikeError> {
+        let known = self.database.strikes_of(&partner.id).await?;
+        if strike.by == Party::Partner {
+            self.take_new(partner, &known, strike, now).await
+        } else {
+            Err(StrikeRefused::OwnSide.into())
         }
-        let (log, size) = self.struck_log(partner, strike.month).await?;
-        strike.check(&log, size)?;
-        let (digest, known) = (strike.digest(), self.database.strikes_of(&partner.id).await?);
-        if known.iter().any(|kept| kept.strike.digest() == digest) {
+    }
+
+    /// Keeps a strike that either side proposes, unless it is one of those that are `known`.
+    async fn take_new(
+        &self,
+        partner: &PartnerRow,
+        known: &[KeptStrike],
+        strike: &Strike,
+        now: Timestamp,
+    ) -> Result<(), StrikeError> {
+        if !is_new(known, strike, strike.by)? {
             return Ok(());
         }
-        if known.iter().filter(|kept| kept.waits_for(Party::Main)).count() >= MAX_WAITING {
-            return Err(StrikeRefused::TooManyWait.into());
-        }
-        self.note_strike(Actor::Operator, Event::StrikeProposed, &partner.id, &strike.sentence(), now)?;
-        self.change_strike(&partner.id, None, &KeptStrike::proposed(strike)).await
+        self.check_strike(partner, strike).await?;
+        let who = if strike.by == Party::Main { Actor::Main } else { Actor::Operator };
+        self.note_strike(who, Event::StrikeProposed, &partner.id, &strike.sentence(), now)?;
+        self.change_strike(&partner.id, None, &KeptStrike::proposed(strike.clone())).await
     }
 
     /// Keeps what a partner answers: both sides have it then.
@@ -272,7 +277,7 @@ async fn propose(
     Json(strike): Json<Strike>,
 ) -> Result<Json<()>, Refusal> {
     let partner = caller(&hub, peer).await?;
-    let taken = hub.take_strike(&partner, strike, Timestamp::now()).await;
+    let taken = hub.take_strike(&partner, &strike, Timestamp::now()).await;
     taken.map(Json).map_err(|error| refuse(&error))
 }
 

@@ -1,8 +1,9 @@
-//! The terms that a new release brings: a version of the contract that would change under which version a statement was
-//! issued is not published.
+//! Which terms govern a day, and those that a new release brings: a version of the contract that would change under which
+//! version a statement was issued is not published.
 
-use tieup_protocol::contract::{Contract, ContractId, reaches_back};
-use tieup_protocol::period::Period;
+use jiff::Timestamp;
+use tieup_protocol::contract::{Contract, ContractId, Segment, reaches_back, segments};
+use tieup_protocol::period::{Month, Period};
 
 use crate::database::PartnerRow;
 use crate::partners::Hub;
@@ -41,5 +42,55 @@ impl Hub {
             Some(period) => Err(TermsError::ReachesBack { contract: offered.id, period }),
             None => Ok(()),
         }
+    }
+}
+
+/// The version that governs the day of `time`, of all that are agreed on, and the days of the month that it governs with
+/// that; none where none does.
+pub(crate) fn governing(contracts: &[Contract], time: Timestamp) -> Option<Segment> {
+    let day = contracts.first()?.effective.tz.local(time).date();
+    let mut segments = segments(contracts.iter().cloned(), Month::of_day(day)).into_iter();
+    segments.find(|segment| (segment.period.first()..=segment.period.last()).contains(&day))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use tieup_protocol::robots;
+
+    use super::*;
+
+    /// A version with `main/north` that takes effect on the day `from`, with these charges besides, and what is paid how.
+    pub(crate) fn version(number: u32, from: &str, charges: &str, pay: &str) -> Contract {
+        let robots = robots::list_digest();
+        let text = format!(
+            r#"contract: main/north@{number}
+effective: {{from: {from}, tz: Asia/Tokyo}}
+partnership: inherited
+mounts: {{"/": main}}
+approval: {{policy: ask}}
+journal: {{writer: partner, verifier: both}}
+count: {{rules: page-view/1, robots: "{robots}", double_click: 30s, session: hour}}
+money: {{currency: JPY, round: half_up, at: line, prorate: days}}
+meters: {{tie: {{views: {{class: tieup}}}}}}
+charges: {{base: {{by: partnership, link: 0, framework: 20000, inherited: 50000}}{charges}}}
+pay: {{{pay}}}
+close: {{grace: 5d, late: next_period_correction}}
+"#
+        );
+        Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn a_day_in_the_zone_of_the_contract_is_governed_by_one_version_or_none() {
+        let versions = [version(1, "2026-11-10", "", ""), version(2, "2026-11-20", "", "")];
+        let governing = |time: &str| {
+            let segment = governing(&versions, time.parse().unwrap())?;
+            Some((segment.contract.id.version, segment.period.key()))
+        };
+        // The tenth begins at 15:00 UTC of the ninth in Tokyo.
+        assert_eq!(governing("2026-11-09T14:59:59Z"), None);
+        let first = Some((1, "2026-11-10_2026-11-19".to_owned()));
+        assert_eq!((governing("2026-11-09T15:00:00Z"), governing("2026-11-19T14:59:59Z")), (first.clone(), first));
+        assert_eq!(governing("2026-11-19T15:00:00Z"), Some((2, "2026-11-20_2026-11-30".to_owned())));
     }
 }

@@ -81,8 +81,12 @@ pub enum Event {
     FindingAccepted,
     /// Main noted what a partner paid in advance.
     PaymentNoted,
-    /// Main noted advertisements, or what it offers in limited number.
+    /// Main noted advertisements, what it offers in limited number, or how much the partner's site holds.
     CatalogueNoted,
+    /// Main noted sales, or took some back.
+    SalesNoted,
+    /// Main told entries of its record of what fees go by besides visits.
+    RecordTold,
 }
 
 /// One line of the trail.
@@ -262,6 +266,8 @@ impl Event {
             Self::FindingAccepted => "finding accepted",
             Self::PaymentNoted => "payment noted",
             Self::CatalogueNoted => "catalogue noted",
+            Self::SalesNoted => "sales noted",
+            Self::RecordTold => "record told",
         }
     }
 }

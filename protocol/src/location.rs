@@ -1,5 +1,6 @@
 //! Where two counts of one journal part: main is asked hour by hour, and of the first that differs entry by entry.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -9,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessEntry;
 use crate::access_export::ExportFormat;
 use crate::digest::Digest;
+use crate::manifest::Manifest;
+use crate::path::SitePath;
 use crate::period::Period;
+use crate::record::Holdings;
 
 /// POST an [`HoursRequest`] to hub, get `Vec<CountedHour>`: what main counts of the partner's journal.
 pub const HOURS: &str = "/v2/statement/hours";
@@ -112,6 +116,49 @@ pub struct LocatedEntry {
     pub proof: Option<String>,
 }
 
+/// How much the partner's site held when a period ended: what main goes by, and what the partner's own notes say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocatedHoldings {
+    /// What main was told, with the tie-up pages of the release as main published it.
+    pub main: Holdings,
+    /// What is noted here.
+    pub partner: Holdings,
+    /// The first file of main's that is not the same in both releases, where they are two that are kept here.
+    pub file: Option<LocatedFile>,
+}
+
+/// A file that two releases do not have alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocatedFile {
+    /// Its path.
+    pub path: SitePath,
+    /// Its bytes in the release that main goes by; none where it is not in that.
+    pub main: Option<u64>,
+    /// Its bytes in the release that was live here.
+    pub partner: Option<u64>,
+}
+
+impl LocatedHoldings {
+    /// What main goes by beside what is noted here; none where both come to as much.
+    pub fn between(main: Holdings, partner: Holdings) -> Option<Self> {
+        let differ = (main.tieup, main.original) != (partner.tieup, partner.original);
+        differ.then_some(Self { main, partner, file: None })
+    }
+}
+
+impl LocatedFile {
+    /// The first file that the release which main goes by and the one that was live here do not have alike.
+    pub fn between(main: &Manifest, partner: &Manifest) -> Option<Self> {
+        let paths: BTreeSet<&SitePath> = main.entries.keys().chain(partner.entries.keys()).collect();
+        let blob = |manifest: &Manifest, path: &SitePath| manifest.entries.get(path).map(|entry| entry.blob);
+        let path = paths.into_iter().find(|path| blob(main, path) != blob(partner, path))?;
+        let length = |manifest| blob(manifest, path).map(|blob| blob.length);
+        Some(Self { path: path.clone(), main: length(main), partner: length(partner) })
+    }
+}
+
 impl CountedHour {
     /// An hour in which nothing was seen yet.
     pub fn empty(number: i64) -> Self {
@@ -153,6 +200,30 @@ impl fmt::Display for Located {
             Some(entry) => entry.fmt(f),
             None => writeln!(f, "Both have the same entries in it, and count them otherwise."),
         }
+    }
+}
+
+impl fmt::Display for LocatedHoldings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { main, partner, file } = self;
+        writeln!(f, "How much the site held when the period ended is another number for main than it is here.")?;
+        let parts = [("tie-up", main.tieup, partner.tieup), ("original", main.original, partner.original)];
+        for (class, mains, own) in parts.into_iter().filter(|(_, mains, own)| mains != own) {
+            writeln!(f, "  {class} pages, main goes by:  {} in {} bytes", mains.pages, mains.bytes)?;
+            writeln!(f, "  {class} pages, noted here:    {} in {} bytes", own.pages, own.bytes)?;
+        }
+        if main.release != partner.release {
+            writeln!(f, "Main goes by release {}, and release {} was live here.", main.release, partner.release)?;
+        } else if main.tieup != partner.tieup {
+            writeln!(
+                f,
+                "Both go by release {}: its signed manifest, which both have, says who is right.",
+                main.release
+            )?;
+        }
+        let Some(LocatedFile { path, main, partner }) = file else { return Ok(()) };
+        let words = |bytes: &Option<u64>| bytes.map_or_else(|| "nothing".to_owned(), |bytes| format!("{bytes} bytes"));
+        writeln!(f, "The first file of main's that differs is {path}: {} there, {} here.", words(main), words(partner))
     }
 }
 

@@ -5,8 +5,9 @@
 //! one number says all that a statement takes from it: how many entries count, from the first on. Both sides hold the
 //! same entries, and each reads them for itself. Nothing in it is about a buyer.
 
-use std::fmt;
-use std::str::FromStr;
+mod messages;
+mod span;
+mod words;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -17,44 +18,15 @@ use crate::decimal::Decimal;
 use crate::ids::ReleaseVersion;
 use crate::period::Month;
 
-/// POST a [`RecordPage`] to syncd, get a [`RecordHeld`]; POST a [`RecordRequest`] to hub, get a [`RecordPage`].
-pub const RECORD: &str = "/v2/record";
-
-/// POST an [`ExtentRequest`] to syncd, get an [`ExtentGrant`].
-pub const EXTENT: &str = "/v2/extent";
-
-/// The most entries of a page.
-pub const MAX_PAGE: u64 = 500;
-
-/// The most bytes of a page: 500 entries of the longest words.
-pub const MAX_PAGE_BYTES: usize = 1 << 20;
+pub use self::messages::{
+    EXTENT, ExtentGrant, ExtentRequest, LocatedRecord, MAX_PAGE, MAX_PAGE_BYTES, RECORD, RecordHeld, RecordPage,
+    RecordRequest,
+};
+pub use self::span::{InvalidSpan, Span};
+pub use self::words::{InvalidWord, MAX_WORD, Region, Word};
 
 /// The most entries of a partner's record.
 pub const MAX_RECORD: u64 = 1_000_000;
-
-/// The most characters of a word of an entry.
-pub const MAX_WORD: usize = 80;
-
-/// A word of an entry: 1 to 80 printable ASCII characters without a space, as it can stand in a digest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Word(String);
-
-/// The name of a region: 1 to 80 characters in one line.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Region(String);
-
-/// Why a text is not a word, or no region.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidWord {
-    /// It is no word.
-    #[error("{0:?} is not a word of 1 to {MAX_WORD} printable ASCII characters without spaces")]
-    Word(String),
-    /// It is no name of a region.
-    #[error("{0:?} is not a name of 1 to {MAX_WORD} characters in one line")]
-    Region(String),
-}
 
 /// A sale, or something else that is charged for besides visits, such as a settled order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,22 +136,6 @@ pub struct Extent {
     pub original: Stock,
 }
 
-/// Main asks how much the partner's site held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExtentRequest {
-    /// At which instant.
-    pub at: Timestamp,
-}
-
-/// How much it held; none where the partner has no record of that time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExtentGrant {
-    /// What it was then.
-    pub extent: Option<Extent>,
-}
-
 /// What a partner paid in advance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -198,58 +154,6 @@ pub struct Payment {
 pub struct Withdrawal {
     /// Its name.
     pub id: Word,
-}
-
-/// Entries that follow one another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RecordPage {
-    /// The number of the first.
-    pub from: u64,
-    /// The entries, at most [`MAX_PAGE`]; those that do not follow what is held are not taken.
-    pub entries: Vec<Entry>,
-}
-
-/// How many entries the partner holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RecordHeld {
-    /// From the first on.
-    pub held: u64,
-}
-
-/// Which entries the partner asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RecordRequest {
-    /// The number of the first. Not all that follow come at once where they are many.
-    pub from: u64,
-}
-
-/// The first entry of the record that the two sides do not have alike.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LocatedRecord {
-    /// Its number.
-    pub number: u64,
-    /// What main has there, as JSON; none where it has nothing.
-    pub main: Option<String>,
-    /// What the partner was told.
-    pub partner: Option<String>,
-}
-
-impl Word {
-    /// It as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Region {
-    /// It as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl Entry {
@@ -289,77 +193,6 @@ impl Entry {
             Self::Withdrawn(_) | Self::Holdings(_) | Self::Advertisements(_) | Self::Offered(_) => true,
             Self::Payment(payment) => !payment.amount.is_negative(),
         }
-    }
-}
-
-impl FromStr for Word {
-    type Err = InvalidWord;
-
-    fn from_str(text: &str) -> Result<Self, InvalidWord> {
-        let is_word = (1..=MAX_WORD).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_word { Ok(Self(text.to_owned())) } else { Err(InvalidWord::Word(text.chars().take(MAX_WORD).collect())) }
-    }
-}
-
-impl FromStr for Region {
-    type Err = InvalidWord;
-
-    fn from_str(text: &str) -> Result<Self, InvalidWord> {
-        let is_name = (1..=MAX_WORD).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        if is_name {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidWord::Region(text.chars().take(MAX_WORD).collect()))
-        }
-    }
-}
-
-impl TryFrom<String> for Word {
-    type Error = InvalidWord;
-
-    fn try_from(text: String) -> Result<Self, InvalidWord> {
-        text.parse()
-    }
-}
-
-impl TryFrom<String> for Region {
-    type Error = InvalidWord;
-
-    fn try_from(text: String) -> Result<Self, InvalidWord> {
-        text.parse()
-    }
-}
-
-impl From<Word> for String {
-    fn from(word: Word) -> Self {
-        word.0
-    }
-}
-
-impl From<Region> for String {
-    fn from(region: Region) -> Self {
-        region.0
-    }
-}
-
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for LocatedRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = |entry: &Option<String>| entry.clone().unwrap_or_else(|| "nothing".to_owned());
-        writeln!(f, "The first entry of main's record that differs is number {}, counted from 0.", self.number)?;
-        writeln!(f, "  main has now:         {}", words(&self.main))?;
-        writeln!(f, "  main told the partner: {}", words(&self.partner))
     }
 }
 
@@ -407,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_page_of_the_longest_entries_has_room() {
-        let word = || Word("\\".repeat(MAX_WORD));
+        let word = || "\\".repeat(MAX_WORD).parse::<Word>().unwrap();
         let sale = Sale {
             id: word(),
             kind: word(),
@@ -417,7 +250,7 @@ mod tests {
             via: Some(MeterClass::Original),
             collected: Some("1234567890.12345678".parse().unwrap()),
             time: Timestamp::MAX,
-            region: Some(Region("\u{1F3EE}".repeat(MAX_WORD))),
+            region: Some("\u{1F3EE}".repeat(MAX_WORD).parse().unwrap()),
         };
         let most = usize::try_from(MAX_PAGE).unwrap();
         assert!((Entry::Sale(sale).line().len() + 1) * most + 100 < MAX_PAGE_BYTES);

@@ -1,5 +1,6 @@
-//! Strikes: entries of a log that both sides agree to leave out of account. One side proposes them by their numbers, the
-//! other answers; both stand in the audit trails of both sides before they take effect. The log itself never changes.
+//! Strikes: entries of a log that both sides agree to leave out of account. One side proposes them by their numbers and a
+//! checkpoint of the log, the other answers; both stand in the audit trails of both sides before they take effect. The log
+//! itself never changes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -45,6 +46,16 @@ pub enum InvalidNumbers {
     TooMany,
 }
 
+/// The beginning of a log: so many entries, with this root hash. There are no other entries that it can mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// How many entries.
+    pub size: u64,
+    /// Their root hash, as a signed checkpoint has it.
+    pub root: String,
+}
+
 /// Which side did something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -63,6 +74,10 @@ pub struct Strike {
     pub month: Month,
     /// The origin of the log.
     pub log: String,
+    /// The beginning of the log that the entries are in. A strike from before checkpoints were told has none: it stands
+    /// as it was agreed on, and no new one is taken without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Checkpoint>,
     /// The numbers of the entries.
     pub entries: Numbers,
     /// Why, in the words of whoever proposes.
@@ -106,6 +121,22 @@ pub enum StrikeRefused {
     /// It is of another log than the one that the month is charged by.
     #[error("{0} is not charged by the log {1}")]
     OtherLog(Month, String),
+    /// It does not say in which entries its numbers count.
+    #[error(
+        "it names no checkpoint of the log: the program that proposed it is from before those, and is to be updated"
+    )]
+    NoCheckpoint,
+    /// It is of more entries than both sides have.
+    #[error("it is of the first {of} entries of the log, and there are {size} here that both sides have signed")]
+    Unsigned {
+        /// How many it is of.
+        of: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// The entries that it is of are not those that are here.
+    #[error("the first {0} entries of the log are not here those that it is of: its numbers would mean other visits")]
+    OtherEntries(u64),
     /// It names entries that are not there.
     #[error("it names entry {last}, and there are {size} that both sides have signed, counted from 0")]
     Beyond {
@@ -218,26 +249,57 @@ impl Party {
 }
 
 impl Strike {
-    /// Its digest, by which it is answered, and which statements name: of its text, which has the log, the numbers, who
-    /// proposed it when, and why.
+    /// Its digest, by which it is answered, and which statements name: of its text, which has the log with the checkpoint,
+    /// the numbers, who proposed it when, and why.
     pub fn digest(&self) -> Digest {
         let Self { log, entries, by, proposed, reason, .. } = self;
-        let by = by.word();
-        let text = format!("tieup-strike/1\nlog {log}\nentries {entries}\nby {by} at {proposed}\nbecause {reason}\n");
+        let (version, checkpoint) = match &self.checkpoint {
+            None => (1, String::new()),
+            Some(Checkpoint { size, root }) => (2, format!("checkpoint {size} {root}\n")),
+        };
+        let (of, by) = (format!("log {log}\n{checkpoint}entries {entries}"), by.word());
+        let text = format!("tieup-strike/{version}\n{of}\nby {by} at {proposed}\nbecause {reason}\n");
         Digest::of(text.as_bytes())
     }
 
-    /// Whether it can be kept: it is of the log `origin`, of which both sides have signed `size` entries.
+    /// Whether it can be taken: it is of entries of the log `origin` that both sides hold, of which they have signed `size`;
+    /// `root_at` tells the root hash of the first so many of them.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn check(&self, origin: &str, size: u64) -> Result<(), StrikeRefused> {
+    /// What is wrong with it, or why the log cannot be read.
+    pub fn check<E: From<StrikeRefused>>(
+        &self,
+        origin: &str,
+        size: u64,
+        root_at: impl FnOnce(u64) -> Result<String, E>,
+    ) -> Result<(), E> {
+        let Checkpoint { size: of, root } = self.check_numbers(origin, size)?;
+        if root_at(*of)? == *root { Ok(()) } else { Err(StrikeRefused::OtherEntries(*of).into()) }
+    }
+
+    /// Whether its numbers are within the log. Returns the checkpoint that they are of.
+    fn check_numbers(&self, origin: &str, size: u64) -> Result<&Checkpoint, StrikeRefused> {
         checked_words(&self.reason).map_err(StrikeRefused::Words)?;
         if self.log != origin {
             return Err(StrikeRefused::OtherLog(self.month, self.log.chars().take(80).collect()));
         }
-        let last = self.entries.last();
-        if last >= size { Err(StrikeRefused::Beyond { last, size }) } else { Ok(()) }
+        let checkpoint = self.checkpoint.as_ref().ok_or(StrikeRefused::NoCheckpoint)?;
+        let (last, of) = (self.entries.last(), checkpoint.size);
+        match of {
+            _ if of > size => Err(StrikeRefused::Unsigned { of, size }),
+            _ if last >= of => Err(StrikeRefused::Beyond { last, size: of }),
+            _ => Ok(checkpoint),
+        }
+    }
+
+    /// Whether it is of the log whose root hash of the first so many entries `root_at` tells, if it has that many. One from
+    /// before checkpoints were told is of whatever log has its name.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn is_of<E>(&self, root_at: impl FnOnce(u64) -> Result<Option<String>, E>) -> Result<bool, E> {
+        let Some(Checkpoint { size, root }) = &self.checkpoint else { return Ok(true) };
+        Ok(root_at(*size)?.is_some_and(|found| found == *root))
     }
 
     /// It in a sentence, for audit trails. What is long is cut short there; the digest names all of it.
@@ -292,10 +354,43 @@ impl KeptStrike {
         self.answer.is_none() && self.strike.by != side
     }
 
+    /// Whether `side` has answered it, and it is not known that the other side has the answer.
+    pub fn is_untold(&self, side: Party) -> bool {
+        self.answer.is_some() && self.settled.is_none() && self.strike.by != side
+    }
+
     /// Whether both sides agree on it.
     pub fn is_agreed(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| answer.decision == Decision::Accepted)
     }
+}
+
+/// The strike that the side `by` has proposed in these words, month, entries and reason, and that waits for an answer.
+pub fn waiting<'a>(
+    known: &'a [KeptStrike],
+    by: Party,
+    (month, entries, reason): (Month, &Numbers, &str),
+) -> Option<&'a KeptStrike> {
+    known.iter().find(|KeptStrike { strike, answer, .. }| {
+        let same = (strike.month, &strike.entries, strike.reason.as_str()) == (month, entries, reason);
+        answer.is_none() && strike.by == by && same
+    })
+}
+
+/// Whether `strike`, which the side `by` proposes, is not among those that are `known` yet.
+///
+/// # Errors
+/// When it is the other side's, or too many of that side wait for an answer.
+pub fn is_new(known: &[KeptStrike], strike: &Strike, by: Party) -> Result<bool, StrikeRefused> {
+    if strike.by != by {
+        return Err(StrikeRefused::OwnSide);
+    }
+    let digest = strike.digest();
+    if known.iter().any(|kept| kept.strike.digest() == digest) {
+        return Ok(false);
+    }
+    let waiting = known.iter().filter(|kept| kept.answer.is_none() && kept.strike.by == by);
+    if waiting.count() >= MAX_WAITING { Err(StrikeRefused::TooManyWait) } else { Ok(true) }
 }
 
 /// The one of `strikes` whose digest begins with `name`, the word before its colon left out or not.
@@ -347,6 +442,7 @@ mod tests {
         Strike {
             month: "2026-11".parse().unwrap(),
             log: "main/shop/2026-11".to_owned(),
+            checkpoint: Some(Checkpoint { size: 3, root: "root3".to_owned() }),
             entries: entries.parse().unwrap(),
             reason: "a robot of ours".to_owned(),
             by: Party::Main,
@@ -370,13 +466,55 @@ mod tests {
 
     #[test]
     fn a_strike_is_of_entries_that_are_there() {
-        let three = strike("0,2");
-        assert_eq!(three.check("main/shop/2026-11", 3), Ok(()));
-        assert_eq!(three.check("main/shop/2026-11", 2), Err(StrikeRefused::Beyond { last: 2, size: 2 }));
-        assert!(matches!(three.check("main/shop/2026-12", 3), Err(StrikeRefused::OtherLog(..))));
+        let check = |strike: &Strike, origin: &str, size| {
+            strike.check(origin, size, |of| Ok::<_, StrikeRefused>(format!("root{of}")))
+        };
+        let (three, log) = (strike("0,2"), "main/shop/2026-11");
+        assert_eq!((check(&three, log, 3), check(&three, log, 4)), (Ok(()), Ok(())));
+        assert_eq!(check(&three, log, 2), Err(StrikeRefused::Unsigned { of: 3, size: 2 }));
+        assert_eq!(check(&strike("0,3"), log, 9), Err(StrikeRefused::Beyond { last: 3, size: 3 }));
+        assert!(matches!(check(&three, "main/shop/2026-12", 3), Err(StrikeRefused::OtherLog(..))));
         let silent = Strike { reason: " ".to_owned(), ..three.clone() };
-        assert!(matches!(silent.check("main/shop/2026-11", 3), Err(StrikeRefused::Words(_))));
-        assert_ne!(three.digest(), strike("0,1").digest());
+        assert!(matches!(check(&silent, log, 3), Err(StrikeRefused::Words(_))));
+        let from_before = Strike { checkpoint: None, ..three.clone() };
+        assert_eq!(check(&from_before, log, 3), Err(StrikeRefused::NoCheckpoint));
+        let of =
+            |root: &str| Strike { checkpoint: Some(Checkpoint { size: 3, root: root.to_owned() }), ..three.clone() };
+        assert_eq!(check(&of("another"), log, 3), Err(StrikeRefused::OtherEntries(3)));
+        // Where the log is another one by now, it means nothing.
+        let is_of = |strike: &Strike, root: Option<&str>| {
+            strike.is_of(|_| Ok::<_, StrikeRefused>(root.map(str::to_owned))).unwrap()
+        };
+        assert!(is_of(&three, Some("root3")) && !is_of(&three, Some("another")) && !is_of(&three, None));
+        assert!(is_of(&from_before, Some("another")));
+        // Each names other entries, and a strike from before keeps the digest that statements have of it.
+        let digests = [&three, &strike("0,1"), &of("another"), &from_before].map(Strike::digest);
+        assert!((0..4).all(|one| !digests[one + 1..].contains(&digests[one])));
+        let text = "tieup-strike/1\nlog main/shop/2026-11\nentries 0,2\nby main at 2026-12-01T00:00:00Z\n\
+                    because a robot of ours\n";
+        assert_eq!(from_before.digest(), Digest::of(text.as_bytes()));
+    }
+
+    #[test]
+    fn a_side_has_a_hundred_that_wait_at_most_and_the_same_again_is_one() {
+        let of = |number: usize| Strike { reason: format!("robot {number}"), ..strike("1") };
+        let mut known: Vec<KeptStrike> = (0..MAX_WAITING - 1).map(of).map(KeptStrike::proposed).collect();
+        assert_eq!(is_new(&known, &of(MAX_WAITING), Party::Main), Ok(true));
+        assert_eq!(is_new(&known, &of(3), Party::Main), Ok(false));
+        assert_eq!(is_new(&known, &of(3), Party::Partner), Err(StrikeRefused::OwnSide));
+        known.push(KeptStrike::proposed(of(MAX_WAITING)));
+        assert_eq!(is_new(&known, &of(MAX_WAITING + 1), Party::Main), Err(StrikeRefused::TooManyWait));
+        assert_eq!(is_new(&known, &of(3), Party::Main), Ok(false));
+        // The other side's do not count, nor those that were answered.
+        let partners = Strike { by: Party::Partner, ..strike("1") };
+        assert_eq!(is_new(&known, &partners, Party::Partner), Ok(true));
+        let (entries, month) = ("1".parse().unwrap(), "2026-11".parse().unwrap());
+        let waits = |known: &[KeptStrike]| waiting(known, Party::Main, (month, &entries, "robot 3")).is_some();
+        assert!(waits(&known));
+        let (decision, answer, decided) = (Decision::Rejected, "no".to_owned(), of(3).proposed);
+        let answer = StrikeAnswer { strike: of(3).digest(), decision, answer, decided };
+        known[3] = known[3].answered(&answer, Party::Partner).unwrap();
+        assert_eq!((is_new(&known, &of(MAX_WAITING + 1), Party::Main), waits(&known)), (Ok(true), false));
     }
 
     #[test]
@@ -396,6 +534,8 @@ mod tests {
         assert!(agreed.to_string().contains("has not been told yet") && !agreed.takes_effect());
         let settled = agreed.clone().settled(yes.decided);
         assert!(!settled.to_string().contains("has not been told yet") && settled.takes_effect());
+        assert!(agreed.is_untold(Party::Partner) && !agreed.is_untold(Party::Main));
+        assert!(!settled.is_untold(Party::Partner) && !kept.is_untold(Party::Partner));
         let no = answer(Decision::Rejected, "no");
         assert!(matches!(agreed.answered(&no, Party::Partner), Err(StrikeRefused::Answered(_))));
         let all = [kept.clone(), KeptStrike::proposed(strike("2"))];

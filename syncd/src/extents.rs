@@ -1,5 +1,5 @@
-//! How much the live site holds, and held: noted at each change while a contract goes by it, so that it can be said when a
-//! month has ended what it was then.
+//! How much the live site holds, and held: noted at each change, so that it can be said when a month has ended what it was
+//! then.
 
 use std::path::Path;
 

@@ -249,9 +249,10 @@ async fn record(
     State(partner): State<Arc<Partner>>,
     Json(page): Json<RecordPage>,
 ) -> Result<Json<RecordHeld>, Refusal> {
-    let taken = tokio::task::block_in_place(|| partner.take_record(&page));
+    let taken = tokio::task::block_in_place(|| partner.take_record(&page, Timestamp::now()));
     taken.map(Json).map_err(|error| match error {
         RecordError::Disk(error) => internal(&error),
+        RecordError::Trail(error) => internal(&error),
         error => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "record-not-taken", &error),
     })
 }

@@ -1,24 +1,32 @@
-//! The partner's copy of main's record of what fees go by besides visits. Main tells it page by page; what was told once
-//! is never told otherwise, and where main has it otherwise now, the first entry that differs is found.
+//! The partner's copy of main's record of what fees go by besides visits. Main tells it page by page, and the audit trail
+//! has the digest of each page; what was told once is never told otherwise, and where main has it otherwise now, the first
+//! entry that differs is found. A copy that is not what was told is set aside, and main tells it anew.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tieup_fees::{Basis, FeeError, Gathering, Ledger as _, PricingError, Recorded, StatementError};
-use tieup_protocol::contract::Contract;
+use tieup_protocol::audit::{Actor, Event, Happening};
+use tieup_protocol::contract::{Contract, charged_under};
+use tieup_protocol::location::{LocatedFile, LocatedHoldings};
 use tieup_protocol::period::Period;
 use tieup_protocol::record::{
     Entry, Extent, Holdings, LocatedRecord, MAX_PAGE, MAX_RECORD, RECORD, RecordHeld, RecordPage, RecordRequest, Sale,
+    Span,
 };
 use tieup_protocol::wire::StatementStatus;
+use tieup_store::audit::AuditError;
 use tieup_store::document::DocumentError;
 use tieup_store::durable;
 use tieup_store::durable::DiskError;
 use tieup_store::lines::Lines;
+use tieup_store::quarantine::Quarantine;
 
 use crate::daemon::Partner;
 use crate::extents::Extents;
+use crate::guard::QUARANTINE;
 use crate::location::LocateError;
 use crate::statement::{STATEMENTS, StatementFailure};
 
@@ -38,8 +46,21 @@ pub enum RecordError {
     #[error("entry {0} of main's record has an amount below 0")]
     Unsound(u64),
     /// An entry that was kept cannot be read.
-    #[error("entry {0} of the copy of main's record cannot be read")]
+    #[error(
+        "entry {0} of the copy of main's record cannot be read: main tells the record anew with its next statement \
+         (`tieup fee statement`)"
+    )]
     Damaged(u64),
+    /// Main tells otherwise what it told before.
+    #[error(
+        "main tells entries {} to {} of its record otherwise than it told them before, by the digest in the audit trail",
+        .0.first,
+        .0.last
+    )]
+    Otherwise(Span),
+    /// The audit trail could not be read or continued.
+    #[error(transparent)]
+    Trail(#[from] AuditError),
     /// Main has told less than its statement goes by.
     #[error("main's statement goes by {until} entries of its record, and it has told {held}")]
     NotTold {
@@ -55,16 +76,23 @@ pub enum RecordError {
 
 /// The copy.
 #[derive(Debug)]
-pub struct RecordCopy(Mutex<Lines>);
+pub struct RecordCopy {
+    path: PathBuf,
+    lines: Mutex<Lines>,
+}
+
+/// What main has told by the audit trail: the pages, by the number of their first entries.
+type Told = BTreeMap<u64, Vec<Span>>;
 
 impl RecordCopy {
     /// The copy in a state folder.
     pub fn in_state(state: &Path) -> Self {
-        Self(Mutex::new(Lines::at(state.join(STATEMENTS).join(FILE))))
+        let path = state.join(STATEMENTS).join(FILE);
+        Self { lines: Mutex::new(Lines::at(path.clone())), path }
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first `until` entries, in their order.
@@ -83,11 +111,17 @@ impl RecordCopy {
         Ok((0..).zip(lines.first(until)?).map(entry))
     }
 
-    /// Takes a page where it follows what is here. Durable on return.
-    fn take(&self, page: &RecordPage) -> Result<RecordHeld, RecordError> {
+    /// Takes a page where it follows what is here, and is what main has `told` where it has; `note` writes down what of it is
+    /// told for the first time. Durable on return.
+    fn take(
+        &self,
+        page: &RecordPage,
+        told: &Told,
+        note: impl FnOnce(Span) -> Result<(), AuditError>,
+    ) -> Result<RecordHeld, RecordError> {
         let mut lines = self.lines();
         let held = lines.count()?;
-        if page.from != held || page.entries.is_empty() {
+        if page.from != held {
             return Ok(RecordHeld { held });
         }
         let more = page.entries.len() as u64;
@@ -100,28 +134,130 @@ impl RecordCopy {
         if let Some((number, _)) = (held..).zip(&page.entries).find(|(_, entry)| !entry.is_sound()) {
             return Err(RecordError::Unsound(number));
         }
-        lines.append(&page.entries.iter().map(Entry::line).collect::<Vec<_>>())?;
+        let coming: Vec<String> = page.entries.iter().map(Entry::line).collect();
+        check_told(&mut lines, &coming, told)?;
+        let first_new = told.values().flatten().map(|span| span.last + 1).max().unwrap_or(0).max(held);
+        let known = usize::try_from(first_new - held).unwrap_or(usize::MAX);
+        if let Some(span) = Span::of(first_new, coming.get(known..).unwrap_or_default()) {
+            note(span)?;
+        }
+        lines.append(&coming)?;
         Ok(RecordHeld { held: held + more })
+    }
+
+    /// The number of the first entry that cannot be read or, by its page, is not what main has `told`.
+    fn damaged(&self, told: &Told) -> Result<Option<u64>, RecordError> {
+        let mut lines = self.lines();
+        let held = lines.count()?;
+        let mut open: Vec<(Span, Vec<String>)> = Vec::new();
+        for (number, line) in (0..).zip(lines.first(held)?) {
+            let Some(line) = line.ok().filter(|line| serde_json::from_str::<Entry>(line).is_ok()) else {
+                return Ok(Some(number));
+            };
+            open.extend(told.get(&number).into_iter().flatten().map(|span| (*span, Vec::new())));
+            for (span, page) in &mut open {
+                page.push(line.clone());
+                if span.last == number && Span::of(span.first, page) != Some(*span) {
+                    return Ok(Some(span.first));
+                }
+            }
+            open.retain(|(span, _)| span.last > number);
+        }
+        Ok(None)
+    }
+
+    /// Sets the copy aside in `quarantine`, and says where it is. Nothing is here then. Durable on return.
+    fn set_aside(&self, quarantine: &Quarantine, now: Timestamp) -> Result<PathBuf, RecordError> {
+        let mut lines = self.lines();
+        let bytes = durable::read_file(&self.path)?.unwrap_or_default();
+        let aside = quarantine.keep(FILE, &bytes, now)?;
+        let removed = durable::remove_file(&self.path);
+        // A removal can fail after it was done: what is there is looked at anew.
+        *lines = Lines::at(self.path.clone());
+        removed?;
+        Ok(aside)
     }
 }
 
+/// Looks whether what main has `told` before of the entries that come now, after those in `lines`, is the same again.
+fn check_told(lines: &mut Lines, coming: &[String], told: &Told) -> Result<(), RecordError> {
+    let held = lines.count()?;
+    let ends_now = |span: &&Span| (held..held + coming.len() as u64).contains(&span.last);
+    let again: Vec<Span> = told.values().flatten().filter(ends_now).copied().collect();
+    let Some(from) = again.iter().map(|span| span.first).min() else { return Ok(()) };
+    let before = lines.first(held)?.skip(usize::try_from(from).unwrap_or(usize::MAX));
+    let all = before.chain(coming.iter().cloned().map(Ok)).collect::<Result<Vec<_>, _>>()?;
+    let from = from.min(held);
+    let at = |number: u64| usize::try_from(number - from).unwrap_or(usize::MAX);
+    let is_same = |span: &Span| Span::of(span.first, &all[at(span.first)..=at(span.last)]) == Some(*span);
+    again.into_iter().find(|span| !is_same(span)).map_or(Ok(()), |span| Err(RecordError::Otherwise(span)))
+}
+
 impl Partner {
-    /// Takes a page of main's record where it follows what is here, and says how much is. Durable on return.
+    /// Takes a page of main's record where it follows what is here, and says how much is. That it was told stands in the
+    /// audit trail first. Before main tells anything it is looked whether what is here is what was told: a damaged copy is
+    /// set aside, so that main tells all of it anew. Durable on return.
     ///
     /// # Errors
-    /// When it is too much, makes no sense, or the disk fails.
-    pub fn take_record(&self, page: &RecordPage) -> Result<RecordHeld, RecordError> {
+    /// When it is too much, makes no sense, was told otherwise before, or the disk fails.
+    pub fn take_record(&self, page: &RecordPage, now: Timestamp) -> Result<RecordHeld, RecordError> {
         durable::create_dir_all(&self.state().join(STATEMENTS))?;
-        self.record().take(page)
+        let told = self.told()?;
+        if page.entries.is_empty() {
+            self.mend_record(&told, now)?;
+        }
+        let note = |span: Span| self.note_record(Actor::Main, Event::RecordTold, span.to_string(), now);
+        let taken = self.record().take(page, &told, note);
+        if matches!(taken, Err(RecordError::Otherwise(_))) && page.from > 0 {
+            // Which of the pages since is another one is not known: whoever tells what was told begins anew.
+            self.record().set_aside(&self.quarantine(), now)?;
+        }
+        taken
     }
 
-    /// The sales of `period`, as far as main has told them, by name.
+    fn quarantine(&self) -> Quarantine {
+        Quarantine::at(self.state().join(QUARANTINE))
+    }
+
+    /// What main has told by the audit trail.
+    fn told(&self) -> Result<Told, AuditError> {
+        let mut told = Told::new();
+        for entry in self.publisher().audit_entries()? {
+            let reason = entry.reason.filter(|_| entry.what == Event::RecordTold);
+            if let Some(span) = reason.and_then(|reason| reason.parse::<Span>().ok()) {
+                told.entry(span.first).or_default().push(span);
+            }
+        }
+        Ok(told)
+    }
+
+    /// Sets a copy aside that is not what main has `told`, and says so.
+    fn mend_record(&self, told: &Told, now: Timestamp) -> Result<(), RecordError> {
+        let Some(number) = self.record().damaged(told)? else { return Ok(()) };
+        let aside = self.record().set_aside(&self.quarantine(), now)?;
+        let aside = aside.display();
+        let found =
+            format!("the copy of main's record, from entry {number} on; it lies in {aside}, and main tells it anew");
+        tracing::error!("damage was found in {found}");
+        Ok(self.note_record(Actor::Daemon, Event::DriftFound, found, now)?)
+    }
+
+    fn note_record(&self, who: Actor, what: Event, reason: String, now: Timestamp) -> Result<(), AuditError> {
+        self.publisher().write_down(&Happening { who, what, release: None, reason: Some(reason) }, now)
+    }
+
+    /// The sales of `period`, as far as main has told them, by name. Those of a month are all of it, also where versions of
+    /// the contract govern parts of it, or none governs a part: main lists them so, too.
     ///
     /// # Errors
     /// When no contract is in force, or what was told cannot be read.
     pub fn sales(&self, period: impl Into<Period>) -> Result<Vec<Sale>, StatementFailure> {
         let period = period.into();
-        let contract = self.contract(period)?;
+        let contract = if period.is_whole() {
+            charged_under(self.versions()?, period.month()).ok_or(StatementFailure::NoContract)?
+        } else {
+            self.contract(period)?
+        };
         let held = self.record().lines().count().map_err(RecordError::from)?;
         Ok(self.gathered(&contract, period, held)?.sales())
     }
@@ -147,12 +283,46 @@ impl Partner {
         end: Timestamp,
         status: StatementStatus,
     ) -> Result<(), StatementFailure> {
-        let Some(told) = gathering.holdings() else { return Ok(()) };
-        let at = if status == StatementStatus::Final { end } else { told.at };
-        if let Some(Extent { release, tieup, original, .. }) = self.extents().before(at)? {
-            gathering.correct_holdings(Holdings { at: told.at, release, tieup, original });
+        let noted = gathering.holdings().map(|told| self.noted(told, end, status)).transpose()?.flatten();
+        if let Some(noted) = noted {
+            gathering.correct_holdings(noted);
         }
         Ok(())
+    }
+
+    /// What is noted here in place of what main was `told`; none where nothing is.
+    fn noted(
+        &self,
+        told: Holdings,
+        end: Timestamp,
+        status: StatementStatus,
+    ) -> Result<Option<Holdings>, StatementFailure> {
+        let at = if status == StatementStatus::Final { end } else { told.at };
+        let noted = self.extents().before(at)?;
+        Ok(noted.map(|Extent { release, tieup, original, .. }| Holdings { at: told.at, release, tieup, original }))
+    }
+
+    /// Where main's statement for `period` goes by another size of the site than is noted here; none where it goes by no
+    /// size, or by the same.
+    ///
+    /// # Errors
+    /// When main has sent no statement, or what it told or is kept here cannot be read.
+    pub fn locate_holdings(&self, period: impl Into<Period>) -> Result<Option<LocatedHoldings>, StatementFailure> {
+        let basis = Basis::of(&self.notice(period)?);
+        let contract = self.contract(basis.period)?;
+        if !contract.terms.go_by_catalogue() {
+            return Ok(None);
+        }
+        let gathering = self.gathered(&contract, basis.period, basis.record)?;
+        let Some(told) = gathering.holdings() else { return Ok(None) };
+        let noted = self.noted(told, basis.period.end(&contract.effective.tz), basis.status)?;
+        let Some(located) = noted.and_then(|noted| LocatedHoldings::between(told, noted)) else { return Ok(None) };
+        let publisher = self.publisher();
+        // One that was swept is not compared.
+        let kept = |release| publisher.manifest_of(release).ok().flatten();
+        let manifests = kept(located.main.release).zip(kept(located.partner.release));
+        let file = manifests.and_then(|(main, partner)| LocatedFile::between(&main, &partner));
+        Ok(Some(LocatedHoldings { file, ..located }))
     }
 
     /// How much the live site holds, and held.

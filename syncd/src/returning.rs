@@ -10,7 +10,9 @@ use tieup_protocol::contract::charged_under;
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::{COLLECT, CollectGrant, CollectRequest, CollectedMonth};
-use tieup_store::journal::{InvalidKey, JournalReader, LogSigner, Origin, VerifyError, month_dir, verify_log};
+use tieup_store::journal::{
+    InvalidKey, JournalReader, LogSigner, Origin, ReadError, VerifyError, month_dir, verify_log,
+};
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::complaint;
 use tieup_web::journal::JournalError;
@@ -107,8 +109,9 @@ impl Partner {
     }
 }
 
-/// How many entries main has cosigned, by this end's own record.
-fn cosigned(reader: &JournalReader) -> Result<u64, JournalError> {
+/// How many entries of a log the end that does not write it has cosigned, by this end's own record.
+pub(crate) fn cosigned(reader: &JournalReader) -> Result<u64, ReadError> {
+    // The daemon verified the note before it kept it; its second line is the size (c2sp.org/tlog-checkpoint).
     let note = reader.cosigned()?.unwrap_or_default();
     Ok(note.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or(0))
 }

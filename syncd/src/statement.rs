@@ -27,6 +27,7 @@ use crate::main_journal::MainJournalError;
 use crate::pins::Pins;
 use crate::publisher::PublishError;
 use crate::record::RecordError;
+use crate::returning::cosigned;
 
 /// What a signature's time is rounded down to.
 const A_SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -136,6 +137,11 @@ pub enum StatementFailure {
     /// Main's statement goes by a strike that is not agreed on here.
     #[error("main's statement leaves out entries by strike {0}, which is not agreed on here for this month")]
     NotAgreed(Digest),
+    /// Main's statement goes by a strike of another log.
+    #[error(
+        "main's statement leaves out entries by strike {0}, which is of a log with other entries than the one here"
+    )]
+    OtherLog(Digest),
     /// No version of the contract governs just these days.
     #[error("no version of the contract that was approved here governs {0} by itself")]
     NotGoverned(Period),
@@ -325,11 +331,11 @@ impl Partner {
             let (counted, cosigned) = (notice.size, self.main_journal().shown_before(month, issued)?);
             return if cosigned > counted { Err(StatementFailure::LeavesOut { counted, cosigned }) } else { Ok(()) };
         }
-        let Some(note) = self.charged_log(writer, month)?.cosigned()? else { return Ok(()) };
+        let log = self.charged_log(writer, month)?;
+        let Some(note) = log.cosigned()? else { return Ok(()) };
         let Some((_, key)) = self.log_keys(writer)? else { return Ok(()) };
         let at = verify_cosignature(note.as_bytes(), &key)?;
-        // The daemon verified the note before it kept it; its second line is the size (c2sp.org/tlog-checkpoint).
-        let cosigned = note.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0);
+        let cosigned = cosigned(&log)?;
         if at < issued && cosigned > notice.size {
             return Err(StatementFailure::LeavesOut { counted: notice.size, cosigned });
         }
@@ -348,7 +354,7 @@ impl Partner {
     }
 
     /// Every version of the contract that was ever approved here.
-    fn versions(&self) -> Result<Vec<Contract>, StatementFailure> {
+    pub(crate) fn versions(&self) -> Result<Vec<Contract>, StatementFailure> {
         Ok(self.publisher().approved().map_err(Box::new)?)
     }
 

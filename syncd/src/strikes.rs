@@ -9,8 +9,8 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
-    KeptStrike, MAX_WAITING, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, named,
-    together,
+    Checkpoint, KeptStrike, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, is_new,
+    named, together, waiting,
 };
 use tieup_store::audit::AuditError;
 use tieup_store::document::{Document, DocumentError};
@@ -21,6 +21,7 @@ use tokio::task::block_in_place;
 
 use crate::daemon::Partner;
 use crate::location::LocateError;
+use crate::returning::cosigned;
 use crate::statement::{STATEMENTS, StatementFailure};
 
 /// The file beside main's statements.
@@ -42,7 +43,9 @@ pub enum StrikeError {
     #[error(transparent)]
     Main(#[from] LocateError),
     /// Main was not told.
-    #[error("it is kept here, and the main site did not take it: give the same command again")]
+    #[error(
+        "it is kept here, and the main site did not take it yet: an answer is told again by itself, a proposal by the same command"
+    )]
     Call(#[source] CallError),
     /// The audit trail could not be continued.
     #[error(transparent)]
@@ -76,14 +79,12 @@ impl Partner {
         now: Timestamp,
     ) -> Result<KeptStrike, StrikeError> {
         let _records = self.records();
-        let mut waiting = self.strikes()?.into_iter().filter(|kept| kept.waits_for(Party::Main));
-        let same = waiting.find(|KeptStrike { strike, .. }| {
-            (strike.month, &strike.entries, strike.reason.as_str()) == (month, entries, reason)
-        });
-        if let Some(kept) = same {
-            return Ok(kept);
+        let known = self.strikes()?;
+        if let Some(kept) = waiting(&known, Party::Partner, (month, entries, reason)) {
+            return Ok(kept.clone());
         }
         let strike = self.new_strike(month, (entries, reason), now)?;
+        is_new(&known, &strike, Party::Partner)?;
         self.note_strike(Actor::Operator, Event::StrikeProposed, strike.sentence(), now)?;
         let kept = KeptStrike::proposed(strike);
         self.keep_strike(&kept)?;
@@ -102,6 +103,26 @@ impl Partner {
         now: Timestamp,
     ) -> Result<KeptStrike, StrikeError> {
         let answered = block_in_place(|| self.answer(name, (decision, words), now))?;
+        self.tell_answer(answered, now).await
+    }
+
+    /// Tells main every answer that stands here and of which it is not known that main has it: the call may have failed, or
+    /// the daemon ended before it. Main takes one that it has already as nothing new.
+    ///
+    /// # Errors
+    /// The first that main did not take; the others are told all the same.
+    pub async fn tell_answers(&self, now: Timestamp) -> Result<(), StrikeError> {
+        let mut told = Ok(());
+        for kept in block_in_place(|| self.strikes())? {
+            if kept.is_untold(Party::Partner) {
+                told = told.and(self.tell_answer(kept, now).await.map(drop));
+            }
+        }
+        told
+    }
+
+    /// Tells main an answer, and keeps that both sides have it.
+    async fn tell_answer(&self, answered: KeptStrike, now: Timestamp) -> Result<KeptStrike, StrikeError> {
         self.main().await?.post::<()>(STRIKE_ANSWERS, &answered.answer).await.map_err(StrikeError::Call)?;
         let settled = answered.settled(now);
         block_in_place(|| {
@@ -144,18 +165,11 @@ impl Partner {
     /// # Errors
     /// When it is of another log, or of entries that are not there.
     pub fn take_strike(&self, strike: &Strike, now: Timestamp) -> Result<(), StrikeError> {
-        if strike.by != Party::Main {
-            return Err(StrikeRefused::OwnSide.into());
-        }
         let _records = self.records();
-        self.check_strike(strike)?;
-        let (digest, known) = (strike.digest(), self.strikes()?);
-        if known.iter().any(|kept| kept.strike.digest() == digest) {
+        if !is_new(&self.strikes()?, strike, Party::Main)? {
             return Ok(());
         }
-        if known.iter().filter(|kept| kept.waits_for(Party::Partner)).count() >= MAX_WAITING {
-            return Err(StrikeRefused::TooManyWait.into());
-        }
+        self.check_strike(strike)?;
         self.note_strike(Actor::Main, Event::StrikeProposed, strike.sentence(), now)?;
         self.keep_strike(&KeptStrike::proposed(strike.clone()))
     }
@@ -198,17 +212,23 @@ impl Partner {
         (entries, reason): (&Numbers, &str),
         now: Timestamp,
     ) -> Result<Strike, StrikeError> {
-        let log = self.origin(self.writer(month)?, month).to_string();
-        let (entries, reason) = (entries.clone(), reason.to_owned());
-        let strike = Strike { month, log, entries, reason, by: Party::Partner, proposed: now };
+        let writer = self.writer(month)?;
+        let reader = self.charged_log(writer, month)?;
+        let size = cosigned(&reader)?;
+        let checkpoint = Checkpoint { size, root: reader.root_at(size)?.to_string() };
+        let (log, entries, reason) = (self.origin(writer, month).to_string(), entries.clone(), reason.to_owned());
+        let (checkpoint, by) = (Some(checkpoint), Party::Partner);
+        let strike = Strike { month, log, checkpoint, entries, reason, by, proposed: now };
         self.check_strike(&strike)?;
         Ok(strike)
     }
 
+    /// Whether a strike is of entries that are here, of the log that its month is charged by.
     fn check_strike(&self, strike: &Strike) -> Result<(), StrikeError> {
         let writer = self.writer(strike.month)?;
-        let size = self.charged_log(writer, strike.month)?.size();
-        Ok(strike.check(&self.origin(writer, strike.month).to_string(), size)?)
+        let reader = self.charged_log(writer, strike.month)?;
+        let root_at = |size| Ok(reader.root_at(size)?.to_string());
+        strike.check(self.origin(writer, strike.month).as_str(), reader.size(), root_at)
     }
 
     /// The numbers that `digests` strike out of the log of `month`; each must be agreed on here.
@@ -221,9 +241,13 @@ impl Partner {
         }
         let known = self.strikes()?;
         let agreed: Vec<&Strike> = known.iter().filter(|kept| kept.is_agreed()).map(|kept| &kept.strike).collect();
+        let reader = self.charged_log(self.writer(month)?, month)?;
+        let root_at = |size: u64| (size <= reader.size()).then(|| Ok(reader.root_at(size)?.to_string())).transpose();
         let find = |digest: &Digest| {
             let found = agreed.iter().find(|strike| strike.month == month && strike.digest() == *digest);
-            found.copied().ok_or(StatementFailure::NotAgreed(*digest))
+            let strike = found.copied().ok_or(StatementFailure::NotAgreed(*digest))?;
+            let is_of_log: Result<bool, ReadError> = strike.is_of(root_at);
+            if is_of_log? { Ok(strike) } else { Err(StatementFailure::OtherLog(*digest)) }
         };
         Ok(together(digests.iter().map(find).collect::<Result<Vec<_>, _>>()?))
     }

@@ -37,8 +37,23 @@ pub fn before(month: Month) -> Month {
 /// Lets `north` have logged, two months before this one, `views` of `/about/`, an hour after each other, besides what it
 /// had logged then. Returns the month.
 pub async fn log_before(world: &mut World, views: i64) -> Month {
+    Box::pin(log_before_as(world, views, |_, entry| entry)).await
+}
+
+/// The same, with each visit as `change` makes it by its number in that month.
+pub async fn log_before_as(world: &mut World, views: i64, change: impl Fn(i64, AccessEntry) -> AccessEntry) -> Month {
+    let month = before(before(world.month("north")));
+    Box::pin(log_as(world, month, views, change)).await;
+    month
+}
+
+/// Lets `north` have logged as many in `month`, and main collect them.
+pub async fn log_in(world: &mut World, month: Month, views: i64) {
+    Box::pin(log_as(world, month, views, |_, entry| entry)).await;
+}
+
+async fn log_as(world: &mut World, month: Month, views: i64, change: impl Fn(i64, AccessEntry) -> AccessEntry) {
     let now = world.month("north");
-    let month = before(before(now));
     let halted = world.halt("north").await;
     let state = &halted.config.state;
     let visits = JournalOnDisk::open(state, now).entries();
@@ -50,11 +65,11 @@ pub async fn log_before(world: &mut World, views: i64) -> Month {
     let late = i64::try_from(writer.reader().size()).unwrap();
     for number in late..late + views {
         let time = tenth + SignedDuration::from_hours(number);
-        writer.append(&[AccessEntry { time, ..first.clone() }.encode().as_slice()]).unwrap();
+        let entry = change(number, AccessEntry { time, ..first.clone() });
+        writer.append(&[entry.encode().as_slice()]).unwrap();
     }
     writer.checkpoint().unwrap();
     drop(writer);
     Box::pin(world.resume(halted)).await;
     world.collect("north").await;
-    month
 }

@@ -55,6 +55,20 @@ pub fn questioned<'a>(
     findings: impl IntoIterator<Item = &'a Finding>,
 ) -> Vec<Questioned<'a>> {
     let findings: Vec<&Finding> = findings.into_iter().collect();
+    let mut all = Vec::new();
+    for (discount, classes) in given_by_visits(contract, lines) {
+        let asked = findings.iter().copied().filter(|finding| classes.iter().any(|class| finding.questions(*class)));
+        let findings: Vec<&Finding> = asked.collect();
+        if !findings.is_empty() {
+            all.push(Questioned { discount, findings });
+        }
+    }
+    all
+}
+
+/// The discounts among `lines`, which a statement under `contract` has, that are given and that go by visits, each with the
+/// classes of the pages that they are to. Findings can ask about no others.
+pub fn given_by_visits<'a>(contract: &'a Contract, lines: &[Line]) -> Vec<(&'a str, Vec<Classes>)> {
     let is_given = |id: &str| {
         let of_discount = |line: &&Line| line.id == id && matches!(line.why, Why::Discount { .. });
         lines.iter().find(of_discount).is_some_and(|line| !line.exact.is_zero())
@@ -64,10 +78,8 @@ pub fn questioned<'a>(
         let Adjustment::Banded(discount) = adjustment else { continue };
         let meters = [Some(&discount.meter), discount.when.as_ref().map(|when| &when.meter)];
         let classes: Vec<Classes> = meters.into_iter().flatten().flat_map(|meter| classes(contract, meter)).collect();
-        let asked = findings.iter().copied().filter(|finding| classes.iter().any(|class| finding.questions(*class)));
-        let found: Vec<&Finding> = asked.collect();
-        if is_given(&discount.id) && !found.is_empty() {
-            all.push(Questioned { discount: &discount.id, findings: found });
+        if is_given(&discount.id) && !classes.is_empty() {
+            all.push((discount.id.as_str(), classes));
         }
     }
     all

@@ -158,18 +158,17 @@ impl<'a> Scales<'a> {
 
     fn per_event(&self, terms: &PerEvent) -> Amount {
         let (rate, band) = self.rate(&terms.rate)?;
-        let (least, highest, share) = (Exact::from(terms.min), Exact::from(terms.max), Exact::from(rate));
+        let (least, highest) = (Exact::from(terms.min), Exact::from(terms.max));
         let mut fees =
             EventFees { terms: terms.clone(), rate, band, events: 0, amount: Exact::zero(), at_min: 0, at_max: 0 };
         let mut exact = Exact::zero();
         for event in self.events.iter().filter(|event| event.is_of(&terms.of)) {
-            let amount = event.amount.exact();
-            let by_rate = share.clone() * &amount;
+            let by_rate = fees.by_rate(event);
             fees.events += 1;
-            fees.amount = fees.amount + &amount;
+            fees.amount = fees.amount + &event.amount.exact();
             fees.at_min += u64::from(by_rate < least);
             fees.at_max += u64::from(by_rate > highest);
-            exact = exact + &by_rate.max(least.clone()).min(highest.clone());
+            exact = exact + &fees.limited(by_rate);
         }
         Ok((Why::PerEvent(fees), exact))
     }

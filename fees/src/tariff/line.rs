@@ -3,6 +3,7 @@
 use tieup_protocol::contract::{Partnership, PerEvent};
 use tieup_protocol::decimal::{Decimal, Percent};
 
+use crate::books::Event;
 use crate::money::{Exact, Money};
 
 /// One line of a statement.
@@ -161,6 +162,23 @@ pub struct EventFees {
     pub at_min: u64,
     /// How many paid the highest fee because the rate gave more.
     pub at_max: u64,
+}
+
+impl EventFees {
+    /// What is charged for `event`, exact; none where it is not meant.
+    pub fn of(&self, event: &Event) -> Option<Exact> {
+        event.is_of(&self.terms.of).then(|| self.limited(self.by_rate(event)))
+    }
+
+    /// What the rate alone gives.
+    pub(super) fn by_rate(&self, event: &Event) -> Exact {
+        Exact::from(self.rate) * &event.amount.exact()
+    }
+
+    /// That, not below the least fee and not above the highest.
+    pub(super) fn limited(&self, by_rate: Exact) -> Exact {
+        by_rate.max(Exact::from(self.terms.min)).min(Exact::from(self.terms.max))
+    }
 }
 
 /// The band that a value lies in: from its threshold up to, and without, the next.

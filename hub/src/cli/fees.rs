@@ -18,11 +18,12 @@ use super::Format;
 use super::logs::meant;
 use super::progress::Watched;
 use super::report::{ReportArguments, report};
+use super::sales::existing;
 use super::simulate::{SimulateArguments, simulate};
 use super::site::say_json;
 use super::strikes::{StrikeArguments, StrikesArguments, strike, strikes};
 use crate::catalogue::Published;
-use crate::database::{Existing, PartnerRow, Tally};
+use crate::database::{PartnerRow, Tally};
 use crate::paper::Paper;
 use crate::partners::Hub;
 use crate::payments::Paid;
@@ -71,18 +72,24 @@ pub(super) enum FeeAction {
 pub(super) struct CatalogueArguments {
     /// The partner.
     partner: SiteId,
-    /// From which day on, such as 2026-11-01; in a month that was not issued.
-    #[arg(long)]
-    since: Date,
+    /// From which day on, such as 2026-11-01.
+    #[arg(long, required_unless_present = "ask", conflicts_with = "ask")]
+    since: Option<Date>,
     /// How many advertisements of yours are on its pages.
-    #[arg(long, value_name = "NUMBER", requires = "ads_partner", required_unless_present = "offered")]
+    #[arg(long, value_name = "NUMBER", requires_all = ["ads_partner", "since"], required_unless_present_any = ["offered", "ask"])]
     ads_main: Option<u64>,
     /// How many of its own are.
     #[arg(long, value_name = "NUMBER", requires = "ads_main")]
     ads_partner: Option<u64>,
     /// How many units you offer of goods, such as lantern=40; once for each kind of goods.
-    #[arg(long, value_name = "GOODS=UNITS", value_parser = parse_offered)]
+    #[arg(long, value_name = "GOODS=UNITS", value_parser = parse_offered, requires = "since")]
     offered: Vec<(Word, u64)>,
+    /// Ask the partner again how much its site held when this month, or period, ended.
+    #[arg(long, value_name = "MONTH")]
+    ask: Option<Period>,
+    /// What was said of a month that was issued was wrong. The next statement charges the difference.
+    #[arg(long)]
+    correct: bool,
 }
 
 fn parse_offered(text: &str) -> Result<(Word, u64), String> {
@@ -335,27 +342,34 @@ fn with_way_out(error: StatementFailure, partner: &PartnerRow, period: Period) -
     let (id, month, key) = (&partner.id, period.month(), period.key());
     match error {
         StatementFailure::Held { .. } => anyhow::anyhow!(
-            "{error}\nlook at them, then accept each: tieup log findings {id} --month {month} --accept ID --reason \"...\"\n\
-             or all that hold it back: tieup fee issue {id} --month {key} --reviewed \"...\""
+            "{error}\nlook at them, then accept each: tieup log findings {id} --month {month} --accept ID --reason \"...\",\n\
+             where a month is corrected by that one; or all that hold it back: tieup fee issue {id} --month {key} \
+             --reviewed \"...\""
         ),
         other => other.into(),
     }
 }
 
 async fn catalogue(hub: &Hub, arguments: &CatalogueArguments) -> anyhow::Result<()> {
-    let CatalogueArguments { partner, since, ads_main, ads_partner, offered } = arguments;
-    let published = Published { ads: ads_main.zip(*ads_partner), offered: offered.clone() };
-    hub.note_published(&hub.partner(partner).await?, *since, &published, Timestamp::now()).await?;
-    say!("{partner}: noted from {since} on");
+    let CatalogueArguments { partner, since, ads_main, ads_partner, offered, ask, correct } = arguments;
+    let (row, existing, now) = (hub.partner(partner).await?, existing(*correct), Timestamp::now());
+    if let Some(period) = ask {
+        hub.ask_again(&row, *period, existing, now).await?;
+        say!("{partner}: what its site held when {period} ended is noted");
+    }
+    if let Some(since) = since {
+        let published = Published { ads: ads_main.zip(*ads_partner), offered: offered.clone() };
+        hub.note_published(&row, *since, (&published, existing), now).await?;
+        say!("{partner}: noted from {since} on");
+    }
     Ok(())
 }
 
 async fn paid(hub: &Hub, arguments: &PaidArguments) -> anyhow::Result<()> {
     let PaidArguments { partner, month, amount, reference, correct } = arguments;
     let row = hub.partner(partner).await?;
-    let existing = if *correct { Existing::Correct } else { Existing::Refuse };
     let paid = Paid { period: *month, reference: reference.clone(), amount: *amount };
-    let tally = hub.note_payment(&row, paid, existing, Timestamp::now()).await?;
+    let tally = hub.note_payment(&row, paid, existing(*correct), Timestamp::now()).await?;
     let noted = if tally == (Tally { unchanged: 1, ..Tally::default() }) { "noted before" } else { "noted" };
     say!("{partner} {month}: {amount} paid in advance, {reference}: {noted}");
     Ok(())

@@ -411,8 +411,8 @@ mod tests {
                 from.into_inner().unwrap().recv_timeout(Duration::from_secs(10)).is_ok()
             })
         };
-        let met: Result<Vec<bool>, _> = side_by_side(pair(), 2, meet).await.into_iter().collect();
-        assert_eq!(met.unwrap(), [true, true]);
+        let both: Result<Vec<bool>, _> = side_by_side(pair(), 2, meet).await.into_iter().collect();
+        assert_eq!(both.unwrap(), [true, true]);
     }
 
     #[tokio::test]

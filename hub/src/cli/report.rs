@@ -16,6 +16,9 @@ pub(super) struct ReportArguments {
     /// The month, such as 2026-11.
     #[arg(long)]
     month: Month,
+    /// Sales by partner and region alone; as a page or JSON they are in the report anyway.
+    #[arg(long)]
+    sales: bool,
     /// How it is written.
     #[arg(long = "as", value_enum, default_value_t = Layout::Text)]
     layout: Layout,
@@ -35,6 +38,8 @@ pub(super) async fn report(hub: &Hub, arguments: &ReportArguments) -> anyhow::Re
         bail!("no partner has a statement for {}:{}", arguments.month, reasons.concat());
     }
     match arguments.layout {
+        Layout::Text if arguments.sales => terminal::say(&report.sales_text()),
+        Layout::Csv if arguments.sales => terminal::say(&report.sales_csv()),
         Layout::Text => terminal::say(&report.text()),
         Layout::Html => terminal::say(&report.html()?),
         Layout::Csv => terminal::say(&report.csv()),

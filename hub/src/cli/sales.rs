@@ -97,14 +97,18 @@ async fn add(hub: &Hub, arguments: &AddArguments) -> anyhow::Result<()> {
     let refused = |mistakes: Report| refuse(mistakes, *format);
     let file = SalesFile::new(&name, &bytes).map_err(refused)?;
     let sales = file.sales(partner.as_ref()).map_err(refused)?;
-    let existing = if *correct { Existing::Correct } else { Existing::Refuse };
-    match hub.add_sales(&file, sales, existing, Timestamp::now()).await {
+    match hub.add_sales(&file, sales, existing(*correct), Timestamp::now()).await {
         Err(SalesError::File(mistakes)) => Err(refused(mistakes)),
         added => {
             tell(added?);
             Ok(())
         }
     }
+}
+
+/// What becomes of what the record has with other content, where `--correct` was said or not.
+pub(super) fn existing(is_corrected: bool) -> Existing {
+    if is_corrected { Existing::Correct } else { Existing::Refuse }
 }
 
 /// Tells the mistakes of a file, of which nothing was taken.

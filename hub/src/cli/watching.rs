@@ -45,16 +45,19 @@ pub(super) enum Pushing {
 /// Serves the main site and joins, and pushes when it is due. Where another hub of this database pushes already, takes part
 /// in counting alone.
 pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> anyhow::Result<()> {
+    let hub = Arc::new(hub);
     let mut lead = match pushing {
         Pushing::Scheduled => match Lead::take(&hub.config).await? {
-            None => return count_alone(hub).await,
+            None => match count_alone(&hub).await? {
+                None => return Ok(()),
+                lead => lead,
+            },
             lead => lead,
         },
         Pushing::No => None,
     };
     let sockets = listen(&hub.config, given).await?;
     let (joins, shown) = (sockets.join.local_addr()?, sockets.public.local_addr()?);
-    let hub = Arc::new(hub);
     let server = Server::start_at(&hub, sockets)?;
     let https = hub.config.https.as_ref().map(|https| format!(" leads to https://{}/", https.listen));
     say!("Serving the main site on http://{shown}/{}; partners join on {joins}.", https.unwrap_or_default());
@@ -71,8 +74,9 @@ pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> an
     result
 }
 
-/// Counts what others have collected, until it is told to end.
-async fn count_alone(hub: Hub) -> anyhow::Result<()> {
+/// Counts what others have collected, until it is told to end, or until the lead is free that was held for a process that is
+/// gone: that is given then.
+async fn count_alone(hub: &Arc<Hub>) -> anyhow::Result<Option<Lead>> {
     say!(
         "Another hub of `{}` pushes already, at {}: this one takes part in counting alone.",
         hub.config.main,
@@ -82,11 +86,22 @@ async fn count_alone(hub: Hub) -> anyhow::Result<()> {
     let shutdown = Shutdown::new();
     tokio::spawn(Notice.keep_alive(shutdown.clone()));
     Notice.ready("another hub pushes; this one counts");
-    let counting = tokio::spawn(keep_counting(Arc::new(hub), HELPING, shutdown.clone()));
-    told_to_end().await?;
-    Notice.stopping();
+    let counting = tokio::spawn(keep_counting(hub.clone(), HELPING, shutdown.clone()));
+    let mut told = pin!(told_to_end());
+    let lead = tokio::select! {
+        ended = told.as_mut() => ended.map(|()| None)?,
+        lead = Lead::take_when_free(&hub.config) => match lead? {
+            None => told.await.map(|()| None)?,
+            lead => lead,
+        },
+    };
+    match &lead {
+        Some(_) => say!("The other hub is gone: this one pushes now."),
+        None => Notice.stopping(),
+    }
     shutdown.begin();
-    Ok(counting.await?)
+    counting.await?;
+    Ok(lead)
 }
 
 /// Returns when the process is told to end, or the lead is lost. The caller keeps the lead until pushes have ended.

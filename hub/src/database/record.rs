@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::AnyConnection;
-use sqlx::Row as _;
+use jiff::civil::Date;
 use sqlx::any::AnyRow;
+use sqlx::{Any, AnyConnection, Row as _, Transaction};
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::record::{Entry, MAX_RECORD};
+use tieup_protocol::period::Period;
+use tieup_protocol::record::{Entry, Holdings, MAX_RECORD};
 
 use super::{Database, DatabaseError};
 
@@ -20,15 +21,34 @@ pub enum Existing {
     Correct,
 }
 
-/// What became of entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AddedToRecord {
-    /// They are in the record. Durable.
-    Added(Tally),
-    /// None is: those at these places have other content than the record.
+/// What becomes of entries.
+#[derive(Debug)]
+pub(crate) enum Adding {
+    /// They fit, and are in the record once they are kept.
+    Ready(Addition),
+    /// None is added: those at these places have other content than the record.
     Differing(Vec<usize>),
-    /// None is: this partner's record would have more entries than a record may have.
+    /// None is added: this partner's record would have more entries than a record may have.
     Full(SiteId),
+    /// None is added: a payment would be for this period, or was, and its statement has been issued.
+    Issued(Paid, Period),
+}
+
+/// Which word on a payment counts in a statement that was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paid {
+    /// What would be noted now.
+    Now,
+    /// What was noted before, and would be moved out of it.
+    Before,
+}
+
+/// Entries that fit. Nobody else writes until they are kept, or this is dropped and none of them is in the record.
+#[derive(Debug)]
+pub(crate) struct Addition {
+    change: Transaction<'static, Any>,
+    tally: Tally,
+    added: BTreeMap<SiteId, (u64, Vec<Entry>)>,
 }
 
 /// How many entries became what.
@@ -42,22 +62,40 @@ pub struct Tally {
     pub unchanged: usize,
 }
 
+impl Addition {
+    /// What is added, by partner: the number of the first entry, and the entries that follow one another.
+    pub(crate) fn added(&self) -> impl Iterator<Item = (&SiteId, u64, &[Entry])> {
+        self.added.iter().map(|(partner, (from, entries))| (partner, *from, entries.as_slice()))
+    }
+
+    /// Puts the entries into the record. Durable on return.
+    ///
+    /// # Errors
+    /// When the database fails; it is not known then whether they are there.
+    pub(crate) async fn keep(self) -> Result<Tally, DatabaseError> {
+        self.change.commit().await?;
+        Ok(self.tally)
+    }
+}
+
 impl Database {
-    /// Adds entries to the records of partners, all of them or none. What a record says already is not added again.
+    /// Begins to add entries to the records of partners, all of them or none. What a record says already is not added again.
+    /// A statement that is issued meanwhile waits until they are kept, and goes by all of them or is refused.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_to_record(
+    pub(crate) async fn begin_adding(
         &self,
         entries: &[(SiteId, Entry)],
         existing: Existing,
         now: Timestamp,
-    ) -> Result<AddedToRecord, DatabaseError> {
+    ) -> Result<Adding, DatabaseError> {
         let mut change = self.begin_writing().await?;
-        let (mut ends, mut tally, mut differing) = (BTreeMap::new(), Tally::default(), Vec::new());
+        let (mut added, mut tally, mut differing) = (BTreeMap::new(), Tally::default(), Vec::new());
         for (place, (partner, entry)) in entries.iter().enumerate() {
-            match newest(&mut change, partner, entry).await? {
-                Some(before) if before == *entry => {
+            let before = newest(&mut change, partner, entry).await?;
+            match &before {
+                Some(before) if before == entry => {
                     tally.unchanged += 1;
                     continue;
                 }
@@ -65,21 +103,24 @@ impl Database {
                 Some(_) => tally.corrected += 1,
                 None => tally.new += 1,
             }
-            let number = match ends.get(partner) {
-                Some(end) => *end,
-                None => end_of(&mut change, partner).await?,
-            };
+            if let Some((paid, period)) = issued_with(&mut change, partner, entry, before.as_ref()).await? {
+                return Ok(Adding::Issued(paid, period));
+            }
+            if !added.contains_key(partner) {
+                added.insert(partner.clone(), (end_of(&mut change, partner).await?, Vec::new()));
+            }
+            let (from, follow) = added.get_mut(partner).expect("it was put there where it was missing");
+            let number = *from + follow.len() as u64;
             if number >= MAX_RECORD {
-                return Ok(AddedToRecord::Full(partner.clone()));
+                return Ok(Adding::Full(partner.clone()));
             }
             insert(&mut change, partner, number, entry, now).await?;
-            ends.insert(partner, number + 1);
+            follow.push(entry.clone());
         }
         if !differing.is_empty() {
-            return Ok(AddedToRecord::Differing(differing));
+            return Ok(Adding::Differing(differing));
         }
-        change.commit().await?;
-        Ok(AddedToRecord::Added(tally))
+        Ok(Adding::Ready(Addition { change, tally, added }))
     }
 
     /// What a partner's record says last of what `entry` is about.
@@ -106,6 +147,19 @@ impl Database {
         let page = "SELECT entry FROM recorded WHERE partner = $1 AND number >= $2 ORDER BY number LIMIT $3";
         let rows = sqlx::query(page).bind(partner.as_str()).bind(to_sql(from)).bind(to_sql(most));
         rows.fetch_all(&self.pool).await?.iter().map(entry_from).collect()
+    }
+
+    /// All that a partner's record says of how much its site held, in the order in which it was noted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holdings(&self, partner: &SiteId) -> Result<Vec<Holdings>, DatabaseError> {
+        // What stands beside all others has no subject, and is little: no sale is read.
+        let beside = "SELECT entry FROM recorded WHERE partner = $1 AND subject IS NULL ORDER BY number";
+        let rows = sqlx::query(beside).bind(partner.as_str()).fetch_all(&self.pool).await?;
+        let entries = rows.iter().map(entry_from).collect::<Result<Vec<_>, _>>()?;
+        let holdings = |entry| if let Entry::Holdings(holdings) = entry { Some(holdings) } else { None };
+        Ok(entries.into_iter().filter_map(holdings).collect())
     }
 
     /// Of the first `until` entries of a partner's record all that can say something of the time from `start` on and before
@@ -143,6 +197,36 @@ async fn newest(
     let newest = "SELECT entry FROM recorded WHERE partner = $1 AND subject = $2 ORDER BY number DESC LIMIT 1";
     let row = sqlx::query(newest).bind(partner.as_str()).bind(subject).fetch_optional(connection).await?;
     row.as_ref().map(entry_from).transpose()
+}
+
+/// The issued period of a payment that `entry` is about, by what it says and by what was said `before`. A payment that was
+/// taken back counts in no statement.
+async fn issued_with(
+    connection: &mut AnyConnection,
+    partner: &SiteId,
+    entry: &Entry,
+    before: Option<&Entry>,
+) -> Result<Option<(Paid, Period)>, DatabaseError> {
+    let Entry::Payment(payment) = entry else { return Ok(None) };
+    let before = before.and_then(|before| match before {
+        Entry::Payment(before) if before.amount.parts().0 != 0 => Some((Paid::Before, before.day)),
+        _ => None,
+    });
+    let issued = issued_periods(connection, partner).await?;
+    let holding = |day: Date| issued.iter().find(|period| (period.first()..=period.last()).contains(&day)).copied();
+    let mut days = [Some((Paid::Now, payment.day)), before].into_iter().flatten();
+    Ok(days.find_map(|(paid, day)| Some((paid, holding(day)?))))
+}
+
+/// The periods of which something was issued to a partner.
+async fn issued_periods(connection: &mut AnyConnection, partner: &SiteId) -> Result<Vec<Period>, DatabaseError> {
+    let issued = "SELECT month FROM issued_statements WHERE partner = $1 ORDER BY month";
+    let rows = sqlx::query(issued).bind(partner.as_str()).fetch_all(connection).await?;
+    let period = |row: &AnyRow| {
+        let key: String = row.try_get("month")?;
+        key.parse().map_err(|_| DatabaseError::Damaged(key, "period"))
+    };
+    rows.iter().map(period).collect()
 }
 
 /// The number that a partner's next entry gets.
@@ -189,7 +273,8 @@ fn to_sql(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use tieup_protocol::record::Withdrawal;
+    use tieup_protocol::record::{Payment, Withdrawal};
+    use tieup_protocol::wire::StatementNotice;
 
     use super::*;
     use crate::database::places::places;
@@ -210,9 +295,24 @@ mod tests {
         sqlx::query("INSERT INTO partners VALUES ('otaru', '', '', '', 0)").execute(&database.pool).await.unwrap();
     }
 
-    fn added(new: usize, corrected: usize, unchanged: usize) -> AddedToRecord {
-        AddedToRecord::Added(Tally { new, corrected, unchanged })
+    async fn ready(database: &Database, entries: &[(SiteId, Entry)], existing: Existing) -> Addition {
+        match database.begin_adding(entries, existing, NOW).await.unwrap() {
+            Adding::Ready(addition) => addition,
+            other => panic!("{other:?}"),
+        }
     }
+
+    fn paid(day: i8, reference: &str, amount: &str) -> [(SiteId, Entry); 1] {
+        let (day, reference) = (jiff::civil::date(2026, 11, day), reference.parse().unwrap());
+        [(otaru(), Entry::Payment(Payment { day, reference, amount: amount.parse().unwrap() }))]
+    }
+
+    fn notice(period: &str) -> StatementNotice {
+        serde_json::from_str(&format!(r#"{{"month":"{period}","size":3,"record":0,"status":"final","statement":"a"}}"#))
+            .unwrap()
+    }
+
+    const FIRST: &str = "2026-11-01_2026-11-15";
 
     #[tokio::test]
     async fn a_record_grows_by_what_is_new_and_by_what_is_called_a_correction() {
@@ -221,17 +321,21 @@ mod tests {
             joined(&database).await;
             let day = "2026-11-10T00:00:00Z";
             let add = async |entries: &[(SiteId, Entry)], existing| {
-                database.add_to_record(entries, existing, NOW).await.unwrap()
+                let Tally { new, corrected, unchanged } =
+                    ready(&database, entries, existing).await.keep().await.unwrap();
+                [new, corrected, unchanged]
             };
             let first = [sale("a", "10", day), sale("b", "20", day)];
-            assert_eq!(add(&first, Existing::Refuse).await, added(2, 0, 0));
-            assert_eq!(add(&first, Existing::Refuse).await, added(0, 0, 2));
+            assert_eq!(add(&first, Existing::Refuse).await, [2, 0, 0]);
+            assert_eq!(add(&first, Existing::Refuse).await, [0, 0, 2]);
             let other = [sale("c", "30", day), sale("b", "25", day)];
-            assert_eq!(add(&other, Existing::Refuse).await, AddedToRecord::Differing(vec![1]));
+            let refused = database.begin_adding(&other, Existing::Refuse, NOW).await.unwrap();
+            assert!(matches!(&refused, Adding::Differing(places) if *places == [1]), "{refused:?}");
+            drop(refused);
             assert_eq!(database.record_size(&otaru()).await.unwrap(), 2, "something was kept");
-            assert_eq!(add(&other, Existing::Correct).await, added(1, 1, 0));
+            assert_eq!(add(&other, Existing::Correct).await, [1, 1, 0]);
             let withdrawn = (otaru(), Entry::Withdrawn(Withdrawal { id: "a".parse().unwrap() }));
-            assert_eq!(add(std::slice::from_ref(&withdrawn), Existing::Correct).await, added(0, 1, 0));
+            assert_eq!(add(std::slice::from_ref(&withdrawn), Existing::Correct).await, [0, 1, 0]);
             let all = database.record(&otaru(), 0, 10).await.unwrap();
             let expected = [&first[0], &first[1], &other[0], &other[1], &withdrawn].map(|(_, entry)| entry.clone());
             assert_eq!(all, expected);
@@ -247,8 +351,8 @@ mod tests {
             let (october, november) = ("2026-10-10T00:00:00Z", "2026-11-10T00:00:00Z");
             let entries = [sale("a", "10", october), sale("b", "20", november), sale("a", "10", november)];
             let moved = sale("b", "20", october);
-            database.add_to_record(&entries, Existing::Correct, NOW).await.unwrap();
-            database.add_to_record(std::slice::from_ref(&moved), Existing::Correct, NOW).await.unwrap();
+            ready(&database, &entries, Existing::Correct).await.keep().await.unwrap();
+            ready(&database, std::slice::from_ref(&moved), Existing::Correct).await.keep().await.unwrap();
             let span = ("2026-11-01T00:00:00Z".parse().unwrap(), "2026-12-01T00:00:00Z".parse().unwrap());
             let of = async |until| database.record_of(&otaru(), until, span).await.unwrap();
             let [a, b, again] = entries.clone().map(|(_, entry)| entry);
@@ -256,6 +360,52 @@ mod tests {
             assert_eq!(of(4).await, [a, b, again, moved.1]);
             let span = ("2026-12-01T00:00:01Z".parse().unwrap(), "2027-01-01T00:00:00Z".parse().unwrap());
             assert_eq!(database.record_of(&otaru(), 4, span).await.unwrap(), []);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_payment_is_in_the_statement_or_is_refused_whoever_is_first() {
+        for place in places() {
+            // Two processes of the hub.
+            let (noting, issuing) = (place.open().await, place.open().await);
+            joined(&noting).await;
+            ready(&noting, &paid(20, "BANK-1", "70"), Existing::Refuse).await.keep().await.unwrap();
+            // The record was read with one entry in it, and a payment is being noted before the statement is kept.
+            let payment = ready(&noting, &paid(1, "BANK-7", "400"), Existing::Refuse).await;
+            let issue = tokio::spawn({
+                let issuing = issuing.clone();
+                async move { issuing.put_issued(&otaru(), &notice(FIRST), 1).await.unwrap() }
+            });
+            tokio::task::yield_now().await;
+            payment.keep().await.unwrap();
+            assert_eq!(issue.await.unwrap(), None, "a payment was left out of the statement");
+
+            // The other way round: whoever looked at what is issued before notes nothing after it.
+            issuing.put_issued(&otaru(), &notice(FIRST), 2).await.unwrap().unwrap();
+            let refused = async |entries: &[(SiteId, Entry)]| match noting
+                .begin_adding(entries, Existing::Correct, NOW)
+                .await
+                .unwrap()
+            {
+                Adding::Issued(paid, period) => (paid, period.key()),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(refused(&paid(3, "BANK-8", "50")).await, (Paid::Now, FIRST.to_owned()));
+            assert_eq!(refused(&paid(20, "BANK-7", "400")).await, (Paid::Before, FIRST.to_owned()));
+            ready(&noting, &paid(20, "BANK-8", "50"), Existing::Refuse).await.keep().await.unwrap();
+            assert_eq!(noting.record_size(&otaru()).await.unwrap(), 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_payment_that_was_taken_back_before_the_issue_can_be_for_another_period() {
+        for place in places() {
+            let database = place.open().await;
+            joined(&database).await;
+            ready(&database, &paid(1, "BANK-7", "400"), Existing::Refuse).await.keep().await.unwrap();
+            ready(&database, &paid(1, "BANK-7", "0"), Existing::Correct).await.keep().await.unwrap();
+            database.put_issued(&otaru(), &notice(FIRST), 2).await.unwrap().unwrap();
+            ready(&database, &paid(20, "BANK-7", "400"), Existing::Correct).await.keep().await.unwrap();
         }
     }
 }

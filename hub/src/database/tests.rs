@@ -5,13 +5,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::Row as _;
 use tieup_protocol::digest::Digest;
+use tieup_protocol::dispute::{Claim, Decision, Dispute, Ruling};
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::joining::Reach;
+use tieup_protocol::period::Period;
+use tieup_protocol::strike::{Checkpoint, KeptStrike, Party, Strike, StrikeAnswer};
+use tieup_protocol::wire::StatementVerdict;
 use tieup_web::certificate::Serial;
 use tieup_web::complaint;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use super::counting::Counting;
 use super::places::{Place, encrypted, guard, places, server};
 use super::{
     Admission, CertificateRow, Database, DatabaseError, Location, Owner, PartnerRow, Redeemed, ReleaseRow, RevokedRow,
@@ -182,6 +187,108 @@ async fn words_of_a_partner_are_kept_whatever_is_in_them_and_numbers_are_kept_wh
         database.set_release_state(&otaru.id, &said).await.unwrap();
         let kept = ReleaseRow { detail: "no\u{fffd}thing 小樽".to_owned(), ..said };
         assert_eq!(database.newest_release(&otaru.id).await.unwrap(), Some(kept));
+    }
+}
+
+/// A strike of `otaru`'s for the reason, nobody's answer to it yet.
+fn proposed(reason: &str) -> KeptStrike {
+    let (month, log) = ("2026-11".parse().unwrap(), "main/otaru/2026-11".to_owned());
+    let checkpoint = Some(Checkpoint { size: 9, root: "root".to_owned() });
+    let (entries, reason, by) = ("3,7-8".parse().unwrap(), reason.to_owned(), Party::Partner);
+    KeptStrike::proposed(Strike { month, log, checkpoint, entries, reason, by, proposed: at(1 << 33) })
+}
+
+/// The same, agreed on by main.
+fn agreed(kept: &KeptStrike) -> KeptStrike {
+    let (strike, answer) = (kept.strike.digest(), "so do we".to_owned());
+    let answer = StrikeAnswer { strike, decision: Decision::Accepted, answer, decided: at(2) };
+    kept.answered(&answer, Party::Main).unwrap()
+}
+
+#[tokio::test]
+async fn a_strike_changes_only_from_what_was_known_and_what_was_counted_is_forgotten_once_it_takes_effect() {
+    for place in places() {
+        let (database, otaru) = (place.open().await, partner("otaru").id);
+        database.put_partner(&partner("otaru")).await.unwrap();
+        let (first, second) = (proposed("a robot 小樽\0"), proposed("another"));
+        assert!(database.change_strike(&otaru, None, &first).await.unwrap());
+        assert!(!database.change_strike(&otaru, None, &first).await.unwrap(), "it is there already");
+        assert!(database.change_strike(&otaru, None, &second).await.unwrap());
+        let answered = agreed(&first);
+        assert!(!database.change_strike(&otaru, Some(&answered), &answered).await.unwrap(), "it was not so");
+        assert!(database.change_strike(&otaru, Some(&first), &answered).await.unwrap());
+
+        // A day of its month and one of the month after are counted.
+        let (counting, locks) = (database.counting("folder".to_owned()), tempfile::tempdir().unwrap());
+        for (month, day) in [("2026-11", "2026-11-30"), ("2026-12", "2026-12-01")] {
+            let (period, day) = (month.parse().unwrap(), day.parse().unwrap());
+            counting.plan_counting(&otaru, period, &[(day, 9)]).await.unwrap();
+        }
+        for day in counting.due_counting().await.unwrap() {
+            let claim = counting.claim(&day, locks.path()).await.unwrap().unwrap();
+            claim.finish(&Counting { begun: 0, counter: "one".to_owned(), at: at(3) }).await.unwrap();
+        }
+        let settled = answered.clone().settled(at(4));
+        assert!(database.change_strike(&otaru, Some(&answered), &settled).await.unwrap());
+        let mut planning = counting.begin_planning(&otaru).await.unwrap();
+        for (month, is_known) in [("2026-11", false), ("2026-12", true)] {
+            assert_eq!(!planning.planned(month.parse().unwrap()).await.unwrap().is_empty(), is_known, "{month}");
+        }
+        planning.commit().await.unwrap();
+
+        let again = place.open().await;
+        let known = again.strikes_of(&otaru).await.unwrap();
+        assert_eq!(known.len(), 2);
+        assert!(known.contains(&second) && known.iter().any(KeptStrike::takes_effect));
+        let all = again.strikes().await.unwrap();
+        assert!(all.iter().all(|(id, _)| *id == otaru) && all.len() == 2);
+        assert!(again.strikes_of(&partner("hakodate").id).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_ruling_is_kept_with_the_strike_that_it_answers_or_not_at_all() {
+    for place in places() {
+        let (database, otaru) = (place.open().await, partner("otaru").id);
+        database.put_partner(&partner("otaru")).await.unwrap();
+        let (period, statement) = (Period::whole("2026-11".parse().unwrap()), Digest::of(b"statement"));
+        let kept = proposed("a robot");
+        let (reason, strike) = ("too much".to_owned(), Some(kept.strike.clone()));
+        let verdict = StatementVerdict::Identical;
+        let claim = Claim { period, statement, reason, verdict, located: None, strike };
+        let dispute = Dispute { claim, opened: at(1), ruling: None };
+        assert!(database.add_dispute(&otaru, &dispute).await.unwrap());
+        let other = Dispute { opened: at(2), ..dispute.clone() };
+        assert!(!database.add_dispute(&otaru, &other).await.unwrap(), "it is disputed already");
+        let (decision, answer) = (Decision::Accepted, "so do we".to_owned());
+        let ruling = Ruling { period, statement, decision, answer, decided: at(2) };
+        let answered = agreed(&kept);
+        // Somebody has proposed it meanwhile: neither is kept.
+        assert!(database.change_strike(&otaru, None, &kept).await.unwrap());
+        assert!(!database.put_ruling(&otaru, &dispute, &ruling, Some((None, &answered))).await.unwrap());
+        assert_eq!(database.disputes_of(&otaru).await.unwrap(), std::slice::from_ref(&dispute));
+        assert!(!database.put_ruling(&otaru, &other, &ruling, Some((Some(&kept), &answered))).await.unwrap());
+        assert_eq!(database.strikes_of(&otaru).await.unwrap(), std::slice::from_ref(&kept));
+        assert!(database.put_ruling(&otaru, &dispute, &ruling, Some((Some(&kept), &answered))).await.unwrap());
+        assert_eq!(database.strikes_of(&otaru).await.unwrap(), [answered]);
+        let ruled = Dispute { ruling: Some(ruling), ..dispute };
+        assert_eq!(database.disputes().await.unwrap(), [(otaru, ruled)]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_said_of_a_finding_last_counts() {
+    for place in places() {
+        let (database, otaru) = (place.open().await, partner("otaru").id);
+        database.put_partner(&partner("otaru")).await.unwrap();
+        let (month, findings) = ("2026-11".parse().unwrap(), [Digest::of(b"1"), Digest::of(b"2")]);
+        for (finding, reason) in [(findings[0], "a kiosk"), (findings[1], "our staff"), (findings[0], "展示用")] {
+            database.put_review(&otaru, month, (finding, reason), at(1 << 33)).await.unwrap();
+        }
+        let reviews = place.open().await.reviews(&otaru).await.unwrap();
+        let said = findings.map(|finding| reviews.get(&finding).map(String::as_str));
+        assert_eq!((said, reviews.len()), ([Some("展示用"), Some("our staff")], 2));
+        assert!(database.reviews(&partner("hakodate").id).await.unwrap().is_empty());
     }
 }
 

@@ -7,6 +7,7 @@ mod charts;
 mod page;
 mod report;
 mod review;
+mod sold;
 
 use std::fmt::Write as _;
 

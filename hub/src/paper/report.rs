@@ -12,8 +12,8 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::StatementStatus;
 
-use super::ChartError;
-use super::review;
+use super::{ChartError, review, sold};
+use crate::sales::Regional;
 
 /// A month of all partners.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Reported {
     pub partner: SiteId,
     /// The statement, with what it was made from.
     pub made: Made,
+    /// What was sold in its days, by region.
+    pub sold: Vec<Regional>,
     /// Draft or final.
     pub status: StatementStatus,
 }
@@ -146,6 +148,7 @@ struct Told<'a> {
     visitors: u64,
     original_percent: Option<String>,
     parts: BTreeMap<&'static str, String>,
+    sales: &'a [Regional],
     total: String,
     due: String,
     statement: String,
@@ -251,7 +254,18 @@ impl Report {
         for (partner, why) in &self.left_out {
             let _ = writeln!(text, "{partner}: none: {why}");
         }
-        text
+        let sold = sold::text(self);
+        if sold.is_empty() { text } else { format!("{text}\n{sold}") }
+    }
+
+    /// Sales by partner and region as a table for the terminal; nothing where nothing was sold.
+    pub fn sales_text(&self) -> String {
+        sold::text(self)
+    }
+
+    /// A line for each partner and region in which something was sold, as comma-separated values.
+    pub fn sales_csv(&self) -> String {
+        sold::csv(self)
     }
 
     /// What partners come to together, by currency.
@@ -296,6 +310,7 @@ fn tell(row: &Reported) -> Told<'_> {
         visitors: counted.both.visitors,
         original_percent: row.original_share().map(|share| percent(Some(share))),
         parts: row.parts().into_iter().map(|(part, amount)| (part.column(), amount.to_string())).collect(),
+        sales: &row.sold,
         total: statement.total.digits(),
         due: statement.settlement.due.digits(),
         statement: statement.digest().to_string(),

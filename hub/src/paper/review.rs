@@ -8,6 +8,7 @@ use tieup_web::html;
 use super::charts::{ChartError, FIFTH, FIRST, FOURTH, Paint, Row, SECOND, THIRD, Words, clamped, rows_of};
 use super::page::STYLE;
 use super::report::{Part, Report, Reported, Sums, percent};
+use super::sold;
 
 /// How many partners a chart shows: as many as fit on a page of paper.
 const SHOWN: usize = 20;
@@ -19,7 +20,7 @@ pub(super) fn write(report: &Report) -> Result<String, ChartError> {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n\
          <style>{}</style>\n</head>\n<body>\n<main>\n<h1>{}</h1>\n{}\n\
-         <h2>Accesses and contribution</h2>\n{}{}{}\n<h2>Fees</h2>\n{}{}{}</main>\n</body>\n</html>\n",
+         <h2>Accesses and contribution</h2>\n{}{}{}\n<h2>Fees</h2>\n{}{}{}{}</main>\n</body>\n</html>\n",
         title,
         Html::of_program(STYLE.to_owned()),
         title,
@@ -29,6 +30,7 @@ pub(super) fn write(report: &Report) -> Result<String, ChartError> {
         accesses(report),
         fee_charts(report)?,
         fees(report),
+        sold::section(report)?,
         left_out(report),
     );
     Ok(page.as_str().to_owned())
@@ -47,17 +49,32 @@ fn standing(report: &Report) -> Html {
     }
 }
 
+/// A chart of the first of `rows`, as many as fit, in the order in which they come. Its name is one that no other has.
+pub(super) fn bars(
+    (name, title): (&str, &str),
+    mut rows: Vec<Row>,
+    keys: &[(Paint, &str)],
+) -> Result<Html, ChartError> {
+    let all = rows.len();
+    rows.truncate(SHOWN);
+    let chart = rows_of(&rows, &Words { name, title, description: &described(&rows) })?;
+    Ok(figure(title, keys, &shown(all), chart))
+}
+
+/// A sentence where some of `all` are not shown.
+fn shown(all: usize) -> Html {
+    match all {
+        0..=SHOWN => Html::default(),
+        _ => html!(" The {} with the most, of {}; the table has all.", SHOWN, all),
+    }
+}
+
 /// The partners with the most of something, and a sentence where some are not shown.
 fn most<'a>(rows: impl Iterator<Item = &'a Reported>, of: impl Fn(&Reported) -> i128) -> (Vec<&'a Reported>, Html) {
     let mut rows: Vec<&Reported> = rows.collect();
     rows.sort_by_key(|row| (std::cmp::Reverse(of(row)), row.partner.clone()));
-    let all = rows.len();
+    let note = shown(rows.len());
     rows.truncate(SHOWN);
-    let note = if all > SHOWN {
-        html!(" The {} with the most, of {}; the table has all.", SHOWN, all)
-    } else {
-        Html::default()
-    };
     (rows, note)
 }
 
@@ -150,7 +167,7 @@ fn make_up(row: &Reported) -> Row {
     Row { label: format!("{}: {total}{label}", row.partner), parts }
 }
 
-fn number(text: &impl ToString) -> Html {
+pub(super) fn number(text: &impl ToString) -> Html {
     html!("<td class=\"number\">{}</td>", text.to_string())
 }
 
@@ -197,7 +214,7 @@ fn fees(report: &Report) -> Html {
     table("Fees by partner", &heads, &report.rows.iter().map(row).collect(), &sums)
 }
 
-fn table(caption: &str, heads: &[&str], rows: &Html, sums: &Html) -> Html {
+pub(super) fn table(caption: &str, heads: &[&str], rows: &Html, sums: &Html) -> Html {
     let head = |word: &&str| html!("<th scope=\"col\" class=\"number\">{}</th>", *word);
     html!(
         "<div class=\"scroll\"><table class=\"wide\">\n<caption>{}</caption>\n<thead><tr><th scope=\"col\">partner</th>{}</tr></thead>\n\

@@ -5,11 +5,14 @@ use jiff::Timestamp;
 use tieup_fees::{Basis, Counted, Counter, Issued, JournalHead, Ledger, Maker, Recorded};
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
 use tieup_protocol::contract::{Contract, MeterClass};
+use tieup_protocol::decimal::Decimal;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::{Month, Period};
+use tieup_protocol::record::Sale;
 use tieup_protocol::robots;
 
 use super::*;
+use crate::sales::{Regional, by_region};
 
 /// Two views of a tie-up page and one of an original page, on two days.
 struct Simulated;
@@ -33,6 +36,7 @@ meters: {{tie: {{views: {{class: tieup}}}}, own: {{views: {{class: original}}}}}
 charges:
   base: {{by: partnership, link: 0, framework: 20000, inherited: 50000}}
   access: {{graduated: tie, tiers: [[0, "10"]]}}
+  orders: {{per_event: settled_orders, rate: "10%", min: 45, max: 80}}
 adjust:
   - {{id: incentive, bands: own, on: [base], off: [[0, "0%"], [1, "5%"]]}}
 close: {{grace: 5d, late: next_period_correction}}
@@ -143,6 +147,7 @@ fn tables_and_documents_hold_exact_amounts() {
                 "line,kind,exact,rounded,currency",
                 "access,charge,20,20,JPY",
                 "base,charge,50000,50000,JPY",
+                "orders,charge,0,0,JPY",
                 "incentive,adjustment,-2500,-2500,JPY",
                 "total,sum,47520,47520,JPY",
                 "due,sum,47520,47520,JPY",
@@ -155,10 +160,31 @@ fn tables_and_documents_hold_exact_amounts() {
     });
 }
 
+/// Three sales of 1,000, 500 and 400 yen, of which the first came from a page of the partner's own.
+fn sold() -> Vec<Regional> {
+    let sale = |region: &str, amount: i64, via| Sale {
+        id: "a".parse().unwrap(),
+        kind: "settled_orders".parse().unwrap(),
+        amount: Decimal::whole(amount),
+        units: 2,
+        goods: None,
+        via,
+        collected: None,
+        time: Timestamp::UNIX_EPOCH,
+        region: (!region.is_empty()).then(|| region.parse().unwrap()),
+    };
+    let own = Some(MeterClass::Original);
+    by_region(&[sale("Otaru, \"port\"", 1_000, own), sale("", 500, None), sale("Otaru, \"port\"", 400, None)], &made())
+}
+
 /// Two partners with the same visits, and one without a statement.
 fn report() -> Report {
-    let reported =
-        |name: &str| Reported { partner: name.parse().unwrap(), made: made(), status: StatementStatus::Draft };
+    let reported = |name: &str| Reported {
+        partner: name.parse().unwrap(),
+        made: made(),
+        sold: sold(),
+        status: StatementStatus::Draft,
+    };
     Report {
         month: "2026-11".parse().unwrap(),
         rows: vec![reported("north"), reported("south")],
@@ -210,9 +236,41 @@ fn a_report_is_a_page_with_charts_by_partner_beside_its_tables() {
 #[test]
 fn charts_show_the_partners_with_the_most_and_say_that_there_are_more() {
     let mut many = report();
-    let row = many.rows[0].clone();
+    let row = Reported { sold: Vec::new(), ..many.rows[0].clone() };
     many.rows = (0..25).map(|at| Reported { partner: format!("shop-{at}").parse().unwrap(), ..row.clone() }).collect();
     let page = many.html().unwrap();
     assert_eq!(page.matches("The 20 with the most, of 25; the table has all.").count(), 3);
     assert_eq!(page.matches("<tr><th scope=\"row\">shop-").count(), 2 * 25);
+}
+
+#[test]
+fn sales_are_told_by_partner_and_region_with_what_own_pages_led_to_and_what_is_charged() {
+    // 10% of each sale, at least 45 and at most 80: 80 and 45 in Otaru, 50 where it is not known.
+    let csv = report().sales_csv();
+    assert_eq!(
+        csv.lines().take(3).collect::<Vec<_>>(),
+        [
+            "partner,contract,status,region,sales,units,amount,led_by_own_pages,charged,currency",
+            "north,lampworks/north@1,draft,,1,2,500,0,50,JPY",
+            "north,lampworks/north@1,draft,\"Otaru, \"\"port\"\"\",2,4,1400,1000,125,JPY",
+        ]
+    );
+    assert_eq!(csv.lines().count(), 5);
+    let text = report().sales_text();
+    assert!(text.lines().nth(2).unwrap().ends_with("4           1400             1000            125 JPY"), "{text}");
+    assert!(report().text().ends_with(&text));
+    let json = serde_json::to_value(report().json()).unwrap();
+    assert_eq!(json["partners"][1]["sales"][1]["commission"], "125");
+    let page = report().html().unwrap();
+    // Of both partners together.
+    for part in [
+        "What was sold by region, in JPY",
+        "Otaru, &quot;port&quot;: 2800, of which partners&#39; own pages led to 2000; -: 1000, of which",
+        "Sales by partner and region",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    let mut none = report();
+    none.rows.iter_mut().for_each(|row| row.sold.clear());
+    assert!(none.sales_text().is_empty() && !none.html().unwrap().contains("<h2>Sales"));
 }

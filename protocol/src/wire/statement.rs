@@ -74,6 +74,8 @@ pub enum Cause {
     StruckEntries,
     /// Sales were added, changed or taken back.
     ChangedSales,
+    /// What was published was noted otherwise.
+    ChangedCatalogue,
     /// A dispute was decided.
     Dispute,
 }
@@ -85,6 +87,7 @@ impl Cause {
             Self::LateEntries => "entries came late",
             Self::StruckEntries => "entries were struck out",
             Self::ChangedSales => "sales changed",
+            Self::ChangedCatalogue => "what was published was corrected",
             Self::Dispute => "a dispute was decided",
         }
     }

@@ -102,7 +102,7 @@ impl FeeAction {
 /// Says what the daemon answered.
 pub(super) fn show(answer: &Answer) {
     match answer {
-        Answer::Fee { statement, verdict, issued, located, record, not_located, dispute } => {
+        Answer::Fee { statement, verdict, issued, located, record, holdings, not_located, dispute } => {
             terminal::say(statement);
             match issued {
                 Some(issued) => say!("issued, and signed by the main site at {}", minute(*issued)),
@@ -115,7 +115,10 @@ pub(super) fn show(answer: &Answer) {
             if let Some(record) = record {
                 terminal::say(&record.to_string());
             }
-            let is_found = located.is_some() || record.is_some() || !not_located.is_empty();
+            if let Some(holdings) = holdings {
+                terminal::say(&holdings.to_string());
+            }
+            let is_found = located.is_some() || record.is_some() || holdings.is_some() || !not_located.is_empty();
             if matches!(verdict, StatementVerdict::Different { .. }) && !is_found {
                 say!("Both sides count the same visits, hour by hour: they differ in terms or words.");
             }

@@ -10,7 +10,7 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Decision, Dispute};
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::ids::ReleaseVersion;
-use tieup_protocol::location::Located;
+use tieup_protocol::location::{Located, LocatedHoldings};
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::record::{LocatedRecord, Sale};
 use tieup_protocol::strike::{KeptStrike, Numbers};
@@ -230,6 +230,9 @@ pub enum Answer {
         /// The first entry of main's record that it has otherwise now than it told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         record: Option<Box<LocatedRecord>>,
+        /// How much the site held, where main goes by another size than is noted here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holdings: Option<Box<LocatedHoldings>>,
         /// Why it is not known where they differ, outermost cause first; empty where it is.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         not_located: Vec<String>,

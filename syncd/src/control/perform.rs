@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::{Answer, Command};
 use crate::daemon::Partner;
+use crate::location::LocateError;
 use crate::publisher::PublishError;
 use crate::statement::Verified;
 
@@ -137,7 +138,13 @@ fn verify_fee(partner: &Partner, period: Period) -> Answer {
         StatementVerdict::Identical => Ok(None),
         StatementVerdict::Different { .. } => Handle::current().block_on(partner.locate_record(period)),
     };
-    let not_located = located.as_ref().err().or(record.as_ref().err()).map_or_else(Vec::new, |error| told(error));
+    let holdings = match verified.verdict {
+        StatementVerdict::Identical => Ok(None),
+        StatementVerdict::Different { .. } => partner.locate_holdings(period).map_err(LocateError::from),
+    };
+    let errors = [located.as_ref().err(), record.as_ref().err(), holdings.as_ref().err()];
+    let not_located = errors.into_iter().flatten().next().map_or_else(Vec::new, |error| told(error));
+    let holdings = holdings.ok().flatten().map(Box::new);
     let record = record.ok().flatten().map(Box::new);
     let dispute = match partner.disputed(period) {
         Ok(dispute) => dispute.map(Box::new),
@@ -145,7 +152,7 @@ fn verify_fee(partner: &Partner, period: Period) -> Answer {
     };
     let Verified { statement, verdict, issued } = verified;
     let located = located.ok().flatten().map(Box::new);
-    Answer::Fee { statement: statement.text, verdict, issued, located, record, not_located, dispute }
+    Answer::Fee { statement: statement.text, verdict, issued, located, record, holdings, not_located, dispute }
 }
 
 /// What has become of a release.

@@ -1,4 +1,5 @@
-//! How much is live is noted at each change, while the contract of the live release goes by it.
+//! How much is live is noted at each change, whatever the contract of the live release: which one governs a day can be
+//! said later.
 
 use jiff::Timestamp;
 use tieup_protocol::record::Extent;
@@ -16,9 +17,6 @@ impl Publisher {
     fn try_note_extent(&self, now: Timestamp) -> Result<(), PublishError> {
         let Some(version) = self.live.version else { return Ok(()) };
         let release = self.reread(version)?;
-        if !release.contract.terms.go_by_catalogue() {
-            return Ok(());
-        }
         let (tieup, original) = (release.manifest.stock(), self.live.site.originals());
         Ok(self
             .extents

@@ -91,7 +91,7 @@ impl Publisher {
     }
 
     /// The manifest of a release that is here and undamaged.
-    pub(super) fn manifest_of(&self, version: ReleaseVersion) -> Result<Option<Arc<Manifest>>, PublishError> {
+    pub(crate) fn manifest_of(&self, version: ReleaseVersion) -> Result<Option<Arc<Manifest>>, PublishError> {
         match self.reread(version) {
             Ok(release) => Ok(Some(release.manifest.clone())),
             Err(PublishError::Damaged(..) | PublishError::Unknown(_) | PublishError::Swept(_)) => Ok(None),

@@ -1,9 +1,10 @@
-//! What else is said between main and partner besides releases: certificates, what is revoked, journals, heartbeats and
-//! disputes.
+//! What else is said between main and partner besides releases: certificates, what is revoked, journals, heartbeats, disputes
+//! and strikes.
 
 use tieup_protocol::dispute::{Claim, Decision, Opened, Ruling};
 use tieup_protocol::drift::{Drift, GuardReport};
 use tieup_protocol::period::Month;
+use tieup_protocol::strike::{Checkpoint, Party, Strike, StrikeAnswer, StrikeRefused};
 use tieup_protocol::wire::{
     Answered, CollectGrant, CollectRequest, CollectedMonth, Fresh, Heartbeat, MainJournals, MainReceipt, Metadata,
     RenewGrant, RenewRequest, StatementVerdict,
@@ -20,6 +21,7 @@ pub(crate) fn targets(corpus: &Corpus) -> Vec<Target<'_>> {
     let mut targets = vec![certificates(corpus), revocations(corpus)];
     targets.extend(journals(month));
     targets.extend(disputes(corpus, month));
+    targets.extend(strikes(month));
     targets.push(message::<Metadata>("statement of freshness", json(&corpus.offer.metadata())));
     targets.push(message::<Fresh>("fresh", json(&Fresh { until: corpus.status.releases[0].since })));
     targets.push(message::<GuardReport>("report of the guard", json(&report(corpus))));
@@ -85,6 +87,30 @@ fn disputes(corpus: &Corpus, month: Month) -> Vec<Target<'static>> {
         message::<Claim>("claim", json(&claim)),
         message::<Opened>("opened dispute", json(&Opened { opened: decided })),
         message::<Ruling>("ruling", json(&ruling)),
+    ]
+}
+
+fn strikes(month: Month) -> Vec<Target<'static>> {
+    let proposed = jiff::Timestamp::UNIX_EPOCH;
+    let checkpoint = Some(Checkpoint { size: 9, root: "cm9vdA==".to_owned() });
+    let (log, entries, reason) = (format!("main/north/{month}"), "3,7-8".parse(), "a robot".to_owned());
+    let entries = entries.expect("they are numbers");
+    let strike = Strike { month, log, checkpoint, entries, reason, by: Party::Main, proposed };
+    let from_before = Strike { checkpoint: None, ..strike.clone() };
+    let (decision, answer) = (Decision::Accepted, "yes".to_owned());
+    let answer = StrikeAnswer { strike: strike.digest(), decision, answer, decided: proposed };
+    vec![
+        Target::new("strike", 256, vec![json(&strike), json(&from_before)], |bytes| {
+            let strike: Strike = serde_json::from_slice(bytes).ok()?;
+            // Whatever it says, it is either of entries that are there, or refused.
+            let root_at = |size| Ok::<_, StrikeRefused>(format!("root{size}"));
+            if strike.check("main/north/2026-11", 9, root_at).is_ok() {
+                assert!(strike.entries.last() < 9 && strike.checkpoint.is_some(), "{strike:?}");
+            }
+            assert_eq!(strike.entries.iter().count() as u64, strike.entries.count());
+            Some(json(&strike))
+        }),
+        message::<StrikeAnswer>("answer to a strike", json(&answer)),
     ]
 }
 

@@ -13,6 +13,7 @@
 mod calls;
 mod corpus;
 mod mutation;
+mod records;
 mod targets;
 mod visits;
 

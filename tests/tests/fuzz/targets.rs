@@ -84,6 +84,7 @@ pub(crate) fn targets(corpus: &Corpus) -> Vec<Target<'_>> {
     ];
     targets.extend(messages(corpus));
     targets.extend(crate::calls::targets(corpus));
+    targets.extend(crate::records::targets(corpus));
     targets.extend(journals_and_blobs(corpus));
     targets.push(metadata(corpus));
     targets.push(crate::visits::target());

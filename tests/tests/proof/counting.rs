@@ -411,13 +411,15 @@ async fn of_two_hubs_of_one_database_one_pushes_and_the_other_counts() {
             assert!(Instant::now() < deadline, "nobody counts");
         }
         assert_eq!(stock.rollups().len(), 1);
-        // When the one that pushes has died, another can.
+        // One that began while the lock of one that is gone still stood pushes when it is free.
         first.signal("KILL");
         first.child.wait().unwrap();
+        listen_for(&mut second.lines, "The other hub is gone: this one pushes now.");
+        listen_for(&mut second.lines, "Serving the main site on");
         let mut third = hub();
-        listen_for(&mut third.lines, "Serving the main site on");
-        second.signal("TERM");
-        assert!(second.child.wait().unwrap().success());
+        listen_for(&mut third.lines, "this one takes part in counting alone");
+        third.signal("TERM");
+        assert!(third.child.wait().unwrap().success());
     }
 }
 

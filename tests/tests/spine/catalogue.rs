@@ -2,12 +2,16 @@
 //! limited number. Each side says what it knows, and both come to the same statement.
 
 use std::fs;
+use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tieup_hub::catalogue::{CatalogueError, Published};
+use tieup_hub::database::Existing;
+use tieup_protocol::audit::{Actor, AuditEntry, Happening, TrailEnd};
 use tieup_protocol::period::Month;
-use tieup_protocol::wire::StatementVerdict;
+use tieup_protocol::wire::{Cause, StatementNotice, StatementVerdict};
+use tieup_store::audit::AuditTrail;
 use tieup_tests::{Contract, World, assert_says, told};
 
 use tieup_tests::issuing::{issue, log_before, row};
@@ -40,9 +44,9 @@ async fn published() -> World {
     world
 }
 
-async fn publish(world: &World, month: Month, published: &Published) -> Result<(), CatalogueError> {
+async fn publish(world: &World, month: Month, published: &Published, existing: Existing) -> Result<(), CatalogueError> {
     let north = row(world, "north").await;
-    world.hub().note_published(&north, month.first_day(), published, Timestamp::now()).await
+    world.hub().note_published(&north, month.first_day(), (published, existing), Timestamp::now()).await
 }
 
 fn offering(units: u64) -> Published {
@@ -61,14 +65,33 @@ async fn rewrite(world: &mut World, change: impl FnOnce(&mut Vec<Value>)) {
         .await;
 }
 
+/// Lets all that the partner's trail has be of `time`, as if its release had been approved then.
+async fn antedate(world: &mut World, time: Timestamp) {
+    let change = |state: &Path| {
+        let file = state.join("audit.jsonl");
+        let (mut end, mut text) = (TrailEnd::default(), String::new());
+        for entry in AuditTrail::at(&file).entries().unwrap() {
+            let AuditEntry { who, what, reason, .. } = entry;
+            let release = entry.release.zip(entry.manifest);
+            let (line, next) = end.append(&Happening { who, what, release, reason }, time);
+            (end, text) = (next, text + &line + "\n");
+        }
+        fs::write(file, text).unwrap();
+    };
+    world.restart_after("north", change).await;
+    // What main fetched of it before is another trail.
+    let _ = fs::remove_file(world.hub().mirrors(&row(world, "north").await).join("audit.jsonl"));
+}
+
 /// Notes that in the month before the last a page of 40 bytes was all that the partner had of its own, and `tieup` pages of
 /// main's were live. Returns the month.
-async fn long_live(world: &mut World, tieup: Option<u64>) -> Month {
+pub(crate) async fn long_live(world: &mut World, tieup: Option<u64>) -> Month {
     let month = log_before(world, 2).await;
-    let since = month.start(&"Asia/Tokyo".parse().unwrap()).to_string();
+    let since = month.start(&"Asia/Tokyo".parse().unwrap());
+    Box::pin(antedate(world, since)).await;
     rewrite(world, |extents| {
         let mut first = extents[0].clone();
-        first["since"] = since.into();
+        first["since"] = since.to_string().into();
         first["original"] = serde_json::json!({"pages": 1, "bytes": 40});
         if let Some(pages) = tieup {
             first["tieup"]["pages"] = pages.into();
@@ -84,7 +107,7 @@ async fn row_003_42_a_draft_goes_by_what_is_live_now_and_follows_the_partners_ow
     let world = published().await;
     world.collect("north").await;
     let month = world.month("north");
-    publish(&world, month, &offering(40)).await.unwrap();
+    publish(&world, month, &offering(40), Existing::Refuse).await.unwrap();
     let delivered = world.statement("north").await;
     assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
     let live = world.daemon("north").extents().before(Timestamp::now()).unwrap().unwrap();
@@ -103,9 +126,10 @@ async fn row_003_42_a_draft_goes_by_what_is_live_now_and_follows_the_partners_ow
 async fn a_month_goes_by_what_was_live_when_it_ended() {
     let mut world = published().await;
     let month = long_live(&mut world, None).await;
-    publish(&world, month, &offering(9)).await.unwrap();
+    publish(&world, month, &offering(9), Existing::Refuse).await.unwrap();
     let (notice, verdict) = issue(&world, month).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", notice.statement);
+    let trail = world.hub().own_trail().unwrap().len();
     // 40 bytes of its own are 1; nine lanterns are scarce.
     for line in ["  volume  ", "  scarce  "] {
         assert_says(&notice.statement, &[line]);
@@ -118,8 +142,9 @@ async fn a_month_goes_by_what_was_live_when_it_ended() {
         [charge("volume"), charge("scarce"), charge("advertising")],
         ["1", "7", "20"].map(|fee| Some(fee.into()))
     );
-    let late = publish(&world, month, &offering(5)).await.unwrap_err();
+    let late = publish(&world, month, &offering(5), Existing::Refuse).await.unwrap_err();
     assert!(matches!(late, CatalogueError::Issued { .. }), "{late}");
+    assert_eq!(world.hub().own_trail().unwrap().len(), trail, "what was refused stands in the trail");
 
     world.restart("north").await;
     assert_eq!(world.daemon("north").verify_statement(month).unwrap().verdict, StatementVerdict::Identical);
@@ -134,6 +159,13 @@ async fn a_month_goes_by_what_was_live_when_it_ended() {
     let numbers = |line: &str| line.split_whitespace().last().map(str::to_owned);
     assert!(main.starts_with("  pages ") && partner.starts_with("  pages "), "{main}\n{partner}");
     assert_eq!((numbers(&main).as_deref(), numbers(&partner).as_deref()), (Some("1"), Some("8")));
+    let located = world.daemon("north").locate_holdings(month).unwrap().unwrap().to_string();
+    assert_says(&located, &["main goes by:  1 in 40 bytes", "noted here:    8 in 40 bytes"]);
+    assert!(!located.contains("tie-up"), "{located}");
+    let config = &world.partner("north").config_file;
+    let mut syncd = std::process::Command::new(env!("CARGO_BIN_EXE_syncd-to-kill"));
+    let said = syncd.arg("--config").arg(config).args(["fee", "verify", &month.to_string()]).output().unwrap();
+    assert_says(&String::from_utf8_lossy(&said.stdout), &["DIFFERENT", &located]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,6 +175,29 @@ async fn main_goes_by_its_own_release_whatever_the_partner_says_of_it() {
     let (notice, verdict) = issue(&world, month).await;
     let StatementVerdict::Different { main, partner, .. } = verdict else { panic!("99 pages:\n{}", notice.statement) };
     assert!(main.starts_with("  pages ") && partner.contains(" 99 "), "{main}\n{partner}");
+    let located = world.daemon("north").locate_holdings(month).unwrap().unwrap().to_string();
+    assert_says(
+        &located,
+        &["tie-up pages, noted here:    99 in", "its signed manifest, which both have, says who is right"],
+    );
+
+    // Main has published a further page since, and the partner has noted that as what was live then.
+    world.write_main("content/news.md", "---\ntitle: News\n---\n\nA lamp.\n");
+    world.go_live("north").await;
+    rewrite(&mut world, |extents| {
+        let since = extents[0]["since"].clone();
+        let mut last = extents.last().unwrap().clone();
+        last["since"] = since;
+        last["original"] = extents[0]["original"].clone();
+        extents[0] = last;
+    })
+    .await;
+    let located = world.daemon("north").locate_holdings(month).unwrap().unwrap();
+    let file = located.file.clone().unwrap();
+    assert_says(
+        &located.to_string(),
+        &["Main goes by release 1, and release 2 was live here.", &format!("differs is {}:", file.path)],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +205,89 @@ async fn a_month_before_anything_was_noted_has_no_catalogue_and_no_statement() {
     let mut world = published().await;
     let month = log_before(&mut world, 2).await;
     let error = world.hub().statement(&row(&world, "north").await, month, Timestamp::now()).await.unwrap_err();
-    assert_says(&told(&error), &["reads the catalogue"]);
+    let said = [
+        "`north` has no note of how much its site held at",
+        "lampworks/north@1 charges by that",
+        "charge by something else",
+    ];
+    assert_says(&told(&error), &said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_cannot_have_been_live_is_told_and_not_gone_by() {
+    let mut world = published().await;
+    let month = Box::pin(long_live(&mut world, None)).await;
+    Box::pin(rewrite(&mut world, |extents| extents[0]["release"] = 9.into())).await;
+    let north = row(&world, "north").await;
+    let error = async || told(&world.hub().statement(&north, month, Timestamp::now()).await.unwrap_err());
+    assert_says(&error().await, &["says that release 9 was live", "no such release was made for it"]);
+    let held = world.hub().database.holdings(&north.id).await.unwrap();
+    assert!(held.iter().all(|held| held.release.get() == 1), "{held:?}");
+
+    Box::pin(rewrite(&mut world, |extents| extents[0]["release"] = 1.into())).await;
+    Box::pin(antedate(&mut world, month.next().start(&"Asia/Tokyo".parse().unwrap()))).await;
+    issue(&world, month).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_was_approved_later_was_not_live() {
+    let mut world = published().await;
+    let month = Box::pin(long_live(&mut world, None)).await;
+    Box::pin(antedate(&mut world, month.next().start(&"Asia/Tokyo".parse().unwrap()) + SignedDuration::from_secs(1)))
+        .await;
+    let error = world.hub().statement(&row(&world, "north").await, month, Timestamp::now()).await.unwrap_err();
+    assert_says(&told(&error), &["says that release 1 was live", "its audit trail has no approval of that by then"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_is_corrected_after_the_issue_in_the_next_statement_with_its_cause() {
+    let mut world = published().await;
+    let month = Box::pin(long_live(&mut world, None)).await;
+    publish(&world, month, &offering(9), Existing::Refuse).await.unwrap();
+    let issued = issue(&world, month).await;
+    let total = issued.0.statement.lines().find_map(|line| line.strip_prefix("total:")?.strip_suffix(" JPY"));
+    let total: i64 = total.unwrap().trim().parse().unwrap();
+    let corrected = |right| format!("what was published was corrected: {total} was charged, {right} is right");
+    // Ten lanterns are not scarce: 3 in place of 7.
+    publish(&world, month, &offering(10), Existing::Correct).await.unwrap();
+    let delivered = world.statement("north").await;
+    let StatementNotice { statement, revisions, .. } = &delivered.notice;
+    assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{statement}");
+    assert_says(statement, &[&corrected(total - 4)]);
+    let causes: Vec<_> = revisions.iter().map(|revision| (revision.period.month(), revision.cause)).collect();
+    assert_eq!(causes, [(month, Cause::ChangedCatalogue)]);
+    assert_eq!(issue(&world, month).await, issued, "what was issued has changed");
+
+    // The partner had 41 bytes of its own by then, and says so when it is asked again.
+    Box::pin(rewrite(&mut world, |extents| extents[0]["original"] = serde_json::json!({"pages": 1, "bytes": 41})))
+        .await;
+    let north = row(&world, "north").await;
+    let again = async |existing| world.hub().ask_again(&north, month.into(), existing, Timestamp::now()).await;
+    assert!(matches!(again(Existing::Refuse).await.unwrap_err(), CatalogueError::Issued { .. }));
+    again(Existing::Correct).await.unwrap();
+    let delivered = world.statement("north").await;
+    assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
+    assert_says(&delivered.notice.statement, &[&corrected(total - 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_live_is_followed_by_the_version_that_governs_the_day_whatever_that_of_the_live_release_says() {
+    let world = published().await;
+    let month = world.month("north");
+    // From a day to come on the fee goes by visits alone, under the contract of the release that is live now.
+    let by_visits =
+        "meters: {tie: {views: {class: tieup}}}\ncharges:\n  access: {graduated: tie, tiers: [[0, \"10\"]]}\n";
+    let later = Contract::inherited().version(2).fees(by_visits).text("north");
+    world.write_main("partners/north/contract.yaml", &later.replace("from: 2020-01-01", "from: 2099-01-01"));
+    Box::pin(world.go_live("north")).await;
+    world.edit_original("north", "/local/more/", "More of our own.").unwrap();
+    world.collect("north").await;
+    let held = world.hub().database.holdings(&"north".parse().unwrap()).await.unwrap();
+    assert_eq!(held.last().map(|held| (held.release.get(), held.original.pages)), Some((2, 2)), "{held:?}");
+    publish(&world, month, &offering(40), Existing::Refuse).await.unwrap();
+    let delivered = world.statement("north").await;
+    assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
+    assert_says(&delivered.notice.statement, &["lampworks/north@1", "main's ads:    3"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,8 +306,9 @@ async fn what_main_says_of_advertisements_stands_in_its_trail() {
     assert_eq!(run(&["--offered", "lantern"]).status.code(), Some(2));
     assert_eq!(run(&[]).status.code(), Some(2));
     let trail = world.hub().own_trail().unwrap();
+    let noted = trail.iter().find(|entry| entry.who == Actor::Main).unwrap();
     assert_says(
-        trail[0].reason.as_ref().unwrap(),
+        noted.reason.as_ref().unwrap(),
         &["north since", "3 advertisements of main, 1 of the partner", "40 of lantern offered", "2 of wick offered"],
     );
 }

@@ -12,7 +12,7 @@ use tieup_protocol::period::Month;
 use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{InclusionProof, Origin, ProofKeys, month_dir};
 use tieup_syncd::dispute::DisputeError as Refused;
-use tieup_tests::issuing::{closes, issue, log_before, row};
+use tieup_tests::issuing::{closes, issue, log_before, log_in, row};
 use tieup_tests::journal::{JournalOnDisk, files_below};
 use tieup_tests::{Contract, World, assert_says, told};
 
@@ -162,6 +162,49 @@ async fn what_main_puts_right_after_a_dispute_is_corrected_by_what_was_charged()
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
     assert_says(&later.statement, &["a dispute was decided: 50 was charged, 60 is right", "due:             20 JPY"]);
     assert_eq!(issue(&world, month).await.0, notice, "what was issued has changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_dispute_of_a_month_that_was_corrected_before_is_charged_by_what_both_hold_signed() {
+    // A view costs 10 yen. Of the month's 6 views main's copy lacks one: 5 x 10 = 50 are charged. Two come late, and the
+    // next month's statement corrects that: 7 of 8 views, 7 x 10 = 70 are right by then, 20 more. The first statement is
+    // disputed, main accepts it and mends its copy: 8 x 10 = 80 are right, of which 70 are charged, 10 more. Whoever
+    // computed what the second statement should have charged, from a whole log, would come to 80, and to 0 more.
+    let (mut world, month) = visited().await;
+    let (next, copy) = (month.next(), month_dir(&world.mirrors("north"), month));
+    let damage = |world: &World| {
+        let whole = files_below(&copy);
+        falsify(&copy, &world.state("north"), month, 2);
+        whole
+    };
+    let mend = |whole: &std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>| {
+        for (file, bytes) in whole {
+            fs::write(file, bytes).unwrap();
+        }
+    };
+    let whole = damage(&world);
+    world.hub().verify_rollup(&row(&world, "north").await, month).await.unwrap();
+    let (first, _) = issue(&world, month).await;
+    assert_says(&first.statement, &["total:           50 JPY"]);
+    mend(&whole);
+    Box::pin(log_in(&mut world, month, 2)).await;
+    Box::pin(log_in(&mut world, next, 1)).await;
+    let whole = damage(&world);
+    let (north, now) = (row(&world, "north").await, Timestamp::now());
+    world.hub().verify_rollup(&north, month).await.unwrap();
+    let (second, verdict) = issue(&world, next).await;
+    // The partner, whose log is whole, comes to 80.
+    assert!(matches!(verdict, StatementVerdict::Different { .. }), "{verdict:?}");
+    assert_says(&second.statement, &["entries came late: 50 was charged, 70 is right", "due:             30 JPY"]);
+
+    world.daemon("north").dispute(month, "one of our visits is gone", now).await.unwrap();
+    world.hub().rule(&north, month, (Decision::Accepted, "our disk was damaged"), now).await.unwrap();
+    mend(&whole);
+    world.hub().verify_rollup(&north, month).await.unwrap();
+    let (third, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", third.statement);
+    assert_says(&third.statement, &["a dispute was decided: 70 was charged, 80 is right", "due:             20 JPY"]);
+    assert_eq!(issue(&world, month).await.0, first, "what was issued has changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,13 +36,13 @@ adjust:
 /// has collected it.
 async fn seeded(seed: impl Fn(&AccessEntry) -> Vec<AccessEntry>) -> (World, Month) {
     let contract = Contract::inherited().fees(FEES);
-    let mut world = World::new()
+    let started = World::new()
         .main_page("/about/", "We mend lamps.")
         .contract("north", contract)
         .original("north", "/local/", "Our own shelf.")
-        .start()
-        .await;
-    world.go_live("north").await;
+        .start();
+    let mut world = Box::pin(started).await;
+    Box::pin(world.go_live("north")).await;
     world.get("north", "/about/").await;
     let now = world.month("north");
     let month = before(before(now));
@@ -96,7 +96,7 @@ async fn assert_held(world: &World, month: Month, rule: &str, discounts: &[&str]
     let north = row(world, "north").await;
     let error = world.hub().issue(&north, month, closes(month)).await.unwrap_err();
     let StatementFailure::Held { held, .. } = &error else { panic!("not held back: {}", told(&error)) };
-    assert_eq!(held.discounts.iter().map(|(discount, _)| discount.as_str()).collect::<Vec<_>>(), discounts);
+    assert_eq!(held.discounts.iter().map(|held| held.discount.as_str()).collect::<Vec<_>>(), discounts);
     assert_says(&told(&error), &["is held back", rule]);
     assert_eq!(world.hub().database.issued(&north.id).await.unwrap(), []);
     let said = tieup(world, &["fee", "issue", "north", "--month", &month.to_string()]);
@@ -112,7 +112,7 @@ async fn a_robot_that_does_not_name_itself_gets_no_discount_before_somebody_has_
         let pages = every(visit, 10, 300).into_iter().zip(0..);
         pages.map(|(visit, n)| AccessEntry { path: format!("/p{n}/").parse().unwrap(), ..visit }).collect()
     };
-    let (world, month) = seeded(crawl).await;
+    let (world, month) = Box::pin(seeded(crawl)).await;
     assert_held(&world, month, "rate/1", &["busy"]).await;
 
     let found = findings_as_json(&world, &["north", "--month", &month.to_string()]);
@@ -132,7 +132,7 @@ async fn a_robot_that_does_not_name_itself_gets_no_discount_before_somebody_has_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_reloads_gets_no_discount_by_bytes_or_by_views() {
     // Every 10 seconds for 50 minutes: one view, and 300 times the bytes.
-    let (world, month) = seeded(|visit| every(&AccessEntry { bytes: 1_000, ..visit.clone() }, 10, 300)).await;
+    let (world, month) = Box::pin(seeded(|visit| every(&AccessEntry { bytes: 1_000, ..visit.clone() }, 10, 300))).await;
     assert_held(&world, month, "reloads/1", &["heavy"]).await;
     let said = tieup(&world, &["fee", "issue", "north", "--month", &month.to_string(), "--reviewed", "a kiosk"]);
     let (out, complaint) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
@@ -140,7 +140,7 @@ async fn a_storm_of_reloads_gets_no_discount_by_bytes_or_by_views() {
     assert!(said.status.success(), "{complaint}");
 
     // Every 31 seconds for an hour: a view each.
-    let (world, month) = seeded(|visit| every(visit, 31, 116)).await;
+    let (world, month) = Box::pin(seeded(|visit| every(visit, 31, 116))).await;
     assert_held(&world, month, "reloads/1", &["busy"]).await;
 }
 
@@ -155,8 +155,64 @@ async fn invented_visits_to_originals_get_no_discount() {
         }
         log
     };
-    let (world, month) = seeded(invent).await;
+    let (world, month) = Box::pin(seeded(invent)).await;
     assert_held(&world, month, "one-sided/1", &["drawing"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discount_that_a_correction_gives_waits_as_well() {
+    // One view, and no discount. Then a robot's 300 pages come late, which take 10% off: of 1,000 yen 900 are right.
+    let (mut world, month) = Box::pin(seeded(|visit| vec![visit.clone()])).await;
+    let (first, _) = issue(&world, month).await;
+    assert_says(&first.statement, &["total:           1000 JPY"]);
+    let now = world.month("north");
+    let halted = world.halt("north").await;
+    let crawl = |visit: &AccessEntry| {
+        let pages = every(visit, 10, 300).into_iter().zip(0..);
+        pages.map(|(visit, n)| AccessEntry { path: format!("/p{n}/").parse().unwrap(), ..visit }).collect()
+    };
+    write(&halted.config.state, (now, month), crawl);
+    world.resume(halted).await;
+    world.collect("north").await;
+
+    let north = row(&world, "north").await;
+    let error = world.hub().issue(&north, now, closes(now)).await.unwrap_err();
+    let StatementFailure::Held { held, .. } = &error else { panic!("not held back: {}", told(&error)) };
+    let of: Vec<_> = held.discounts.iter().map(|held| (held.corrected, held.discount.as_str())).collect();
+    assert_eq!(of, [(Some(month.into()), "busy")]);
+    assert_says(&told(&error), &[&format!("discount `busy` of {month}, which it corrects, goes by visits"), "rate/1"]);
+    assert_eq!(world.hub().accept_all(&north, now.into(), "our own", closes(now)).await.unwrap(), 1);
+    let (later, verdict) = issue(&world, now).await;
+    assert_eq!(verdict, StatementVerdict::Identical);
+    assert_says(&later.statement, &["entries came late: 1000 was charged, 900 is right"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discount_by_the_log_that_main_writes_waits_as_well() {
+    let by_bytes = r#"meters: {sent: {bytes: {class: tieup}}}
+charges: {base: {by: partnership, link: 0, framework: 0, inherited: 1000}}
+adjust: [{id: heavy, bands: sent, on: [base], off: [[0, "0%"], [1000, "20%"]]}]
+"#;
+    let contract = Contract::inherited().zone("UTC").fees(by_bytes).journal("{writer: main, verifier: partner}");
+    let plan = World::new().main_page("/about/", "We mend lamps.").contract("north", contract);
+    let world = Box::pin(plan.start()).await;
+    Box::pin(world.go_live("north")).await;
+    world.show_main();
+    // One visitor asks for one page again and again: more than 60 times in one hour at least, whenever that begins.
+    for _ in 0..130 {
+        assert_eq!(world.get_main("/about/").await.status, 200);
+    }
+    world.daemon("north").verify_main_journal().await.unwrap();
+    let month = Month::of(Timestamp::now(), &tieup_protocol::period::Zone::utc());
+    let (north, later) = (row(&world, "north").await, closes(month) + SignedDuration::from_hours(24));
+    world.hub().status(&north).await.unwrap();
+    let found = findings_as_json(&world, &["north", "--month", &month.to_string()]);
+    assert!(rules(&found[0]).contains(&"reloads/1"), "{found:?}");
+    let error = world.hub().issue(&north, month, later).await.unwrap_err();
+    assert_says(&told(&error), &["is held back", "discount `heavy` goes by visits", "reloads/1"]);
+    world.hub().accept_all(&north, month.into(), "a kiosk", later).await.unwrap();
+    let notice = world.hub().issue(&north, month, later).await.unwrap();
+    assert_says(&notice.statement, &["total:           800 JPY"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +223,7 @@ async fn an_honest_month_is_issued_with_its_discount() {
         let pages = [("/about/", MeterClass::Tieup), ("/local/", MeterClass::Original)];
         minutes.flat_map(|(visit, n)| pages.map(|(path, class)| of(&visit, n, path, class))).collect()
     };
-    let (world, month) = seeded(honest).await;
+    let (world, month) = Box::pin(seeded(honest)).await;
     let (notice, verdict) = issue(&world, month).await;
     assert_eq!(verdict, StatementVerdict::Identical);
     assert_says(&notice.statement, &["total:           700 JPY"]);
@@ -215,6 +271,6 @@ async fn tie_up_visits_that_are_missing_get_no_discount_by_the_ratio_of_original
     assert!(rules(&found[0]).contains(&"beacons/1"), "{found:?}");
     let error = world.hub().issue(&north, month, closes(month)).await.unwrap_err();
     let StatementFailure::Held { held, .. } = &error else { panic!("not held back: {}", told(&error)) };
-    assert_eq!(held.discounts.iter().map(|(discount, _)| discount.as_str()).collect::<Vec<_>>(), ["drawing"]);
+    assert_eq!(held.discounts.iter().map(|held| held.discount.as_str()).collect::<Vec<_>>(), ["drawing"]);
     assert_says(&told(&error), &["Main counted 40 beacons of tie-up pages"]);
 }

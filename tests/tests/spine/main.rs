@@ -11,6 +11,7 @@ mod commands;
 mod console;
 mod deafness;
 mod disputes;
+mod everything;
 mod expiry;
 mod feeds;
 mod findings;

@@ -1,5 +1,6 @@
 //! Months that several versions of a contract govern, and versions that reach back into what was issued.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use tieup_hub::paper::Paper;
 use tieup_hub::publish::{Outcome, PublishError};
@@ -8,6 +9,7 @@ use tieup_hub::statements::StatementFailure;
 use tieup_hub::terms::TermsError;
 use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
+use tieup_protocol::record::{Entry, RecordPage, Sale};
 use tieup_protocol::wire::StatementVerdict;
 use tieup_syncd::pins::Pins;
 use tieup_syncd::statement::StatementFailure as Refused;
@@ -61,7 +63,7 @@ async fn parted() -> (World, Month, [Period; 2]) {
     (world, month, parts)
 }
 
-async fn issue_part(world: &World, period: Period) -> tieup_protocol::wire::StatementNotice {
+pub(crate) async fn issue_part(world: &World, period: Period) -> tieup_protocol::wire::StatementNotice {
     let (north, now) = (row(world, "north").await, closes(period.month()));
     let issued = world.hub().issue(&north, period, now).await;
     let notice = issued.unwrap_or_else(|error| panic!("not issued:\n{}", told(&error)));
@@ -167,10 +169,10 @@ async fn what_was_issued_stays_under_its_version_also_where_another_was_already_
 }
 
 /// Waits for the clock's next second, since a signature tells whole ones.
-async fn next_second() -> jiff::Timestamp {
-    let begin = jiff::Timestamp::now().as_second();
+async fn next_second() -> Timestamp {
+    let begin = Timestamp::now().as_second();
     loop {
-        let now = jiff::Timestamp::now();
+        let now = Timestamp::now();
         if now.as_second() > begin {
             return now;
         }
@@ -213,4 +215,22 @@ async fn the_partner_too_refuses_a_version_that_reaches_back() {
     let error = world.try_publish("north").await.unwrap_err();
     assert_says(&told(&error), &["contract lampworks/north@2 would take effect in", &month.to_string()]);
     assert_eq!(world.releases("north").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sales_of_a_month_are_listed_whole_whatever_versions_govern_its_days() {
+    let (world, month, parts) = Box::pin(parted()).await;
+    let zone = "Asia/Tokyo".parse().unwrap();
+    let sale = |id: &str, time| {
+        let (id, kind) = (id.parse().unwrap(), "settled_orders".parse().unwrap());
+        let amount = "10".parse().unwrap();
+        Entry::Sale(Sale { id, kind, amount, units: 1, goods: None, via: None, collected: None, time, region: None })
+    };
+    let entries = vec![sale("A-1", parts[0].start(&zone)), sale("A-2", parts[1].start(&zone))];
+    let daemon = world.daemon("north");
+    daemon.take_record(&RecordPage { from: 0, entries }, Timestamp::now()).unwrap();
+    let listed =
+        |period: Period| daemon.sales(period).unwrap().iter().map(|sale| sale.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(listed(month.into()), ["A-1", "A-2"]);
+    assert_eq!(parts.map(listed), [["A-1"], ["A-2"]]);
 }

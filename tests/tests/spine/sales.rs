@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use tieup_hub::database::{Existing, Tally};
 use tieup_hub::sales::{SalesError, SalesFile, groups};
 use tieup_hub::simulation::Supposition;
+use tieup_protocol::audit::Event;
 use tieup_protocol::period::Month;
-use tieup_protocol::record::{Entry, MAX_PAGE, RECORD, RecordHeld, RecordPage};
+use tieup_protocol::record::{Entry, MAX_PAGE, RECORD, RecordHeld, RecordPage, Span};
 use tieup_protocol::wire::{Cause, StatementVerdict};
 use tieup_tests::{Contract, World, assert_says, told};
 
@@ -142,6 +143,72 @@ async fn a_sale_that_the_two_sides_do_not_have_alike_is_found() {
     assert_says(found.main.as_ref().unwrap(), &["\"A-2\"", "\"900\""]);
     assert_says(found.partner.as_ref().unwrap(), &["\"A-2\"", "\"500\""]);
     assert!(world.daemon("north").locate(month).await.unwrap().is_none(), "the visits are the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_copy_of_the_record_is_set_aside_and_told_anew_and_cannot_be_told_otherwise() {
+    let (mut world, month) = visited().await;
+    add(&world, &file(month, &[["A-1", "200", "", ""], ["A-2", "900", "", ""]]), Existing::Refuse).await.unwrap();
+    let issued = issue(&world, month).await;
+    let right = fs::read_to_string(world.state("north").join("statements/record.jsonl")).unwrap();
+    // One amount is another; one line is cut in two; the first is no text.
+    for (from, to) in [("\"900\"", "\"500\""), ("\"id\":\"A-2\"", "\n"), ("{", "\u{0}")] {
+        let damaged = right.replacen(from, to, 1);
+        Box::pin(
+            world.restart_after("north", |state| fs::write(state.join("statements/record.jsonl"), &damaged).unwrap()),
+        )
+        .await;
+        assert_eq!(issue(&world, month).await, issued, "{damaged}");
+        assert_eq!(fs::read_to_string(world.state("north").join("statements/record.jsonl")).unwrap(), right);
+        let aside = fs::read_dir(world.state("north").join("quarantine")).unwrap().map(|file| file.unwrap().path());
+        assert!(aside.into_iter().any(|file| fs::read_to_string(file).unwrap() == damaged), "it is gone: {damaged}");
+    }
+    let trail = world.daemon("north").publisher().audit_entries().unwrap();
+    let damage: Vec<_> = trail.iter().filter(|entry| entry.what == Event::DriftFound).collect();
+    assert_eq!(damage.len(), 3, "{damage:?}");
+    assert_says(damage[0].reason.as_ref().unwrap(), &["the copy of main's record", "from entry 0 on", "quarantine"]);
+
+    // Whoever tells it anew tells what was told.
+    Box::pin(world.restart_after("north", |state| fs::write(state.join("statements/record.jsonl"), "{\n").unwrap()))
+        .await;
+    let client = world.call("north").await;
+    let entries: Vec<Entry> = right.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let tell = async |from, entries| client.post::<RecordHeld>(RECORD, &RecordPage { from, entries }).await;
+    assert_eq!(tell(0, Vec::new()).await.unwrap().held, 0);
+    let other = vec![entries[1].clone(), entries[0].clone()];
+    assert_says(
+        &told(&tell(0, other).await.unwrap_err()),
+        &["entries 0 to 1 of its record otherwise than it told them"],
+    );
+    // Also where it comes in other pages; and then it begins anew.
+    assert_eq!(tell(0, vec![entries[1].clone()]).await.unwrap().held, 1);
+    assert_says(&told(&tell(1, vec![entries[0].clone()]).await.unwrap_err()), &["entries 0 to 1 of its record"]);
+    assert_eq!(tell(0, entries).await.unwrap().held, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sales_stand_in_the_trails_of_both_sides_with_the_digest_of_what_was_noted_and_told() {
+    let (world, month) = visited().await;
+    let text = file(month, &[["A-1", "200", "", ""], ["A-2", "900", "", ""]]);
+    add(&world, &text, Existing::Refuse).await.unwrap();
+    add(&world, &text, Existing::Refuse).await.unwrap();
+    add(&world, &file(month, &[["A-2", "950", "", ""]]), Existing::Refuse).await.unwrap_err();
+    world.hub().withdraw_sales(&row(&world, "north").await, &["A-1".parse().unwrap()], Timestamp::now()).await.unwrap();
+    let noted: Vec<_> = world.hub().own_trail().unwrap().into_iter().map(|entry| (entry.what, entry.reason)).collect();
+    assert_eq!(noted.len(), 2, "something was noted that changed nothing: {noted:?}");
+    let lines: Vec<String> = {
+        let entries = world.hub().database.record(&"north".parse().unwrap(), 0, 10).await.unwrap();
+        entries.iter().map(Entry::line).collect()
+    };
+    let first = Span::of(0, &lines[..2]).unwrap();
+    let second = Span::of(2, &lines[2..]).unwrap();
+    let sentences = [format!("north: sale A-1, sale A-2 ({first})"), format!("north: sale A-1, taken back ({second})")];
+    assert_eq!(noted, sentences.map(|sentence| (Event::SalesNoted, Some(sentence))));
+
+    issue(&world, month).await;
+    let trail = world.daemon("north").publisher().audit_entries().unwrap();
+    let told: Vec<_> = trail.into_iter().filter(|entry| entry.what == Event::RecordTold).map(|it| it.reason).collect();
+    assert_eq!(told, [Some(Span::of(0, &lines).unwrap().to_string())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

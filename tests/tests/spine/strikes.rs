@@ -8,11 +8,14 @@ use tieup_protocol::audit::Event;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, Decision};
 use tieup_protocol::period::Month;
-use tieup_protocol::strike::{KeptStrike, Numbers, StrikeRefused};
+use tieup_protocol::strike::{Checkpoint, KeptStrike, Numbers, Party, STRIKES, Strike, StrikeRefused};
 use tieup_protocol::wire::{Cause, STATEMENT, StatementNotice, StatementVerdict};
+use tieup_store::journal::month_dir;
+use tieup_syncd::identity::Identity;
 use tieup_syncd::strikes::StrikeError as Refused;
 use tieup_tests::{World, assert_says, told};
 
+use crate::disputes::falsify;
 use crate::periods::start;
 use tieup_tests::issuing::{issue, log_before, row};
 
@@ -29,7 +32,7 @@ fn numbers(text: &str) -> Numbers {
 }
 
 /// Main proposes, and the partner answers.
-async fn main_strikes(world: &World, month: Month, entries: &str, decision: Decision) -> Digest {
+pub(crate) async fn main_strikes(world: &World, month: Month, entries: &str, decision: Decision) -> Digest {
     let north = row(world, "north").await;
     let words = (&numbers(entries), "a test of our own");
     let proposed = world.hub().propose_strike(&north, month, words, Timestamp::now()).await;
@@ -116,6 +119,74 @@ async fn entries_that_are_not_there_and_strikes_that_nobody_agreed_on_are_refuse
     let forged = StatementNotice { strikes: vec![proposed.digest()], ..draft.notice };
     let error = world.call("north").await.post::<StatementVerdict>(STATEMENT, &forged).await.unwrap_err();
     assert_says(&told(&error), &["is not agreed on here"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_main_never_heard_is_told_again_by_itself() {
+    let (mut world, month) = visited().await;
+    let north = row(&world, "north").await;
+    let proposed = world.hub().propose_strike(&north, month, (&numbers("2"), "x"), Timestamp::now()).await.unwrap();
+    let name = proposed.digest().to_string();
+    let kept = std::fs::read(world.state("north").join("identity.json")).unwrap();
+    // Where nobody answers.
+    let nowhere = |state: &std::path::Path| {
+        let identity = Identity { hub: Some("127.0.0.1:1".to_owned()), ..Identity::load(state).unwrap() };
+        std::fs::write(state.join("identity.json"), serde_json::to_vec(&identity).unwrap()).unwrap();
+    };
+    Box::pin(world.restart_after("north", nowhere)).await;
+    let words = (Decision::Accepted, "as you say");
+    let error = world.daemon("north").answer_strike(&name, words, Timestamp::now()).await.unwrap_err();
+    assert!(matches!(error, Refused::Call(_)), "{error}");
+    assert!(world.daemon("north").tell_answers(Timestamp::now()).await.is_err());
+    assert!(!mains(&world).await[0].is_agreed());
+    let back = |state: &std::path::Path| std::fs::write(state.join("identity.json"), kept).unwrap();
+    Box::pin(world.restart_after("north", back)).await;
+    let untold = world.daemon("north").strikes().unwrap();
+    for _ in 0..2 {
+        world.daemon("north").tell_answers(Timestamp::now()).await.unwrap();
+        let (here, there) = (world.daemon("north").strikes().unwrap(), mains(&world).await);
+        assert!(there[0].takes_effect() && here[0].takes_effect() && here[0].answer == untold[0].answer);
+    }
+    let trail = world.hub().own_trail().unwrap();
+    assert_eq!(trail.iter().filter(|entry| entry.what == Event::StrikeAnswered).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strike_means_the_entries_under_its_checkpoint_and_no_others() {
+    let (world, month) = visited().await;
+    let (notice, verdict) = issue(&world, month).await;
+    let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
+    let strike = daemon.propose_strike(month, (&numbers("2"), "x"), Timestamp::now()).await.unwrap().strike;
+    let checkpoint = strike.checkpoint.clone().unwrap();
+    assert_eq!(checkpoint.size, 6);
+    let with = |checkpoint| Strike { checkpoint, reason: "y".to_owned(), ..strike.clone() };
+    let of = |size, root: &str| with(Some(Checkpoint { size, root: root.to_owned() }));
+    let cases = [
+        (with(None), "names no checkpoint of the log"),
+        (of(6, "another root"), "the first 6 entries of the log are not here those that it is of"),
+        (of(5, &checkpoint.root), "the first 5 entries of the log are not here those that it is of"),
+        (of(7, &checkpoint.root), "there are 6 here that both sides have signed"),
+        (of(2, &checkpoint.root), "names entry 2, and there are 2"),
+    ];
+    let statement = Digest::of(notice.statement.as_bytes());
+    for (wrong, why) in cases {
+        let of_main = Strike { by: Party::Main, ..wrong.clone() };
+        let error = world.call("north").await.post::<()>(STRIKES, &of_main).await.unwrap_err();
+        assert_says(&told(&error), &[why]);
+        let (reason, verdict) = ("y".to_owned(), verdict.clone());
+        let claim = Claim { period: month.into(), statement, reason, verdict, located: None, strike: Some(wrong) };
+        let error = world.hub().open_dispute(&north, claim, Timestamp::now()).await.unwrap_err();
+        assert_says(&told(&error), &[why]);
+    }
+    assert_eq!((mains(&world).await.len(), daemon.strikes().unwrap().len()), (1, 1));
+
+    // Main's copy is another log by now: what was agreed on is of the one before.
+    let name = strike.digest().to_string();
+    world.hub().answer_strike(&north, &name, (Decision::Accepted, "yes"), Timestamp::now()).await.unwrap();
+    let struck = async || world.hub().made(&north, world.month("north")).await.unwrap().1.revisions;
+    assert_eq!(struck().await[0].strikes, [strike.digest()]);
+    falsify(&month_dir(&world.mirrors("north"), month), &world.state("north"), month, 4);
+    assert!(struck().await.is_empty(), "it strikes out entries of a log that it is not of");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Writes that fail while a partner verifies main's log and refuses one that was forked, and while it disputes a statement
-//! and main answers.
+//! Writes that fail while a partner verifies main's log and refuses one that was forked, while it disputes a statement and
+//! main answers, and while entries are struck out.
 
 use std::fs;
 
@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use tieup_hub::collect::Collected;
 use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Zone};
+use tieup_protocol::strike::{KeptStrike, Strike};
+use tieup_store::failing::FailingWrites;
 use tieup_syncd::main_journal::MainJournalError;
 use tieup_tests::issuing::{issue, log_before, row};
 use tieup_tests::{Contract, World, told};
@@ -15,8 +17,13 @@ use super::BRIEFLY;
 use super::failures::{Failures, assert_named};
 
 /// The kinds of files that are written when main's log is verified for the first time.
-pub(super) const OF_MAINS_LOG: &[&str] =
-    &["main-journal", "main-journal/key.json", "main-journal/cosigner.key", "main-journal/N-N/entries"];
+pub(super) const OF_MAINS_LOG: &[&str] = &[
+    "main-journal",
+    "main-journal/key.json",
+    "main-journal/cosigner.key",
+    "main-journal/N-N/entries",
+    "main-journal/N-N.receipts.json",
+];
 
 /// Those that are written when it is refused.
 pub(super) const IN_A_REFUSAL: &[&str] = &["main-journal/refusals", "main-journal/refusals/N-N.json"];
@@ -24,6 +31,10 @@ pub(super) const IN_A_REFUSAL: &[&str] = &["main-journal/refusals", "main-journa
 /// Those that are written when a statement is disputed, and when main answers.
 pub(super) const IN_A_DISPUTE: &[&str] = &["audit.jsonl", "statements/N-N.claim.json", "statements/N-N.dispute.json"];
 const IN_AN_ANSWER: &[&str] = &["audit.jsonl", "statements/N-N.dispute.json"];
+
+/// Those that are written when main proposes to strike entries out, and when the partner answers.
+pub(super) const IN_A_STRIKE: &[&str] = &["audit.jsonl", "statements", "statements/strikes.json"];
+const IN_ITS_ANSWER: &[&str] = &["audit.jsonl", "statements/strikes.json"];
 
 /// Those that main writes when a partner shows a receipt, and when a dispute is opened.
 pub(super) const OF_A_RECEIPT: &[&str] = &["receipts/north", "receipts/north/N-N.json"];
@@ -187,6 +198,73 @@ async fn dispute(world: &World, month: Month, file: &std::path::Path) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_write_fails_while_entries_are_struck_out_both_ends_come_to_agree() {
+    let contract = Contract::inherited().fees(DISPUTABLE);
+    let mut world =
+        Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", contract).start()).await;
+    Box::pin(world.go_live("north")).await;
+    world.get("north", "/about/").await;
+    let month = Box::pin(log_before(&mut world, 2)).await;
+    let strike = take_strike(&world, month).await;
+    answer_strike(&world, &strike).await;
+}
+
+/// Lets main propose a strike, again and again, until no write of the partner's is left to fail.
+async fn take_strike(world: &World, month: Month) -> Strike {
+    let (state, north) = (world.state("north"), row(world, "north").await);
+    let entries = "1".parse().unwrap();
+    let mut failures = Failures::of("proposing a strike");
+    loop {
+        let _ = fs::remove_dir_all(state.join("statements"));
+        let laid = failures.lay_sparing(&state, &state.join("journal"));
+        let proposed = world.hub().propose_strike(&north, month, (&entries, "tests"), Timestamp::now()).await;
+        let said = failures.said(&laid);
+        if let Err(error) = &proposed {
+            assert_told(&told(error), &laid, &said);
+        }
+        let has_failed = failures.take(&state, laid);
+        let again = world.hub().propose_strike(&north, month, (&entries, "tests"), Timestamp::now()).await;
+        let again = again.unwrap_or_else(|error| panic!("{said}: {}", told(&error)));
+        assert_eq!(world.daemon("north").strikes().unwrap(), [KeptStrike::proposed(again.clone())], "{said}");
+        if !has_failed {
+            failures.end(IN_A_STRIKE);
+            return again;
+        }
+    }
+}
+
+/// Answers the strike, again and again, until no write of the partner's is left to fail.
+async fn answer_strike(world: &World, strike: &Strike) {
+    let (state, name, words) = (world.state("north"), strike.digest().to_string(), (Decision::Accepted, "yes"));
+    let file = state.join("statements/strikes.json");
+    let proposed = fs::read(&file).unwrap();
+    let mut failures = Failures::of("answering a strike");
+    loop {
+        fs::write(&file, &proposed).unwrap();
+        let laid = failures.lay_sparing(&state, &state.join("journal"));
+        let answered = world.daemon("north").answer_strike(&name, words, Timestamp::now()).await;
+        let said = failures.said(&laid);
+        if let Err(error) = &answered {
+            assert_named(error, &laid, &said);
+        }
+        let has_failed = failures.take(&state, laid);
+        let again = world.daemon("north").answer_strike(&name, words, Timestamp::now()).await;
+        let again = again.unwrap_or_else(|error| panic!("{said}: {}", told(&error)));
+        assert!(again.takes_effect() && world.daemon("north").strikes().unwrap() == [again], "{said}");
+        assert!(world.hub().database.strikes().await.unwrap()[0].1.takes_effect(), "{said}");
+        if !has_failed {
+            return failures.end(IN_ITS_ANSWER);
+        }
+    }
+}
+
+/// Main is told which file failed, or that the partner's own log says it.
+fn assert_told(words: &str, laid: &FailingWrites, said: &str) {
+    let is_named = laid.failed().iter().any(|path| words.contains(&path.display().to_string()));
+    assert!(is_named || BRIEFLY.iter().any(|brief| words.contains(brief)), "{said}: {words}");
+}
+
 /// Lets main answer, again and again, until no write of the partner's is left to fail.
 async fn answer(world: &World, month: Month, file: &std::path::Path) {
     let (state, north, disputed) = (world.state("north"), row(world, "north").await, fs::read(file).unwrap());
@@ -198,9 +276,7 @@ async fn answer(world: &World, month: Month, file: &std::path::Path) {
         let ruled = world.hub().rule(&north, month, words, Timestamp::now()).await;
         let said = failures.said(&laid);
         if let Err(error) = &ruled {
-            let (told, failed) = (told(error), laid.failed());
-            let is_named = failed.iter().any(|path| told.contains(&path.display().to_string()));
-            assert!(is_named || BRIEFLY.iter().any(|words| told.contains(words)), "{said}: {told}");
+            assert_told(&told(error), &laid, &said);
         }
         let has_failed = failures.take(&state, laid);
         let again = world.hub().rule(&north, month, words, Timestamp::now()).await;

@@ -26,6 +26,9 @@ pub(super) const AFTER_A_SWEEP: &[&str] = &["published/swept.json"];
 /// Those that it writes when it asks for signatures.
 pub(super) const IN_A_REQUEST: &[&str] = &["signing/north", "signing/north/N.json", "signing/north/blobs/N.blobs"];
 
+/// Those that it writes when its state folder gets a name.
+pub(super) const IN_A_NEW_FOLDER: &[&str] = &["identity", "identity/folder"];
+
 /// Those that it writes when it collects a journal for the first time.
 pub(super) const AT_A_COLLECTION: &[&str] =
     &["journals", "journals/north/N-N/entries", "journals/north/collected.json"];
@@ -176,6 +179,30 @@ async fn whichever_write_of_mains_fails_while_it_collects_a_journal_the_next_col
         assert_eq!(again[0].size, visits, "{said}");
         if !has_failed {
             return failures.end(AT_A_COLLECTION);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_write_fails_while_the_state_folder_gets_its_name_it_has_one_when_the_hub_is_opened_again() {
+    let shop = Shop::open(contract(BY_A_RULE)).await;
+    let config = shop.world.hub().config.clone();
+    let state = config.state.clone();
+    let mut failures = Failures::of("naming the state folder");
+    loop {
+        fs::remove_dir_all(state.join("identity")).unwrap();
+        let laid = failures.lay(&state.join("identity"));
+        let opened = Hub::open(config.clone()).await;
+        let said = failures.said(&laid);
+        if let Err(error) = &opened {
+            assert_named(error, &laid, &said);
+        }
+        let has_failed = failures.take(&state, laid);
+        Hub::open(config.clone()).await.unwrap_or_else(|error| panic!("{said}: {}", told(&error)));
+        let name = fs::read_to_string(state.join("identity/folder")).unwrap();
+        assert_eq!(name.trim_end().len(), 32, "{said}: {name}");
+        if !has_failed {
+            return failures.end(IN_A_NEW_FOLDER);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Writes of the daemon that fail, one after another, in whatever it does: with a release that arrives, is decided on, goes
 //! live or is rolled back; with the partner's own pages and emergencies; with damage, certificates, statements and space.
-//! How it joins and starts is in `beginnings`; what it keeps of main's log and of disputes in `ledgers`; what the main site
+//! How it joins and starts is in `beginnings`; what it keeps of main's log and of disputes in `ledgers`, of main's record in `records`; what the main site
 //! writes while it publishes in `main_site`; that no place which writes is left out is seen to in `places`.
 //!
 //! Each step is done again and again, each time with the next write failing, until none is left to fail. How it fails
@@ -12,6 +12,7 @@ mod failures;
 mod ledgers;
 mod main_site;
 mod places;
+mod records;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};

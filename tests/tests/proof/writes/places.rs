@@ -14,8 +14,9 @@ use tieup_store::durable::Step as Write;
 use walkdir::WalkDir;
 
 use super::beginnings::{AT_THE_START, IN_A_COLLECTION, IN_A_JOIN, IN_A_PROMPT, IN_NEW_KEYS};
-use super::ledgers::{IN_A_DISPUTE, IN_A_REFUSAL, IN_MAINS_TRAIL, OF_A_RECEIPT, OF_MAINS_LOG};
-use super::main_site::{AFTER_A_SWEEP, AT_A_COLLECTION, IN_A_PUBLICATION, IN_A_REQUEST, IN_A_SWEEP};
+use super::ledgers::{IN_A_DISPUTE, IN_A_REFUSAL, IN_A_STRIKE, IN_MAINS_TRAIL, OF_A_RECEIPT, OF_MAINS_LOG};
+use super::main_site::{AFTER_A_SWEEP, AT_A_COLLECTION, IN_A_NEW_FOLDER, IN_A_PUBLICATION, IN_A_REQUEST, IN_A_SWEEP};
+use super::records::IN_A_RECORD;
 use super::step::Step;
 
 /// How a place is seen to.
@@ -53,12 +54,14 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/daemon/tie_up.rs", "BlobStore::open(config.state.join(\"blobs\"))", Fails("blobs/N.blobs")),
     ("syncd/dispute.rs", "Document::at(", Fails("statements/N-N.dispute.json")),
     ("syncd/export.rs", "durable::", LeftOut(BY_A_PERSON)),
-    ("syncd/extents.rs", "Document::at(", LeftOut(AS_OTHERS)),
-    ("syncd/main_journal/shown.rs", "Document::at(", LeftOut(AS_OTHERS)),
+    ("syncd/extents.rs", "Document::at(", Fails("extents.json")),
+    ("syncd/main_journal/shown.rs", "Document::at(", Fails("main-journal/N-N.receipts.json")),
     ("syncd/pins.rs", "Document::at(", LeftOut(AS_OTHERS)),
-    ("syncd/record.rs", "durable::create_dir_all(", LeftOut(AS_OTHERS)),
-    ("syncd/strikes.rs", "durable::create_dir_all(", LeftOut(AS_OTHERS)),
-    ("syncd/strikes.rs", "Document::at(", LeftOut(AS_OTHERS)),
+    ("syncd/record.rs", "durable::create_dir_all(", Fails("statements")),
+    ("syncd/record.rs", "Quarantine::at(", Fails("quarantine/*")),
+    ("syncd/record.rs", "durable::remove_file(", Fails("statements/record.jsonl")),
+    ("syncd/strikes.rs", "durable::create_dir_all(", Fails("statements")),
+    ("syncd/strikes.rs", "Document::at(", Fails("statements/strikes.json")),
     ("syncd/guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
     ("syncd/identity.rs", "durable::create_dir_all(state)", Fails("")),
     ("syncd/identity.rs", "durable::remove_dir_all(state)", LeftOut(REFUSED)),
@@ -117,7 +120,7 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("hub/collect.rs", "Document::at(", Fails("journals/north/collected.json")),
     ("hub/collect.rs", "StateLock::take(", LeftOut(LOCK)),
     ("hub/folder.rs", "StateLock::take(", LeftOut(LOCK)),
-    ("hub/folder.rs", "durable::write_file(", LeftOut(AS_OTHERS)),
+    ("hub/folder.rs", "durable::write_file(", Fails("identity/folder")),
     ("hub/keys.rs", "durable::create_dir_all(&self.dir)", Fails("keys")),
     ("hub/keys.rs", "durable::create_dir_all(&self.dir.join(ROOTS))", LeftOut(BY_A_PERSON)),
     ("hub/keys.rs", "durable::write_private_file(", Fails("keys/authority.key")),
@@ -154,6 +157,9 @@ const BESIDE_STEPS: &[&[&str]] = &[
     OF_A_RECEIPT,
     IN_A_REFUSAL,
     IN_A_DISPUTE,
+    IN_A_STRIKE,
+    IN_A_RECORD,
+    IN_A_NEW_FOLDER,
     IN_MAINS_TRAIL,
     IN_A_PUBLICATION,
     IN_A_REQUEST,

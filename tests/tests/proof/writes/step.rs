@@ -91,7 +91,7 @@ impl Step {
                 &["audit.jsonl", "releases/N/record.json"]
             }
             Self::Freshening => &["trust.json"],
-            Self::Merging => &["blobs/N.blobs", "live.json"],
+            Self::Merging => &["blobs/N.blobs", "live.json", "extents.json"],
             Self::ApprovingOriginals => &["audit.jsonl", "originals", "live.json"],
             Self::BeginningEmergency | Self::EndingEmergency => &["audit.jsonl", "emergency.json", "live.json"],
             Self::Mending => &["quarantine", "quarantine/*", "releases/N/contract.yaml", "audit.jsonl"],
@@ -138,7 +138,11 @@ impl Shop {
                 let (version, manifest) = self.open_release();
                 self.ask(&Command::Hold { version, manifest, reason: None }).unwrap();
             }
-            Step::Merging => self.note += 1,
+            Step::Merging => {
+                self.note += 1;
+                // Pages that are as long as before would be nothing new to note.
+                let _ = fs::remove_file(self.world.state("north").join("extents.json"));
+            }
             Step::ApprovingOriginals => self.stage_original(),
             Step::EndingEmergency => self.ask(&self.emergency()).unwrap(),
             Step::Restoring => self.damage_a_page_of_mains(),

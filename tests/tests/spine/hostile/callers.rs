@@ -2,6 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+use tieup_protocol::dispute::Decision;
+use tieup_protocol::period::Month;
+use tieup_protocol::record::{EXTENT, ExtentGrant, ExtentRequest, RECORD, RecordHeld, RecordPage};
+use tieup_protocol::strike::{Checkpoint, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer};
 use tieup_protocol::wire::{
     BLOBS, COSIGNATURE, Cosigned, JOURNAL, MANIFEST, OFFER, PartnerStatus, Ready, STATEMENT, STATUS, Staged,
     StatementNotice, StatementStatus, StatementVerdict, Wanted,
@@ -36,15 +41,36 @@ async fn try_everything(world: &World, client: &PeerClient) -> Vec<(&'static str
         note: None,
     };
     let cosigned = Cosigned { month, note: String::new() };
+    let page = RecordPage { from: 0, entries: Vec::new() };
+    let asked = ExtentRequest { at: Timestamp::now() };
+    let (strike, answer) = struck(world, month).await;
     vec![
+        (STRIKES, client.post::<()>(STRIKES, &strike).await.unwrap_err()),
+        (STRIKE_ANSWERS, client.post::<()>(STRIKE_ANSWERS, &answer).await.unwrap_err()),
         (STATUS, client.get::<PartnerStatus>(STATUS).await.unwrap_err()),
         (OFFER, client.post_body::<Ready>(OFFER, pack(&offer)).await.unwrap_err()),
         (MANIFEST, client.put_body::<Wanted>(MANIFEST, pack(b"")).await.unwrap_err()),
         (BLOBS, client.put_body::<Staged>(BLOBS, pack(b"")).await.unwrap_err()),
         (STATEMENT, client.post::<StatementVerdict>(STATEMENT, &notice).await.unwrap_err()),
         (COSIGNATURE, client.post::<()>(COSIGNATURE, &cosigned).await.unwrap_err()),
+        (RECORD, client.post::<RecordHeld>(RECORD, &page).await.unwrap_err()),
+        (EXTENT, client.post::<ExtentGrant>(EXTENT, &asked).await.unwrap_err()),
         (JOURNAL, client.get_bytes(&format!("{JOURNAL}/{month}/checkpoint")).await.unwrap_err()),
     ]
+}
+
+/// A strike of the first entry that main may propose, and an answer to one.
+async fn struck(world: &World, month: Month) -> (Strike, StrikeAnswer) {
+    let journal = world.daemon("north").journal();
+    journal.checkpoint(month).await.unwrap();
+    let reader = journal.reader(month).unwrap();
+    let checkpoint = Checkpoint { size: 1, root: reader.root_at(1).unwrap().to_string() };
+    let (log, entries, reason) = (format!("lampworks/north/{month}"), "0".parse().unwrap(), "a robot".to_owned());
+    let (by, proposed) = (Party::Main, Timestamp::now());
+    let strike = Strike { month, log, checkpoint: Some(checkpoint), entries, reason, by, proposed };
+    let (decision, answer) = (Decision::Accepted, "yes".to_owned());
+    let answer = StrikeAnswer { strike: strike.digest(), decision, answer, decided: proposed };
+    (strike, answer)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +93,11 @@ async fn row_003_13_failed_authentication_changes_nothing() {
             assert_says(&told(&error), &["north.partner.lampworks.tieup.internal", NOT_ACCEPTED]);
         }
     }
+    assert!(world.daemon("north").strikes().unwrap().is_empty(), "a stranger has proposed to strike something out");
     world.assert_unchanged("north", &before, Kept::All).await;
+    // What they tried main may do.
+    let (strike, _) = struck(&world, world.month("north")).await;
+    world.call("north").await.post::<()>(STRIKES, &strike).await.unwrap();
     world.go_live("north").await;
     world.assert_shows("north", "/about/", "Visit the stranger's shop.").await;
 }

@@ -1,0 +1,79 @@
+//! What was issued, period by period: what is charged by it, what is to be corrected of it, and where.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tieup_protocol::contract::Segment;
+use tieup_protocol::digest::Digest;
+use tieup_protocol::period::{Month, Period};
+use tieup_protocol::wire::{Cause, Revision};
+
+use super::Basis;
+
+/// How much of a journal has been charged for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent<'a> {
+    /// How many entries.
+    pub size: u64,
+    /// The strikes by which some of them are left out.
+    pub strikes: &'a [Digest],
+    /// How many entries of main's record were gone by.
+    pub record: u64,
+}
+
+/// The statements that were issued, by period.
+pub type Issued = BTreeMap<Period, Basis>;
+
+/// The periods of `month` that have a statement each: those that were issued, as they were, and of the versions that
+/// govern the month now, in `segments`, those whose days are in no issued one.
+pub fn charged_periods(issued: &Issued, segments: &[Segment], month: Month) -> Vec<Period> {
+    let mut periods: Vec<Period> = issued.keys().copied().filter(|period| period.month() == month).collect();
+    let governed = segments.iter().map(|segment| segment.period);
+    let open: Vec<Period> = governed.filter(|open| periods.iter().all(|issued| !issued.overlaps(*open))).collect();
+    periods.extend(open);
+    periods.sort_unstable();
+    periods
+}
+
+/// How much of the journal of `period` has been charged for by statements for periods before `until`; none where its own
+/// was not issued.
+pub fn charged_so_far(issued: &Issued, period: Period, until: Period) -> Option<Extent<'_>> {
+    let &Basis { size, ref strikes, record, .. } = issued.get(&period)?;
+    let revised = between(issued, period, until).rev().find_map(|basis| basis.revision(period));
+    Some(revised.map_or(Extent { size, strikes, record }, |revision| Extent {
+        size: revision.size,
+        strikes: &revision.strikes,
+        record: revision.record,
+    }))
+}
+
+/// The statements that were issued for periods after `period` and before `until`, in their order.
+pub(super) fn between(issued: &Issued, period: Period, until: Period) -> impl DoubleEndedIterator<Item = &Basis> {
+    issued.values().filter(move |basis| basis.period > period && basis.period < until)
+}
+
+/// Whether what was decided of disputed statements is still to be looked at in `period`, by a statement for `until`, where
+/// main accepted that those for the periods `accepted` are not right: of each its own period is looked at, and those that it
+/// corrects, until a later statement corrects them for that reason.
+pub fn is_disputed(issued: &Issued, accepted: &BTreeSet<Period>, period: Period, until: Period) -> bool {
+    accepted.iter().any(|disputed| {
+        let corrects = || issued.get(disputed).is_some_and(|basis| basis.revision(period).is_some());
+        let is_decided = |revision: &Revision| revision.cause == Cause::Dispute;
+        let mut since = between(issued, *disputed, until);
+        (*disputed == period || corrects()) && !since.any(|basis| basis.revision(period).is_some_and(is_decided))
+    })
+}
+
+/// Whether the statement for `within` is the one that corrects `earlier`, where the periods `open` were not issued yet.
+///
+/// A difference is charged in the next period that is open, and in no other: not while one between the two is, however
+/// long that is held back, and not where a later one has charged for it already.
+pub fn corrects(issued: &Issued, open: &BTreeSet<Period>, within: Period, earlier: Period) -> bool {
+    let is_next = !open.iter().any(|open| *open > earlier && *open < within);
+    is_next && corrected_after(issued, within, earlier).is_none()
+}
+
+/// The first period after `within` whose statement has corrected `earlier`.
+pub fn corrected_after(issued: &Issued, within: Period, earlier: Period) -> Option<Period> {
+    let mut later = issued.values().filter(|basis| basis.period > within);
+    later.find(|basis| basis.revision(earlier).is_some()).map(|basis| basis.period)
+}

@@ -1,0 +1,122 @@
+//! Making a statement from what it is told by, with the corrections of earlier ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tieup_protocol::digest::Digest;
+use tieup_protocol::period::Period;
+use tieup_protocol::wire::Revision;
+
+use super::issued::{Extent, Issued, between, charged_so_far};
+use super::{Basis, BasisError, Ledger, Made};
+use crate::books::Books;
+use crate::money::Money;
+use crate::record::Recorded;
+use crate::settlement::Correction;
+use crate::statement::{Account, statement};
+
+/// A correction, and what is right by it.
+type Corrected = (Correction, Arc<Made>);
+
+/// Makes statements from a ledger; what was made once is not made again.
+pub struct Maker<'a, L> {
+    ledger: &'a L,
+    issued: &'a Issued,
+    /// By period and how much was charged for, with the revisions that were issued for the period.
+    made: BTreeMap<(Period, u64, Vec<Digest>, u64), Arc<Made>>,
+}
+
+impl<'a, L: Ledger> Maker<'a, L> {
+    /// One that reads `ledger`, where `issued` has been issued.
+    pub fn new(ledger: &'a L, issued: &'a Issued) -> Self {
+        Self { ledger, issued, made: BTreeMap::new() }
+    }
+
+    /// The statement that `basis` tells of.
+    ///
+    /// # Errors
+    /// See [`BasisError`].
+    pub fn make(&mut self, basis: &Basis) -> Result<Made, BasisError<L::Error>> {
+        let (corrections, corrected): (Vec<Correction>, Vec<Arc<Made>>) = self.corrections(basis)?.into_iter().unzip();
+        let month = basis.period.month();
+        let contract = self.ledger.contract(basis.period).map_err(BasisError::Ledger)?;
+        let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
+        let struck = self.ledger.struck(month, &basis.strikes).map_err(BasisError::Ledger)?;
+        let counted = self.ledger.count(&contract, basis.period, basis.size, &struck).map_err(BasisError::Ledger)?;
+        let Recorded { events, payments, catalogue } =
+            self.ledger.recorded(&contract, basis).map_err(BasisError::Ledger)?;
+        let books = Books { counted: &counted, catalogue: catalogue.as_ref(), events: &events };
+        let account =
+            Account { journal: &journal, books, payments: &payments, corrections: &corrections, status: basis.status };
+        let statement = statement(&contract, month, &account)?;
+        Ok(Made { contract, counted, statement, corrected })
+    }
+
+    /// The correction of `revision` in the statement for the period `within`, and what is right; none where it comes to the
+    /// same fee.
+    ///
+    /// # Errors
+    /// See [`BasisError`].
+    pub fn correction(
+        &mut self,
+        within: Period,
+        revision: &Revision,
+    ) -> Result<Option<Corrected>, BasisError<L::Error>> {
+        let &Revision { period, size, record, cause, ref strikes } = revision;
+        if period >= within {
+            return Err(BasisError::NotEarlier { statement: within, corrected: period });
+        }
+        let before = charged_so_far(self.issued, period, within).ok_or(BasisError::NotIssued(period))?;
+        if size < before.size {
+            return Err(BasisError::Shrunk { period, size, before: before.size });
+        }
+        if before.strikes.iter().any(|strike| !strikes.contains(strike)) {
+            return Err(BasisError::Unstruck(period));
+        }
+        if record < before.record {
+            return Err(BasisError::ShrunkRecord { period, record, before: before.record });
+        }
+        let right = Extent { size, strikes, record };
+        let (charged, right) = (self.charged(period, within)?, self.counting(period, right)?);
+        Ok(Correction::between(period, charged, &right.statement, cause).map(|correction| (correction, right)))
+    }
+
+    /// What was charged for `period` by statements for periods before `until`, without what was collected with sales, and
+    /// by which statement: what the last of them that corrects it says is right, or as it was issued. It is read from what
+    /// main signed, whatever a log comes to by now.
+    fn charged(&self, period: Period, until: Period) -> Result<(Digest, Money), BasisError<L::Error>> {
+        let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
+        let currency = self.ledger.contract(period).map_err(BasisError::Ledger)?.terms.money.currency;
+        let mut later = between(self.issued, period, until).rev().filter_map(|basis| basis.charged.as_ref());
+        if let Some(right) = later.find_map(|charged| charged.right(period, currency)) {
+            return Ok(right);
+        }
+        let as_issued = issued.charged.as_ref().and_then(|it| Some((it.statement, it.amount(currency)?)));
+        as_issued.ok_or(BasisError::Unsaid(period))
+    }
+
+    fn corrections(&mut self, basis: &Basis) -> Result<Vec<Corrected>, BasisError<L::Error>> {
+        let mut seen = BTreeSet::new();
+        let mut corrections = Vec::new();
+        for revision in &basis.revisions {
+            if !seen.insert(revision.period) {
+                return Err(BasisError::Twice(revision.period));
+            }
+            corrections.extend(self.correction(basis.period, revision)?);
+        }
+        Ok(corrections)
+    }
+
+    /// What was issued for `period`, if it had counted so much.
+    fn counting(&mut self, period: Period, extent: Extent<'_>) -> Result<Arc<Made>, BasisError<L::Error>> {
+        let Extent { size, strikes, record } = extent;
+        let key = (period, size, strikes.to_vec(), record);
+        if let Some(made) = self.made.get(&key) {
+            return Ok(made.clone());
+        }
+        let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
+        let made = Arc::new(self.make(&Basis { size, strikes: strikes.to_vec(), record, ..issued.clone() })?);
+        self.made.insert(key, made.clone());
+        Ok(made)
+    }
+}

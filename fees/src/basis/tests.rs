@@ -1,0 +1,279 @@
+use std::convert::Infallible;
+
+use tieup_protocol::wire::Cause;
+
+use super::*;
+use crate::fixture;
+
+/// A ledger in which every month has one view of a tie-up page for each entry, but that those which are `lost` are a
+/// robot's.
+struct Simulated {
+    lost: &'static [u64],
+}
+
+const WHOLE: Simulated = Simulated { lost: &[] };
+
+impl Ledger for Simulated {
+    type Error = Infallible;
+
+    fn contract(&self, _: Period) -> Result<Contract, Infallible> {
+        // 50 yen a view, and nothing else.
+        Ok(fixture::contract_with(&[
+            ("  - {minimum: 10000}\n", ""),
+            ("inherited: 50000", "inherited: 0"),
+            ("[0, \"0.50\"], [100000, \"0.30\"]", "[0, \"50\"]"),
+        ]))
+    }
+
+    fn head(&self, month: Month, size: u64) -> Result<JournalHead, Infallible> {
+        Ok(JournalHead { origin: format!("nationwide/harbor-shop/{month}"), size, root: format!("root{size}") })
+    }
+
+    /// A strike strikes out the entry whose number it is the digest of.
+    fn struck(&self, _: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, Infallible> {
+        let is_struck = |number: &u64| strikes.contains(&Digest::of(&number.to_be_bytes()));
+        Ok((0..100).filter(is_struck).collect())
+    }
+
+    fn count(
+        &self,
+        contract: &Contract,
+        period: Period,
+        size: u64,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Counted, Infallible> {
+        let (terms, zone) = (&contract.terms.count, &contract.effective.tz);
+        let mut counter = crate::count::Counter::of_period(terms, zone, period);
+        let noon = period.start(zone) + jiff::SignedDuration::from_hours(12);
+        for number in 0..size {
+            let time = noon + jiff::SignedDuration::from_mins(i64::try_from(number).unwrap());
+            if struck.contains(&number) {
+                counter.strike();
+                continue;
+            }
+            let robot = u16::from(self.lost.contains(&number));
+            let view = fixture::view("2026-11-01T00:00:00Z", 1);
+            counter.observe(&tieup_protocol::access::AccessEntry { time, robot, ..view });
+        }
+        Ok(counter.finish())
+    }
+
+    /// Entry `n` of the record is an order of `n` times 1,000 yen.
+    fn recorded(&self, _: &Contract, basis: &Basis) -> Result<Recorded, Infallible> {
+        let order = |number: u64| fixture::order(&format!("order-{number}"), i128::from(number) * 1_000);
+        Ok(Recorded { events: (1..=basis.record).map(order).collect(), ..Recorded::default() })
+    }
+}
+
+fn period(text: &str) -> Period {
+    text.parse().unwrap()
+}
+
+fn revision(of: &str, size: u64, record: u64, cause: Cause) -> Revision {
+    Revision { period: period(of), size, strikes: Vec::new(), record, cause }
+}
+
+fn basis(of: &str, size: u64, revisions: &[(&str, u64)]) -> Basis {
+    let revision = |(of, size): &(&str, u64)| revision(of, *size, 0, Cause::LateEntries);
+    let revisions = revisions.iter().map(revision).collect();
+    let (strikes, status) = (Vec::new(), Status::Final);
+    Basis { period: period(of), size, strikes, record: 0, status, revisions, charged: None }
+}
+
+/// What was issued from `bases`, one after the other.
+fn issued(bases: &[Basis]) -> Issued {
+    let mut issued = Issued::new();
+    for basis in bases {
+        issue(&mut issued, &WHOLE, basis.clone());
+    }
+    issued
+}
+
+/// Issues the statement that `ledger` gives for `basis`. Returns its text.
+fn issue(issued: &mut Issued, ledger: &Simulated, basis: Basis) -> String {
+    let made = Maker::new(ledger, issued).make(&basis).unwrap_or_else(|error| panic!("{error}"));
+    let charged = basis.charged.clone().or_else(|| Charged::read(&made.statement.text));
+    issued.insert(basis.period, Basis { charged, ..basis });
+    made.statement.text
+}
+
+#[test]
+fn what_came_late_is_charged_once_in_the_statements_after() {
+    // November was issued with 10 views (500 yen). December corrects it to 12 (+100), January to 15 (+150): of the
+    // second correction, 12 views are charged already.
+    let issued = issued(&[basis("2026-11", 10, &[]), basis("2026-12", 4, &[("2026-11", 12)])]);
+    let mut maker = Maker::new(&WHOLE, &issued);
+    let december = maker.make(&issued[&period("2026-12")]).unwrap().statement;
+    assert_eq!((december.total.minor(), december.settlement.due.minor()), (200, 300), "{}", december.text);
+    let january = maker.make(&basis("2027-01", 1, &[("2026-11", 15)])).unwrap().statement;
+    assert_eq!((january.total.minor(), january.settlement.due.minor()), (50, 200), "{}", january.text);
+    assert!(january.text.contains("entries came late: 600 was charged, 750 is right"), "{}", january.text);
+    // The correction names the statements by digest: that which counted 12 entries, and that which counts 15.
+    let right = maker.make(&basis("2026-11", 15, &[])).unwrap().statement.digest();
+    assert!(january.text.contains(&format!("is  {right}")), "{}", january.text);
+}
+
+#[test]
+fn a_correction_goes_by_what_was_charged_whatever_the_journal_comes_to_by_now() {
+    // 10 views come to 500; 900 was charged.
+    let mut wrong = basis("2026-11", 10, &[]);
+    let right = Maker::new(&WHOLE, &Issued::new()).make(&wrong).unwrap().statement;
+    let text = right.text.replace("total:           500 JPY", "total:           900 JPY");
+    assert_ne!(text, right.text);
+    wrong.charged = Charged::read(&text);
+    let issued = issued(&[wrong]);
+    let mut maker = Maker::new(&WHOLE, &issued);
+    let december = maker.make(&basis("2026-12", 1, &[("2026-11", 10)])).unwrap().statement;
+    assert_eq!((december.total.minor(), december.settlement.due.minor()), (50, -350), "{}", december.text);
+    assert!(december.text.contains("900 was charged, 500 is right"), "{}", december.text);
+    assert!(december.text.contains(&format!("was {}", Digest::of(text.as_bytes()))), "{}", december.text);
+}
+
+#[test]
+fn a_second_correction_goes_by_what_the_first_one_charged() {
+    // 50 yen a view. Entry 3 is damaged in main's copy while November is issued with 10: 9 views, 450 yen. Two entries
+    // come late, and December charges 11 views of 12 instead, 550 yen: 100 more. November is disputed, main accepts
+    // it and mends the copy: 12 views are 600 yen, of which 550 are charged. January charges 50 more, and not 0, which
+    // would be 600 less what a mended copy gives for the 12 entries of December.
+    let damaged = Simulated { lost: &[3] };
+    let mut so_far = Issued::new();
+    issue(&mut so_far, &damaged, basis("2026-11", 10, &[]));
+    let december = issue(&mut so_far, &damaged, basis("2026-12", 4, &[("2026-11", 12)]));
+    assert!(december.contains("entries came late: 450 was charged, 550 is right"), "{december}");
+    let right = revision("2026-11", 12, 0, Cause::Dispute);
+    let january = Basis { revisions: vec![right], ..basis("2027-01", 1, &[]) };
+    let text = issue(&mut so_far, &WHOLE, january.clone());
+    assert!(text.contains("a dispute was decided: 550 was charged, 600 is right"), "{text}");
+    // 50 for its own view, and 50 more for November's.
+    assert!(text.contains("due:             100 JPY"), "{text}");
+    // The other side, whose log was whole all the time, comes to the same.
+    assert_eq!(Maker::new(&WHOLE, &so_far).make(&january).unwrap().statement.text, text);
+    // What does not say what it charged cannot be corrected.
+    so_far.get_mut(&period("2026-11")).unwrap().charged = None;
+    let unsaid = Maker::new(&WHOLE, &so_far).make(&basis("2026-12", 4, &[("2026-11", 12)])).unwrap_err();
+    assert_eq!(unsaid, BasisError::Unsaid(period("2026-11")));
+}
+
+#[test]
+fn an_accepted_dispute_is_looked_at_until_a_statement_corrects_for_it() {
+    let accepted = |of: &[&str]| of.iter().map(|of| period(of)).collect::<BTreeSet<_>>();
+    let by = |of: &str, corrected: &str, cause| Basis {
+        revisions: vec![revision(corrected, 10, 0, cause)],
+        ..basis(of, 1, &[])
+    };
+    let bases = |bases: Vec<Basis>| -> Issued { bases.into_iter().map(|basis| (basis.period, basis)).collect() };
+    let is_open = |issued: &Issued, disputed: &str, of: &str| {
+        is_disputed(issued, &accepted(&[disputed]), period(of), period("2027-06"))
+    };
+    // November was corrected for another reason before, in December.
+    let late = vec![basis("2026-11", 10, &[]), by("2026-12", "2026-11", Cause::LateEntries)];
+    assert!(is_open(&bases(late.clone()), "2026-11", "2026-11"));
+    assert!(!is_open(&bases(late.clone()), "2026-10", "2026-11"), "another statement is disputed");
+    // Who disputes December disputes what it corrects of November, too.
+    assert!(is_open(&bases(late.clone()), "2026-12", "2026-11"));
+    let decided = bases([late, vec![by("2027-01", "2026-11", Cause::Dispute)]].concat());
+    assert!(!is_open(&decided, "2026-11", "2026-11") && !is_open(&decided, "2026-12", "2026-11"));
+    assert!(is_open(&decided, "2026-12", "2026-12"), "nothing of December was corrected");
+    assert!(is_open(&decided, "2027-01", "2026-11"), "the later statement is disputed in its turn");
+    assert!(is_disputed(&decided, &accepted(&["2026-11"]), period("2026-11"), period("2027-01")));
+}
+
+#[test]
+fn a_month_has_a_statement_for_each_version_and_what_was_issued_stays() {
+    let version = |number: u32, from: &str| {
+        let (id, from) = (format!("harbor-shop@{number}"), format!("from: {from}"));
+        fixture::contract_with(&[
+            ("harbor-shop@3", &id),
+            ("from: 2026-11-01", &from),
+            ("at: line", "at: line, prorate: days"),
+        ])
+    };
+    let two = [version(3, "2026-11-01"), version(4, "2026-11-16")];
+    let segments = |of: &[Contract]| tieup_protocol::contract::segments(of.to_vec(), fixture::november());
+    let periods = |issued: &Issued, of: &[Contract]| {
+        let periods = charged_periods(issued, &segments(of), fixture::november());
+        periods.into_iter().map(Period::key).collect::<Vec<_>>()
+    };
+    let (first, second) = ("2026-11-01_2026-11-15", "2026-11-16_2026-11-30");
+    assert_eq!(periods(&Issued::new(), &two), [first, second]);
+    // A third version that reaches into what was issued changes nothing of it.
+    let three = [&two[..], &[version(5, "2026-11-11")]].concat();
+    assert_eq!(periods(&Issued::new(), &three), ["2026-11-01_2026-11-10", "2026-11-11_2026-11-30"]);
+    let bases = |of: &[&str]| of.iter().map(|of| (period(of), basis(of, 1, &[]))).collect::<Issued>();
+    assert_eq!(periods(&bases(&[second]), &three), ["2026-11-01_2026-11-10", second]);
+    assert_eq!(periods(&bases(&[first, second]), &three), [first, second]);
+}
+
+#[test]
+fn what_is_struck_out_after_the_issue_is_given_back_once_and_does_not_come_back() {
+    // November was issued with 10 views (500 yen), of which one is struck out in December and another in January.
+    let strike = |number: u64| Digest::of(&number.to_be_bytes());
+    let corrected = |strikes: &[Digest]| Revision {
+        period: period("2026-11"),
+        size: 10,
+        strikes: strikes.to_vec(),
+        record: 0,
+        cause: Cause::StruckEntries,
+    };
+    let december = Basis { revisions: vec![corrected(&[strike(3)])], ..basis("2026-12", 4, &[]) };
+    let issued = issued(&[basis("2026-11", 10, &[]), december.clone()]);
+    let mut maker = Maker::new(&WHOLE, &issued);
+    let stated = maker.make(&december).unwrap().statement;
+    assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (200, 150), "{}", stated.text);
+    assert!(stated.text.contains("entries were struck out: 500 was charged, 450 is right"), "{}", stated.text);
+    let january = |strikes: &[Digest]| Basis { revisions: vec![corrected(strikes)], ..basis("2027-01", 1, &[]) };
+    let stated = maker.make(&january(&[strike(3), strike(5)])).unwrap().statement;
+    assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (50, 0), "{}", stated.text);
+    let taken_back = maker.make(&january(&[strike(5)])).unwrap_err();
+    assert_eq!(taken_back, BasisError::Unstruck(period("2026-11")));
+    // A statement that is issued with a strike counts it as such.
+    let stated = maker.make(&Basis { strikes: vec![strike(0)], ..basis("2027-02", 2, &[]) }).unwrap();
+    assert_eq!((stated.statement.total.minor(), stated.counted.left_out.struck), (50, 1));
+}
+
+#[test]
+fn sales_that_came_late_are_charged_and_what_was_collected_with_them_is_not_charged_again() {
+    // November was issued with one order of 1,000 yen, at 3.5% 35 yen, and at least 30. Two more come: 2,000 and 3,000
+    // yen, 70 and 105 yen.
+    let november = Basis { record: 1, ..basis("2026-11", 0, &[]) };
+    let december = |record| Basis {
+        revisions: vec![revision("2026-11", 0, record, Cause::ChangedSales)],
+        ..basis("2026-12", 0, &[])
+    };
+    let issued = issued(&[november]);
+    let mut maker = Maker::new(&WHOLE, &issued);
+    let made = maker.make(&december(3)).unwrap().statement;
+    assert!(made.text.contains("sales changed: 35 was charged, 210 is right"), "{}", made.text);
+    assert_eq!(made.settlement.corrections.minor(), 175);
+    let shrunk = BasisError::ShrunkRecord { period: period("2026-11"), record: 0, before: 1 };
+    assert_eq!(maker.make(&december(0)).unwrap_err(), shrunk);
+}
+
+#[test]
+fn a_difference_is_charged_in_the_next_open_period_and_in_no_other() {
+    let open = |of: &[&str]| of.iter().map(|of| period(of)).collect::<BTreeSet<_>>();
+    let of = |issued: &Issued, still: &[&str], within: &str| {
+        corrects(issued, &open(still), period(within), period("2026-11"))
+    };
+    // December is held back while January is issued: what came late of November waits for December.
+    let november = issued(&[basis("2026-11", 10, &[])]);
+    assert!(of(&november, &["2026-12", "2027-01"], "2026-12") && !of(&november, &["2026-12", "2027-01"], "2027-01"));
+    assert!(of(&november, &["2026-10", "2027-01"], "2027-01"), "an earlier one corrects nothing of it");
+    // January has corrected it, before anything was known of December.
+    let corrected = issued(&[basis("2026-11", 10, &[]), basis("2027-01", 1, &[("2026-11", 12)])]);
+    assert!(!of(&corrected, &["2026-12"], "2026-12") && of(&corrected, &[], "2027-02"));
+    assert_eq!(corrected_after(&corrected, period("2026-12"), period("2026-11")), Some(period("2027-01")));
+}
+
+#[test]
+fn a_correction_that_makes_no_sense_is_refused() {
+    let issued = issued(&[basis("2026-11", 10, &[])]);
+    let refused =
+        |of: &str, revisions: &[(&str, u64)]| Maker::new(&WHOLE, &issued).make(&basis(of, 1, revisions)).unwrap_err();
+    let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 9, before: 10 };
+    assert_eq!(refused("2026-12", &[("2026-11", 9)]), shrunk);
+    assert_eq!(refused("2026-12", &[("2026-10", 9)]), BasisError::NotIssued(period("2026-10")));
+    assert_eq!(refused("2026-12", &[("2026-11", 11), ("2026-11", 12)]), BasisError::Twice(period("2026-11")));
+    let own = BasisError::NotEarlier { statement: period("2026-11"), corrected: period("2026-11") };
+    assert_eq!(refused("2026-11", &[("2026-11", 11)]), own);
+}

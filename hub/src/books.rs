@@ -1,0 +1,306 @@
+//! What main reads to make a partner's statements, by its own record: contracts, logs, strikes, disputes, and what was
+//! issued.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use tieup_fees::{
+    Basis, BasisError, Counted, Counting, Issued, JournalHead, Ledger, Made, Maker, Recorded, charged_periods,
+    charged_so_far, closes, corrects, is_disputed,
+};
+use tieup_protocol::contract::{Contract, Segment, Side, charged_until, segments};
+use tieup_protocol::digest::Digest;
+use tieup_protocol::dispute::{Decision, Dispute};
+use tieup_protocol::period::{Month, Period};
+use tieup_protocol::strike::{Strike, together};
+use tieup_protocol::wire::{Cause, Revision, StatementNotice, StatementStatus};
+use tieup_store::journal::{JournalReader, Origin, ReadError, verify_entries};
+
+use crate::database::PartnerRow;
+use crate::partners::Hub;
+use crate::statements::{Standing, StatementFailure};
+
+impl Hub {
+    /// What is read to make a partner's statements, by main's own record.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn books<'a>(&'a self, partner: &'a PartnerRow) -> Result<MainBooks<'a>, StatementFailure> {
+        let notices = self.database.issued(&partner.id).await?;
+        let issued = notices.iter().map(|notice| (notice.period, Basis::of(notice))).collect();
+        let approved = self.approved(partner).await?;
+        let record = self.database.record_size(&partner.id).await?;
+        let disputes = self.database.disputes_of(&partner.id).await?.into_iter();
+        let accepted = |dispute: &Dispute| dispute.ruling.as_ref().is_some_and(|it| it.decision == Decision::Accepted);
+        let accepted = disputes.filter(accepted).map(|dispute| dispute.claim.period);
+        let accepted = accepted.collect();
+        let strikes = self.settled_strikes(&partner.id).await?;
+        Ok(MainBooks { hub: self, partner, approved, record, notices, issued, accepted, strikes })
+    }
+}
+
+/// What main reads to make a partner's statements.
+pub(crate) struct MainBooks<'a> {
+    hub: &'a Hub,
+    partner: &'a PartnerRow,
+    approved: Vec<Contract>,
+    /// How many entries the partner's record has.
+    pub(crate) record: u64,
+    /// What was issued, by period.
+    notices: Vec<StatementNotice>,
+    /// What that was made from.
+    issued: Issued,
+    /// The periods whose statement was disputed, and main accepted it.
+    accepted: BTreeSet<Period>,
+    /// The strikes that take effect, in the order of their digests.
+    strikes: Vec<Strike>,
+}
+
+impl MainBooks<'_> {
+    /// What was issued for `period`.
+    pub(crate) fn notice(&self, period: Period) -> Option<&StatementNotice> {
+        self.notices.iter().find(|notice| notice.period == period)
+    }
+
+    /// What was issued, with the contract that it was charged under.
+    pub(crate) fn pinned(&self) -> impl Iterator<Item = (Period, Digest)> {
+        self.issued.iter().filter_map(|(period, basis)| Some((*period, basis.charged.as_ref()?.contract)))
+    }
+
+    /// Every version of the contract that the partner has approved.
+    pub(crate) fn versions(&self) -> &[Contract] {
+        &self.approved
+    }
+
+    /// The periods of `month` that have a statement each.
+    pub(crate) fn periods(&self, month: Month) -> Vec<Period> {
+        charged_periods(&self.issued, &segments(self.approved.iter().cloned(), month), month)
+    }
+
+    /// Who writes the log that `month` is charged by. It changes where a month begins alone.
+    pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
+        let pinned =
+            self.pinned().filter(|(period, _)| period.month() == month).map(|(_, contract)| contract).collect();
+        let contract = charged_until(self.approved.clone(), month, &pinned).ok_or(StatementFailure::NoContract)?;
+        Ok(contract.journal.writer)
+    }
+
+    /// How far the statement of `period` is at `now`.
+    pub(crate) fn standing(&self, period: Period, now: Timestamp) -> Result<Standing, StatementFailure> {
+        if self.notice(period).is_some() {
+            return Ok(Standing::Issued);
+        }
+        let closes = closes(&self.contract(period)?, period.month());
+        Ok(if now < closes { Standing::Open { closes } } else { Standing::Due })
+    }
+
+    /// The statement of `period` up to the last cosigned checkpoint.
+    pub(crate) fn make(&self, period: Period, status: StatementStatus) -> Result<(Basis, Made), StatementFailure> {
+        let record = self.record_gone_by(&self.contract(period)?);
+        let (_, _, size) = self.log(period.month())?;
+        let mut maker = Maker::new(self, &self.issued);
+        let revisions = self.revisions(period, &mut maker)?;
+        let strikes = self.strikes(period.month())?.into_iter().map(Strike::digest).collect();
+        let basis = Basis { period, size, strikes, record, status, revisions, charged: None };
+        let made = maker.make(&basis)?;
+        Ok((basis, made))
+    }
+
+    /// The statement that was issued with `notice`, made anew.
+    pub(crate) fn remake(&self, notice: &StatementNotice) -> Result<Made, StatementFailure> {
+        Ok(Maker::new(self, &self.issued).make(&Basis::of(notice))?)
+    }
+
+    /// The strikes of the log of `month` that take effect. Those of a log that was put aside have no effect on the one that
+    /// came in its place.
+    fn strikes(&self, month: Month) -> Result<Vec<&Strike>, StatementFailure> {
+        let mut strikes = Vec::new();
+        for strike in self.strikes.iter().filter(|strike| strike.month == month) {
+            if self.is_of_log(strike)? {
+                strikes.push(strike);
+            }
+        }
+        Ok(strikes)
+    }
+
+    fn is_of_log(&self, strike: &Strike) -> Result<bool, StatementFailure> {
+        let (reader, _, signed) = self.log(strike.month)?;
+        strike.is_of(|size| (size <= signed).then(|| Ok(reader.root_at(size)?.to_string())).transpose())
+    }
+
+    /// The numbers of the entries that are struck out of the log of `month` now.
+    ///
+    /// # Errors
+    /// When something is struck out, and the log cannot be read.
+    pub(crate) fn struck_now(&self, month: Month) -> Result<BTreeSet<u64>, StatementFailure> {
+        Ok(together(self.strikes(month)?))
+    }
+
+    /// The log that `month` is charged by.
+    pub(crate) fn log(&self, month: Month) -> Result<(JournalReader, Origin, u64), StatementFailure> {
+        self.hub.charged_log(self.partner, self.writer(month)?, month)
+    }
+
+    /// The earlier periods whose fee is another by now than what was charged for them, and which no other statement corrects.
+    fn revisions(&self, period: Period, maker: &mut Maker<'_, Self>) -> Result<Vec<Revision>, StatementFailure> {
+        let (mut revisions, open) = (Vec::new(), self.open_until(period)?);
+        let earlier = self.issued.keys().copied().take_while(|earlier| *earlier < period);
+        for earlier in earlier.filter(|earlier| corrects(&self.issued, &open, period, *earlier)) {
+            if let Some(revision) = self.revision(earlier, period)?
+                && maker.correction(period, &revision)?.is_some()
+            {
+                revisions.push(revision);
+            }
+        }
+        Ok(revisions)
+    }
+
+    /// The periods before `until` of which there is a log, and that were not issued, after the first that was.
+    fn open_until(&self, until: Period) -> Result<BTreeSet<Period>, StatementFailure> {
+        let mut open = BTreeSet::new();
+        let first = self.issued.keys().next().map_or(until.month(), |first| first.month());
+        let months = std::iter::successors(Some(first), |month| Some(month.next()));
+        for month in months.take_while(|month| *month <= until.month()) {
+            match self.log(month) {
+                Err(StatementFailure::NotCollected(_) | StatementFailure::NotWitnessed(_)) => continue,
+                log => drop(log?),
+            }
+            open.extend(self.periods(month).into_iter().filter(|period| self.notice(*period).is_none()));
+        }
+        Ok(open)
+    }
+
+    /// What may have changed of `earlier` since statements for periods before `until` charged for it.
+    fn revision(&self, earlier: Period, until: Period) -> Result<Option<Revision>, StatementFailure> {
+        let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
+        let (_, _, size) = self.log(earlier.month())?;
+        let strikes: Vec<Digest> = self.strikes(earlier.month())?.into_iter().map(Strike::digest).collect();
+        let is_disputed = is_disputed(&self.issued, &self.accepted, earlier, until);
+        let has_struck = strikes != before.strikes;
+        let (record, noted) = self.record_since(earlier, before.record)?;
+        if size <= before.size && !has_struck && !is_disputed && noted.is_none() {
+            return Ok(None);
+        }
+        let cause = match (is_disputed, has_struck) {
+            (true, _) => Cause::Dispute,
+            (false, true) => Cause::StruckEntries,
+            (false, false) => noted.unwrap_or(Cause::LateEntries),
+        };
+        Ok(Some(Revision { period: earlier, size: size.max(before.size), strikes, record, cause }))
+    }
+
+    /// What all of the record says of `period` under `contract`.
+    pub(crate) fn all_recorded(&self, contract: &Contract, period: Period) -> Result<Recorded, StatementFailure> {
+        self.hub.recorded(self.partner, contract, period, self.record)
+    }
+
+    /// How many entries of the record a period under `contract` goes by.
+    fn record_gone_by(&self, contract: &Contract) -> u64 {
+        if contract.terms.go_by_record() { self.record } else { 0 }
+    }
+
+    /// How many entries of the record `period` goes by now, and what they say otherwise of it than the first `before` do.
+    fn record_since(&self, period: Period, before: u64) -> Result<(u64, Option<Cause>), StatementFailure> {
+        if self.record <= before {
+            return Ok((before, None));
+        }
+        let contract = self.contract(period)?;
+        let until = self.record_gone_by(&contract).max(before);
+        if until == before {
+            return Ok((before, None));
+        }
+        let of = |until| self.hub.recorded(self.partner, &contract, period, until);
+        let (then, now) = (of(before)?, of(until)?);
+        let cause = if then.events != now.events || then.payments != now.payments {
+            Some(Cause::ChangedSales)
+        } else {
+            (then.catalogue != now.catalogue).then_some(Cause::ChangedCatalogue)
+        };
+        Ok((until, cause))
+    }
+
+    /// Why `period` has no contract.
+    fn not_governed(&self, period: Period) -> StatementFailure {
+        let (month, periods) = (period.month(), self.periods(period.month()));
+        match periods.len() {
+            _ if self.approved.is_empty() => StatementFailure::NoContract,
+            0 => StatementFailure::NotGoverned(period),
+            _ if period.is_whole() => StatementFailure::Several { month, periods },
+            _ => StatementFailure::NotGoverned(period),
+        }
+    }
+}
+
+impl Ledger for MainBooks<'_> {
+    type Error = StatementFailure;
+
+    fn contract(&self, period: Period) -> Result<Contract, StatementFailure> {
+        if let Some(charged) = self.issued.get(&period).and_then(|basis| basis.charged.as_ref()) {
+            let pinned = self.approved.iter().find(|contract| contract.digest() == charged.contract);
+            return pinned.cloned().ok_or(StatementFailure::NoVersion(period, charged.contract));
+        }
+        let is_open = self.issued.keys().all(|issued| !issued.overlaps(period));
+        let segments = segments(self.approved.iter().cloned(), period.month()).into_iter();
+        let found = segments.filter(|_| is_open).find(|Segment { period: of, .. }| *of == period);
+        found.map(|Segment { contract, .. }| contract).ok_or_else(|| self.not_governed(period))
+    }
+
+    fn head(&self, month: Month, size: u64) -> Result<JournalHead, StatementFailure> {
+        let (reader, origin, _) = self.log(month)?;
+        Ok(JournalHead { origin: origin.to_string(), size, root: reader.root_at(size)?.to_string() })
+    }
+
+    /// From the counts that are kept with each collection, where they are of so many entries; else the log is verified and
+    /// counted in one pass. None are kept of main's own log: which of its entries count depends on the contract's mounts.
+    fn count(
+        &self,
+        contract: &Contract,
+        period: Period,
+        size: u64,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Counted, StatementFailure> {
+        let month = period.month();
+        let writer = self.writer(month)?;
+        if writer != Side::Main && *struck == self.struck_now(month)? {
+            let (counted, head) = self.hub.counted(self.partner, contract, period, struck)?;
+            if head.size == size {
+                return Ok(counted);
+            }
+        }
+        let mut counting = Counting::of((contract, writer), period, size, struck);
+        if size == 0 {
+            return Ok(counting.finish()?);
+        }
+        let (dir, origin, key) = self.hub.charged_files(self.partner, writer, month)?;
+        let verified = verify_entries(&dir, &origin, &key, |entry| counting.take(entry));
+        let signed = verified.map_err(|source| StatementFailure::Damaged(origin, source))?.checkpoint.size();
+        if signed < size {
+            return Err(ReadError::Beyond { dir, size: signed, asked: format!("the entries 0 to {size}") }.into());
+        }
+        Ok(counting.finish()?)
+    }
+
+    fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
+        let find = |digest: &Digest| {
+            let found = self.strikes.iter().find(|strike| strike.month == month && strike.digest() == *digest);
+            let strike = found.ok_or(StatementFailure::NotAgreed(*digest))?;
+            if self.is_of_log(strike)? { Ok(strike) } else { Err(StatementFailure::OtherLog(*digest)) }
+        };
+        Ok(together(strikes.iter().map(find).collect::<Result<Vec<_>, _>>()?))
+    }
+
+    fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {
+        self.hub.recorded(self.partner, contract, basis.period, basis.record)
+    }
+}
+
+/// A failure of main's own books is told as what it is.
+impl From<BasisError<Self>> for StatementFailure {
+    fn from(error: BasisError<Self>) -> Self {
+        match error {
+            BasisError::Ledger(failure) => failure,
+            BasisError::Fee(error) => Self::Fees(error.into()),
+            other => Self::Basis(other.to_string()),
+        }
+    }
+}
