@@ -2,10 +2,12 @@
 //! connections of its address together.
 //!
 //! Content waits for room before it is sent, so that many large answers on one connection come one after the other. Where
-//! there is no room for another request, or content has waited for long, the household has asked and not taken. Then the
-//! connection that holds most of what is lacking is let go, whoever it was that asked.
+//! there is no room for another request, or content has waited for long, the household has asked and not taken. Then those
+//! connections are let go that hold most of what is lacking, whoever it was that asked. Who waits holds nothing by that.
 
+use std::cmp::Reverse;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -33,6 +35,9 @@ const SMALL: usize = 16 << 10;
 /// For how long content waits for room in its household before somebody is let go: less than whoever waits is let go after.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// For how long a request waits for those who were told to leave, before others are.
+const PATIENCE_OF_REQUEST: Duration = Duration::from_secs(1);
+
 /// The room of all connections of one address. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Household(Arc<Home>);
@@ -49,13 +54,29 @@ pub(super) struct Share {
 pub(super) struct Held {
     own: OwnedSemaphorePermit,
     /// None where a connection's only request is answered though its household has no room.
-    _household: Option<OwnedSemaphorePermit>,
+    _household: Option<Given>,
+}
+
+/// What a connection was given of its household, until this is dropped.
+#[derive(Debug)]
+struct Given {
+    of: Of,
+    to: Arc<Own>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// What is waited for in a household, until this is dropped.
+struct Wanted<'a> {
+    number: usize,
+    all: &'a AtomicUsize,
 }
 
 /// What a household has.
 #[derive(Debug)]
 struct Home {
-    room: Room,
+    left: Each<Arc<Semaphore>>,
+    /// How much its connections wait for.
+    wanted: Each<AtomicUsize>,
     /// For how long content waits for room before somebody is let go.
     patience: Duration,
     connections: Mutex<Vec<Weak<Own>>>,
@@ -64,7 +85,11 @@ struct Home {
 /// What a connection has.
 #[derive(Debug)]
 struct Own {
-    room: Room,
+    left: Each<Arc<Semaphore>>,
+    /// How much it was given of its household and holds: what it waits for is no part of that.
+    given: Each<AtomicUsize>,
+    /// Whether it was told to leave.
+    is_told: AtomicBool,
     /// Told when it is to leave.
     leaves: Notify,
 }
@@ -78,24 +103,54 @@ enum Of {
     Content,
 }
 
-/// What is left of a room.
-#[derive(Debug)]
-struct Room {
-    requests: Arc<Semaphore>,
-    content: Arc<Semaphore>,
+/// Something of each that is given away.
+#[derive(Debug, Default)]
+struct Each<T> {
+    requests: T,
+    content: T,
 }
 
-impl Room {
-    fn new(requests: u32, content: usize) -> Self {
-        let requests = usize::try_from(requests).unwrap_or(Semaphore::MAX_PERMITS);
-        Self { requests: Arc::new(Semaphore::new(requests)), content: Arc::new(Semaphore::new(content)) }
-    }
-
-    fn left(&self, of: Of) -> &Arc<Semaphore> {
+impl<T> Each<T> {
+    fn of(&self, of: Of) -> &T {
         match of {
             Of::Requests => &self.requests,
             Of::Content => &self.content,
         }
+    }
+}
+
+impl Each<Arc<Semaphore>> {
+    /// Room for so much.
+    fn room(requests: u32, content: usize) -> Self {
+        let requests = usize::try_from(requests).unwrap_or(Semaphore::MAX_PERMITS);
+        Self { requests: Arc::new(Semaphore::new(requests)), content: Arc::new(Semaphore::new(content)) }
+    }
+}
+
+impl Given {
+    fn new(of: Of, to: &Arc<Own>, permit: OwnedSemaphorePermit) -> Self {
+        to.given.of(of).fetch_add(permit.num_permits(), Ordering::Relaxed);
+        Self { of, to: to.clone(), permit }
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.to.given.of(self.of).fetch_sub(self.permit.num_permits(), Ordering::Relaxed);
+    }
+}
+
+impl<'a> Wanted<'a> {
+    fn new(number: u32, all: &'a AtomicUsize) -> Self {
+        let number = number as usize;
+        all.fetch_add(number, Ordering::Relaxed);
+        Self { number, all }
+    }
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.number, Ordering::Relaxed);
     }
 }
 
@@ -106,20 +161,45 @@ impl Household {
     }
 
     fn of_patience(patience: Duration) -> Self {
-        let room = Room::new(REQUESTS_OF_ADDRESS, OF_ADDRESS);
-        Self(Arc::new(Home { room, patience, connections: Mutex::default() }))
+        let left = Each::room(REQUESTS_OF_ADDRESS, OF_ADDRESS);
+        Self(Arc::new(Home { left, wanted: Each::default(), patience, connections: Mutex::default() }))
     }
 
     fn left(&self, of: Of) -> &Arc<Semaphore> {
-        self.0.room.left(of)
+        self.0.left.of(of)
     }
 
-    /// Tells the connection to leave that holds most.
-    fn relieve(&self, of: Of) {
+    /// Tells the connections to leave that hold most, as many as together hold `number`. None is told where all that is
+    /// waited for is there as soon as those have left who were told before.
+    fn relieve(&self, of: Of, number: usize) {
         let connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let open = connections.iter().filter_map(Weak::upgrade);
-        if let Some(fullest) = open.min_by_key(|own| own.room.left(of).available_permits()) {
+        let mut staying: Vec<_> = open
+            .filter(|own| !own.is_told.load(Ordering::Relaxed))
+            .map(|own| (own.given.of(of).load(Ordering::Relaxed), own))
+            .filter(|(given, _)| *given > 0)
+            .collect();
+        staying.sort_unstable_by_key(|(given, _)| Reverse(*given));
+        let stays: usize = staying.iter().map(|(given, _)| given).sum();
+        let wanted = self.0.wanted.of(of).load(Ordering::Relaxed);
+        let mut lacking = number.min(wanted.saturating_sub(of.all().saturating_sub(stays)));
+        for (given, fullest) in staying {
+            if lacking == 0 {
+                break;
+            }
+            fullest.is_told.store(true, Ordering::Relaxed);
             fullest.leaves.notify_one();
+            lacking = lacking.saturating_sub(given);
+        }
+    }
+}
+
+impl Of {
+    /// How much of it an address has.
+    fn all(self) -> usize {
+        match self {
+            Self::Requests => REQUESTS_OF_ADDRESS as usize,
+            Self::Content => OF_ADDRESS,
         }
     }
 }
@@ -127,7 +207,9 @@ impl Household {
 impl Share {
     /// The share of a new connection of `household`.
     pub(super) fn of(household: Household) -> Self {
-        let own = Arc::new(Own { room: Room::new(REQUESTS_OF_CONNECTION, OF_CONNECTION), leaves: Notify::new() });
+        let left = Each::room(REQUESTS_OF_CONNECTION, OF_CONNECTION);
+        let (given, is_told, leaves) = (Each::default(), AtomicBool::new(false), Notify::new());
+        let own = Arc::new(Own { left, given, is_told, leaves });
         let mut connections = household.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain(|connection| connection.strong_count() > 0);
         connections.push(Arc::downgrade(&own));
@@ -141,37 +223,45 @@ impl Share {
     }
 
     /// Room for a request, which the only one of its connection has whatever the others of the household have left lying.
-    /// Where there is none for another, the connection is told to leave that has most requests, and what it leaves is waited
-    /// for. None only where room is no longer given at all, which never is.
+    /// Where there is none for another, and again whenever that has waited for a moment, the connection is told to leave that
+    /// has most requests, and what it leaves is waited for. None only where room is no longer given at all, which never is.
     pub(super) async fn for_request(&self) -> Option<Held> {
         if let Some(held) = self.take_now(Of::Requests, 1) {
             return Some(held);
         }
-        let (own, all) = (self.own.room.left(Of::Requests), REQUESTS_OF_CONNECTION as usize);
+        let (own, all) = (self.own.left.of(Of::Requests), REQUESTS_OF_CONNECTION as usize);
         if own.available_permits() == all
             && let Ok(own) = own.clone().try_acquire_owned()
         {
             return Some(Held { own, _household: None });
         }
         let own = own.clone().acquire_owned().await.ok()?;
-        if self.household.left(Of::Requests).available_permits() == 0 {
-            self.household.relieve(Of::Requests);
-        }
-        let household = self.household.left(Of::Requests).clone().acquire_owned().await.ok()?;
+        let household = self.wait_at_household(Of::Requests, 1, PATIENCE_OF_REQUEST).await?;
         Some(Held { own, _household: Some(household) })
     }
 
     /// Room for content of so many bytes as soon as there is as much. Those who wait get it in their order; each time that one
-    /// has waited for long, the connection is told to leave that holds most. None only where room is no longer given at all,
-    /// which never is.
+    /// has waited for long, those connections are told to leave that hold most, as many as hold what it waits for. None only
+    /// where room is no longer given at all, which never is.
     pub(super) async fn wait(&self, bytes: usize) -> Option<Held> {
         let units = units(bytes);
-        let own = self.own.room.left(Of::Content).clone().acquire_many_owned(units).await.ok()?;
-        let mut waiting = pin!(self.household.left(Of::Content).clone().acquire_many_owned(units));
+        let own = self.own.left.of(Of::Content).clone().acquire_many_owned(units).await.ok()?;
+        let household = self.wait_at_household(Of::Content, units, self.household.0.patience).await?;
+        Some(Held { own, _household: Some(household) })
+    }
+
+    /// Waits for `number` of the household's room. Each time that the patience ends others are told to leave for it; for a
+    /// request some are at once.
+    async fn wait_at_household(&self, of: Of, number: u32, patience: Duration) -> Option<Given> {
+        let wanted = Wanted::new(number, self.household.0.wanted.of(of));
+        if of == Of::Requests {
+            self.household.relieve(of, wanted.number);
+        }
+        let mut waiting = pin!(self.household.left(of).clone().acquire_many_owned(number));
         loop {
-            match tokio::time::timeout(self.household.0.patience, waiting.as_mut()).await {
-                Ok(household) => return Some(Held { own, _household: Some(household.ok()?) }),
-                Err(_) => self.household.relieve(Of::Content),
+            match tokio::time::timeout(patience, waiting.as_mut()).await {
+                Ok(permit) => return Some(Given::new(of, &self.own, permit.ok()?)),
+                Err(_) => self.household.relieve(of, wanted.number),
             }
         }
     }
@@ -182,9 +272,10 @@ impl Share {
     }
 
     fn take_now(&self, of: Of, number: u32) -> Option<Held> {
-        let [own, household] = [self.own.room.left(of), self.household.left(of)]
+        let [own, household] = [self.own.left.of(of), self.household.left(of)]
             .map(|left| left.clone().try_acquire_many_owned(number).ok());
-        Some(Held { own: own?, _household: Some(household?) })
+        let (own, household) = (own?, household?);
+        Some(Held { own, _household: Some(Given::new(of, &self.own, household)) })
     }
 }
 
@@ -246,8 +337,8 @@ mod tests {
         assert!(!leaves(&share));
     }
 
-    #[test]
-    fn whoever_holds_most_is_told_to_leave_and_whoever_asks_has_the_room() {
+    #[tokio::test]
+    async fn whoever_holds_most_is_told_to_leave_and_whoever_asks_has_the_room() {
         let household = Household::new();
         let [most, asks] = shares(&household);
         let others: [Share; 14] = shares(&household);
@@ -265,8 +356,8 @@ mod tests {
         drop((held, only));
     }
 
-    #[test]
-    fn whoever_asks_and_holds_most_leaves() {
+    #[tokio::test]
+    async fn whoever_asks_and_holds_most_leaves() {
         let household = Household::new();
         let asks = Share::of(household.clone());
         let others: [Share; 16] = shares(&household);
@@ -275,6 +366,49 @@ mod tests {
         assert_eq!(lying.len() + own.len(), REQUESTS_OF_ADDRESS as usize);
         assert!(asks.for_request().now_or_never().is_none());
         assert!(leaves(&asks) && !others.iter().any(leaves));
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_requests_has_as_many_leave_as_hold_what_it_needs() {
+        let household = Household::new();
+        let asks = Share::of(household.clone());
+        let others: [Share; 16] = shares(&household);
+        let lying: Vec<Held> = others.iter().flat_map(|share| ask(share, 64)).collect();
+        assert_eq!(lying.len(), REQUESTS_OF_ADDRESS as usize);
+        let _only = asks.for_request().now_or_never().flatten().unwrap();
+        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(asks.for_request())).collect();
+        assert!(waiting.iter_mut().all(|request| request.as_mut().now_or_never().is_none()));
+        assert_eq!(others.iter().filter(|share| leaves(share)).count(), 2);
+        assert!(!leaves(&asks), "who waits holds nothing by that");
+    }
+
+    /// Connections that hold so many units each, until the household has no more.
+    fn filled(household: &Household, units: usize) -> Vec<(Share, Held)> {
+        let connections = std::iter::repeat_with(|| Share::of(household.clone()));
+        connections.map_while(|share| share.take(units * UNIT).map(|held| (share, held))).collect()
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_content_holds_none_by_that() {
+        let household = Household::of_patience(Duration::from_millis(5));
+        let asks = Share::of(household.clone());
+        let mut holding = filled(&household, 24);
+        assert_eq!(holding.len(), 256);
+        let mut waiting = Box::pin(asks.wait(25 * UNIT));
+        tokio::select! {
+            _ = waiting.as_mut() => panic!("there is no room"),
+            () = asks.is_to_leave() => panic!("it holds nothing"),
+            () = told(&holding) => {}
+        }
+        assert!(!leaves(&asks));
+        holding.retain(|(share, _)| !share.own.is_told.load(Ordering::Relaxed));
+        assert_eq!(holding.len(), 254, "as many leave as hold what is waited for, and at once");
+        assert!(waiting.await.is_some());
+    }
+
+    /// Waits until one of these was told to leave.
+    async fn told(holding: &[(Share, Held)]) {
+        futures_util::future::select_all(holding.iter().map(|(share, _)| Box::pin(share.is_to_leave()))).await;
     }
 
     #[tokio::test]
