@@ -65,6 +65,17 @@ impl Visited {
         near
     }
 
+    /// A connection by HTTP/1.1, by which `/` is asked for, and that nothing more is.
+    async fn half_closed(&self) -> DuplexStream {
+        let guest = Guest::of(SocketAddr::from(([192, 0, 2, 1], 1)), self.household.clone());
+        let connection = Connection { site: self.site.clone(), guest, hsts: None, traffic: self.traffic.clone() };
+        let (mut near, far) = duplex(1 << 16);
+        tokio::spawn(connection.speak_http1(far, Pace::of(Protocol::Http1), Shutdown::new()));
+        near.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        near.shutdown().await.unwrap();
+        near
+    }
+
     async fn answered(&self, status: StatusCode, times: u64) {
         let answered = async {
             while self.traffic.answers(Method::Get, status) < times {
@@ -138,4 +149,14 @@ async fn whoever_takes_nothing_makes_room_for_others_of_the_household() {
         })
     }));
     tokio::time::timeout(PATIENCE, cut).await.expect("nobody is let go");
+}
+
+#[tokio::test]
+async fn whoever_says_that_nothing_more_is_asked_for_has_the_whole_answer_and_the_end() {
+    let visited = Visited::new();
+    let mut client = visited.half_closed().await;
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, client.read_to_end(&mut answer)).await.expect("it does not end").unwrap();
+    assert!(answer.ends_with(&[7; LARGE]), "{} bytes came", answer.len());
+    assert_eq!(visited.traffic.refusals(Refused::Slow), 0);
 }
