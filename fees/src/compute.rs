@@ -28,6 +28,14 @@ pub enum StatementError<E> {
         /// Why.
         source: InvalidEntry,
     },
+    /// Other entries were taken than those that the count is to be of.
+    #[error("{taken} entries of the journal were counted, and not {size}")]
+    OtherSize {
+        /// How many were taken.
+        taken: u64,
+        /// How many it is to be of.
+        size: u64,
+    },
     /// There is no statement for what was counted.
     #[error(transparent)]
     Fee(#[from] FeeError),

@@ -63,7 +63,8 @@ const TOGETHER: usize = 64;
 
 /// Counts the entries of one month, one by one.
 ///
-/// Memory grows with the pages of the site and with the visitors of the last two days, not with the journal.
+/// Memory grows with the pages of the site, with the visitors of the last two days, and with the most visitors that were
+/// there within two hours, whose records are used again and not given back; not with the journal.
 ///
 /// The maps hash quickly rather than cryptographically. What is looked up are tokens, which are keyed hashes under a key
 /// that is destroyed, and paths of pages that stand on the site; and the hashes are seeded anew in each process, so
@@ -141,6 +142,11 @@ impl Counter {
     pub fn strike(&mut self) {
         self.counted.entries += 1;
         self.counted.left_out.struck += 1;
+    }
+
+    /// Counts the clicks that wait for others, as a counter must have done that is put away.
+    pub(crate) fn settle(&mut self) {
+        self.count_waiting();
     }
 
     /// What was counted. Chains that are still open count.

@@ -85,7 +85,7 @@ impl Rollup {
     /// memory that may be used again, and those that are `struck` out are passed over.
     ///
     /// # Errors
-    /// An entry that cannot be read or decoded, with its number. The rollup is of no use then.
+    /// An entry that cannot be read or decoded, with its number; or `head` is of fewer entries. The rollup is of no use then.
     pub fn go_on<E>(
         &mut self,
         head: JournalHead,
@@ -97,8 +97,7 @@ impl Rollup {
             next(&mut entry).map_err(|source| StatementError::Read { number, source })?;
             self.take(&entry, struck).map_err(|source| StatementError::Entry { number, source })?;
         }
-        self.reach(head);
-        Ok(())
+        self.reach(head)
     }
 
     /// Takes the entry that follows, which is passed over where it is `struck` out. The rollup is of no use until
@@ -119,8 +118,17 @@ impl Rollup {
     }
 
     /// Says that the entries that were taken are those of `head`.
-    pub fn reach(&mut self, head: JournalHead) {
+    ///
+    /// # Errors
+    /// They are not as many. The rollup is of no use then.
+    pub fn reach<E>(&mut self, head: JournalHead) -> Result<(), StatementError<E>> {
+        let (taken, size) = (self.covers.size, head.size);
+        if taken != size {
+            return Err(StatementError::OtherSize { taken, size });
+        }
+        self.counter.settle();
         self.covers = head;
+        Ok(())
     }
 
     /// What its entries come to.

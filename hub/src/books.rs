@@ -18,6 +18,7 @@ use tieup_store::journal::{JournalReader, Origin, ReadError, verify_entries};
 
 use crate::database::PartnerRow;
 use crate::partners::Hub;
+use crate::rollups::begins_with_cosigned;
 use crate::statements::{Standing, StatementFailure};
 
 impl Hub {
@@ -251,7 +252,7 @@ impl Ledger for MainBooks<'_> {
     }
 
     /// From the counts that are kept with each collection, where they are of so many entries; else the log is verified and
-    /// counted in one pass. None are kept of main's own log: which of its entries count depends on the contract's mounts.
+    /// counted in one pass, and must begin with what the other side cosigned. None are kept of main's own log: which of its entries count depends on the contract's mounts.
     fn count(
         &self,
         contract: &Contract,
@@ -273,9 +274,11 @@ impl Ledger for MainBooks<'_> {
         }
         let (dir, origin, key) = self.hub.charged_files(self.partner, writer, month)?;
         let verified = verify_entries(&dir, &origin, &key, |entry| counting.take(entry));
-        let signed = verified.map_err(|source| StatementFailure::Damaged(origin, source))?.checkpoint.size();
-        if signed < size {
-            return Err(ReadError::Beyond { dir, size: signed, asked: format!("the entries 0 to {size}") }.into());
+        let verified = verified.map_err(|source| StatementFailure::Damaged(origin.clone(), source))?;
+        let (cosigned, root) = self.hub.charged_head(self.partner, writer, month)?;
+        begins_with_cosigned(&dir, &origin, verified.checkpoint.size(), (cosigned, &root))?;
+        if cosigned < size {
+            return Err(ReadError::Beyond { dir, size: cosigned, asked: format!("the entries 0 to {size}") }.into());
         }
         Ok(counting.finish()?)
     }

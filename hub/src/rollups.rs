@@ -9,13 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use tieup_fees::{Counted, JournalHead, Ledger as _, Rollup, StatementError};
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::period::{Month, Period};
 use tieup_store::durable::{self, DiskError};
-use tieup_store::journal::{
-    JournalReader, LogVerifier, Origin, ReadError, SignedCheckpoint, cosigned_note, month_dir, stored_root,
-    verify_entries,
-};
+use tieup_store::journal::{JournalReader, LogVerifier, Origin, ReadError, stored_root, verify_entries};
 use tokio::task::block_in_place;
 
 use crate::counting::Progress;
@@ -104,12 +101,8 @@ impl Hub {
         month: Month,
         struck: &BTreeSet<u64>,
     ) -> Result<Copy, StatementFailure> {
-        let dir = month_dir(&self.mirrors(partner), month);
-        let cosigned = cosigned_note(&dir)?.ok_or(StatementFailure::NotCollected(month))?;
-        let origin = Origin::new(&self.config.main, &partner.id, month);
-        let key: LogVerifier = partner.journal_key.parse()?;
-        let checkpoint = SignedCheckpoint::open(&cosigned, &origin, &key)?;
-        let (size, root) = (checkpoint.size(), checkpoint.root().to_string());
+        let (dir, origin, key) = self.charged_files(partner, Side::Partner, month)?;
+        let (size, root) = self.charged_head(partner, Side::Partner, month)?;
         let (head, struck) = (JournalHead { origin: origin.to_string(), size, root }, struck.clone());
         let (opened, progress) = (OnceLock::new(), self.counted.clone());
         Ok(Copy { dir, log: (origin, key), head, struck, opened, progress })
@@ -185,15 +178,32 @@ impl Copy {
                 invalid = taken.err().map(|source| StatementError::Entry { number, source });
             }
         });
-        verified.map_err(|source| StatementFailure::Damaged(origin.clone(), source))?;
-        if stored_root(&self.dir, size)?.to_string() != self.head.root {
-            return Err(StatementFailure::OtherThanCosigned(origin.clone(), size));
-        }
+        let verified = verified.map_err(|source| StatementFailure::Damaged(origin.clone(), source))?;
+        begins_with_cosigned(&self.dir, origin, verified.checkpoint.size(), (size, &self.head.root))?;
         if let Some(invalid) = invalid {
             return Err(invalid.into());
         }
-        rollup.reach(self.head.clone());
+        rollup.reach(self.head.clone())?;
         Ok(rollup)
+    }
+}
+
+/// Fails unless the log in `dir`, which was verified as far as it was `signed` for, begins with the entries that were
+/// `cosigned`: so many, with this root hash.
+pub(crate) fn begins_with_cosigned(
+    dir: &Path,
+    origin: &Origin,
+    signed: u64,
+    (size, root): (u64, &str),
+) -> Result<(), StatementFailure> {
+    if signed < size {
+        let asked = format!("the {size} entries that were cosigned");
+        return Err(ReadError::Beyond { dir: dir.to_owned(), size: signed, asked }.into());
+    }
+    if stored_root(dir, size)?.to_string() == root {
+        Ok(())
+    } else {
+        Err(StatementFailure::OtherThanCosigned(origin.clone(), size))
     }
 }
 

@@ -15,7 +15,7 @@ use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{
     CheckpointError, InvalidKey, JournalReader, LogVerifier, Origin, ReadError, SignedCheckpoint, SignedText,
-    SignedTextError, VerifyError, month_dir, months,
+    SignedTextError, VerifyError, cosigned_note, month_dir, months,
 };
 use tieup_web::client::CallError;
 
@@ -393,6 +393,28 @@ impl Hub {
         }
         let origin = Origin::new(&self.config.main, &partner.id, month);
         Ok((month_dir(&self.mirrors(partner), month), origin, partner.journal_key.parse()?))
+    }
+
+    /// How many entries of that log the other side has cosigned, and their root hash.
+    ///
+    /// # Errors
+    /// Nothing was collected or cosigned, or the note of it cannot be read.
+    pub(crate) fn charged_head(
+        &self,
+        partner: &PartnerRow,
+        writer: Side,
+        month: Month,
+    ) -> Result<(u64, String), StatementFailure> {
+        let (dir, origin, key) = self.charged_files(partner, writer, month)?;
+        let (note, lacking) = match writer {
+            Side::Main => {
+                let receipt = self.receipt(&partner.id, month)?;
+                (receipt.map(|receipt| receipt.note.into_bytes()), StatementFailure::NotWitnessed(month))
+            }
+            Side::Partner | Side::Both => (cosigned_note(&dir)?, StatementFailure::NotCollected(month)),
+        };
+        let checkpoint = SignedCheckpoint::open(&note.ok_or(lacking)?, &origin, &key)?;
+        Ok((checkpoint.size(), checkpoint.root().to_string()))
     }
 }
 

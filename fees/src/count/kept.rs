@@ -49,13 +49,9 @@ struct KeptHour {
 }
 
 impl Counter {
-    /// All that this counter knows.
+    /// All that this counter knows, which must be settled: see [`Counter::settle`].
     pub(crate) fn keep(&self) -> Kept {
-        if !self.waiting.is_empty() {
-            let mut settled = self.clone();
-            settled.count_waiting();
-            return settled.keep();
-        }
+        debug_assert!(self.waiting.is_empty(), "a counter is settled before it is put away");
         let page = |(path, tallies): &(_, ByClass)| {
             (ToString::to_string(path), [keep_tally(tallies.tieup), keep_tally(tallies.original)])
         };

@@ -166,9 +166,9 @@ fn a_day_that_was_forgotten_begins_anew_for_those_who_are_still_there() {
     let later = 2 * 86_400;
     let mut clicks = vec![
         at(0, 1),
-        at(later, 2),
-        at(later + 5, 1), // ends the first chain; visitor 1 is there two days later, too, by an open chain
-        at(later + 60, 2), // a view two days later: the first day is forgotten
+        at(later, 2),      // ends the chain of visitor 1: a view on the first day
+        at(later + 5, 1),  // opens another, by which visitor 1 is still there
+        at(later + 60, 2), // makes a view of the click two days later: the first day is forgotten
     ];
     assert_eq!(count(&clicks).both.visitors, 3);
     clicks.extend([on("/a/", at(10, 1)), on("/b/", at(later + 120, 2))]);
@@ -274,9 +274,10 @@ fn memory_does_not_grow_with_the_journal() {
         counter.observe(&AccessEntry { visitor, ..at(second, 0) });
     }
     // One click a second: those of the last 630 seconds, and of the last two hours.
-    let (visitors, hours, days) = counter.visitors.sizes();
+    let (visitors, more_chains, hours, days) = counter.visitors.sizes();
     assert!(counter.by_time.len() <= 631, "{}", counter.by_time.len());
     assert!(visitors <= 2 * 3_600 + 631 && hours <= 2 && days <= 2, "{visitors} {hours} {days}");
+    assert_eq!(more_chains, 0, "each visitor has one");
     assert_eq!(counter.finish().tieup.visitors, 200_000);
 }
 
@@ -327,6 +328,7 @@ fn counted_in_parts(log: &[AccessEntry], cut: usize) -> Counted {
     let mut counter = Counter::new(rules, zone, november());
     for (number, entry) in log.iter().enumerate() {
         if number == cut {
+            counter.settle();
             let (kept, entries) = (counter.keep(), counter.counted.entries);
             counter = Counter::resume(rules, zone, Period::whole(november()), &kept, entries).unwrap();
             assert_eq!(format!("{:?}", counter.keep()), format!("{kept:?}"));

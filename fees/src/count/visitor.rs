@@ -55,6 +55,8 @@ pub(super) struct Visitor {
     seen: [Seen; SEEN],
 }
 
+const _: () = assert!(size_of::<Visitor>() == 256, "a visitor's record is four lines of the cache");
+
 impl Visitor {
     /// A visitor of whom nothing is remembered.
     pub(super) fn new(token: VisitorToken) -> Self {

@@ -208,10 +208,10 @@ impl Visitors {
         }
     }
 
-    /// How many visitors have a record, and how many hours and days are remembered.
+    /// How many records there are, used or not, how many chains beside them, and how many hours and days are remembered.
     #[cfg(test)]
-    pub(super) fn sizes(&self) -> (usize, usize, usize) {
-        (self.numbers.len(), self.hours.len(), self.days.len())
+    pub(super) fn sizes(&self) -> (usize, usize, usize, usize) {
+        (self.records.len(), self.more_chains.len(), self.hours.len(), self.days.len())
     }
 
     /// The visitor whose number it is.

@@ -92,6 +92,14 @@ fn an_entry_that_is_none_is_named_by_its_number() {
     assert!(matches!(failed, StatementError::Entry { number: 4, .. }), "{failed:?}");
 }
 
+#[test]
+fn a_rollup_is_not_of_more_or_fewer_entries_than_were_taken() {
+    for size in [3, 5] {
+        let refused: Result<(), StatementError<Infallible>> = rolled_up().reach(head(size));
+        assert_eq!(refused, Err(StatementError::OtherSize { taken: 4, size }));
+    }
+}
+
 /// Gives forged bytes the digest that belongs to them.
 fn signed(body: &[u8]) -> Vec<u8> {
     [FORM, Digest::of(body).as_bytes().as_slice(), body].concat()

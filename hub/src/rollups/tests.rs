@@ -185,6 +185,20 @@ fn a_copy_that_is_not_what_was_cosigned_is_told_and_replaces_nothing() {
 }
 
 #[test]
+fn a_copy_that_is_signed_for_fewer_entries_than_were_cosigned_is_told_and_replaces_nothing() {
+    let mut bench = Bench::new(0, 200);
+    let note = bench.dir.path().join("journal/checkpoint");
+    let earlier = fs::read(&note).unwrap();
+    bench.append(200, 100);
+    bench.count();
+    let good = bench.kept();
+    fs::write(&note, earlier).unwrap();
+    let told = bench.place().verify(&bench.copy()).unwrap_err();
+    assert!(matches!(&told, StatementFailure::Read(ReadError::Beyond { size: 200, .. })), "{told}");
+    assert_eq!(bench.kept(), good);
+}
+
+#[test]
 fn a_disk_that_refuses_holds_up_nothing() {
     let bench = Bench::new(0, 300);
     // A file stands where the folder should.

@@ -55,7 +55,7 @@ impl Mounts {
 
     /// The first path that these and `others` both give to main; none where they share nothing.
     pub fn shared_with<'a>(&'a self, others: &'a Self) -> Option<&'a SitePath> {
-        // Ownership changes at mounts alone, so what is shared at all is shared at one of them.
+        // Ownership changes at mounts, and at `/.well-known/` to the partner alone: what main has in both begins at a mount.
         let paths = self.0.iter().chain(&others.0).map(|(mount, _)| mount);
         paths.filter(|path| [self, others].iter().all(|mounts| mounts.owner(path).0 == Owner::Main)).min()
     }

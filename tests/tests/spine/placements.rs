@@ -11,6 +11,7 @@ use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{MAIN_RECEIPT, MainReceipt, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{Cosigner, JournalWriter, Mirror, SignedText, month_dir};
+use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::world::{MAIN, site_id};
 use tieup_tests::{Contract, World, assert_says, told};
 use tieup_web::client::PeerClient;
@@ -243,6 +244,22 @@ async fn row_003_50_where_main_verifies_too_it_hands_out_nothing_that_does_not_v
         let error = world.daemon("north").verify_main_journal().await.unwrap_err();
         assert_says(&told(&error), &says);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_50_mains_own_log_with_other_entries_than_the_partner_cosigned_makes_no_statement() {
+    let world = world("{writer: main, verifier: partner}").await;
+    visit_main(&world).await;
+    let (month, row) = (now(), world.hub().partner(&site_id("north")).await.unwrap());
+    world.daemon("north").verify_main_journal().await.unwrap();
+    // As many others, that main's key has signed: consistent in itself.
+    let (dir, signer) = (month_dir(&world.hub().own_journals(), month), world.hub().keys.journal().unwrap());
+    let log = JournalOnDisk { dir, origin: world.hub().own_origin(month), signer };
+    let mut entries = log.entries();
+    entries.reverse();
+    log.replace(&entries, &log.signer);
+    let error = world.hub().statement(&row, month, Timestamp::now()).await.unwrap_err();
+    assert_says(&told(&error), &["the first 4 entries of the journal", "are not those that were cosigned"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
