@@ -157,6 +157,6 @@ async fn whoever_says_that_nothing_more_is_asked_for_has_the_whole_answer_and_th
     let mut client = visited.half_closed().await;
     let mut answer = Vec::new();
     tokio::time::timeout(PATIENCE, client.read_to_end(&mut answer)).await.expect("it does not end").unwrap();
-    assert!(answer.ends_with(&[7; LARGE]), "{} bytes came", answer.len());
+    assert!(answer.ends_with(&vec![7; LARGE]), "{} bytes came", answer.len());
     assert_eq!(visited.traffic.refusals(Refused::Slow), 0);
 }
