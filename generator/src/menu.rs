@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tera::{Map, Value};
 use tieup_protocol::path::{SitePath, SourcePath};
 
@@ -39,13 +40,21 @@ pub(crate) fn of_site<'a>(config: &SiteConfig, pages: impl IntoIterator<Item = &
     menus
 }
 
-/// `own` menus with the lines of main's in them. A line that leads where one of the same menu's own leads is left out.
-pub(crate) fn joined(mut own: SiteMenus, mains: &SiteMenus) -> SiteMenus {
+/// `own` menus with the lines of main's in them, in each language of `config`. A line that leads where one of the same
+/// menu's own leads in a language is left out in that language.
+pub(crate) fn joined(config: &SiteConfig, mut own: SiteMenus, mains: &SiteMenus) -> SiteMenus {
+    let codes: Vec<&str> = config.codes().collect();
     for (name, links) in mains {
         let menu = own.entry(name.clone()).or_default();
-        let is_new = |link: &&MenuLink| !menu.iter().any(|other| other.leads_like(link));
-        let links: Vec<MenuLink> = links.iter().filter(is_new).cloned().collect();
-        menu.extend(links);
+        let is_new = |link: &MenuLink, lang: &str| {
+            let is_own = |other: &MenuLink| other.is_in(lang) && (&other.path, &other.url) == (&link.path, &link.url);
+            link.is_in(lang) && !menu.iter().any(is_own)
+        };
+        let new = links.iter().flat_map(|link| codes.iter().map(move |lang| (link, *lang)));
+        let new = new.filter(|(link, lang)| is_new(link, lang));
+        let new: Vec<MenuLink> =
+            new.map(|(link, lang)| MenuLink { lang: Some(lang.to_owned()), ..link.clone() }).collect();
+        menu.extend(new);
     }
     own
 }
@@ -76,27 +85,39 @@ pub(crate) fn has(config: &SiteConfig, menus: &SiteMenus, name: &str) -> bool {
 /// What stands in the menu `name` in the language `lang`, in order of weight, then title.
 fn lines<'a>(menus: &'a SiteMenus, name: &str, lang: &str) -> Vec<&'a MenuLink> {
     let all = menus.get(name).into_iter().flatten();
-    let mut lines: Vec<_> = all.filter(|link| link.lang.as_deref().is_none_or(|only| only == lang)).collect();
+    let mut lines: Vec<_> = all.filter(|link| link.is_in(lang)).collect();
     lines.sort_by_key(|link| (link.weight, &link.title, &link.path));
     lines
 }
 
-/// The file by which a release carries main's menus; none where there are none.
+/// The file by which a release carries main's menus, the same for the same menus; none where there are none.
 pub(crate) fn to_file(menus: &SiteMenus) -> Option<(SourcePath, Vec<u8>)> {
     if menus.is_empty() {
         return None;
     }
+    let carried = menus.iter().map(|(name, links)| {
+        let mut lines: Vec<CarriedLink> = links.iter().map(CarriedLink::of).collect();
+        lines.sort();
+        (name, lines)
+    });
+    let carried: BTreeMap<_, _> = carried.collect();
     let path = FILE.parse().expect("a constant path that a test holds");
-    Some((path, serde_json::to_vec(menus).expect("texts and numbers are JSON")))
+    Some((path, serde_json::to_vec(&carried).expect("texts and numbers are JSON")))
 }
 
-/// The menus that the files of a release carry, scrubbed as the partner's own are; none where this version cannot read
-/// them.
-pub(crate) fn from_files(files: &BTreeMap<SourcePath, Vec<u8>>) -> SiteMenus {
-    let file = files.iter().find(|(path, _)| path.as_str() == FILE);
-    let mut menus: SiteMenus = file.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-    menus.values_mut().flatten().for_each(|link| scrub_text(&mut link.title));
-    menus
+/// The menus that the files of a release carry, scrubbed as the partner's own are; none where they carry none. Lines that
+/// lead nowhere on a site are left out.
+///
+/// # Errors
+/// When what they carry is not read by this version.
+pub(crate) fn from_files(files: &BTreeMap<SourcePath, Vec<u8>>) -> Result<SiteMenus, serde_json::Error> {
+    let Some((_, bytes)) = files.iter().find(|(path, _)| path.as_str() == FILE) else { return Ok(SiteMenus::new()) };
+    let carried: BTreeMap<String, Vec<CarriedLink>> = serde_json::from_slice(bytes)?;
+    let menus = carried.into_iter().map(|(mut name, lines)| {
+        scrub_text(&mut name);
+        (name, lines.into_iter().filter_map(CarriedLink::into_link).collect())
+    });
+    Ok(menus.collect())
 }
 
 /// The paths that links of menus lead to, each with the text that names it.
@@ -106,9 +127,36 @@ pub(crate) fn paths(config: &SiteConfig) -> impl Iterator<Item = (&str, SitePath
 }
 
 impl MenuLink {
-    fn leads_like(&self, other: &Self) -> bool {
-        let language = self.lang.is_none() || other.lang.is_none() || self.lang == other.lang;
-        language && (&self.path, &self.url) == (&other.path, &other.url)
+    /// Whether it stands in menus in the language `lang`.
+    fn is_in(&self, lang: &str) -> bool {
+        self.lang.as_deref().is_none_or(|only| only == lang)
+    }
+}
+
+/// A menu's link as a release carries it. What a later version says beyond this is passed over.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct CarriedLink {
+    #[serde(default)]
+    weight: i64,
+    title: String,
+    path: Option<String>,
+    url: Option<String>,
+    lang: Option<String>,
+}
+
+impl CarriedLink {
+    fn of(link: &MenuLink) -> Self {
+        let MenuLink { title, path, url, weight, lang } = link.clone();
+        Self { weight, title, path, url, lang }
+    }
+
+    /// The link, scrubbed; none where `site.yaml` could not say it either.
+    fn into_link(self) -> Option<MenuLink> {
+        let Self { weight, mut title, path, mut url, mut lang } = self;
+        [Some(&mut title), url.as_mut(), lang.as_mut()].into_iter().flatten().for_each(scrub_text);
+        let path = path.map(|path| path.parse::<SitePath>()).transpose().ok()?;
+        let path = path.map(|path| path.to_string());
+        (path.is_some() != url.is_some()).then_some(MenuLink { title, path, url, weight, lang })
     }
 }
 
@@ -147,18 +195,45 @@ mod tests {
     #[test]
     fn a_release_carries_menus_and_nothing_where_there_are_none() {
         let told = menus(vec![link("About", "/about/", Some("en")), link("店", "/ja/", None)]);
-        assert_eq!(from_files(&to_file(&told).into_iter().collect()), told);
+        assert_eq!(from_files(&to_file(&told).into_iter().collect()).unwrap(), told);
         assert_eq!(to_file(&SiteMenus::new()), None);
-        let unknown = BTreeMap::from([(FILE.parse().unwrap(), br#"{"nav": [{"icon": "x"}]}"#.to_vec())]);
-        assert_eq!(from_files(&unknown), SiteMenus::new(), "a version from later says more");
+        assert_eq!(from_files(&BTreeMap::new()).unwrap(), SiteMenus::new());
+        let turned = menus(vec![link("店", "/ja/", None), link("About", "/about/", Some("en"))]);
+        assert_eq!(to_file(&turned), to_file(&told), "no order of theirs is told");
+    }
+
+    fn carried(json: &str) -> Result<SiteMenus, serde_json::Error> {
+        from_files(&BTreeMap::from([(FILE.parse().unwrap(), json.as_bytes().to_vec())]))
     }
 
     #[test]
-    fn a_line_of_mains_that_leads_where_an_own_one_does_is_left_out() {
+    fn what_a_later_version_says_of_a_line_is_passed_over() {
+        let later = carried(r#"{"nav": [{"icon": "x", "title": "A", "path": "/a/"}]}"#).unwrap();
+        assert_eq!(later, menus(vec![link("A", "/a/", None)]));
+        assert!(carried(r#"{"nav": [{"icon": "x"}]}"#).is_err(), "it is to be told");
+    }
+
+    #[test]
+    fn what_a_hostile_release_carries_is_scrubbed_and_leads_somewhere() {
+        let lines = r#"[{"title": "A\u0001", "url": "https://a.example/\u0001", "lang": "e\u0001n"},
+            {"title": "B", "path": "//evil.example/"}, {"title": "C", "path": "/c/\u0001"}, {"title": "D"},
+            {"title": "E", "path": "/e/", "url": "https://e.example/"}]"#;
+        let url = Some("https://a.example/".to_owned());
+        let whole = MenuLink { path: None, url, ..link("A", "", Some("en")) };
+        assert_eq!(carried(&format!("{{\"na\\u0001v\": {lines}}}")).unwrap(), menus(vec![whole]));
+    }
+
+    #[test]
+    fn a_line_of_mains_that_leads_where_an_own_one_does_is_left_out_in_that_language() {
+        let yaml = "title: a\nbase_url: https://a.example/\nlanguages: [{code: ja, name: 日本語}]\n";
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("site.yaml"), yaml).unwrap();
+        let config = SiteConfig::load_partner(folder.path()).unwrap();
         let own = menus(vec![link("Ours", "/a/", Some("en"))]);
-        let mains = menus(vec![link("A", "/a/", None), link("家", "/a/", Some("ja")), link("B", "/b/", Some("en"))]);
-        let joined = joined(own, &mains);
-        assert_eq!(lines(&joined, "nav", "en"), [&link("B", "/b/", Some("en")), &link("Ours", "/a/", Some("en"))]);
-        assert_eq!(lines(&joined, "nav", "ja"), [&link("家", "/a/", Some("ja"))]);
+        let mains = menus(vec![link("A", "/a/", None), link("家", "/h/", Some("ja")), link("B", "/b/", Some("en"))]);
+        let joined = joined(&config, own, &mains);
+        let titles = |lang| lines(&joined, "nav", lang).into_iter().map(|link| &*link.title).collect::<Vec<_>>();
+        assert_eq!(titles("en"), ["B", "Ours"]);
+        assert_eq!(titles("ja"), ["A", "家"]);
     }
 }

@@ -19,7 +19,7 @@ use crate::data::Data;
 use crate::dates::History;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body, Hooks};
-use crate::menu;
+use crate::menu::{self, SiteMenus};
 use crate::output::{Output, OutputFile};
 use crate::overrides::Overrides;
 use crate::page::Source;
@@ -118,11 +118,12 @@ fn build(
         _ => Known::No,
     };
     let texts: Vec<Text<'_>> = fills.values().map(|fill| (fill.body.links.as_slice(), &fill.source)).collect();
+    let from_main = Inherited { pages: inherited, menus: framework.menus().unwrap_or_default() };
     let build = Build {
         config: &config,
         framework: &framework,
         pages: &content.pages,
-        inherited: &Inherited { pages: inherited, menus: framework.menus() },
+        inherited: &from_main,
         texts: &texts,
         statics: &statics,
         pictures: &pictures,
@@ -134,7 +135,7 @@ fn build(
     let mut output = build.run().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
     let is_of_files_alone = matches!(config.history, History::Unknown);
-    let slots = with_menus(html(fills), &framework, &content, &config);
+    let slots = with_menus(html(fills), &framework, &from_main.menus, &content, &config);
     let terms = content.pages.iter().map(|page| (page.entry.path.clone(), taxonomy::terms_of(&config, page)));
     let terms = terms.filter(|(_, terms)| !terms.is_empty()).collect();
     let is_derived = |(path, file): (&SitePath, &OutputFile)| (file.source == config.file).then(|| path.clone());
@@ -148,11 +149,12 @@ fn build(
 fn with_menus(
     mut slots: BTreeMap<String, Vec<u8>>,
     framework: &Framework,
+    mains: &SiteMenus,
     content: &Content,
     config: &SiteConfig,
 ) -> BTreeMap<String, Vec<u8>> {
     let own = menu::of_site(config, &content.pages);
-    let joined = menu::joined(own.clone(), &framework.menus());
+    let joined = menu::joined(config, own.clone(), mains);
     for slot in framework.slots() {
         if !slots.contains_key(slot) && menu::has(config, &own, slot) {
             slots.insert(slot.clone(), menu::list(config, &joined, slot).into_bytes());

@@ -228,8 +228,16 @@ impl Framework {
     }
 
     /// The main site's menus, where the files came with a release that has any.
-    pub(crate) fn menus(&self) -> SiteMenus {
+    ///
+    /// # Errors
+    /// When this version cannot read them.
+    pub(crate) fn menus(&self) -> Result<SiteMenus, serde_json::Error> {
         menu::from_files(&self.files)
+    }
+
+    /// Why the main site's menus, which came with a release, stand on no page of the partner's; none where they do.
+    pub fn unread_menus(&self) -> Option<serde_json::Error> {
+        self.menus().err()
     }
 
     /// The theme's name.

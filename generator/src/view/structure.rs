@@ -54,7 +54,7 @@ impl View {
             parallel::map_few(&listings, |(at, listing)| (*at, Arc::new(listing.sorted(*at, &nodes))))
                 .into_iter()
                 .collect();
-        let menus = menu::joined(menu::of_site(config, pages), &inherited.menus);
+        let menus = menu::joined(config, menu::of_site(config, pages), &inherited.menus);
         let neighbours = neighbours(nodes.len(), listings.iter().filter(|(at, _)| nodes[**at].entry().is_section));
         Self {
             config: config.clone(),

@@ -163,6 +163,9 @@ impl Parts {
             files.insert(path.clone(), blobs.read(blob)?);
         }
         let framework = Framework::from_files(&from.theme, files).map_err(CandidateError::Framework)?;
+        if let Some(error) = framework.unread_menus() {
+            tracing::warn!(%error, "main's menus cannot be read by this version, and are left aside");
+        }
         let framework = Arc::new(framework);
         self.known().framework = Some((from.clone(), framework.clone()));
         Ok(framework)
