@@ -128,7 +128,9 @@ impl RevocationFile {
         self.lost().or_else(|| revocations.current().until())
     }
 
-    /// Keeps a list and puts it in force. Returns the number of the list that is in force then. Durable on return.
+    /// Keeps a list and puts it in force. Returns the number of the list that is in force then.
+    ///
+    /// Durable on return. Where the copy alone cannot be written, the list is in force, and the error is logged.
     ///
     /// # Errors
     /// When it is not main's, or is older than the one in force.
@@ -137,16 +139,23 @@ impl RevocationFile {
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         revocations.check(&list)?;
         if list.number() > revocations.current().number() {
-            for path in &self.paths {
-                durable::write_file(path, list.pem().as_bytes())?;
-            }
-            tracing::info!(number = list.number(), "main's list of revoked certificates was taken");
-            // Whoever hears of the new list finds none lost.
-            let mut found_lost = self.lost();
-            revocations.replace(list)?;
-            *found_lost = None;
+            let [first, _] = &self.paths;
+            durable::write_file(first, list.pem().as_bytes())?;
+            self.put_in_force(list, revocations)?;
+            // What is revoked is shut out before the copy is written, which may fail and is mended at the next start.
+            self.mend(&revocations.current());
         }
         Ok(revocations.current().number())
+    }
+
+    fn put_in_force(&self, list: RevocationList, revocations: &Revocations) -> Result<(), OlderList> {
+        let number = list.number();
+        // Whoever hears of the new list finds none lost.
+        let mut found_lost = self.lost();
+        revocations.replace(list)?;
+        *found_lost = None;
+        tracing::info!(number, "main's list of revoked certificates was taken");
+        Ok(())
     }
 
     fn lost(&self) -> MutexGuard<'_, Option<Timestamp>> {

@@ -245,6 +245,23 @@ async fn a_list_of_which_one_file_is_damaged_keeps_its_number_and_is_whole_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_which_the_copy_cannot_be_written_is_in_force() {
+    let mut world = settled().await;
+    let (hub, copy) = (world.hub().clone(), world.state("north").join(LISTS[1]));
+    hub.revoke_tls(Timestamp::now()).await.unwrap();
+    fs::remove_file(&copy).unwrap();
+    // Nothing takes the place of a folder in which something lies.
+    fs::create_dir_all(copy.join("in the way")).unwrap();
+    let untold = hub.revoke_tls(Timestamp::now()).await.unwrap();
+    assert!(untold.is_empty(), "{untold:?}");
+    assert_eq!(world.daemon("north").tls().revocations().current().number(), 2);
+    world.restart_after("north", |state| fs::remove_dir_all(state.join(LISTS[1])).unwrap()).await;
+    assert_eq!(world.daemon("north").tls().revocations().current().number(), 2);
+    let newest = hub.database.revocation_list().await.unwrap().unwrap();
+    assert_eq!(fs::read_to_string(&copy).unwrap(), newest, "it is mended at the start");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_was_damaged_takes_nothing_offline_and_keeps_updates_out_until_main_sends_another() {
     let mut world = settled().await;
     let (hub, day) = (world.hub().clone(), SignedDuration::from_hours(24));

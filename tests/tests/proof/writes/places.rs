@@ -84,6 +84,7 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/publisher/originals.rs", "durable::replace_dir(&self.approved_originals", Fails("originals")),
     ("syncd/publisher/originals.rs", "durable::remove_dir_all(&self.approved_originals)", Fails("originals")),
     ("syncd/publisher/rights.rs", "durable::remove_file(self.emergency_document.path())", Fails("emergency.json")),
+    ("syncd/revocation.rs", "durable::write_file(first", Fails("revocations.pem")),
     ("syncd/revocation.rs", "durable::write_file(path", Fails("revocations-copy.pem")),
     ("syncd/statement.rs", "Document::at(state.join(STATEMENTS)", Fails("statements/N-N.json")),
     ("syncd/statement.rs", "durable::create_dir_all(folder)", Fails("statements")),
