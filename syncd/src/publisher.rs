@@ -85,7 +85,7 @@ pub struct Publisher {
     parts: Parts,
     document: Document<Live>,
     /// The withdrawn paths of the live document, kept beside it.
-    withdrawn: Document<Withdrawn>,
+    withdrawn_document: Document<Withdrawn>,
     /// How much is live, and was.
     extents: Extents,
     live: Live,
@@ -144,7 +144,7 @@ impl Publisher {
             pictures: Cache::at(places.state.join("cache/pictures")),
             parts: Parts::default(),
             document,
-            withdrawn: Document::at(places.state.join("withdrawn.json")),
+            withdrawn_document: Document::at(places.state.join("withdrawn.json")),
             extents: Extents::in_state(&places.state),
             live: live.value.unwrap_or_default(),
             shapes: Shapes::default(),

@@ -167,7 +167,7 @@ impl Publisher {
             let pages = manifest.entries.iter().filter(|(_, entry)| entry.kind.is_visited());
             stood.extend(pages.map(|(path, _)| (path.clone(), last)));
         }
-        match self.withdrawn.read() {
+        match self.withdrawn_document.read() {
             Ok(kept) => stood.extend(kept.unwrap_or_default()),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "some withdrawn paths may be forgotten");

@@ -148,22 +148,28 @@ impl Publisher {
     /// Keeps the withdrawn paths of what is about to be `live` beside the live document too, which may be damaged one day.
     /// Durable on return.
     ///
+    /// What is on disk counts, and not what was live before: a switch that failed may have left its paths there.
+    ///
     /// # Errors
     /// When the disk fails.
     pub(super) fn keep_withdrawn(&self, live: &Live) -> Result<(), PublishError> {
-        if live.withdrawn != self.live.withdrawn {
-            self.withdrawn.write_dense(&live.withdrawn)?;
+        let kept = self.withdrawn_document.read().map(Option::unwrap_or_default);
+        if !kept.is_ok_and(|kept| kept == live.withdrawn) {
+            self.withdrawn_document.write_dense(&live.withdrawn)?;
         }
         Ok(())
     }
 
-    /// Puts right, when the daemon starts, what is kept beside the live document.
-    pub(super) fn settle_withdrawn(&self) {
-        let kept = self.withdrawn.read().map(Option::unwrap_or_default);
-        if kept.is_ok_and(|kept| kept == self.live.withdrawn) {
-            return;
-        }
-        if let Err(error) = self.withdrawn.write_dense(&self.live.withdrawn) {
+    /// Puts right, when the daemon starts, what is kept beside the live document. Where that is gone, what is kept is all
+    /// that is known of withdrawn paths, and the next release goes on from it.
+    pub(super) fn settle_withdrawn(&mut self) {
+        if self.live.version.is_none() {
+            let kept = self.withdrawn_document.read();
+            let kept = kept.inspect_err(|error| {
+                tracing::error!(error = error as &dyn std::error::Error, "some withdrawn paths may be forgotten");
+            });
+            self.live.withdrawn = kept.ok().flatten().unwrap_or_default();
+        } else if let Err(error) = self.keep_withdrawn(&self.live) {
             tracing::error!(error = &error as &dyn std::error::Error, "withdrawn paths stand in live.json alone");
         }
     }

@@ -252,6 +252,29 @@ async fn a_live_document_that_is_made_anew_knows_what_swept_releases_and_origina
     }
 }
 
+/// What is kept of withdrawn paths beside the live document.
+fn kept_withdrawn(world: &World) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(world.state("north").join("withdrawn.json")).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn withdrawn_paths_are_known_where_the_live_document_is_gone() {
+    let mut world = settled().await;
+    world.edit("/prices/", "Nothing is free.");
+    world.go_live("north").await;
+    fs::remove_file(world.hub().config.site.join("content/prices.md")).unwrap();
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
+    let kept = kept_withdrawn(&world);
+    assert!(kept.get("/prices/").is_some(), "{kept}");
+    world.restart_after("north", |state| fs::remove_file(state.join("live.json")).unwrap()).await;
+    assert_eq!(kept_withdrawn(&world), kept);
+    world.edit("/about/", "We mend it all.");
+    world.go_live("north").await;
+    assert_eq!(world.get("north", "/prices/").await.status, 410);
+    assert_eq!(kept_withdrawn(&world), kept);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_what_was_live_cannot_be_had_either_the_last_good_release_is_served() {
     let mut world = settled().await;
