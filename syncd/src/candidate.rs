@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tieup_generator::{Search, feeds_with, fill_slots, joint_feed, media_type, spanning_beside};
-use tieup_protocol::contract::{Contract, Indexing, MeterClass, Owner};
+use tieup_protocol::contract::{Contract, Indexing, MeterClass, Override, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
@@ -170,6 +170,7 @@ impl Candidate {
         let manifest = &release.manifest;
         check_slots(originals, &release.contract)?;
         let plan = plan(release, originals, standing)?;
+        tell_unserved(release, originals);
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = merge.files(&plan, manifest, originals)?;
         let (mains, own) = joined(&files, inherited, &originals.index);
@@ -358,15 +359,36 @@ fn listed_pages(pages: &[&IndexedPage], blobs: &BlobStore) -> Result<BTreeMap<Si
 }
 
 /// Whether the partner's file at `path` is left out for main's: the page that the theme makes for paths where nothing
-/// stands, where main publishes one or owns the path; and what the partner's terms make, where main has the same term.
-/// What the partner wrote itself stays, and conflicts as any page would.
+/// stands, and what is made from the partner's other pages alone, where main publishes something or owns the path. So
+/// nothing that main takes away brings a file of the partner's to light that then stands in the way of a release.
+/// Where the partner may override anything, what is made of its pages stands unless main has the same. What the partner
+/// wrote itself stays, and conflicts as any page would.
 fn is_left_out(path: &SitePath, file: &OwnFile, originals: &OwnPages, release: &Release) -> bool {
-    let is_published = release.manifest.entries.contains_key(path);
-    if originals.derived.contains(path) {
-        return is_published;
+    let contract = &release.contract;
+    let is_derived = originals.derived.contains(path);
+    let is_mains = || contract.mounts.owner(path).0 == Owner::Main || release.manifest.entries.contains_key(path);
+    if is_derived && contract.rights.replace == Override::Always {
+        return release.manifest.entries.contains_key(path);
     }
-    let is_mains = || release.contract.mounts.owner(path).0 == Owner::Main || is_published;
-    path.as_str() == NOT_FOUND && file.source.ends_with(NOT_FOUND_TEMPLATE) && is_mains()
+    (is_derived || (path.as_str() == NOT_FOUND && file.source.ends_with(NOT_FOUND_TEMPLATE))) && is_mains()
+}
+
+/// Tells the operator which lists of terms, their pages and feeds of theirs stand nowhere: they would in main's mounts,
+/// and main has none there.
+fn tell_unserved(release: &Release, originals: &OwnPages) {
+    let is_unserved = |path: &&SitePath| {
+        let file = originals.files.get(*path);
+        let is_mains = release.manifest.entries.contains_key(*path);
+        !is_mains && file.is_some_and(|file| is_left_out(path, file, originals, release))
+    };
+    let unserved: Vec<&str> = originals.derived.iter().filter(is_unserved).map(SitePath::as_str).collect();
+    if let Some(first) = unserved.first() {
+        let (release, count) = (release.manifest.version, unserved.len());
+        tracing::warn!(
+            "{count} paths that your terms and feeds would make, such as {first}, are main's by the contract, and \
+             release {release} has nothing there: they are left out. Use a term of main's, or ask for the mount"
+        );
+    }
 }
 
 fn plan(release: &Release, originals: &OwnPages, standing: Standing) -> Result<MergePlan, CandidateError> {

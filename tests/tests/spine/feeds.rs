@@ -110,7 +110,25 @@ async fn a_term_that_main_does_not_have_makes_no_page_in_mains_paths() {
     let world = Box::pin(world_of_many()).await;
     let file = world.partner("north").config.site.join("content/local/shelf.md");
     std::fs::write(file, on_topic("Our shelf", "2026-03-03", "Umbrellas")).unwrap();
-    let refused = world.daemon("north").publisher().refresh_originals().unwrap_err();
-    let says = ["/topics/umbrellas/ is claimed by partner `north`", "site.yaml", "gives `/` to main"];
-    assert_says(&tieup_tests::told(&refused), &says);
+    world.daemon("north").publisher().refresh_originals().unwrap();
+    for path in ["/topics/umbrellas/", "/topics/umbrellas/atom.xml"] {
+        assert_eq!(world.get("north", path).await.status, 404, "{path}");
+    }
+    world.assert_shows("north", "/local/shelf/", "Words.").await;
+    world.assert_shows("north", "/topics/lamps/", "of main").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn main_may_drop_its_last_page_with_a_term_and_its_feeds() {
+    let world = Box::pin(world_of_many()).await;
+    let fair = dated("Fair", "2026-03-02", "No lamps.");
+    let edits = [("site.yaml", MANY.replace(", feed: true", "")), ("content/news/fair.md", fair)];
+    for (number, (file, text)) in edits.into_iter().enumerate() {
+        world.write_main(file, &text);
+        world.edit("/about/", &format!("Words {number}."));
+        world.go_live("north").await;
+        world.assert_shows("north", "/about/", &format!("Words {number}.")).await;
+        assert_eq!(world.get("north", "/topics/lamps/atom.xml").await.status, 404, "{file}");
+    }
+    assert_eq!(world.get("north", "/topics/lamps/").await.status, 410);
 }
