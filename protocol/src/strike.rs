@@ -416,18 +416,22 @@ pub fn together<'a>(strikes: impl IntoIterator<Item = &'a Strike>) -> BTreeSet<u
 
 impl fmt::Display for KeptStrike {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Strike { month, entries, reason, by, proposed, .. } = &self.strike;
+        let Strike { month, entries, reason, by, proposed, checkpoint, .. } = &self.strike;
         let minute = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
         let id: String = self.strike.digest().hex().chars().take(12).collect();
-        writeln!(f, "strike {id}: {month}, {} entries: {entries}", entries.count())?;
+        let of = checkpoint.as_ref().map(|of| format!(" of the first {}", of.size)).unwrap_or_default();
+        writeln!(f, "strike {id}: {month}, {} entries{of}: {entries}", entries.count())?;
         writeln!(f, "  proposed by {} on {}: {reason}", by.word(), minute(*proposed))?;
         match &self.answer {
             None => writeln!(f, "  not answered yet"),
             Some(StrikeAnswer { decision, answer, decided, .. }) => {
                 writeln!(f, "  {} on {}: {answer}", decision.word(), minute(*decided))?;
-                match self.settled {
-                    Some(_) => Ok(()),
-                    None => writeln!(f, "  the other side has not been told yet: give the same answer again"),
+                match (self.settled, by) {
+                    (Some(_), _) => Ok(()),
+                    (None, Party::Main) => writeln!(f, "  main has not been told yet: it is told again by itself"),
+                    (None, Party::Partner) => {
+                        writeln!(f, "  the partner has not been told yet: give the same answer again")
+                    }
                 }
             }
         }
@@ -531,7 +535,11 @@ mod tests {
         let agreed = kept.answered(&yes, Party::Partner).unwrap();
         assert!(agreed.is_agreed() && !kept.is_agreed());
         assert_eq!(agreed.answered(&yes, Party::Partner), Ok(agreed.clone()));
-        assert!(agreed.to_string().contains("has not been told yet") && !agreed.takes_effect());
+        assert!(agreed.to_string().contains("1 entries of the first 3: 1\n") && !agreed.takes_effect());
+        assert!(agreed.to_string().contains("main has not been told yet: it is told again by itself"));
+        let by_partner = Strike { by: Party::Partner, ..kept.strike.clone() };
+        let by_partner = KeptStrike { strike: by_partner, ..agreed.clone() };
+        assert!(by_partner.to_string().contains("the partner has not been told yet: give the same answer again"));
         let settled = agreed.clone().settled(yes.decided);
         assert!(!settled.to_string().contains("has not been told yet") && settled.takes_effect());
         assert!(agreed.is_untold(Party::Partner) && !agreed.is_untold(Party::Main));
