@@ -63,6 +63,7 @@ type Bar = (i32, u64, u64);
 /// Views by day, of tie-up pages below and of original pages above.
 pub(super) fn views_by_day(paper: &Paper<'_>) -> Result<String, ChartError> {
     let (mut tieup, mut original): (Vec<Bar>, Vec<Bar>) = (Vec::new(), Vec::new());
+    let first = paper.days().next().map_or(1, |(day, _)| i32::from(day.day()));
     for ((_, counts), at) in paper.days().zip(0..) {
         let (below, above) = (counts.tieup.tally.views, counts.original.tally.views);
         tieup.push((at, 0, below));
@@ -70,8 +71,8 @@ pub(super) fn views_by_day(paper: &Paper<'_>) -> Result<String, ChartError> {
     }
     let highest = original.iter().map(|(_, _, end)| *end).max().unwrap_or(0);
     let mut svg = String::new();
-    draw_days(&mut svg, highest, [("tie-up pages", tieup, FIRST), ("original pages", original, SECOND)])
-        .map_err(ChartError::of)?;
+    let classes = [("tie-up pages", tieup, FIRST), ("original pages", original, SECOND)];
+    draw_days(&mut svg, first, highest, classes).map_err(ChartError::of)?;
     let counted = &paper.made.counted;
     let told = format!(
         "Views by day in {}: {} of tie-up pages and {} of original pages in all. The table below holds every day.",
@@ -82,8 +83,10 @@ pub(super) fn views_by_day(paper: &Paper<'_>) -> Result<String, ChartError> {
     Ok(described(&svg, &Words { name: "days", title: "Views by class and day", description: &told }))
 }
 
+/// Bars of days, of which the first is that day of its month. Room above the highest is the legend's.
 fn draw_days(
     svg: &mut String,
+    first: i32,
     highest: u64,
     classes: [(&str, Vec<Bar>, Paint); 2],
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -93,8 +96,8 @@ fn draw_days(
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(70)
-        .build_cartesian_2d(0..days * DAY, 0..highest.saturating_add(highest / 4).max(4))?;
-    let day = |at: &i32| (at / DAY + 1).to_string();
+        .build_cartesian_2d(0..days * DAY, 0..highest.saturating_add(highest / 3).max(4))?;
+    let day = |at: &i32| (at / DAY + first).to_string();
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -111,7 +114,8 @@ fn draw_days(
             .label(label)
             .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
     }
-    chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
+    let legend = SeriesLabelPosition::UpperRight;
+    chart.configure_series_labels().position(legend).background_style(WHITE).border_style(BLACK).draw()?;
     area.present()?;
     drop(chart);
     Ok(())

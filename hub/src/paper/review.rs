@@ -40,9 +40,9 @@ fn standing(report: &Report) -> Html {
     let drafts = report.rows.iter().filter(|row| row.status_word() == "draft").count();
     let count = report.rows.len();
     match drafts {
-        0 => html!("<p>{} statements, all final.</p>", count),
+        0 => html!("<p>Final statements: {}.</p>", count),
         _ => html!(
-            "<p class=\"draft\">{} statements, of which {} are drafts: they change until they are issued.</p>",
+            "<p class=\"draft\">Statements: {}; drafts, which change until they are issued: {}.</p>",
             count,
             drafts
         ),

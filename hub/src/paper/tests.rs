@@ -224,7 +224,7 @@ fn a_report_is_a_page_with_charts_by_partner_beside_its_tables() {
         "fill=\"currentColor\"",
         "<th scope=\"row\">together</th>",
         "<li>west: nothing of it was &lt;fetched&gt;</li>",
-        "2 statements, of which 2 are drafts",
+        "Statements: 2; drafts, which change until they are issued: 2.",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
