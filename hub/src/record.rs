@@ -85,11 +85,13 @@ impl Hub {
             Adding::Issued(Paid::Now, period) => return Err(RecordError::Issued(period)),
             Adding::Issued(Paid::Before, period) => return Err(RecordError::Counted(period)),
         };
-        for (partner, from, entries) in addition.added() {
+        let happened = addition.added().map(|(partner, from, entries)| {
             let lines: Vec<String> = entries.iter().map(Entry::line).collect();
-            let reason = Span::of(from, &lines).map(|span| format!("{} ({span})", sentence(partner, entries)));
-            self.write_down(&Happening { who, what, release: None, reason }, now)?;
-        }
+            // A long reason is cut off at its end: the digest is not.
+            let reason = Span::of(from, &lines).map(|span| format!("{span}: {}", sentence(partner, entries)));
+            Happening { who, what, release: None, reason }
+        });
+        self.write_all_down(&happened.collect::<Vec<_>>(), now)?;
         Ok(addition.keep().await?)
     }
 

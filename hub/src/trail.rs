@@ -27,9 +27,20 @@ impl Hub {
     /// # Errors
     /// When another process is writing for longer than a moment, or the disk refuses.
     pub(crate) fn write_down(&self, happening: &Happening, now: Timestamp) -> Result<(), TrailError> {
+        self.write_all_down(std::slice::from_ref(happening), now)
+    }
+
+    /// Writes down all of what happened, in this order, or after an error none of it. Durable on return.
+    ///
+    /// # Errors
+    /// When another process is writing for longer than a moment, or the disk refuses.
+    pub(crate) fn write_all_down(&self, happenings: &[Happening], now: Timestamp) -> Result<(), TrailError> {
+        if happenings.is_empty() {
+            return Ok(());
+        }
         let folder = self.config.state.join(FOLDER);
         let _lock = StateLock::take(&folder)?;
-        Ok(AuditTrail::at(folder.join("audit.jsonl")).append(std::slice::from_ref(happening), now)?)
+        Ok(AuditTrail::at(folder.join("audit.jsonl")).append(happenings, now)?)
     }
 
     /// Every entry of main's own trail, verified.

@@ -202,7 +202,7 @@ async fn sales_stand_in_the_trails_of_both_sides_with_the_digest_of_what_was_not
     };
     let first = Span::of(0, &lines[..2]).unwrap();
     let second = Span::of(2, &lines[2..]).unwrap();
-    let sentences = [format!("north: sale A-1, sale A-2 ({first})"), format!("north: sale A-1, taken back ({second})")];
+    let sentences = [format!("{first}: north: sale A-1, sale A-2"), format!("{second}: north: sale A-1, taken back")];
     assert_eq!(noted, sentences.map(|sentence| (Event::SalesNoted, Some(sentence))));
 
     issue(&world, month).await;
