@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use tieup_fees::Ledger as _;
 use tieup_protocol::audit::{Actor, AuditEntry, Event};
 use tieup_protocol::contract::{Contract, ContractId, Segment};
@@ -20,10 +20,14 @@ use tokio::task::block_in_place;
 
 use crate::audit::FetchAuditError;
 use crate::database::{DatabaseError, Existing, PartnerRow};
-use crate::partners::Hub;
+use crate::partners::{Hub, HubError};
 use crate::record::{Noting, RecordError};
 use crate::statements::StatementFailure;
 use crate::terms::governing;
+
+/// For how long about a switch either release is taken for the one that was live: it is noted when it is decided, and when it
+/// is done.
+const SWITCH: SignedDuration = SignedDuration::from_mins(1);
 
 /// Why something was not noted.
 #[derive(Debug, thiserror::Error)]
@@ -59,24 +63,39 @@ pub enum CatalogueError {
         /// What charges by it.
         contract: ContractId,
     },
-    /// The partner names a release that cannot have been live.
+    /// How much main had published there cannot be said.
     #[error(
-        "`{partner}` says that release {release} was live at {at}, and {why}: ask its operator what happened; what it said \
-         before counts until then"
+        "how many pages of main were live at `{partner}` at {at} is not known: {why}; ask its operator what happened, and \
+         then again: tieup fee catalogue {partner} --ask MONTH"
     )]
     NotLive {
         /// The partner.
         partner: SiteId,
-        /// The release.
-        release: ReleaseVersion,
         /// When.
         at: Timestamp,
-        /// Why it was not.
+        /// Why not.
         why: &'static str,
     },
-    /// The partner's audit trail, which says what was approved, cannot be had.
+    /// The partner's audit trail, which says what was live, cannot be had.
     #[error("it is not known which release was live at the partner")]
     Trail(#[from] Box<FetchAuditError>),
+}
+
+impl CatalogueError {
+    /// Whether the partner was not reached, or did not answer as it must: nothing here failed.
+    fn is_of_the_partner(&self) -> bool {
+        let is_of_call = |error: &HubError| matches!(error, HubError::Call(_) | HubError::Revoked { .. });
+        match self {
+            Self::Statement(StatementFailure::Call(_)) => true,
+            Self::Statement(StatementFailure::Hub(error)) => is_of_call(error),
+            Self::Trail(error) => match &**error {
+                FetchAuditError::Call(_) | FetchAuditError::NoText(_) | FetchAuditError::Refused(..) => true,
+                FetchAuditError::Hub(error) => is_of_call(error),
+                FetchAuditError::Copy(..) | FetchAuditError::Busy(..) | FetchAuditError::Disk(_) => false,
+            },
+            _ => false,
+        }
+    }
 }
 
 /// What main says of a partner's pages from a day on.
@@ -143,11 +162,11 @@ impl Hub {
         self.note_holdings(partner, &contract, period, now).await
     }
 
-    /// Asks the partner how much its site held when `period` ended, unless its statement was issued. Where it cannot be
-    /// asked, or what it says is not taken, what it said last before counts.
+    /// Asks the partner how much its site held when `period` ended, unless its statement was issued. Where it is not reached,
+    /// main's copy of its audit trail says which release was live, and what it said last of its own pages counts.
     ///
     /// # Errors
-    /// When the contract charges by what was never known.
+    /// When something fails here, so that it is to be tried again, or the contract charges by what was never known.
     pub(crate) async fn ask_holdings(
         &self,
         partner: &PartnerRow,
@@ -157,12 +176,16 @@ impl Hub {
         let books = self.books(partner).await?;
         let (None, Ok(contract)) = (books.notice(period), books.contract(period)) else { return Ok(()) };
         let Err(error) = self.note_holdings(partner, &contract, period, now).await else { return Ok(()) };
+        let failed = |error| StatementFailure::Catalogue(Box::new(error));
+        if !error.is_of_the_partner() {
+            return Err(failed(error));
+        }
         let end = period.end(&contract.effective.tz);
         if self.database.holdings(&partner.id).await?.iter().all(|known| known.at > end) {
-            return Err(StatementFailure::Catalogue(Box::new(error)));
+            return Err(failed(error));
         }
         warn(partner, &error);
-        Ok(())
+        self.keep_holdings(partner, &contract, None, now.min(end), now).await.map_err(failed)
     }
 
     /// Asks how much the site holds, so that it is known when the month ends also where the partner is not reached then.
@@ -184,7 +207,7 @@ impl Hub {
     /// asked where the contract does not go by it. Of a period that was issued the next statement charges the difference.
     ///
     /// # Errors
-    /// When the partner cannot be asked, has no note of it, or names a release that cannot have been live.
+    /// When the partner cannot be asked, has no note of it, or which release was live there cannot be said.
     pub async fn note_holdings(
         &self,
         partner: &PartnerRow,
@@ -198,17 +221,34 @@ impl Hub {
         let at = now.min(period.end(&contract.effective.tz));
         let client = self.call(partner).await.map_err(StatementFailure::from)?;
         let grant: ExtentGrant = client.post(EXTENT, &ExtentRequest { at }).await.map_err(StatementFailure::from)?;
-        let (id, contract) = (partner.id.clone(), contract.id.clone());
-        let extent = grant.extent.ok_or(CatalogueError::NotNoted { partner: id, at, contract })?;
-        let Extent { since, release, original, .. } = extent;
+        // After it answered, so that the trail has what the answer goes by.
+        self.fetch_audit(partner).await.map_err(Box::new)?;
+        self.keep_holdings(partner, contract, grant.extent, at, now).await
+    }
+
+    /// Keeps how much the site held at `at` where it changed: main's pages by the release that was live by the partner's
+    /// audit trail, whatever release it names, and its own as it says, or said last.
+    async fn keep_holdings(
+        &self,
+        partner: &PartnerRow,
+        contract: &Contract,
+        said: Option<Extent>,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), CatalogueError> {
         let known = self.database.holdings(&partner.id).await?.into_iter().filter(|known| known.at <= at);
         let known = known.max_by_key(|known| known.at);
+        let Some(original) = said.map(|said| said.original).or(known.map(|known| known.original)) else {
+            return Err(CatalogueError::NotNoted { partner: partner.id.clone(), at, contract: contract.id.clone() });
+        };
+        let (since, release) = self.live_at(partner, said, at).await?;
         let tieup = match known.filter(|known| known.release == release) {
             Some(known) => known.tieup,
-            None => self.stock_of_live(partner, extent, at).await?,
+            None => self.stock(partner, release, said, at).await?,
         };
         let told = Holdings { at, release, tieup, original };
         // One that was told before, since when nothing changed, says it already.
+        let since = said.map_or(since, |said| said.since.max(since));
         if known.is_some_and(|known| known.at >= since && Holdings { at, ..known } == told) {
             return Ok(());
         }
@@ -221,40 +261,57 @@ impl Hub {
         Ok(())
     }
 
-    /// How much main published with the release that was live by `extent`: by its own manifest, or as the partner says where
-    /// that was forgotten. Main must have made it for the partner, and the partner approved it by `at`, as main's copy of its
-    /// audit trail has it, with the manifest that was signed.
-    async fn stock_of_live(
+    /// Which release was live at `at`, and since when, by main's copy of the partner's audit trail: the last that main made
+    /// for it and that went live by then with the manifest that was signed. About a switch, the one that it `said`.
+    async fn live_at(
         &self,
         partner: &PartnerRow,
-        Extent { release, tieup, .. }: Extent,
+        said: Option<Extent>,
         at: Timestamp,
-    ) -> Result<Stock, CatalogueError> {
-        let not_live = |why| CatalogueError::NotLive { partner: partner.id.clone(), release, at, why };
-        if self.database.releases(&partner.id).await?.iter().all(|made| made.version != release) {
-            return Err(not_live("no such release was made for it"));
-        }
-        let signed = self.database.manifest(&partner.id, release).await?;
-        let digest = signed.as_ref().map(|manifest| Digest::of(manifest.as_bytes()));
-        let approves = |entry: &AuditEntry| {
-            matches!(entry.what, Event::Approved | Event::Live | Event::RolledBack)
-                && entry.release == Some(release)
-                && digest.is_none_or(|digest| entry.manifest == Some(digest))
-                && entry.time <= at
-        };
-        let is_approved = || {
-            let trail = block_in_place(|| self.audit_copy(partner).entries());
-            let trail = trail.map_err(|error| Box::new(FetchAuditError::Copy(partner.id.clone(), error)))?;
-            Ok::<_, CatalogueError>(trail.iter().any(approves))
-        };
-        if !is_approved()? {
-            self.fetch_audit(partner).await.map_err(Box::new)?;
-            if !is_approved()? {
-                return Err(not_live("its audit trail has no approval of that by then"));
+    ) -> Result<(Timestamp, ReleaseVersion), CatalogueError> {
+        let trail = block_in_place(|| self.audit_copy(partner).entries());
+        let trail = trail.map_err(|error| Box::new(FetchAuditError::Copy(partner.id.clone(), error)))?;
+        let goes_live = |entry: &&AuditEntry| matches!(entry.what, Event::Live | Event::RolledBack);
+        let made = self.database.releases(&partner.id).await?;
+        let mut last = None;
+        for entry in trail.iter().filter(goes_live).rev() {
+            let Some(release) = entry.release.filter(|release| made.iter().any(|made| made.version == *release)) else {
+                continue;
+            };
+            let signed = self.database.manifest(&partner.id, release).await?;
+            if signed.is_some_and(|signed| entry.manifest != Some(Digest::of(signed.as_bytes()))) {
+                continue;
+            }
+            let is_said = said.is_some_and(|said| said.release == release);
+            if is_said && entry.time <= at + SWITCH {
+                return Ok((entry.time, release));
+            }
+            if entry.time <= at {
+                last = last.or(Some((entry.time, release)));
+                if entry.time + SWITCH <= at {
+                    break;
+                }
             }
         }
-        let manifest = signed.and_then(|text| Manifest::parse(text.as_bytes()).ok());
-        Ok(manifest.map_or(tieup, |manifest| manifest.stock()))
+        let why = "its audit trail has no release of main that was live by then";
+        last.ok_or_else(|| CatalogueError::NotLive { partner: partner.id.clone(), at, why })
+    }
+
+    /// How much main published with `release`: by its own manifest, or as the partner `said` of it where that was forgotten.
+    async fn stock(
+        &self,
+        partner: &PartnerRow,
+        release: ReleaseVersion,
+        said: Option<Extent>,
+        at: Timestamp,
+    ) -> Result<Stock, CatalogueError> {
+        let signed = self.database.manifest(&partner.id, release).await?;
+        if let Some(manifest) = signed.and_then(|text| Manifest::parse(text.as_bytes()).ok()) {
+            return Ok(manifest.stock());
+        }
+        let why = "by its audit trail it was a release of which main has no manifest any more";
+        let said = said.filter(|said| said.release == release).map(|said| said.tieup);
+        said.ok_or_else(|| CatalogueError::NotLive { partner: partner.id.clone(), at, why })
     }
 }
 

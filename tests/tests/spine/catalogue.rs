@@ -10,8 +10,10 @@ use tieup_hub::catalogue::{CatalogueError, Published};
 use tieup_hub::database::Existing;
 use tieup_protocol::audit::{Actor, AuditEntry, Happening, TrailEnd};
 use tieup_protocol::period::Month;
+use tieup_protocol::record::Span;
 use tieup_protocol::wire::{Cause, StatementNotice, StatementVerdict};
 use tieup_store::audit::AuditTrail;
+use tieup_store::lock::StateLock;
 use tieup_tests::{Contract, World, assert_says, told};
 
 use tieup_tests::issuing::{issue, log_before, row};
@@ -213,30 +215,71 @@ async fn a_month_before_anything_was_noted_has_no_catalogue_and_no_statement() {
     assert_says(&told(&error), &said);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_release_that_cannot_have_been_live_is_told_and_not_gone_by() {
+/// A month at whose end a second release of main's was live, which is larger, and of which main noted the first.
+async fn succeeded() -> (World, Month) {
     let mut world = published().await;
     let month = Box::pin(long_live(&mut world, None)).await;
-    Box::pin(rewrite(&mut world, |extents| extents[0]["release"] = 9.into())).await;
     let north = row(&world, "north").await;
-    let error = async || told(&world.hub().statement(&north, month, Timestamp::now()).await.unwrap_err());
-    assert_says(&error().await, &["says that release 9 was live", "no such release was made for it"]);
-    let held = world.hub().database.holdings(&north.id).await.unwrap();
-    assert!(held.iter().all(|held| held.release.get() == 1), "{held:?}");
+    world.hub().statement(&north, month, Timestamp::now()).await.unwrap();
+    assert_eq!(noted(&world, month).await.0, 1);
+    world.write_main("content/news.md", "---\ntitle: News\n---\n\nA lamp.\n");
+    Box::pin(world.go_live("north")).await;
+    Box::pin(antedate(&mut world, month.start(&"Asia/Tokyo".parse().unwrap()))).await;
+    (world, month)
+}
 
-    Box::pin(rewrite(&mut world, |extents| extents[0]["release"] = 1.into())).await;
-    Box::pin(antedate(&mut world, month.next().start(&"Asia/Tokyo".parse().unwrap()))).await;
-    issue(&world, month).await;
+/// The release that `month` goes by at `north`, with its pages.
+async fn noted(world: &World, month: Month) -> (u64, u64) {
+    let held = world.hub().database.holdings(&"north".parse().unwrap()).await.unwrap();
+    let end = month.next().start(&"Asia/Tokyo".parse().unwrap());
+    let last = held.iter().rfind(|held| held.at <= end).unwrap();
+    (last.release.get(), last.tieup.pages)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_that_was_live_by_the_audit_trail_counts_whatever_the_partner_answers() {
+    for answer in [Some(1), Some(9), None] {
+        let (mut world, month) = Box::pin(succeeded()).await;
+        let live = world.daemon("north").extents().before(Timestamp::now()).unwrap().unwrap();
+        Box::pin(rewrite(&mut world, |extents| match answer {
+            Some(release) => extents[0]["release"] = release.into(),
+            None => extents.clear(),
+        }))
+        .await;
+        let (notice, _) = Box::pin(issue(&world, month)).await;
+        assert_eq!(noted(&world, month).await, (2, live.tieup.pages), "{answer:?}:\n{}", notice.statement);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_at_main_is_tried_again_and_a_partner_that_is_not_reached_is_charged_by_its_audit_trail() {
+    let (mut world, month) = Box::pin(succeeded()).await;
+    let north = row(&world, "north").await;
+    let lock = StateLock::take(&world.hub().mirrors(&north)).unwrap();
+    let error = world.hub().issue(&north, month, Timestamp::now()).await.unwrap_err();
+    assert_says(&told(&error), &["another command is fetching from `north` at this moment"]);
+    drop(lock);
+    world.hub().fetch_audit(&north).await.unwrap();
+    let halted = Box::pin(world.halt("north")).await;
+    world.hub().issue(&north, month, Timestamp::now()).await.unwrap();
+    assert_eq!(noted(&world, month).await.0, 2);
+    Box::pin(world.resume(halted)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_that_was_approved_later_was_not_live() {
     let mut world = published().await;
     let month = Box::pin(long_live(&mut world, None)).await;
-    Box::pin(antedate(&mut world, month.next().start(&"Asia/Tokyo".parse().unwrap()) + SignedDuration::from_secs(1)))
+    Box::pin(antedate(&mut world, month.next().start(&"Asia/Tokyo".parse().unwrap()) + SignedDuration::from_mins(2)))
         .await;
     let error = world.hub().statement(&row(&world, "north").await, month, Timestamp::now()).await.unwrap_err();
-    assert_says(&told(&error), &["says that release 1 was live", "its audit trail has no approval of that by then"]);
+    assert_says(
+        &told(&error),
+        &[
+            "how many pages of main were live at `north`",
+            "its audit trail has no release of main that was live by then",
+        ],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,4 +354,16 @@ async fn what_main_says_of_advertisements_stands_in_its_trail() {
         noted.reason.as_ref().unwrap(),
         &["north since", "3 advertisements of main, 1 of the partner", "40 of lantern offered", "2 of wick offered"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_digest_of_what_was_noted_stands_in_the_trail_however_much_is_said_with_it() {
+    let world = Box::pin(published()).await;
+    let offered = (0..200).map(|at| (format!("lantern-of-the-kind-{at}").parse().unwrap(), at));
+    let published = Published { ads: None, offered: offered.collect() };
+    Box::pin(publish(&world, world.month("north"), &published, Existing::Refuse)).await.unwrap();
+    let noted = world.hub().own_trail().unwrap().pop().unwrap();
+    let reason = noted.reason.unwrap();
+    let span: Span = reason.rsplit_once(": north since ").unwrap().0.parse().unwrap();
+    assert_eq!(span.last - span.first, 199, "{reason}");
 }
