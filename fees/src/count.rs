@@ -4,8 +4,8 @@
 //!
 //! 1. **What takes part.** Entries are taken in the order of the journal. An entry is left out for the first of these
 //!    reasons that fits: both sides have struck it out; its time is not within the period in the contract's zone;
-//!    nothing stands at its path (it has no class); a robot rule of the list that the contract pins matched; its purpose is not a document; its method is not GET; its status is neither
-//!    200 nor 304. What remains are *clicks*.
+//!    nothing stands at its path (it has no class); a robot rule of the list that the contract pins matched; its purpose
+//!    is not a document; its method is not GET; its status is neither 200 nor 304. What remains are *clicks*.
 //! 2. **Double clicks.** Clicks of one visitor on one page form a chain. A click whose time differs by at most the
 //!    contract's `double_click` from the chain's time joins the chain, and the later of the two gives the chain its
 //!    time and class (at the same time, `original` wins over `tieup`): always remove the first, retain the second. A

@@ -2,8 +2,8 @@
 //!
 //! [`Site`] is a main site as it stands on disk; from it come the main site's own tree and each partner's release.
 //! [`build_originals`] renders a partner's own pages inside the framework that came with its release. A [`Workbench`]
-//! holds a site for somebody who works on it. The crate reads files and never writes one: what it makes are bytes by path, in an [`Output`]. It reads no clock, so that equal
-//! sources make equal bytes.
+//! holds a site for somebody who works on it. The crate reads files and never writes one: what it makes are bytes by path, in
+//! an [`Output`]. It reads no clock, so that equal sources make equal bytes.
 
 mod anchors;
 mod asking;

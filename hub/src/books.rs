@@ -252,7 +252,8 @@ impl Ledger for MainBooks<'_> {
     }
 
     /// From the counts that are kept with each collection, where they are of so many entries; else the log is verified and
-    /// counted in one pass, and must begin with what the other side cosigned. None are kept of main's own log: which of its entries count depends on the contract's mounts.
+    /// counted in one pass, and must begin with what the other side cosigned. None are kept of main's own log: which of its
+    /// entries count depends on the contract's mounts.
     fn count(
         &self,
         contract: &Contract,

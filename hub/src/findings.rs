@@ -1,5 +1,6 @@
 //! Findings: what is worth a question in the log that a partner is charged by, main's verified copy of its journal or main's
-//! own log, and beside what main knows of the month by itself. Nobody is asked, and nothing is kept: whoever looks again finds the same.
+//! own log, and beside what main knows of the month by itself. Nobody is asked, and nothing is kept: whoever looks again
+//! finds the same.
 
 use std::collections::BTreeSet;
 use std::iter;

@@ -1,7 +1,8 @@
 //! Messages between main and partner, as JSON over HTTP over mutual TLS, and the paths they go to.
 //!
-//! hub calls syncd on most paths; syncd calls hub on [`JOIN`], [`RENEW`], [`LINE`], [`HEARTBEAT`] and, by GET, [`REVOCATIONS`]. The first
-//! segment of every path but [`VERSIONS`] is the version of the protocol (see [`version`](crate::version)).
+//! hub calls syncd on most paths; syncd calls hub on [`JOIN`], [`RENEW`], [`LINE`], [`HEARTBEAT`] and, by GET,
+//! [`REVOCATIONS`]. The first segment of every path but [`VERSIONS`] is the version of the protocol (see
+//! [`version`](crate::version)).
 
 mod joining;
 mod journal;

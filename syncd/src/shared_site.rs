@@ -2,8 +2,8 @@
 //!
 //! The home tie-up comes first: what speaks for a whole site (the sitemap, `robots.txt`, the page for where nothing
 //! stands, the search index) is its own; its sitemap names those of the others, and its search finds their pages. What two
-//! tie-ups claim is a conflict. That is found out when a release is staged, and again when it goes live, in a turn that one tie-up at a
-//! time has, so that no two take the same path at the same moment.
+//! tie-ups claim is a conflict. That is found out when a release is staged, and again when it goes live, in a turn that one
+//! tie-up at a time has, so that no two take the same path at the same moment.
 
 mod beside;
 mod clashes;

@@ -147,8 +147,8 @@ impl Site {
         })
     }
 
-    /// A release of what was built for a partner, with main's `menus`: what is the partner's own, or is made where all pages are joined, is
-    /// left out.
+    /// A release of what was built for a partner, with main's `menus`: what is the partner's own, or is made where all pages
+    /// are joined, is left out.
     fn inherited(&self, partner: &Partner, mut output: Output, menus: &SiteMenus) -> ReleaseOutput {
         let mains = |path: &SitePath| partner.contract.mounts.owner(path).0 == Owner::Main;
         output.files.retain(|path, file| is_released(path, file, &partner.contract));

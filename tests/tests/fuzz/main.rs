@@ -1,4 +1,5 @@
-//! Every parser that a peer reaches, and all that a visitor's request reaches, given what real messages become when bytes of them are changed at random.
+//! Every parser that a peer reaches, and all that a visitor's request reaches, given what real messages become when bytes of
+//! them are changed at random.
 //!
 //! Stable Rust has no coverage to steer by (`cargo fuzz` and what is like it need a nightly compiler or instrumented
 //! builds), so the seeds are the messages of a real push and the changes are those of the usual fuzzers. Of each target

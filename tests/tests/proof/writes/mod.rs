@@ -1,7 +1,8 @@
 //! Writes of the daemon that fail, one after another, in whatever it does: with a release that arrives, is decided on, goes
 //! live or is rolled back; with the partner's own pages and emergencies; with damage, certificates, statements and space.
-//! How it joins and starts is in `beginnings`; what it keeps of main's log and of disputes in `ledgers`, of main's record in `records`; what the main site
-//! writes while it publishes in `main_site`; that no place which writes is left out is seen to in `places`.
+//! How it joins and starts is in `beginnings`; what it keeps of main's log and of disputes in `ledgers`, of main's record in
+//! `records`; what the main site writes while it publishes in `main_site`; that no place which writes is left out is seen to
+//! in `places`.
 //!
 //! Each step is done again and again, each time with the next write failing, until none is left to fail. How it fails
 //! takes turns; `TIEUP_WRITES=1 cargo test -p tieup-tests --test proof writes -- --nocapture` lets each write fail in every

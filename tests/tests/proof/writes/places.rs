@@ -1,5 +1,5 @@
-//! The places in the daemon's source, in main's, and in what they share, that write, each with what becomes of it when the write fails: so that a new one
-//! is not forgotten.
+//! The places in the daemon's source, in main's, and in what they share, that write, each with what becomes of it when the
+//! write fails: so that a new one is not forgotten.
 //!
 //! Whatever the daemon puts on a disk it puts there by `std::fs`, by `tieup_store::durable` or by a type of the store that
 //! is made for a file or a folder. Those are looked for in the source, and what is found has to stand in the table. What
