@@ -221,5 +221,5 @@ async fn a_month_with_everything_at_once_is_the_same_to_the_byte_on_both_sides_a
     let delivered = world.statement("north").await;
     assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
     let causes = delivered.notice.revisions.iter().map(|revision| (revision.period, revision.cause));
-    assert!(causes.into_iter().all(|cause| cause == (parts[0].0, Cause::Dispute)), "{:?}", delivered.notice.revisions);
+    assert_eq!(causes.collect::<Vec<_>>(), [(parts[0].0, Cause::Dispute)]);
 }
