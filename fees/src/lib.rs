@@ -28,7 +28,7 @@ mod text;
 mod fixture;
 
 pub use basis::{
-    Basis, BasisError, Extent, Issued, Ledger, Made, Maker, charged_periods, charged_so_far, corrected_after, corrects,
+    Basis, BasisError, Decided, Extent, Issued, Ledger, Made, Maker, charged_periods, charged_so_far, corrected_after, corrects,
     is_disputed,
 };
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};

@@ -1,23 +1,23 @@
 //! What main reads to make a partner's statements, by its own record: contracts, logs, strikes, disputes, and what was
 //! issued.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_fees::{
-    Basis, BasisError, Counted, Counting, Issued, JournalHead, Ledger, Made, Maker, Recorded, charged_periods,
+    Basis, BasisError, Counted, Counting, Decided, Issued, JournalHead, Ledger, Made, Maker, Recorded, charged_periods,
     charged_so_far, closes, corrects, is_disputed,
 };
 use tieup_protocol::contract::{Contract, Segment, Side, charged_until, segments};
 use tieup_protocol::digest::Digest;
-use tieup_protocol::dispute::{Decision, Dispute};
+use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::strike::{Strike, together};
 use tieup_protocol::wire::{Cause, Revision, StatementNotice, StatementStatus};
-use tieup_store::journal::{JournalReader, Origin, ReadError, verify_entries};
+use tieup_store::journal::{JournalReader, Origin, ReadError, SignedText, verify_entries};
 
 use crate::database::PartnerRow;
-use crate::partners::Hub;
+use crate::partners::{Hub, HubError};
 use crate::rollups::begins_with_cosigned;
 use crate::statements::{Standing, StatementFailure};
 
@@ -31,12 +31,25 @@ impl Hub {
         let issued = notices.iter().map(|notice| (notice.period, Basis::of(notice))).collect();
         let approved = self.approved(partner).await?;
         let record = self.database.record_size(&partner.id).await?;
-        let disputes = self.database.disputes_of(&partner.id).await?.into_iter();
-        let accepted = |dispute: &Dispute| dispute.ruling.as_ref().is_some_and(|it| it.decision == Decision::Accepted);
-        let accepted = disputes.filter(accepted).map(|dispute| dispute.claim.period);
-        let accepted = accepted.collect();
+        let decided = self.decided(partner, &notices).await?;
         let strikes = self.settled_strikes(&partner.id).await?;
-        Ok(MainBooks { hub: self, partner, approved, record, notices, issued, accepted, strikes })
+        Ok(MainBooks { hub: self, partner, approved, record, notices, issued, decided, strikes })
+    }
+
+    /// When the disputes that main accepted were decided, and when `notices` were signed.
+    async fn decided(&self, partner: &PartnerRow, notices: &[StatementNotice]) -> Result<Decided, StatementFailure> {
+        let rulings = self.database.disputes_of(&partner.id).await?.into_iter().filter_map(|dispute| dispute.ruling);
+        let accepted = rulings.filter(|ruling| ruling.decision == Decision::Accepted);
+        let accepted: BTreeMap<Period, Timestamp> = accepted.map(|ruling| (ruling.period, ruling.decided)).collect();
+        let mut signed = BTreeMap::new();
+        if let Some((first, _)) = accepted.first_key_value() {
+            let key = self.keys.cosigner().map_err(HubError::from)?.verifier();
+            for notice in notices.iter().filter(|notice| notice.period > *first) {
+                let Some(note) = &notice.note else { continue };
+                signed.insert(notice.period, SignedText::open(note, &key)?.signed());
+            }
+        }
+        Ok(Decided { accepted, signed })
     }
 }
 
@@ -51,8 +64,8 @@ pub(crate) struct MainBooks<'a> {
     notices: Vec<StatementNotice>,
     /// What that was made from.
     issued: Issued,
-    /// The periods whose statement was disputed, and main accepted it.
-    accepted: BTreeSet<Period>,
+    /// When the disputes that main accepted were decided.
+    decided: Decided,
     /// The strikes that take effect, in the order of their digests.
     strikes: Vec<Strike>,
 }
@@ -176,7 +189,12 @@ impl MainBooks<'_> {
         let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
         let (_, _, size) = self.log(earlier.month())?;
         let strikes: Vec<Digest> = self.strikes(earlier.month())?.into_iter().map(Strike::digest).collect();
-        let is_disputed = is_disputed(&self.issued, &self.accepted, earlier, until);
+        let is_disputed = is_disputed(&self.issued, &self.decided, earlier, until);
+        if is_disputed && self.writer(earlier.month())? != Side::Main {
+            // Else what main is still to mend of its copy would be taken for what was decided.
+            let (contract, struck) = (self.contract(earlier)?, together(self.strikes(earlier.month())?));
+            self.hub.count_anew(self.partner, &contract, earlier, &struck)?;
+        }
         let has_struck = strikes != before.strikes;
         let (record, noted) = self.record_since(earlier, before.record)?;
         if size <= before.size && !has_struck && !is_disputed && noted.is_none() {

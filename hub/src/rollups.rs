@@ -90,8 +90,22 @@ impl Hub {
         let period = period.into();
         let books = self.books(partner).await?;
         let contract = books.contract(period)?;
-        let copy = self.copy_of(partner, period.month(), &books.struck_now(period.month())?)?;
-        block_in_place(|| self.place_of(partner, &contract, period).verify(&copy))
+        self.count_anew(partner, &contract, period, &books.struck_now(period.month())?)
+    }
+
+    /// The same under `contract`, without what is `struck` out.
+    ///
+    /// # Errors
+    /// See [`Self::verify_rollup`].
+    pub(crate) fn count_anew(
+        &self,
+        partner: &PartnerRow,
+        contract: &Contract,
+        period: Period,
+        struck: &BTreeSet<u64>,
+    ) -> Result<Standing, StatementFailure> {
+        let copy = self.copy_of(partner, period.month(), struck)?;
+        block_in_place(|| self.place_of(partner, contract, period).verify(&copy))
     }
 
     /// Main's copy of the journal of a month, without what is `struck` out.

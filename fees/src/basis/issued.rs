@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use tieup_protocol::contract::Segment;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::{Month, Period};
@@ -51,15 +52,26 @@ pub(super) fn between(issued: &Issued, period: Period, until: Period) -> impl Do
     issued.values().filter(move |basis| basis.period > period && basis.period < until)
 }
 
-/// Whether what was decided of disputed statements is still to be looked at in `period`, by a statement for `until`, where
-/// main accepted that those for the periods `accepted` are not right: of each its own period is looked at, and those that it
-/// corrects, until a later statement corrects them for that reason.
-pub fn is_disputed(issued: &Issued, accepted: &BTreeSet<Period>, period: Period, until: Period) -> bool {
-    accepted.iter().any(|disputed| {
+/// When the disputes that main accepted were decided, and when what was issued was signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// When main accepted that the statement for a period is not right.
+    pub accepted: BTreeMap<Period, Timestamp>,
+    /// When main signed the statement for a period.
+    pub signed: BTreeMap<Period, Timestamp>,
+}
+
+/// Whether what was decided of disputed statements is still to be looked at in `period`, by a statement for `until`: of each
+/// that main accepted as not right its own period is looked at, and those that it corrects, until a statement that main
+/// signed after it had decided so corrects them for that reason.
+pub fn is_disputed(issued: &Issued, decided: &Decided, period: Period, until: Period) -> bool {
+    decided.accepted.iter().any(|(disputed, accepted)| {
         let corrects = || issued.get(disputed).is_some_and(|basis| basis.revision(period).is_some());
+        let was_signed_since =
+            |basis: &Basis| decided.signed.get(&basis.period).is_some_and(|signed| signed > accepted);
         let is_decided = |revision: &Revision| revision.cause == Cause::Dispute;
-        let mut since = between(issued, *disputed, until);
-        (*disputed == period || corrects()) && !since.any(|basis| basis.revision(period).is_some_and(is_decided))
+        let mut later = between(issued, *disputed, until).filter(|basis| was_signed_since(basis));
+        (*disputed == period || corrects()) && !later.any(|basis| basis.revision(period).is_some_and(is_decided))
     })
 }
 

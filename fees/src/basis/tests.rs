@@ -154,28 +154,52 @@ fn a_second_correction_goes_by_what_the_first_one_charged() {
     assert_eq!(unsaid, BasisError::Unsaid(period("2026-11")));
 }
 
+/// What corrects the ten entries of `corrected` again, for `cause`.
+fn correcting(of: &str, corrected: &str, cause: Cause) -> Basis {
+    Basis { revisions: vec![revision(corrected, 10, 0, cause)], ..basis(of, 1, &[]) }
+}
+
+/// Whether `of` is to be looked at after all of `issued`, of which each statement was signed on the second of the month after
+/// its own, and that for `disputed` accepted as not right at `accepted`.
+fn awaits(issued: &[Basis], (disputed, accepted): (&str, &str), of: &str) -> bool {
+    let time = |day: String| day.parse::<jiff::Timestamp>().unwrap();
+    let signed = issued.iter().map(|it| (it.period, time(format!("{}-02T00:00:00Z", it.period.month().next()))));
+    let accepted = [(period(disputed), time(format!("{accepted}T00:00:00Z")))].into();
+    let decided = Decided { accepted, signed: signed.collect() };
+    let issued = issued.iter().map(|basis| (basis.period, basis.clone())).collect();
+    is_disputed(&issued, &decided, period(of), period("2027-06"))
+}
+
 #[test]
 fn an_accepted_dispute_is_looked_at_until_a_statement_corrects_for_it() {
-    let accepted = |of: &[&str]| of.iter().map(|of| period(of)).collect::<BTreeSet<_>>();
-    let by = |of: &str, corrected: &str, cause| Basis {
-        revisions: vec![revision(corrected, 10, 0, cause)],
-        ..basis(of, 1, &[])
-    };
-    let bases = |bases: Vec<Basis>| -> Issued { bases.into_iter().map(|basis| (basis.period, basis)).collect() };
-    let is_open = |issued: &Issued, disputed: &str, of: &str| {
-        is_disputed(issued, &accepted(&[disputed]), period(of), period("2027-06"))
-    };
     // November was corrected for another reason before, in December.
-    let late = vec![basis("2026-11", 10, &[]), by("2026-12", "2026-11", Cause::LateEntries)];
-    assert!(is_open(&bases(late.clone()), "2026-11", "2026-11"));
-    assert!(!is_open(&bases(late.clone()), "2026-10", "2026-11"), "another statement is disputed");
+    let late = vec![basis("2026-11", 10, &[]), correcting("2026-12", "2026-11", Cause::LateEntries)];
+    assert!(awaits(&late, ("2026-11", "2027-01-10"), "2026-11"));
+    assert!(!awaits(&late, ("2026-10", "2027-01-10"), "2026-11"), "another statement is disputed");
     // Who disputes December disputes what it corrects of November, too.
-    assert!(is_open(&bases(late.clone()), "2026-12", "2026-11"));
-    let decided = bases([late, vec![by("2027-01", "2026-11", Cause::Dispute)]].concat());
-    assert!(!is_open(&decided, "2026-11", "2026-11") && !is_open(&decided, "2026-12", "2026-11"));
-    assert!(is_open(&decided, "2026-12", "2026-12"), "nothing of December was corrected");
-    assert!(is_open(&decided, "2027-01", "2026-11"), "the later statement is disputed in its turn");
-    assert!(is_disputed(&decided, &accepted(&["2026-11"]), period("2026-11"), period("2027-01")));
+    assert!(awaits(&late, ("2026-12", "2027-01-10"), "2026-11"));
+    // January's statement is signed on the second of February.
+    let decided = [late, vec![correcting("2027-01", "2026-11", Cause::Dispute)]].concat();
+    assert!(!awaits(&decided, ("2026-11", "2027-02-01"), "2026-11"));
+    assert!(!awaits(&decided, ("2026-12", "2027-02-01"), "2026-11"));
+    assert!(awaits(&decided, ("2026-12", "2027-02-01"), "2026-12"), "nothing of December was corrected");
+    assert!(awaits(&decided, ("2027-01", "2027-02-10"), "2026-11"), "the later statement is disputed in its turn");
+}
+
+#[test]
+fn what_was_corrected_for_a_dispute_before_does_not_close_one_that_is_accepted_later() {
+    // January corrected November for December's dispute, which was accepted; then November's own is accepted, or it was
+    // for November's own, and then December's is.
+    let issued = [
+        basis("2026-11", 10, &[]),
+        correcting("2026-12", "2026-11", Cause::LateEntries),
+        correcting("2027-01", "2026-11", Cause::Dispute),
+    ];
+    assert!(awaits(&issued, ("2026-11", "2027-02-03"), "2026-11"));
+    assert!(awaits(&issued, ("2026-12", "2027-02-03"), "2026-11"));
+    // February's statement corrects for it, and is signed after that.
+    let issued = [&issued[..], &[correcting("2027-02", "2026-11", Cause::Dispute)]].concat();
+    assert!(!awaits(&issued, ("2026-11", "2027-02-03"), "2026-11"));
 }
 
 #[test]

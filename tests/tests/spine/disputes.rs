@@ -203,6 +203,33 @@ async fn an_accepted_dispute_of_a_month_that_was_corrected_before_is_charged_by_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_main_accepted_is_not_used_up_before_its_copy_is_mended() {
+    // Of six visits at 10 yen one is not charged, and it is damaged in main's copy.
+    let (world, month) = visited().await;
+    let (north, copy) = (row(&world, "north").await, month_dir(&world.mirrors("north"), month));
+    let whole = JournalOnDisk { dir: copy.clone(), ..JournalOnDisk::open(&world.state("north"), month) };
+    let entries = whole.entries();
+    falsify(&copy, &world.state("north"), month, 2);
+    issue_wrongly(&world, month, &[("total:           60 JPY", "total:           50 JPY")]).await;
+    world.daemon("north").dispute(month, "one of our visits is gone", Timestamp::now()).await.unwrap();
+    let words = (Decision::Accepted, "our disk was damaged");
+    world.hub().rule(&north, month, words, Timestamp::now()).await.unwrap();
+    let next = world.month("north");
+    let error = world.hub().issue(&north, next, closes(next)).await.unwrap_err();
+    assert_says(&told(&error), &["does not verify here"]);
+
+    let notes = ["checkpoint", "cosigned"].map(|name| (name, fs::read(copy.join(name)).unwrap()));
+    whole.replace(&entries, &whole.signer);
+    for (name, note) in notes {
+        fs::write(copy.join(name), note).unwrap();
+    }
+    // What was counted of it before is not asked.
+    let (later, verdict) = issue(&world, next).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(&later.statement, &["a dispute was decided: 50 was charged, 60 is right"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dispute_that_has_no_ground_in_the_contract_is_refused() {
     let (world, month) = visited().await;
     let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
