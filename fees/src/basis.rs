@@ -62,8 +62,14 @@ pub trait Ledger {
     /// The numbers of the entries that `strikes` leave out of the journal of `month`.
     ///
     /// # Errors
-    /// When one of them is not agreed on, or is of another month.
+    /// When one of them is not agreed on, or is of another month or journal.
     fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, Self::Error>;
+
+    /// Whether `strike` is of the journal of `month` that is here, and not of one that was put aside for it.
+    ///
+    /// # Errors
+    /// When it is not agreed on, or nobody can say: the journal is not what was signed for.
+    fn is_of_log(&self, month: Month, strike: &Digest) -> Result<bool, Self::Error>;
 
     /// What those entries of the journal of its month come to in `period` by the rules of `contract`, without those that
     /// are `struck` out.

@@ -14,7 +14,7 @@ use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::strike::{Strike, together};
 use tieup_protocol::wire::{Cause, Revision, StatementNotice, StatementStatus};
-use tieup_store::journal::{JournalReader, Origin, ReadError, SignedText, verify_entries};
+use tieup_store::journal::{JournalReader, Origin, ReadError, SignedText, stored_root, verify_entries};
 
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
@@ -130,16 +130,34 @@ impl MainBooks<'_> {
     fn strikes(&self, month: Month) -> Result<Vec<&Strike>, StatementFailure> {
         let mut strikes = Vec::new();
         for strike in self.strikes.iter().filter(|strike| strike.month == month) {
-            if self.is_of_log(strike)? {
+            if self.is_in_place(strike)? {
                 strikes.push(strike);
             }
         }
         Ok(strikes)
     }
 
-    fn is_of_log(&self, strike: &Strike) -> Result<bool, StatementFailure> {
-        let (reader, _, signed) = self.log(strike.month)?;
-        strike.is_of(|size| (size <= signed).then(|| Ok(reader.root_at(size)?.to_string())).transpose())
+    /// Whether `strike` is of the log that its month is charged by, and not of one that was put aside for it.
+    ///
+    /// # Errors
+    /// When nobody can say: the log cannot be read, or is not what was cosigned.
+    pub(crate) fn is_in_place(&self, strike: &Strike) -> Result<bool, StatementFailure> {
+        let (writer, month) = (self.writer(strike.month)?, strike.month);
+        let (dir, origin, _) = self.hub.charged_files(self.partner, writer, month)?;
+        let (cosigned, root) = self.hub.charged_head(self.partner, writer, month)?;
+        let root_at = |size| (size <= cosigned).then(|| Ok(stored_root(&dir, size)?.to_string())).transpose();
+        let is_of = strike.is_of::<StatementFailure>(root_at)?;
+        if !is_of {
+            // A copy that was damaged is not another log.
+            begins_with_cosigned(&dir, &origin, cosigned, (cosigned, &root))?;
+        }
+        Ok(is_of)
+    }
+
+    /// The strike of `month` with that digest, which must take effect.
+    fn agreed_strike(&self, month: Month, digest: Digest) -> Result<&Strike, StatementFailure> {
+        let found = self.strikes.iter().find(|strike| strike.month == month && strike.digest() == digest);
+        found.ok_or(StatementFailure::NotAgreed(digest))
     }
 
     /// The numbers of the entries that are struck out of the log of `month` now.
@@ -195,17 +213,18 @@ impl MainBooks<'_> {
             let (contract, struck) = (self.contract(earlier)?, together(self.strikes(earlier.month())?));
             self.hub.count_anew(self.partner, &contract, earlier, &struck)?;
         }
-        let has_struck = strikes != before.strikes;
         let (record, noted) = self.record_since(earlier, before.record)?;
-        if size <= before.size && !has_struck && !is_disputed && noted.is_none() {
+        let late = (size > before.size).then_some(Cause::LateEntries);
+        let dispute = is_disputed.then_some(Cause::Dispute);
+        let Some(cause) = dispute.or(changed_strikes(before.strikes, &strikes)).or(noted).or(late) else {
+            return Ok(None);
+        };
+        if size < before.size {
+            let (charged, month) = (before.size, earlier.month());
+            tracing::warn!(%month, size, charged, "the log is shorter than what was charged: nothing of it is corrected");
             return Ok(None);
         }
-        let cause = match (is_disputed, has_struck) {
-            (true, _) => Cause::Dispute,
-            (false, true) => Cause::StruckEntries,
-            (false, false) => noted.unwrap_or(Cause::LateEntries),
-        };
-        Ok(Some(Revision { period: earlier, size: size.max(before.size), strikes, record, cause }))
+        Ok(Some(Revision { period: earlier, size, strikes, record, cause }))
     }
 
     /// What all of the record says of `period` under `contract`.
@@ -248,6 +267,15 @@ impl MainBooks<'_> {
             _ => StatementFailure::NotGoverned(period),
         }
     }
+}
+
+/// Why what the strikes `now` leave out is not what those `before` did, if it is not. What takes effect stays so, unless its
+/// log is not the one that is here any more.
+fn changed_strikes(before: &[Digest], now: &[Digest]) -> Option<Cause> {
+    if before.iter().any(|strike| !now.contains(strike)) {
+        return Some(Cause::OtherLog);
+    }
+    (before.len() < now.len()).then_some(Cause::StruckEntries)
 }
 
 impl Ledger for MainBooks<'_> {
@@ -304,11 +332,14 @@ impl Ledger for MainBooks<'_> {
 
     fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
         let find = |digest: &Digest| {
-            let found = self.strikes.iter().find(|strike| strike.month == month && strike.digest() == *digest);
-            let strike = found.ok_or(StatementFailure::NotAgreed(*digest))?;
-            if self.is_of_log(strike)? { Ok(strike) } else { Err(StatementFailure::OtherLog(*digest)) }
+            let strike = self.agreed_strike(month, *digest)?;
+            if self.is_in_place(strike)? { Ok(strike) } else { Err(StatementFailure::OtherLog(*digest)) }
         };
         Ok(together(strikes.iter().map(find).collect::<Result<Vec<_>, _>>()?))
+    }
+
+    fn is_of_log(&self, month: Month, strike: &Digest) -> Result<bool, StatementFailure> {
+        self.is_in_place(self.agreed_strike(month, *strike)?)
     }
 
     fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {

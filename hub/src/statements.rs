@@ -63,10 +63,12 @@ pub enum StatementFailure {
     #[error("main's copy of the journal cannot be read")]
     Read(#[from] ReadError),
     /// The log here is not what was logged: nothing is counted.
-    #[error("the journal {0} does not verify here")]
+    #[error("the journal {0} does not verify here: put it back from a backup; `tieup log verify` tells when it is whole")]
     Damaged(Origin, #[source] VerifyError),
     /// The log here is not the one that was cosigned: nothing is counted.
-    #[error("the first {1} entries of the journal {0} are not those that were cosigned")]
+    #[error(
+        "the first {1} entries of the journal {0} are not those that were cosigned: put it back from a backup; `tieup log verify` tells when it is whole"
+    )]
     OtherThanCosigned(Origin, u64),
     /// Main's copies of the journals cannot be listed.
     #[error(transparent)]

@@ -15,7 +15,7 @@ use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
-    Checkpoint, KeptStrike, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, is_new,
+    Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, is_new,
     named, waiting,
 };
 use tieup_web::client::CallError;
@@ -110,6 +110,23 @@ impl Hub {
         }
         self.call(partner).await?.post::<()>(STRIKE_ANSWERS, &answer).await.map_err(StrikeError::Call)?;
         self.settle_strike(&partner.id, answered, now).await
+    }
+
+    /// Why `kept` has no effect although it is agreed on, for people: it is of a log that was put aside, or nobody can say;
+    /// none where it has, or is not agreed on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn without_effect(&self, partner: &SiteId, kept: &KeptStrike) -> Result<Option<String>, StrikeError> {
+        if !kept.takes_effect() {
+            return Ok(None);
+        }
+        let row = self.partner(partner).await?;
+        let books = self.books(&row).await?;
+        Ok(match books.is_in_place(&kept.strike) {
+            Ok(is_in_place) => (!is_in_place).then(|| PUT_ASIDE.to_owned()),
+            Err(error) => Some(format!("whether it has effect cannot be told: {error}")),
+        })
     }
 
     /// The strikes of a month that take effect, in the order of their digests.

@@ -27,6 +27,10 @@ pub const MAX_ENTRIES: u64 = 1_000_000;
 /// The most strikes of one side that wait for an answer.
 pub const MAX_WAITING: usize = 100;
 
+/// What is said of a strike that was agreed on and is of a log that is not here any more.
+pub const PUT_ASIDE: &str =
+    "it has no effect: the log that it is of was put aside, and the one in its place has other entries";
+
 /// Numbers of entries, counted from 0, each once: `3,7-9`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -42,7 +42,7 @@ pub enum StatementFailure {
     #[error("the journal cannot be read")]
     Read(#[from] ReadError),
     /// The journal is not what was logged: nothing is counted.
-    #[error("the journal of {month} does not verify")]
+    #[error("the journal of {month} does not verify: put it back from a backup; `syncd log verify` tells when it is whole")]
     Damaged {
         /// The month.
         month: Month,
@@ -387,6 +387,23 @@ impl Partner {
         if dir.is_dir() { Ok(dir) } else { Err(StatementFailure::NotFetched(month)) }
     }
 
+    /// Verifies that log from its first byte to its last, and hands each entry to `take`. Returns how many entries it has
+    /// that are signed for.
+    ///
+    /// # Errors
+    /// When it is not here, or is not what was signed for.
+    pub(crate) fn verify_log(
+        &self,
+        writer: Side,
+        month: Month,
+        take: impl FnMut(&[u8]),
+    ) -> Result<u64, StatementFailure> {
+        let (dir, origin) = (self.charged_dir(writer, month)?, self.origin(writer, month));
+        let (key, _) = self.log_keys(writer)?.ok_or(StatementFailure::NotFetched(month))?;
+        let verified = verify_entries(&dir, &origin, &key, take);
+        Ok(verified.map_err(|source| StatementFailure::Damaged { month, source })?.checkpoint.size())
+    }
+
     /// Which log that is.
     pub(crate) fn origin(&self, writer: Side, month: Month) -> Origin {
         let identity = self.identity();
@@ -423,6 +440,10 @@ impl Ledger for Partner {
         found.map(|Segment { contract, .. }| contract).ok_or(StatementFailure::NotGoverned(period))
     }
 
+    fn is_of_log(&self, month: Month, strike: &Digest) -> Result<bool, StatementFailure> {
+        self.strikes_out(month, *strike)
+    }
+
     fn head(&self, month: Month, size: u64) -> Result<JournalHead, StatementFailure> {
         let writer = self.writer(month)?;
         let (origin, root) = (self.origin(writer, month), self.charged_log(writer, month)?.root_at(size)?);
@@ -448,10 +469,7 @@ impl Ledger for Partner {
         if size == 0 {
             return Ok(counting.finish()?);
         }
-        let (dir, origin) = (self.charged_dir(writer, month)?, self.origin(writer, month));
-        let (key, _) = self.log_keys(writer)?.ok_or(StatementFailure::NotFetched(month))?;
-        let verified = verify_entries(&dir, &origin, &key, |entry| counting.take(entry));
-        let signed = verified.map_err(|source| StatementFailure::Damaged { month, source })?.checkpoint.size();
+        let signed = self.verify_log(writer, month, |entry| counting.take(entry))?;
         if signed < size {
             return Err(StatementFailure::Beyond { month, counted: size, signed });
         }

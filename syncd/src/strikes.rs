@@ -1,7 +1,7 @@
 //! Strikes: entries that both sides agree to leave out of account, as the partner proposes, answers and keeps them. Each
 //! step stands in the audit trail before it takes effect.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_protocol::audit::{Actor, Event, Happening};
@@ -9,7 +9,7 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
-    Checkpoint, KeptStrike, Numbers, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, is_new,
+    Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, is_new,
     named, together, waiting,
 };
 use tieup_store::audit::AuditError;
@@ -234,22 +234,64 @@ impl Partner {
     /// The numbers that `digests` strike out of the log of `month`; each must be agreed on here.
     ///
     /// # Errors
-    /// When one is not.
+    /// When one is not, or is of another log.
     pub(crate) fn struck_out(&self, month: Month, digests: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
-        if digests.is_empty() {
-            return Ok(BTreeSet::new());
-        }
         let known = self.strikes()?;
-        let agreed: Vec<&Strike> = known.iter().filter(|kept| kept.is_agreed()).map(|kept| &kept.strike).collect();
-        let reader = self.charged_log(self.writer(month)?, month)?;
+        let strikes = agreed(&known, month, digests)?;
+        match self.not_in_place(month, &strikes)?.first() {
+            Some(strike) => Err(StatementFailure::OtherLog(strike.digest())),
+            None => Ok(together(strikes)),
+        }
+    }
+
+    /// Whether the strike with that digest is of the log of `month` that is here.
+    ///
+    /// # Errors
+    /// When it is not agreed on, or the log does not verify.
+    pub(crate) fn strikes_out(&self, month: Month, digest: Digest) -> Result<bool, StatementFailure> {
+        let known = self.strikes()?;
+        Ok(self.not_in_place(month, &agreed(&known, month, &[digest])?)?.is_empty())
+    }
+
+    /// Why strikes that are agreed on have no effect, for people, by their digests: they are of a log that was put aside, or
+    /// nobody can say.
+    ///
+    /// # Errors
+    /// When what is known of strikes cannot be read.
+    pub fn without_effect(&self, kept: &[KeptStrike]) -> Result<BTreeMap<Digest, String>, StrikeError> {
+        let mut without = BTreeMap::new();
+        for KeptStrike { strike, .. } in kept.iter().filter(|kept| kept.is_agreed()) {
+            let why = match self.not_in_place(strike.month, &[strike]) {
+                Ok(other) => other.first().map(|_| PUT_ASIDE.to_owned()),
+                Err(error) => Some(format!("whether it has effect cannot be told: {error}")),
+            };
+            without.extend(why.map(|why| (strike.digest(), why)));
+        }
+        Ok(without)
+    }
+
+    /// Those of `strikes` that are of another log than the one that `month` is charged by: that one was put aside.
+    ///
+    /// # Errors
+    /// When nobody can say: the log cannot be read, or does not verify.
+    fn not_in_place<'a>(&self, month: Month, strikes: &[&'a Strike]) -> Result<Vec<&'a Strike>, StatementFailure> {
+        if strikes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let writer = self.writer(month)?;
+        let reader = self.charged_log(writer, month)?;
         let root_at = |size: u64| (size <= reader.size()).then(|| Ok(reader.root_at(size)?.to_string())).transpose();
-        let find = |digest: &Digest| {
-            let found = agreed.iter().find(|strike| strike.month == month && strike.digest() == *digest);
-            let strike = found.copied().ok_or(StatementFailure::NotAgreed(*digest))?;
-            let is_of_log: Result<bool, ReadError> = strike.is_of(root_at);
-            if is_of_log? { Ok(strike) } else { Err(StatementFailure::OtherLog(*digest)) }
-        };
-        Ok(together(digests.iter().map(find).collect::<Result<Vec<_>, _>>()?))
+        let mut others = Vec::new();
+        for strike in strikes {
+            if !strike.is_of::<ReadError>(root_at)? {
+                others.push(*strike);
+            }
+        }
+        if !others.is_empty() {
+            // A log that was damaged is not another log.
+            self.verify_log(writer, month, |_| ())?;
+        }
+        Ok(others)
     }
 
     /// Keeps it in place of what was known of it. Whoever does has taken the records before it read that.
@@ -270,4 +312,12 @@ impl Partner {
     fn note_strike(&self, who: Actor, what: Event, reason: String, now: Timestamp) -> Result<(), AuditError> {
         self.publisher().write_down(&Happening { who, what, release: None, reason: Some(reason) }, now)
     }
+}
+
+/// The strikes of `month` among the `known` that have these digests, in their order; each must be agreed on.
+fn agreed<'a>(known: &'a [KeptStrike], month: Month, digests: &[Digest]) -> Result<Vec<&'a Strike>, StatementFailure> {
+    let agreed = known.iter().filter(|kept| kept.is_agreed() && kept.strike.month == month);
+    let agreed: BTreeMap<Digest, &Strike> = agreed.map(|kept| (kept.strike.digest(), &kept.strike)).collect();
+    let find = |digest: &Digest| agreed.get(digest).copied().ok_or(StatementFailure::NotAgreed(*digest));
+    digests.iter().map(find).collect()
 }

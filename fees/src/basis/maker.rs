@@ -70,8 +70,10 @@ impl<'a, L: Ledger> Maker<'a, L> {
         if size < before.size {
             return Err(BasisError::Shrunk { period, size, before: before.size });
         }
-        if before.strikes.iter().any(|strike| !strikes.contains(strike)) {
-            return Err(BasisError::Unstruck(period));
+        for left in before.strikes.iter().filter(|strike| !strikes.contains(strike)) {
+            if self.ledger.is_of_log(period.month(), left).map_err(BasisError::Ledger)? {
+                return Err(BasisError::Unstruck(period));
+            }
         }
         if record < before.record {
             return Err(BasisError::ShrunkRecord { period, record, before: before.record });

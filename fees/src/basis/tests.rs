@@ -6,12 +6,13 @@ use super::*;
 use crate::fixture;
 
 /// A ledger in which every month has one view of a tie-up page for each entry, but that those which are `lost` are a
-/// robot's.
+/// robot's. Those strikes that are of entries `aside` are of a log that was put aside.
 struct Simulated {
     lost: &'static [u64],
+    aside: &'static [u64],
 }
 
-const WHOLE: Simulated = Simulated { lost: &[] };
+const WHOLE: Simulated = Simulated { lost: &[], aside: &[] };
 
 impl Ledger for Simulated {
     type Error = Infallible;
@@ -33,6 +34,10 @@ impl Ledger for Simulated {
     fn struck(&self, _: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, Infallible> {
         let is_struck = |number: &u64| strikes.contains(&Digest::of(&number.to_be_bytes()));
         Ok((0..100).filter(is_struck).collect())
+    }
+
+    fn is_of_log(&self, _: Month, strike: &Digest) -> Result<bool, Infallible> {
+        Ok(self.aside.iter().all(|number| Digest::of(&number.to_be_bytes()) != *strike))
     }
 
     fn count(
@@ -135,7 +140,7 @@ fn a_second_correction_goes_by_what_the_first_one_charged() {
     // come late, and December charges 11 views of 12 instead, 550 yen: 100 more. November is disputed, main accepts
     // it and mends the copy: 12 views are 600 yen, of which 550 are charged. January charges 50 more, and not 0, which
     // would be 600 less what a mended copy gives for the 12 entries of December.
-    let damaged = Simulated { lost: &[3] };
+    let damaged = Simulated { lost: &[3], ..WHOLE };
     let mut so_far = Issued::new();
     issue(&mut so_far, &damaged, basis("2026-11", 10, &[]));
     let december = issue(&mut so_far, &damaged, basis("2026-12", 4, &[("2026-11", 12)]));
@@ -250,6 +255,13 @@ fn what_is_struck_out_after_the_issue_is_given_back_once_and_does_not_come_back(
     assert_eq!((stated.total.minor(), stated.settlement.due.minor()), (50, 0), "{}", stated.text);
     let taken_back = maker.make(&january(&[strike(5)])).unwrap_err();
     assert_eq!(taken_back, BasisError::Unstruck(period("2026-11")));
+    // Unless it is of a log that was put aside: the one in its place has 9 views that count.
+    let replaced = Simulated { aside: &[3], ..WHOLE };
+    let stated = Maker::new(&replaced, &issued).make(&january(&[strike(5)])).unwrap().statement;
+    assert!(!stated.text.contains("is right"), "{}", stated.text);
+    let other = Simulated { aside: &[3, 5], ..WHOLE };
+    let stated = Maker::new(&other, &issued).make(&january(&[])).unwrap().statement;
+    assert!(stated.text.contains("450 was charged, 500 is right"), "{}", stated.text);
     // A statement that is issued with a strike counts it as such.
     let stated = maker.make(&Basis { strikes: vec![strike(0)], ..basis("2027-02", 2, &[]) }).unwrap();
     assert_eq!((stated.statement.total.minor(), stated.counted.left_out.struck), (50, 1));

@@ -57,6 +57,9 @@ struct Told {
     digest: String,
     #[serde(flatten)]
     strike: KeptStrike,
+    /// Why it has no effect although it is agreed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without_effect: Option<String>,
 }
 
 /// Proposes a strike to a partner.
@@ -83,26 +86,27 @@ pub(super) async fn strikes(hub: &Hub, arguments: &StrikesArguments) -> anyhow::
         arguments.partner.as_ref().is_none_or(|only| only == partner)
             && arguments.month.is_none_or(|only| only == kept.strike.month)
     };
-    let found: Vec<_> = hub.database.strikes().await?.into_iter().filter(meant).collect();
+    let mut found = Vec::new();
+    for (partner, strike) in hub.database.strikes().await?.into_iter().filter(meant) {
+        let without_effect = hub.without_effect(&partner, &strike).await?;
+        found.push(Told { partner, digest: strike.strike.digest().to_string(), strike, without_effect });
+    }
     if arguments.format == Format::Json {
-        let told = |(partner, strike): (SiteId, KeptStrike)| {
-            let digest = strike.strike.digest().to_string();
-            Told { partner, digest, strike }
-        };
-        say_json(&found.into_iter().map(told).collect::<Vec<_>>());
+        say_json(&found);
         return Ok(());
     }
     if found.is_empty() {
         say!("Nothing is proposed to be struck out.");
     }
-    for (partner, kept) in &found {
-        show(partner, kept);
-    }
+    found.iter().for_each(show);
     Ok(())
 }
 
-fn show(partner: &SiteId, kept: &KeptStrike) {
+fn show(Told { partner, strike: kept, without_effect, .. }: &Told) {
     terminal::say(&format!("{partner}: {kept}"));
+    if let Some(why) = without_effect {
+        say!("  {why}");
+    }
     if kept.answer.is_none() && kept.strike.by == Party::Partner {
         let id: String = kept.strike.digest().hex().chars().take(12).collect();
         say!("  answer: tieup fee strikes {partner} --strike {id} --decision accepted|rejected --answer \"...\"");

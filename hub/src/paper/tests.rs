@@ -54,6 +54,10 @@ close: {{grace: 5d, late: next_period_correction}}
         Ok(BTreeSet::new())
     }
 
+    fn is_of_log(&self, _: Month, _: &Digest) -> Result<bool, Infallible> {
+        Ok(true)
+    }
+
     fn count(&self, contract: &Contract, period: Period, _: u64, _: &BTreeSet<u64>) -> Result<Counted, Infallible> {
         let mut counter = Counter::of_period(&contract.terms.count, &contract.effective.tz, period);
         let visits = [

@@ -72,6 +72,8 @@ pub enum Cause {
     LateEntries,
     /// Both sides have struck out entries.
     StruckEntries,
+    /// The log was put aside, with what was struck out of it, and another is in its place.
+    OtherLog,
     /// Sales were added, changed or taken back.
     ChangedSales,
     /// What was published was noted otherwise.
@@ -86,6 +88,7 @@ impl Cause {
         match self {
             Self::LateEntries => "entries came late",
             Self::StruckEntries => "entries were struck out",
+            Self::OtherLog => "the log was put aside for another",
             Self::ChangedSales => "sales changed",
             Self::ChangedCatalogue => "what was published was corrected",
             Self::Dispute => "a dispute was decided",

@@ -134,8 +134,12 @@ pub(super) fn show(answer: &Answer) {
             terminal::say(&dispute.to_string());
             say!("The main site has taken the dispute. Its answer: syncd fee verify {}", dispute.claim.period.key());
         }
-        Answer::Strikes { strikes } if strikes.is_empty() => say!("Nothing is proposed to be struck out."),
-        Answer::Strikes { strikes } => strikes.iter().for_each(show_strike),
+        Answer::Strikes { strikes, .. } if strikes.is_empty() => say!("Nothing is proposed to be struck out."),
+        Answer::Strikes { strikes, without_effect } => {
+            for kept in strikes {
+                show_strike(kept, without_effect.get(&kept.strike.digest()));
+            }
+        }
         _ => {}
     }
 }
@@ -152,8 +156,11 @@ fn show_sales(period: Period, sales: &[Sale]) {
     }
 }
 
-fn show_strike(kept: &KeptStrike) {
+fn show_strike(kept: &KeptStrike, without_effect: Option<&String>) {
     terminal::say(&kept.to_string());
+    if let Some(why) = without_effect {
+        say!("  {why}");
+    }
     if kept.answer.is_none() && kept.strike.by == Party::Main {
         let id: String = kept.strike.digest().hex().chars().take(12).collect();
         say!("  answer: syncd fee strikes --strike {id} --decision accepted|rejected --answer \"...\"");

@@ -1,5 +1,6 @@
 //! What an operator may ask of the daemon, and what it answers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -256,6 +257,9 @@ pub enum Answer {
     Strikes {
         /// Those that are meant.
         strikes: Vec<KeptStrike>,
+        /// Why some of them have no effect although they are agreed on, by their digests.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        without_effect: BTreeMap<Digest, String>,
     },
     /// It was not done.
     Refused {

@@ -97,10 +97,11 @@ fn strikes(command: Command, partner: &Partner, now: Timestamp) -> Answer {
         }
         _ => partner.strikes().map_err(Into::into),
     };
-    match strikes {
-        Ok(strikes) => Answer::Strikes { strikes },
-        Err(error) => refused(&error),
-    }
+    let told = strikes.and_then(|strikes| {
+        let without_effect = partner.without_effect(&strikes)?;
+        Ok(Answer::Strikes { strikes, without_effect })
+    });
+    told.unwrap_or_else(|error| refused(&error))
 }
 
 fn return_journal(month: Option<Month>, partner: &Partner) -> Answer {

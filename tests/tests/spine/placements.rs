@@ -60,7 +60,7 @@ fn run(world: &World, binary: &str, config: &Path, arguments: &[&str]) -> (Optio
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
-fn tieup(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn tieup(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     let config = world.hub().config.state.with_file_name("tieup.yaml");
     run(world, env!("CARGO_BIN_EXE_tieup-to-call"), &config, arguments)
 }

@@ -1,22 +1,28 @@
 //! Entries that both sides agree to leave out: proposed by either, answered by the other, in both trails, and corrected
 //! where the month was issued.
 
+use std::path::Path;
+
 use jiff::Timestamp;
+use tieup_hub::refusals::Settlement;
 use tieup_hub::rollups::Standing;
 use tieup_hub::strikes::StrikeError;
+use tieup_protocol::access::AccessEntry;
 use tieup_protocol::audit::Event;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, Decision};
 use tieup_protocol::period::Month;
-use tieup_protocol::strike::{Checkpoint, KeptStrike, Numbers, Party, STRIKES, Strike, StrikeRefused};
+use tieup_protocol::strike::{Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKES, Strike, StrikeRefused};
 use tieup_protocol::wire::{Cause, STATEMENT, StatementNotice, StatementVerdict};
 use tieup_store::journal::month_dir;
 use tieup_syncd::identity::Identity;
 use tieup_syncd::strikes::StrikeError as Refused;
+use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::{World, assert_says, told};
 
 use crate::disputes::falsify;
 use crate::periods::start;
+use crate::placements::tieup;
 use tieup_tests::issuing::{issue, log_before, row};
 
 /// A partner with six visits two months before at 10 yen each, and one now. Returns that month.
@@ -180,13 +186,52 @@ async fn a_strike_means_the_entries_under_its_checkpoint_and_no_others() {
     }
     assert_eq!((mains(&world).await.len(), daemon.strikes().unwrap().len()), (1, 1));
 
-    // Main's copy is another log by now: what was agreed on is of the one before.
+    // Main's copy is damaged: it is not taken for another log, of which what was agreed on would not be.
     let name = strike.digest().to_string();
     world.hub().answer_strike(&north, &name, (Decision::Accepted, "yes"), Timestamp::now()).await.unwrap();
     let struck = async || world.hub().made(&north, world.month("north")).await.unwrap().1.revisions;
     assert_eq!(struck().await[0].strikes, [strike.digest()]);
     falsify(&month_dir(&world.mirrors("north"), month), &world.state("north"), month, 4);
-    assert!(struck().await.is_empty(), "it strikes out entries of a log that it is not of");
+    let error = world.hub().made(&north, world.month("north")).await.unwrap_err();
+    let why = ["the first 6 entries of the journal", "not those that were cosigned: put it back from a backup"];
+    assert_says(&told(&error), &why);
+    let kept = mains(&world).await;
+    let told = world.hub().without_effect(&north.id, &kept[0]).await.unwrap().unwrap();
+    assert_says(&told, &["whether it has effect cannot be told", why[0]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_struck_out_of_a_log_that_was_put_aside_has_no_effect_and_both_say_so() {
+    // One of six visits at 10 yen is struck out. The partner loses its log, and has another with as many visits.
+    let (mut world, month) = visited().await;
+    main_strikes(&world, month, "1", Decision::Accepted).await;
+    let (issued, verdict) = issue(&world, month).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", issued.statement);
+    assert_says(&issued.statement, &["total:           50 JPY"]);
+    let another = |state: &Path| {
+        let log = JournalOnDisk::open(state, month);
+        let mut entries = log.entries();
+        let entry = AccessEntry::decode(&entries[0]).unwrap();
+        entries[0] = AccessEntry { bytes: entry.bytes + 1, ..entry }.encode();
+        log.replace(&entries, &log.signer);
+    };
+    Box::pin(world.restart_after("north", another)).await;
+    assert_says(&told(&world.try_collect("north").await.unwrap_err()), &["the log forked"]);
+    let (north, now) = (row(&world, "north").await, Timestamp::now());
+    world.hub().settle_journal(&north.id, month, Settlement::PutAside, "its disk was lost", now).unwrap();
+    world.collect("north").await;
+
+    // What is struck out of the one in its place has effect.
+    let strike = main_strikes(&world, month, "0,2", Decision::Accepted).await;
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(&later.statement, &["the log was put aside for another: 50 was charged, 40 is right"]);
+    assert_eq!((later.revisions[0].cause, &later.revisions[0].strikes[..]), (Cause::OtherLog, &[strike][..]));
+    let (mains, partners) = (mains(&world).await, world.daemon("north").strikes().unwrap());
+    assert_eq!(world.hub().without_effect(&north.id, &mains[0]).await.unwrap().as_deref(), Some(PUT_ASIDE));
+    let without = world.daemon("north").without_effect(&partners).unwrap();
+    assert_eq!(without, [(partners[0].strike.digest(), PUT_ASIDE.to_owned())].into());
+    assert_says(&tieup(&world, &["fee", "strikes", "north"]).1, &["accepted on", PUT_ASIDE]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
