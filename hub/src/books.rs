@@ -12,7 +12,7 @@ use tieup_protocol::contract::{Contract, Segment, Side, charged_until, segments}
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
-use tieup_protocol::strike::{Strike, together};
+use tieup_protocol::strike::{KeptStrike, Party, Strike, Waiting, together};
 use tieup_protocol::wire::{Cause, Revision, StatementNotice, StatementStatus};
 use tieup_store::journal::{JournalReader, Origin, ReadError, SignedText, stored_root, verify_entries};
 
@@ -152,6 +152,12 @@ impl MainBooks<'_> {
             begins_with_cosigned(&dir, &origin, cosigned, (cosigned, &root))?;
         }
         Ok(is_of)
+    }
+
+    /// Of the strikes that are `known`, what the side `by` has proposed and the other has not answered.
+    pub(crate) fn waiting<'k>(&self, known: &'k [KeptStrike], by: Party) -> Waiting<'k> {
+        // Where nobody can say, it is not given up.
+        Waiting::of(known, by, |strike| self.is_in_place(strike).unwrap_or(true))
     }
 
     /// The strike of `month` with that digest, which must take effect.

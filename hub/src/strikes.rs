@@ -16,7 +16,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
     Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, is_new,
-    named, waiting,
+    named,
 };
 use tieup_web::client::CallError;
 use tieup_web::listener::Peer;
@@ -70,10 +70,11 @@ impl Hub {
         now: Timestamp,
     ) -> Result<Strike, StrikeError> {
         let known = self.database.strikes_of(&partner.id).await?;
-        let strike = if let Some(kept) = waiting(&known, Party::Main, (month, entries, reason)) {
+        let books = self.books(partner).await?;
+        let strike = if let Some(kept) = books.waiting(&known, Party::Main).with_words((month, entries, reason)) {
             kept.strike.clone()
         } else {
-            let (reader, log, size) = self.books(partner).await?.log(month)?;
+            let (reader, log, size) = books.log(month)?;
             let checkpoint =
                 Checkpoint { size, root: reader.root_at(size).map_err(StatementFailure::from)?.to_string() };
             let (entries, reason) = (entries.clone(), reason.to_owned());
@@ -230,7 +231,8 @@ impl Hub {
         }
     }
 
-    /// Keeps a strike that either side proposes, unless it is one of those that are `known`.
+    /// Keeps a strike that either side proposes, unless it is one of those that are `known`; in place of one with the same
+    /// entries that nobody can take any more.
     async fn take_new(
         &self,
         partner: &PartnerRow,
@@ -241,10 +243,13 @@ impl Hub {
         if !is_new(known, strike, strike.by)? {
             return Ok(());
         }
+        let books = self.books(partner).await?;
+        let waiting = books.waiting(known, strike.by);
+        waiting.check_room()?;
         self.check_strike(partner, strike).await?;
         let who = if strike.by == Party::Main { Actor::Main } else { Actor::Operator };
         self.note_strike(who, Event::StrikeProposed, &partner.id, &strike.sentence(), now)?;
-        self.change_strike(&partner.id, None, &KeptStrike::proposed(strike.clone())).await
+        self.change_strike(&partner.id, waiting.replaced(strike), &KeptStrike::proposed(strike.clone())).await
     }
 
     /// Keeps what a partner answers: both sides have it then.

@@ -369,32 +369,58 @@ impl KeptStrike {
     }
 }
 
-/// The strike that the side `by` has proposed in these words, month, entries and reason, and that waits for an answer.
-pub fn waiting<'a>(
-    known: &'a [KeptStrike],
-    by: Party,
-    (month, entries, reason): (Month, &Numbers, &str),
-) -> Option<&'a KeptStrike> {
-    known.iter().find(|KeptStrike { strike, answer, .. }| {
-        let same = (strike.month, &strike.entries, strike.reason.as_str()) == (month, entries, reason);
-        answer.is_none() && strike.by == by && same
-    })
+/// What one side has proposed, and the other has not answered.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    /// What is of entries that are here.
+    open: Vec<&'a KeptStrike>,
+    /// What nobody can take any more: it names no checkpoint, or the log is another by now.
+    stale: Vec<&'a KeptStrike>,
+}
+
+impl<'a> Waiting<'a> {
+    /// What the side `by` has proposed of the strikes that are `known`, where `is_in_place` says whether one is of the log
+    /// that is here.
+    pub fn of(known: &'a [KeptStrike], by: Party, is_in_place: impl Fn(&Strike) -> bool) -> Self {
+        let waiting = known.iter().filter(|kept| kept.answer.is_none() && kept.strike.by == by);
+        let is_open = |kept: &&KeptStrike| kept.strike.checkpoint.is_some() && is_in_place(&kept.strike);
+        let (open, stale) = waiting.partition(is_open);
+        Self { open, stale }
+    }
+
+    /// The one with these words, month, entries and reason, which can be told again.
+    pub fn with_words(&self, (month, entries, reason): (Month, &Numbers, &str)) -> Option<&'a KeptStrike> {
+        let is_same = |strike: &Strike| {
+            (strike.month, &strike.entries, strike.reason.as_str()) == (month, entries, reason)
+        };
+        self.open.iter().copied().find(|kept| is_same(&kept.strike))
+    }
+
+    /// The one in whose place the new proposal `strike` comes: it names the same entries, and nobody can take it any more.
+    pub fn replaced(&self, strike: &Strike) -> Option<&'a KeptStrike> {
+        let is_same = |old: &Strike| (old.month, &old.entries) == (strike.month, &strike.entries);
+        self.stale.iter().copied().find(|kept| is_same(&kept.strike))
+    }
+
+    /// Whether one more may wait. What nobody can take any more does not count.
+    ///
+    /// # Errors
+    /// When [`MAX_WAITING`] do.
+    pub fn check_room(&self) -> Result<(), StrikeRefused> {
+        if self.open.len() < MAX_WAITING { Ok(()) } else { Err(StrikeRefused::TooManyWait) }
+    }
 }
 
 /// Whether `strike`, which the side `by` proposes, is not among those that are `known` yet.
 ///
 /// # Errors
-/// When it is the other side's, or too many of that side wait for an answer.
+/// When it is the other side's.
 pub fn is_new(known: &[KeptStrike], strike: &Strike, by: Party) -> Result<bool, StrikeRefused> {
-    if strike.by != by {
-        return Err(StrikeRefused::OwnSide);
-    }
     let digest = strike.digest();
-    if known.iter().any(|kept| kept.strike.digest() == digest) {
-        return Ok(false);
+    match strike.by == by {
+        true => Ok(known.iter().all(|kept| kept.strike.digest() != digest)),
+        false => Err(StrikeRefused::OwnSide),
     }
-    let waiting = known.iter().filter(|kept| kept.answer.is_none() && kept.strike.by == by);
-    if waiting.count() >= MAX_WAITING { Err(StrikeRefused::TooManyWait) } else { Ok(true) }
 }
 
 /// The one of `strikes` whose digest begins with `name`, the word before its colon left out or not.
@@ -507,22 +533,41 @@ mod tests {
     fn a_side_has_a_hundred_that_wait_at_most_and_the_same_again_is_one() {
         let of = |number: usize| Strike { reason: format!("robot {number}"), ..strike("1") };
         let mut known: Vec<KeptStrike> = (0..MAX_WAITING - 1).map(of).map(KeptStrike::proposed).collect();
-        assert_eq!(is_new(&known, &of(MAX_WAITING), Party::Main), Ok(true));
+        let room = |known: &[KeptStrike], by| Waiting::of(known, by, |_| true).check_room();
+        assert_eq!((is_new(&known, &of(MAX_WAITING), Party::Main), room(&known, Party::Main)), (Ok(true), Ok(())));
         assert_eq!(is_new(&known, &of(3), Party::Main), Ok(false));
         assert_eq!(is_new(&known, &of(3), Party::Partner), Err(StrikeRefused::OwnSide));
         known.push(KeptStrike::proposed(of(MAX_WAITING)));
-        assert_eq!(is_new(&known, &of(MAX_WAITING + 1), Party::Main), Err(StrikeRefused::TooManyWait));
-        assert_eq!(is_new(&known, &of(3), Party::Main), Ok(false));
+        assert_eq!(room(&known, Party::Main), Err(StrikeRefused::TooManyWait));
         // The other side's do not count, nor those that were answered.
-        let partners = Strike { by: Party::Partner, ..strike("1") };
-        assert_eq!(is_new(&known, &partners, Party::Partner), Ok(true));
+        assert_eq!(room(&known, Party::Partner), Ok(()));
         let (entries, month) = ("1".parse().unwrap(), "2026-11".parse().unwrap());
-        let waits = |known: &[KeptStrike]| waiting(known, Party::Main, (month, &entries, "robot 3")).is_some();
+        let words = (month, &entries, "robot 3");
+        let waits = |known: &[KeptStrike]| Waiting::of(known, Party::Main, |_| true).with_words(words).is_some();
         assert!(waits(&known));
         let (decision, answer, decided) = (Decision::Rejected, "no".to_owned(), of(3).proposed);
         let answer = StrikeAnswer { strike: of(3).digest(), decision, answer, decided };
         known[3] = known[3].answered(&answer, Party::Partner).unwrap();
-        assert_eq!((is_new(&known, &of(MAX_WAITING + 1), Party::Main), waits(&known)), (Ok(true), false));
+        assert_eq!((room(&known, Party::Main), waits(&known)), (Ok(()), false));
+    }
+
+    #[test]
+    fn a_proposal_that_nobody_can_take_any_more_is_renewed_and_does_not_count() {
+        let of = |number: usize| Strike { reason: format!("robot {number}"), ..strike("1") };
+        let mut known: Vec<KeptStrike> = (0..MAX_WAITING).map(of).map(KeptStrike::proposed).collect();
+        let words = |strike: &Strike| (strike.month, strike.entries.clone(), strike.reason.clone());
+        known[7].strike.checkpoint = None;
+        let other = Checkpoint { size: 2, root: "of another log".to_owned() };
+        known[8].strike = Strike { checkpoint: Some(other.clone()), ..strike("0,1") };
+        let waiting = Waiting::of(&known, Party::Main, |strike| strike.checkpoint.as_ref() != Some(&other));
+        assert_eq!(waiting.check_room(), Ok(()));
+        for stale in [&known[7], &known[8]] {
+            let (month, entries, reason) = words(&stale.strike);
+            assert_eq!(waiting.with_words((month, &entries, &reason)), None);
+            let again = Strike { checkpoint: strike("1").checkpoint, ..stale.strike.clone() };
+            assert_eq!(waiting.replaced(&again), Some(stale));
+        }
+        assert_eq!(waiting.replaced(&strike("2")), None);
     }
 
     #[test]

@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_protocol::audit::{Actor, Event, Happening};
+use tieup_protocol::contract::Side;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
-    Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, is_new,
-    named, together, waiting,
+    Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, Waiting,
+    is_new, named, together,
 };
 use tieup_store::audit::AuditError;
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable;
-use tieup_store::journal::ReadError;
+use tieup_store::journal::{JournalReader, ReadError, SignedCheckpoint};
 use tieup_web::client::CallError;
 use tokio::task::block_in_place;
 
@@ -80,14 +81,29 @@ impl Partner {
     ) -> Result<KeptStrike, StrikeError> {
         let _records = self.records();
         let known = self.strikes()?;
-        if let Some(kept) = waiting(&known, Party::Partner, (month, entries, reason)) {
+        let waiting = self.waiting(&known, Party::Partner);
+        if let Some(kept) = waiting.with_words((month, entries, reason)) {
             return Ok(kept.clone());
         }
         let strike = self.new_strike(month, (entries, reason), now)?;
         is_new(&known, &strike, Party::Partner)?;
+        waiting.check_room()?;
         self.note_strike(Actor::Operator, Event::StrikeProposed, strike.sentence(), now)?;
+        self.keep_proposal(&waiting, strike)
+    }
+
+    /// Of the strikes that are `known`, what the side `by` has proposed and the other has not answered.
+    fn waiting<'k>(&self, known: &'k [KeptStrike], by: Party) -> Waiting<'k> {
+        // Where nobody can say, it is not given up.
+        let is_in_place = |strike: &Strike| self.not_in_place(strike.month, &[strike]).map_or(true, |it| it.is_empty());
+        Waiting::of(known, by, is_in_place)
+    }
+
+    /// Keeps a proposal, in place of one among those that are `waiting` with the same entries that nobody can take any more.
+    fn keep_proposal(&self, waiting: &Waiting<'_>, strike: Strike) -> Result<KeptStrike, StrikeError> {
+        let before = waiting.replaced(&strike).map(|kept| kept.strike.digest());
         let kept = KeptStrike::proposed(strike);
-        self.keep_strike(&kept)?;
+        self.keep_strike_for(before.unwrap_or_else(|| kept.strike.digest()), &kept)?;
         Ok(kept)
     }
 
@@ -166,12 +182,15 @@ impl Partner {
     /// When it is of another log, or of entries that are not there.
     pub fn take_strike(&self, strike: &Strike, now: Timestamp) -> Result<(), StrikeError> {
         let _records = self.records();
-        if !is_new(&self.strikes()?, strike, Party::Main)? {
+        let known = self.strikes()?;
+        if !is_new(&known, strike, Party::Main)? {
             return Ok(());
         }
+        let waiting = self.waiting(&known, Party::Main);
+        waiting.check_room()?;
         self.check_strike(strike)?;
         self.note_strike(Actor::Main, Event::StrikeProposed, strike.sentence(), now)?;
-        self.keep_strike(&KeptStrike::proposed(strike.clone()))
+        self.keep_proposal(&waiting, strike.clone()).map(drop)
     }
 
     /// Keeps what main answers. The same answer again changes nothing.
@@ -287,17 +306,31 @@ impl Partner {
                 others.push(*strike);
             }
         }
-        if !others.is_empty() {
+        if !others.is_empty() && !self.is_as_signed(writer, month, &reader)? {
             // A log that was damaged is not another log.
             self.verify_log(writer, month, |_| ())?;
         }
         Ok(others)
     }
 
+    /// Whether the stored hashes of a log are those that were signed for.
+    fn is_as_signed(&self, writer: Side, month: Month, reader: &JournalReader) -> Result<bool, StatementFailure> {
+        let Some(((key, _), note)) = self.log_keys(writer)?.zip(reader.checkpoint()?) else { return Ok(false) };
+        let Ok(signed) = SignedCheckpoint::open(note.as_bytes(), &self.origin(writer, month), &key) else {
+            return Ok(false);
+        };
+        Ok(reader.root_at(signed.size())? == signed.root())
+    }
+
     /// Keeps it in place of what was known of it. Whoever does has taken the records before it read that.
     fn keep_strike(&self, kept: &KeptStrike) -> Result<(), StrikeError> {
+        self.keep_strike_for(kept.strike.digest(), kept)
+    }
+
+    /// The same in place of what was known under `digest`.
+    fn keep_strike_for(&self, digest: Digest, kept: &KeptStrike) -> Result<(), StrikeError> {
         durable::create_dir_all(&self.state().join(STATEMENTS)).map_err(DocumentError::from)?;
-        let (mut all, digest) = (self.strikes()?, kept.strike.digest());
+        let mut all = self.strikes()?;
         match all.iter_mut().find(|known| known.strike.digest() == digest) {
             Some(known) => *known = kept.clone(),
             None => all.push(kept.clone()),

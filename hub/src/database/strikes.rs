@@ -9,7 +9,8 @@ use tieup_protocol::strike::KeptStrike;
 use super::{Database, DatabaseError, site_id, storable};
 
 impl Database {
-    /// Keeps what is known of a strike from now on, if what is kept of it is what was known `before`. Returns whether it is.
+    /// Keeps what is known of a strike from now on, if what is kept is what was known `before`: of it, or of one in whose
+    /// place it comes. Returns whether it is.
     /// With a strike that takes effect, what was counted of its month is forgotten, so that it is counted anew.
     ///
     /// # Errors
@@ -65,11 +66,10 @@ pub(super) async fn change_strike(
         .bind(after.strike.proposed.as_second())
         .bind(text),
         Some(before) => {
-            sqlx::query("UPDATE strikes SET strike = $1 WHERE partner = $2 AND digest = $3 AND strike = $4")
-                .bind(text)
-                .bind(partner.as_str())
-                .bind(digest)
-                .bind(text_of(before))
+            let update = "UPDATE strikes SET digest = $1, proposed = $2, strike = $3 \
+                          WHERE partner = $4 AND digest = $5 AND strike = $6";
+            let of = sqlx::query(update).bind(digest).bind(after.strike.proposed.as_second()).bind(text);
+            of.bind(partner.as_str()).bind(before.strike.digest().to_string()).bind(text_of(before))
         }
     };
     let is_changed = query.execute(&mut **change).await?.rows_affected() == 1;

@@ -284,3 +284,33 @@ async fn a_claim_whose_answer_was_lost_is_made_again_with_the_same_words() {
     assert_eq!(again.unwrap_or_else(|error| panic!("{}", told(&error))), dispute);
     assert!(kept.is_file());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_that_nobody_can_take_any_more_is_proposed_anew() {
+    let (world, month) = visited().await;
+    let (north, daemon) = (row(&world, "north").await, world.daemon("north"));
+    let file = world.state("north").join("statements/strikes.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let (reason, now) = ("x".to_owned(), Timestamp::now());
+    let another = Some(Checkpoint { size: 6, root: "of a log that was put aside".to_owned() });
+    let cases =
+        [("0", Party::Main, None), ("1", Party::Main, another.clone()), ("2", Party::Partner, None), ("3", Party::Partner, another)];
+    for (entries, by, checkpoint) in cases {
+        // Both sides have kept it from before.
+        let (log, words) = (format!("lampworks/north/{month}"), numbers(entries));
+        let strike = Strike { month, log, checkpoint, entries: words.clone(), reason: reason.clone(), by, proposed: now };
+        let stale = KeptStrike::proposed(strike);
+        assert!(world.hub().database.change_strike(&north.id, None, &stale).await.unwrap());
+        let known = [daemon.strikes().unwrap(), vec![stale]].concat();
+        std::fs::write(&file, serde_json::to_vec(&known).unwrap()).unwrap();
+        match by {
+            Party::Main => drop(world.hub().propose_strike(&north, month, (&words, &reason), now).await.unwrap()),
+            Party::Partner => drop(daemon.propose_strike(month, (&words, &reason), now).await.unwrap()),
+        }
+        let of = |known: Vec<KeptStrike>| known.into_iter().filter(|kept| kept.strike.entries == words).collect();
+        let (here, there): (Vec<_>, Vec<_>) = (of(daemon.strikes().unwrap()), of(mains(&world).await));
+        assert_eq!(here, there);
+        let [KeptStrike { strike, .. }] = here.as_slice() else { panic!("{here:?}") };
+        assert!(strike.checkpoint.as_ref().is_some_and(|of| of.size == 6 && !of.root.contains("aside")), "{strike:?}");
+    }
+}
