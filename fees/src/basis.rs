@@ -137,8 +137,8 @@ pub enum BasisError<E> {
         /// What was counted before.
         before: u64,
     },
-    /// What was charged for a period cannot be read from the statement that was issued.
-    #[error("the statement that was issued for {0} does not say what it charged")]
+    /// What was charged for a period cannot be read from the statement that was issued, or its words, amounts and sums differ.
+    #[error("the statement that was issued for {0} does not say what it charged, or its words and amounts differ")]
     Unsaid(Period),
     /// A correction takes back a strike.
     #[error("the correction of {0} counts entries again that were struck out")]

@@ -26,6 +26,9 @@ const VERSION: &str = "tieup-statement/2";
 /// The title of the section of corrections.
 pub(crate) const CORRECTIONS: &str = "corrections of earlier months";
 
+/// The title of the section with what is due.
+pub(crate) const SETTLEMENT: &str = "settlement";
+
 /// What stands between what was charged and what is right.
 pub(crate) const WAS_CHARGED: &str = " was charged, ";
 
@@ -206,7 +209,7 @@ impl Sheet {
     fn settlement(&mut self, settlement: &Settlement, payments: &[Payment]) {
         let Settlement { fee, corrections, advance, collected, due } = settlement;
         let minus = |paid: &Money| Money::new(paid.currency(), -paid.minor()).digits();
-        self.heading("settlement", &[fee.currency().code()]);
+        self.heading(SETTLEMENT, &[fee.currency().code()]);
         self.row("  fee", &[&fee.digits()]);
         self.row("  corrections", &[&corrections.digits()]);
         self.row("  paid in advance", &[&minus(advance)]);

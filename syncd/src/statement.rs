@@ -79,6 +79,9 @@ pub enum StatementFailure {
     /// A statement that is final is signed by main, and no other is.
     #[error("main's statement for {0} is not the text that main signed")]
     Unsigned(Period),
+    /// The words and the amounts of a final statement differ, so that nobody can say what it charges.
+    #[error("main's statement for {0} does not say what it charges, or its words and amounts differ: have main issue it again")]
+    NotAddingUp(Period),
     /// Main's signature does not hold.
     #[error("main's statement is not signed by the key that main cosigns with")]
     Signature(#[from] SignedTextError),
@@ -185,8 +188,8 @@ impl Partner {
     /// Keeps main's statement and compares it with the partner's own.
     ///
     /// # Errors
-    /// When it is another one than the final one before, or is final and not signed by main, or when the partner's own
-    /// cannot be computed.
+    /// When it is another one than the final one before, or is final and not signed by main, or its words and amounts differ,
+    /// or when the partner's own cannot be computed.
     pub fn take_statement(&self, notice: &StatementNotice) -> Result<Verified, StatementFailure> {
         let records = self.records();
         let document = notice_document(self.state(), notice.period);
@@ -194,10 +197,13 @@ impl Partner {
             durable::create_dir_all(folder).map_err(DocumentError::from)?;
         }
         let before = document.read()?.filter(|before| before.status == StatementStatus::Final);
-        if before.is_some_and(|before| before != *notice) {
+        if before.as_ref().is_some_and(|before| before != notice) {
             return Err(StatementFailure::Issued(notice.period));
         }
         let signed = self.signed(notice)?;
+        if before.is_none() && !adds_up(notice) {
+            return Err(StatementFailure::NotAddingUp(notice.period));
+        }
         self.check_apart(notice)?;
         if let Some(signed) = signed {
             self.check_order(notice, signed)?;
@@ -422,6 +428,11 @@ impl Partner {
         let (log, cosigner) = (mains.key().map_err(Box::new)?, mains.cosigner().map_err(Box::new)?);
         Ok(log.zip(cosigner.map(|cosigner| cosigner.verifier())))
     }
+}
+
+/// Whether a draft or what a final statement charges can be gone by later.
+fn adds_up(notice: &StatementNotice) -> bool {
+    notice.status == StatementStatus::Draft || Basis::of(notice).charged.is_some_and(|charged| charged.adds_up())
 }
 
 impl Ledger for Partner {

@@ -84,17 +84,24 @@ impl<'a, L: Ledger> Maker<'a, L> {
     }
 
     /// What was charged for `period` by statements for periods before `until`, without what was collected with sales, and
-    /// by which statement: what the last of them that corrects it says is right, or as it was issued. It is read from what
-    /// main signed, whatever a log comes to by now.
+    /// which statement is right by the last of them: the sum of what its own charged and of what later ones corrected. It is
+    /// read from what main signed, whatever a log comes to by now.
     fn charged(&self, period: Period, until: Period) -> Result<(Digest, Money), BasisError<L::Error>> {
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
+        let said = issued.charged.as_ref().filter(|charged| charged.adds_up()).ok_or(BasisError::Unsaid(period))?;
         let currency = self.ledger.contract(period).map_err(BasisError::Ledger)?.terms.money.currency;
-        let mut later = between(self.issued, period, until).rev().filter_map(|basis| basis.charged.as_ref());
-        if let Some(right) = later.find_map(|charged| charged.right(period, currency)) {
-            return Ok(right);
+        let (mut right, mut sum) = (said.statement, said.amount(currency).ok_or(BasisError::Unsaid(period))?);
+        for basis in between(self.issued, period, until) {
+            let unsaid = || BasisError::Unsaid(basis.period);
+            let charged = basis.charged.as_ref().filter(|charged| charged.adds_up());
+            if basis.revision(period).is_some() && charged.is_none() {
+                return Err(unsaid());
+            }
+            if let Some((so_far, by)) = charged.and_then(|charged| charged.corrected(period, sum)) {
+                (right, sum) = (by, so_far.ok_or_else(unsaid)?);
+            }
         }
-        let as_issued = issued.charged.as_ref().and_then(|it| Some((it.statement, it.amount(currency)?)));
-        as_issued.ok_or(BasisError::Unsaid(period))
+        Ok((right, sum))
     }
 
     fn corrections(&mut self, basis: &Basis) -> Result<Vec<Corrected>, BasisError<L::Error>> {

@@ -153,6 +153,14 @@ fn a_second_correction_goes_by_what_the_first_one_charged() {
     assert!(text.contains("due:             100 JPY"), "{text}");
     // The other side, whose log was whole all the time, comes to the same.
     assert_eq!(Maker::new(&WHOLE, &so_far).make(&january).unwrap().statement.text, text);
+    // What says that something else was charged than the sum of what was signed is not gone by, nor what does not add up.
+    for words in ["460 was charged, 560 is right", "450 was charged, 600 is right"] {
+        let mut other = so_far.clone();
+        let text = december.replace("450 was charged, 550 is right", words);
+        other.get_mut(&period("2026-12")).unwrap().charged = Charged::read(&text);
+        let unsaid = Maker::new(&WHOLE, &other).make(&january).unwrap_err();
+        assert_eq!(unsaid, BasisError::Unsaid(period("2026-12")), "{words}");
+    }
     // What does not say what it charged cannot be corrected.
     so_far.get_mut(&period("2026-11")).unwrap().charged = None;
     let unsaid = Maker::new(&WHOLE, &so_far).make(&basis("2026-12", 4, &[("2026-11", 12)])).unwrap_err();

@@ -185,10 +185,13 @@ async fn an_accepted_dispute_of_a_month_that_was_corrected_before_is_charged_by_
     Box::pin(log_in(&mut world, month, 2)).await;
     Box::pin(log_in(&mut world, next, 1)).await;
     // The month after has one view itself: 10, and 20 more.
-    let wrong = [
+    let line = |label: &str, amount: &str| format!("  {label:<63} {amount:>18}\n");
+    let amounts = [month.to_string().as_str(), "corrections"].map(|label| (line(label, "30"), line(label, "20")));
+    let mut wrong: Vec<(&str, &str)> = amounts.iter().map(|(right, wrong)| (right.as_str(), wrong.as_str())).collect();
+    wrong.extend([
         ("entries came late: 50 was charged, 80 is right", "entries came late: 50 was charged, 70 is right"),
         ("due:             40 JPY", "due:             30 JPY"),
-    ];
+    ]);
     let (_, verdict) = issue_wrongly(&world, next, &wrong).await;
     // The partner comes to 80.
     assert!(matches!(verdict, StatementVerdict::Different { .. }), "{verdict:?}");

@@ -112,12 +112,20 @@ async fn a_correction_that_the_journal_does_not_bear_out_is_seen() {
     let north = row(&world, "north").await;
     let later = world.month("north");
     let genuine = world.hub().issue(&north, later, closes(later)).await.unwrap();
-    let mut notice =
-        StatementNotice { statement: genuine.statement.replace("50005 is right", "59005 is right"), ..genuine.clone() };
-    assert_ne!(notice.statement, genuine.statement);
     let key = world.hub().keys.cosigner().unwrap();
-    notice.note = Some(SignedText::sign(&notice.statement, &key, closes(later)).unwrap().note().to_owned());
+    let saying = |words: &str| {
+        let statement = genuine.statement.replace("50002 was charged, 50005 is right", words);
+        assert_ne!(statement, genuine.statement);
+        let note = SignedText::sign(&statement, &key, closes(later)).unwrap().note().to_owned();
+        StatementNotice { statement, note: Some(note), ..genuine.clone() }
+    };
     let client = world.call("north").await;
+    // The amount beside it is 3.
+    let refused = saying("50002 was charged, 59005 is right");
+    let error = client.post::<StatementVerdict>(STATEMENT, &refused).await.unwrap_err();
+    assert_says(&told(&error), &["its words and amounts differ"]);
+    assert!(world.daemon("north").notice(later).is_err());
+    let notice = saying("59002 was charged, 59005 is right");
     let verdict = client.post::<StatementVerdict>(STATEMENT, &notice).await.unwrap();
     let StatementVerdict::Different { main, partner, .. } = verdict else { panic!("taken for identical") };
     assert_says(&main, &["59005 is right"]);
