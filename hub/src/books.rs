@@ -45,8 +45,9 @@ impl Hub {
         if let Some((first, _)) = accepted.first_key_value() {
             let key = self.keys.cosigner().map_err(HubError::from)?.verifier();
             for notice in notices.iter().filter(|notice| notice.period > *first) {
-                let Some(note) = &notice.note else { continue };
-                signed.insert(notice.period, SignedText::open(note, &key)?.signed());
+                // One that cannot be read closes no dispute.
+                let note = notice.note.as_ref().and_then(|note| SignedText::open(note, &key).ok());
+                signed.extend(note.map(|note| (notice.period, note.signed())));
             }
         }
         Ok(Decided { accepted, signed })
@@ -184,13 +185,31 @@ impl MainBooks<'_> {
         let (mut revisions, open) = (Vec::new(), self.open_until(period)?);
         let earlier = self.issued.keys().copied().take_while(|earlier| *earlier < period);
         for earlier in earlier.filter(|earlier| corrects(&self.issued, &open, period, *earlier)) {
-            if let Some(revision) = self.revision(earlier, period)?
-                && maker.correction(period, &revision)?.is_some()
-            {
-                revisions.push(revision);
+            match self.corrected(earlier, period, maker) {
+                // Nothing but what is corrected of `earlier` depends on what that one says.
+                Err(BasisError::Unsaid(unsaid)) => tracing::warn!(
+                    partner = %self.partner.id,
+                    "nothing of {earlier} is corrected: the statement that was issued for {unsaid} does not say what it \
+                     charged, or its words and amounts differ; put it back from a backup of the database, or agree with the \
+                     partner on what is still due of {earlier}"
+                ),
+                found => revisions.extend(found?),
             }
         }
         Ok(revisions)
+    }
+
+    /// What the statement for `within` corrects of `earlier`; none where it comes to what was charged.
+    fn corrected(
+        &self,
+        earlier: Period,
+        within: Period,
+        maker: &mut Maker<'_, Self>,
+    ) -> Result<Option<Revision>, BasisError<StatementFailure>> {
+        let charged = self.issued.get(&earlier).and_then(|basis| basis.charged.as_ref());
+        charged.filter(|charged| charged.adds_up()).ok_or(BasisError::Unsaid(earlier))?;
+        let Some(revision) = self.revision(earlier, within).map_err(BasisError::Ledger)? else { return Ok(None) };
+        Ok(maker.correction(within, &revision)?.map(|_| revision))
     }
 
     /// The periods before `until` of which there is a log, and that were not issued, after the first that was.

@@ -159,8 +159,8 @@ pub enum StatementFailure {
     /// The copy of the journal here does not give what was issued any more.
     #[error("main's copy of the journal does not give the statement that was issued for {0}: tieup log verify")]
     Changed(Period),
-    /// The statement cannot be signed, or what was signed cannot be read.
-    #[error("the statement cannot be signed, or the signature of an earlier one cannot be read")]
+    /// The statement cannot be signed.
+    #[error("the statement cannot be signed")]
     Sign(#[from] SignedTextError),
     /// The fee cannot be computed.
     #[error("the statement cannot be computed")]
