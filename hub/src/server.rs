@@ -134,6 +134,7 @@ impl Server {
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_collected(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_counting(hub.clone(), LEFTOVERS, shutdown.clone())),
+            tokio::spawn(strikes::keep_told(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_mirrored(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_counted(beacons.clone(), hub.database.clone(), shutdown.clone())),
         ];

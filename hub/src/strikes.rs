@@ -2,6 +2,8 @@
 //! other, who answers; each side writes both into its audit trail before they take effect. A statement names the strikes
 //! that it goes by, and those are the ones of which main knows that both sides have the answer.
 
+mod telling;
+
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
@@ -28,6 +30,8 @@ use crate::partners::{Hub, HubError};
 use crate::statements::StatementFailure;
 use crate::trail::TrailError;
 
+pub(crate) use self::telling::keep_told;
+
 /// The most bytes of a strike, and of an answer.
 const MAX_STRIKE: usize = 64 << 10;
 
@@ -53,7 +57,9 @@ pub enum StrikeError {
     #[error("strike {0} was changed at this moment: look at it, and give the same command again")]
     Changed(Digest),
     /// The partner could not be told.
-    #[error("it is kept here, and the partner was not told: give the same command again")]
+    #[error(
+        "it is kept here, and the partner was not told: an answer is told again by itself, a proposal by the same command"
+    )]
     Call(#[source] CallError),
 }
 
@@ -104,12 +110,12 @@ impl Hub {
         let (strike, words) = (kept.strike.digest(), words.to_owned());
         let given = StrikeAnswer { strike, decision, answer: words, decided: now };
         let answered = kept.answered(&given, Party::Main)?;
-        let answer = answered.answer.clone().unwrap_or(given);
         if kept.answer.is_none() {
-            self.note_strike(Actor::Main, Event::StrikeAnswered, &partner.id, &answer.sentence(), now)?;
+            self.note_strike(Actor::Main, Event::StrikeAnswered, &partner.id, &given.sentence(), now)?;
             self.change_strike(&partner.id, Some(kept), &answered).await?;
         }
-        self.call(partner).await?.post::<()>(STRIKE_ANSWERS, &answer).await.map_err(StrikeError::Call)?;
+        let told = self.call(partner).await?.post::<()>(STRIKE_ANSWERS, &answered.answer).await;
+        told.map_err(StrikeError::Call)?;
         self.settle_strike(&partner.id, answered, now).await
     }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,14 @@ pub const MAX_ENTRIES: u64 = 1_000_000;
 
 /// The most strikes of one side that wait for an answer.
 pub const MAX_WAITING: usize = 100;
+
+/// How long an answer that the other side has not got waits until it is told again, after so many `failures` in a row: ever
+/// longer, and a day at most.
+pub fn told_again_after(failures: u32) -> Duration {
+    const FIRST: Duration = Duration::from_mins(20);
+    const LONGEST: Duration = Duration::from_hours(24);
+    FIRST.saturating_mul(1 << failures.min(16)).min(LONGEST)
+}
 
 /// What is said of a strike that was agreed on and is of a log that is not here any more.
 pub const PUT_ASIDE: &str =
@@ -456,12 +465,9 @@ impl fmt::Display for KeptStrike {
             None => writeln!(f, "  not answered yet"),
             Some(StrikeAnswer { decision, answer, decided, .. }) => {
                 writeln!(f, "  {} on {}: {answer}", decision.word(), minute(*decided))?;
-                match (self.settled, by) {
-                    (Some(_), _) => Ok(()),
-                    (None, Party::Main) => writeln!(f, "  main has not been told yet: it is told again by itself"),
-                    (None, Party::Partner) => {
-                        writeln!(f, "  the partner has not been told yet: give the same answer again")
-                    }
+                match self.settled {
+                    Some(_) => Ok(()),
+                    None => writeln!(f, "  {} has not been told yet: it is told again by itself", by.word()),
                 }
             }
         }
@@ -571,6 +577,12 @@ mod tests {
     }
 
     #[test]
+    fn what_the_other_side_has_not_got_is_told_again_ever_more_seldom_and_once_a_day_at_least() {
+        let hours = |failures| told_again_after(failures).as_secs_f64() / 3_600.0;
+        assert_eq!([0, 1, 2, 6, 7, u32::MAX].map(hours), [1.0 / 3.0, 2.0 / 3.0, 4.0 / 3.0, 64.0 / 3.0, 24.0, 24.0]);
+    }
+
+    #[test]
     fn the_side_that_did_not_propose_answers_once() {
         let kept = KeptStrike::proposed(strike("1"));
         let answer = |decision, words: &str| StrikeAnswer {
@@ -588,7 +600,7 @@ mod tests {
         assert!(agreed.to_string().contains("main has not been told yet: it is told again by itself"));
         let by_partner = Strike { by: Party::Partner, ..kept.strike.clone() };
         let by_partner = KeptStrike { strike: by_partner, ..agreed.clone() };
-        assert!(by_partner.to_string().contains("the partner has not been told yet: give the same answer again"));
+        assert!(by_partner.to_string().contains("the partner has not been told yet: it is told again by itself"));
         let settled = agreed.clone().settled(yes.decided);
         assert!(!settled.to_string().contains("has not been told yet") && settled.takes_effect());
         assert!(agreed.is_untold(Party::Partner) && !agreed.is_untold(Party::Main));

@@ -1,5 +1,5 @@
 //! Heartbeats: every few minutes the daemon tells main that it serves, and how much it has answered since it was
-//! started. Main holds the journal against it. What main was to be told before and has not got is told then, too.
+//! started. Main holds the journal against it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,14 +69,9 @@ pub(crate) async fn keep_beating(partner: Arc<Partner>, shutdown: Shutdown) {
             let heartbeat = partner.heartbeat().await?;
             partner.beat(&heartbeat).await
         };
-        let answered = async {
-            if let Err(error) = partner.tell_answers(Timestamp::now()).await {
-                tracing::debug!("an answer to a strike was not taken\n{}", complaint::render(&error));
-            }
-        };
         let told = tokio::select! {
             () = shutdown.wait() => return,
-            (told, ()) = async { (told.await, answered.await) } => told,
+            told = told => told,
         };
         if let Err(error) = told {
             // A main site from before heartbeats has no such call; whether main is reached, others say.

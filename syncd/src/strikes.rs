@@ -1,6 +1,8 @@
 //! Strikes: entries that both sides agree to leave out of account, as the partner proposes, answers and keeps them. Each
 //! step stands in the audit trail before it takes effect.
 
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -24,6 +26,8 @@ use crate::daemon::Partner;
 use crate::location::LocateError;
 use crate::returning::cosigned;
 use crate::statement::{STATEMENTS, StatementFailure};
+
+pub(crate) use self::telling::keep_told;
 
 /// The file beside main's statements.
 const FILE: &str = "strikes.json";
@@ -120,21 +124,6 @@ impl Partner {
     ) -> Result<KeptStrike, StrikeError> {
         let answered = block_in_place(|| self.answer(name, (decision, words), now))?;
         self.tell_answer(answered, now).await
-    }
-
-    /// Tells main every answer that stands here and of which it is not known that main has it: the call may have failed, or
-    /// the daemon ended before it. Main takes one that it has already as nothing new.
-    ///
-    /// # Errors
-    /// The first that main did not take; the others are told all the same.
-    pub async fn tell_answers(&self, now: Timestamp) -> Result<(), StrikeError> {
-        let mut told = Ok(());
-        for kept in block_in_place(|| self.strikes())? {
-            if kept.is_untold(Party::Partner) {
-                told = told.and(self.tell_answer(kept, now).await.map(drop));
-            }
-        }
-        told
     }
 
     /// Tells main an answer, and keeps that both sides have it.

@@ -45,6 +45,7 @@ use crate::returning;
 use crate::revocation::RevocationFile;
 use crate::shared_site::{self, Share};
 use crate::statement::STATEMENTS;
+use crate::strikes;
 use tieup_web::journal::{Journal, JournalSetup};
 
 /// A tie-up that has been opened, before anything of it is shown.
@@ -181,6 +182,7 @@ impl Shown {
             tokio::spawn(returning::keep_returned(partner.clone(), shutdown.clone())),
             tokio::spawn(keep_placed(partner.clone(), shutdown.clone())),
             tokio::spawn(heartbeat::keep_beating(partner.clone(), shutdown.clone())),
+            tokio::spawn(strikes::keep_told(partner.clone(), shutdown.clone())),
             tokio::spawn(control::serve(control, partner.clone(), shutdown.clone())),
             tokio::spawn(follow_originals(partner.clone(), changes, shutdown.clone())),
             tokio::spawn(watch_trust(partner.clone(), shutdown.clone())),

@@ -158,6 +158,38 @@ async fn an_answer_that_main_never_heard_is_told_again_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_the_partner_never_heard_is_told_again_by_itself() {
+    let (mut world, month) = visited().await;
+    issue(&world, month).await;
+    let north = row(&world, "north").await;
+    let proposed = world.daemon("north").propose_strike(month, (&numbers("0"), "x"), Timestamp::now()).await.unwrap();
+    let asked = ("our own test", Some(&numbers("1")));
+    world.daemon("north").dispute_striking(month, asked, Timestamp::now()).await.unwrap();
+    let name = proposed.strike.digest().to_string();
+    let halted = world.halt("north").await;
+    let accepted = (Decision::Accepted, "as you say");
+    let error = world.hub().answer_strike(&north, &name, accepted, Timestamp::now()).await.unwrap_err();
+    assert!(matches!(error, StrikeError::Call(_)), "{error}");
+    assert!(world.hub().rule(&north, month, accepted, Timestamp::now()).await.is_err());
+    assert!(world.hub().tell_answers(&north, Timestamp::now()).await.is_err());
+    assert!(mains(&world).await.iter().all(|kept| kept.is_agreed() && !kept.takes_effect()));
+    Box::pin(world.resume(halted)).await;
+    assert!(!world.daemon("north").strikes().unwrap()[0].is_agreed());
+    for _ in 0..2 {
+        world.hub().tell_answers(&north, Timestamp::now()).await.unwrap_or_else(|error| panic!("{}", told(&error)));
+        let (mut here, mut there) = (world.daemon("north").strikes().unwrap(), mains(&world).await);
+        assert!(there.len() == 2 && there.iter().chain(&here).all(KeptStrike::takes_effect), "{there:?} {here:?}");
+        let by_digest = |kept: &KeptStrike| kept.strike.digest();
+        here.sort_by_key(by_digest);
+        there.sort_by_key(by_digest);
+        assert!(here.iter().zip(&there).all(|(here, there)| here.answer == there.answer));
+    }
+    let trail = world.daemon("north").publisher().audit_entries().unwrap();
+    let answers = [Event::StrikeAnswered, Event::DisputeAnswered];
+    assert_eq!(answers.map(|what| trail.iter().filter(|entry| entry.what == what).count()), [1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_strike_means_the_entries_under_its_checkpoint_and_no_others() {
     let (world, month) = visited().await;
     let (notice, verdict) = issue(&world, month).await;
