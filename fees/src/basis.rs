@@ -19,7 +19,9 @@ use crate::count::Counted;
 use crate::record::Recorded;
 use crate::statement::{FeeError, JournalHead, Statement, Status};
 
-pub use self::issued::{Decided, Extent, Issued, charged_periods, charged_so_far, corrected_after, corrects, is_disputed};
+pub use self::issued::{
+    Decided, Extent, Issued, charged_periods, charged_so_far, corrected_after, corrects, is_disputed,
+};
 pub use self::maker::Maker;
 
 /// What a statement is made from.

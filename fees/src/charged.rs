@@ -175,9 +175,13 @@ mod tests {
         assert_eq!(amount.minor(), fee - 130);
         assert_eq!(Charged::read("total:           1 JPY\n"), None);
         // What does not add up charges nothing, and its contract is known all the same.
-        for (right, wrong) in
-            [("-130\n", "-30\n"), ("-7\n", "7\n"), ("ns  0", "ns  1"), ("due:  ", "due:  1"), ("\n  fee  ", "\n  fee  1")]
-        {
+        for (right, wrong) in [
+            ("-130\n", "-30\n"),
+            ("-7\n", "7\n"),
+            ("ns  0", "ns  1"),
+            ("due:  ", "due:  1"),
+            ("\n  fee  ", "\n  fee  1"),
+        ] {
             let wrong = Charged::read(&settled.replace(right, wrong)).unwrap();
             assert_eq!((wrong.adds_up(), wrong.contract), (false, contract.digest()), "{right:?}");
             assert_eq!(wrong.amount(Currency::Jpy), None);
@@ -209,9 +213,12 @@ mod tests {
         }
         assert_eq!(charged.corrected("2026-10".parse().unwrap(), Money::new(Currency::Jpy, 70)), None);
         // Words that are not those of the amounts.
-        for (right, wrong) in
-            [("500 was charged, 600", "500 was charged, 700"), (": 70 was", ": 60 was"), (" 100\n", " 90\n"), ("\n    is  ", "\n")]
-        {
+        for (right, wrong) in [
+            ("500 was charged, 600", "500 was charged, 700"),
+            (": 70 was", ": 60 was"),
+            (" 100\n", " 90\n"),
+            ("\n    is  ", "\n"),
+        ] {
             assert!(text.contains(right), "{right:?}");
             assert!(!Charged::read(&text.replace(right, wrong)).unwrap().adds_up(), "{right:?}");
         }

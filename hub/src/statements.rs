@@ -63,7 +63,9 @@ pub enum StatementFailure {
     #[error("main's copy of the journal cannot be read")]
     Read(#[from] ReadError),
     /// The log here is not what was logged: nothing is counted.
-    #[error("the journal {0} does not verify here: put it back from a backup; `tieup log verify` tells when it is whole")]
+    #[error(
+        "the journal {0} does not verify here: put it back from a backup; `tieup log verify` tells when it is whole"
+    )]
     Damaged(Origin, #[source] VerifyError),
     /// The log here is not the one that was cosigned: nothing is counted.
     #[error(

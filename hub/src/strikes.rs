@@ -17,8 +17,8 @@ use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
-    Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, is_new,
-    named,
+    Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused,
+    is_new, named,
 };
 use tieup_web::client::CallError;
 use tieup_web::listener::Peer;

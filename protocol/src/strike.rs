@@ -399,9 +399,8 @@ impl<'a> Waiting<'a> {
 
     /// The one with these words, month, entries and reason, which can be told again.
     pub fn with_words(&self, (month, entries, reason): (Month, &Numbers, &str)) -> Option<&'a KeptStrike> {
-        let is_same = |strike: &Strike| {
-            (strike.month, &strike.entries, strike.reason.as_str()) == (month, entries, reason)
-        };
+        let is_same =
+            |strike: &Strike| (strike.month, &strike.entries, strike.reason.as_str()) == (month, entries, reason);
         self.open.iter().copied().find(|kept| is_same(&kept.strike))
     }
 

@@ -42,7 +42,9 @@ pub enum StatementFailure {
     #[error("the journal cannot be read")]
     Read(#[from] ReadError),
     /// The journal is not what was logged: nothing is counted.
-    #[error("the journal of {month} does not verify: put it back from a backup; `syncd log verify` tells when it is whole")]
+    #[error(
+        "the journal of {month} does not verify: put it back from a backup; `syncd log verify` tells when it is whole"
+    )]
     Damaged {
         /// The month.
         month: Month,
@@ -80,7 +82,9 @@ pub enum StatementFailure {
     #[error("main's statement for {0} is not the text that main signed")]
     Unsigned(Period),
     /// The words and the amounts of a final statement differ, so that nobody can say what it charges.
-    #[error("main's statement for {0} does not say what it charges, or its words and amounts differ: have main issue it again")]
+    #[error(
+        "main's statement for {0} does not say what it charges, or its words and amounts differ: have main issue it again"
+    )]
     NotAddingUp(Period),
     /// Main's signature does not hold.
     #[error("main's statement is not signed by the key that main cosigns with")]

@@ -12,8 +12,8 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
-    Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused, Waiting,
-    is_new, named, together,
+    Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused,
+    Waiting, is_new, named, together,
 };
 use tieup_store::audit::AuditError;
 use tieup_store::document::{Document, DocumentError};

@@ -47,18 +47,17 @@ async fn tell_all(hub: &Hub, failed: &mut Failed, now: Timestamp) {
             Some((_, due)) if *due > now => continue,
             failed => failed.map_or(0, |(failures, _)| *failures),
         };
-        match tokio::time::timeout(PATIENCE, hub.tell_answers(&partner, now)).await {
-            Ok(Ok(())) => drop(failed.remove(&partner.id)),
-            not_taken => {
-                let due = now.saturating_add(told_again_after(failures + 1)).unwrap_or(Timestamp::MAX);
-                let why = not_taken.map_or_else(|_| "it took too long".to_owned(), |told| match told {
-                    Err(error) => complaint::render(&error),
-                    Ok(()) => String::new(),
-                });
-                tracing::warn!(partner = %partner.id, "an answer to a strike is told again at {due}\n{why}");
-                failed.insert(partner.id, (failures + 1, due));
+        let why = match tokio::time::timeout(PATIENCE, hub.tell_answers(&partner, now)).await {
+            Ok(Ok(())) => {
+                failed.remove(&partner.id);
+                continue;
             }
-        }
+            Ok(Err(error)) => complaint::render(&error),
+            Err(_) => "it took too long".to_owned(),
+        };
+        let due = now.saturating_add(told_again_after(failures + 1)).unwrap_or(Timestamp::MAX);
+        tracing::warn!(partner = %partner.id, "an answer to a strike is told again after {due}\n{why}");
+        failed.insert(partner.id, (failures + 1, due));
     }
 }
 
@@ -70,7 +69,8 @@ impl Hub {
     /// # Errors
     /// The first that the partner did not take; the others are told all the same, unless nobody answers there.
     pub async fn tell_answers(&self, partner: &PartnerRow, now: Timestamp) -> Result<(), StrikeError> {
-        let untold = self.database.strikes_of(&partner.id).await?.into_iter().filter(|kept| kept.is_untold(Party::Main));
+        let untold =
+            self.database.strikes_of(&partner.id).await?.into_iter().filter(|kept| kept.is_untold(Party::Main));
         let untold: Vec<KeptStrike> = untold.collect();
         if untold.is_empty() {
             return Ok(());

@@ -325,12 +325,17 @@ async fn a_proposal_that_nobody_can_take_any_more_is_proposed_anew() {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     let (reason, now) = ("x".to_owned(), Timestamp::now());
     let another = Some(Checkpoint { size: 6, root: "of a log that was put aside".to_owned() });
-    let cases =
-        [("0", Party::Main, None), ("1", Party::Main, another.clone()), ("2", Party::Partner, None), ("3", Party::Partner, another)];
+    let cases = [
+        ("0", Party::Main, None),
+        ("1", Party::Main, another.clone()),
+        ("2", Party::Partner, None),
+        ("3", Party::Partner, another),
+    ];
     for (entries, by, checkpoint) in cases {
         // Both sides have kept it from before.
         let (log, words) = (format!("lampworks/north/{month}"), numbers(entries));
-        let strike = Strike { month, log, checkpoint, entries: words.clone(), reason: reason.clone(), by, proposed: now };
+        let strike =
+            Strike { month, log, checkpoint, entries: words.clone(), reason: reason.clone(), by, proposed: now };
         let stale = KeptStrike::proposed(strike);
         assert!(world.hub().database.change_strike(&north.id, None, &stale).await.unwrap());
         let known = [daemon.strikes().unwrap(), vec![stale]].concat();
