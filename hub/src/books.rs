@@ -14,11 +14,11 @@ use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::strike::{KeptStrike, Party, Strike, Waiting, together};
 use tieup_protocol::wire::{Cause, Revision, StatementNotice, StatementStatus};
-use tieup_store::journal::{JournalReader, Origin, ReadError, SignedText, stored_root, verify_entries};
+use tieup_store::journal::{JournalReader, Origin, ReadError, SignedText, stored_root};
 
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
-use crate::rollups::begins_with_cosigned;
+use crate::rollups::{begins_with_cosigned, verify_cosigned};
 use crate::statements::{Standing, StatementFailure};
 
 impl Hub {
@@ -345,10 +345,8 @@ impl Ledger for MainBooks<'_> {
             return Ok(counting.finish()?);
         }
         let (dir, origin, key) = self.hub.charged_files(self.partner, writer, month)?;
-        let verified = verify_entries(&dir, &origin, &key, |entry| counting.take(entry));
-        let verified = verified.map_err(|source| StatementFailure::Damaged(origin.clone(), source))?;
         let (cosigned, root) = self.hub.charged_head(self.partner, writer, month)?;
-        begins_with_cosigned(&dir, &origin, verified.checkpoint.size(), (cosigned, &root))?;
+        verify_cosigned(&dir, (&origin, &key), (cosigned, &root), |entry| counting.take(entry))?;
         if cosigned < size {
             return Err(ReadError::Beyond { dir, size: cosigned, asked: format!("the entries 0 to {size}") }.into());
         }

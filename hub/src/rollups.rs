@@ -184,22 +184,37 @@ impl Copy {
         let (size, (origin, key)) = (self.head.size, &self.log);
         let mut strides = self.progress.strides(size);
         let mut invalid = None;
-        let verified = verify_entries(&self.dir, origin, key, |entry| {
+        verify_cosigned(&self.dir, (origin, key), (size, &self.head.root), |entry| {
             let number = rollup.covers().size;
             if number < size && invalid.is_none() {
                 strides.step();
                 let taken = rollup.take(entry, &self.struck);
                 invalid = taken.err().map(|source| StatementError::Entry { number, source });
             }
-        });
-        let verified = verified.map_err(|source| StatementFailure::Damaged(origin.clone(), source))?;
-        begins_with_cosigned(&self.dir, origin, verified.checkpoint.size(), (size, &self.head.root))?;
+        })?;
         if let Some(invalid) = invalid {
             return Err(invalid.into());
         }
         rollup.reach(self.head.clone())?;
         Ok(rollup)
     }
+}
+
+/// Verifies the log in `dir`, of that origin and signed with that key, and hands each entry to `each` in the same pass: what
+/// that makes of them is worth nothing where this fails. It must begin with the entries that were `cosigned`: so many, with
+/// this root hash.
+///
+/// # Errors
+/// When it cannot be read, or is not what was signed for or cosigned.
+pub(crate) fn verify_cosigned(
+    dir: &Path,
+    (origin, key): (&Origin, &LogVerifier),
+    cosigned: (u64, &str),
+    each: impl FnMut(&[u8]),
+) -> Result<(), StatementFailure> {
+    let verified = verify_entries(dir, origin, key, each);
+    let verified = verified.map_err(|source| StatementFailure::Damaged(origin.clone(), source))?;
+    begins_with_cosigned(dir, origin, verified.checkpoint.size(), cosigned)
 }
 
 /// Fails unless the log in `dir`, which was verified as far as it was `signed` for, begins with the entries that were
