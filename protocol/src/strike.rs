@@ -425,10 +425,10 @@ impl<'a> Waiting<'a> {
 /// When it is the other side's.
 pub fn is_new(known: &[KeptStrike], strike: &Strike, by: Party) -> Result<bool, StrikeRefused> {
     let digest = strike.digest();
-    match strike.by == by {
-        true => Ok(known.iter().all(|kept| kept.strike.digest() != digest)),
-        false => Err(StrikeRefused::OwnSide),
+    if strike.by != by {
+        return Err(StrikeRefused::OwnSide);
     }
+    Ok(known.iter().all(|kept| kept.strike.digest() != digest))
 }
 
 /// The one of `strikes` whose digest begins with `name`, the word before its colon left out or not.
@@ -577,8 +577,8 @@ mod tests {
 
     #[test]
     fn what_the_other_side_has_not_got_is_told_again_ever_more_seldom_and_once_a_day_at_least() {
-        let hours = |failures| told_again_after(failures).as_secs_f64() / 3_600.0;
-        assert_eq!([0, 1, 2, 6, 7, u32::MAX].map(hours), [1.0 / 3.0, 2.0 / 3.0, 4.0 / 3.0, 64.0 / 3.0, 24.0, 24.0]);
+        let minutes = |failures| told_again_after(failures).as_secs() / 60;
+        assert_eq!([0, 1, 2, 6, 7, u32::MAX].map(minutes), [20, 40, 80, 1280, 1440, 1440]);
     }
 
     #[test]

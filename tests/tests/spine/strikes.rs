@@ -135,7 +135,7 @@ async fn an_answer_that_main_never_heard_is_told_again_by_itself() {
     let name = proposed.digest().to_string();
     let kept = std::fs::read(world.state("north").join("identity.json")).unwrap();
     // Where nobody answers.
-    let nowhere = |state: &std::path::Path| {
+    let nowhere = |state: &Path| {
         let identity = Identity { hub: Some("127.0.0.1:1".to_owned()), ..Identity::load(state).unwrap() };
         std::fs::write(state.join("identity.json"), serde_json::to_vec(&identity).unwrap()).unwrap();
     };
@@ -145,7 +145,7 @@ async fn an_answer_that_main_never_heard_is_told_again_by_itself() {
     assert!(matches!(error, Refused::Call(_)), "{error}");
     assert!(world.daemon("north").tell_answers(Timestamp::now()).await.is_err());
     assert!(!mains(&world).await[0].is_agreed());
-    let back = |state: &std::path::Path| std::fs::write(state.join("identity.json"), kept).unwrap();
+    let back = |state: &Path| std::fs::write(state.join("identity.json"), kept).unwrap();
     Box::pin(world.restart_after("north", back)).await;
     let untold = world.daemon("north").strikes().unwrap();
     for _ in 0..2 {
