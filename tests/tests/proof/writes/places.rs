@@ -59,7 +59,7 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/pins.rs", "Document::at(", LeftOut(AS_OTHERS)),
     ("syncd/record.rs", "durable::create_dir_all(", Fails("statements")),
     ("syncd/record.rs", "Quarantine::at(", Fails("quarantine/*")),
-    ("syncd/record.rs", "durable::remove_file(", Fails("statements/record.jsonl")),
+    ("syncd/record/copy.rs", "durable::remove_file(", Fails("statements/record.jsonl")),
     ("syncd/strikes.rs", "durable::create_dir_all(", Fails("statements")),
     ("syncd/strikes.rs", "Document::at(", Fails("statements/strikes.json")),
     ("syncd/guard/mod.rs", "Quarantine::at(", Fails("quarantine/*")),
