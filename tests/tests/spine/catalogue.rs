@@ -6,9 +6,9 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tieup_hub::catalogue::{CatalogueError, Published};
+use tieup_hub::catalogue::{Asked, CatalogueError, Published};
 use tieup_hub::database::Existing;
-use tieup_protocol::audit::{Actor, AuditEntry, Happening, TrailEnd};
+use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening, TrailEnd};
 use tieup_protocol::period::Month;
 use tieup_protocol::record::Span;
 use tieup_protocol::wire::{Cause, StatementNotice, StatementVerdict};
@@ -48,7 +48,7 @@ async fn published() -> World {
 
 async fn publish(world: &World, month: Month, published: &Published, existing: Existing) -> Result<(), CatalogueError> {
     let north = row(world, "north").await;
-    world.hub().note_published(&north, month.first_day(), (published, existing), Timestamp::now()).await
+    world.hub().note_published(&north, month.first_day(), published, existing, Timestamp::now()).await
 }
 
 fn offering(units: u64) -> Published {
@@ -307,7 +307,11 @@ async fn what_was_published_is_corrected_after_the_issue_in_the_next_statement_w
     let north = row(&world, "north").await;
     let again = async |existing| world.hub().ask_again(&north, month.into(), existing, Timestamp::now()).await;
     assert!(matches!(again(Existing::Refuse).await.unwrap_err(), CatalogueError::Issued { .. }));
-    again(Existing::Correct).await.unwrap();
+    assert_eq!(again(Existing::Correct).await.unwrap(), Asked::Noted);
+    let last = world.hub().own_trail().unwrap().pop().unwrap();
+    assert_eq!((last.who, last.what), (Actor::Main, Event::CatalogueNoted), "a person asked");
+    // Nothing is new, so that nothing is corrected either.
+    assert_eq!(again(Existing::Refuse).await.unwrap(), Asked::Unchanged);
     let delivered = world.statement("north").await;
     assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
     assert_says(&delivered.notice.statement, &[&corrected(total - 3)]);
