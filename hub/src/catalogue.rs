@@ -152,6 +152,11 @@ impl Question<'_> {
         self.now.min(self.period.end(&self.contract.effective.tz))
     }
 
+    /// Whether the period is not over.
+    fn is_open(&self) -> bool {
+        self.now < self.period.end(&self.contract.effective.tz)
+    }
+
     fn who(&self) -> Actor {
         match self.asker {
             Asker::Daemon => Actor::Daemon,
@@ -306,9 +311,11 @@ impl Hub {
             None => self.stock(partner, release, said, at).await?,
         };
         let told = Holdings { at, release, tieup, original };
-        // One that was told before, since when nothing changed, says it already.
+        // One that was told before, since when nothing changed, says it already; but a period that is over has one of its own,
+        // so that what is corrected of the one before changes nothing of it.
         let since = said.map_or(since, |said| said.since.max(since));
-        if known.is_some_and(|known| known.at >= since && Holdings { at, ..known } == told) {
+        let is_said = |known: Holdings| known.at == at || known.at >= since && question.is_open();
+        if known.is_some_and(|known| is_said(known) && Holdings { at, ..known } == told) {
             return Ok(Asked::Unchanged);
         }
         let sentence = |partner: &SiteId, _: &[Entry]| {
