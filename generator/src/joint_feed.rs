@@ -2,27 +2,56 @@
 //! partner's own pages in their places.
 //!
 //! What main wrote stays as the release has it, texts included; of the partner's pages the feed has what their index says.
-//! Newest first, and of one day main's before the partner's.
+//! Newest first, and of one day main's before the partner's. It has as many entries as main lets its feeds have, which
+//! travels with a release.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tieup_protocol::index::IndexedPage;
-use tieup_protocol::path::SitePath;
+use tieup_protocol::path::{SitePath, SourcePath};
 
 use crate::config::FeedKind;
 use crate::feed::{self, MAX_ENTRIES};
 use crate::json_feed::instant;
 use crate::url;
 
+/// The file of a framework that says how long main's feeds are.
+const FILE: &str = "feeds.json";
+
 /// An entry as it stands in a feed, with its day.
 type Dated<T> = (Date, T);
+
+/// What a release says of main's feeds. What a later version says beyond this is passed over.
+#[derive(Default, Serialize, Deserialize)]
+struct Carried {
+    limit: Option<NonZeroUsize>,
+}
 
 /// The partner's pages that go into a feed.
 struct Own<'a> {
     base_url: &'a str,
     pages: &'a [&'a IndexedPage],
+    /// The most entries that the feed has with them.
+    most: usize,
+}
+
+/// The file by which a release carries the most entries that main lets its feeds have; none where main does not say.
+pub(crate) fn to_file(limit: Option<NonZeroUsize>) -> Option<(SourcePath, Vec<u8>)> {
+    let carried = Carried { limit: Some(limit?) };
+    let path = FILE.parse().expect("a constant path that a test holds");
+    Some((path, serde_json::to_vec(&carried).expect("a number is JSON")))
+}
+
+/// The most entries of main's feeds by the files of a release; as many as ours have where these do not say, or say what
+/// this version does not know.
+pub(crate) fn limit(files: &BTreeMap<SourcePath, Vec<u8>>) -> usize {
+    let file = files.iter().find(|(path, _)| path.as_str() == FILE);
+    let carried: Carried = file.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    carried.limit.map_or(MAX_ENTRIES, NonZeroUsize::get)
 }
 
 /// Where the feeds of a whole site stand.
@@ -43,14 +72,20 @@ pub fn feeds_with(page: &IndexedPage, terms: &[SitePath]) -> Vec<SitePath> {
     paths.into_iter().collect()
 }
 
-/// Main's feed at `path` with those of the pages `own`, served below `base_url`, that have a day and the feed's language;
-/// none where there are none, or `feed` is not one of ours.
-pub fn joint_feed(path: &SitePath, feed: &[u8], base_url: &str, own: &[&IndexedPage]) -> Option<Vec<u8>> {
+/// Main's feed at `path` with those of the pages `own`, served below `base_url`, that have a day and the feed's language:
+/// `most` entries, or as many as main's has alone. None where there are no such pages, or `feed` is not one of ours.
+pub fn joint_feed(
+    path: &SitePath,
+    feed: &[u8],
+    base_url: &str,
+    own: &[&IndexedPage],
+    most: usize,
+) -> Option<Vec<u8>> {
     let (folder, _) = path.as_str().rsplit_once('/')?;
     let page = format!("{folder}/").parse().ok()?;
     let is_here = |kind: &FeedKind| feed::path(&page, *kind).as_ref() == Some(path);
     let text = std::str::from_utf8(feed).ok()?;
-    let own = Own { base_url, pages: own };
+    let own = Own { base_url, pages: own, most };
     let joint = match FeedKind::ALL.into_iter().find(is_here)? {
         FeedKind::Atom => own.atom(text),
         FeedKind::Rss => own.rss(text),
@@ -85,7 +120,7 @@ impl Own<'_> {
             || feed.head.to_owned(),
             |latest| feed.head.replacen(&format!("<updated>{updated}T"), &format!("<updated>{latest}T"), 1),
         );
-        Some(head + &merged(theirs, own.collect()).concat() + feed.end)
+        Some(head + &self.merged(theirs, own.collect()).concat() + feed.end)
     }
 
     fn rss(&self, text: &str) -> Option<String> {
@@ -97,7 +132,7 @@ impl Own<'_> {
             let description = page.description.clone().unwrap_or_default();
             (date, feed::rss_item(page, self.base_url, &description))
         });
-        Some(feed.head.to_owned() + &merged(theirs, own.collect()).concat() + feed.end)
+        Some(feed.head.to_owned() + &self.merged(theirs, own.collect()).concat() + feed.end)
     }
 
     fn json(&self, text: &str) -> Option<String> {
@@ -107,7 +142,7 @@ impl Own<'_> {
         let items = feed.get("items")?.as_array()?.iter();
         let theirs: Option<Vec<Dated<Value>>> = items.map(|item| Some((day(item)?, item.clone()))).collect();
         let own = own.into_iter().map(|(date, page)| (date, self.json_item(page, date)));
-        let items = merged(theirs?, own.collect());
+        let items = self.merged(theirs?, own.collect());
         feed.insert("items".to_owned(), Value::Array(items));
         Some(format!("{:#}\n", Value::Object(feed)))
     }
@@ -125,6 +160,15 @@ impl Own<'_> {
         item.extend(updated.map(|day| ("date_modified".to_owned(), json!(instant(day)))));
         item.insert("language".into(), json!(page.lang));
         Value::Object(item)
+    }
+
+    /// Both, newest first; no more than a feed may have, unless `theirs` are.
+    fn merged<T>(&self, theirs: Vec<Dated<T>>, own: Vec<Dated<T>>) -> Vec<T> {
+        let most = theirs.len().max(self.most);
+        let mut all: Vec<Dated<T>> = theirs.into_iter().chain(own).collect();
+        // The sort keeps the order of what is equal.
+        all.sort_by_key(|(date, _)| std::cmp::Reverse(*date));
+        all.into_iter().take(most).map(|(_, entry)| entry).collect()
     }
 }
 
@@ -151,15 +195,6 @@ impl<'a> Written<'a> {
     }
 }
 
-/// Both, newest first; no more than a feed of ours has, unless `theirs` are.
-fn merged<T>(theirs: Vec<Dated<T>>, own: Vec<Dated<T>>) -> Vec<T> {
-    let most = theirs.len().max(MAX_ENTRIES);
-    let mut all: Vec<Dated<T>> = theirs.into_iter().chain(own).collect();
-    // The sort keeps the order of what is equal.
-    all.sort_by_key(|(date, _)| std::cmp::Reverse(*date));
-    all.into_iter().take(most).map(|(_, entry)| entry).collect()
-}
-
 /// What stands in `text` between the first `before` and the next `after`.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
@@ -176,7 +211,11 @@ mod tests {
     }
 
     fn joint(path: &str, feed: &str, own: &[&IndexedPage]) -> Option<String> {
-        let joint = joint_feed(&path.parse().unwrap(), feed.as_bytes(), "https://north.example/", own)?;
+        joint_of(MAX_ENTRIES, path, feed, own)
+    }
+
+    fn joint_of(most: usize, path: &str, feed: &str, own: &[&IndexedPage]) -> Option<String> {
+        let joint = joint_feed(&path.parse().unwrap(), feed.as_bytes(), "https://north.example/", own, most)?;
         Some(String::from_utf8(joint).unwrap())
     }
 
@@ -245,9 +284,19 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_grows_no_longer_than_ours_are() {
+    fn a_feed_grows_no_longer_than_main_lets_it() {
         let own: Vec<IndexedPage> = (0..80).map(|n| page(&format!("/p{n}/"), "Own", "2026-03-09")).collect();
-        let feed = joint("/atom.xml", ATOM, &own.iter().collect::<Vec<_>>()).unwrap();
-        assert_eq!(feed.matches("<entry>").count(), MAX_ENTRIES);
+        let own: Vec<&IndexedPage> = own.iter().collect();
+        let entries = |most| joint_of(most, "/atom.xml", ATOM, &own).unwrap().matches("<entry>").count();
+        assert_eq!([1, 2, 3, 60].map(entries), [2, 2, 3, 60], "it is as long as main's alone");
+    }
+
+    #[test]
+    fn a_release_carries_how_long_feeds_are_where_main_says() {
+        let carried = |most| limit(&to_file(NonZeroUsize::new(most)).into_iter().collect());
+        assert_eq!([0, 7, 60].map(carried), [MAX_ENTRIES, 7, 60]);
+        let of = |json: &str| limit(&BTreeMap::from([(FILE.parse().unwrap(), json.as_bytes().to_vec())]));
+        let told = [r#"{"limit": 7, "order": "x"}"#, r#"{"limit": 0}"#, r#"{"limit": -1}"#, "{}", ""];
+        assert_eq!(told.map(of), [7, MAX_ENTRIES, MAX_ENTRIES, MAX_ENTRIES, MAX_ENTRIES]);
     }
 }

@@ -49,6 +49,8 @@ pub struct Originals {
     pub base_url: String,
     /// What is found by the site's search; none where neither side has one.
     pub search: Option<Search>,
+    /// The most entries of main's feeds, with the partner's pages in them.
+    pub feed_limit: usize,
     /// Whether all of it follows from what the files hold, and not also from their history (`dates:` of `site.yaml`).
     pub is_of_files_alone: bool,
 }
@@ -141,7 +143,8 @@ fn build(
     let is_derived = |(path, file): (&SitePath, &OutputFile)| (file.source == config.file).then(|| path.clone());
     let derived = output.files.iter().filter_map(is_derived).collect();
     let (base_url, search) = (config.base_url.clone(), config.search.clone());
-    Ok(Originals { output, terms, derived, slots, base_url, search, is_of_files_alone })
+    let feed_limit = framework.feed_limit();
+    Ok(Originals { output, terms, derived, slots, base_url, search, feed_limit, is_of_files_alone })
 }
 
 /// `slots`, and each slot that no file fills and that a menu of the partner's is called like: that menu, with main's lines

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use tieup_protocol::yaml;
 
 use crate::assets::fingerprint;
 use crate::data::Data;
+use crate::joint_feed;
 use crate::menu::{self, SiteMenus};
 use crate::minify;
 use crate::output::{OutputFile, media_type};
@@ -26,7 +28,7 @@ pub const THEME_API: u32 = 1;
 ///
 /// The files also hold the templates that the main site has of its own, below `<theme>/site/templates/`, where
 /// `<theme>` is the site's. For a partner who inherits pages they hold the site's data below `data/`, since templates
-/// read it, and its search and menus. A version that does not know a file leaves it aside.
+/// read it, its search and menus, and how long its feeds are. A version that does not know a file leaves it aside.
 #[derive(Clone, Debug)]
 pub struct Framework {
     name: String,
@@ -238,6 +240,17 @@ impl Framework {
     /// Why the main site's menus, which came with a release, stand on no page of the partner's; none where they do.
     pub fn unread_menus(&self) -> Option<serde_json::Error> {
         self.menus().err()
+    }
+
+    /// The same, with the most entries that the site lets its feeds have.
+    pub(crate) fn with_feed_limit(mut self, limit: Option<NonZeroUsize>) -> Self {
+        self.files.extend(joint_feed::to_file(limit));
+        self
+    }
+
+    /// The most entries of the main site's feeds, where the files came with a release.
+    pub(crate) fn feed_limit(&self) -> usize {
+        joint_feed::limit(&self.files)
     }
 
     /// The theme's name.

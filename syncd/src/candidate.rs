@@ -289,7 +289,8 @@ impl Merge<'_> {
         for (path, own) in feeds {
             let mains = files.get_mut(&path).filter(|file| file.owner == Owner::Main);
             let Some((file, entry)) = mains.zip(manifest.entries.get(&path)) else { continue };
-            if let Some(joint) = joint_feed(&path, &self.blobs.read(&entry.blob)?, &originals.base_url, &own) {
+            let (feed, most) = (self.blobs.read(&entry.blob)?, originals.feed_limit);
+            if let Some(joint) = joint_feed(&path, &feed, &originals.base_url, &own, most) {
                 file.blob = self.batch.put(&joint)?;
             }
         }

@@ -69,6 +69,8 @@ pub(super) struct OwnPages {
     pub base_url: String,
     /// What is found by the site's search, if it has one.
     pub search: Option<Search>,
+    /// The most entries of main's feeds, with the partner's pages in them.
+    pub feed_limit: usize,
 }
 
 /// One file of the originals.
@@ -82,7 +84,7 @@ pub(super) struct OwnFile {
 impl OwnPages {
     /// Stores the content of `originals`, durably on return.
     fn store(originals: Originals, blobs: &BlobStore) -> Result<Self, CandidateError> {
-        let Originals { output, terms, derived, slots, base_url, search, is_of_files_alone: _ } = originals;
+        let Originals { output, terms, derived, slots, base_url, search, feed_limit, is_of_files_alone: _ } = originals;
         let batch = blobs.batch();
         let mut files = BTreeMap::new();
         for (path, made) in output.files {
@@ -92,7 +94,7 @@ impl OwnPages {
             files.insert(path, OwnFile { file, source: made.source });
         }
         batch.sync()?;
-        Ok(Self { files, terms, derived, slots, index: output.index, base_url, search })
+        Ok(Self { files, terms, derived, slots, index: output.index, base_url, search, feed_limit })
     }
 
     fn is_here(&self, blobs: &BlobStore) -> bool {

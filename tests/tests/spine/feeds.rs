@@ -54,6 +54,20 @@ async fn where_the_feed_is_mains_the_originals_stand_in_it_too() {
     assert_eq!(ids().await, [shelf, lamps]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn with_originals_in_it_a_feed_is_as_long_as_main_lets_it_be() {
+    let world = world().await;
+    let shelf = world.partner("north").config.site.join("content/local/shelf.md");
+    std::fs::write(shelf.with_file_name("chest.md"), dated("Our chest", "2026-03-04", "Our chest.")).unwrap();
+    for (limit, length) in [(", limit: 2", 2), (", limit: 1", 1), ("", 3)] {
+        world.write_main("site.yaml", &MAIN.replace("[atom]", &format!("[atom]{limit}")));
+        world.go_live("north").await;
+        let own = ["chest", "shelf"].map(|page| format!("https://north.example/local/{page}/"));
+        let all = [&*own[0], "https://lampworks.example/nw/lamps/", &*own[1]];
+        assert_eq!(ids(&world, "/atom.xml").await, all[..length], "{limit}");
+    }
+}
+
 const MANY: &str = "title: Lampworks\nbase_url: https://lampworks.example/\ntheme: plain\nlanguages: [{code: ja, name: 日本語}]\n\
     feeds: {site: [atom], sections: [atom]}\ntaxonomies: [{name: topics, feed: true}]\n";
 
