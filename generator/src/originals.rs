@@ -89,6 +89,7 @@ fn build(
 ) -> Result<Originals, Report> {
     let mut config = SiteConfig::load_partner(dir)?;
     config.search = Search::joined(config.search.as_ref(), framework.search().as_ref());
+    config.mains_lists = taxonomy::mains_lists(&config, inherited);
     let mut problems = Vec::new();
     let overrides = Overrides::load(&dir.join("templates"), &mut problems);
     let framework = Arc::new(framework.clone().with_partner_templates(&overrides));

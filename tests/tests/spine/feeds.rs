@@ -119,6 +119,42 @@ async fn row_003_02_originals_stand_in_the_feeds_of_their_language_section_and_t
     assert_eq!(ids(&world, "/news/atom.xml").await, [&*fair, &*open], "after a page more, too");
 }
 
+/// What the `site.yaml` of a partner says whose default language is main's other one.
+const OWN_JAPANESE: &str = "title: north\nbase_url: https://north.example/\nlanguage: ja\n\
+    languages: [{code: en, name: English}]\ntaxonomies: [{name: topics, feed: true}]\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn languages_and_terms_meet_where_the_two_sites_have_other_defaults() {
+    let mounts = r#"{"/": main, "/local/**": partner, "/en/local/**": partner}"#;
+    let plan = World::new()
+        .main_file("site.yaml", MANY)
+        .main_file("content/_index.ja.md", "---\ntitle: 家\n---\n")
+        .main_file("content/fair.md", &on_topic("Fair", "2026-03-02", "Lamps"))
+        .main_file("content/fair.ja.md", &on_topic("市", "2026-03-02", "Lamps"))
+        .main_file(
+            "templates/page.html",
+            "{% for term in page.taxonomies.topics %}<a href=\"{{ term.path }}\">{% endfor %}",
+        )
+        .contract("north", Contract::inherited().mounts(mounts))
+        .partner_file("north", "site.yaml", OWN_JAPANESE)
+        .partner_file("north", "content/local/shelf.md", &on_topic("棚", "2026-03-04", "lamps"))
+        .partner_file("north", "content/local/shelf.en.md", &on_topic("Our shelf", "2026-03-03", "lamps"));
+    let plan = ["term", "taxonomy"].iter().fold(plan, |plan, template| {
+        plan.main_file(&format!("templates/{template}.html"), "<h1>{{ page.title }} of main</h1>")
+    });
+    let world = Box::pin(plan.start()).await;
+    world.go_live("north").await;
+    for (home, main, own) in [("/", "fair/", "en/local/shelf/"), ("/ja/", "ja/fair/", "local/shelf/")] {
+        let both = [format!("https://north.example/{own}"), format!("https://lampworks.example/{main}")];
+        for feed in ["", "topics/lamps/"].map(|folder| format!("{home}{folder}atom.xml")) {
+            assert_eq!(ids(&world, &feed).await, both, "{feed}");
+        }
+        let term = format!("{home}topics/lamps/");
+        world.assert_shows("north", &format!("/{own}"), &format!("href=\"{term}\"")).await;
+        world.assert_shows("north", &term, "of main").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_term_that_main_does_not_have_makes_no_page_in_mains_paths() {
     let world = Box::pin(world_of_many()).await;
