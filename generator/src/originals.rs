@@ -17,6 +17,7 @@ use crate::config::SiteConfig;
 use crate::content::{Content, Reading};
 use crate::data::Data;
 use crate::dates::History;
+use crate::feed;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body, Hooks};
 use crate::menu::{self, SiteMenus};
@@ -49,10 +50,19 @@ pub struct Originals {
     pub base_url: String,
     /// What is found by the site's search; none where neither side has one.
     pub search: Option<Search>,
-    /// The most entries of main's feeds, with the partner's pages in them.
-    pub feed_limit: usize,
+    /// How long feeds are.
+    pub feed_limits: FeedLimits,
     /// Whether all of it follows from what the files hold, and not also from their history (`dates:` of `site.yaml`).
     pub is_of_files_alone: bool,
+}
+
+/// The most entries of a feed, with the pages of others in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FeedLimits {
+    /// Of main's.
+    pub main: usize,
+    /// Of the partner's own.
+    pub partner: usize,
 }
 
 /// Renders the partner site in the folder `dir` inside `framework`; templates also see the pages in `inherited`.
@@ -144,8 +154,8 @@ fn build(
     let is_derived = |(path, file): (&SitePath, &OutputFile)| (file.source == config.file).then(|| path.clone());
     let derived = output.files.iter().filter_map(is_derived).collect();
     let (base_url, search) = (config.base_url.clone(), config.search.clone());
-    let feed_limit = framework.feed_limit();
-    Ok(Originals { output, terms, derived, slots, base_url, search, feed_limit, is_of_files_alone })
+    let feed_limits = FeedLimits { main: framework.feed_limit(), partner: feed::limit(&config) };
+    Ok(Originals { output, terms, derived, slots, base_url, search, feed_limits, is_of_files_alone })
 }
 
 /// `slots`, and each slot that no file fills and that a menu of the partner's is called like: that menu, with main's lines

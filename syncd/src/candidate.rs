@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{Search, feeds_with, fill_slots, joint_feed, media_type, spanning_beside};
+use tieup_generator::{Search, feeds_with, fill_slots, joint_feed, media_type, site_feeds_with, spanning_beside};
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Override, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
@@ -174,7 +174,7 @@ impl Candidate {
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = merge.files(&plan, manifest, originals)?;
         let (mains, own) = joined(&files, inherited, &originals.index);
-        merge.join_feeds(&mut files, manifest, originals, &own)?;
+        merge.join_feeds(&mut files, manifest, originals, &placed(&own, originals, beside))?;
         let pages: Vec<&IndexedPage> = mains.iter().chain(&own).copied().collect();
         let listed = listed(mains, own, release.contract.index);
         let is_taken = |path: &SitePath| files.contains_key(path);
@@ -206,7 +206,8 @@ impl Candidate {
             }
         }
         let (_, own) = joined(&revised.files, &[], &of.originals.index);
-        merge.join_feeds(&mut revised.files, &of.manifest, &of.originals, &own)?;
+        let placed = placed(&own, &of.originals, &Beside::default());
+        merge.join_feeds(&mut revised.files, &of.manifest, &of.originals, &placed)?;
         merge.batch.sync()?;
         Ok(revised)
     }
@@ -271,26 +272,30 @@ impl Merge<'_> {
         Ok(MergedFile { blob, media_type: entry.media_type.clone(), kind: entry.kind, owner: Owner::Main })
     }
 
-    /// Puts the partner's pages into those of main's feeds in which they have a place.
+    /// Puts pages into those feeds in which they have a place: the partner's into main's, those of further main sites into
+    /// whosever the feed of the whole site is.
     fn join_feeds(
         &self,
         files: &mut BTreeMap<SitePath, MergedFile>,
         manifest: &Manifest,
         originals: &OwnPages,
-        own: &[&IndexedPage],
+        placed: &BTreeMap<SitePath, Placed<'_>>,
     ) -> Result<(), CandidateError> {
-        let mut feeds: BTreeMap<SitePath, Vec<&IndexedPage>> = BTreeMap::new();
-        for page in own {
-            let terms = originals.terms.get(&page.path).map_or(&[][..], Vec::as_slice);
-            for feed in feeds_with(page, terms) {
-                feeds.entry(feed).or_default().push(*page);
-            }
-        }
-        for (path, own) in feeds {
-            let mains = files.get_mut(&path).filter(|file| file.owner == Owner::Main);
-            let Some((file, entry)) = mains.zip(manifest.entries.get(&path)) else { continue };
-            let (feed, most) = (self.blobs.read(&entry.blob)?, originals.feed_limit);
-            if let Some(joint) = joint_feed(&path, &feed, &originals.base_url, &own, most) {
+        for (path, Placed { own, others }) in placed {
+            let Some(file) = files.get_mut(path) else { continue };
+            // The partner's own pages stand in its own feed.
+            let (feed, pages, most) = match file.owner {
+                Owner::Main => {
+                    let feed = manifest.entries.get(path).map(|entry| entry.blob);
+                    (feed, [own.as_slice(), others.as_slice()].concat(), originals.feed_limits.main)
+                }
+                Owner::Partner => {
+                    let feed = originals.files.get(path).map(|own| own.file.blob);
+                    (feed, others.clone(), originals.feed_limits.partner)
+                }
+            };
+            let Some(feed) = feed.filter(|_| !pages.is_empty()) else { continue };
+            if let Some(joint) = joint_feed(path, &self.blobs.read(&feed)?, &originals.base_url, &pages, most) {
                 file.blob = self.batch.put(&joint)?;
             }
         }
@@ -300,6 +305,32 @@ impl Merge<'_> {
     fn derived(&self, bytes: &[u8], media_type: &str) -> Result<MergedFile, CandidateError> {
         Ok(MergedFile::derived(self.batch.put(bytes)?, media_type))
     }
+}
+
+/// The pages that have a place in one feed.
+#[derive(Default)]
+struct Placed<'a> {
+    /// The partner's own.
+    own: Vec<&'a IndexedPage>,
+    /// Those of further main sites.
+    others: Vec<&'a IndexedPage>,
+}
+
+/// The pages that have a place in a feed, by its path.
+fn placed<'a>(own: &[&'a IndexedPage], originals: &OwnPages, beside: &'a Beside) -> BTreeMap<SitePath, Placed<'a>> {
+    let mut feeds: BTreeMap<SitePath, Placed<'a>> = BTreeMap::new();
+    for page in own {
+        let terms = originals.terms.get(&page.path).map_or(&[][..], Vec::as_slice);
+        for feed in feeds_with(page, terms) {
+            feeds.entry(feed).or_default().own.push(*page);
+        }
+    }
+    for page in beside.pages() {
+        for feed in site_feeds_with(page) {
+            feeds.entry(feed).or_default().others.push(page);
+        }
+    }
+    feeds
 }
 
 /// The theme may have more slots than the contract gives to the partner.

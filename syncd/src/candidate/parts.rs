@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tieup_generator::{Framework, Originals, Search, build_originals_with, fill_slots};
+use tieup_generator::{FeedLimits, Framework, Originals, Search, build_originals_with, fill_slots};
 use tieup_protocol::contract::Owner;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::index::IndexedPage;
@@ -69,8 +69,8 @@ pub(super) struct OwnPages {
     pub base_url: String,
     /// What is found by the site's search, if it has one.
     pub search: Option<Search>,
-    /// The most entries of main's feeds, with the partner's pages in them.
-    pub feed_limit: usize,
+    /// How long feeds are.
+    pub feed_limits: FeedLimits,
 }
 
 /// One file of the originals.
@@ -84,7 +84,8 @@ pub(super) struct OwnFile {
 impl OwnPages {
     /// Stores the content of `originals`, durably on return.
     fn store(originals: Originals, blobs: &BlobStore) -> Result<Self, CandidateError> {
-        let Originals { output, terms, derived, slots, base_url, search, feed_limit, is_of_files_alone: _ } = originals;
+        let Originals { output, terms, derived, slots, base_url, search, feed_limits, is_of_files_alone: _ } =
+            originals;
         let batch = blobs.batch();
         let mut files = BTreeMap::new();
         for (path, made) in output.files {
@@ -94,7 +95,7 @@ impl OwnPages {
             files.insert(path, OwnFile { file, source: made.source });
         }
         batch.sync()?;
-        Ok(Self { files, terms, derived, slots, index: output.index, base_url, search, feed_limit })
+        Ok(Self { files, terms, derived, slots, index: output.index, base_url, search, feed_limits })
     }
 
     fn is_here(&self, blobs: &BlobStore) -> bool {

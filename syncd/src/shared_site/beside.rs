@@ -46,11 +46,16 @@ impl Default for SearchBeside {
 impl Beside {
     /// Whether no other tie-up has anything to tell of.
     pub fn is_nothing(&self) -> bool {
-        let pages = match &self.search {
-            SearchBeside::Own(others) => others.0.is_empty(),
-            SearchBeside::Home => true,
+        self.pages().next().is_none() && self.sitemaps.is_empty()
+    }
+
+    /// The pages of others that this one tells of.
+    pub fn pages(&self) -> impl Iterator<Item = &IndexedPage> {
+        let others = match &self.search {
+            SearchBeside::Own(others) => Some(others),
+            SearchBeside::Home => None,
         };
-        pages && self.sitemaps.is_empty()
+        others.into_iter().flat_map(OtherPages::iter)
     }
 }
 
