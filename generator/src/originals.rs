@@ -11,7 +11,7 @@ use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
 use crate::assets;
-use crate::build::Build;
+use crate::build::{Build, derived_paths};
 use crate::components;
 use crate::config::SiteConfig;
 use crate::content::{Content, Reading};
@@ -21,7 +21,7 @@ use crate::feed;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body, Hooks};
 use crate::menu::{self, SiteMenus};
-use crate::output::{Output, OutputFile};
+use crate::output::Output;
 use crate::overrides::Overrides;
 use crate::page::Source;
 use crate::progress::Progress;
@@ -131,7 +131,7 @@ fn build(
         _ => Known::No,
     };
     let texts: Vec<Text<'_>> = fills.values().map(|fill| (fill.body.links.as_slice(), &fill.source)).collect();
-    let from_main = Inherited { pages: inherited, menus: framework.menus().unwrap_or_default() };
+    let from_main = Inherited { pages: inherited, menus: framework.menus().clone() };
     let build = Build {
         config: &config,
         framework: &framework,
@@ -145,14 +145,13 @@ fn build(
         progress: &progress,
         elsewhere: &elsewhere,
     };
-    let mut output = build.run().map_err(report)?;
+    let (mut output, view) = build.run_in_view().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
     let is_of_files_alone = matches!(config.history, History::Unknown);
     let slots = with_menus(html(fills), &framework, &from_main.menus, &content, &config);
     let terms = content.pages.iter().map(|page| (page.entry.path.clone(), taxonomy::terms_of(&config, page)));
     let terms = terms.filter(|(_, terms)| !terms.is_empty()).collect();
-    let is_derived = |(path, file): (&SitePath, &OutputFile)| (file.source == config.file).then(|| path.clone());
-    let derived = output.files.iter().filter_map(is_derived).collect();
+    let derived = derived_paths(&view);
     let (base_url, search) = (config.base_url.clone(), config.search.clone());
     let feed_limits = FeedLimits { main: framework.feed_limit(), partner: feed::limit(&config) };
     Ok(Originals { output, terms, derived, slots, base_url, search, feed_limits, is_of_files_alone })

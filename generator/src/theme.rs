@@ -41,6 +41,10 @@ pub struct Framework {
     layers: Vec<Layer>,
     slots: Vec<String>,
     layout: BTreeMap<SitePath, OutputFile>,
+    /// The main site's menus, where the files came with a release that has any.
+    menus: SiteMenus,
+    /// Why they are left aside, where this version cannot read them.
+    unread_menus: Option<String>,
 }
 
 /// A folder of templates that hides those of the same name in the folders after it.
@@ -105,7 +109,12 @@ impl Framework {
     /// # Errors
     /// As [`Framework::load`], when the files do not make a theme.
     pub fn from_files(name: &str, files: BTreeMap<SourcePath, Vec<u8>>) -> Result<Self, Report> {
-        Self::assemble(name, String::new(), files)
+        let mut framework = Self::assemble(name, String::new(), files)?;
+        match menu::from_files(&framework.files) {
+            Ok(menus) => framework.menus = menus,
+            Err(error) => framework.unread_menus = Some(error.to_string()),
+        }
+        Ok(framework)
     }
 
     fn assemble(name: &str, root: String, files: BTreeMap<SourcePath, Vec<u8>>) -> Result<Self, Report> {
@@ -154,6 +163,8 @@ impl Framework {
             layers: Vec::new(),
             slots: Vec::new(),
             layout: BTreeMap::new(),
+            menus: SiteMenus::new(),
+            unread_menus: None,
         }
     }
 
@@ -226,20 +237,18 @@ impl Framework {
     /// The same, with the site's menus.
     pub(crate) fn with_menus(mut self, menus: &SiteMenus) -> Self {
         self.files.extend(menu::to_file(menus));
+        self.menus.clone_from(menus);
         self
     }
 
-    /// The main site's menus, where the files came with a release that has any.
-    ///
-    /// # Errors
-    /// When this version cannot read them.
-    pub(crate) fn menus(&self) -> Result<SiteMenus, serde_json::Error> {
-        menu::from_files(&self.files)
+    /// The main site's menus.
+    pub(crate) fn menus(&self) -> &SiteMenus {
+        &self.menus
     }
 
     /// Why the main site's menus, which came with a release, stand on no page of the partner's; none where they do.
-    pub fn unread_menus(&self) -> Option<serde_json::Error> {
-        self.menus().err()
+    pub fn unread_menus(&self) -> Option<&str> {
+        self.unread_menus.as_deref()
     }
 
     /// The same, with the most entries that the site lets its feeds have.
