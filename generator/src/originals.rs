@@ -20,7 +20,7 @@ use crate::dates::History;
 use crate::feed;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body, Hooks};
-use crate::menu::{self, SiteMenus};
+use crate::menu::{self, Menus, SiteMenus};
 use crate::output::Output;
 use crate::overrides::Overrides;
 use crate::page::Source;
@@ -46,6 +46,8 @@ pub struct Originals {
     pub derived: BTreeSet<SitePath>,
     /// What fills each slot, as HTML: a file, or else the menu that is called like it.
     pub slots: BTreeMap<String, Vec<u8>>,
+    /// The menus, main's lines in them.
+    pub menus: Menus,
     /// The address of the partner's site, as `site.yaml` gives it.
     pub base_url: String,
     /// What is found by the site's search; none where neither side has one.
@@ -75,10 +77,11 @@ pub struct FeedLimits {
 /// # Errors
 /// Everything that is wrong with the partner's files, the templates and the links.
 pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPage]) -> Result<Originals, Report> {
-    build(dir, framework, inherited, None)
+    build(dir, framework, inherited, &Menus::default(), None)
 }
 
-/// Like [`build_originals`], with narrower pictures from `pictures` where they have been made before.
+/// Like [`build_originals`], with narrower pictures from `pictures` where they have been made before, and with the lines of
+/// the menus that stand `beside` main's.
 ///
 /// # Errors
 /// As [`build_originals`].
@@ -87,14 +90,16 @@ pub fn build_originals_with(
     dir: &Path,
     framework: &Framework,
     inherited: &[IndexedPage],
+    beside: &Menus,
 ) -> Result<Originals, Report> {
-    build(dir, framework, inherited, Some(pictures))
+    build(dir, framework, inherited, beside, Some(pictures))
 }
 
 fn build(
     dir: &Path,
     framework: &Framework,
     inherited: &[IndexedPage],
+    beside: &Menus,
     cache: Option<&Cache>,
 ) -> Result<Originals, Report> {
     let mut config = SiteConfig::load_partner(dir)?;
@@ -131,7 +136,7 @@ fn build(
         _ => Known::No,
     };
     let texts: Vec<Text<'_>> = fills.values().map(|fill| (fill.body.links.as_slice(), &fill.source)).collect();
-    let from_main = Inherited { pages: inherited, menus: framework.menus().clone() };
+    let from_main = Inherited { pages: inherited, menus: menu::both(framework.menus(), &beside.0) };
     let build = Build {
         config: &config,
         framework: &framework,
@@ -148,24 +153,24 @@ fn build(
     let (mut output, view) = build.run_in_view().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
     let is_of_files_alone = matches!(config.history, History::Unknown);
-    let slots = with_menus(html(fills), &framework, &from_main.menus, &content, &config);
+    let (slots, menus) = with_menus(html(fills), &framework, &from_main.menus, &content, &config);
     let terms = content.pages.iter().map(|page| (page.entry.path.clone(), taxonomy::terms_of(&config, page)));
     let terms = terms.filter(|(_, terms)| !terms.is_empty()).collect();
     let derived = derived_paths(&view);
     let (base_url, search) = (config.base_url.clone(), config.search.clone());
     let feed_limits = FeedLimits { main: framework.feed_limit(), partner: feed::limit(&config) };
-    Ok(Originals { output, terms, derived, slots, base_url, search, feed_limits, is_of_files_alone })
+    Ok(Originals { output, terms, derived, slots, menus, base_url, search, feed_limits, is_of_files_alone })
 }
 
 /// `slots`, and each slot that no file fills and that a menu of the partner's is called like: that menu, with main's lines
-/// in it. So the partner's pages stand in the navigation of main's pages, too, which were made before.
+/// in it. So the partner's pages stand in the navigation of main's pages, too, which were made before. And all menus.
 fn with_menus(
     mut slots: BTreeMap<String, Vec<u8>>,
     framework: &Framework,
     mains: &SiteMenus,
     content: &Content,
     config: &SiteConfig,
-) -> BTreeMap<String, Vec<u8>> {
+) -> (BTreeMap<String, Vec<u8>>, Menus) {
     let own = menu::of_site(config, &content.pages);
     let joined = menu::joined(config, own.clone(), mains);
     for slot in framework.slots() {
@@ -173,7 +178,7 @@ fn with_menus(
             slots.insert(slot.clone(), menu::list(config, &joined, slot).into_bytes());
         }
     }
-    slots
+    (slots, Menus(joined))
 }
 
 /// What fills each slot by the files in `folder`, as HTML. Links in them are not checked.

@@ -323,6 +323,37 @@ async fn row_003_05_the_feed_of_the_whole_site_has_pages_of_both_and_is_as_long_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn row_003_05_the_navigation_names_pages_of_both() {
+    let (mut world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
+    let placed = |title: &str| format!("---\ntitle: {title}\nmenus: {{nav: {{}}}}\n---\nWords.\n");
+    let config = &world.partner("north").config;
+    let beside = config.mains[&site_id("southern")].site.clone();
+    std::fs::write(config.site.join("content/local.md"), placed("Shelf")).unwrap();
+    std::fs::write(beside.join("content/tea-room.md"), placed("Room")).unwrap();
+    let souths = southern.hub().config.site.join("content");
+    std::fs::write(souths.join("south/tea.md"), placed("Tea")).unwrap();
+    world.write_main("content/nw/lamps.md", &placed("Lamps"));
+    let shown = |text: &str, title: &str| text.contains(&format!(">{title}</a></li>"));
+    world.go_live("north").await;
+    let alone = world.get("north", "/local/").await.text;
+    assert_eq!(["Shelf", "Lamps", "Tea", "Room"].map(|title| shown(&alone, title)), [true, true, false, false]);
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    once(&world, "/local/", |text| shown(text, "Tea")).await;
+    world.restart("north").await;
+    for path in ["/local/", "/nw/lamps/"] {
+        let all = world.get("north", path).await.text;
+        let titles = ["Shelf", "Lamps", "Tea", "Room"].map(|title| shown(&all, title));
+        assert_eq!(titles, [true; 4], "{path}: {all}");
+    }
+    assert_eq!(world.get("north", "/search/menus.json").await.status, 404);
+    std::fs::write(souths.join("south/tea.md"), "---\ntitle: Tea\n---\nWords.\n").unwrap();
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    once(&world, "/nw/lamps/", |text| shown(text, "Room") && !shown(text, "Tea")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn console_and_preview_are_of_one_main_site_and_the_preview_shows_the_others_around_it() {
     let (world, southern) = live().await;
     southern.edit("/south/tea/", "We roast tea.");
