@@ -34,8 +34,9 @@ pub struct SiteBody {
     left: Left,
     /// Says until it is dropped that something is being sent.
     sending: Option<Sending>,
-    /// The room that it takes in its household until it is dropped, for its request and for its content.
-    room: Taken,
+    /// The room that it takes in its household until it is dropped, where it takes any. Most answers take none, and are
+    /// the smaller for it: they are moved many times.
+    room: Option<Box<Taken>>,
 }
 
 /// Room for a request and for the content of its answer.
@@ -49,7 +50,7 @@ struct Taken {
 #[derive(Debug)]
 enum Left {
     Whole(Bytes),
-    Pieces(Pieces),
+    Pieces(Box<Pieces>),
 }
 
 /// A part of a blob that is read piece by piece.
@@ -82,7 +83,7 @@ impl AsRef<[u8]> for Piece {
 #[derive(Debug)]
 struct Kept {
     bytes: Bytes,
-    _room: Taken,
+    _room: Box<Taken>,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -92,10 +93,10 @@ impl AsRef<[u8]> for Kept {
 }
 
 /// Bytes that give `room` back when they were sent: whoever sends them lets go of the body before.
-fn kept(bytes: Bytes, room: Taken) -> Bytes {
+fn kept(bytes: Bytes, room: Option<Box<Taken>>) -> Bytes {
     match room {
-        Taken { request: None, content: None } => bytes,
-        room => Bytes::from_owner(Kept { bytes, _room: room }),
+        None => bytes,
+        Some(room) => Bytes::from_owner(Kept { bytes, _room: room }),
     }
 }
 
@@ -140,7 +141,7 @@ impl SiteBody {
     /// Bytes of a blob, of which one piece at a time is in memory.
     pub(super) fn pieces(reader: Arc<BlobReader>, part: Range<u64>) -> Self {
         let pieces = Pieces { reader, left: part, next: FIRST_PIECE, share: None, reading: None };
-        Self { left: Left::Pieces(pieces), ..Self::default() }
+        Self { left: Left::Pieces(Box::new(pieces)), ..Self::default() }
     }
 
     /// Keeps `sending` until all of it was taken, or nobody takes it any more.
@@ -150,12 +151,14 @@ impl SiteBody {
 
     /// Keeps the room of its content until all of it was sent, or nobody takes it any more.
     pub(super) fn hold(&mut self, content: Held) {
-        self.room.content = Some(content);
+        self.room.get_or_insert_default().content = Some(content);
     }
 
     /// Does the same with the room of its request, where that takes any.
     pub(super) fn answer_to(&mut self, request: Option<Held>) {
-        self.room.request = request;
+        if request.is_some() {
+            self.room.get_or_insert_default().request = request;
+        }
     }
 
     /// Lets each piece that is read take room in `share`.
@@ -177,7 +180,7 @@ impl SiteBody {
     pub fn length(&self) -> u64 {
         match &self.left {
             Left::Whole(bytes) => bytes.len() as u64,
-            Left::Pieces(Pieces { left, .. }) => left.end - left.start,
+            Left::Pieces(pieces) => pieces.left.end - pieces.left.start,
         }
     }
 }
@@ -216,9 +219,7 @@ impl Body for SiteBody {
         }
         let this = &mut *self;
         match &mut this.left {
-            Left::Whole(bytes) => {
-                Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), std::mem::take(&mut this.room))))))
-            }
+            Left::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), this.room.take()))))),
             Left::Pieces(pieces) => {
                 let piece = ready!(pieces.poll(cx))?;
                 Poll::Ready(Some(Ok(Frame::data(piece))))
