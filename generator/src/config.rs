@@ -41,6 +41,8 @@ pub(crate) struct SiteConfig {
     pub(crate) languages: Vec<Language>,
     /// The ways in which pages are grouped by terms.
     pub(crate) taxonomies: Vec<Taxonomy>,
+    /// Where main has lists of terms, by taxonomy and language: a partner's stand there too. Empty for a main site.
+    pub(crate) mains_lists: BTreeMap<(String, String), SitePath>,
     /// Which feeds are made.
     pub(crate) feeds: Feeds,
     /// What is found by the site's search; none where it has none.
@@ -266,6 +268,7 @@ impl SiteConfig {
             language: document.language,
             languages: document.languages,
             taxonomies: document.taxonomies,
+            mains_lists: BTreeMap::new(),
             feeds: document.feeds,
             search: document.search,
             permalinks: Vec::new(),

@@ -198,49 +198,46 @@ async fn a_live_document_that_was_damaged_while_no_daemon_ran_is_made_anew_from_
     world.assert_shows("north", "/about/", "We mend it all.").await;
 }
 
-/// A partner where release 2 had a page `/prices/` of main's, which release 3 does not have.
-async fn withdrawn() -> World {
-    let world = settled().await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_document_that_is_made_anew_knows_which_of_mains_pages_were_withdrawn() {
+    let mut world = settled().await;
+    world.edit("/prices/", "Nothing is free.");
+    world.go_live("north").await;
+    fs::remove_file(world.hub().config.site.join("content/prices.md")).unwrap();
+    for words in ["We mend everything.", "We mend it all."] {
+        world.edit("/about/", words);
+        world.go_live("north").await;
+    }
+    let statuses = async |world: &World| {
+        let status = async |path| world.get("north", path).await.status;
+        [status("/prices/").await, status("/about/").await, status("/local/").await, status("/never/").await]
+    };
+    assert_eq!(statuses(&world).await, [410, 200, 200, 404]);
+    world.restart_after("north", |state| fs::write(state.join("live.json"), "{").unwrap()).await;
+    assert_eq!(statuses(&world).await, [410, 200, 200, 404]);
+    // Release 2 is the one that has it.
+    let version = Some("2".parse().unwrap());
+    world.daemon("north").publisher().roll_back(version, Timestamp::now()).unwrap();
+    assert_eq!(statuses(&world).await, [200, 200, 200, 404]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_document_that_is_made_anew_knows_what_swept_releases_and_originals_had() {
+    let mut world = settled().await;
     world.edit("/prices/", "Nothing is free.");
     world.go_live("north").await;
     fs::remove_file(world.hub().config.site.join("content/prices.md")).unwrap();
     world.edit("/about/", "We mend everything.");
     world.go_live("north").await;
-    world
-}
-
-/// How `north` answers at these paths.
-async fn statuses(world: &World, paths: [&str; 4]) -> [u16; 4] {
-    let mut statuses = [0; 4];
-    for (status, path) in statuses.iter_mut().zip(paths) {
-        *status = world.get("north", path).await.status;
-    }
-    statuses
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_live_document_that_is_made_anew_knows_which_of_mains_pages_were_withdrawn() {
-    let mut world = Box::pin(withdrawn()).await;
-    world.edit("/about/", "We mend it all.");
-    world.go_live("north").await;
-    let paths = ["/prices/", "/about/", "/local/", "/never/"];
-    assert_eq!(statuses(&world, paths).await, [410, 200, 200, 404]);
-    world.restart_after("north", |state| fs::write(state.join("live.json"), "{").unwrap()).await;
-    assert_eq!(statuses(&world, paths).await, [410, 200, 200, 404]);
-    let version = Some("2".parse().unwrap());
-    world.daemon("north").publisher().roll_back(version, Timestamp::now()).unwrap();
-    assert_eq!(statuses(&world, paths).await, [200, 200, 200, 404]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_live_document_that_is_made_anew_knows_what_swept_releases_and_originals_had() {
-    let mut world = Box::pin(withdrawn()).await;
     let site = world.partner("north").config.site.clone();
     fs::write(site.join("content/local.md"), "---\ntitle: Local\npath: /local/shelf/\n---\nOur own shelf.\n").unwrap();
     world.daemon("north").publisher().refresh_originals().unwrap();
-    let paths = ["/prices/", "/local/", "/local/shelf/", "/never/"];
-    assert_eq!(statuses(&world, paths).await, [410, 410, 200, 404]);
-    // The first time there are the paths that were kept, the second time none.
+    let statuses = async |world: &World| {
+        let status = async |path| world.get("north", path).await.status;
+        [status("/prices/").await, status("/local/").await, status("/local/shelf/").await, status("/never/").await]
+    };
+    assert_eq!(statuses(&world).await, [410, 410, 200, 404]);
+    // Release 2 is the one that had the prices. The first time there are the paths that were kept, the second time none.
     for (kept, after) in [(None, [410, 410, 200, 404]), (Some("{"), [404, 404, 200, 404])] {
         world
             .restart_after("north", |state| {
@@ -251,7 +248,7 @@ async fn a_live_document_that_is_made_anew_knows_what_swept_releases_and_origina
                 }
             })
             .await;
-        assert_eq!(statuses(&world, paths).await, after);
+        assert_eq!(statuses(&world).await, after);
     }
 }
 
@@ -261,12 +258,26 @@ fn kept_withdrawn(world: &World) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn withdrawn_paths_are_known_where_the_live_document_is_gone() {
-    let mut world = Box::pin(withdrawn()).await;
+async fn a_live_document_that_is_gone_is_made_anew_with_its_withdrawn_paths() {
+    let mut world = settled().await;
+    world.edit("/prices/", "Nothing is free.");
+    world.go_live("north").await;
+    fs::remove_file(world.hub().config.site.join("content/prices.md")).unwrap();
+    world.edit("/about/", "We mend everything.");
+    world.go_live("north").await;
     let kept = kept_withdrawn(&world);
     assert!(kept.get("/prices/").is_some(), "{kept}");
     world.restart_after("north", |state| fs::remove_file(state.join("live.json")).unwrap()).await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+    assert_eq!(world.get("north", "/prices/").await.status, 410);
     assert_eq!(kept_withdrawn(&world), kept);
+    let words: Vec<_> = world.releases("north").iter().map(|r| (r.version.get(), r.state.word())).collect();
+    assert_eq!(words, [(3, "live"), (2, "retired"), (1, "retired")]);
+    // Where nothing tells what was live, nothing is, and what is kept goes on with the next release.
+    let lose = |state: &Path| ["live.json", "audit.jsonl"].iter().for_each(|f| fs::remove_file(state.join(f)).unwrap());
+    world.restart_after("north", lose).await;
+    assert!(!world.state("north").join("live.json").exists());
+    assert_eq!(world.get("north", "/about/").await.status, 404);
     world.edit("/about/", "We mend it all.");
     world.go_live("north").await;
     assert_eq!(world.get("north", "/prices/").await.status, 410);

@@ -75,7 +75,7 @@ const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/prompt/ledger.rs", "Document::at(state.join(FILE))", Fails("prompts.json")),
     ("syncd/publisher.rs", "Releases::open(", Fails("releases/N/record.json")),
     ("syncd/publisher.rs", "Document::at(places.state.join(\"live.json\"))", Fails("live.json")),
-    ("syncd/publisher.rs", "Document::at(places.state.join(\"withdrawn.json\"))", LeftOut(AS_OTHERS)),
+    ("syncd/publisher.rs", "Document::at(places.state.join(\"withdrawn.json\"))", Fails("withdrawn.json")),
     ("syncd/publisher.rs", "Document::at(places.state.join(\"emergency.json\"))", Fails("emergency.json")),
     ("syncd/publisher.rs", "AuditTrail::at(", Fails("audit.jsonl")),
     ("syncd/publisher.rs", "Quarantine::at(", Fails("quarantine/*")),
