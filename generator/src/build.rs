@@ -1,6 +1,6 @@
 //! One build: pages, a theme and static files become files by path. What is built for whom is decided by the caller.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tieup_protocol::contract::{Contract, Indexing, WebOrigin};
@@ -101,11 +101,17 @@ impl Build<'_> {
     /// # Errors
     /// Everything that is wrong with templates, and every link that leads nowhere.
     pub(crate) fn run(&self) -> Result<Output, Vec<Diagnostic>> {
-        Output::gather(|sink| {
-            let (prepared, problems) = self.prepare(|_| Texts::All);
+        self.run_in_view().map(|(output, _)| output)
+    }
+
+    /// The same, with all pages as templates saw them.
+    pub(crate) fn run_in_view(&self) -> Result<(Output, Arc<View>), Vec<Diagnostic>> {
+        let (prepared, problems) = self.prepare(|_| Texts::All);
+        let output = Output::gather(|sink| {
             prepared.make(self, &Handing(sink), problems)?;
             Ok(prepared.view.index())
-        })
+        });
+        output.map(|output| (output, prepared.view))
     }
 
     /// Finds out what will be made, and everything that is wrong before a template runs.
@@ -373,6 +379,12 @@ pub(crate) fn page_paths(view: &View, at: usize) -> Vec<SitePath> {
 pub(crate) fn feed_paths(view: &View, at: usize) -> Vec<SitePath> {
     let kinds = view.node(at).own().map_or_else(Vec::new, |page| feeds(view.config(), view, at, page));
     kinds.into_iter().filter_map(|kind| feed::path(&view.entry(at).path, kind)).collect()
+}
+
+/// Where everything stands that is made from other pages alone: lists of terms, their pages and feeds.
+pub(crate) fn derived_paths(view: &View) -> BTreeSet<SitePath> {
+    let derived = view.own().filter(|(_, page)| page.entry.is_derived);
+    derived.flat_map(|(at, _)| page_paths(view, at).into_iter().chain(feed_paths(view, at))).collect()
 }
 
 /// The path of the page that is shown where there is none.

@@ -1,6 +1,8 @@
 //! `site.yaml`: a main site's and a partner's. Reads it and checks it; knows nothing of content.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod checks;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -10,20 +12,18 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use tieup_protocol::diagnostic::{Diagnostic, nearest};
+use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::SitePath;
 use tieup_protocol::period::Zone;
 use tieup_protocol::schedule::{Schedule, WrittenSchedule};
 use tieup_protocol::yaml;
 
-use crate::anchors::slug;
 use crate::assets::settings::Images;
 use crate::dates::{Dates, History, NoHistory};
-use crate::discovery::address;
 use crate::markdown::{self, Highlight};
 use crate::offer::Currency;
 use crate::organization::Organization;
-use crate::permalink::{BadPattern, Pattern, TOKENS};
+use crate::permalink::Pattern;
 use crate::search::{Search, search};
 use crate::source::{read_text, scrub, scrub_text, shown};
 use crate::url;
@@ -41,6 +41,8 @@ pub(crate) struct SiteConfig {
     pub(crate) languages: Vec<Language>,
     /// The ways in which pages are grouped by terms.
     pub(crate) taxonomies: Vec<Taxonomy>,
+    /// Where main has lists of terms, by taxonomy and language: a partner's stand there too. Empty for a main site.
+    pub(crate) mains_lists: BTreeMap<(String, String), SitePath>,
     /// Which feeds are made.
     pub(crate) feeds: Feeds,
     /// What is found by the site's search; none where it has none.
@@ -266,6 +268,7 @@ impl SiteConfig {
             language: document.language,
             languages: document.languages,
             taxonomies: document.taxonomies,
+            mains_lists: BTreeMap::new(),
             feeds: document.feeds,
             search: document.search,
             permalinks: Vec::new(),
@@ -310,86 +313,9 @@ impl SiteConfig {
             }
         }
         config.search = config.search.map(|search| search.priced(config.currency.as_ref()));
-        config.check_taxonomies(&mut problems);
-        config.check_menus(&mut problems);
-        config.check_organization(&mut problems);
-        config.check_addresses(&mut problems);
+        config.check(&mut problems);
         Diagnostic::gather(problems)?;
         Ok(config.completed())
-    }
-
-    fn bad_pattern(&self, pattern: &str, bad: &BadPattern) -> Diagnostic {
-        match bad {
-            BadPattern::Shape => self
-                .wrong("permalinks:", format!("`{pattern}` is not a pattern of paths"), pattern)
-                .help("write it like /:section/:year/:slug/ or /:section/:slug.html"),
-            BadPattern::NoSlug => self
-                .wrong("permalinks:", format!("`{pattern}` gives every page of a day the same path"), pattern)
-                .help("write `:slug` into it"),
-            BadPattern::Unknown(word) => {
-                let problem = self.wrong("permalinks:", format!("`:{word}` stands for nothing"), &format!(":{word}"));
-                match nearest(word, TOKENS) {
-                    Some(near) => problem.help(format!("did you mean `:{near}`?")),
-                    None => problem.help(format!("these exist: :{}", TOKENS.join(", :"))),
-                }
-            }
-        }
-    }
-
-    fn check_taxonomies(&self, problems: &mut Vec<Diagnostic>) {
-        for (place, taxonomy) in self.taxonomies.iter().enumerate() {
-            let name = &taxonomy.name;
-            if slug(name) != *name {
-                let message = format!("`{name}` cannot be a taxonomy's name, since it becomes a path");
-                problems.push(self.wrong("taxonomies:", message, name).help(format!("write `{}`", slug(name))));
-            }
-            if self.taxonomies[..place].iter().any(|other| other.name == *name) {
-                problems.push(self.wrong("taxonomies:", format!("the taxonomy `{name}` is named twice"), name));
-            }
-        }
-    }
-
-    fn check_menus(&self, problems: &mut Vec<Diagnostic>) {
-        for link in self.menus.values().flatten() {
-            if link.path.is_some() == link.url.is_some() {
-                let message = format!("the menu's link `{}` needs either a `path` or a `url`", link.title);
-                problems.push(self.wrong("menus:", message, &link.title));
-            }
-            if let Some(path) = link.path.as_ref().filter(|path| path.parse::<SitePath>().is_err()) {
-                problems.push(self.wrong("menus:", format!("`{path}` is not a path of this site"), path));
-            }
-            if let Some(lang) = link.lang.as_ref().filter(|lang| self.codes().all(|code| code != *lang)) {
-                problems.push(self.wrong("menus:", format!("`{lang}` is not a language of this site"), lang));
-            }
-        }
-    }
-
-    fn check_addresses(&self, problems: &mut Vec<Diagnostic>) {
-        let base = &self.base_url;
-        if !url::is_base(base) {
-            let message = format!("`{base}` is not the address of a site");
-            problems.push(self.wrong("base_url:", message, base).help("write it like https://www.example.com/"));
-        }
-        let mut known = BTreeSet::new();
-        for code in self.codes() {
-            if !is_language(code) {
-                let message = format!("`{code}` is not a language tag");
-                problems.push(self.wrong("language", message, code).help("write it like en, ja or pt-BR"));
-            } else if !known.insert(code) {
-                problems.push(self.wrong("languages:", format!("the language `{code}` is named twice"), code));
-            }
-        }
-    }
-
-    fn check_organization(&self, problems: &mut Vec<Diagnostic>) {
-        let about = self.organization.problem().map(|(message, word)| ("organization:", message, word));
-        let picture = self.picture.as_deref().filter(|picture| address(&self.base_url, picture).is_none());
-        let picture = picture.map(|picture| {
-            let message = format!("`{picture}` is neither a path such as /pictures/front.png nor an address");
-            ("picture:", message, picture)
-        });
-        problems
-            .extend([about, picture].into_iter().flatten().map(|(key, message, word)| self.wrong(key, message, word)));
     }
 
     /// The pattern of the pages in `folder`: that of the nearest folder around it, or the one for `*`.
@@ -413,11 +339,6 @@ impl SiteConfig {
         self.menus.values_mut().flatten().for_each(|link| scrub_text(&mut link.title));
         self.extra.values_mut().for_each(scrub);
         self
-    }
-
-    /// A `word` that is wrong and stands after `key`.
-    fn wrong(&self, key: &str, message: String, word: &str) -> Diagnostic {
-        Diagnostic::new("wrong-value", self.file.as_str(), message).at_word(&self.text, key, word)
     }
 
     /// Every language's tag, the default language first.
@@ -452,11 +373,6 @@ fn read_document(dir: &Path) -> Result<(String, String), Diagnostic> {
         _ => problem,
     })?;
     Ok((shown(&path), text))
-}
-
-fn is_language(code: &str) -> bool {
-    (2..=35).contains(&code.len())
-        && code.split('-').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric()))
 }
 
 /// The names of languages that sites often have as their default, which `languages` does not list.

@@ -1,60 +1,102 @@
-//! A feed in which two sides have pages: main's feed of the whole site in a language, of a section or of a term, with the
-//! partner's own pages in their places.
+//! A feed in which several sides have pages: main's feed of the whole site in a language, of a section or of a term, with the
+//! partner's own pages in their places; and the feed of the whole site with the pages of further main sites.
 //!
-//! What main wrote stays as the release has it, texts included; of the partner's pages the feed has what their index says.
-//! Newest first, and of one day main's before the partner's.
+//! What its owner wrote stays as it is, texts included; of the others' pages the feed has what their index says. Newest
+//! first, and of one day the owner's first. It has as many entries as its owner lets it have; main's word on that travels
+//! with a release.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tieup_protocol::index::IndexedPage;
-use tieup_protocol::path::SitePath;
+use tieup_protocol::path::{SitePath, SourcePath};
 
 use crate::config::FeedKind;
 use crate::feed::{self, MAX_ENTRIES};
 use crate::json_feed::instant;
 use crate::url;
 
+/// The file of a framework that says how long main's feeds are.
+const FILE: &str = "feeds.json";
+
 /// An entry as it stands in a feed, with its day.
 type Dated<T> = (Date, T);
 
-/// The partner's pages that go into a feed.
-struct Own<'a> {
+/// What a release says of main's feeds. What a later version says beyond this is passed over.
+#[derive(Default, Serialize, Deserialize)]
+struct Carried {
+    limit: Option<NonZeroUsize>,
+}
+
+/// The pages that go into a feed of somebody else's.
+struct Others<'a> {
     base_url: &'a str,
     pages: &'a [&'a IndexedPage],
+    /// The most entries that the feed has with them.
+    most: usize,
+}
+
+/// The file by which a release carries the most entries that main lets its feeds have; none where main does not say.
+pub(crate) fn to_file(limit: Option<NonZeroUsize>) -> Option<(SourcePath, Vec<u8>)> {
+    let carried = Carried { limit: Some(limit?) };
+    let path = FILE.parse().expect("a constant path that a test holds");
+    Some((path, serde_json::to_vec(&carried).expect("a number is JSON")))
+}
+
+/// The most entries of main's feeds by the files of a release; as many as ours have where these do not say, or say what
+/// this version does not know.
+pub(crate) fn limit(files: &BTreeMap<SourcePath, Vec<u8>>) -> usize {
+    let file = files.iter().find(|(path, _)| path.as_str() == FILE);
+    let carried: Carried = file.and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    carried.limit.map_or(MAX_ENTRIES, NonZeroUsize::get)
 }
 
 /// Where the feeds of a whole site stand.
 pub(crate) fn site_feeds() -> impl Iterator<Item = SitePath> {
-    FeedKind::ALL.into_iter().filter_map(|kind| feed::path(&SitePath::root(), kind))
+    feeds_of(SitePath::root())
+}
+
+/// Where feeds of what stands at `page` stand.
+fn feeds_of(page: SitePath) -> impl Iterator<Item = SitePath> {
+    FeedKind::ALL.into_iter().filter_map(move |kind| feed::path(&page, kind))
 }
 
 /// Where the feeds stand in which a partner's own page has a place, if main has them: those of the site in the page's
 /// language, of its section, and of its `terms`, which are the paths of their pages. None for a page that no feed has.
-pub fn feeds_with(page: &IndexedPage, terms: &[SitePath]) -> Vec<SitePath> {
-    if !is_entry(page) {
-        return Vec::new();
-    }
-    let home = format!("/{}/", page.lang).parse().ok();
-    let of = [Some(SitePath::root()), home, page.section.clone()].into_iter().flatten().chain(terms.iter().cloned());
-    let paths: BTreeSet<SitePath> =
-        of.flat_map(|page| FeedKind::ALL.into_iter().filter_map(move |kind| feed::path(&page, kind))).collect();
-    paths.into_iter().collect()
+pub fn feeds_with(page: &IndexedPage, terms: &[SitePath]) -> BTreeSet<SitePath> {
+    let around = page.section.iter().chain(terms).filter(|_| is_entry(page));
+    around.cloned().flat_map(feeds_of).chain(site_feeds_with(page)).collect()
 }
 
-/// Main's feed at `path` with those of the pages `own`, served below `base_url`, that have a day and the feed's language;
-/// none where there are none, or `feed` is not one of ours.
-pub fn joint_feed(path: &SitePath, feed: &[u8], base_url: &str, own: &[&IndexedPage]) -> Option<Vec<u8>> {
+/// Where the feeds of a whole site stand in which a page has a place. Only those in its language take it, which may stand
+/// in either place. None for a page that no feed has.
+pub fn site_feeds_with(page: &IndexedPage) -> BTreeSet<SitePath> {
+    let home: Option<SitePath> = format!("/{}/", page.lang).parse().ok();
+    let homes = [Some(SitePath::root()), home].into_iter().flatten().filter(|_| is_entry(page));
+    homes.flat_map(feeds_of).collect()
+}
+
+/// The feed at `path` with those of the pages `others`, served below `base_url`, that have a day and the feed's language:
+/// `most` entries, or as many as it has alone. None where there are no such pages, or `feed` is not one of ours.
+pub fn joint_feed(
+    path: &SitePath,
+    feed: &[u8],
+    base_url: &str,
+    others: &[&IndexedPage],
+    most: usize,
+) -> Option<Vec<u8>> {
     let (folder, _) = path.as_str().rsplit_once('/')?;
     let page = format!("{folder}/").parse().ok()?;
     let is_here = |kind: &FeedKind| feed::path(&page, *kind).as_ref() == Some(path);
     let text = std::str::from_utf8(feed).ok()?;
-    let own = Own { base_url, pages: own };
+    let others = Others { base_url, pages: others, most };
     let joint = match FeedKind::ALL.into_iter().find(is_here)? {
-        FeedKind::Atom => own.atom(text),
-        FeedKind::Rss => own.rss(text),
-        FeedKind::Json => own.json(text),
+        FeedKind::Atom => others.atom(text),
+        FeedKind::Rss => others.rss(text),
+        FeedKind::Json => others.json(text),
     };
     joint.map(String::into_bytes)
 }
@@ -64,7 +106,7 @@ fn is_entry(page: &IndexedPage) -> bool {
     page.date.is_some() && !page.is_section && !page.is_derived
 }
 
-impl Own<'_> {
+impl Others<'_> {
     /// The pages that a feed in `lang` can have, each with its day; none where there is none.
     fn dated(&self, lang: &str) -> Option<Vec<Dated<&IndexedPage>>> {
         let fits = |page: &&&IndexedPage| page.lang == lang && is_entry(page);
@@ -75,39 +117,40 @@ impl Own<'_> {
 
     fn atom(&self, text: &str) -> Option<String> {
         let feed = Written::read(text, "<entry>\n", "</entry>\n", "</feed>\n")?;
-        let own = self.dated(between(feed.head, " xml:lang=\"", "\"")?)?;
-        let newest = own.iter().map(|(date, page)| page.updated.map_or(*date, |updated| updated.max(*date))).max();
-        let theirs = feed.dated(|entry| between(entry, "<published>", "T")?.parse().ok())?;
-        let own = own.into_iter().map(|(date, page)| (date, feed::atom_entry(page, self.base_url, None)));
+        let others = self.dated(between(feed.head, " xml:lang=\"", "\"")?)?;
+        let owners = feed.dated(|entry| between(entry, "<published>", "T")?.parse().ok())?;
+        let owners = owners.into_iter().map(|(date, entry)| (date, (None, entry)));
+        let others = others.into_iter().map(|(date, page)| {
+            (date, (Some(page.updated.unwrap_or(date).max(date)), feed::atom_entry(page, self.base_url, None)))
+        });
+        let (days, entries): (Vec<Option<Date>>, String) =
+            self.merged(owners.collect(), others.collect()).into_iter().unzip();
         let updated = between(feed.head, "<updated>", "T")?;
-        let latest = newest.filter(|newest| updated.parse().is_ok_and(|updated: Date| *newest > updated));
-        let head = latest.map_or_else(
-            || feed.head.to_owned(),
-            |latest| feed.head.replacen(&format!("<updated>{updated}T"), &format!("<updated>{latest}T"), 1),
-        );
-        Some(head + &merged(theirs, own.collect()).concat() + feed.end)
+        let latest = days.into_iter().max().flatten().max(updated.parse().ok())?;
+        let head = feed.head.replacen(&format!("<updated>{updated}T"), &format!("<updated>{latest}T"), 1);
+        Some(head + &entries + feed.end)
     }
 
     fn rss(&self, text: &str) -> Option<String> {
         let feed = Written::read(text, "<item>", "</item>\n", "</channel></rss>\n")?;
-        let own = self.dated(between(feed.head, "<language>", "</language>")?)?;
+        let others = self.dated(between(feed.head, "<language>", "</language>")?)?;
         let day = |entry: &str| Date::strptime("%a, %d %b %Y", between(entry, "<pubDate>", " 00:00:00")?).ok();
-        let theirs = feed.dated(day)?;
-        let own = own.into_iter().map(|(date, page)| {
+        let owners = feed.dated(day)?;
+        let others = others.into_iter().map(|(date, page)| {
             let description = page.description.clone().unwrap_or_default();
             (date, feed::rss_item(page, self.base_url, &description))
         });
-        Some(feed.head.to_owned() + &merged(theirs, own.collect()).concat() + feed.end)
+        Some(feed.head.to_owned() + &self.merged(owners, others.collect()).concat() + feed.end)
     }
 
     fn json(&self, text: &str) -> Option<String> {
         let mut feed: Map<String, Value> = serde_json::from_str(text).ok()?;
-        let own = self.dated(feed.get("language")?.as_str()?)?;
+        let others = self.dated(feed.get("language")?.as_str()?)?;
         let day = |item: &Value| item["date_published"].as_str()?.split('T').next()?.parse().ok();
         let items = feed.get("items")?.as_array()?.iter();
-        let theirs: Option<Vec<Dated<Value>>> = items.map(|item| Some((day(item)?, item.clone()))).collect();
-        let own = own.into_iter().map(|(date, page)| (date, self.json_item(page, date)));
-        let items = merged(theirs?, own.collect());
+        let owners: Option<Vec<Dated<Value>>> = items.map(|item| Some((day(item)?, item.clone()))).collect();
+        let others = others.into_iter().map(|(date, page)| (date, self.json_item(page, date)));
+        let items = self.merged(owners?, others.collect());
         feed.insert("items".to_owned(), Value::Array(items));
         Some(format!("{:#}\n", Value::Object(feed)))
     }
@@ -125,6 +168,15 @@ impl Own<'_> {
         item.extend(updated.map(|day| ("date_modified".to_owned(), json!(instant(day)))));
         item.insert("language".into(), json!(page.lang));
         Value::Object(item)
+    }
+
+    /// Both, newest first; no more than the feed may have, unless `owners` are.
+    fn merged<T>(&self, owners: Vec<Dated<T>>, others: Vec<Dated<T>>) -> Vec<T> {
+        let most = owners.len().max(self.most);
+        let mut all: Vec<Dated<T>> = owners.into_iter().chain(others).collect();
+        // The sort keeps the order of what is equal.
+        all.sort_by_key(|(date, _)| std::cmp::Reverse(*date));
+        all.into_iter().take(most).map(|(_, entry)| entry).collect()
     }
 }
 
@@ -151,15 +203,6 @@ impl<'a> Written<'a> {
     }
 }
 
-/// Both, newest first; no more than a feed of ours has, unless `theirs` are.
-fn merged<T>(theirs: Vec<Dated<T>>, own: Vec<Dated<T>>) -> Vec<T> {
-    let most = theirs.len().max(MAX_ENTRIES);
-    let mut all: Vec<Dated<T>> = theirs.into_iter().chain(own).collect();
-    // The sort keeps the order of what is equal.
-    all.sort_by_key(|(date, _)| std::cmp::Reverse(*date));
-    all.into_iter().take(most).map(|(_, entry)| entry).collect()
-}
-
 /// What stands in `text` between the first `before` and the next `after`.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
@@ -176,7 +219,11 @@ mod tests {
     }
 
     fn joint(path: &str, feed: &str, own: &[&IndexedPage]) -> Option<String> {
-        let joint = joint_feed(&path.parse().unwrap(), feed.as_bytes(), "https://north.example/", own)?;
+        joint_of(MAX_ENTRIES, path, feed, own)
+    }
+
+    fn joint_of(most: usize, path: &str, feed: &str, own: &[&IndexedPage]) -> Option<String> {
+        let joint = joint_feed(&path.parse().unwrap(), feed.as_bytes(), "https://north.example/", own, most)?;
         Some(String::from_utf8(joint).unwrap())
     }
 
@@ -237,17 +284,28 @@ mod tests {
         let atom: Vec<&str> = feeds.iter().map(SitePath::as_str).filter(|path| path.ends_with("/atom.xml")).collect();
         assert_eq!(atom, ["/atom.xml", "/en/atom.xml", "/news/atom.xml", "/topics/lamps/atom.xml"]);
         assert_eq!(feeds.len(), 4 * FeedKind::ALL.len());
+        assert_eq!(site_feeds_with(&own).len(), 2 * FeedKind::ALL.len());
         assert!(joint("/topics/lamps/atom.xml", ATOM, &[&own]).unwrap().contains("/news/own/</id>"));
         assert_eq!(joint("/topics/lamps.xml", ATOM, &[&own]), None, "no feed of ours stands there");
         for other in [IndexedPage { is_section: true, ..own.clone() }, IndexedPage { date: None, ..own.clone() }] {
-            assert_eq!(feeds_with(&other, &term), [], "{other:?}");
+            assert_eq!(feeds_with(&other, &term), BTreeSet::new(), "{other:?}");
         }
     }
 
     #[test]
-    fn a_feed_grows_no_longer_than_ours_are() {
+    fn a_feed_grows_no_longer_than_main_lets_it() {
         let own: Vec<IndexedPage> = (0..80).map(|n| page(&format!("/p{n}/"), "Own", "2026-03-09")).collect();
-        let feed = joint("/atom.xml", ATOM, &own.iter().collect::<Vec<_>>()).unwrap();
-        assert_eq!(feed.matches("<entry>").count(), MAX_ENTRIES);
+        let own: Vec<&IndexedPage> = own.iter().collect();
+        let entries = |most| joint_of(most, "/atom.xml", ATOM, &own).unwrap().matches("<entry>").count();
+        assert_eq!([1, 2, 3, 60].map(entries), [2, 2, 3, 60], "it is as long as main's alone");
+    }
+
+    #[test]
+    fn a_release_carries_how_long_feeds_are_where_main_says() {
+        let carried = |most| limit(&to_file(NonZeroUsize::new(most)).into_iter().collect());
+        assert_eq!([0, 7, 60].map(carried), [MAX_ENTRIES, 7, 60]);
+        let of = |json: &str| limit(&BTreeMap::from([(FILE.parse().unwrap(), json.as_bytes().to_vec())]));
+        let told = [r#"{"limit": 7, "order": "x"}"#, r#"{"limit": 0}"#, r#"{"limit": -1}"#, "{}", ""];
+        assert_eq!(told.map(of), [7, MAX_ENTRIES, MAX_ENTRIES, MAX_ENTRIES, MAX_ENTRIES]);
     }
 }

@@ -1,5 +1,5 @@
-//! Menus: pages that ask to stand in one, and the links that `site.yaml` adds; and how main's travel with a release, so that
-//! they stand on a partner's own pages as well.
+//! Menus: pages that ask to stand in one, and the links that `site.yaml` adds; and how main's travel with a release, and
+//! those of further main sites under the same address beside it, so that they stand on a partner's own pages as well.
 //!
 //! Templates write them as they like. A partner's menu that is called like a slot is written here.
 
@@ -22,6 +22,43 @@ const FILE: &str = "menus.json";
 /// What stands in each menu, by its name, in no order.
 pub(crate) type SiteMenus = BTreeMap<String, Vec<MenuLink>>;
 
+/// The menus of a site as one that stands beside it under the same address is told of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Menus(pub(crate) SiteMenus);
+
+impl Menus {
+    /// As JSON, the same for the same menus.
+    pub fn to_json(&self) -> Vec<u8> {
+        to_json(&self.0)
+    }
+
+    /// Reads what [`Menus::to_json`] wrote.
+    ///
+    /// # Errors
+    /// When this version cannot read it.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        from_json(bytes).map(Self)
+    }
+
+    /// Adds those lines of `others` that lead to paths of which `is_served` holds.
+    pub fn add(&mut self, mut others: Self, is_served: &dyn Fn(&SitePath) -> bool) {
+        let leads_there = |link: &MenuLink| {
+            let path = link.path.as_ref().and_then(|path| path.parse().ok());
+            path.is_some_and(|path| is_served(&path))
+        };
+        others.0.retain(|_, links| {
+            links.retain(leads_there);
+            !links.is_empty()
+        });
+        self.0 = both(&self.0, &others.0);
+    }
+
+    /// Whether there is no line.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// The menus of a site: the links that it adds, and one for each place that one of `pages` asks for.
 pub(crate) fn of_site<'a>(config: &SiteConfig, pages: impl IntoIterator<Item = &'a Arc<Page>>) -> SiteMenus {
     let mut menus = config.menus.clone();
@@ -38,6 +75,15 @@ pub(crate) fn of_site<'a>(config: &SiteConfig, pages: impl IntoIterator<Item = &
         }
     }
     menus
+}
+
+/// The lines of both sites in each menu.
+pub(crate) fn both(one: &SiteMenus, other: &SiteMenus) -> SiteMenus {
+    let mut both = one.clone();
+    for (name, links) in other {
+        both.entry(name.clone()).or_default().extend(links.iter().cloned());
+    }
+    both
 }
 
 /// `own` menus with the lines of main's in them, in each language of `config`. A line that leads where one of the same
@@ -95,14 +141,18 @@ pub(crate) fn to_file(menus: &SiteMenus) -> Option<(SourcePath, Vec<u8>)> {
     if menus.is_empty() {
         return None;
     }
+    let path = FILE.parse().expect("a constant path that a test holds");
+    Some((path, to_json(menus)))
+}
+
+fn to_json(menus: &SiteMenus) -> Vec<u8> {
     let carried = menus.iter().map(|(name, links)| {
         let mut lines: Vec<CarriedLink> = links.iter().map(CarriedLink::of).collect();
         lines.sort();
         (name, lines)
     });
     let carried: BTreeMap<_, _> = carried.collect();
-    let path = FILE.parse().expect("a constant path that a test holds");
-    Some((path, serde_json::to_vec(&carried).expect("texts and numbers are JSON")))
+    serde_json::to_vec(&carried).expect("texts and numbers are JSON")
 }
 
 /// The menus that the files of a release carry, scrubbed as the partner's own are; none where they carry none. Lines that
@@ -111,7 +161,11 @@ pub(crate) fn to_file(menus: &SiteMenus) -> Option<(SourcePath, Vec<u8>)> {
 /// # Errors
 /// When what they carry is not read by this version.
 pub(crate) fn from_files(files: &BTreeMap<SourcePath, Vec<u8>>) -> Result<SiteMenus, serde_json::Error> {
-    let Some((_, bytes)) = files.iter().find(|(path, _)| path.as_str() == FILE) else { return Ok(SiteMenus::new()) };
+    let file = files.iter().find(|(path, _)| path.as_str() == FILE);
+    file.map_or_else(|| Ok(SiteMenus::new()), |(_, bytes)| from_json(bytes))
+}
+
+fn from_json(bytes: &[u8]) -> Result<SiteMenus, serde_json::Error> {
     let carried: BTreeMap<String, Vec<CarriedLink>> = serde_json::from_slice(bytes)?;
     let menus = carried.into_iter().map(|(mut name, lines)| {
         scrub_text(&mut name);
@@ -221,6 +275,19 @@ mod tests {
         let url = Some("https://a.example/".to_owned());
         let whole = MenuLink { path: None, url, ..link("A", "", Some("en")) };
         assert_eq!(carried(&format!("{{\"na\\u0001v\": {lines}}}")).unwrap(), menus(vec![whole]));
+    }
+
+    #[test]
+    fn of_the_menus_of_a_site_beside_those_lines_are_taken_that_lead_to_what_is_served() {
+        let address = MenuLink { path: None, url: Some("https://a.example/".to_owned()), ..link("Address", "", None) };
+        let told = Menus(menus(vec![link("A", "/a/", None), link("B", "/b/", None), address]));
+        let told = Menus::from_json(&told.to_json()).unwrap();
+        let mut joined = Menus(menus(vec![link("C", "/c/", None)]));
+        joined.add(told.clone(), &|path| path.as_str() == "/a/");
+        assert_eq!(joined, Menus(menus(vec![link("C", "/c/", None), link("A", "/a/", None)])));
+        let mut none = Menus::default();
+        none.add(told, &|_| false);
+        assert!(none.is_empty(), "{none:?}");
     }
 
     #[test]

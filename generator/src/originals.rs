@@ -11,16 +11,17 @@ use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
 use crate::assets;
-use crate::build::Build;
+use crate::build::{Build, derived_paths};
 use crate::components;
 use crate::config::SiteConfig;
 use crate::content::{Content, Reading};
 use crate::data::Data;
 use crate::dates::History;
+use crate::feed;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body, Hooks};
-use crate::menu::{self, SiteMenus};
-use crate::output::{Output, OutputFile};
+use crate::menu::{self, Menus, SiteMenus};
+use crate::output::Output;
 use crate::overrides::Overrides;
 use crate::page::Source;
 use crate::progress::Progress;
@@ -45,12 +46,25 @@ pub struct Originals {
     pub derived: BTreeSet<SitePath>,
     /// What fills each slot, as HTML: a file, or else the menu that is called like it.
     pub slots: BTreeMap<String, Vec<u8>>,
+    /// The menus, main's lines in them.
+    pub menus: Menus,
     /// The address of the partner's site, as `site.yaml` gives it.
     pub base_url: String,
     /// What is found by the site's search; none where neither side has one.
     pub search: Option<Search>,
+    /// How long feeds are.
+    pub feed_limits: FeedLimits,
     /// Whether all of it follows from what the files hold, and not also from their history (`dates:` of `site.yaml`).
     pub is_of_files_alone: bool,
+}
+
+/// The most entries of a feed, with the pages of others in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FeedLimits {
+    /// Of main's.
+    pub main: usize,
+    /// Of the partner's own.
+    pub partner: usize,
 }
 
 /// Renders the partner site in the folder `dir` inside `framework`; templates also see the pages in `inherited`.
@@ -63,10 +77,11 @@ pub struct Originals {
 /// # Errors
 /// Everything that is wrong with the partner's files, the templates and the links.
 pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPage]) -> Result<Originals, Report> {
-    build(dir, framework, inherited, None)
+    build(dir, framework, inherited, &Menus::default(), None)
 }
 
-/// Like [`build_originals`], with narrower pictures from `pictures` where they have been made before.
+/// Like [`build_originals`], with narrower pictures from `pictures` where they have been made before, and with the lines of
+/// the menus that stand `beside` main's.
 ///
 /// # Errors
 /// As [`build_originals`].
@@ -75,18 +90,21 @@ pub fn build_originals_with(
     dir: &Path,
     framework: &Framework,
     inherited: &[IndexedPage],
+    beside: &Menus,
 ) -> Result<Originals, Report> {
-    build(dir, framework, inherited, Some(pictures))
+    build(dir, framework, inherited, beside, Some(pictures))
 }
 
 fn build(
     dir: &Path,
     framework: &Framework,
     inherited: &[IndexedPage],
+    beside: &Menus,
     cache: Option<&Cache>,
 ) -> Result<Originals, Report> {
     let mut config = SiteConfig::load_partner(dir)?;
     config.search = Search::joined(config.search.as_ref(), framework.search().as_ref());
+    config.mains_lists = taxonomy::mains_lists(&config, inherited);
     let mut problems = Vec::new();
     let overrides = Overrides::load(&dir.join("templates"), &mut problems);
     let framework = Arc::new(framework.clone().with_partner_templates(&overrides));
@@ -118,7 +136,7 @@ fn build(
         _ => Known::No,
     };
     let texts: Vec<Text<'_>> = fills.values().map(|fill| (fill.body.links.as_slice(), &fill.source)).collect();
-    let from_main = Inherited { pages: inherited, menus: framework.menus().unwrap_or_default() };
+    let from_main = Inherited { pages: inherited, menus: menu::both(framework.menus(), &beside.0) };
     let build = Build {
         config: &config,
         framework: &framework,
@@ -132,27 +150,27 @@ fn build(
         progress: &progress,
         elsewhere: &elsewhere,
     };
-    let mut output = build.run().map_err(report)?;
+    let (mut output, view) = build.run_in_view().map_err(report)?;
     output.files.retain(|_, file| file.kind != EntryKind::Layout);
     let is_of_files_alone = matches!(config.history, History::Unknown);
-    let slots = with_menus(html(fills), &framework, &from_main.menus, &content, &config);
+    let (slots, menus) = with_menus(html(fills), &framework, &from_main.menus, &content, &config);
     let terms = content.pages.iter().map(|page| (page.entry.path.clone(), taxonomy::terms_of(&config, page)));
     let terms = terms.filter(|(_, terms)| !terms.is_empty()).collect();
-    let is_derived = |(path, file): (&SitePath, &OutputFile)| (file.source == config.file).then(|| path.clone());
-    let derived = output.files.iter().filter_map(is_derived).collect();
+    let derived = derived_paths(&view);
     let (base_url, search) = (config.base_url.clone(), config.search.clone());
-    Ok(Originals { output, terms, derived, slots, base_url, search, is_of_files_alone })
+    let feed_limits = FeedLimits { main: framework.feed_limit(), partner: feed::limit(&config) };
+    Ok(Originals { output, terms, derived, slots, menus, base_url, search, feed_limits, is_of_files_alone })
 }
 
 /// `slots`, and each slot that no file fills and that a menu of the partner's is called like: that menu, with main's lines
-/// in it. So the partner's pages stand in the navigation of main's pages, too, which were made before.
+/// in it. So the partner's pages stand in the navigation of main's pages, too, which were made before. And all menus.
 fn with_menus(
     mut slots: BTreeMap<String, Vec<u8>>,
     framework: &Framework,
     mains: &SiteMenus,
     content: &Content,
     config: &SiteConfig,
-) -> BTreeMap<String, Vec<u8>> {
+) -> (BTreeMap<String, Vec<u8>>, Menus) {
     let own = menu::of_site(config, &content.pages);
     let joined = menu::joined(config, own.clone(), mains);
     for slot in framework.slots() {
@@ -160,7 +178,7 @@ fn with_menus(
             slots.insert(slot.clone(), menu::list(config, &joined, slot).into_bytes());
         }
     }
-    slots
+    (slots, Menus(joined))
 }
 
 /// What fills each slot by the files in `folder`, as HTML. Links in them are not checked.

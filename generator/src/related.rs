@@ -49,10 +49,9 @@ pub(crate) fn nearest(view: &View, at: usize, limit: usize) -> Vec<usize> {
 
 /// The pages of each of the terms that page `at` has, the newest first.
 fn terms(view: &View, at: usize) -> Vec<&[usize]> {
-    let home = view.config().home(&view.entry(at).lang);
     let mut terms = Vec::new();
     for (taxonomy, names) in view.node(at).own().iter().flat_map(|page| &page.terms) {
-        let list = list_path(&home, taxonomy);
+        let list = list_path(view.config(), taxonomy, &view.entry(at).lang);
         for name in names {
             let term = list.as_ref().and_then(|list| term_path(list, &slug(name))).and_then(|path| view.at(&path));
             let listing = term.and_then(|term| view.listing(term));

@@ -42,9 +42,27 @@ struct Origin<'a> {
     stem: String,
 }
 
-/// Where the list of a taxonomy's terms stands in the language that begins at `home`; none where its name is too long.
-pub(crate) fn list_path(home: &SitePath, taxonomy: &str) -> Option<SitePath> {
-    format!("{home}{taxonomy}/").parse().ok()
+/// Where the list of a taxonomy's terms stands in a language: where main has it, or below the first page of the language.
+/// None where the taxonomy's name is too long.
+pub(crate) fn list_path(config: &SiteConfig, taxonomy: &str, lang: &str) -> Option<SitePath> {
+    let mains = config.mains_lists.get(&(taxonomy.to_owned(), lang.to_owned())).cloned();
+    mains.or_else(|| format!("{}{taxonomy}/", config.home(lang)).parse().ok())
+}
+
+/// Where main has the lists of the site's taxonomies among the `inherited` pages, by taxonomy and language. They may stand
+/// elsewhere than the site's own would, since its default language may be another than main's.
+pub(crate) fn mains_lists(config: &SiteConfig, inherited: &[IndexedPage]) -> BTreeMap<(String, String), SitePath> {
+    let mut lists = BTreeMap::new();
+    for page in inherited.iter().filter(|page| page.is_derived) {
+        let is_list = |taxonomy: &&Taxonomy| {
+            let name = &taxonomy.name;
+            [format!("/{name}/"), format!("/{}/{name}/", page.lang)].iter().any(|path| path == page.path.as_str())
+        };
+        if let Some(taxonomy) = config.taxonomies.iter().find(is_list) {
+            lists.insert((taxonomy.name.clone(), page.lang.clone()), page.path.clone());
+        }
+    }
+    lists
 }
 
 /// Where the page of the term with this slug stands, below the list of its taxonomy's terms.
@@ -54,8 +72,8 @@ pub(crate) fn term_path(list: &SitePath, slug: &str) -> Option<SitePath> {
 
 /// The pages of the terms that a page has.
 pub(crate) fn terms_of(config: &SiteConfig, page: &Page) -> Vec<SitePath> {
-    let home = config.home(&page.entry.lang);
-    let lists = page.terms.iter().filter_map(|(name, terms)| Some((list_path(&home, name)?, terms)));
+    let lang = &page.entry.lang;
+    let lists = page.terms.iter().filter_map(|(name, terms)| Some((list_path(config, name, lang)?, terms)));
     lists.flat_map(|(list, terms)| terms.iter().filter_map(move |term| term_path(&list, &slug(term)))).collect()
 }
 
@@ -73,7 +91,7 @@ pub(crate) fn group(config: &SiteConfig, pages: &[Arc<Page>], problems: &mut Vec
                 continue;
             }
             let home = config.home(lang);
-            let Some(path) = list_path(&home, &taxonomy.name) else {
+            let Some(path) = list_path(config, &taxonomy.name, lang) else {
                 let message = format!("the name of the taxonomy `{}` is too long for a path", taxonomy.name);
                 problems
                     .push(Diagnostic::new("bad-path", config.file.as_str(), message).help("give it a shorter name"));

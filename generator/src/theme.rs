@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use tieup_protocol::yaml;
 
 use crate::assets::fingerprint;
 use crate::data::Data;
+use crate::joint_feed;
 use crate::menu::{self, SiteMenus};
 use crate::minify;
 use crate::output::{OutputFile, media_type};
@@ -26,7 +28,7 @@ pub const THEME_API: u32 = 1;
 ///
 /// The files also hold the templates that the main site has of its own, below `<theme>/site/templates/`, where
 /// `<theme>` is the site's. For a partner who inherits pages they hold the site's data below `data/`, since templates
-/// read it, and its search and menus. A version that does not know a file leaves it aside.
+/// read it, its search and menus, and how long its feeds are. A version that does not know a file leaves it aside.
 #[derive(Clone, Debug)]
 pub struct Framework {
     name: String,
@@ -39,6 +41,10 @@ pub struct Framework {
     layers: Vec<Layer>,
     slots: Vec<String>,
     layout: BTreeMap<SitePath, OutputFile>,
+    /// The main site's menus, where the files came with a release that has any.
+    menus: SiteMenus,
+    /// Why they are left aside, where this version cannot read them.
+    unread_menus: Option<String>,
 }
 
 /// A folder of templates that hides those of the same name in the folders after it.
@@ -103,7 +109,12 @@ impl Framework {
     /// # Errors
     /// As [`Framework::load`], when the files do not make a theme.
     pub fn from_files(name: &str, files: BTreeMap<SourcePath, Vec<u8>>) -> Result<Self, Report> {
-        Self::assemble(name, String::new(), files)
+        let mut framework = Self::assemble(name, String::new(), files)?;
+        match menu::from_files(&framework.files) {
+            Ok(menus) => framework.menus = menus,
+            Err(error) => framework.unread_menus = Some(error.to_string()),
+        }
+        Ok(framework)
     }
 
     fn assemble(name: &str, root: String, files: BTreeMap<SourcePath, Vec<u8>>) -> Result<Self, Report> {
@@ -152,6 +163,8 @@ impl Framework {
             layers: Vec::new(),
             slots: Vec::new(),
             layout: BTreeMap::new(),
+            menus: SiteMenus::new(),
+            unread_menus: None,
         }
     }
 
@@ -224,20 +237,29 @@ impl Framework {
     /// The same, with the site's menus.
     pub(crate) fn with_menus(mut self, menus: &SiteMenus) -> Self {
         self.files.extend(menu::to_file(menus));
+        self.menus.clone_from(menus);
         self
     }
 
-    /// The main site's menus, where the files came with a release that has any.
-    ///
-    /// # Errors
-    /// When this version cannot read them.
-    pub(crate) fn menus(&self) -> Result<SiteMenus, serde_json::Error> {
-        menu::from_files(&self.files)
+    /// The main site's menus.
+    pub(crate) fn menus(&self) -> &SiteMenus {
+        &self.menus
     }
 
     /// Why the main site's menus, which came with a release, stand on no page of the partner's; none where they do.
-    pub fn unread_menus(&self) -> Option<serde_json::Error> {
-        self.menus().err()
+    pub fn unread_menus(&self) -> Option<&str> {
+        self.unread_menus.as_deref()
+    }
+
+    /// The same, with the most entries that the site lets its feeds have.
+    pub(crate) fn with_feed_limit(mut self, limit: Option<NonZeroUsize>) -> Self {
+        self.files.extend(joint_feed::to_file(limit));
+        self
+    }
+
+    /// The most entries of the main site's feeds, where the files came with a release.
+    pub(crate) fn feed_limit(&self) -> usize {
+        joint_feed::limit(&self.files)
     }
 
     /// The theme's name.

@@ -19,7 +19,7 @@ use tieup_web::complaint;
 use tokio::task::block_in_place;
 
 use crate::audit::FetchAuditError;
-use crate::database::{DatabaseError, Existing, PartnerRow};
+use crate::database::{DatabaseError, Existing, PartnerRow, Unless};
 use crate::partners::{Hub, HubError};
 use crate::record::{Noting, RecordError};
 use crate::statements::StatementFailure;
@@ -40,7 +40,7 @@ pub enum CatalogueError {
     Database(#[from] DatabaseError),
     /// It was not put into the record.
     #[error(transparent)]
-    Record(#[from] RecordError),
+    Record(RecordError),
     /// The day is of a period that was issued, or before one.
     #[error(
         "a statement for {issued} has been issued, and goes by what was said then: with --correct the next statement \
@@ -98,6 +98,15 @@ impl CatalogueError {
     }
 }
 
+impl From<RecordError> for CatalogueError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Said(issued) => Self::Issued { issued },
+            other => Self::Record(other),
+        }
+    }
+}
+
 /// What main says of a partner's pages from a day on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
@@ -105,6 +114,62 @@ pub struct Published {
     pub ads: Option<(u64, u64)>,
     /// Units of goods in limited number.
     pub offered: Vec<(Word, u64)>,
+}
+
+/// What came of asking how much a site held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Nobody was asked: the contract does not charge by it.
+    NotCharged,
+    /// It stands in the record already.
+    Unchanged,
+    /// It is in the record now.
+    Noted,
+}
+
+/// How much a site held when a period ended, or holds now where it has not.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    /// The contract that governs the period.
+    contract: &'a Contract,
+    period: Period,
+    asker: Asker,
+    now: Timestamp,
+}
+
+/// Who wants to know.
+#[derive(Clone, Copy)]
+enum Asker {
+    /// Main by itself, before it makes a statement and whenever it collects.
+    Daemon,
+    /// A person at main, and what is to be done where the statement was issued.
+    Person(Existing),
+}
+
+impl Question<'_> {
+    /// The instant that it is about.
+    fn at(&self) -> Timestamp {
+        self.now.min(self.period.end(&self.contract.effective.tz))
+    }
+
+    /// Whether the period is not over.
+    fn is_open(&self) -> bool {
+        self.now < self.period.end(&self.contract.effective.tz)
+    }
+
+    fn who(&self) -> Actor {
+        match self.asker {
+            Asker::Daemon => Actor::Daemon,
+            Asker::Person(_) => Actor::Main,
+        }
+    }
+
+    fn unless(&self) -> Unless {
+        match self.asker {
+            Asker::Person(Existing::Refuse) => Unless::Issued(self.period),
+            Asker::Person(Existing::Correct) | Asker::Daemon => Unless::Never,
+        }
+    }
 }
 
 impl Hub {
@@ -117,14 +182,10 @@ impl Hub {
         &self,
         partner: &PartnerRow,
         since: Date,
-        (published, existing): (&Published, Existing),
+        published: &Published,
+        existing: Existing,
         now: Timestamp,
     ) -> Result<(), CatalogueError> {
-        let issued = self.database.issued(&partner.id).await?;
-        let issued = issued.iter().map(|notice| notice.period).max().filter(|period| since <= period.last());
-        if let Some(issued) = issued.filter(|_| existing == Existing::Refuse) {
-            return Err(CatalogueError::Issued { issued });
-        }
         let id = &partner.id;
         let mut sentence = format!("{id} since {since}:");
         let mut entries = Vec::new();
@@ -138,12 +199,16 @@ impl Hub {
         }
         let sentence = |_: &SiteId, _: &[Entry]| sentence.clone();
         let noting = Noting { who: Actor::Main, what: Event::CatalogueNoted, sentence: &sentence };
-        self.note_recorded(&entries, Existing::Correct, noting, now).await?;
+        let unless = match existing {
+            Existing::Refuse => Unless::IssuedFrom(since),
+            Existing::Correct => Unless::Never,
+        };
+        self.note_recorded(&entries, unless, noting, now).await?;
         Ok(())
     }
 
-    /// Asks the partner again how much its site held when `period` ended. Where its statement was issued that is done to
-    /// `Correct` it: the next statement charges the difference. Durable on return.
+    /// Asks the partner again how much its site held when `period` ended. Where its statement was issued what is new is noted
+    /// only to `Correct` it: the next statement charges the difference. Durable on return.
     ///
     /// # Errors
     /// See [`CatalogueError`].
@@ -153,13 +218,10 @@ impl Hub {
         period: Period,
         existing: Existing,
         now: Timestamp,
-    ) -> Result<(), CatalogueError> {
-        let books = self.books(partner).await?;
-        if books.notice(period).is_some() && existing == Existing::Refuse {
-            return Err(CatalogueError::Issued { issued: period });
-        }
-        let contract = books.contract(period)?;
-        self.note_holdings(partner, &contract, period, now).await
+    ) -> Result<Asked, CatalogueError> {
+        let contract = self.books(partner).await?.contract(period)?;
+        let question = Question { contract: &contract, period, asker: Asker::Person(existing), now };
+        self.note_holdings(partner, question).await
     }
 
     /// Asks the partner how much its site held when `period` ended, unless its statement was issued. Where it is not reached,
@@ -175,7 +237,8 @@ impl Hub {
     ) -> Result<(), StatementFailure> {
         let books = self.books(partner).await?;
         let (None, Ok(contract)) = (books.notice(period), books.contract(period)) else { return Ok(()) };
-        let Err(error) = self.note_holdings(partner, &contract, period, now).await else { return Ok(()) };
+        let question = Question { contract: &contract, period, asker: Asker::Daemon, now };
+        let Err(error) = self.note_holdings(partner, question).await else { return Ok(()) };
         let failed = |error| StatementFailure::Catalogue(Box::new(error));
         if !error.is_of_the_partner() {
             return Err(failed(error));
@@ -185,7 +248,7 @@ impl Hub {
             return Err(failed(error));
         }
         warn(partner, &error);
-        self.keep_holdings(partner, &contract, None, now.min(end), now).await.map_err(failed)
+        self.keep_holdings(partner, question, None).await.map(|_| ()).map_err(failed)
     }
 
     /// Asks how much the site holds, so that it is known when the month ends also where the partner is not reached then.
@@ -198,48 +261,49 @@ impl Hub {
     /// By the version of the contract that governs today, of those that the partner has approved.
     async fn try_follow_holdings(&self, partner: &PartnerRow, now: Timestamp) -> Result<(), CatalogueError> {
         match governing(&self.approved(partner).await?, now) {
-            Some(Segment { period, contract }) => self.note_holdings(partner, &contract, period, now).await,
+            Some(Segment { period, contract }) => {
+                let question = Question { contract: &contract, period, asker: Asker::Daemon, now };
+                self.note_holdings(partner, question).await.map(|_| ())
+            }
             None => Ok(()),
         }
     }
 
-    /// Asks the partner how much its site holds now, or held when `period` ended, and keeps it where it changed. Nothing is
-    /// asked where the contract does not go by it. Of a period that was issued the next statement charges the difference.
+    /// Asks the partner, and keeps what it says where it changed. Nothing is asked where the contract does not go by it. Of a
+    /// period that was issued the next statement charges the difference.
     ///
     /// # Errors
-    /// When the partner cannot be asked, has no note of it, or which release was live there cannot be said.
-    pub async fn note_holdings(
-        &self,
-        partner: &PartnerRow,
-        contract: &Contract,
-        period: Period,
-        now: Timestamp,
-    ) -> Result<(), CatalogueError> {
-        if !contract.terms.go_by_catalogue() {
-            return Ok(());
+    /// When the partner cannot be asked, has no note of it, which release was live there cannot be said, or the statement was
+    /// issued and a person who asked did not say that it is to be corrected.
+    async fn note_holdings(&self, partner: &PartnerRow, question: Question<'_>) -> Result<Asked, CatalogueError> {
+        if !question.contract.terms.go_by_catalogue() {
+            return Ok(Asked::NotCharged);
         }
-        let at = now.min(period.end(&contract.effective.tz));
         let client = self.call(partner).await.map_err(StatementFailure::from)?;
-        let grant: ExtentGrant = client.post(EXTENT, &ExtentRequest { at }).await.map_err(StatementFailure::from)?;
+        let asked = ExtentRequest { at: question.at() };
+        let grant: ExtentGrant = client.post(EXTENT, &asked).await.map_err(StatementFailure::from)?;
         // After it answered, so that the trail has what the answer goes by.
         self.fetch_audit(partner).await.map_err(Box::new)?;
-        self.keep_holdings(partner, contract, grant.extent, at, now).await
+        self.keep_holdings(partner, question, grant.extent).await
     }
 
-    /// Keeps how much the site held at `at` where it changed: main's pages by the release that was live by the partner's
-    /// audit trail, whatever release it names, and its own as it says, or said last.
+    /// Keeps how much the site held where it changed: main's pages by the release that was live by the partner's audit trail,
+    /// whatever release it names, and its own as it `said`, or said last.
     async fn keep_holdings(
         &self,
         partner: &PartnerRow,
-        contract: &Contract,
+        question: Question<'_>,
         said: Option<Extent>,
-        at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), CatalogueError> {
+    ) -> Result<Asked, CatalogueError> {
+        let at = question.at();
         let known = self.database.holdings(&partner.id).await?.into_iter().filter(|known| known.at <= at);
         let known = known.max_by_key(|known| known.at);
         let Some(original) = said.map(|said| said.original).or(known.map(|known| known.original)) else {
-            return Err(CatalogueError::NotNoted { partner: partner.id.clone(), at, contract: contract.id.clone() });
+            return Err(CatalogueError::NotNoted {
+                partner: partner.id.clone(),
+                at,
+                contract: question.contract.id.clone(),
+            });
         };
         let (since, release) = self.live_at(partner, said, at).await?;
         let tieup = match known.filter(|known| known.release == release) {
@@ -247,18 +311,21 @@ impl Hub {
             None => self.stock(partner, release, said, at).await?,
         };
         let told = Holdings { at, release, tieup, original };
-        // One that was told before, since when nothing changed, says it already.
+        // One that was told before, since when nothing changed, says it already; but a period that is over has one of its own,
+        // so that what is corrected of the one before changes nothing of it.
         let since = said.map_or(since, |said| said.since.max(since));
-        if known.is_some_and(|known| known.at >= since && Holdings { at, ..known } == told) {
-            return Ok(());
+        let is_said = |known: Holdings| known.at == at || known.at >= since && question.is_open();
+        if known.is_some_and(|known| is_said(known) && Holdings { at, ..known } == told) {
+            return Ok(Asked::Unchanged);
         }
         let sentence = |partner: &SiteId, _: &[Entry]| {
             let (tieup, own) = (tieup.pages, original.pages);
             format!("{partner} had {tieup} pages of release {release} and {own} of its own at {at}")
         };
-        let noting = Noting { who: Actor::Daemon, what: Event::CatalogueNoted, sentence: &sentence };
-        self.note_recorded(&[(partner.id.clone(), Entry::Holdings(told))], Existing::Correct, noting, now).await?;
-        Ok(())
+        let noting = Noting { who: question.who(), what: Event::CatalogueNoted, sentence: &sentence };
+        let entry = [(partner.id.clone(), Entry::Holdings(told))];
+        self.note_recorded(&entry, question.unless(), noting, question.now).await?;
+        Ok(Asked::Noted)
     }
 
     /// Which release was live at `at`, and since when, by main's copy of the partner's audit trail: the last that main made

@@ -42,7 +42,7 @@ pub use self::metadata::MetadataRow;
 pub use self::moving::{MoveError, Moved};
 pub use self::opening::Refusal;
 pub(crate) use self::planning::Planned;
-pub(crate) use self::record::{Adding, Paid};
+pub(crate) use self::record::{Adding, Late, Unless};
 pub use self::record::{Existing, Tally};
 pub use self::releases::ReleaseRow;
 pub use self::statements::StatementRow;

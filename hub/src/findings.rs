@@ -5,12 +5,14 @@
 use std::collections::BTreeSet;
 use std::iter;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 use tieup_fees::findings::{Beacons, Heartbeat, Pulse, Witness};
-use tieup_fees::{Findings, StatementError, examine};
+use tieup_fees::{Findings, Ledger as _, StatementError, examine};
+use tieup_protocol::access::AccessEntry;
 use tieup_protocol::contract::{Contract, Side};
-use tieup_protocol::period::{Month, Zone};
+use tieup_protocol::period::{Month, Period, Zone};
 use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{CheckpointError, JournalReader, ReadError, month_dir, months, verify_cosignature};
@@ -72,7 +74,9 @@ impl Hub {
     pub async fn examine(&self, partner: &PartnerRow, month: Month) -> Result<Examined, ExamineError> {
         let contract = self.charged_by_record(partner, month).await?;
         let (zone, robots) = (contract.effective.tz.clone(), contract.terms.count.robots);
-        let writer = self.books(partner).await?.writer(month)?;
+        let books = self.books(partner).await?;
+        let writer = books.writer(month)?;
+        let versions = if writer == Side::Main { Some(versions_of(&books, month)?) } else { None };
         let log = match self.charged_log(partner, writer, month) {
             Ok((reader, _, size)) => Ok((reader, size)),
             Err(failure @ StatementFailure::NotCollected(_)) => Err(failure),
@@ -87,7 +91,7 @@ impl Hub {
         let found = match log {
             Ok((reader, size)) => {
                 let entries = reader.entries(0..size).map_err(StatementFailure::from)?;
-                let entries = entries.map(|entry| entry.map(|entry| contract.as_counted(writer, entry)));
+                let entries = entries.map(|entry| entry.map(|entry| as_charged(versions.as_deref(), entry)));
                 examine(&zone, month, robots, entries, &witness)?
             }
             Err(_) if witness != Witness::default() => examine(&zone, month, robots, iter::empty(), &witness)?,
@@ -187,7 +191,73 @@ impl Hub {
     }
 }
 
+/// A version of the contract, and from when until when it governs.
+type Governing = (Range<Timestamp>, Contract);
+
+/// The versions that govern the parts of `month` that have a statement each.
+fn versions_of(books: &MainBooks<'_>, month: Month) -> Result<Vec<Governing>, StatementFailure> {
+    let with_span = |period: Period| {
+        let contract = books.contract(period)?;
+        let zone = &contract.effective.tz;
+        Ok((period.start(zone)..period.end(zone), contract))
+    };
+    books.periods(month).into_iter().map(with_span).collect()
+}
+
+/// An entry as it counts: one of main's own log goes by the mounts of the one of these `versions` that governs its time, and
+/// is of no page where none does; one of a partner's log, of which none are given, is as it is. So is what is no entry.
+fn as_charged(versions: Option<&[Governing]>, entry: Vec<u8>) -> Vec<u8> {
+    let Some(versions) = versions else { return entry };
+    let Ok(decoded) = AccessEntry::decode(&entry) else { return entry };
+    match versions.iter().find(|(span, _)| span.contains(&decoded.time)) {
+        Some((_, contract)) => contract.as_counted(Side::Main, entry),
+        None => AccessEntry { class: None, ..decoded }.encode(),
+    }
+}
+
 /// Whether main alone writes the log that `month` is charged by.
 fn is_by_main(books: &MainBooks<'_>, month: Month) -> bool {
     books.writer(month).is_ok_and(|writer| writer == Side::Main)
+}
+
+#[cfg(test)]
+mod tests {
+    use tieup_protocol::access::{AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
+    use tieup_protocol::contract::MeterClass;
+
+    use super::*;
+    use crate::terms::tests::version;
+
+    #[test]
+    fn an_entry_of_mains_log_goes_by_the_mounts_of_the_version_that_governed_its_time() {
+        let second = "2026-11-16T00:00:00Z".parse::<Timestamp>().unwrap();
+        let [first, end] = ["2026-11-10T00:00:00Z", "2026-12-01T00:00:00Z"].map(|time| time.parse().unwrap());
+        let (before, mut after) = (version(1, "2026-11-10", "", ""), version(2, "2026-11-16", "", ""));
+        after.mounts = serde_json::from_str(r#"{"/": "main", "/local/**": "partner"}"#).unwrap();
+        let versions = [(first..second, before), (second..end, after)];
+        let entry = |time: Timestamp, path: &str| AccessEntry {
+            time,
+            class: Some(MeterClass::Tieup),
+            method: Method::Get,
+            status: 200,
+            bytes: 10,
+            purpose: Purpose::Document,
+            visitor: VisitorToken([1; 16]),
+            agent: AgentClass::Desktop,
+            robot: 0,
+            referrer: ReferrerClass::None,
+            path: path.parse().unwrap(),
+        };
+        let moment = SignedDuration::from_secs(1);
+        let class = |time, path| {
+            let charged = as_charged(Some(&versions), entry(time, path).encode());
+            AccessEntry::decode(&charged).unwrap().class
+        };
+        assert_eq!(class(second - moment, "/local/"), Some(MeterClass::Tieup), "version 1 gives the path to main");
+        assert_eq!(class(second, "/local/"), None, "version 2 gives it to the partner");
+        assert_eq!(class(second, "/about/"), Some(MeterClass::Tieup));
+        assert_eq!(class(first - moment, "/about/"), None, "no version governs that day");
+        let of_partner = entry(second, "/local/").encode();
+        assert_eq!(as_charged(None, of_partner.clone()), of_partner);
+    }
 }

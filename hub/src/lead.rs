@@ -26,6 +26,9 @@ const HELD_ON: Duration = Duration::from_mins(2);
 /// How often it is looked meanwhile whether it is free.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How long it is waited at most until a server that let nobody in is asked again. It doubles up to that.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// How a lead is watched over.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
@@ -84,16 +87,25 @@ impl Lead {
 
     /// Takes the lead of the database of `config` as soon as nobody has it; none where somebody has it for longer than it is
     /// held for a process that is gone. So a hub that is started again after it lost the database, whose lock the server has
-    /// not freed yet, pushes again.
+    /// not freed yet, pushes again. A server that lets nobody in is asked again, later each time: it has restarted, say, and
+    /// whoever had the lead has lost it with that.
     ///
     /// # Errors
-    /// When the server cannot be reached, or the lock not be made.
+    /// When the lock cannot be made.
     pub async fn take_when_free(config: &Config) -> Result<Option<Self>, LeadError> {
-        let until = Instant::now() + HELD_ON;
+        let (mut until, mut rest) = (Instant::now() + HELD_ON, LOOK);
         while Instant::now() < until {
-            tokio::time::sleep(LOOK).await;
-            if let Some(lead) = Self::take(config).await? {
-                return Ok(Some(lead));
+            tokio::time::sleep(rest).await;
+            match Self::take(config).await {
+                Ok(None) => rest = LOOK,
+                Err(LeadError::Database(error)) => {
+                    rest = (rest * 2).min(LONGEST_WAIT);
+                    until = Instant::now() + HELD_ON;
+                    let seconds = rest.as_secs();
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "the database did not let this hub in: it is asked again in {seconds} s");
+                }
+                taken => return taken,
             }
         }
         Ok(None)

@@ -86,7 +86,7 @@ impl Hub {
             format!("{partner} {period}: {amount} {currency} paid in advance, {reference}")
         };
         let noting = Noting { who: Actor::Main, what: Event::PaymentNoted, sentence: &sentence };
-        match self.note_recorded(&[(partner.id.clone(), entry)], existing, noting, now).await {
+        match self.note_recorded(&[(partner.id.clone(), entry)], existing.into(), noting, now).await {
             Err(RecordError::Differing(_)) => Err(PaymentError::Differs(reference)),
             noted => Ok(noted?),
         }

@@ -20,7 +20,7 @@ use tieup_web::problem::Refusal;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::database::{Adding, DatabaseError, Existing, Paid, PartnerRow, Tally};
+use crate::database::{Adding, DatabaseError, Late, PartnerRow, Tally, Unless};
 use crate::locating::caller;
 use crate::partners::Hub;
 use crate::statements::StatementFailure;
@@ -52,6 +52,9 @@ pub enum RecordError {
         "the payment counts in the statement for {0}, which has been issued: give what was paid besides another reference"
     )]
     Counted(Period),
+    /// What is said of it is to correct what was issued, and is not said to.
+    #[error("a statement for {0} has been issued, and goes by what was said then")]
+    Said(Period),
 }
 
 /// What main's trail says of entries that were noted.
@@ -74,16 +77,17 @@ impl Hub {
     pub(crate) async fn note_recorded(
         &self,
         entries: &[(SiteId, Entry)],
-        existing: Existing,
+        unless: Unless,
         Noting { who, what, sentence }: Noting<'_>,
         now: Timestamp,
     ) -> Result<Tally, RecordError> {
-        let addition = match self.database.begin_adding(entries, existing, now).await? {
+        let addition = match self.database.begin_adding(entries, unless, now).await? {
             Adding::Ready(addition) => addition,
             Adding::Differing(places) => return Err(RecordError::Differing(places)),
             Adding::Full(partner) => return Err(RecordError::Full(partner)),
-            Adding::Issued(Paid::Now, period) => return Err(RecordError::Issued(period)),
-            Adding::Issued(Paid::Before, period) => return Err(RecordError::Counted(period)),
+            Adding::Issued(Late::Payment, period) => return Err(RecordError::Issued(period)),
+            Adding::Issued(Late::MovedPayment, period) => return Err(RecordError::Counted(period)),
+            Adding::Issued(Late::Said, period) => return Err(RecordError::Said(period)),
         };
         let happened = addition.added().map(|(partner, from, entries)| {
             let lines: Vec<String> = entries.iter().map(Entry::line).collect();

@@ -19,7 +19,7 @@ use tieup_protocol::record::{Entry, Sale, Withdrawal, Word};
 pub use self::file::{FIELDS, Read, SalesFile};
 pub use self::groups::{Group, groups};
 pub use self::regions::{Regional, by_region};
-use crate::database::{DatabaseError, Existing, PartnerRow, Tally};
+use crate::database::{DatabaseError, Existing, PartnerRow, Tally, Unless};
 use crate::partners::{Hub, HubError};
 use crate::record::{Noting, RecordError};
 use crate::statements::StatementFailure;
@@ -72,7 +72,7 @@ impl Hub {
         let entries: Vec<_> = sales.iter().map(|read| (read.partner.clone(), Entry::Sale(read.sale.clone()))).collect();
         let sentence = |partner: &SiteId, entries: &[Entry]| format!("{partner}: {}", noted(entries));
         let noting = Noting { who: Actor::Main, what: AuditEvent::SalesNoted, sentence: &sentence };
-        match self.note_recorded(&entries, existing, noting, now).await {
+        match self.note_recorded(&entries, existing.into(), noting, now).await {
             Err(RecordError::Differing(places)) => {
                 let problem = |place: usize| sales.get(place).map(|read| differing(file, read));
                 file.check(places.into_iter().filter_map(problem).collect()).map_err(SalesError::File)?;
@@ -102,7 +102,7 @@ impl Hub {
         let entries: Vec<_> = ids.iter().map(entry).collect();
         let sentence = |partner: &SiteId, entries: &[Entry]| format!("{partner}: {}, taken back", noted(entries));
         let noting = Noting { who: Actor::Main, what: AuditEvent::SalesNoted, sentence: &sentence };
-        Ok(self.note_recorded(&entries, Existing::Correct, noting, now).await?)
+        Ok(self.note_recorded(&entries, Unless::Never, noting, now).await?)
     }
 
     /// The sales of a partner in `month`, by name.

@@ -12,9 +12,9 @@ use crate::strike::{Strike, StrikeAnswer};
 use crate::wire::StatementVerdict;
 
 /// POST a [`Claim`] to hub, get an [`Opened`].
-pub const DISPUTES: &str = "/v2/disputes";
+pub const DISPUTES: &str = "/v3/disputes";
 /// POST a [`Ruling`] to syncd, when main has answered a dispute.
-pub const RULING: &str = "/v2/disputes/ruling";
+pub const RULING: &str = "/v3/disputes/ruling";
 
 /// The most characters of a reason, and of an answer.
 pub const MAX_WORDS: usize = 500;

@@ -16,9 +16,9 @@ use crate::period::Period;
 use crate::record::Holdings;
 
 /// POST an [`HoursRequest`] to hub, get `Vec<CountedHour>`: what main counts of the partner's journal.
-pub const HOURS: &str = "/v2/statement/hours";
+pub const HOURS: &str = "/v3/statement/hours";
 /// POST an [`EntriesRequest`] to hub, get [`HourEntries`]: what main's copy of the partner's journal holds.
-pub const ENTRIES: &str = "/v2/statement/entries";
+pub const ENTRIES: &str = "/v3/statement/entries";
 
 /// Which journal is meant, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,9 +15,9 @@ use crate::dispute::{Decision, checked_words};
 use crate::period::Month;
 
 /// POST a [`Strike`] to the other end, to propose it.
-pub const STRIKES: &str = "/v2/strikes";
+pub const STRIKES: &str = "/v3/strikes";
 /// POST a [`StrikeAnswer`] to the end that proposed.
-pub const STRIKE_ANSWERS: &str = "/v2/strikes/answer";
+pub const STRIKE_ANSWERS: &str = "/v3/strikes/answer";
 
 /// The most ranges of numbers of a strike.
 pub const MAX_RANGES: usize = 1_000;

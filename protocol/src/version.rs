@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 /// It rises with every change that an end from before does not understand: a field that it does not know is refused, too.
 /// 2: the status tells of an overdue certificate and of clashes between main sites, and the label of a release of an
 /// emergency.
-pub const CURRENT: u32 = 2;
+/// 3: who writes the log is said by the contract, main's record and what is published are told, strikes name a checkpoint, and
+/// audit trails and causes of corrections have words for them.
+pub const CURRENT: u32 = 3;
 
 /// The header with the versions that the sender speaks: `1, 2`.
 pub const HEADER: &str = "tieup-protocol";

@@ -29,52 +29,52 @@ pub use self::status::{
 };
 
 /// POST a [`JoinRequest`] to hub, get a [`JoinGrant`].
-pub const JOIN: &str = "/v2/join";
+pub const JOIN: &str = "/v3/join";
 /// POST a [`RenewRequest`] to hub, get a [`RenewGrant`].
-pub const RENEW: &str = "/v2/renew";
+pub const RENEW: &str = "/v3/renew";
 /// POST to hub with `Upgrade: tieup-line`: the connection becomes a line, over which hub calls the partner that dialed.
-pub const LINE: &str = "/v2/line";
+pub const LINE: &str = "/v3/line";
 /// Main's newest list of revoked certificates (an X.509 CRL in PEM): GET it at hub, POST it to syncd.
-pub const REVOCATIONS: &str = "/v2/revocations";
+pub const REVOCATIONS: &str = "/v3/revocations";
 /// GET which versions of the protocol an end speaks, a [`Speaks`](crate::version::Speaks).
 pub const VERSIONS: &str = "/versions";
 /// GET a [`PartnerStatus`].
-pub const STATUS: &str = "/v2/status";
+pub const STATUS: &str = "/v3/status";
 /// POST an [`Offer`] compressed by zstd, get [`Ready`].
-pub const OFFER: &str = "/v2/releases/offer";
+pub const OFFER: &str = "/v3/releases/offer";
 /// PUT the manifest of the offered release as steps (see [`crate::delta`]), compressed by zstd, get [`Wanted`].
-pub const MANIFEST: &str = "/v2/releases/manifest";
+pub const MANIFEST: &str = "/v3/releases/manifest";
 /// PUT the wanted blobs of the offered release, get [`Staged`].
 ///
 /// The body is the blobs' bytes one after another, in the order of [`Wanted::of`], compressed by zstd as a whole.
-pub const BLOBS: &str = "/v2/releases/blobs";
+pub const BLOBS: &str = "/v3/releases/blobs";
 /// POST a [`Metadata`], get [`Fresh`]: the newest release is still the newest.
-pub const FRESHNESS: &str = "/v2/freshness";
+pub const FRESHNESS: &str = "/v3/freshness";
 /// PUT content that the partner's status names as lacking, get a [`GuardReport`].
 ///
 /// The body is pieces one after another, compressed by zstd as a whole: digest and length (see
 /// [`crate::drift::piece_head`]), then the bytes. What is not lacking is refused.
-pub const RESTORE: &str = "/v2/restore";
+pub const RESTORE: &str = "/v3/restore";
 /// POST a [`Cosigned`] checkpoint.
-pub const COSIGNATURE: &str = "/v2/journal/cosignature";
+pub const COSIGNATURE: &str = "/v3/journal/cosignature";
 /// POST a [`StatementNotice`], get a [`StatementVerdict`].
-pub const STATEMENT: &str = "/v2/statement";
-/// GET lines of the partner's audit trail, one JSON document each: `/v2/audit?from=12`, the first of which is line 12.
+pub const STATEMENT: &str = "/v3/statement";
+/// GET lines of the partner's audit trail, one JSON document each: `/v3/audit?from=12`, the first of which is line 12.
 /// Not all of them come at once where they are many.
-pub const AUDIT: &str = "/v2/audit";
-/// GET below it: C2SP tlog-tiles of one month, `/v2/journal/2026-11/checkpoint`, `/v2/journal/2026-11/tile/...`.
-pub const JOURNAL: &str = "/v2/journal";
+pub const AUDIT: &str = "/v3/audit";
+/// GET below it: C2SP tlog-tiles of one month, `/v3/journal/2026-11/checkpoint`, `/v3/journal/2026-11/tile/...`.
+pub const JOURNAL: &str = "/v3/journal";
 /// POST at the hub, with the partner's certificate: what is new in the partner's journal is to be fetched now. See
 /// [`CollectRequest`] and [`CollectGrant`].
-pub const COLLECT: &str = "/v2/journal/collect";
+pub const COLLECT: &str = "/v3/journal/collect";
 /// GET at the hub, with the partner's certificate: [`MainJournals`], main's own log, where the contract lets the partner verify
 /// it. GET below it the same as below [`JOURNAL`].
-pub const MAIN_JOURNAL: &str = "/v2/journal/main";
+pub const MAIN_JOURNAL: &str = "/v3/journal/main";
 /// POST a [`MainReceipt`] at the hub.
-pub const MAIN_RECEIPT: &str = "/v2/journal/main/cosignature";
+pub const MAIN_RECEIPT: &str = "/v3/journal/main/cosignature";
 /// POST a [`Heartbeat`] to hub, with the partner's certificate. A hub from before heartbeats answers 404; nothing depends on
 /// it.
-pub const HEARTBEAT: &str = "/v2/heartbeat";
+pub const HEARTBEAT: &str = "/v3/heartbeat";
 /// The problem of a tile that the journal does not hold.
 pub const NO_SUCH_TILE: &str = "no-such-tile";
 

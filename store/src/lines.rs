@@ -75,10 +75,22 @@ impl Lines {
         Ok(lines.take(until).map(move |line| line.map_err(|source| unreadable(&path, source))))
     }
 
+    /// Goes back to the first `lines` lines, if there are more: those after them are none from now on, and are removed with the
+    /// next write. Another process finds them there until then.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn go_back_to(&mut self, lines: u64) -> Result<(), DiskError> {
+        if self.known()?.lines > lines {
+            self.known = Some(look_through(&self.path, lines)?);
+        }
+        Ok(())
+    }
+
     fn known(&mut self) -> Result<Known, DiskError> {
         let known = match self.known {
             Some(known) => known,
-            None => look_through(&self.path)?,
+            None => look_through(&self.path, u64::MAX)?,
         };
         self.known = Some(known);
         Ok(known)
@@ -91,22 +103,23 @@ impl Lines {
     }
 }
 
-/// The whole lines of the file, line by line, so that its size does not matter.
-fn look_through(path: &Path) -> Result<Known, DiskError> {
+/// The whole lines of the file, at most `most`, line by line, so that its size does not matter.
+fn look_through(path: &Path, most: u64) -> Result<Known, DiskError> {
     let file = step(Step::Read, path, || match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         opened => opened.map(Some),
     })?;
     let Some(file) = file else { return Ok(Known::default()) };
     let (mut reader, mut known, mut line) = (BufReader::new(file), Known::default(), Vec::new());
-    loop {
+    while known.lines < most {
         line.clear();
         let read = reader.read_until(b'\n', &mut line).map_err(|source| unreadable(path, source))?;
         if read == 0 || line.last() != Some(&b'\n') {
-            return Ok(known);
+            break;
         }
         known = Known { lines: known.lines + 1, bytes: known.bytes + read as u64 };
     }
+    Ok(known)
 }
 
 fn unreadable(path: &Path, source: io::Error) -> DiskError {
@@ -151,6 +164,21 @@ mod tests {
         assert_eq!((lines.count().unwrap(), texts(&mut lines)), (2, owned(&["a", "b"])));
         lines.append(&owned(&["c"])).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\nb\nc\n");
+    }
+
+    #[test]
+    fn lines_that_were_gone_back_from_are_none_and_are_removed_at_the_next_write() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("lines");
+        let mut lines = Lines::at(&path);
+        lines.append(&owned(&["a", "bb", "c"])).unwrap();
+        lines.go_back_to(9).unwrap();
+        assert_eq!(lines.count().unwrap(), 3);
+        lines.go_back_to(1).unwrap();
+        assert_eq!((lines.count().unwrap(), texts(&mut lines)), (1, owned(&["a"])));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a\nbb\nc\n");
+        lines.append(&owned(&["d"])).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a\nd\n");
     }
 
     #[test]

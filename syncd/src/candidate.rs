@@ -13,7 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tieup_generator::{Search, feeds_with, fill_slots, joint_feed, media_type, spanning_beside};
+use tieup_generator::{
+    Menus, Search, feeds_with, fill_slots, joint_feed, media_type, site_feeds_with, spanning_beside,
+};
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Override, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
@@ -28,7 +30,7 @@ use tieup_web::site::{LiveSite, ServedFile};
 
 pub use self::parts::Parts;
 use self::parts::{Ingredients, OwnFile, OwnPages};
-use crate::shared_site::{Beside, Clashes, LISTED_PAGES, OtherPages, SearchBeside};
+use crate::shared_site::{Beside, Clashes, LISTED_MENUS, LISTED_PAGES, OtherPages, SearchBeside};
 use crate::trust::{Release, Verified};
 
 /// The page for paths where nothing stands. Main's takes its place where the release has one.
@@ -60,7 +62,7 @@ pub struct Candidate {
     /// What would stand at each path.
     pub files: BTreeMap<SitePath, MergedFile>,
     /// The search index, made of the pages in `files`, and of those that were approved of other tie-ups: who approves
-    /// them has approved it. For another than the home tie-up, the list of its pages instead.
+    /// them has approved it. For another than the home tie-up, what it tells that one instead: its pages and menus.
     ///
     /// It stands apart, so that a change of words stays one, whatever it changes in the index.
     #[serde(default)]
@@ -137,10 +139,10 @@ impl Candidate {
         standing: Standing,
         beside: &Beside,
     ) -> Result<Arc<Self>, CandidateError> {
-        let Workplace { blobs, pictures, parts } = at;
+        let Workplace { blobs, parts, .. } = at;
         let manifest = &release.manifest;
         let inherited = parts.index(&manifest.index, blobs)?;
-        let originals = parts.originals(site, manifest, &inherited, blobs, pictures)?;
+        let originals = parts.originals(site, manifest, &inherited, &beside.menus, at)?;
         let of = Ingredients { release: release.digest, manifest: manifest.clone(), originals, standing };
         let is_alone = beside.is_nothing();
         if let Some(known) = parts.candidate(&of, blobs).filter(|_| is_alone) {
@@ -174,7 +176,7 @@ impl Candidate {
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = merge.files(&plan, manifest, originals)?;
         let (mains, own) = joined(&files, inherited, &originals.index);
-        merge.join_feeds(&mut files, manifest, originals, &own)?;
+        merge.join_feeds(&mut files, manifest, originals, &placed(&own, originals, beside))?;
         let pages: Vec<&IndexedPage> = mains.iter().chain(&own).copied().collect();
         let listed = listed(mains, own, release.contract.index);
         let is_taken = |path: &SitePath| files.contains_key(path);
@@ -186,7 +188,7 @@ impl Candidate {
         merge.batch.sync()?;
         let search = match &beside.search {
             SearchBeside::Own(others) => search_index(originals.search.as_ref(), &files, &pages, others, blobs)?,
-            SearchBeside::Home => listed_pages(&pages, blobs)?,
+            SearchBeside::Home => told_home(&pages, &originals.menus, blobs)?,
         };
         let beneath = |path: &SitePath| Some((path.clone(), manifest.entries.get(path)?.blob));
         let beneath = plan.overridden().iter().filter_map(beneath).collect();
@@ -206,7 +208,8 @@ impl Candidate {
             }
         }
         let (_, own) = joined(&revised.files, &[], &of.originals.index);
-        merge.join_feeds(&mut revised.files, &of.manifest, &of.originals, &own)?;
+        let alone = Beside::default();
+        merge.join_feeds(&mut revised.files, &of.manifest, &of.originals, &placed(&own, &of.originals, &alone))?;
         merge.batch.sync()?;
         Ok(revised)
     }
@@ -271,25 +274,30 @@ impl Merge<'_> {
         Ok(MergedFile { blob, media_type: entry.media_type.clone(), kind: entry.kind, owner: Owner::Main })
     }
 
-    /// Puts the partner's pages into those of main's feeds in which they have a place.
+    /// Puts pages into those feeds in which they have a place: the partner's into main's, those of further main sites into
+    /// whosever the feed of the whole site is.
     fn join_feeds(
         &self,
         files: &mut BTreeMap<SitePath, MergedFile>,
         manifest: &Manifest,
         originals: &OwnPages,
-        own: &[&IndexedPage],
+        placed: &BTreeMap<SitePath, Placed<'_>>,
     ) -> Result<(), CandidateError> {
-        let mut feeds: BTreeMap<SitePath, Vec<&IndexedPage>> = BTreeMap::new();
-        for page in own {
-            let terms = originals.terms.get(&page.path).map_or(&[][..], Vec::as_slice);
-            for feed in feeds_with(page, terms) {
-                feeds.entry(feed).or_default().push(*page);
-            }
-        }
-        for (path, own) in feeds {
-            let mains = files.get_mut(&path).filter(|file| file.owner == Owner::Main);
-            let Some((file, entry)) = mains.zip(manifest.entries.get(&path)) else { continue };
-            if let Some(joint) = joint_feed(&path, &self.blobs.read(&entry.blob)?, &originals.base_url, &own) {
+        for (path, Placed { own, others }) in placed {
+            let Some(file) = files.get_mut(path) else { continue };
+            // The partner's own pages stand in its own feed.
+            let (feed, pages, most) = match file.owner {
+                Owner::Main => {
+                    let feed = manifest.entries.get(path).map(|entry| entry.blob);
+                    (feed, [own.as_slice(), others.as_slice()].concat(), originals.feed_limits.main)
+                }
+                Owner::Partner => {
+                    let feed = originals.files.get(path).map(|own| own.file.blob);
+                    (feed, others.clone(), originals.feed_limits.partner)
+                }
+            };
+            let Some(feed) = feed.filter(|_| !pages.is_empty()) else { continue };
+            if let Some(joint) = joint_feed(path, &self.blobs.read(&feed)?, &originals.base_url, &pages, most) {
                 file.blob = self.batch.put(&joint)?;
             }
         }
@@ -299,6 +307,32 @@ impl Merge<'_> {
     fn derived(&self, bytes: &[u8], media_type: &str) -> Result<MergedFile, CandidateError> {
         Ok(MergedFile::derived(self.batch.put(bytes)?, media_type))
     }
+}
+
+/// The pages that have a place in one feed.
+#[derive(Default)]
+struct Placed<'a> {
+    /// The partner's own.
+    own: Vec<&'a IndexedPage>,
+    /// Those of further main sites.
+    others: Vec<&'a IndexedPage>,
+}
+
+/// The pages that have a place in a feed, by its path.
+fn placed<'a>(own: &[&'a IndexedPage], originals: &OwnPages, beside: &'a Beside) -> BTreeMap<SitePath, Placed<'a>> {
+    let mut feeds: BTreeMap<SitePath, Placed<'a>> = BTreeMap::new();
+    for page in own {
+        let terms = originals.terms.get(&page.path).map_or(&[][..], Vec::as_slice);
+        for feed in feeds_with(page, terms) {
+            feeds.entry(feed).or_default().own.push(*page);
+        }
+    }
+    for page in beside.pages() {
+        for feed in site_feeds_with(page) {
+            feeds.entry(feed).or_default().others.push(page);
+        }
+    }
+    feeds
 }
 
 /// The theme may have more slots than the contract gives to the partner.
@@ -349,13 +383,21 @@ fn search_index(
     Ok(index)
 }
 
-/// The list of `pages`, stored durably, for the search of the home tie-up.
-fn listed_pages(pages: &[&IndexedPage], blobs: &BlobStore) -> Result<BTreeMap<SitePath, MergedFile>, CandidateError> {
-    let list = serde_json::to_vec(pages).map_err(CandidateError::Index)?;
+/// What the home tie-up is told: the list of `pages` for its search and its feeds, and `menus` for its own. Stored durably.
+fn told_home(
+    pages: &[&IndexedPage],
+    menus: &Menus,
+    blobs: &BlobStore,
+) -> Result<BTreeMap<SitePath, MergedFile>, CandidateError> {
+    let pages = serde_json::to_vec(pages).map_err(CandidateError::Index)?;
     let batch = blobs.batch();
-    let file = MergedFile::derived(batch.put(&list)?, "application/json");
+    let mut told = BTreeMap::new();
+    for (path, list) in [(LISTED_PAGES, pages), (LISTED_MENUS, menus.to_json())] {
+        let file = MergedFile::derived(batch.put(&list)?, "application/json");
+        told.extend(static_path(path).map(|path| (path, file)));
+    }
     batch.sync()?;
-    Ok(static_path(LISTED_PAGES).into_iter().map(|path| (path, file.clone())).collect())
+    Ok(told)
 }
 
 /// Whether the partner's file at `path` is left out for main's: the page that the theme makes for paths where nothing

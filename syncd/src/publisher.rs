@@ -114,8 +114,8 @@ pub struct Places {
 }
 
 impl Publisher {
-    /// Opens what is kept and puts the live site before the public. What is damaged of it is made anew, as far as the
-    /// audit trail and the releases go.
+    /// Opens what is kept and puts the live site before the public. What is damaged of it, or gone, is made anew, as far as
+    /// the audit trail and the releases go.
     ///
     /// # Errors
     /// When the state folder cannot be read, or what is live can be had from nowhere.

@@ -2,9 +2,7 @@
 //! has the digest of each page; what was told once is never told otherwise, and where main has it otherwise now, the first
 //! entry that differs is found. A copy that is not what was told is set aside, and main tells it anew.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod copy;
 
 use jiff::Timestamp;
 use tieup_fees::{Basis, FeeError, Gathering, Ledger as _, PricingError, Recorded, StatementError};
@@ -21,7 +19,6 @@ use tieup_store::audit::AuditError;
 use tieup_store::document::DocumentError;
 use tieup_store::durable;
 use tieup_store::durable::DiskError;
-use tieup_store::lines::Lines;
 use tieup_store::quarantine::Quarantine;
 
 use crate::daemon::Partner;
@@ -30,8 +27,9 @@ use crate::guard::QUARANTINE;
 use crate::location::LocateError;
 use crate::statement::{STATEMENTS, StatementFailure};
 
-/// The file among main's statements, an entry a line.
-const FILE: &str = "record.jsonl";
+use self::copy::{Kept, MOST_PAGES, Told};
+
+pub use self::copy::RecordCopy;
 
 /// Why the record was not taken, or cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +40,9 @@ pub enum RecordError {
     /// The record is too long.
     #[error("main's record has more than {MAX_RECORD} entries")]
     TooLong,
+    /// It came in too many pages: each is a line of the audit trail.
+    #[error("main has told its record in {MOST_PAGES} pages, and no more are taken")]
+    TooManyPages,
     /// An entry makes no sense.
     #[error("entry {0} of main's record has an amount below 0")]
     Unsound(u64),
@@ -58,6 +59,16 @@ pub enum RecordError {
         .0.last
     )]
     Otherwise(Span),
+    /// What lies here and what main tells now are together not what it told before: the one or the other is another. What
+    /// lay here was set aside.
+    #[error(
+        "entries {} to {} of the partner's copy of main's record, which lay there in part, are not what main told, by the \
+         digest in the audit trail: the copy was set aside, and main tells its record anew with its next statement \
+         (`tieup fee statement`)",
+        .0.first,
+        .0.last
+    )]
+    SetAside(Span),
     /// The audit trail could not be read or continued.
     #[error(transparent)]
     Trail(#[from] AuditError),
@@ -69,128 +80,20 @@ pub enum RecordError {
         /// What the statement goes by.
         until: u64,
     },
+    /// The copy has less than main told.
+    #[error(
+        "main's statement goes by {until} entries of its record, and of those that it told only {held} are here: the others \
+         were lost here, and main tells them anew with its next statement (`tieup fee statement`)"
+    )]
+    Lost {
+        /// What is here.
+        held: u64,
+        /// What the statement goes by.
+        until: u64,
+    },
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
-}
-
-/// The copy.
-#[derive(Debug)]
-pub struct RecordCopy {
-    path: PathBuf,
-    lines: Mutex<Lines>,
-}
-
-/// What main has told by the audit trail: the pages, by the number of their first entries.
-type Told = BTreeMap<u64, Vec<Span>>;
-
-impl RecordCopy {
-    /// The copy in a state folder.
-    pub fn in_state(state: &Path) -> Self {
-        let path = state.join(STATEMENTS).join(FILE);
-        Self { lines: Mutex::new(Lines::at(path.clone())), path }
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The first `until` entries, in their order.
-    ///
-    /// # Errors
-    /// When there are fewer; then each, when it cannot be read.
-    fn first(&self, until: u64) -> Result<impl Iterator<Item = Result<Entry, RecordError>> + use<>, RecordError> {
-        let mut lines = self.lines();
-        let held = lines.count()?;
-        if held < until {
-            return Err(RecordError::NotTold { held, until });
-        }
-        let entry = |(number, line): (u64, Result<String, DiskError>)| {
-            serde_json::from_str(&line?).map_err(|_| RecordError::Damaged(number))
-        };
-        Ok((0..).zip(lines.first(until)?).map(entry))
-    }
-
-    /// Takes a page where it follows what is here, and is what main has `told` where it has; `note` writes down what of it is
-    /// told for the first time. Durable on return.
-    fn take(
-        &self,
-        page: &RecordPage,
-        told: &Told,
-        note: impl FnOnce(Span) -> Result<(), AuditError>,
-    ) -> Result<RecordHeld, RecordError> {
-        let mut lines = self.lines();
-        let held = lines.count()?;
-        if page.from != held {
-            return Ok(RecordHeld { held });
-        }
-        let more = page.entries.len() as u64;
-        if more > MAX_PAGE {
-            return Err(RecordError::LongPage(more));
-        }
-        if held + more > MAX_RECORD {
-            return Err(RecordError::TooLong);
-        }
-        if let Some((number, _)) = (held..).zip(&page.entries).find(|(_, entry)| !entry.is_sound()) {
-            return Err(RecordError::Unsound(number));
-        }
-        let coming: Vec<String> = page.entries.iter().map(Entry::line).collect();
-        check_told(&mut lines, &coming, told)?;
-        let first_new = told.values().flatten().map(|span| span.last + 1).max().unwrap_or(0).max(held);
-        let known = usize::try_from(first_new - held).unwrap_or(usize::MAX);
-        if let Some(span) = Span::of(first_new, coming.get(known..).unwrap_or_default()) {
-            note(span)?;
-        }
-        lines.append(&coming)?;
-        Ok(RecordHeld { held: held + more })
-    }
-
-    /// The number of the first entry that cannot be read or, by its page, is not what main has `told`.
-    fn damaged(&self, told: &Told) -> Result<Option<u64>, RecordError> {
-        let mut lines = self.lines();
-        let held = lines.count()?;
-        let mut open: Vec<(Span, Vec<String>)> = Vec::new();
-        for (number, line) in (0..).zip(lines.first(held)?) {
-            let Some(line) = line.ok().filter(|line| serde_json::from_str::<Entry>(line).is_ok()) else {
-                return Ok(Some(number));
-            };
-            open.extend(told.get(&number).into_iter().flatten().map(|span| (*span, Vec::new())));
-            for (span, page) in &mut open {
-                page.push(line.clone());
-                if span.last == number && Span::of(span.first, page) != Some(*span) {
-                    return Ok(Some(span.first));
-                }
-            }
-            open.retain(|(span, _)| span.last > number);
-        }
-        Ok(None)
-    }
-
-    /// Sets the copy aside in `quarantine`, and says where it is. Nothing is here then. Durable on return.
-    fn set_aside(&self, quarantine: &Quarantine, now: Timestamp) -> Result<PathBuf, RecordError> {
-        let mut lines = self.lines();
-        let bytes = durable::read_file(&self.path)?.unwrap_or_default();
-        let aside = quarantine.keep(FILE, &bytes, now)?;
-        let removed = durable::remove_file(&self.path);
-        // A removal can fail after it was done: what is there is looked at anew.
-        *lines = Lines::at(self.path.clone());
-        removed?;
-        Ok(aside)
-    }
-}
-
-/// Looks whether what main has `told` before of the entries that come now, after those in `lines`, is the same again.
-fn check_told(lines: &mut Lines, coming: &[String], told: &Told) -> Result<(), RecordError> {
-    let held = lines.count()?;
-    let ends_now = |span: &&Span| (held..held + coming.len() as u64).contains(&span.last);
-    let again: Vec<Span> = told.values().flatten().filter(ends_now).copied().collect();
-    let Some(from) = again.iter().map(|span| span.first).min() else { return Ok(()) };
-    let before = lines.first(held)?.skip(usize::try_from(from).unwrap_or(usize::MAX));
-    let all = before.chain(coming.iter().cloned().map(Ok)).collect::<Result<Vec<_>, _>>()?;
-    let from = from.min(held);
-    let at = |number: u64| usize::try_from(number - from).unwrap_or(usize::MAX);
-    let is_same = |span: &Span| Span::of(span.first, &all[at(span.first)..=at(span.last)]) == Some(*span);
-    again.into_iter().find(|span| !is_same(span)).map_or(Ok(()), |span| Err(RecordError::Otherwise(span)))
 }
 
 impl Partner {
@@ -202,44 +105,71 @@ impl Partner {
     /// When it is too much, makes no sense, was told otherwise before, or the disk fails.
     pub fn take_record(&self, page: &RecordPage, now: Timestamp) -> Result<RecordHeld, RecordError> {
         durable::create_dir_all(&self.state().join(STATEMENTS))?;
-        let told = self.told()?;
+        let mut kept = self.record().kept();
+        self.read_told(&mut kept)?;
         if page.entries.is_empty() {
-            self.mend_record(&told, now)?;
+            self.mend_record(&mut kept, now)?;
         }
         let note = |span: Span| self.note_record(Actor::Main, Event::RecordTold, span.to_string(), now);
-        let taken = self.record().take(page, &told, note);
-        if matches!(taken, Err(RecordError::Otherwise(_))) && page.from > 0 {
-            // Which of the pages since is another one is not known: whoever tells what was told begins anew.
-            self.record().set_aside(&self.quarantine(), now)?;
+        match kept.take(page, note) {
+            // Whether it was damaged here or is told otherwise now is not known: main begins anew.
+            Err(RecordError::Otherwise(span)) if span.first < page.from => {
+                let aside = kept.set_aside(&self.quarantine(), now)?;
+                let error = RecordError::SetAside(span);
+                tracing::error!(aside = %aside.display(), "{error}");
+                Err(error)
+            }
+            taken => taken,
         }
-        taken
     }
 
     fn quarantine(&self) -> Quarantine {
         Quarantine::at(self.state().join(QUARANTINE))
     }
 
-    /// What main has told by the audit trail.
-    fn told(&self) -> Result<Told, AuditError> {
-        let mut told = Told::new();
-        for entry in self.publisher().audit_entries()? {
-            let reason = entry.reason.filter(|_| entry.what == Event::RecordTold);
-            if let Some(span) = reason.and_then(|reason| reason.parse::<Span>().ok()) {
-                told.entry(span.first).or_default().push(span);
-            }
+    /// Reads what main has told by the audit trail, where that is not known yet.
+    fn read_told(&self, kept: &mut Kept) -> Result<(), AuditError> {
+        if !kept.knows_told() {
+            kept.learn_told(Told::of(self.publisher().audit_entries()?));
         }
-        Ok(told)
+        Ok(())
     }
 
-    /// Sets a copy aside that is not what main has `told`, and says so.
-    fn mend_record(&self, told: &Told, now: Timestamp) -> Result<(), RecordError> {
-        let Some(number) = self.record().damaged(told)? else { return Ok(()) };
-        let aside = self.record().set_aside(&self.quarantine(), now)?;
-        let aside = aside.display();
-        let found =
-            format!("the copy of main's record, from entry {number} on; it lies in {aside}, and main tells it anew");
-        tracing::error!("damage was found in {found}");
-        Ok(self.note_record(Actor::Daemon, Event::DriftFound, found, now)?)
+    /// Sets a copy aside that is not what main has told, and says so. Where it has less than that it is taken back to the end
+    /// of a page, so that all of a page comes from one side. Where main told entries before that was noted of each page, it is
+    /// noted now that they are here: they cannot be told otherwise from then on.
+    fn mend_record(&self, kept: &mut Kept, now: Timestamp) -> Result<(), RecordError> {
+        if let Some(number) = kept.damaged()? {
+            let aside = kept.set_aside(&self.quarantine(), now)?;
+            let aside = aside.display();
+            let found = format!(
+                "the copy of main's record, from entry {number} on; it lies in {aside}, and main tells it anew"
+            );
+            tracing::error!("damage was found in {found}");
+            self.note_record(Actor::Daemon, Event::DriftFound, found, now)?;
+        }
+        if let Some((held, told)) = kept.back_to_page()? {
+            tracing::warn!(
+                "the copy of main's record has {held} of the {told} entries that main told, by the audit trail: main tells \
+                 the others anew"
+            );
+        }
+        kept.note_older(|span| self.note_record(Actor::Daemon, Event::RecordTold, span.to_string(), now))
+    }
+
+    /// The first `until` entries of the record, in their order.
+    ///
+    /// # Errors
+    /// When there are fewer, because main told fewer or they were lost here; then each, when it cannot be read.
+    fn told_first(&self, until: u64) -> Result<impl Iterator<Item = Result<Entry, RecordError>> + use<>, RecordError> {
+        let mut kept = self.record().kept();
+        let held = kept.count()?;
+        if held < until {
+            self.read_told(&mut kept)?;
+            let is_lost = kept.told_end() >= until;
+            return Err(if is_lost { RecordError::Lost { held, until } } else { RecordError::NotTold { held, until } });
+        }
+        kept.first(until)
     }
 
     fn note_record(&self, who: Actor, what: Event, reason: String, now: Timestamp) -> Result<(), AuditError> {
@@ -258,7 +188,7 @@ impl Partner {
         } else {
             self.contract(period)?
         };
-        let held = self.record().lines().count().map_err(RecordError::from)?;
+        let held = self.record().kept().count().map_err(RecordError::from)?;
         Ok(self.gathered(&contract, period, held)?.sales())
     }
 
@@ -332,7 +262,7 @@ impl Partner {
 
     fn gathered(&self, contract: &Contract, period: Period, until: u64) -> Result<Gathering, RecordError> {
         let mut gathering = Gathering::new(contract, period);
-        for entry in self.record().first(until)? {
+        for entry in self.told_first(until)? {
             gathering.take(entry?);
         }
         Ok(gathering)
@@ -344,7 +274,7 @@ impl Partner {
     /// # Errors
     /// See [`LocateError`].
     pub async fn locate_record(&self, period: impl Into<Period>) -> Result<Option<LocatedRecord>, LocateError> {
-        let told = self.record().first(self.notice(period)?.record_told()).map_err(StatementFailure::from)?;
+        let told = self.told_first(self.notice(period)?.record_told()).map_err(StatementFailure::from)?;
         let main = self.main().await?;
         let mut page = Vec::new().into_iter();
         for (number, told) in (0..).zip(told) {

@@ -1,9 +1,9 @@
 //! The public site that all tie-ups of a partner share: one address, at which each path is served by one of them.
 //!
 //! The home tie-up comes first: what speaks for a whole site (the sitemap, `robots.txt`, the page for where nothing
-//! stands, the search index) is its own; its sitemap names those of the others, and its search finds their pages. What two
-//! tie-ups claim is a conflict. That is found out when a release is staged, and again when it goes live, in a turn that one
-//! tie-up at a time has, so that no two take the same path at the same moment.
+//! stands, the search index) is its own; its sitemap names those of the others, its search finds their pages, and its menus
+//! and feeds of the whole site have them. What two tie-ups claim is a conflict. That is found out when a release is staged, and
+//! again when it goes live, in a turn that one tie-up at a time has, so that no two take the same path at the same moment.
 
 mod beside;
 mod clashes;
@@ -28,6 +28,9 @@ pub use self::mirror::Mirror;
 
 /// Where a further tie-up's merged site has the list of its pages, which the home one's search reads. It is not served.
 pub const LISTED_PAGES: &str = "/search/pages.json";
+
+/// Where it has its menus, which those of the home one name. They are not served.
+pub const LISTED_MENUS: &str = "/search/menus.json";
 
 /// One tie-up before it has a share: whose it is, where its content lies, and who logs its visits.
 pub struct TieUp {
@@ -59,8 +62,24 @@ struct SharedSite {
 struct Standing {
     /// Under which terms it is live.
     terms: InForce,
-    /// The list of its pages.
+    /// What it tells the home tie-up.
+    told: Told,
+}
+
+/// What a further tie-up tells the home one: lists that are among its blobs.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Told {
     pages: Option<BlobRef>,
+    menus: Option<BlobRef>,
+}
+
+impl Told {
+    /// What stands in a merged site.
+    fn of(whole: &LiveSite) -> Self {
+        let list =
+            |path: &str| path.parse().ok().and_then(|path: SitePath| whole.files.get(&path).map(|file| file.blob));
+        Self { pages: list(LISTED_PAGES), menus: list(LISTED_MENUS) }
+    }
 }
 
 /// The terms under which a part is live.
@@ -262,12 +281,12 @@ impl Turn<'_> {
         if self.share.is_alone() {
             return site.public.switch(whole);
         }
-        let listed = LISTED_PAGES.parse().ok().and_then(|path: SitePath| whole.files.get(&path).map(|file| file.blob));
+        let told = Told::of(&whole);
         let mut part = self.share.part_of(whole);
         part.mounts = terms.known().map(|terms| terms.mounts.clone());
-        let differs = part != *site.live(*number);
+        let differs = part != *site.live(*number) || told != self.standing[*number].told;
         site.parts[*number].shown.switch(part);
-        self.standing[*number] = Standing { terms, pages: listed };
+        self.standing[*number] = Standing { terms, told };
         if differs && !self.share.is_home() {
             site.others.notify_one();
         }

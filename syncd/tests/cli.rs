@@ -2,30 +2,21 @@
 
 #![cfg(test)]
 
-use std::collections::BTreeMap;
+#[allow(dead_code, unreachable_pub, reason = "the tests of the other command take it in as well")]
+#[path = "../../tests/src/typed.rs"]
+mod typed;
+
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use tempfile::TempDir;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::joining::{Invitation, Secret};
 
-/// A folder that commands run in.
-struct Folder(TempDir);
-
-/// What a command left on the screen, and its exit status.
-#[derive(Debug)]
-struct Ran {
-    status: Option<i32>,
-    out: String,
-    err: String,
-}
+use self::typed::Folder;
 
 impl Folder {
     fn empty() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self::of(env!("CARGO_BIN_EXE_syncd"))
     }
 
     /// A folder in which `syncd init` has run, listening nowhere in particular.
@@ -38,54 +29,6 @@ impl Folder {
             .fold(config, |config, port| config.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0"));
         fs::write(folder.path("syncd.yaml"), config).unwrap();
         folder
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncd"));
-        let output = command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    fn path(&self, file: &str) -> PathBuf {
-        self.0.path().join(file)
-    }
-
-    /// Every file with its bytes.
-    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        let mut found = BTreeMap::new();
-        collect(self.0.path(), &mut found);
-        found
-    }
-
-    /// Fails unless the command fails in these words and changes no file.
-    #[track_caller]
-    fn assert_fails(&self, arguments: &[&str], says: &str) {
-        let before = self.files();
-        let ran = self.run(arguments);
-        assert_eq!((ran.status, ran.err.as_str()), (Some(1), says), "syncd {arguments:?}: {ran:?}");
-        assert_eq!(ran.out, "", "syncd {arguments:?} fails and yet says something on standard output");
-        assert!(self.files() == before, "syncd {arguments:?} failed and changed files");
-    }
-}
-
-impl Ran {
-    /// Standard output of a command that succeeded.
-    #[track_caller]
-    fn done(self) -> String {
-        assert_eq!(self.status, Some(0), "{self:?}");
-        self.out
-    }
-}
-
-fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, found);
-        } else {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
     }
 }
 
@@ -104,7 +47,6 @@ fn invitation() -> Invitation {
 #[test]
 fn wrong_usage_is_status_2_and_changes_nothing() {
     let folder = Folder::begun();
-    let before = folder.files();
     let long = "x".repeat(501);
     let cases: [(&[&str], &str); 12] = [
         (&[], "Usage: syncd"),
@@ -120,12 +62,7 @@ fn wrong_usage_is_status_2_and_changes_nothing() {
         (&["approve", "0"], "invalid value '0'"),
         (&["fee", "verify", "November"], "`November` is no month, and no days of one: write it like 2026-11"),
     ];
-    for (arguments, says) in cases {
-        let ran = folder.run(arguments);
-        assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""), "syncd {arguments:?}: {ran:?}");
-        assert!(ran.err.contains(says), "syncd {arguments:?} does not say {says:?}:\n{}", ran.err);
-    }
-    assert!(folder.files() == before, "wrong usage changed files");
+    folder.assert_wrong(&cases);
 }
 
 #[test]
@@ -139,16 +76,10 @@ fn help_teaches() {
     assert!(folder.files().is_empty());
 }
 
-/// A reader of standard output that has gone away before anything was said, as `head` does.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_reader_that_has_gone_ends_the_command_quietly() {
-    let folder = Folder::empty();
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_syncd"));
-    let output = command.arg("init").current_dir(folder.0.path()).stdout(writer).output().unwrap();
-    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+    Folder::empty().assert_quiet_without_reader(&["init"]);
 }
 
 #[test]

@@ -156,6 +156,7 @@ impl Site {
         let theme = self.theme_of(&partner.contract);
         let framework = self.framework(theme).with_data(&self.data);
         let framework = framework.with_search(self.config.search.as_ref()).with_menus(menus);
+        let framework = framework.with_feed_limit(self.config.feeds.limit);
         ReleaseOutput { output, theme: theme.to_owned(), framework }
     }
 

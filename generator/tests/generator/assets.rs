@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use sha2::{Digest, Sha384};
-use tieup_generator::{Framework, Loading, Originals, Output, Site, build_originals, build_originals_with, fill_slots};
+use tieup_generator::{
+    Framework, Loading, Menus, Originals, Output, Site, build_originals, build_originals_with, fill_slots,
+};
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
@@ -185,7 +187,7 @@ fn a_picture_is_made_once_and_again_if_its_file_was_damaged() {
         .write("partner/static/loom.png", picture(120, 60, ImageFormat::Png))
         .write("partner/site.yaml", "title: Shop\nbase_url: https://shop.example\nimages: {widths: [40]}\n");
     let framework = Framework::load(&small.path("themes"), "plain").unwrap();
-    let originals = build_originals_with(&cache, &small.path("partner"), &framework, &[]).unwrap();
+    let originals = build_originals_with(&cache, &small.path("partner"), &framework, &[], &Menus::default()).unwrap();
     assert_eq!(originals.output.files[path].bytes, first.files[path].bytes);
     assert_eq!(kept().len(), 1);
 }

@@ -22,7 +22,7 @@ use super::sales::existing;
 use super::simulate::{SimulateArguments, simulate};
 use super::site::say_json;
 use super::strikes::{StrikeArguments, StrikesArguments, strike, strikes};
-use crate::catalogue::Published;
+use crate::catalogue::{Asked, Published};
 use crate::database::{PartnerRow, Tally};
 use crate::paper::Paper;
 use crate::partners::Hub;
@@ -354,12 +354,16 @@ async fn catalogue(hub: &Hub, arguments: &CatalogueArguments) -> anyhow::Result<
     let CatalogueArguments { partner, since, ads_main, ads_partner, offered, ask, correct } = arguments;
     let (row, existing, now) = (hub.partner(partner).await?, existing(*correct), Timestamp::now());
     if let Some(period) = ask {
-        hub.ask_again(&row, *period, existing, now).await?;
-        say!("{partner}: what its site held when {period} ended is noted");
+        let came = match hub.ask_again(&row, *period, existing, now).await? {
+            Asked::NotCharged => "nobody was asked: the contract does not charge by it",
+            Asked::Unchanged => "it stands in the record as the partner says",
+            Asked::Noted => "noted, as the partner says",
+        };
+        say!("{partner}: what its site held when {period} ended: {came}");
     }
     if let Some(since) = since {
         let published = Published { ads: ads_main.zip(*ads_partner), offered: offered.clone() };
-        hub.note_published(&row, *since, (&published, existing), now).await?;
+        hub.note_published(&row, *since, &published, existing, now).await?;
         say!("{partner}: noted from {since} on");
     }
     Ok(())

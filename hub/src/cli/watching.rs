@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,9 +46,16 @@ pub(super) enum Pushing {
 /// in counting alone.
 pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> anyhow::Result<()> {
     let hub = Arc::new(hub);
+    // One future from here to the end, which hears signals from now on: none is lost while the lead is taken over.
+    let mut told = pin!(told_to_end());
+    tokio::select! {
+        biased;
+        told = told.as_mut() => return Ok(told?),
+        () = std::future::ready(()) => {}
+    }
     let mut lead = match pushing {
         Pushing::Scheduled => match Lead::take(&hub.config).await? {
-            None => match count_alone(&hub).await? {
+            None => match count_alone(&hub, told.as_mut()).await? {
                 None => return Ok(()),
                 lead => lead,
             },
@@ -65,7 +72,7 @@ pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> an
     tokio::spawn(Notice.keep_alive(shutdown.clone()));
     Notice.ready("partners join, and the main site is served");
     let desk = (pushing == Pushing::Scheduled).then(|| Desk::open(&hub, &[]));
-    let result = attend(&hub, desk, |press, digests| show(&server, press, digests), ended(lead.as_mut())).await;
+    let result = attend(&hub, desk, |press, digests| show(&server, press, digests), ended(told, lead.as_mut())).await;
     Notice.stopping();
     server.stop().await;
     shutdown.begin();
@@ -74,9 +81,12 @@ pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> an
     result
 }
 
-/// Counts what others have collected, until it is told to end, or until the lead is free that was held for a process that is
+/// Counts what others have collected, until it is `told` to end, or until the lead is free that was held for a process that is
 /// gone: that is given then.
-async fn count_alone(hub: &Arc<Hub>) -> anyhow::Result<Option<Lead>> {
+async fn count_alone(
+    hub: &Arc<Hub>,
+    mut told: Pin<&mut impl Future<Output = io::Result<()>>>,
+) -> anyhow::Result<Option<Lead>> {
     say!(
         "Another hub of `{}` pushes already, at {}: this one takes part in counting alone.",
         hub.config.main,
@@ -87,7 +97,6 @@ async fn count_alone(hub: &Arc<Hub>) -> anyhow::Result<Option<Lead>> {
     tokio::spawn(Notice.keep_alive(shutdown.clone()));
     Notice.ready("another hub pushes; this one counts");
     let counting = tokio::spawn(keep_counting(hub.clone(), HELPING, shutdown.clone()));
-    let mut told = pin!(told_to_end());
     let lead = tokio::select! {
         ended = told.as_mut() => ended.map(|()| None)?,
         lead = Lead::take_when_free(&hub.config) => match lead? {
@@ -104,11 +113,11 @@ async fn count_alone(hub: &Arc<Hub>) -> anyhow::Result<Option<Lead>> {
     Ok(lead)
 }
 
-/// Returns when the process is told to end, or the lead is lost. The caller keeps the lead until pushes have ended.
-async fn ended(lead: Option<&mut Lead>) -> io::Result<()> {
-    let Some(lead) = lead else { return told_to_end().await };
+/// Returns when the process is `told` to end, or the lead is lost. The caller keeps the lead until pushes have ended.
+async fn ended(told: impl Future<Output = io::Result<()>>, lead: Option<&mut Lead>) -> io::Result<()> {
+    let Some(lead) = lead else { return told.await };
     tokio::select! {
-        told = told_to_end() => told,
+        told = told => told,
         lost = lead.lost() => Err(io::Error::other(lost)),
     }
 }
@@ -132,7 +141,7 @@ pub(super) async fn publish_on_change(hub: Hub, only: &[SiteId], rejected: Rejec
     if let Err(error) = publish(&hub, only, rejected, None).await {
         terminal::complain(error.as_ref());
     }
-    keep_publishing(&Arc::new(hub), only, ended(Some(&mut lead))).await
+    keep_publishing(&Arc::new(hub), only, ended(told_to_end(), Some(&mut lead))).await
 }
 
 /// Publishes whenever it is due to the partners in `only`, or to all, until `ended` is.

@@ -21,6 +21,28 @@ pub enum Existing {
     Correct,
 }
 
+/// When entries are not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unless {
+    /// They are, whatever stands already; a payment of what was issued is not.
+    Never,
+    /// The record has what they are about with other content.
+    Differing,
+    /// A statement for this period has been issued.
+    Issued(Period),
+    /// One has been issued for a period that this day is in or before.
+    IssuedFrom(Date),
+}
+
+impl From<Existing> for Unless {
+    fn from(existing: Existing) -> Self {
+        match existing {
+            Existing::Refuse => Self::Differing,
+            Existing::Correct => Self::Never,
+        }
+    }
+}
+
 /// What becomes of entries.
 #[derive(Debug)]
 pub(crate) enum Adding {
@@ -30,17 +52,19 @@ pub(crate) enum Adding {
     Differing(Vec<usize>),
     /// None is added: this partner's record would have more entries than a record may have.
     Full(SiteId),
-    /// None is added: a payment would be for this period, or was, and its statement has been issued.
-    Issued(Paid, Period),
+    /// None is added: one would change a statement that has been issued for this period.
+    Issued(Late, Period),
 }
 
-/// Which word on a payment counts in a statement that was issued.
+/// What comes after a statement that goes by it was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Paid {
-    /// What would be noted now.
-    Now,
-    /// What was noted before, and would be moved out of it.
-    Before,
+pub(crate) enum Late {
+    /// A payment that would be noted now.
+    Payment,
+    /// One that was noted before, and would be moved out of the statement.
+    MovedPayment,
+    /// Something else, which is not said to correct what was.
+    Said,
 }
 
 /// Entries that fit. Nobody else writes until they are kept, or this is dropped and none of them is in the record.
@@ -87,7 +111,7 @@ impl Database {
     pub(crate) async fn begin_adding(
         &self,
         entries: &[(SiteId, Entry)],
-        existing: Existing,
+        unless: Unless,
         now: Timestamp,
     ) -> Result<Adding, DatabaseError> {
         let mut change = self.begin_writing().await?;
@@ -99,12 +123,12 @@ impl Database {
                     tally.unchanged += 1;
                     continue;
                 }
-                Some(_) if existing == Existing::Refuse => differing.push(place),
+                Some(_) if unless == Unless::Differing => differing.push(place),
                 Some(_) => tally.corrected += 1,
                 None => tally.new += 1,
             }
-            if let Some((paid, period)) = issued_with(&mut change, partner, entry, before.as_ref()).await? {
-                return Ok(Adding::Issued(paid, period));
+            if let Some((late, period)) = too_late(&mut change, partner, (entry, before.as_ref()), unless).await? {
+                return Ok(Adding::Issued(late, period));
             }
             if !added.contains_key(partner) {
                 added.insert(partner.clone(), (end_of(&mut change, partner).await?, Vec::new()));
@@ -199,23 +223,29 @@ async fn newest(
     row.as_ref().map(entry_from).transpose()
 }
 
-/// The issued period of a payment that `entry` is about, by what it says and by what was said `before`. A payment that was
-/// taken back counts in no statement.
-async fn issued_with(
+/// The issued period that an `entry`, in place of what was said `before`, comes too late for. A payment that was taken back
+/// counts in no statement.
+async fn too_late(
     connection: &mut AnyConnection,
     partner: &SiteId,
-    entry: &Entry,
-    before: Option<&Entry>,
-) -> Result<Option<(Paid, Period)>, DatabaseError> {
-    let Entry::Payment(payment) = entry else { return Ok(None) };
-    let before = before.and_then(|before| match before {
-        Entry::Payment(before) if before.amount.parts().0 != 0 => Some((Paid::Before, before.day)),
-        _ => None,
-    });
+    (entry, before): (&Entry, Option<&Entry>),
+    unless: Unless,
+) -> Result<Option<(Late, Period)>, DatabaseError> {
+    let is_of = |period: &Period| match unless {
+        Unless::Never | Unless::Differing => false,
+        Unless::Issued(asked) => *period == asked,
+        Unless::IssuedFrom(day) => day <= period.last(),
+    };
+    let paid = |entry: &Entry| if let Entry::Payment(payment) = entry { Some(payment.clone()) } else { None };
+    let (now, before) = (paid(entry), before.and_then(paid).filter(|before| before.amount.parts().0 != 0));
+    if now.is_none() && matches!(unless, Unless::Never | Unless::Differing) {
+        return Ok(None);
+    }
     let issued = issued_periods(connection, partner).await?;
     let holding = |day: Date| issued.iter().find(|period| (period.first()..=period.last()).contains(&day)).copied();
-    let mut days = [Some((Paid::Now, payment.day)), before].into_iter().flatten();
-    Ok(days.find_map(|(paid, day)| Some((paid, holding(day)?))))
+    let payments = [now.map(|now| (Late::Payment, now.day)), before.map(|before| (Late::MovedPayment, before.day))];
+    let payment = payments.into_iter().flatten().find_map(|(late, day)| Some((late, holding(day)?)));
+    Ok(payment.or_else(|| Some((Late::Said, issued.iter().copied().filter(is_of).max()?))))
 }
 
 /// The periods of which something was issued to a partner.
@@ -273,13 +303,19 @@ fn to_sql(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tieup_protocol::record::{Payment, Withdrawal};
     use tieup_protocol::wire::StatementNotice;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::database::places::places;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    /// By when whoever waits for no turn is done.
+    const TURN: Duration = Duration::from_millis(300);
 
     fn otaru() -> SiteId {
         "otaru".parse().unwrap()
@@ -296,7 +332,7 @@ mod tests {
     }
 
     async fn ready(database: &Database, entries: &[(SiteId, Entry)], existing: Existing) -> Addition {
-        match database.begin_adding(entries, existing, NOW).await.unwrap() {
+        match database.begin_adding(entries, existing.into(), NOW).await.unwrap() {
             Adding::Ready(addition) => addition,
             other => panic!("{other:?}"),
         }
@@ -329,7 +365,7 @@ mod tests {
             assert_eq!(add(&first, Existing::Refuse).await, [2, 0, 0]);
             assert_eq!(add(&first, Existing::Refuse).await, [0, 0, 2]);
             let other = [sale("c", "30", day), sale("b", "25", day)];
-            let refused = database.begin_adding(&other, Existing::Refuse, NOW).await.unwrap();
+            let refused = database.begin_adding(&other, Unless::Differing, NOW).await.unwrap();
             assert!(matches!(&refused, Adding::Differing(places) if *places == [1]), "{refused:?}");
             drop(refused);
             assert_eq!(database.record_size(&otaru()).await.unwrap(), 2, "something was kept");
@@ -372,28 +408,66 @@ mod tests {
             ready(&noting, &paid(20, "BANK-1", "70"), Existing::Refuse).await.keep().await.unwrap();
             // The record was read with one entry in it, and a payment is being noted before the statement is kept.
             let payment = ready(&noting, &paid(1, "BANK-7", "400"), Existing::Refuse).await;
-            let issue = tokio::spawn({
+            let mut issue = tokio::spawn({
                 let issuing = issuing.clone();
                 async move { issuing.put_issued(&otaru(), &notice(FIRST), 1).await.unwrap() }
             });
-            tokio::task::yield_now().await;
+            assert!(timeout(TURN, &mut issue).await.is_err(), "it was issued while a payment was being noted");
             payment.keep().await.unwrap();
             assert_eq!(issue.await.unwrap(), None, "a payment was left out of the statement");
 
-            // The other way round: whoever looked at what is issued before notes nothing after it.
-            issuing.put_issued(&otaru(), &notice(FIRST), 2).await.unwrap().unwrap();
+            // The statement is being kept, and a payment is noted before it is.
+            let mut change = issuing.begin_writing().await.unwrap();
+            let statement = "INSERT INTO issued_statements (partner, month, notice) VALUES ('otaru', $1, $2)";
+            let text = serde_json::to_string(&notice(FIRST)).unwrap();
+            sqlx::query(statement).bind(FIRST).bind(text).execute(&mut *change).await.unwrap();
+            let mut payment = tokio::spawn({
+                let noting = noting.clone();
+                async move { noting.begin_adding(&paid(2, "BANK-9", "30"), Unless::Never, NOW).await.unwrap() }
+            });
+            assert!(timeout(TURN, &mut payment).await.is_err(), "it was noted while the statement was being kept");
+            change.commit().await.unwrap();
+            let came = payment.await.unwrap();
+            assert!(matches!(came, Adding::Issued(Late::Payment, _)), "a payment came after its statement: {came:?}");
+            drop(came);
+
+            // Nobody notes anything of it after it.
             let refused = async |entries: &[(SiteId, Entry)]| match noting
-                .begin_adding(entries, Existing::Correct, NOW)
+                .begin_adding(entries, Unless::Never, NOW)
                 .await
                 .unwrap()
             {
-                Adding::Issued(paid, period) => (paid, period.key()),
+                Adding::Issued(late, period) => (late, period.key()),
                 other => panic!("{other:?}"),
             };
-            assert_eq!(refused(&paid(3, "BANK-8", "50")).await, (Paid::Now, FIRST.to_owned()));
-            assert_eq!(refused(&paid(20, "BANK-7", "400")).await, (Paid::Before, FIRST.to_owned()));
+            assert_eq!(refused(&paid(3, "BANK-8", "50")).await, (Late::Payment, FIRST.to_owned()));
+            assert_eq!(refused(&paid(20, "BANK-7", "400")).await, (Late::MovedPayment, FIRST.to_owned()));
             ready(&noting, &paid(20, "BANK-8", "50"), Existing::Refuse).await.keep().await.unwrap();
             assert_eq!(noting.record_size(&otaru()).await.unwrap(), 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_a_period_that_was_issued_meanwhile_is_refused_in_the_same_turn() {
+        for place in places() {
+            let database = place.open().await;
+            joined(&database).await;
+            database.put_issued(&otaru(), &notice(FIRST), 0).await.unwrap().unwrap();
+            let json = r#"{"entry":"offered","since":"2026-11-01","goods":"lantern","units":40}"#;
+            let entries = [(otaru(), serde_json::from_str(json).unwrap())];
+            let late = async |unless| match database.begin_adding(&entries, unless, NOW).await.unwrap() {
+                Adding::Issued(late, period) => Some((late, period.key())),
+                Adding::Ready(_) => None,
+                other => panic!("{other:?}"),
+            };
+            let (refused, day) = (Some((Late::Said, FIRST.to_owned())), |day| jiff::civil::date(2026, 11, day));
+            assert_eq!(late(Unless::Issued(FIRST.parse().unwrap())).await, refused);
+            assert_eq!(late(Unless::Issued("2026-11".parse().unwrap())).await, None);
+            assert_eq!(
+                (late(Unless::IssuedFrom(day(15))).await, late(Unless::IssuedFrom(day(16))).await),
+                (refused, None)
+            );
+            assert_eq!(late(Unless::Never).await, None);
         }
     }
 

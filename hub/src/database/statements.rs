@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::database::places::places;
-    use crate::database::{Adding, Existing};
+    use crate::database::{Adding, Unless};
 
     #[tokio::test]
     async fn what_was_noted_after_the_record_was_read_refuses_the_issue() {
@@ -119,7 +119,7 @@ mod tests {
             let (day, amount) = (jiff::civil::date(2026, 11, 1), "400".parse().unwrap());
             let payment = Entry::Payment(Payment { day, reference: "BANK-7".parse().unwrap(), amount });
             let entries = [(otaru.clone(), payment)];
-            let adding = database.begin_adding(&entries, Existing::Refuse, Timestamp::UNIX_EPOCH).await.unwrap();
+            let adding = database.begin_adding(&entries, Unless::Differing, Timestamp::UNIX_EPOCH).await.unwrap();
             let Adding::Ready(addition) = adding else { panic!("{adding:?}") };
             addition.keep().await.unwrap();
             assert_eq!(database.put_issued(&otaru, &notice, 0).await.unwrap(), None);

@@ -18,7 +18,7 @@ pub(super) const FOURTH: Paint = Paint { drawn: RGBColor(123, 74, 156), name: "f
 pub(super) const FIFTH: Paint = Paint { drawn: RGBColor(118, 118, 118), name: "fifth" };
 /// How wide a chart is, in pixels.
 const WIDTH: u32 = 720;
-/// How many steps of the horizontal axis a day has, its gap included.
+/// How many steps of the horizontal axis a day has, its gap included. Its label stands in the middle of them.
 const DAY: i32 = 10;
 
 /// How many steps of the vertical axis a bar has, with its label.
@@ -96,8 +96,8 @@ fn draw_days(
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(70)
-        .build_cartesian_2d(0..days * DAY, 0..highest.saturating_add(highest / 3).max(4))?;
-    let day = |at: &i32| (at / DAY + first).to_string();
+        .build_cartesian_2d(-DAY / 2..days * DAY - DAY / 2, 0..highest.saturating_add(highest / 3).max(4))?;
+    let day = |at: &i32| if at % DAY == 0 { (at / DAY + first).to_string() } else { String::new() };
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -107,8 +107,9 @@ fn draw_days(
         .y_desc("views")
         .draw()?;
     for (label, bars, Paint { drawn: colour, .. }) in classes {
+        let side = DAY / 2 - 1;
         let bar =
-            |(at, from, to): Bar| Rectangle::new([(at * DAY + 1, from), (at * DAY + DAY - 1, to)], colour.filled());
+            |(at, from, to): Bar| Rectangle::new([(at * DAY - side, from), (at * DAY + side, to)], colour.filled());
         chart
             .draw_series(bars.into_iter().map(bar))?
             .label(label)

@@ -128,6 +128,25 @@ fn the_page_holds_every_line_and_every_day_and_nothing_from_elsewhere() {
 }
 
 #[test]
+fn the_label_of_a_day_stands_under_the_middle_of_its_bar() {
+    paper(&made(), |paper| {
+        let svg = charts::views_by_day(paper).unwrap();
+        let number = |element: &str, name: &str| -> i64 {
+            let (_, rest) = element.split_once(&format!("{name}=\"")).unwrap();
+            rest.split('"').next().unwrap().parse().unwrap()
+        };
+        let label = |text: &str| {
+            let day: u8 = text.split_once('>')?.1.split('<').next()?.trim().parse().ok()?;
+            (day == 1 && text.contains("text-anchor=\"middle\"")).then(|| number(text, "x"))
+        };
+        let label = svg.split("<text ").find_map(label).unwrap_or_else(|| panic!("the first day has no label: {svg}"));
+        let bar = svg.split("<rect ").find(|rect| rect.contains("--first")).unwrap();
+        let middle = number(bar, "x") + number(bar, "width") / 2;
+        assert!((label - middle).abs() <= 1, "{label} is not under {middle}: {svg}");
+    });
+}
+
+#[test]
 fn each_chart_has_a_title_and_a_description() {
     paper(&made(), |paper| {
         for (svg, told) in [

@@ -55,9 +55,8 @@ fn a_hub_serves_until_it_is_told_to_end() {
     folder.replace("tieup.yaml", "127.0.0.1:7440", "127.0.0.1:0");
     folder.replace("tieup.yaml", "127.0.0.1:8000", "127.0.0.1:0");
     for signal in ["INT", "TERM"] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tieup"));
-        command.arg("hub").current_dir(folder.0.path()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut hub = Running(command.spawn().unwrap());
+        let mut command = folder.command(&["hub"]);
+        let mut hub = Running(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut lines = BufReader::new(hub.0.stdout.take().unwrap()).lines().map_while(Result::ok);
         assert!(lines.any(|line| line.ends_with(" files are served.")), "the hub ended before it served anything");
         wait_until_signals_are_heard(hub.0.id());
@@ -86,9 +85,8 @@ fn a_hub_shows_a_page_when_its_time_comes_and_takes_it_away_when_it_ends() {
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
     folder.write("content/next.md", &format!("---\ntitle: Next\npublish: {soon}\n---\n"));
     folder.write("content/last.md", &format!("---\ntitle: Last\nexpires: {soon}\n---\n"));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tieup"));
-    command.arg("hub").current_dir(folder.0.path()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut hub = Running(command.spawn().unwrap());
+    let mut command = folder.command(&["hub"]);
+    let mut hub = Running(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
     let mut lines = BufReader::new(hub.0.stdout.take().unwrap()).lines().map_while(Result::ok);
     let told = lines.next().unwrap();
     let address = told.split('/').nth(2).unwrap_or_else(|| panic!("no address is told: {told}"));

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Extent};
 
 /// POST a [`RecordPage`] to syncd, get a [`RecordHeld`]; POST a [`RecordRequest`] to hub, get a [`RecordPage`].
-pub const RECORD: &str = "/v2/record";
+pub const RECORD: &str = "/v3/record";
 
 /// POST an [`ExtentRequest`] to syncd, get an [`ExtentGrant`].
-pub const EXTENT: &str = "/v2/extent";
+pub const EXTENT: &str = "/v3/extent";
 
 /// The most entries of a page.
 pub const MAX_PAGE: u64 = 500;

@@ -111,6 +111,28 @@ impl Holds {
     }
 }
 
+/// What an element does that an operator wants to know of, whatever attributes it has.
+enum Does {
+    /// It runs a script.
+    Runs,
+    /// It sends what visitors enter.
+    Sends,
+    /// It shows what comes from elsewhere, which may run scripts.
+    Embeds,
+    Nothing,
+}
+
+impl Does {
+    fn of(name: &str) -> Self {
+        match name {
+            "script" => Self::Runs,
+            "form" => Self::Sends,
+            "iframe" | "object" | "embed" => Self::Embeds,
+            _ => Self::Nothing,
+        }
+    }
+}
+
 /// A page, or a part of one, as it is read.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -378,17 +400,15 @@ impl Reading {
 
     fn note_risks(&mut self, tag: &StartTag) {
         let name = tag.name();
-        match name {
-            "script" => {
-                self.risks.scripts.extend(tag.get("src").map(visible));
-            }
-            "form" => {
+        match Does::of(name) {
+            Does::Runs => self.risks.scripts.extend(tag.get("src").map(visible)),
+            Does::Sends => {
                 self.risks.forms.insert(tag.get("action").map_or_else(|| "the page itself".to_owned(), visible));
             }
-            "iframe" | "object" | "embed" => {
+            Does::Embeds => {
                 self.risks.scripts.insert(format!("<{name}>"));
             }
-            _ => {}
+            Does::Nothing => {}
         }
         for (key, value) in tag.attributes() {
             match Holds::of(key) {

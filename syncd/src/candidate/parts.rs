@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tieup_generator::{Framework, Originals, Search, build_originals_with, fill_slots};
+use tieup_generator::{FeedLimits, Framework, Menus, Originals, Search, build_originals_with, fill_slots};
 use tieup_protocol::contract::Owner;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::index::IndexedPage;
@@ -15,9 +15,8 @@ use tieup_protocol::manifest::{BlobRef, Manifest};
 use tieup_protocol::merge::Standing;
 use tieup_protocol::path::{SitePath, SourcePath};
 use tieup_store::blobs::BlobStore;
-use tieup_store::cache::Cache;
 
-use super::{Candidate, CandidateError, MergedFile, sources};
+use super::{Candidate, CandidateError, MergedFile, Workplace, sources};
 
 /// How many builds of originals and how many candidates are kept: of the live release and of one that waits.
 const KEPT: usize = 2;
@@ -51,6 +50,8 @@ struct OriginalsFiles {
     sources: Digest,
     framework: FrameworkFiles,
     index: BlobRef,
+    /// The menus that stand beside.
+    beside: Menus,
 }
 
 /// Originals that were built, with their content among the blobs.
@@ -63,12 +64,16 @@ pub(super) struct OwnPages {
     pub derived: BTreeSet<SitePath>,
     /// What fills each slot.
     pub slots: BTreeMap<String, Vec<u8>>,
+    /// The menus, main's lines in them.
+    pub menus: Menus,
     /// The index of the pages.
     pub index: Vec<IndexedPage>,
     /// The address of the partner's site.
     pub base_url: String,
     /// What is found by the site's search, if it has one.
     pub search: Option<Search>,
+    /// How long feeds are.
+    pub feed_limits: FeedLimits,
 }
 
 /// One file of the originals.
@@ -82,7 +87,8 @@ pub(super) struct OwnFile {
 impl OwnPages {
     /// Stores the content of `originals`, durably on return.
     fn store(originals: Originals, blobs: &BlobStore) -> Result<Self, CandidateError> {
-        let Originals { output, terms, derived, slots, base_url, search, is_of_files_alone: _ } = originals;
+        let Originals { output, terms, derived, slots, menus, base_url, search, feed_limits, is_of_files_alone: _ } =
+            originals;
         let batch = blobs.batch();
         let mut files = BTreeMap::new();
         for (path, made) in output.files {
@@ -92,7 +98,7 @@ impl OwnPages {
             files.insert(path, OwnFile { file, source: made.source });
         }
         batch.sync()?;
-        Ok(Self { files, terms, derived, slots, index: output.index, base_url, search })
+        Ok(Self { files, terms, derived, slots, menus, index: output.index, base_url, search, feed_limits })
     }
 
     fn is_here(&self, blobs: &BlobStore) -> bool {
@@ -172,28 +178,29 @@ impl Parts {
     }
 
     /// The originals in the folder `site`, in the framework of the release with `manifest`, whose page index is
-    /// `inherited`.
+    /// `inherited`, with the menus `beside`.
     pub(super) fn originals(
         &self,
         site: &Path,
         manifest: &Manifest,
         inherited: &[IndexedPage],
-        blobs: &BlobStore,
-        pictures: &Cache,
+        beside: &Menus,
+        at: Workplace<'_>,
     ) -> Result<Arc<OwnPages>, CandidateError> {
+        let Workplace { blobs, pictures, .. } = at;
         let from = FrameworkFiles { theme: manifest.theme.clone(), files: manifest.framework.clone() };
         let framework = self.framework(&from, blobs)?;
         let sources = sources::digest(site);
         let made_from = |sources| {
-            let site = site.to_owned();
-            OriginalsFiles { site, sources, framework: from, index: manifest.index }
+            let (site, beside) = (site.to_owned(), beside.clone());
+            OriginalsFiles { site, sources, framework: from, index: manifest.index, beside }
         };
         let made_from = sources.map(made_from);
         let known = made_from.as_ref().and_then(|from| take(&mut self.known().originals, from));
         if let Some(known) = known.filter(|known| known.is_here(blobs)) {
             return Ok(known);
         }
-        let originals = build_originals_with(pictures, site, &framework, inherited);
+        let originals = build_originals_with(pictures, site, &framework, inherited, beside);
         let originals = originals.map_err(CandidateError::Originals)?;
         // If they changed meanwhile, nobody knows what these were made from.
         let is_known = originals.is_of_files_alone && sources::digest(site) == sources;

@@ -243,7 +243,9 @@ fn check(edits: &[Edit]) {
         assert_eq!(kept, shop.candidate(&Parts::default()), "{edit:?} of {edits:?}");
         assert_eq!(kept, shop.candidate(&parts), "{edit:?} of {edits:?}, asked again");
         let index = parts.index(&shop.manifest.index, &shop.blobs).unwrap();
-        shop.own = parts.originals(&shop.site(), &shop.manifest, &index, &shop.blobs, &shop.pictures).ok();
+        let at = Workplace { blobs: &shop.blobs, pictures: &shop.pictures, parts: &parts };
+        let own = parts.originals(&shop.site(), &shop.manifest, &index, &Menus::default(), at);
+        shop.own = own.ok();
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! The trail has the digest of each release's manifest, what became of it, by whom and when, and each of its lines proves
 //! those before it. So a record is made anew as it was, but for what had been approved and was not live yet: that waits
-//! for the operator again. What is live is merged anew from the release that went live last; where that cannot be had, the
-//! last good release is served. Which paths were withdrawn is kept beside the live document; where that is damaged, too, main's
+//! for the operator again. What is live is merged anew from the release that went live last, also where its document is
+//! gone; where that release cannot be had, the last good one is served. Which paths were withdrawn is kept beside the live document; where that is damaged, too, main's
 //! are known from the releases that were live and are still kept. Of the live document one thing is lost: whether main changed
 //! a page beneath an original before.
 
@@ -49,7 +49,8 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Found<T> {
 }
 
 impl Publisher {
-    /// Makes anew, when the daemon starts, what is damaged of records and of the documents `live` and `emergency`.
+    /// Makes anew, when the daemon starts, what is damaged of records and of the documents `live` and `emergency`, and a
+    /// live document that is gone.
     ///
     /// # Errors
     /// When the live document is damaged and cannot be made anew: then there is nothing to serve.
@@ -71,8 +72,7 @@ impl Publisher {
             self.rebuild_emergency(damage, quarantine, now)?;
             rebuilt.push("emergency.json".to_owned());
         }
-        if let Some(damage) = live {
-            self.rebuild_live(damage, quarantine, now)?;
+        if (live.is_some() || self.live.version.is_none()) && self.rebuild_live(live, quarantine, now)? {
             rebuilt.push("live.json".to_owned());
         }
         self.note_rebuilt(&rebuilt, now);
@@ -135,26 +135,27 @@ impl Publisher {
         Ok(())
     }
 
-    /// Serves what went live last, or else the last good release.
+    /// Serves what went live last, or else the last good release, and says whether there was one. Without `damage` the live
+    /// document is not there, as in a folder in which nothing was live yet.
+    ///
+    /// # Errors
+    /// `damage`, where nothing can be served.
     fn rebuild_live(
         &mut self,
-        damage: DocumentError,
+        damage: Option<DocumentError>,
         quarantine: &Quarantine,
         now: Timestamp,
-    ) -> Result<(), PublishError> {
-        let Ok(entries) = self.audit.entries() else { return Err(damage.into()) };
-        let Some(last) = last_live(&entries) else { return Err(damage.into()) };
+    ) -> Result<bool, PublishError> {
+        let nothing = |damage: Option<DocumentError>| damage.map_or(Ok(false), |damage| Err(damage.into()));
+        let Ok(entries) = self.audit.entries() else { return nothing(damage) };
+        let Some(last) = last_live(&entries) else { return nothing(damage) };
         if let Some(damaged) = durable::read_file(self.document.path())? {
             quarantine.keep("live.json", &damaged, now)?;
         }
         self.live.withdrawn = self.once_stood(&entries, last.version);
-        match self.show_again(&last) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "release {} is of no use", last.version);
-                self.show_last_good(&last, now)?.map(drop).ok_or_else(|| damage.into())
-            }
-        }
+        let Err(error) = self.show_again(&last) else { return Ok(true) };
+        tracing::error!(error = &error as &dyn std::error::Error, "release {} is of no use", last.version);
+        if self.show_last_good(&last, now)?.is_some() { Ok(true) } else { nothing(damage) }
     }
 
     /// What is kept of withdrawn paths, and main's pages in the kept releases that have been live. Those of them that do not
@@ -184,7 +185,7 @@ impl Publisher {
 
     /// Goes back to the newest release that is whole; none where there is none.
     fn show_last_good(&mut self, last: &LastLive, now: Timestamp) -> Result<Option<ReleaseRecord>, PublishError> {
-        let reason = format!("live.json is damaged, and release {} cannot be read back", last.version);
+        let reason = format!("live.json is lost, and release {} cannot be read back", last.version);
         let shown = self.fall_back(&reason, now)?;
         if shown.is_some() {
             // No rule makes anything live until the operator has looked.

@@ -160,8 +160,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Puts right, when the daemon starts, what is kept beside the live document. Where that is gone, what is kept is all
-    /// that is known of withdrawn paths, and the next release goes on from it.
+    /// Puts right, when the daemon starts, what is kept beside the live document. Where that is gone and cannot be made anew,
+    /// what is kept is all that is known of withdrawn paths, and the next release goes on from it.
     pub(super) fn settle_withdrawn(&mut self) {
         if self.live.version.is_none() {
             let kept = self.withdrawn_document.read();

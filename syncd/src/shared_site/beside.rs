@@ -1,20 +1,23 @@
-//! What a merged site says of the other tie-ups that stand under its address: their sitemaps, and pages to be found.
+//! What a merged site says of the other tie-ups that stand under its address: their sitemaps and menus, and pages to be found.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tieup_generator::Menus;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 use tieup_store::blobs::BlobStore;
 
-use super::{LISTED_PAGES, Share};
+use super::{LISTED_MENUS, LISTED_PAGES, Share};
 
 /// What stands beside a merged site.
 #[derive(Default)]
 pub struct Beside {
     /// The sitemaps of the others, which this one's names.
     pub sitemaps: Vec<SitePath>,
+    /// Lines of the others' menus that lead to their pages.
+    pub menus: Menus,
     /// What becomes of its search.
     pub search: SearchBeside,
 }
@@ -46,11 +49,16 @@ impl Default for SearchBeside {
 impl Beside {
     /// Whether no other tie-up has anything to tell of.
     pub fn is_nothing(&self) -> bool {
-        let pages = match &self.search {
-            SearchBeside::Own(others) => others.0.is_empty(),
-            SearchBeside::Home => true,
+        self.pages().next().is_none() && self.sitemaps.is_empty() && self.menus.is_empty()
+    }
+
+    /// The pages of others that this one tells of.
+    pub fn pages(&self) -> impl Iterator<Item = &IndexedPage> {
+        let others = match &self.search {
+            SearchBeside::Own(others) => Some(others),
+            SearchBeside::Home => None,
         };
-        pages && self.sitemaps.is_empty()
+        others.into_iter().flat_map(OtherPages::iter)
     }
 }
 
@@ -74,16 +82,30 @@ impl Share {
         if !self.is_home() {
             return Beside { search: SearchBeside::Home, ..Beside::default() };
         }
-        let mut pages = OtherPages::default();
+        let (mut pages, mut menus) = (OtherPages::default(), Menus::default());
         for number in 1..self.site.parts.len() {
             self.add_pages_of(number, &mut pages);
+            self.add_menus_of(number, &mut menus);
         }
-        Beside { sitemaps: self.sitemaps(), search: SearchBeside::Own(pages) }
+        Beside { sitemaps: self.sitemaps(), menus, search: SearchBeside::Own(pages) }
+    }
+
+    /// Adds the lines of menus that the tie-up `number` has told of and that lead to pages which it serves.
+    fn add_menus_of(&self, number: usize, menus: &mut Menus) {
+        let listed = self.site.standing()[number].told.menus;
+        let (part, live) = (&self.site.parts[number], self.site.live(number));
+        let Some(list) = listed.and_then(|list| part.blobs.read(&list).ok()) else { return };
+        match Menus::from_json(&list) {
+            Ok(others) => menus.add(others, &|path| live.files.contains_key(path)),
+            Err(_) => {
+                tracing::warn!(file = LISTED_MENUS, main = %part.main, "the menus of another main site cannot be joined");
+            }
+        }
     }
 
     /// Adds the pages that the tie-up `number` serves and has told of.
     fn add_pages_of(&self, number: usize, pages: &mut OtherPages) {
-        let listed = self.site.standing()[number].pages;
+        let listed = self.site.standing()[number].told.pages;
         let (part, live) = (&self.site.parts[number], self.site.live(number));
         let Some(list) = listed.and_then(|list| part.blobs.read(&list).ok()) else { return };
         let Ok(entries) = serde_json::from_slice::<Vec<IndexedPage>>(&list) else {

@@ -428,6 +428,51 @@ async fn of_two_hubs_of_one_database_one_pushes_and_the_other_counts() {
     }
 }
 
+/// The database at `address`, whose server lets somebody in or nobody. Who is in already stays.
+fn let_in(address: &str, is_open: &str) {
+    let name = address.strip_prefix("postgres:///").and_then(|rest| rest.split('?').next()).unwrap();
+    run_sql(&new_database(), &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {is_open}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_hub_outlasts_a_server_that_lets_nobody_in_and_ends_when_it_is_told_to_meanwhile() {
+    let address = new_database();
+    let stock = Stock::new(&address).await;
+    write_site(stock.folder.path());
+    let hub = |errors: Stdio| {
+        let mut child = stock.command(&["hub"]).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Counter { child, lines }
+    };
+    let mut first = hub(Stdio::null());
+    listen_for(&mut first.lines, "Serving the main site on");
+    let mut others = [hub(Stdio::piped()), hub(Stdio::piped())];
+    for other in &mut others {
+        listen_for(&mut other.lines, "this one takes part in counting alone");
+    }
+    let_in(&address, "false");
+    // Kept until the end: a hub that complains to nobody would end by that.
+    let mut complaints = Vec::new();
+    for other in &mut others {
+        let mut errors = BufReader::new(other.child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("the database did not let this hub in: it is asked again in 4 s") {
+            assert!(errors.read_line(&mut said).unwrap() > 0, "it has ended: {said}");
+        }
+        complaints.push(errors);
+    }
+    let [mut second, mut third] = others;
+    third.signal("TERM");
+    assert!(third.child.wait().unwrap().success());
+    let_in(&address, "true");
+    first.signal("KILL");
+    first.child.wait().unwrap();
+    listen_for(&mut second.lines, "The other hub is gone: this one pushes now.");
+    listen_for(&mut second.lines, "Serving the main site on");
+    second.signal("TERM");
+    assert!(second.child.wait().unwrap().success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_is_of_one_main_site_and_of_its_keys() {
     for server in [true, false] {

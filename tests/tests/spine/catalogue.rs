@@ -6,9 +6,9 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tieup_hub::catalogue::{CatalogueError, Published};
+use tieup_hub::catalogue::{Asked, CatalogueError, Published};
 use tieup_hub::database::Existing;
-use tieup_protocol::audit::{Actor, AuditEntry, Happening, TrailEnd};
+use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening, TrailEnd};
 use tieup_protocol::period::Month;
 use tieup_protocol::record::Span;
 use tieup_protocol::wire::{Cause, StatementNotice, StatementVerdict};
@@ -16,7 +16,7 @@ use tieup_store::audit::AuditTrail;
 use tieup_store::lock::StateLock;
 use tieup_tests::{Contract, World, assert_says, told};
 
-use tieup_tests::issuing::{issue, log_before, row};
+use tieup_tests::issuing::{issue, log_before, log_in, row};
 
 /// Fees by pages, the share of main's advertisements, and how scarce lanterns are.
 const FEES: &str = r#"meters:
@@ -48,7 +48,7 @@ async fn published() -> World {
 
 async fn publish(world: &World, month: Month, published: &Published, existing: Existing) -> Result<(), CatalogueError> {
     let north = row(world, "north").await;
-    world.hub().note_published(&north, month.first_day(), (published, existing), Timestamp::now()).await
+    world.hub().note_published(&north, month.first_day(), published, existing, Timestamp::now()).await
 }
 
 fn offering(units: u64) -> Published {
@@ -307,10 +307,54 @@ async fn what_was_published_is_corrected_after_the_issue_in_the_next_statement_w
     let north = row(&world, "north").await;
     let again = async |existing| world.hub().ask_again(&north, month.into(), existing, Timestamp::now()).await;
     assert!(matches!(again(Existing::Refuse).await.unwrap_err(), CatalogueError::Issued { .. }));
-    again(Existing::Correct).await.unwrap();
+    assert_eq!(again(Existing::Correct).await.unwrap(), Asked::Noted);
+    let last = world.hub().own_trail().unwrap().pop().unwrap();
+    assert_eq!((last.who, last.what), (Actor::Main, Event::CatalogueNoted), "a person asked");
+    // Nothing is new, so that nothing is corrected either.
+    assert_eq!(again(Existing::Refuse).await.unwrap(), Asked::Unchanged);
     let delivered = world.statement("north").await;
     assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
     assert_says(&delivered.notice.statement, &[&corrected(total - 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_correction_of_what_a_site_held_begins_from_what_the_first_made_of_it() {
+    let mut world = published().await;
+    let month = Box::pin(long_live(&mut world, None)).await;
+    publish(&world, month, &offering(9), Existing::Refuse).await.unwrap();
+    Box::pin(issue(&world, month)).await;
+    let north = row(&world, "north").await;
+    let hold = async |world: &mut World, bytes: u64| {
+        let original = serde_json::json!({"pages": 1, "bytes": bytes});
+        Box::pin(rewrite(world, |extents| extents[0]["original"] = original)).await;
+        let asked = world.hub().ask_again(&north, month.into(), Existing::Correct, Timestamp::now()).await;
+        assert_eq!(asked.unwrap_or_else(|error| panic!("{}", told(&error))), Asked::Noted);
+    };
+    // 41 bytes are 2 instead of 1, and so it stays in the next month, which corrects it.
+    hold(&mut world, 41).await;
+    let next = month.next().start(&"Asia/Tokyo".parse().unwrap());
+    Box::pin(rewrite(&mut world, |extents| {
+        let mut later = extents[0].clone();
+        later["since"] = next.to_string().into();
+        extents.insert(1, later);
+    }))
+    .await;
+    Box::pin(log_in(&mut world, month.next(), 1)).await;
+    let (first, verdict) = Box::pin(issue(&world, month.next())).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", first.statement);
+    let corrected = |statement: &str| {
+        let line = statement.lines().find_map(|line| line.split_once("what was published was corrected: "));
+        let (_, said) = line.unwrap_or_else(|| panic!("nothing is corrected:\n{statement}"));
+        let (charged, right) = said.split_once(" was charged, ").unwrap();
+        [charged, right.split(' ').next().unwrap()].map(|amount| amount.parse::<i64>().unwrap())
+    };
+    let [issued, right] = corrected(&first.statement);
+    assert_eq!(right, issued + 1, "\n{}", first.statement);
+    // It was 40 after all: what the first correction charged is given back, and no more.
+    hold(&mut world, 40).await;
+    let delivered = world.statement("north").await;
+    assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
+    assert_eq!(corrected(&delivered.notice.statement), [issued + 1, issued], "\n{}", delivered.notice.statement);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -127,7 +127,7 @@ async fn note(world: &World, month: Month, first: Period) {
     let added = world.hub().add_sales(&file, sales, Existing::Refuse, now).await;
     added.unwrap_or_else(|error| panic!("{}", told(&error)));
     let published = Published { ads: Some((3, 1)), offered: vec![("lantern".parse().unwrap(), 9)] };
-    world.hub().note_published(&north, month.first_day(), (&published, Existing::Refuse), now).await.unwrap();
+    world.hub().note_published(&north, month.first_day(), &published, Existing::Refuse, now).await.unwrap();
     let paid = Paid { period: first, reference: "BANK-7".parse().unwrap(), amount: "20000".parse().unwrap() };
     world.hub().note_payment(&north, paid, Existing::Refuse, now).await.unwrap_or_else(|error| panic!("{error}"));
 }

@@ -54,6 +54,20 @@ async fn where_the_feed_is_mains_the_originals_stand_in_it_too() {
     assert_eq!(ids().await, [shelf, lamps]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn with_originals_in_it_a_feed_is_as_long_as_main_lets_it_be() {
+    let world = world().await;
+    let shelf = world.partner("north").config.site.join("content/local/shelf.md");
+    std::fs::write(shelf.with_file_name("chest.md"), dated("Our chest", "2026-03-04", "Our chest.")).unwrap();
+    for (limit, length) in [(", limit: 2", 2), (", limit: 1", 1), ("", 3)] {
+        world.write_main("site.yaml", &MAIN.replace("[atom]", &format!("[atom]{limit}")));
+        world.go_live("north").await;
+        let own = ["chest", "shelf"].map(|page| format!("https://north.example/local/{page}/"));
+        let all = [&*own[0], "https://lampworks.example/nw/lamps/", &*own[1]];
+        assert_eq!(ids(&world, "/atom.xml").await, all[..length], "{limit}");
+    }
+}
+
 const MANY: &str = "title: Lampworks\nbase_url: https://lampworks.example/\ntheme: plain\nlanguages: [{code: ja, name: 日本語}]\n\
     feeds: {site: [atom], sections: [atom]}\ntaxonomies: [{name: topics, feed: true}]\n";
 
@@ -103,6 +117,42 @@ async fn row_003_02_originals_stand_in_the_feeds_of_their_language_section_and_t
     world.edit("/about/", "We mend everything.");
     world.go_live("north").await;
     assert_eq!(ids(&world, "/news/atom.xml").await, [&*fair, &*open], "after a page more, too");
+}
+
+/// What the `site.yaml` of a partner says whose default language is main's other one.
+const OWN_JAPANESE: &str = "title: north\nbase_url: https://north.example/\nlanguage: ja\n\
+    languages: [{code: en, name: English}]\ntaxonomies: [{name: topics, feed: true}]\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn languages_and_terms_meet_where_the_two_sites_have_other_defaults() {
+    let mounts = r#"{"/": main, "/local/**": partner, "/en/local/**": partner}"#;
+    let plan = World::new()
+        .main_file("site.yaml", MANY)
+        .main_file("content/_index.ja.md", "---\ntitle: 家\n---\n")
+        .main_file("content/fair.md", &on_topic("Fair", "2026-03-02", "Lamps"))
+        .main_file("content/fair.ja.md", &on_topic("市", "2026-03-02", "Lamps"))
+        .main_file(
+            "templates/page.html",
+            "{% for term in page.taxonomies.topics %}<a href=\"{{ term.path }}\">{% endfor %}",
+        )
+        .contract("north", Contract::inherited().mounts(mounts))
+        .partner_file("north", "site.yaml", OWN_JAPANESE)
+        .partner_file("north", "content/local/shelf.md", &on_topic("棚", "2026-03-04", "lamps"))
+        .partner_file("north", "content/local/shelf.en.md", &on_topic("Our shelf", "2026-03-03", "lamps"));
+    let plan = ["term", "taxonomy"].iter().fold(plan, |plan, template| {
+        plan.main_file(&format!("templates/{template}.html"), "<h1>{{ page.title }} of main</h1>")
+    });
+    let world = Box::pin(plan.start()).await;
+    world.go_live("north").await;
+    for (home, main, own) in [("/", "fair/", "en/local/shelf/"), ("/ja/", "ja/fair/", "local/shelf/")] {
+        let both = [format!("https://north.example/{own}"), format!("https://lampworks.example/{main}")];
+        for feed in ["", "topics/lamps/"].map(|folder| format!("{home}{folder}atom.xml")) {
+            assert_eq!(ids(&world, &feed).await, both, "{feed}");
+        }
+        let term = format!("{home}topics/lamps/");
+        world.assert_shows("north", &format!("/{own}"), &format!("href=\"{term}\"")).await;
+        world.assert_shows("north", &term, "of main").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

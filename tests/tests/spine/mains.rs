@@ -295,6 +295,65 @@ async fn the_search_finds_pages_of_both_as_they_are_public() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn row_003_05_the_feed_of_the_whole_site_has_pages_of_both_and_is_as_long_as_its_owner_lets_it() {
+    let (world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
+    let dated = |day: &str| format!("---\ntitle: Of {day}\ndate: 2026-03-{day}\n---\nWords.\n");
+    let own = "title: north\nbase_url: https://north.example/\nfeeds: {site: [atom], limit: 3}\n";
+    let config = &world.partner("north").config;
+    let (site, beside) = (config.site.clone(), config.mains[&site_id("southern")].site.clone());
+    std::fs::write(site.join("site.yaml"), own).unwrap();
+    std::fs::write(site.join("content/_index.md"), "---\ntitle: north\n---\nWelcome.\n").unwrap();
+    std::fs::write(site.join("content/local.md"), dated("01")).unwrap();
+    std::fs::write(beside.join("content/tea-room.md"), dated("02")).unwrap();
+    std::fs::write(southern.hub().config.site.join("content/south/tea.md"), dated("03")).unwrap();
+    world.write_main("content/nw/lamps.md", &dated("04"));
+    world.go_live("north").await;
+    let titles = |feed: &str| feed.matches("<title>Of ").count();
+    assert_eq!(titles(&world.get("north", "/atom.xml").await.text), 2);
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    let feed = once(&world, "/atom.xml", |text| text.contains("/south/tea/")).await;
+    let places = ["/nw/lamps/</id>", "/south/tea/</id>", "/tea-room/</id>"].map(|entry| feed.find(entry).unwrap());
+    assert!(places.is_sorted() && titles(&feed) == 3, "{feed}");
+    std::fs::write(southern.hub().config.site.join("content/south/tea.md"), dated("05")).unwrap();
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    let feed = once(&world, "/atom.xml", |text| text.contains("Of 05")).await;
+    assert!(feed.find("/south/tea/</id>") < feed.find("/nw/lamps/</id>"), "{feed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_05_the_navigation_names_pages_of_both() {
+    let (mut world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
+    let placed = |title: &str| format!("---\ntitle: {title}\nmenus: {{nav: {{}}}}\n---\nWords.\n");
+    let config = &world.partner("north").config;
+    let beside = config.mains[&site_id("southern")].site.clone();
+    std::fs::write(config.site.join("content/local.md"), placed("Shelf")).unwrap();
+    std::fs::write(beside.join("content/tea-room.md"), placed("Room")).unwrap();
+    let souths = southern.hub().config.site.join("content");
+    std::fs::write(souths.join("south/tea.md"), placed("Tea")).unwrap();
+    world.write_main("content/nw/lamps.md", &placed("Lamps"));
+    let shown = |text: &str, title: &str| text.contains(&format!(">{title}</a></li>"));
+    world.go_live("north").await;
+    let alone = world.get("north", "/local/").await.text;
+    assert_eq!(["Shelf", "Lamps", "Tea", "Room"].map(|title| shown(&alone, title)), [true, true, false, false]);
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    once(&world, "/local/", |text| shown(text, "Tea")).await;
+    world.restart("north").await;
+    for path in ["/local/", "/nw/lamps/"] {
+        let all = world.get("north", path).await.text;
+        let titles = ["Shelf", "Lamps", "Tea", "Room"].map(|title| shown(&all, title));
+        assert_eq!(titles, [true; 4], "{path}: {all}");
+    }
+    assert_eq!(world.get("north", "/search/menus.json").await.status, 404);
+    std::fs::write(souths.join("south/tea.md"), "---\ntitle: Tea\n---\nWords.\n").unwrap();
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    once(&world, "/nw/lamps/", |text| shown(text, "Room") && !shown(text, "Tea")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn console_and_preview_are_of_one_main_site_and_the_preview_shows_the_others_around_it() {
     let (world, southern) = live().await;
     southern.edit("/south/tea/", "We roast tea.");

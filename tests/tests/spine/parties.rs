@@ -14,13 +14,13 @@ async fn row_003_04_main_operator_and_visitor_have_doors_of_their_own() {
     world.publish("north").await;
     // Main can ask how things stand, and has no word with which to approve.
     let main = world.call("north").await;
-    let status: PartnerStatus = main.get("/v2/status").await.unwrap();
+    let status: PartnerStatus = main.get("/v3/status").await.unwrap();
     assert_eq!(status.releases.len(), 2);
-    for path in ["/v2/approve", "/v2/releases/2/approve", "/v2/releases/approve", "/v2/rollback"] {
+    for path in ["/v3/approve", "/v3/releases/2/approve", "/v3/releases/approve", "/v3/rollback"] {
         assert!(main.post::<()>(path, &()).await.is_err(), "main reached {path}");
     }
     // A visitor reaches neither main's door nor the operator's.
-    for path in ["/v2/status", "/v2/releases/offer", "/control.sock", "/live.json", "/identity.json"] {
+    for path in ["/v3/status", "/v3/releases/offer", "/control.sock", "/live.json", "/identity.json"] {
         assert_eq!(world.get("north", path).await.status, 404, "a visitor reached {path}");
     }
     world.assert_shows("north", "/about/", "We mend lamps.").await;

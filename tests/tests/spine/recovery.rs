@@ -258,7 +258,7 @@ fn kept_withdrawn(world: &World) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn withdrawn_paths_are_known_where_the_live_document_is_gone() {
+async fn a_live_document_that_is_gone_is_made_anew_with_its_withdrawn_paths() {
     let mut world = settled().await;
     world.edit("/prices/", "Nothing is free.");
     world.go_live("north").await;
@@ -268,7 +268,16 @@ async fn withdrawn_paths_are_known_where_the_live_document_is_gone() {
     let kept = kept_withdrawn(&world);
     assert!(kept.get("/prices/").is_some(), "{kept}");
     world.restart_after("north", |state| fs::remove_file(state.join("live.json")).unwrap()).await;
+    world.assert_shows("north", "/about/", "We mend everything.").await;
+    assert_eq!(world.get("north", "/prices/").await.status, 410);
     assert_eq!(kept_withdrawn(&world), kept);
+    let words: Vec<_> = world.releases("north").iter().map(|r| (r.version.get(), r.state.word())).collect();
+    assert_eq!(words, [(3, "live"), (2, "retired"), (1, "retired")]);
+    // Where nothing tells what was live, nothing is, and what is kept goes on with the next release.
+    let lose = |state: &Path| ["live.json", "audit.jsonl"].iter().for_each(|f| fs::remove_file(state.join(f)).unwrap());
+    world.restart_after("north", lose).await;
+    assert!(!world.state("north").join("live.json").exists());
+    assert_eq!(world.get("north", "/about/").await.status, 404);
     world.edit("/about/", "We mend it all.");
     world.go_live("north").await;
     assert_eq!(world.get("north", "/prices/").await.status, 410);

@@ -58,7 +58,7 @@ async fn a_certificate_renews_itself_and_nothing_is_interrupted() {
     let kept = Identity::load(&world.state("north")).unwrap();
     assert_eq!(Certificate::from_pem(&kept.certificate).unwrap(), after, "it was not kept");
     assert_eq!(open.peer().serial, before.serial);
-    assert_eq!(open.get("/v2/status").await.unwrap().0, 200, "an open connection was ended");
+    assert_eq!(open.get("/v3/status").await.unwrap().0, 200, "an open connection was ended");
     assert_eq!(connect(&world, "north").await.peer().serial, after.serial);
     drop(north);
     world.restart("north").await;

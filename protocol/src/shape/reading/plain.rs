@@ -7,10 +7,7 @@
 use memchr::{memchr, memmem};
 
 use super::super::addresses::stays;
-use super::{Holds, RAW_TEXT, READ_OTHERWISE, Reading, StartTag};
-
-/// Elements that an operator is told of whatever attributes they have, beside those whose text is raw.
-const TOLD: [&str; 3] = ["form", "object", "embed"];
+use super::{Does, Holds, RAW_TEXT, READ_OTHERWISE, Reading, StartTag};
 
 /// Elements whose text is not read as markup, and which this reader knows the end of.
 const KNOWN_RAW: [&str; 3] = ["title", "style", "script"];
@@ -121,7 +118,7 @@ impl<'a> Plain<'a> {
 
 /// Whether an operator may be told of an element whatever attributes it has.
 fn is_told(name: &str) -> bool {
-    RAW_TEXT.contains(&name) || READ_OTHERWISE.contains(&name) || TOLD.contains(&name)
+    RAW_TEXT.contains(&name) || READ_OTHERWISE.contains(&name) || !matches!(Does::of(name), Does::Nothing)
 }
 
 /// Whether an operator may be told of an attribute.
@@ -207,7 +204,7 @@ mod tests {
     use super::*;
 
     /// What pages are made of, in pieces that make almost anything together.
-    const PIECES: [&str; 64] = [
+    const PIECES: [&str; 66] = [
         "<",
         "</",
         ">",
@@ -239,6 +236,8 @@ mod tests {
         "form",
         "svg",
         "iframe",
+        "object",
+        "embed",
         "base",
         "script",
         "style",
@@ -313,6 +312,16 @@ mod tests {
             let page = format!("<{name}><a href=//evil.example/>a</a></{name}><p>b</p>");
             check(&page).unwrap();
             assert!(is_told(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_element_that_does_something_by_itself_is_told() {
+        for name in ["script", "form", "iframe", "object", "embed"] {
+            let page = format!("<{name} src=/a></{name}><p>b</p>");
+            check(&format!("<{name}></{name}>")).unwrap();
+            check(&page).unwrap();
+            assert!(!Reading::without_skeleton(&page).risks.is_empty(), "{name}");
         }
     }
 

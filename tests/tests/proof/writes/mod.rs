@@ -107,6 +107,10 @@ async fn whichever_write_fails_while_damage_is_mended_or_certificates_change_not
     fail_each_write_of(&[Step::Mending, Step::Restoring, Step::Renewing, Step::Revoking]).await;
 }
 
+fn keys(document: &serde_json::Value) -> BTreeSet<String> {
+    document.as_object().into_iter().flat_map(serde_json::Map::keys).cloned().collect()
+}
+
 impl Shop {
     /// Two releases have been live.
     async fn open(contract: Contract) -> Self {
@@ -153,6 +157,7 @@ impl Shop {
     /// restart; whoever asked is told which file it was, or it is done; and the next release arrives and goes live.
     async fn survive(&mut self, step: Step, at: usize, how: How) -> Outcome {
         let before = self.prepare(step).await;
+        let withdrawn = self.withdrawn();
         let state = self.world.state("north");
         let laid = FailingWrites::lay(&state, &state.join("journal"), at, how);
         let told = self.take(step).await;
@@ -175,8 +180,10 @@ impl Shop {
         if told.is_ok() {
             self.assert_done(step, before, again, &after);
         }
+        self.assert_none_forgotten(&withdrawn, &after);
         self.end(step, &context).await;
         self.finish(step, &context).await;
+        self.assert_none_forgotten(&withdrawn, &format!("{context}: after all was finished"));
         Outcome { told, failed }
     }
 
@@ -189,6 +196,24 @@ impl Shop {
         let trail = AuditTrail::at(self.world.state("north").join(tieup_syncd::publisher::AUDIT)).entries();
         trail.unwrap_or_else(|error| panic!("{context}: the audit trail: {}", told(&error)));
         seen
+    }
+
+    /// Every path that was withdrawn `before` is so still, or stands again; and what is kept of them is what is live says.
+    fn assert_none_forgotten(&self, before: &BTreeSet<String>, context: &str) {
+        let (withdrawn, live) = (self.withdrawn(), self.document("live.json"));
+        assert_eq!(keys(&live["withdrawn"]), withdrawn, "{context}");
+        let forgotten =
+            before.iter().find(|path| !withdrawn.contains(*path) && live["site"]["files"].get(path).is_none());
+        assert_eq!(forgotten, None, "{context}");
+    }
+
+    /// The paths that are kept as withdrawn beside the live document: each release has a page that no other one has.
+    fn withdrawn(&self) -> BTreeSet<String> {
+        keys(&self.document("withdrawn.json"))
+    }
+
+    fn document(&self, name: &str) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.world.state("north").join(name)).unwrap()).unwrap()
     }
 
     /// Publishes what the main site is now, or a next release after a step that was none of main's, and makes it live.

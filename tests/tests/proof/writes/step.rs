@@ -85,8 +85,12 @@ impl Step {
     /// The kinds of files of which each is written at least once.
     pub(super) fn kinds(self) -> &'static [&'static str] {
         match self {
-            Self::Pushing => &["trust.json", "blobs/N.blobs", "releases/N", "audit.jsonl", "live.json"],
-            Self::Approving | Self::RollingBack => &["audit.jsonl", "live.json", "releases/N/record.json"],
+            Self::Pushing => {
+                &["trust.json", "blobs/N.blobs", "releases/N", "audit.jsonl", "withdrawn.json", "live.json"]
+            }
+            Self::Approving | Self::RollingBack => {
+                &["audit.jsonl", "withdrawn.json", "live.json", "releases/N/record.json"]
+            }
             Self::Scheduling | Self::Holding | Self::Releasing | Self::Rejecting => {
                 &["audit.jsonl", "releases/N/record.json"]
             }
@@ -216,7 +220,8 @@ impl Shop {
             Step::Mending => self.lacks_nothing() && self.is_contract_whole(),
             Step::Restoring => self.lacks_nothing() && self.shows_beside("Main's."),
             Step::Renewing => self.kept_serial() != self.serial,
-            Step::Revoking => self.knows_what_is_revoked(),
+            // The copy alone that cannot be written is mended at the next start.
+            Step::Revoking => self.knows_what_is_revoked(&["revocations.pem"]),
             Step::Stating => self.world.state("north").join("statements").read_dir().unwrap().count() == 1,
             Step::Sweeping | Step::Freshening => true,
         };
@@ -248,7 +253,8 @@ impl Shop {
         if step == Step::Revoking {
             // The call that brings the next release tells what is revoked first.
             self.world.publish_to_all().await;
-            assert!(self.knows_what_is_revoked(), "{context}: what is revoked is not known");
+            let both = ["revocations.pem", "revocations-copy.pem"];
+            assert!(self.knows_what_is_revoked(&both), "{context}: what is revoked is not known");
         }
     }
 
@@ -345,10 +351,12 @@ impl Shop {
         Certificate::from_pem(&kept.certificate).ok().map(|certificate| certificate.serial)
     }
 
-    fn knows_what_is_revoked(&self) -> bool {
+    /// Whether main's newest list of what is revoked is in force, and kept in these files.
+    fn knows_what_is_revoked(&self, files: &[&str]) -> bool {
         let newest = self.world.hub().tls().revocations().current();
-        let kept = fs::read_to_string(self.world.state("north").join("revocations.pem")).unwrap_or_default();
-        kept == newest.pem() && self.world.daemon("north").tls().revocations().current().number() == newest.number()
+        let kept = |name: &&str| fs::read_to_string(self.world.state("north").join(name)).unwrap_or_default();
+        let is_in_force = self.world.daemon("north").tls().revocations().current().number() == newest.number();
+        is_in_force && files.iter().all(|name| kept(name) == newest.pem())
     }
 
     async fn forget_statements(&self) {
