@@ -32,17 +32,19 @@ const UNIT: usize = 4 << 10;
 #[derive(Debug, Default)]
 pub struct SiteBody {
     left: Left,
-    /// Says until it is dropped that something is being sent.
-    sending: Option<Sending>,
-    /// The room that it takes in its household until it is dropped, for its request and for its content.
-    room: Taken,
+    /// What it takes until it is dropped.
+    taken: Taken,
 }
 
-/// Room for a request and for the content of its answer.
+/// What an answer takes until it was sent.
 #[derive(Debug, Default)]
 struct Taken {
+    /// Room for its request in the household.
     request: Option<Held>,
+    /// Room for its content there.
     content: Option<Held>,
+    /// Says until it is dropped that something is being sent.
+    sending: Option<Sending>,
 }
 
 /// What is still to be sent.
@@ -78,11 +80,11 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
-/// Bytes, and the room that they take until they were sent.
+/// Bytes, and what they take until they were sent.
 #[derive(Debug)]
 struct Kept {
     bytes: Bytes,
-    _room: Taken,
+    _taken: Taken,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -91,11 +93,12 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// Bytes that give `room` back when they were sent: whoever sends them lets go of the body before.
-fn kept(bytes: Bytes, room: Taken) -> Bytes {
-    match room {
-        Taken { request: None, content: None } => bytes,
-        room => Bytes::from_owner(Kept { bytes, _room: room }),
+/// Bytes that give back what is `taken` when they were sent: whoever sends them lets go of the body before. Small content by
+/// HTTP/1.1 has no room to give back, and whether it is taken is seen where it is written.
+fn kept(bytes: Bytes, taken: Taken) -> Bytes {
+    match taken {
+        Taken { request: None, content: None, .. } => bytes,
+        taken => Bytes::from_owner(Kept { bytes, _taken: taken }),
     }
 }
 
@@ -145,17 +148,17 @@ impl SiteBody {
 
     /// Keeps `sending` until all of it was taken, or nobody takes it any more.
     pub(super) fn tell(&mut self, sending: Sending) {
-        self.sending = Some(sending);
+        self.taken.sending = Some(sending);
     }
 
     /// Keeps the room of its content until all of it was sent, or nobody takes it any more.
     pub(super) fn hold(&mut self, content: Held) {
-        self.room.content = Some(content);
+        self.taken.content = Some(content);
     }
 
     /// Does the same with the room of its request, where that takes any.
     pub(super) fn answer_to(&mut self, request: Option<Held>) {
-        self.room.request = request;
+        self.taken.request = request;
     }
 
     /// Lets each piece that is read take room in `share`.
@@ -217,7 +220,7 @@ impl Body for SiteBody {
         let this = &mut *self;
         match &mut this.left {
             Left::Whole(bytes) => {
-                Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), std::mem::take(&mut this.room))))))
+                Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), std::mem::take(&mut this.taken))))))
             }
             Left::Pieces(pieces) => {
                 let piece = ready!(pieces.poll(cx))?;
