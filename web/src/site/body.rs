@@ -32,26 +32,25 @@ const UNIT: usize = 4 << 10;
 #[derive(Debug, Default)]
 pub struct SiteBody {
     left: Left,
-    /// What it takes until it is dropped.
-    taken: Taken,
-}
-
-/// What an answer takes until it was sent.
-#[derive(Debug, Default)]
-struct Taken {
-    /// Room for its request in the household.
-    request: Option<Held>,
-    /// Room for its content there.
-    content: Option<Held>,
     /// Says until it is dropped that something is being sent.
     sending: Option<Sending>,
+    /// The room that it takes in its household until it is dropped, where it takes any. Most answers take none, and are
+    /// the smaller for it: they are moved many times.
+    room: Option<Box<Taken>>,
+}
+
+/// Room for a request and for the content of its answer.
+#[derive(Debug, Default)]
+struct Taken {
+    request: Option<Held>,
+    content: Option<Held>,
 }
 
 /// What is still to be sent.
 #[derive(Debug)]
 enum Left {
     Whole(Bytes),
-    Pieces(Pieces),
+    Pieces(Box<Pieces>),
 }
 
 /// A part of a blob that is read piece by piece.
@@ -84,7 +83,9 @@ impl AsRef<[u8]> for Piece {
 #[derive(Debug)]
 struct Kept {
     bytes: Bytes,
-    _taken: Taken,
+    _room: Box<Taken>,
+    /// By HTTP/2 they wait where nobody sees them otherwise.
+    _sending: Option<Sending>,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -93,12 +94,12 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// Bytes that give back what is `taken` when they were sent: whoever sends them lets go of the body before. Small content by
-/// HTTP/1.1 has no room to give back, and whether it is taken is seen where it is written.
-fn kept(bytes: Bytes, taken: Taken) -> Bytes {
-    match taken {
-        Taken { request: None, content: None, .. } => bytes,
-        taken => Bytes::from_owner(Kept { bytes, _taken: taken }),
+/// Bytes that give `room` back when they were sent, until when they are `sending`: whoever sends them lets go of the body
+/// before. What takes no room is small and of HTTP/1.1, and the pace sees whether it is taken.
+fn kept(bytes: Bytes, room: Option<Box<Taken>>, sending: &mut Option<Sending>) -> Bytes {
+    match room {
+        None => bytes,
+        Some(room) => Bytes::from_owner(Kept { bytes, _room: room, _sending: sending.take() }),
     }
 }
 
@@ -143,22 +144,24 @@ impl SiteBody {
     /// Bytes of a blob, of which one piece at a time is in memory.
     pub(super) fn pieces(reader: Arc<BlobReader>, part: Range<u64>) -> Self {
         let pieces = Pieces { reader, left: part, next: FIRST_PIECE, share: None, reading: None };
-        Self { left: Left::Pieces(pieces), ..Self::default() }
+        Self { left: Left::Pieces(Box::new(pieces)), ..Self::default() }
     }
 
     /// Keeps `sending` until all of it was taken, or nobody takes it any more.
     pub(super) fn tell(&mut self, sending: Sending) {
-        self.taken.sending = Some(sending);
+        self.sending = Some(sending);
     }
 
     /// Keeps the room of its content until all of it was sent, or nobody takes it any more.
     pub(super) fn hold(&mut self, content: Held) {
-        self.taken.content = Some(content);
+        self.room.get_or_insert_default().content = Some(content);
     }
 
     /// Does the same with the room of its request, where that takes any.
     pub(super) fn answer_to(&mut self, request: Option<Held>) {
-        self.taken.request = request;
+        if request.is_some() {
+            self.room.get_or_insert_default().request = request;
+        }
     }
 
     /// Lets each piece that is read take room in `share`.
@@ -180,7 +183,7 @@ impl SiteBody {
     pub fn length(&self) -> u64 {
         match &self.left {
             Left::Whole(bytes) => bytes.len() as u64,
-            Left::Pieces(Pieces { left, .. }) => left.end - left.start,
+            Left::Pieces(pieces) => pieces.left.end - pieces.left.start,
         }
     }
 }
@@ -220,7 +223,7 @@ impl Body for SiteBody {
         let this = &mut *self;
         match &mut this.left {
             Left::Whole(bytes) => {
-                Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), std::mem::take(&mut this.taken))))))
+                Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), this.room.take(), &mut this.sending)))))
             }
             Left::Pieces(pieces) => {
                 let piece = ready!(pieces.poll(cx))?;
