@@ -81,25 +81,6 @@ impl Rollup {
         self.struck.iter().eq(struck.range(..self.covers.size))
     }
 
-    /// Goes on to the entries of `head`, which is a later head of the same journal; `next` gives the entry that follows, in
-    /// memory that may be used again, and those that are `struck` out are passed over.
-    ///
-    /// # Errors
-    /// An entry that cannot be read or decoded, with its number; or `head` is of fewer entries. The rollup is of no use then.
-    pub fn go_on<E>(
-        &mut self,
-        head: JournalHead,
-        struck: &BTreeSet<u64>,
-        mut next: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), StatementError<E>> {
-        let mut entry = Vec::new();
-        for number in self.covers.size..head.size {
-            next(&mut entry).map_err(|source| StatementError::Read { number, source })?;
-            self.take(&entry, struck).map_err(|source| StatementError::Entry { number, source })?;
-        }
-        self.reach(head)
-    }
-
     /// Takes the entry that follows, which is passed over where it is `struck` out. The rollup is of no use until
     /// [`Rollup::reach`] says which entries it has.
     ///

@@ -15,7 +15,7 @@ use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::{JournalReader, LogVerifier, Origin, ReadError, stored_root, verify_entries};
 use tokio::task::block_in_place;
 
-use crate::counting::Progress;
+use crate::counting::{Progress, Strides};
 use crate::database::PartnerRow;
 use crate::partners::Hub;
 use crate::statements::StatementFailure;
@@ -165,38 +165,66 @@ impl Copy {
         self.count_to(rollup, JournalHead { origin: self.head.origin.clone(), size, root })
     }
 
-    fn count_to(&self, mut rollup: Rollup, head: JournalHead) -> Result<Rollup, StatementFailure> {
+    /// Takes `rollup` on to the entries of `head`, and hashes those that follow in the same pass: where they do not give the
+    /// root of `head` together with the stored hashes of those before, nothing was counted.
+    fn count_to(&self, rollup: Rollup, head: JournalHead) -> Result<Rollup, StatementFailure> {
+        let from = rollup.covers().size;
         if *rollup.covers() == head {
             return Ok(rollup);
         }
-        let mut entries = self.reader()?.entries(rollup.covers().size..head.size)?;
-        let mut strides = self.progress.strides(head.size - rollup.covers().size);
-        let next = |entry: &mut Vec<u8>| {
-            strides.step();
-            entries.next_into(entry)
-        };
-        Ok(rollup.go_on(head, &self.struck, next).map(|()| rollup)?)
+        let mut taking = self.taking(rollup, head.size - from);
+        let root = self.reader()?.hash_entries(from..head.size, |entry| taking.take(entry))?;
+        if root.to_string() != head.root {
+            return Err(StatementFailure::OtherThanCosigned(self.log.0.clone(), head.size));
+        }
+        taking.reach(head)
     }
 
     /// Takes `rollup`, which has no entries yet, to the end of this journal, and hashes every entry again in the same pass:
     /// what was damaged here is told, and not counted.
-    fn count_verified(&self, mut rollup: Rollup) -> Result<Rollup, StatementFailure> {
+    fn count_verified(&self, rollup: Rollup) -> Result<Rollup, StatementFailure> {
         let (size, (origin, key)) = (self.head.size, &self.log);
-        let mut strides = self.progress.strides(size);
-        let mut invalid = None;
-        verify_cosigned(&self.dir, (origin, key), (size, &self.head.root), |entry| {
-            let number = rollup.covers().size;
-            if number < size && invalid.is_none() {
-                strides.step();
-                let taken = rollup.take(entry, &self.struck);
-                invalid = taken.err().map(|source| StatementError::Entry { number, source });
-            }
-        })?;
-        if let Some(invalid) = invalid {
+        let mut taking = self.taking(rollup, size);
+        verify_cosigned(&self.dir, (origin, key), (size, &self.head.root), |entry| taking.take(entry))?;
+        taking.reach(self.head.clone())
+    }
+
+    /// `rollup`, which is to be handed the `left` entries that follow.
+    fn taking(&self, rollup: Rollup, left: u64) -> Taking<'_> {
+        Taking { rollup, left, struck: &self.struck, strides: self.progress.strides(left), invalid: None }
+    }
+}
+
+/// A rollup that goes on while entries are handed over, which are known to be the right ones only in the end.
+struct Taking<'a> {
+    rollup: Rollup,
+    /// How many entries are still to be taken; what is handed over beyond them is left aside.
+    left: u64,
+    struck: &'a BTreeSet<u64>,
+    strides: Strides<'a>,
+    /// The first entry that cannot be decoded.
+    invalid: Option<StatementError<ReadError>>,
+}
+
+impl Taking<'_> {
+    fn take(&mut self, entry: &[u8]) {
+        if self.left == 0 || self.invalid.is_some() {
+            return;
+        }
+        self.left -= 1;
+        self.strides.step();
+        let number = self.rollup.covers().size;
+        let taken = self.rollup.take(entry, self.struck);
+        self.invalid = taken.err().map(|source| StatementError::Entry { number, source });
+    }
+
+    /// The rollup of the entries of `head`, if it has taken as many.
+    fn reach(mut self, head: JournalHead) -> Result<Rollup, StatementFailure> {
+        if let Some(invalid) = self.invalid {
             return Err(invalid.into());
         }
-        rollup.reach(self.head.clone())?;
-        Ok(rollup)
+        self.rollup.reach(head)?;
+        Ok(self.rollup)
     }
 }
 

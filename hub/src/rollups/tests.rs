@@ -150,8 +150,10 @@ fn a_changed_rollup_is_told_and_replaced() {
     let good = bench.kept();
     // Counts of other entries that claim to be of these.
     let mut forged = Rollup::begin(&bench.contract, bench.place().period, origin().as_str());
-    let mut entries = other.writer.reader().entries(0..300).unwrap();
-    forged.go_on(bench.copy().head, &BTreeSet::new(), |entry: &mut Vec<u8>| entries.next_into(entry)).unwrap();
+    for entry in other.writer.reader().entries(0..300).unwrap() {
+        forged.take(&entry.unwrap(), &BTreeSet::new()).unwrap();
+    }
+    forged.reach::<ReadError>(bench.copy().head).unwrap();
     fs::write(bench.place().path, forged.encode()).unwrap();
     assert_eq!(bench.place().verify(&bench.copy()).unwrap(), Standing::Differs(300));
     assert_eq!(bench.kept(), good);
@@ -172,6 +174,30 @@ fn a_damaged_copy_is_told_and_replaces_nothing() {
     let told = bench.place().verify(&bench.copy()).unwrap_err();
     assert!(matches!(told, StatementFailure::Damaged(_, VerifyError::Entry { number: 299 })), "{told}");
     assert_eq!(bench.kept(), good);
+}
+
+#[test]
+fn what_is_counted_on_is_hashed_too() {
+    let mut bench = Bench::new(0, 300);
+    bench.count();
+    let good = bench.kept();
+    bench.append(300, 300);
+    // Of what is read to go on: an entry of the tile that is begun, and one of the next.
+    for number in [301, 599] {
+        let path = bench.dir.path().join("journal/entries");
+        let entries = fs::read(&path).unwrap();
+        let begin: usize = (0..number).map(|number| view(number).len() + 2).sum();
+        let last = begin + view(number).len();
+        assert_eq!(entries[last + 1], b'/');
+        let mut damaged = entries.clone();
+        damaged[last] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        let told = bench.place().bring_up(&bench.copy()).unwrap_err();
+        assert!(matches!(told, StatementFailure::OtherThanCosigned(_, 600)), "{number}: {told}");
+        assert_eq!(bench.kept(), good);
+        fs::write(&path, entries).unwrap();
+    }
+    bench.count();
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Read, Seek};
 
+use tlog_tiles::{Hash, record_hash};
+
 /// The most bytes an entry can have.
 pub const MAX_ENTRY: usize = u16::MAX as usize;
 
@@ -91,6 +93,11 @@ impl EntryBatch {
             rest = after;
             Some(entry)
         })
+    }
+
+    /// The hash of each entry: the leaves of the tree.
+    pub(super) fn leaves(&self) -> Vec<Hash> {
+        self.entries().map(record_hash).collect()
     }
 
     /// How long each entry is.

@@ -13,7 +13,7 @@ use super::bundle::{EntryBatch, EntryStream, Found, PREFIX, split_bundle};
 use super::entry_file::{Extent, SharedExtent};
 use super::files::{CHECKPOINT, COSIGNED, entries_path};
 use super::tile_path::{TilePath, TileWidth};
-use super::tree::{HashFiles, hashes_at};
+use super::tree::{Frontier, HashFiles, TILE, hashes_at};
 use crate::durable::{self, DiskError, Step};
 
 /// One month's log for reading. Clones are cheap and read the same log.
@@ -139,6 +139,28 @@ impl JournalReader {
         Ok(Entries { source, left: range.end - range.start })
     }
 
+    /// Gives each of the entries with these numbers to `each` from the buffer that it was hashed in, and then the root hash of
+    /// all entries up to the last of them: those as they were read, and those before them by their stored hashes.
+    ///
+    /// What `each` made of the entries is worth nothing unless the root is the one that was signed for.
+    ///
+    /// # Errors
+    /// When an entry or a stored hash cannot be read, or the log does not reach there.
+    pub fn hash_entries(&self, range: Range<u64>, mut each: impl FnMut(&[u8])) -> Result<Hash, ReadError> {
+        let Entries { mut source, .. } = self.entries(range.clone())?;
+        self.check_size(range.start)?;
+        let frontier = Frontier::read(&self.dir, range.start);
+        let (mut frontier, mut batch) = (frontier.map_err(|source| self.hashes_error(source))?, EntryBatch::default());
+        while frontier.size() < range.end {
+            let end = (frontier.size() / TILE as u64 + 1) * TILE as u64;
+            let count = end.min(range.end) - frontier.size();
+            source.read_batch(&mut batch, usize::try_from(count).unwrap_or(usize::MAX))?;
+            frontier.extend(&batch.leaves(), |_, _| ());
+            batch.entries().for_each(&mut each);
+        }
+        Ok(frontier.root())
+    }
+
     /// The root hash of the first `size` entries.
     pub fn root_at(&self, size: u64) -> Result<Hash, ReadError> {
         self.check_size(size)?;
@@ -260,12 +282,11 @@ impl EntrySource {
         durable::step(Step::Read, path, || expect_entry(stream.read(entry)?))
     }
 
-    /// Reads the next `count` entries, which must be there.
-    pub(super) fn read_batch(&mut self, count: usize) -> Result<EntryBatch, DiskError> {
+    /// Reads the next `count` entries, which must be there, in place of what `batch` has.
+    pub(super) fn read_batch(&mut self, batch: &mut EntryBatch, count: usize) -> Result<(), DiskError> {
         let Self { stream, path } = self;
-        let mut batch = EntryBatch::default();
-        durable::step(Step::Read, path, || expect_entry(stream.read_batch(&mut batch, count)?))?;
-        Ok(batch)
+        batch.clear();
+        durable::step(Step::Read, path, || expect_entry(stream.read_batch(batch, count)?))
     }
 }
 

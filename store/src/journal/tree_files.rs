@@ -5,8 +5,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use tlog_tiles::{HASH_SIZE, Hash, record_hash};
+use tlog_tiles::{HASH_SIZE, Hash};
 
+use super::bundle::EntryBatch;
 use super::entry_file::{EntryFile, SharedExtent, Unsure};
 use super::files::{WriteError, cut, entries_path, open_growing};
 use super::reader::EntrySource;
@@ -135,9 +136,9 @@ impl TreeFiles {
 
     fn hash_chunk(&self, source: &mut EntrySource, to: u64) -> Result<(Frontier, Vec<Vec<u8>>), DiskError> {
         let (mut frontier, mut hashes) = (self.frontier.clone(), vec![Vec::new()]);
-        let entries = source.read_batch(usize::try_from(to - frontier.size()).unwrap_or(usize::MAX))?;
-        let leaves: Vec<Hash> = entries.entries().map(record_hash).collect();
-        frontier.extend(&leaves, |level, added| keep(&mut hashes, level, added));
+        let mut entries = EntryBatch::default();
+        source.read_batch(&mut entries, usize::try_from(to - frontier.size()).unwrap_or(usize::MAX))?;
+        frontier.extend(&entries.leaves(), |level, added| keep(&mut hashes, level, added));
         Ok((frontier, hashes))
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use tlog_tiles::{HASH_SIZE, Hash, record_hash};
+use tlog_tiles::{HASH_SIZE, Hash};
 
 use super::Origin;
 use super::bundle::{EntryBatch, EntryStream, Found};
@@ -119,9 +119,8 @@ struct Comparison {
 impl Comparison {
     fn take(&mut self, tile: &EntryBatch) -> Result<(), DiskError> {
         let Self { stored, frontier, first } = self;
-        let leaves: Vec<Hash> = tile.entries().map(record_hash).collect();
         let mut failed = Ok(());
-        frontier.extend(&leaves, |level, hashes| match stored.compare(level, hashes) {
+        frontier.extend(&tile.leaves(), |level, hashes| match stored.compare(level, hashes) {
             Ok(Some(number)) if first.is_none_or(|(lowest, _)| level < lowest) => *first = Some((level, number)),
             Ok(_) => {}
             Err(error) => failed = Err(error),

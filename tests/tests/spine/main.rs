@@ -4,6 +4,7 @@
 
 mod approval;
 mod beacons;
+mod benches;
 mod catalogue;
 mod clashes;
 mod collecting;

@@ -79,11 +79,13 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
-/// Bytes, and the room that they take until they were sent.
+/// Bytes, and what they take until they were sent.
 #[derive(Debug)]
 struct Kept {
     bytes: Bytes,
     _room: Box<Taken>,
+    /// By HTTP/2 they wait where nobody sees them otherwise.
+    _sending: Option<Sending>,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -92,11 +94,12 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// Bytes that give `room` back when they were sent: whoever sends them lets go of the body before.
-fn kept(bytes: Bytes, room: Option<Box<Taken>>) -> Bytes {
+/// Bytes that give `room` back when they were sent, until when they are `sending`: whoever sends them lets go of the body
+/// before. What takes no room is small and of HTTP/1.1, and the pace sees whether it is taken.
+fn kept(bytes: Bytes, room: Option<Box<Taken>>, sending: &mut Option<Sending>) -> Bytes {
     match room {
         None => bytes,
-        Some(room) => Bytes::from_owner(Kept { bytes, _room: room }),
+        Some(room) => Bytes::from_owner(Kept { bytes, _room: room, _sending: sending.take() }),
     }
 }
 
@@ -219,7 +222,9 @@ impl Body for SiteBody {
         }
         let this = &mut *self;
         match &mut this.left {
-            Left::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), this.room.take()))))),
+            Left::Whole(bytes) => {
+                Poll::Ready(Some(Ok(Frame::data(kept(std::mem::take(bytes), this.room.take(), &mut this.sending)))))
+            }
             Left::Pieces(pieces) => {
                 let piece = ready!(pieces.poll(cx))?;
                 Poll::Ready(Some(Ok(Frame::data(piece))))

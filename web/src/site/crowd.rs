@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::net::sockopt::set_tcp_user_timeout;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -14,6 +15,11 @@ use tokio::task::JoinSet;
 use super::household::Household;
 use crate::listener::{ACCEPT_PAUSE, Shutdown, finish};
 use crate::metrics::{Refused, Traffic};
+
+/// After how many milliseconds the operating system gives up a connection whose other end takes nothing of what was sent,
+/// though it be closed here: a little longer than one that stays open is waited for. Otherwise it would keep what it has of
+/// the answer, which is up to some MiB, for as long as the other end's system says that it is still there.
+const UNTAKEN: u32 = 30_000;
 
 /// How many visitors are let in: the key `visitors` of `syncd.yaml` and `tieup.yaml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -93,6 +99,10 @@ impl Crowd {
         shutdown: Shutdown,
         serve: impl Fn(Come, Shutdown) -> F,
     ) {
+        // Each connection has it from its listener.
+        if let Err(error) = set_tcp_user_timeout(&listener, UNTAKEN) {
+            tracing::warn!(%error, "what visitors do not take stays with the operating system");
+        }
         let mut connections = JoinSet::new();
         loop {
             let admitted = tokio::select! {
@@ -172,6 +182,8 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::sockopt::tcp_user_timeout;
+
     use super::*;
 
     #[test]
@@ -180,6 +192,24 @@ mod tests {
         assert_eq!(network("192.0.2.1"), "192.0.2.1");
         assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[tokio::test]
+    async fn what_a_visitor_does_not_take_is_given_up_by_the_system() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, mut told) = tokio::sync::mpsc::channel(1);
+        let shutdown = Shutdown::new();
+        let crowd = Crowd::new(Admission::default(), Arc::default());
+        let serve = |come: Come, shutdown: Shutdown| {
+            let tell = tell.clone();
+            async move {
+                tell.send(tcp_user_timeout(&come.stream).unwrap()).await.unwrap();
+                shutdown.begin();
+            }
+        };
+        let ((), visitor) = tokio::join!(crowd.receive(listener, shutdown, serve), TcpStream::connect(address));
+        assert_eq!((told.recv().await, visitor.is_ok()), (Some(UNTAKEN), true));
     }
 
     #[test]

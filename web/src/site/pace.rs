@@ -7,7 +7,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -57,6 +57,9 @@ pub(super) struct Pace {
     answered: AtomicU64,
     /// Answers of which a part is still to be taken.
     sending: AtomicU64,
+    /// Whether what was to be written last waits until the other end takes some of what was written before. By HTTP/1.1 an
+    /// answer may have been handed over whole by then, and its body be gone.
+    waits: AtomicBool,
     /// Bytes that answers have, about. What was written beyond these is no answer, but chatter: acknowledgements that
     /// the other end of an HTTP/2 connection can ask for without end.
     owed: AtomicU64,
@@ -98,7 +101,8 @@ impl Pace {
     /// The pace of a new connection.
     pub(super) fn of(protocol: Protocol) -> Self {
         let [read, written, asked, answered, sending, owed, read_when_asked] = Default::default();
-        Self { protocol, look: LOOK, read, written, asked, answered, sending, owed, read_when_asked }
+        let waits = AtomicBool::new(false);
+        Self { protocol, look: LOOK, read, written, asked, answered, sending, waits, owed, read_when_asked }
     }
 
     /// The same, looked at so often that a test need not wait.
@@ -151,7 +155,7 @@ impl Pace {
             written: of(&self.written).min(of(&self.owed)),
             asked: of(&self.asked),
             answered: of(&self.answered),
-            sending: of(&self.sending),
+            sending: of(&self.sending) + u64::from(self.waits.load(Ordering::Relaxed)),
             is_amid_request: self.protocol == Protocol::Http1 && of(&self.read) > of(&self.read_when_asked),
         }
     }
@@ -218,6 +222,7 @@ impl<S> Paced<S> {
         if let Poll::Ready(Ok(bytes)) = written {
             self.pace.written.fetch_add(bytes as u64, Ordering::Relaxed);
         }
+        self.pace.waits.store(written.is_pending(), Ordering::Relaxed);
         written
     }
 }
@@ -251,7 +256,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.pace.waits.store(flushed.is_pending(), Ordering::Relaxed);
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -149,3 +149,21 @@ fn entries_are_read_into_the_same_memory_up_to_the_end_of_their_range() {
     assert!(matches!(range.next_into(&mut bytes), Err(ReadError::Disk(_))));
     assert!(range.next().is_none());
 }
+
+#[test]
+fn any_range_of_entries_is_hashed_on_the_stored_hashes_of_those_before_it() {
+    let (dir, writer) = log(1000);
+    for reader in [writer.reader(), JournalReader::open(dir.path()).unwrap()] {
+        for range in [0..0, 0..1, 1..2, 255..257, 256..512, 300..301, 700..1000, 1000..1000, 0..1000] {
+            let mut given = Vec::new();
+            let root = reader.hash_entries(range.clone(), |entry| given.push(entry.to_vec())).unwrap();
+            assert_eq!((root, given), (reader.root_at(range.end).unwrap(), entries(range.clone())), "{range:?}");
+        }
+        assert!(matches!(reader.hash_entries(0..1001, |_| ()), Err(ReadError::Beyond { .. })));
+    }
+    edit(&dir.path().join("entries"), |bytes| *bytes.last_mut().unwrap() ^= 1);
+    let reader = JournalReader::open(dir.path()).unwrap();
+    for range in [0..1000, 999..1000] {
+        assert_ne!(reader.hash_entries(range, |_| ()).unwrap(), reader.root_at(1000).unwrap());
+    }
+}

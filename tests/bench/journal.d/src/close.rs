@@ -52,12 +52,13 @@ fn roll_up(dir: &Path, partner: u64, contract: &Contract) -> JournalHead {
     let origin = format!("nationwide/partner-{partner}/2026-11");
     let head = JournalHead { size: OF_PARTNER, root: format!("root-{partner}"), origin };
     let mut rollup = Rollup::begin(contract, contract.period(november()), &head.origin);
-    let next = |entry: &mut Vec<u8>| {
+    let mut entry = Vec::new();
+    for _ in 0..OF_PARTNER {
         entry.clear();
-        visits.next().encode_into(entry);
-        Ok::<_, Infallible>(())
-    };
-    rollup.go_on(head.clone(), &BTreeSet::new(), next).unwrap();
+        visits.next().encode_into(&mut entry);
+        rollup.take(&entry, &BTreeSet::new()).unwrap();
+    }
+    rollup.reach::<Infallible>(head.clone()).unwrap();
     fs::write(dir.join(partner.to_string()), rollup.encode()).unwrap();
     head
 }

@@ -21,8 +21,9 @@ use crate::site::{LiveSite, NoLog, PublicSite, ServedFile};
 /// What a client says first (RFC 9113, section 3.4), before its settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Settings by which an answer's content has no room on its way, and all the room that there can be.
+/// Settings by which an answer's content has no room on its way, room for one byte, and all the room that there can be.
 const NO_WINDOW: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+const ONE_BYTE_WINDOW: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\x01";
 const WIDE_WINDOW: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff\0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0";
 
 /// The kind of a frame of content, and the flag that it is the last one.
@@ -57,23 +58,38 @@ impl Visited {
 
     /// A connection of the household, with these settings.
     async fn connect(&self, settings: &[u8]) -> DuplexStream {
+        self.connect_at(Pace::of(Protocol::Http2), settings).await
+    }
+
+    /// The same at a pace.
+    async fn connect_at(&self, pace: Pace, settings: &[u8]) -> DuplexStream {
         let guest = Guest::of(SocketAddr::from(([192, 0, 2, 1], 1)), self.household.clone());
         let connection = Connection { site: self.site.clone(), guest, hsts: None, traffic: self.traffic.clone() };
         let (mut near, far) = duplex(1 << 16);
-        tokio::spawn(connection.speak_http2(far, Pace::of(Protocol::Http2), Shutdown::new()));
+        tokio::spawn(connection.speak_http2(far, pace, Shutdown::new()));
         near.write_all(&[PREFACE, settings].concat()).await.unwrap();
         near
     }
 
-    /// A connection by HTTP/1.1, by which `/` is asked for, and that nothing more is.
-    async fn half_closed(&self) -> DuplexStream {
+    /// A connection by HTTP/1.1 at this pace, by which `/` is asked for, and that nothing more is.
+    async fn half_closed(&self, pace: Pace) -> DuplexStream {
         let guest = Guest::of(SocketAddr::from(([192, 0, 2, 1], 1)), self.household.clone());
         let connection = Connection { site: self.site.clone(), guest, hsts: None, traffic: self.traffic.clone() };
         let (mut near, far) = duplex(1 << 16);
-        tokio::spawn(connection.speak_http1(far, Pace::of(Protocol::Http1), Shutdown::new()));
+        tokio::spawn(connection.speak_http1(far, pace, Shutdown::new()));
         near.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         near.shutdown().await.unwrap();
         near
+    }
+
+    /// Waits until no connection is open any more.
+    async fn let_go(&self) {
+        let gone = async {
+            while Arc::strong_count(&self.traffic) > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.expect("nobody is let go");
     }
 
     async fn answered(&self, status: StatusCode, times: u64) {
@@ -154,9 +170,29 @@ async fn whoever_takes_nothing_makes_room_for_others_of_the_household() {
 #[tokio::test]
 async fn whoever_says_that_nothing_more_is_asked_for_has_the_whole_answer_and_the_end() {
     let visited = Visited::new();
-    let mut client = visited.half_closed().await;
+    let mut client = visited.half_closed(Pace::of(Protocol::Http1)).await;
     let mut answer = Vec::new();
     tokio::time::timeout(PATIENCE, client.read_to_end(&mut answer)).await.expect("it does not end").unwrap();
     assert!(answer.ends_with(&vec![7; LARGE]), "{} bytes came", answer.len());
     assert_eq!(visited.traffic.refusals(Refused::Slow), 0);
+}
+
+#[tokio::test]
+async fn whoever_says_that_nothing_more_is_asked_for_and_takes_nothing_is_let_go_as_one_who_is_slow() {
+    let visited = Visited::new();
+    let mut client = visited.half_closed(Pace::hasty(Protocol::Http1)).await;
+    visited.let_go().await;
+    assert_eq!(visited.traffic.refusals(Refused::Slow), 1, "the answer was taken to be sent");
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.len() < LARGE, "all of it was sent");
+}
+
+#[tokio::test]
+async fn whoever_makes_room_for_a_byte_and_takes_no_more_is_let_go_as_one_who_is_slow() {
+    let visited = Visited::new();
+    let mut client = visited.connect_at(Pace::hasty(Protocol::Http2), ONE_BYTE_WINDOW).await;
+    client.write_all(&request(0, ROOT)).await.unwrap();
+    visited.let_go().await;
+    assert_eq!(visited.traffic.refusals(Refused::Slow), 1, "the answer was taken to be sent");
 }
