@@ -94,13 +94,22 @@ async fn a_month_is_counted_stated_issued_verified_disputed_and_answered() {
 async fn a_statement_that_differs_is_a_failure_at_both_ends() {
     let (world, month) = visited().await;
     falsify(&month_dir(&world.mirrors("north"), month), &world.state("north"), month, 2);
-    fs::remove_dir_all(world.hub().config.state.join("rollups/north")).unwrap();
     let (month, of) = words(month);
     tieup(&world, &["fee", "issue"]).fails(&[&of, "`north` computes another statement: line", "1 statements were not"]);
     let ran = syncd(&world, &["fee", "verify", &month]);
     assert_says(&ran.err, &["the statements differ"]);
     ran.says(1, &["DIFFERENT from line", "is number 2"]);
     syncd(&world, &["fee", "verify", "2019-01"]).fails(&["2019-01"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_issued_from_a_copy_that_is_not_what_was_cosigned() {
+    let (world, month) = visited().await;
+    falsify(&month_dir(&world.mirrors("north"), month), &world.state("north"), month, 2);
+    // What was counted of it before is lost, so that it is read again.
+    fs::remove_dir_all(world.hub().config.state.join("rollups/north")).unwrap();
+    let damaged = "are not those that were cosigned: put it back from a backup";
+    tieup(&world, &["fee", "issue"]).fails(&[damaged, "1 statements were not issued"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
