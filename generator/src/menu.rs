@@ -86,21 +86,18 @@ pub(crate) fn both(one: &SiteMenus, other: &SiteMenus) -> SiteMenus {
     both
 }
 
-/// `own` menus with the lines of main's in them, in each language of `config`. A line that leads where one of the same
-/// menu's own leads in a language is left out in that language.
+/// `own` menus with the lines of main's in them, in each language of `config`. A line that leads where another of the same
+/// menu leads in a language is left out in that language: main's lines may be those of several mains.
 pub(crate) fn joined(config: &SiteConfig, mut own: SiteMenus, mains: &SiteMenus) -> SiteMenus {
     let codes: Vec<&str> = config.codes().collect();
     for (name, links) in mains {
         let menu = own.entry(name.clone()).or_default();
-        let is_new = |link: &MenuLink, lang: &str| {
-            let is_own = |other: &MenuLink| other.is_in(lang) && (&other.path, &other.url) == (&link.path, &link.url);
-            link.is_in(lang) && !menu.iter().any(is_own)
-        };
-        let new = links.iter().flat_map(|link| codes.iter().map(move |lang| (link, *lang)));
-        let new = new.filter(|(link, lang)| is_new(link, lang));
-        let new: Vec<MenuLink> =
-            new.map(|(link, lang)| MenuLink { lang: Some(lang.to_owned()), ..link.clone() }).collect();
-        menu.extend(new);
+        for (link, lang) in links.iter().flat_map(|link| codes.iter().map(move |lang| (link, *lang))) {
+            let is_there = |other: &MenuLink| other.is_in(lang) && (&other.path, &other.url) == (&link.path, &link.url);
+            if link.is_in(lang) && !menu.iter().any(is_there) {
+                menu.push(MenuLink { lang: Some(lang.to_owned()), ..link.clone() });
+            }
+        }
     }
     own
 }
@@ -298,9 +295,11 @@ mod tests {
         let config = SiteConfig::load_partner(folder.path()).unwrap();
         let own = menus(vec![link("Ours", "/a/", Some("en"))]);
         let mains = menus(vec![link("A", "/a/", None), link("家", "/h/", Some("ja")), link("B", "/b/", Some("en"))]);
+        // Of two mains both may have a line that leads there.
+        let mains = both(&mains, &menus(vec![link("B of another", "/b/", None)]));
         let joined = joined(&config, own, &mains);
         let titles = |lang| lines(&joined, "nav", lang).into_iter().map(|link| &*link.title).collect::<Vec<_>>();
         assert_eq!(titles("en"), ["B", "Ours"]);
-        assert_eq!(titles("ja"), ["A", "家"]);
+        assert_eq!(titles("ja"), ["A", "B of another", "家"]);
     }
 }

@@ -46,7 +46,12 @@ struct Origin<'a> {
 /// None where the taxonomy's name is too long.
 pub(crate) fn list_path(config: &SiteConfig, taxonomy: &str, lang: &str) -> Option<SitePath> {
     let mains = config.mains_lists.get(&(taxonomy.to_owned(), lang.to_owned())).cloned();
-    mains.or_else(|| format!("{}{taxonomy}/", config.home(lang)).parse().ok())
+    mains.or_else(|| own_list_path(config, taxonomy, lang))
+}
+
+/// The same without what main has.
+fn own_list_path(config: &SiteConfig, taxonomy: &str, lang: &str) -> Option<SitePath> {
+    format!("{}{taxonomy}/", config.home(lang)).parse().ok()
 }
 
 /// Where main has the lists of the site's taxonomies among the `inherited` pages, by taxonomy and language. They may stand
@@ -62,7 +67,14 @@ pub(crate) fn mains_lists(config: &SiteConfig, inherited: &[IndexedPage]) -> BTr
             lists.insert((taxonomy.name.clone(), page.lang.clone()), page.path.clone());
         }
     }
-    lists
+    // Where main's list of one language would stand where the site's own list of another does, each keeps its own place.
+    let is_free = |(name, lang): &(String, String), list: &SitePath| {
+        let others =
+            config.codes().filter(|other| other != lang && !lists.contains_key(&(name.clone(), (*other).to_owned())));
+        others.filter_map(|other| own_list_path(config, name, other)).all(|own| own != *list)
+    };
+    let kept = lists.iter().filter(|(of, list)| is_free(of, list));
+    kept.map(|(of, list)| (of.clone(), list.clone())).collect()
 }
 
 /// Where the page of the term with this slug stands, below the list of its taxonomy's terms.

@@ -156,6 +156,26 @@ async fn languages_and_terms_meet_where_the_two_sites_have_other_defaults() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn terms_stay_apart_where_mains_list_would_stand_in_the_place_of_another_language() {
+    // Main speaks English alone, and its list of topics stands where the partner's Japanese one does.
+    let mains = "title: Lampworks\nbase_url: https://lampworks.example/\ntheme: plain\ntaxonomies: [{name: topics}]\n";
+    let plan = World::new()
+        .main_file("site.yaml", mains)
+        .main_file("content/fair.md", &on_topic("Fair", "2026-03-02", "Lamps"))
+        .contract("north", Contract::inherited().mounts(r#"{"/": main, "/local/**": partner, "/en/**": partner}"#))
+        .partner_file("north", "site.yaml", OWN_JAPANESE)
+        .partner_file("north", "content/local/shelf.en.md", &on_topic("Our shelf", "2026-03-03", "lamps"));
+    let plan = ["term", "taxonomy"].iter().fold(plan, |plan, template| {
+        plan.main_file(&format!("templates/{template}.html"), "<h1>{{ page.title }} of main</h1>")
+    });
+    let world = Box::pin(plan.start()).await;
+    world.go_live("north").await;
+    for path in ["/topics/lamps/", "/en/topics/lamps/", "/en/local/shelf/"] {
+        assert_eq!(world.get("north", path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_term_that_main_does_not_have_makes_no_page_in_mains_paths() {
     let world = Box::pin(world_of_many()).await;
     let file = world.partner("north").config.site.join("content/local/shelf.md");
