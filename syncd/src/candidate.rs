@@ -127,8 +127,8 @@ pub struct Workplace<'a> {
 }
 
 impl Candidate {
-    /// Builds the site that `release` makes with the originals in `site`. Its sitemap and its search tell of what stands
-    /// `beside` it too.
+    /// Builds the site that `release` makes with the originals in `site`. Its sitemap, search, menus and feed tell of what
+    /// stands `beside` it too.
     ///
     /// # Errors
     /// See [`CandidateError`].

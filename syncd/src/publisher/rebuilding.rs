@@ -147,7 +147,17 @@ impl Publisher {
         now: Timestamp,
     ) -> Result<bool, PublishError> {
         let nothing = |damage: Option<DocumentError>| damage.map_or(Ok(false), |damage| Err(damage.into()));
-        let Ok(entries) = self.audit.entries() else { return nothing(damage) };
+        let entries = match self.audit.entries() {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "what was live is in no live.json, and cannot be read from the audit trail: put one of them back from a \
+                     backup, or have the main site publish again and approve that"
+                );
+                return nothing(damage);
+            }
+        };
         let Some(last) = last_live(&entries) else { return nothing(damage) };
         if let Some(damaged) = durable::read_file(self.document.path())? {
             quarantine.keep("live.json", &damaged, now)?;
@@ -155,7 +165,15 @@ impl Publisher {
         self.live.withdrawn = self.once_stood(&entries, last.version);
         let Err(error) = self.show_again(&last) else { return Ok(true) };
         tracing::error!(error = &error as &dyn std::error::Error, "release {} is of no use", last.version);
-        if self.show_last_good(&last, now)?.is_some() { Ok(true) } else { nothing(damage) }
+        if self.show_last_good(&last, now)?.is_some() {
+            return Ok(true);
+        }
+        tracing::error!(
+            "release {} was live, and neither it nor one before it can be shown: where your own pages are why, mend them; else \
+             have the main site publish again and approve that",
+            last.version
+        );
+        nothing(damage)
     }
 
     /// What is kept of withdrawn paths, and main's pages in the kept releases that have been live. Those of them that do not
