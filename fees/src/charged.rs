@@ -7,9 +7,11 @@
 use tieup_protocol::contract::Currency;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::Period;
+use tieup_protocol::wire::Revision;
 
 use crate::money::Money;
-use crate::text::{COLLECTED, CORRECTIONS, IS, IS_RIGHT, SETTLEMENT, WAS_CHARGED};
+use crate::settlement::Correction;
+use crate::text::{COLLECTED, CORRECTIONS, IS, IS_RIGHT, SETTLEMENT, WAS, WAS_CHARGED};
 
 /// What was charged by an issued statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ struct Amounts {
 struct Corrected {
     /// The period, as it is written there.
     period: String,
+    /// The digest of the statement that was right before.
+    issued: Digest,
     /// The digest of the statement that is right.
     right: Digest,
     /// What it says was charged before.
@@ -72,6 +76,20 @@ impl Charged {
             self.amounts_in(currency)?.corrected.iter().find(|corrected| corrected.period == name)?;
         let sum = before.minor().checked_add(*amount).filter(|_| *said == before.minor());
         Some((sum.map(|sum| Money::new(currency, sum)), *right))
+    }
+
+    /// What it charges for earlier periods by `revisions`, in its order; none where it does not add up in `currency`, or
+    /// corrects what none of them is of.
+    pub(crate) fn corrections(&self, currency: Currency, revisions: &[Revision]) -> Option<Vec<Correction>> {
+        let read = |corrected: &Corrected| {
+            let Corrected { period, issued, right, before, amount } = corrected;
+            let revision = revisions.iter().find(|revision| revision.period.to_string() == *period)?;
+            let owed = before.checked_add(*amount)?;
+            let [charged, owed] = [*before, owed].map(|minor| Money::new(currency, minor));
+            let (issued, right, cause) = (*issued, *right, revision.cause);
+            Some(Correction { period: revision.period, issued, right, cause, charged, owed })
+        };
+        self.amounts_in(currency)?.corrected.iter().map(read).collect()
     }
 
     fn amounts_in(&self, currency: Currency) -> Option<&Amounts> {
@@ -113,14 +131,15 @@ impl Reading {
 
     /// A correction: a line with its period and amount, and three of words.
     fn correction(&self, row: &[&str]) -> Option<Corrected> {
-        let [row, words, _, right] = row else { return None };
+        let [row, words, issued, right] = row else { return None };
         let (period, amount) = row.trim().rsplit_once(' ')?;
         let (before, owed) = words.strip_suffix(IS_RIGHT)?.rsplit_once(WAS_CHARGED)?;
         let (_, before) = before.rsplit_once(' ')?;
+        let issued = issued.trim_start().strip_prefix(WAS)?.parse().ok()?;
         let right = right.trim_start().strip_prefix(IS)?.parse().ok()?;
         let (before, amount, owed) = (self.minor(before)?, self.minor(amount)?, self.minor(owed)?);
         let is_difference = before.checked_add(amount)? == owed;
-        is_difference.then(|| Corrected { period: period.trim_end().to_owned(), right, before, amount })
+        is_difference.then(|| Corrected { period: period.trim_end().to_owned(), issued, right, before, amount })
     }
 
     /// What was collected with sales, with its sign, by the settlement in `text` of the fee and what is `corrected`; 0 where

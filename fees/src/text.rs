@@ -38,6 +38,9 @@ pub(crate) const IS_RIGHT: &str = " is right";
 /// What stands before the digest of the statement that is right.
 pub(crate) const IS: &str = "is  ";
 
+/// What stands before the digest of the statement that was right before.
+pub(crate) const WAS: &str = "was ";
+
 /// What stands before what was collected with sales.
 pub(crate) const COLLECTED: &str = "  collected with sales";
 
@@ -201,7 +204,7 @@ impl Sheet {
                 correction.charged.digits(),
                 correction.owed.digits()
             ));
-            self.note(format_args!("was {}", correction.issued));
+            self.note(format_args!("{WAS}{}", correction.issued));
             self.note(format_args!("{IS}{}", correction.right));
         }
     }

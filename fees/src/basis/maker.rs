@@ -38,6 +38,16 @@ impl<'a, L: Ledger> Maker<'a, L> {
     /// See [`BasisError`].
     pub fn make(&mut self, basis: &Basis) -> Result<Made, BasisError<L::Error>> {
         let (corrections, corrected): (Vec<Correction>, Vec<Arc<Made>>) = self.corrections(basis)?.into_iter().unzip();
+        self.make_with(basis, &corrections, corrected)
+    }
+
+    /// The same with these corrections, by which those statements are right.
+    fn make_with(
+        &self,
+        basis: &Basis,
+        corrections: &[Correction],
+        corrected: Vec<Arc<Made>>,
+    ) -> Result<Made, BasisError<L::Error>> {
         let month = basis.period.month();
         let contract = self.ledger.contract(basis.period).map_err(BasisError::Ledger)?;
         let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
@@ -46,8 +56,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let Recorded { events, payments, catalogue } =
             self.ledger.recorded(&contract, basis).map_err(BasisError::Ledger)?;
         let books = Books { counted: &counted, catalogue: catalogue.as_ref(), events: &events };
-        let account =
-            Account { journal: &journal, books, payments: &payments, corrections: &corrections, status: basis.status };
+        let account = Account { journal: &journal, books, payments: &payments, corrections, status: basis.status };
         let statement = statement(&contract, month, &account)?;
         Ok(Made { contract, counted, statement, corrected })
     }
@@ -116,7 +125,8 @@ impl<'a, L: Ledger> Maker<'a, L> {
         Ok(corrections)
     }
 
-    /// What was issued for `period`, if it had counted so much.
+    /// What was issued for `period`, if it had counted so much. What it corrects is what main signed, whatever that comes to by
+    /// now: it is corrected by itself.
     fn counting(&mut self, period: Period, extent: Extent<'_>) -> Result<Arc<Made>, BasisError<L::Error>> {
         let Extent { size, strikes, record } = extent;
         let key = (period, size, strikes.to_vec(), record);
@@ -124,7 +134,11 @@ impl<'a, L: Ledger> Maker<'a, L> {
             return Ok(made.clone());
         }
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
-        let made = Arc::new(self.make(&Basis { size, strikes: strikes.to_vec(), record, ..issued.clone() })?);
+        let currency = self.ledger.contract(period).map_err(BasisError::Ledger)?.terms.money.currency;
+        let signed = issued.charged.as_ref().and_then(|charged| charged.corrections(currency, &issued.revisions));
+        let corrections = signed.ok_or(BasisError::Unsaid(period))?;
+        let basis = Basis { size, strikes: strikes.to_vec(), record, ..issued.clone() };
+        let made = Arc::new(self.make_with(&basis, &corrections, Vec::new())?);
         self.made.insert(key, made.clone());
         Ok(made)
     }

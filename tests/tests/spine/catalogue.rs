@@ -358,6 +358,34 @@ async fn a_second_correction_of_what_a_site_held_begins_from_what_the_first_made
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_note_says_of_two_months_is_corrected_in_both_to_the_same_byte() {
+    let mut world = published().await;
+    let month = Box::pin(long_live(&mut world, None)).await;
+    publish(&world, month, &offering(9), Existing::Refuse).await.unwrap();
+    Box::pin(issue(&world, month)).await;
+    let north = row(&world, "north").await;
+    let hold = async |world: &mut World, bytes: u64, months: &[Month]| {
+        let original = serde_json::json!({"pages": 1, "bytes": bytes});
+        Box::pin(rewrite(world, |extents| extents[0]["original"] = original)).await;
+        for month in months {
+            let asked = world.hub().ask_again(&north, (*month).into(), Existing::Correct, Timestamp::now()).await;
+            assert_eq!(asked.unwrap_or_else(|error| panic!("{}", told(&error))), Asked::Noted);
+        }
+    };
+    // 41 bytes are 2 instead of 1: the next month corrects that, and goes by the same note itself.
+    hold(&mut world, 41, &[month]).await;
+    Box::pin(log_in(&mut world, month.next(), 1)).await;
+    let (first, verdict) = Box::pin(issue(&world, month.next())).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", first.statement);
+    // It was 40 after all, in both. What the next month corrected stays what was signed when that one is corrected itself.
+    hold(&mut world, 40, &[month, month.next()]).await;
+    let delivered = world.statement("north").await;
+    assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
+    let corrected = delivered.notice.statement.matches("what was published was corrected: ").count();
+    assert_eq!(corrected, 2, "\n{}", delivered.notice.statement);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_live_is_followed_by_the_version_that_governs_the_day_whatever_that_of_the_live_release_says() {
     let world = published().await;
     let month = world.month("north");
