@@ -22,10 +22,15 @@ pub fn closes(month: Month) -> Timestamp {
 
 /// Issues the statement of `month` as soon as it is closed, and hands it over.
 pub async fn issue(world: &World, month: Month) -> (StatementNotice, StatementVerdict) {
+    issue_at(world, month, closes(month)).await
+}
+
+/// The same at `now`.
+pub async fn issue_at(world: &World, month: Month, now: Timestamp) -> (StatementNotice, StatementVerdict) {
     let north = row(world, "north").await;
-    let issued = world.hub().issue(&north, month, closes(month)).await;
+    let issued = world.hub().issue(&north, month, now).await;
     let notice = issued.unwrap_or_else(|error| panic!("not issued:\n{}", told(&error)));
-    let delivered = world.hub().hand_over(&north, notice.clone(), closes(month)).await;
+    let delivered = world.hub().hand_over(&north, notice.clone(), now).await;
     (notice, delivered.unwrap_or_else(|error| panic!("not taken:\n{}", told(&error))).verdict)
 }
 

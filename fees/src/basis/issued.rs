@@ -63,12 +63,15 @@ pub struct Decided {
 
 /// Whether what was decided of disputed statements is still to be looked at in `period`, by a statement for `until`: of each
 /// that main accepted as not right its own period is looked at, and those that it corrects, until a statement that main
-/// signed after it had decided so corrects them for that reason.
+/// signed after it had decided so, to the second, says what came of it.
 pub fn is_disputed(issued: &Issued, decided: &Decided, period: Period, until: Period) -> bool {
     decided.accepted.iter().any(|(disputed, accepted)| {
         let corrects = || issued.get(disputed).is_some_and(|basis| basis.revision(period).is_some());
-        let was_signed_since =
-            |basis: &Basis| decided.signed.get(&basis.period).is_some_and(|signed| signed > accepted);
+        // A signature tells whole seconds.
+        let was_signed_since = |basis: &Basis| {
+            let signed = decided.signed.get(&basis.period);
+            signed.is_some_and(|signed| signed.as_second() >= accepted.as_second())
+        };
         let is_decided = |revision: &Revision| revision.cause == Cause::Dispute;
         let mut later = between(issued, *disputed, until).filter(|basis| was_signed_since(basis));
         (*disputed == period || corrects()) && !later.any(|basis| basis.revision(period).is_some_and(is_decided))

@@ -62,7 +62,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
     }
 
     /// The correction of `revision` in the statement for the period `within`, and what is right; none where it comes to the
-    /// same fee.
+    /// same fee, and nobody has disputed it.
     ///
     /// # Errors
     /// See [`BasisError`].

@@ -173,11 +173,11 @@ fn correcting(of: &str, corrected: &str, cause: Cause) -> Basis {
 }
 
 /// Whether `of` is to be looked at after all of `issued`, of which each statement was signed on the second of the month after
-/// its own, and that for `disputed` accepted as not right at `accepted`.
+/// its own, and that for `disputed` accepted as not right half a second after `accepted` began.
 fn awaits(issued: &[Basis], (disputed, accepted): (&str, &str), of: &str) -> bool {
     let time = |day: String| day.parse::<jiff::Timestamp>().unwrap();
     let signed = issued.iter().map(|it| (it.period, time(format!("{}-02T00:00:00Z", it.period.month().next()))));
-    let accepted = [(period(disputed), time(format!("{accepted}T00:00:00Z")))].into();
+    let accepted = [(period(disputed), time(format!("{accepted}T00:00:00.5Z")))].into();
     let decided = Decided { accepted, signed: signed.collect() };
     let issued = issued.iter().map(|basis| (basis.period, basis.clone())).collect();
     is_disputed(&issued, &decided, period(of), period("2027-06"))
@@ -195,6 +195,7 @@ fn an_accepted_dispute_is_looked_at_until_a_statement_corrects_for_it() {
     let decided = [late, vec![correcting("2027-01", "2026-11", Cause::Dispute)]].concat();
     assert!(!awaits(&decided, ("2026-11", "2027-02-01"), "2026-11"));
     assert!(!awaits(&decided, ("2026-12", "2027-02-01"), "2026-11"));
+    assert!(!awaits(&decided, ("2026-11", "2027-02-02"), "2026-11"), "it was accepted within the second");
     assert!(awaits(&decided, ("2026-12", "2027-02-01"), "2026-12"), "nothing of December was corrected");
     assert!(awaits(&decided, ("2027-01", "2027-02-10"), "2026-11"), "the later statement is disputed in its turn");
 }

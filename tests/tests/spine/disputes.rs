@@ -12,7 +12,7 @@ use tieup_protocol::period::Month;
 use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{InclusionProof, Origin, ProofKeys, SignedText, month_dir};
 use tieup_syncd::dispute::DisputeError as Refused;
-use tieup_tests::issuing::{closes, issue, log_before, log_in, row};
+use tieup_tests::issuing::{closes, issue, issue_at, log_before, log_in, row};
 use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::{Contract, World, assert_says, told};
 
@@ -230,6 +230,26 @@ async fn a_dispute_that_main_accepted_is_not_used_up_before_its_copy_is_mended()
     let (later, verdict) = issue(&world, next).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
     assert_says(&later.statement, &["a dispute was decided: 50 was charged, 60 is right"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_changes_no_amount_is_told_once_and_is_closed() {
+    // Six visits at 10 yen were charged, and main accepts that it may not be right. It is.
+    let (mut world, month) = visited().await;
+    let (north, next) = (row(&world, "north").await, month.next());
+    issue(&world, month).await;
+    Box::pin(log_in(&mut world, next, 1)).await;
+    world.daemon("north").dispute(month, "is this right?", Timestamp::now()).await.unwrap();
+    let words = (Decision::Accepted, "we look at it again");
+    world.hub().rule(&north, month, words, Timestamp::now()).await.unwrap();
+    let (said, verdict) = issue_at(&world, next, Timestamp::now()).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", said.statement);
+    assert_says(&said.statement, &["a dispute was decided: 60 was charged, 60 is right", "due:             10 JPY"]);
+    // Nothing of it is read any more: what is damaged of it since does not matter.
+    falsify(&month_dir(&world.mirrors("north"), month), &world.state("north"), month, 2);
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert!(later.revisions.is_empty(), "{:?}", later.revisions);
 }
 
 #[tokio::test(flavor = "multi_thread")]
