@@ -15,7 +15,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Period;
 use tieup_protocol::strike::{Party, StrikeRefused};
 use tieup_store::journal::{SignedText, SignedTextError};
-use tieup_web::client::CallError;
+use tieup_web::client::{CallError, PeerClient};
 use tieup_web::listener::Peer;
 use tieup_web::problem::Refusal;
 
@@ -86,7 +86,7 @@ pub enum DisputeError {
     #[error(transparent)]
     Strike(#[from] Box<StrikeError>),
     /// The partner could not be told.
-    #[error("it is answered, and the partner was not told: give the same answer again")]
+    #[error("it is answered, and the partner was not told: it is told again by itself, and by the same answer")]
     Call(#[from] CallError),
 }
 
@@ -112,7 +112,7 @@ impl Hub {
             None => self.check_claimed_strike(partner, &claim).await?,
         }
         self.note(Actor::Operator, Event::StatementDisputed, &partner.id, &claim.sentence(), now)?;
-        let dispute = Dispute { claim, opened: now, ruling: None };
+        let dispute = Dispute::opened(claim, now);
         let kept = self.database.add_dispute(&partner.id, &dispute).await?;
         if kept { Ok(Opened { opened: now }) } else { Err(DisputeError::Again(period)) }
     }
@@ -130,9 +130,9 @@ impl Hub {
     ) -> Result<Ruling, DisputeError> {
         let period = period.into();
         let nothing = || DisputeError::Nothing { partner: partner.id.clone(), period };
-        let dispute = self.dispute(&partner.id, period).await?.ok_or_else(nothing)?;
-        let ruling = match &dispute.ruling {
-            Some(ruling) if ruling.decision == decision && ruling.answer == answer => ruling.clone(),
+        let mut dispute = self.dispute(&partner.id, period).await?.ok_or_else(nothing)?;
+        match &dispute.ruling {
+            Some(ruling) if ruling.decision == decision && ruling.answer == answer => {}
             Some(_) => return Err(DisputeError::Answered(period)),
             None => {
                 let statement = dispute.claim.statement;
@@ -143,13 +143,26 @@ impl Hub {
                 if !self.database.put_ruling(&partner.id, &dispute, &ruling, strike).await? {
                     return Err(DisputeError::Answered(period));
                 }
-                ruling
+                dispute.ruling = Some(ruling);
             }
-        };
-        self.call(partner).await?.post::<()>(RULING, &ruling).await?;
+        }
+        self.tell_ruling(&partner.id, &self.call(partner).await?, &dispute, now).await?;
+        dispute.ruling.ok_or_else(nothing)
+    }
+
+    /// Tells a partner how main has decided a dispute, lets what the claim asked for take effect, and keeps that the partner
+    /// has it.
+    pub(crate) async fn tell_ruling(
+        &self,
+        partner: &SiteId,
+        client: &PeerClient,
+        dispute: &Dispute,
+        now: Timestamp,
+    ) -> Result<(), DisputeError> {
+        client.post::<()>(RULING, &dispute.ruling).await?;
         // Both sides have the answer in their trails now.
-        self.settle_ruled(&partner.id, &dispute.claim, now).await.map_err(Box::new)?;
-        Ok(ruling)
+        self.settle_ruled(partner, &dispute.claim, now).await.map_err(Box::new)?;
+        Ok(self.database.put_told(partner, dispute, now).await?)
     }
 
     /// Whether what a claim asks to be struck out could be.

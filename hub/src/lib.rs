@@ -51,6 +51,7 @@ pub mod starter;
 pub mod statements;
 mod stream;
 pub mod strikes;
+mod telling;
 pub mod terms;
 pub mod trail;
 mod transfer;

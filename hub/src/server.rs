@@ -35,9 +35,9 @@ use crate::partners::{Hub, HubError};
 use crate::record;
 use crate::release::SharedDigests;
 use crate::returning;
-use crate::strikes;
 use crate::trust::keep_fresh;
 use crate::witnesses;
+use crate::{strikes, telling};
 
 /// How often it is looked whether a process died over what it counted. Whoever collects counts by itself.
 const LEFTOVERS: Duration = Duration::from_mins(1);
@@ -134,7 +134,7 @@ impl Server {
             tokio::spawn(keep_fresh(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_collected(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_counting(hub.clone(), LEFTOVERS, shutdown.clone())),
-            tokio::spawn(strikes::keep_told(hub.clone(), shutdown.clone())),
+            tokio::spawn(telling::keep_told(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_mirrored(hub.clone(), shutdown.clone())),
             tokio::spawn(keep_counted(beacons.clone(), hub.database.clone(), shutdown.clone())),
         ];

@@ -2,8 +2,6 @@
 //! other, who answers; each side writes both into its audit trail before they take effect. A statement names the strikes
 //! that it goes by, and those are the ones of which main knows that both sides have the answer.
 
-mod telling;
-
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
@@ -18,9 +16,9 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
     Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused,
-    is_new, named,
+    UNKNOWN_STRIKE, is_new, named,
 };
-use tieup_web::client::CallError;
+use tieup_web::client::{CallError, PeerClient};
 use tieup_web::listener::Peer;
 use tieup_web::problem::Refusal;
 
@@ -29,8 +27,6 @@ use crate::locating::caller;
 use crate::partners::{Hub, HubError};
 use crate::statements::StatementFailure;
 use crate::trail::TrailError;
-
-pub(crate) use self::telling::keep_told;
 
 /// The most bytes of a strike, and of an answer.
 const MAX_STRIKE: usize = 64 << 10;
@@ -53,6 +49,16 @@ pub enum StrikeError {
     /// It makes no sense.
     #[error(transparent)]
     Refused(#[from] StrikeRefused),
+    /// The partner has another proposal in the place of the one that was answered.
+    #[error(
+        "{partner} has no strike {strike} any more, so that the answer is dropped: `tieup fee strikes {partner}` shows what it has proposed since"
+    )]
+    Withdrawn {
+        /// The partner.
+        partner: SiteId,
+        /// The strike.
+        strike: Digest,
+    },
     /// Somebody else changed it meanwhile.
     #[error("strike {0} was changed at this moment: look at it, and give the same command again")]
     Changed(Digest),
@@ -114,9 +120,28 @@ impl Hub {
             self.note_strike(Actor::Main, Event::StrikeAnswered, &partner.id, &given.sentence(), now)?;
             self.change_strike(&partner.id, Some(kept), &answered).await?;
         }
-        let told = self.call(partner).await?.post::<()>(STRIKE_ANSWERS, &answered.answer).await;
-        told.map_err(StrikeError::Call)?;
-        self.settle_strike(&partner.id, answered, now).await
+        self.tell_answer(&partner.id, &self.call(partner).await?, answered, now).await
+    }
+
+    /// Tells a partner an answer, and keeps that both sides have it. What the partner knows nothing of any more is dropped
+    /// here, too.
+    pub(crate) async fn tell_answer(
+        &self,
+        partner: &SiteId,
+        client: &PeerClient,
+        answered: KeptStrike,
+        now: Timestamp,
+    ) -> Result<KeptStrike, StrikeError> {
+        match client.post::<()>(STRIKE_ANSWERS, &answered.answer).await {
+            Err(error) if error.is_problem(UNKNOWN_STRIKE) => {
+                self.database.drop_strike(partner, &answered).await?;
+                Err(StrikeError::Withdrawn { partner: partner.clone(), strike: answered.strike.digest() })
+            }
+            told => {
+                told.map_err(StrikeError::Call)?;
+                self.settle_strike(partner, answered, now).await
+            }
+        }
     }
 
     /// Why `kept` has no effect although it is agreed on, for people: it is of a log that was put aside, or nobody can say;
@@ -322,9 +347,8 @@ async fn answer(
 fn refuse(error: &StrikeError) -> Refusal {
     tracing::warn!(error = error as &dyn std::error::Error, "a strike was not taken");
     match error {
-        StrikeError::Refused(_) | StrikeError::Statement(_) => {
-            Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-struck", error)
-        }
+        StrikeError::Refused(refused) => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, refused.kind(), error),
+        StrikeError::Statement(_) => Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-struck", error),
         StrikeError::Changed(_) | StrikeError::Trail(TrailError::Busy(_)) => {
             Refusal::caused_by(StatusCode::CONFLICT, "not-struck", error)
         }

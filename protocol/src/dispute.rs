@@ -85,6 +85,21 @@ pub struct Dispute {
     pub opened: Timestamp,
     /// Main's answer; none while it is open.
     pub ruling: Option<Ruling>,
+    /// Since when main knows that the partner has the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Timestamp>,
+}
+
+impl Dispute {
+    /// One that is opened at `now`.
+    pub fn opened(claim: Claim, now: Timestamp) -> Self {
+        Self { claim, opened: now, ruling: None, told: None }
+    }
+
+    /// Main's answer, where it is not known that the partner has it.
+    pub fn untold(&self) -> Option<&Ruling> {
+        self.ruling.as_ref().filter(|_| self.told.is_none())
+    }
 }
 
 /// A text of at most [`MAX_WORDS`] characters that says something.

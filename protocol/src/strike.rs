@@ -4,9 +4,9 @@
 
 mod kept;
 mod numbers;
+mod telling;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,19 +17,15 @@ use crate::period::Month;
 
 pub use self::kept::{KeptStrike, MAX_WAITING, Waiting, is_new, named};
 pub use self::numbers::{InvalidNumbers, MAX_ENTRIES, MAX_RANGES, Numbers};
+pub use self::telling::{TELLING, Untaken};
 
 /// POST a [`Strike`] to the other end, to propose it.
 pub const STRIKES: &str = "/v3/strikes";
 /// POST a [`StrikeAnswer`] to the end that proposed.
 pub const STRIKE_ANSWERS: &str = "/v3/strikes/answer";
 
-/// How long an answer that the other side has not got waits until it is told again, after so many `failures` in a row: ever
-/// longer, and a day at most.
-pub fn told_again_after(failures: u32) -> Duration {
-    const FIRST: Duration = Duration::from_mins(20);
-    const LONGEST: Duration = Duration::from_hours(24);
-    FIRST.saturating_mul(1 << failures.min(16)).min(LONGEST)
-}
+/// The kind of refusal of an answer to a strike that is not known: whoever proposed it has put another in its place.
+pub const UNKNOWN_STRIKE: &str = "unknown-strike";
 
 /// What is said of a strike that was agreed on and is of a log that is not here any more.
 pub const PUT_ASIDE: &str =
@@ -139,6 +135,13 @@ pub enum StrikeRefused {
     /// Too many wait.
     #[error("{MAX_WAITING} strikes wait for an answer already")]
     TooManyWait,
+}
+
+impl StrikeRefused {
+    /// The stable name of this kind of refusal, as it is told.
+    pub fn kind(&self) -> &'static str {
+        if matches!(self, Self::Unknown(_)) { UNKNOWN_STRIKE } else { "not-struck" }
+    }
 }
 
 impl Party {
@@ -269,11 +272,5 @@ mod tests {
         let text = "tieup-strike/1\nlog main/shop/2026-11\nentries 0,2\nby main at 2026-12-01T00:00:00Z\n\
                     because a robot of ours\n";
         assert_eq!(from_before.digest(), Digest::of(text.as_bytes()));
-    }
-
-    #[test]
-    fn what_the_other_side_has_not_got_is_told_again_ever_more_seldom_and_once_a_day_at_least() {
-        let minutes = |failures| told_again_after(failures).as_secs() / 60;
-        assert_eq!([0, 1, 2, 6, 7, u32::MAX].map(minutes), [20, 40, 80, 1280, 1440, 1440]);
     }
 }

@@ -78,7 +78,7 @@ impl Partner {
             let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
             self.note(Actor::Main, Event::DisputeRefused, format!("{period}: {why}"), now)?;
         }
-        let dispute = Dispute { claim, opened: opened?.opened, ruling: None };
+        let dispute = Dispute::opened(claim, opened?.opened);
         let _records = self.records();
         // Main may have answered it by now.
         let known = self.disputed(period)?.filter(|known| known.claim == dispute.claim);

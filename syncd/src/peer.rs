@@ -264,7 +264,7 @@ async fn ruling(State(partner): State<Arc<Partner>>, Json(ruling): Json<Ruling>)
 
 async fn strike(State(partner): State<Arc<Partner>>, Json(strike): Json<Strike>) -> Result<Json<()>, Refusal> {
     let taken = tokio::task::block_in_place(|| partner.take_strike(&strike, Timestamp::now()));
-    taken.map(Json).map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-struck", &error))
+    taken.map(Json).map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, error.kind(), &error))
 }
 
 async fn strike_answer(
@@ -272,7 +272,7 @@ async fn strike_answer(
     Json(answer): Json<StrikeAnswer>,
 ) -> Result<Json<()>, Refusal> {
     let taken = tokio::task::block_in_place(|| partner.take_strike_answer(&answer, Timestamp::now()));
-    taken.map(Json).map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "not-struck", &error))
+    taken.map(Json).map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, error.kind(), &error))
 }
 
 /// Unpacked whole before it is parsed: reading byte by byte from the decoder would take many times as long.

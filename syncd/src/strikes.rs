@@ -13,7 +13,7 @@ use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
     Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused,
-    Waiting, is_new, named, together,
+    UNKNOWN_STRIKE, Waiting, is_new, named, together,
 };
 use tieup_store::audit::AuditError;
 use tieup_store::document::{Document, DocumentError};
@@ -55,9 +55,21 @@ pub enum StrikeError {
     /// The audit trail could not be continued.
     #[error(transparent)]
     Trail(#[from] AuditError),
+    /// Main has another proposal in the place of the one that was answered.
+    #[error(
+        "the main site has no strike {0} any more, so that the answer is dropped: `syncd fee strikes` shows what it has proposed since"
+    )]
+    Withdrawn(Digest),
     /// What is known of strikes cannot be kept or read back.
     #[error("strikes cannot be kept or read back")]
     Document(#[from] DocumentError),
+}
+
+impl StrikeError {
+    /// The stable name of this kind of refusal, as main is told it.
+    pub(crate) fn kind(&self) -> &'static str {
+        if let Self::Refused(refused) = self { refused.kind() } else { "not-struck" }
+    }
 }
 
 impl Partner {
@@ -126,9 +138,16 @@ impl Partner {
         self.tell_answer(answered, now).await
     }
 
-    /// Tells main an answer, and keeps that both sides have it.
+    /// Tells main an answer, and keeps that both sides have it. What main knows nothing of any more is dropped here, too.
     async fn tell_answer(&self, answered: KeptStrike, now: Timestamp) -> Result<KeptStrike, StrikeError> {
-        self.main().await?.post::<()>(STRIKE_ANSWERS, &answered.answer).await.map_err(StrikeError::Call)?;
+        match self.main().await?.post::<()>(STRIKE_ANSWERS, &answered.answer).await {
+            Err(error) if error.is_problem(UNKNOWN_STRIKE) => {
+                let strike = answered.strike.digest();
+                block_in_place(|| self.drop_strike(strike))?;
+                return Err(StrikeError::Withdrawn(strike));
+            }
+            told => told.map_err(StrikeError::Call)?,
+        }
         let settled = answered.settled(now);
         block_in_place(|| {
             let _records = self.records();
@@ -324,6 +343,14 @@ impl Partner {
             Some(known) => *known = kept.clone(),
             None => all.push(kept.clone()),
         }
+        Ok(self.strikes_document().write(&all)?)
+    }
+
+    /// Forgets what was known of a strike.
+    fn drop_strike(&self, digest: Digest) -> Result<(), StrikeError> {
+        let _records = self.records();
+        let mut all = self.strikes()?;
+        all.retain(|known| known.strike.digest() != digest);
         Ok(self.strikes_document().write(&all)?)
     }
 

@@ -1,7 +1,8 @@
 //! Disputes of issued statements.
 
-use sqlx::Row as _;
+use jiff::Timestamp;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
 use tieup_protocol::dispute::{Dispute, Ruling};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::strike::KeptStrike;
@@ -40,14 +41,7 @@ impl Database {
     ) -> Result<bool, DatabaseError> {
         let answered = Dispute { ruling: Some(ruling.clone()), ..dispute.clone() };
         let mut change = self.begin_writing().await?;
-        let put = sqlx::query("UPDATE disputes SET dispute = $1 WHERE partner = $2 AND month = $3 AND dispute = $4")
-            .bind(text_of(&answered))
-            .bind(partner.as_str())
-            .bind(ruling.period.key())
-            .bind(text_of(dispute))
-            .execute(&mut *change)
-            .await?;
-        let mut is_kept = put.rows_affected() == 1;
+        let mut is_kept = change_dispute(&mut change, partner, dispute, &answered).await?;
         if let (true, Some((before, after))) = (is_kept, strike) {
             is_kept = change_strike(&mut change, partner, before, after).await?;
         }
@@ -57,6 +51,15 @@ impl Database {
             change.rollback().await?;
         }
         Ok(is_kept)
+    }
+
+    /// Keeps that a partner has main's answer to a dispute since `now`, if what is kept is what was known of it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_told(&self, partner: &SiteId, dispute: &Dispute, now: Timestamp) -> Result<(), DatabaseError> {
+        let told = Dispute { told: Some(now), ..dispute.clone() };
+        change_dispute(&mut *self.pool.acquire().await?, partner, dispute, &told).await.map(drop)
     }
 
     /// Every dispute with its partner, by partner and period.
@@ -78,6 +81,23 @@ impl Database {
         let rows = of.bind(partner.as_str()).fetch_all(&self.pool).await?;
         rows.iter().map(dispute_from).collect()
     }
+}
+
+/// Keeps what is known of a dispute from now on, if what is kept is what was known `before`. Returns whether it is.
+async fn change_dispute(
+    connection: &mut AnyConnection,
+    partner: &SiteId,
+    before: &Dispute,
+    after: &Dispute,
+) -> Result<bool, DatabaseError> {
+    let put = sqlx::query("UPDATE disputes SET dispute = $1 WHERE partner = $2 AND month = $3 AND dispute = $4")
+        .bind(text_of(after))
+        .bind(partner.as_str())
+        .bind(after.claim.period.key())
+        .bind(text_of(before))
+        .execute(connection)
+        .await?;
+    Ok(put.rows_affected() == 1)
 }
 
 fn dispute_from(row: &AnyRow) -> Result<Dispute, DatabaseError> {

@@ -27,6 +27,20 @@ impl Database {
         Ok(is_changed)
     }
 
+    /// Forgets a strike, if what is kept of it is what was known `before`.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn drop_strike(&self, partner: &SiteId, before: &KeptStrike) -> Result<(), DatabaseError> {
+        sqlx::query("DELETE FROM strikes WHERE partner = $1 AND digest = $2 AND strike = $3")
+            .bind(partner.as_str())
+            .bind(before.strike.digest().to_string())
+            .bind(text_of(before))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Every strike with its partner, by partner and in the order in which they were proposed.
     ///
     /// # Errors

@@ -256,7 +256,7 @@ async fn a_ruling_is_kept_with_the_strike_that_it_answers_or_not_at_all() {
         let (reason, strike) = ("too much".to_owned(), Some(kept.strike.clone()));
         let verdict = StatementVerdict::Identical;
         let claim = Claim { period, statement, reason, verdict, located: None, strike };
-        let dispute = Dispute { claim, opened: at(1), ruling: None };
+        let dispute = Dispute::opened(claim, at(1));
         assert!(database.add_dispute(&otaru, &dispute).await.unwrap());
         let other = Dispute { opened: at(2), ..dispute.clone() };
         assert!(!database.add_dispute(&otaru, &other).await.unwrap(), "it is disputed already");

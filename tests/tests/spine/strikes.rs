@@ -12,7 +12,9 @@ use tieup_protocol::audit::Event;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::{Claim, Decision};
 use tieup_protocol::period::Month;
-use tieup_protocol::strike::{Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKES, Strike, StrikeRefused};
+use tieup_protocol::strike::{
+    Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKES, Strike, StrikeAnswer, StrikeRefused, TELLING, Untaken,
+};
 use tieup_protocol::wire::{Cause, STATEMENT, StatementNotice, StatementVerdict};
 use tieup_store::journal::month_dir;
 use tieup_syncd::identity::Identity;
@@ -143,13 +145,13 @@ async fn an_answer_that_main_never_heard_is_told_again_by_itself() {
     let words = (Decision::Accepted, "as you say");
     let error = world.daemon("north").answer_strike(&name, words, Timestamp::now()).await.unwrap_err();
     assert!(matches!(error, Refused::Call(_)), "{error}");
-    assert!(world.daemon("north").tell_answers(Timestamp::now()).await.is_err());
+    assert!(world.daemon("north").tell_answers(&mut Untaken::default(), Timestamp::now()).await.is_err());
     assert!(!mains(&world).await[0].is_agreed());
     let back = |state: &Path| std::fs::write(state.join("identity.json"), kept).unwrap();
     Box::pin(world.restart_after("north", back)).await;
     let untold = world.daemon("north").strikes().unwrap();
     for _ in 0..2 {
-        world.daemon("north").tell_answers(Timestamp::now()).await.unwrap();
+        world.daemon("north").tell_answers(&mut Untaken::default(), Timestamp::now()).await.unwrap();
         let (here, there) = (world.daemon("north").strikes().unwrap(), mains(&world).await);
         assert!(there[0].takes_effect() && here[0].takes_effect() && here[0].answer == untold[0].answer);
     }
@@ -171,12 +173,16 @@ async fn an_answer_that_the_partner_never_heard_is_told_again_by_itself() {
     let error = world.hub().answer_strike(&north, &name, accepted, Timestamp::now()).await.unwrap_err();
     assert!(matches!(error, StrikeError::Call(_)), "{error}");
     assert!(world.hub().rule(&north, month, accepted, Timestamp::now()).await.is_err());
-    assert!(world.hub().tell_answers(&north, Timestamp::now()).await.is_err());
+    assert!(world.hub().tell_answers(&north, &mut Untaken::default(), Timestamp::now()).await.is_err());
     assert!(mains(&world).await.iter().all(|kept| kept.is_agreed() && !kept.takes_effect()));
     Box::pin(world.resume(halted)).await;
     assert!(!world.daemon("north").strikes().unwrap()[0].is_agreed());
     for _ in 0..2 {
-        world.hub().tell_answers(&north, Timestamp::now()).await.unwrap_or_else(|error| panic!("{}", told(&error)));
+        world
+            .hub()
+            .tell_answers(&north, &mut Untaken::default(), Timestamp::now())
+            .await
+            .unwrap_or_else(|error| panic!("{}", told(&error)));
         let (mut here, mut there) = (world.daemon("north").strikes().unwrap(), mains(&world).await);
         assert!(there.len() == 2 && there.iter().chain(&here).all(KeptStrike::takes_effect), "{there:?} {here:?}");
         let by_digest = |kept: &KeptStrike| kept.strike.digest();
@@ -352,4 +358,67 @@ async fn a_proposal_that_nobody_can_take_any_more_is_proposed_anew() {
         let [KeptStrike { strike, .. }] = here.as_slice() else { panic!("{here:?}") };
         assert!(strike.checkpoint.as_ref().is_some_and(|of| of.size == 6 && !of.root.contains("aside")), "{strike:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_proposal_that_was_replaced_is_dropped_and_the_new_one_waits() {
+    let (world, month) = visited().await;
+    let (north, daemon, now) = (row(&world, "north").await, world.daemon("north"), Timestamp::now());
+    let file = world.state("north").join("statements/strikes.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    for (entries, by) in [("0", Party::Main), ("1", Party::Partner)] {
+        // Both have kept it from before, one has answered it, and the other has not heard that.
+        let (log, words, reason) = (format!("lampworks/north/{month}"), numbers(entries), "x".to_owned());
+        let strike =
+            Strike { month, log, checkpoint: None, entries: words.clone(), reason: reason.clone(), by, proposed: now };
+        let stale = KeptStrike::proposed(strike);
+        let strike = stale.strike.digest();
+        let answer = StrikeAnswer { strike, decision: Decision::Accepted, answer: "yes".to_owned(), decided: now };
+        let answered = KeptStrike { answer: Some(answer), ..stale.clone() };
+        let (here, there) = if by == Party::Main { (&answered, &stale) } else { (&stale, &answered) };
+        assert!(world.hub().database.change_strike(&north.id, None, there).await.unwrap());
+        let known = [daemon.strikes().unwrap(), vec![here.clone()]].concat();
+        std::fs::write(&file, serde_json::to_vec(&known).unwrap()).unwrap();
+        // The other renews its proposal. The answer to the first finds nothing there.
+        let mut untaken = Untaken::default();
+        match by {
+            Party::Main => {
+                world.hub().propose_strike(&north, month, (&words, &reason), now).await.unwrap();
+                daemon.tell_answers(&mut untaken, now).await.unwrap();
+            }
+            Party::Partner => {
+                daemon.propose_strike(month, (&words, &reason), now).await.unwrap();
+                let told = world.hub().tell_answers(&north, &mut untaken, now).await;
+                told.unwrap_or_else(|error| panic!("{error}"));
+            }
+        }
+        let of = |known: Vec<KeptStrike>| known.into_iter().filter(|kept| kept.strike.entries == words).collect();
+        let (here, there): (Vec<_>, Vec<_>) = (of(daemon.strikes().unwrap()), of(mains(&world).await));
+        assert_eq!(here, there);
+        assert!(matches!(here.as_slice(), [kept] if kept.answer.is_none()), "{here:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_dispute_that_the_partner_never_heard_is_told_again_by_itself() {
+    let (mut world, month) = visited().await;
+    issue(&world, month).await;
+    let north = row(&world, "north").await;
+    world.daemon("north").dispute(month, "too much", Timestamp::now()).await.unwrap();
+    let halted = world.halt("north").await;
+    let words = (Decision::Rejected, "it is what you have signed");
+    assert!(world.hub().rule(&north, month, words, Timestamp::now()).await.is_err());
+    Box::pin(world.resume(halted)).await;
+    let answered = |world: &World| world.daemon("north").disputed(month).unwrap().unwrap().ruling;
+    assert_eq!(answered(&world), None);
+    // What was told in vain waits until it is due; what was told is not told again.
+    let (mut untaken, now) = (Untaken::default(), Timestamp::now());
+    let statement = world.daemon("north").disputed(month).unwrap().unwrap().claim.statement;
+    untaken.told(statement, now);
+    world.hub().tell_answers(&north, &mut untaken, now).await.unwrap();
+    assert_eq!(answered(&world), None);
+    world.hub().tell_answers(&north, &mut untaken, now + TELLING).await.unwrap();
+    assert_eq!(answered(&world).map(|ruling| ruling.answer).as_deref(), Some(words.1));
+    let disputes = world.hub().database.disputes_of(&north.id).await.unwrap();
+    assert!(disputes[0].untold().is_none(), "{disputes:?}");
 }
