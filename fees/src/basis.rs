@@ -73,6 +73,13 @@ pub trait Ledger {
     /// When it is not agreed on, or nobody can say: the journal is not what was signed for.
     fn is_of_log(&self, month: Month, strike: &Digest) -> Result<bool, Self::Error>;
 
+    /// Whether the journal of `month` that is here begins with what was charged for: so many entries, with this root hash,
+    /// where that is known. Else it came in the place of one that was put aside.
+    ///
+    /// # Errors
+    /// When nobody can say: the journal is not what was signed for.
+    fn begins_with(&self, month: Month, size: u64, root: Option<&str>) -> Result<bool, Self::Error>;
+
     /// What those entries of the journal of its month come to in `period` by the rules of `contract`, without those that
     /// are `struck` out.
     ///

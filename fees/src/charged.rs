@@ -11,7 +11,7 @@ use tieup_protocol::wire::Revision;
 
 use crate::money::Money;
 use crate::settlement::Correction;
-use crate::text::{COLLECTED, CORRECTIONS, IS, IS_RIGHT, SETTLEMENT, WAS, WAS_CHARGED};
+use crate::text::{COLLECTED, CORRECTIONS, IS, IS_RIGHT, ROOT, SETTLEMENT, WAS, WAS_CHARGED};
 
 /// What was charged by an issued statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Charged {
     pub statement: Digest,
     /// The digest of the contract that it was charged under.
     pub contract: Digest,
+    /// The root hash of the journal that it was charged by; none where it cannot be read.
+    pub root: Option<String>,
     /// Its amounts; none where they cannot be read, or do not come to what it says in words and in sums.
     amounts: Option<Amounts>,
 }
@@ -54,7 +56,9 @@ impl Charged {
     /// What the statement in `text` says; none where it is no statement.
     pub fn read(text: &str) -> Option<Self> {
         let contract = text.lines().find_map(|line| line.strip_prefix("digest:"))?.trim().parse().ok()?;
-        Some(Self { statement: Digest::of(text.as_bytes()), contract, amounts: Amounts::read(text) })
+        let root = text.lines().find_map(|line| line.strip_prefix(ROOT)?.strip_prefix(':'));
+        let root = root.map(|root| root.trim().to_owned());
+        Some(Self { statement: Digest::of(text.as_bytes()), contract, root, amounts: Amounts::read(text) })
     }
 
     /// Whether its amounts can be read, and come to what it says in words and in sums.

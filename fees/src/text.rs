@@ -23,6 +23,9 @@ use crate::tariff::{Band, Condition, EventFees, Line, Monthly, Priced, Share, Ti
 /// The first line of every statement.
 const VERSION: &str = "tieup-statement/2";
 
+/// What stands before the root hash of the journal.
+pub(crate) const ROOT: &str = "  root";
+
 /// The title of the section of corrections.
 pub(crate) const CORRECTIONS: &str = "corrections of earlier months";
 
@@ -115,7 +118,7 @@ impl Sheet {
         self.heading("journal", &[]);
         self.pair("  log", &journal.origin);
         self.pair("  entries", journal.size);
-        self.pair("  root", &journal.root);
+        self.pair(ROOT, &journal.root);
     }
 
     fn rules(&mut self, rules: &Count) {

@@ -12,7 +12,7 @@ use tieup_protocol::contract::{Contract, Segment, Side, charged_until, segments}
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
-use tieup_protocol::strike::{KeptStrike, Party, Strike, Waiting, together};
+use tieup_protocol::strike::{Checkpoint, KeptStrike, Party, Strike, Waiting, together};
 use tieup_protocol::wire::{Cause, Revision, StatementNotice, StatementStatus};
 use tieup_store::journal::{JournalReader, Origin, ReadError, SignedText, stored_root};
 
@@ -143,16 +143,11 @@ impl MainBooks<'_> {
     /// # Errors
     /// When nobody can say: the log cannot be read, or is not what was cosigned.
     pub(crate) fn is_in_place(&self, strike: &Strike) -> Result<bool, StatementFailure> {
-        let (writer, month) = (self.writer(strike.month)?, strike.month);
-        let (dir, origin, _) = self.hub.charged_files(self.partner, writer, month)?;
-        let (cosigned, root) = self.hub.charged_head(self.partner, writer, month)?;
-        let root_at = |size| (size <= cosigned).then(|| Ok(stored_root(&dir, size)?.to_string())).transpose();
-        let is_of = strike.is_of::<StatementFailure>(root_at)?;
-        if !is_of {
-            // A copy that was damaged is not another log.
-            begins_with_cosigned(&dir, &origin, cosigned, (cosigned, &root))?;
+        match &strike.checkpoint {
+            Some(Checkpoint { size, root }) => self.begins_with(strike.month, *size, Some(root)),
+            // One from before checkpoints were told is of whatever log has its name.
+            None => Ok(true),
         }
-        Ok(is_of)
     }
 
     /// Of the strikes that are `known`, what the side `by` has proposed and the other has not answered.
@@ -208,7 +203,9 @@ impl MainBooks<'_> {
     ) -> Result<Option<Revision>, BasisError<StatementFailure>> {
         let charged = self.issued.get(&earlier).and_then(|basis| basis.charged.as_ref());
         charged.filter(|charged| charged.adds_up()).ok_or(BasisError::Unsaid(earlier))?;
-        let Some(revision) = self.revision(earlier, within).map_err(BasisError::Ledger)? else { return Ok(None) };
+        let Some(revision) = self.revision(earlier, within, maker).map_err(BasisError::Ledger)? else {
+            return Ok(None);
+        };
         Ok(maker.correction(within, &revision)?.map(|_| revision))
     }
 
@@ -228,9 +225,18 @@ impl MainBooks<'_> {
     }
 
     /// What may have changed of `earlier` since statements for periods before `until` charged for it.
-    fn revision(&self, earlier: Period, until: Period) -> Result<Option<Revision>, StatementFailure> {
+    fn revision(
+        &self,
+        earlier: Period,
+        until: Period,
+        maker: &Maker<'_, Self>,
+    ) -> Result<Option<Revision>, StatementFailure> {
         let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
         let (_, _, size) = self.log(earlier.month())?;
+        // Whether another is there is not asked of every month for good: an old copy may be damaged by now.
+        let may_be_another =
+            size < before.size || self.hub.refusals(&self.partner.id).was_put_aside(earlier.month())?;
+        let is_another = may_be_another && maker.is_another_log(earlier, before.size)?;
         let strikes: Vec<Digest> = self.strikes(earlier.month())?.into_iter().map(Strike::digest).collect();
         let is_disputed = is_disputed(&self.issued, &self.decided, earlier, until);
         if is_disputed && self.writer(earlier.month())? != Side::Main {
@@ -241,14 +247,9 @@ impl MainBooks<'_> {
         let (record, noted) = self.record_since(earlier, before.record)?;
         let late = (size > before.size).then_some(Cause::LateEntries);
         let dispute = is_disputed.then_some(Cause::Dispute);
-        let Some(cause) = dispute.or(changed_strikes(before.strikes, &strikes)).or(noted).or(late) else {
-            return Ok(None);
-        };
-        if size < before.size {
-            let (charged, month) = (before.size, earlier.month());
-            tracing::warn!(%month, size, charged, "the log is shorter than what was charged: nothing of it is corrected");
-            return Ok(None);
-        }
+        let replaced = is_another.then_some(Cause::OtherLog);
+        let changed = changed_strikes(before.strikes, &strikes);
+        let Some(cause) = dispute.or(replaced).or(changed).or(noted).or(late) else { return Ok(None) };
         Ok(Some(Revision { period: earlier, size, strikes, record, cause }))
     }
 
@@ -363,6 +364,19 @@ impl Ledger for MainBooks<'_> {
 
     fn is_of_log(&self, month: Month, strike: &Digest) -> Result<bool, StatementFailure> {
         self.is_in_place(self.agreed_strike(month, *strike)?)
+    }
+
+    fn begins_with(&self, month: Month, size: u64, root: Option<&str>) -> Result<bool, StatementFailure> {
+        let writer = self.writer(month)?;
+        let (dir, origin, _) = self.hub.charged_files(self.partner, writer, month)?;
+        let (cosigned, head) = self.hub.charged_head(self.partner, writer, month)?;
+        let is_root = |root| Ok::<_, StatementFailure>(stored_root(&dir, size)?.to_string() == root);
+        let begins = size <= cosigned && root.map_or(Ok(true), is_root)?;
+        if !begins {
+            // A copy that was damaged is not another log.
+            begins_with_cosigned(&dir, &origin, cosigned, (cosigned, &head))?;
+        }
+        Ok(begins)
     }
 
     fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tieup_fees::{Basis, Made, StatementError};
+use tieup_fees::{Basis, Charged, Made, StatementError};
 use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::{Contract, Side, charged_under};
 use tieup_protocol::diagnostic::Diagnostic;
@@ -158,6 +158,11 @@ pub enum StatementFailure {
     /// What was issued does not fit together.
     #[error("the statements that were issued do not fit together: {0}")]
     Basis(String),
+    /// What was made does not say what it charges.
+    #[error(
+        "the statement for {0} does not say what it charges, or its words and amounts differ, so it was not issued: no partner would take it. This is a fault of this program; `tieup fee statement` shows the draft"
+    )]
+    NotAddingUp(Period),
     /// The copy of the journal here does not give what was issued any more.
     #[error("main's copy of the journal does not give the statement that was issued for {0}: tieup log verify")]
     Changed(Period),
@@ -226,6 +231,9 @@ impl Hub {
         let (basis, made) = books.make(period, StatementStatus::Final)?;
         if let Some(held) = self.held(partner, &made).await? {
             return Err(StatementFailure::Held { period, held });
+        }
+        if !Charged::read(&made.statement.text).is_some_and(|charged| charged.adds_up()) {
+            return Err(StatementFailure::NotAddingUp(period));
         }
         let row =
             StatementRow { statement: made.statement.text.clone(), status: StatementStatus::Final, verdict: None };

@@ -83,7 +83,7 @@ pub enum StatementFailure {
     Unsigned(Period),
     /// The words and the amounts of a final statement differ, so that nobody can say what it charges.
     #[error(
-        "main's statement for {0} does not say what it charges, or its words and amounts differ: have main issue it again"
+        "main's statement for {0} does not say what it charges, or its words and amounts differ, and what is issued stays: agree with the main site on what is due for it"
     )]
     NotAddingUp(Period),
     /// Main's signature does not hold.
@@ -489,6 +489,17 @@ impl Ledger for Partner {
             return Err(StatementFailure::Beyond { month, counted: size, signed });
         }
         Ok(counting.finish()?)
+    }
+
+    fn begins_with(&self, month: Month, size: u64, root: Option<&str>) -> Result<bool, StatementFailure> {
+        let writer = self.writer(month)?;
+        let reader = self.charged_log(writer, month)?;
+        let is_root = |root| Ok::<_, StatementFailure>(reader.root_at(size)?.to_string() == root);
+        let begins = size <= reader.size() && root.map_or(Ok(true), is_root)?;
+        if !begins {
+            self.check_as_signed(writer, month, &reader)?;
+        }
+        Ok(begins)
     }
 
     fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {

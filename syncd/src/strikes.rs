@@ -314,11 +314,23 @@ impl Partner {
                 others.push(*strike);
             }
         }
-        if !others.is_empty() && !self.is_as_signed(writer, month, &reader)? {
-            // A log that was damaged is not another log.
-            self.verify_log(writer, month, |_| ())?;
+        if !others.is_empty() {
+            self.check_as_signed(writer, month, &reader)?;
         }
         Ok(others)
+    }
+
+    /// Fails where a log is not what was signed for: one that was damaged is not another log.
+    pub(crate) fn check_as_signed(
+        &self,
+        writer: Side,
+        month: Month,
+        reader: &JournalReader,
+    ) -> Result<(), StatementFailure> {
+        if !self.is_as_signed(writer, month, reader)? {
+            self.verify_log(writer, month, |_| ())?;
+        }
+        Ok(())
     }
 
     /// Whether the stored hashes of a log are those that were signed for.

@@ -76,7 +76,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
             return Err(BasisError::NotEarlier { statement: within, corrected: period });
         }
         let before = charged_so_far(self.issued, period, within).ok_or(BasisError::NotIssued(period))?;
-        if size < before.size {
+        if size < before.size && !self.is_another_log(period, before.size)? {
             return Err(BasisError::Shrunk { period, size, before: before.size });
         }
         for left in before.strikes.iter().filter(|strike| !strikes.contains(strike)) {
@@ -90,6 +90,22 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let right = Extent { size, strikes, record };
         let (charged, right) = (self.charged(period, within)?, self.counting(period, right)?);
         Ok(Correction::between(period, charged, &right.statement, cause).map(|correction| (correction, right)))
+    }
+
+    /// Whether the journal that `period` was charged by is not the one that is here: that one was put aside since, and has no
+    /// more to do with it. So many of its entries were charged for last.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub fn is_another_log(&self, period: Period, charged: u64) -> Result<bool, BasisError<L::Error>> {
+        let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
+        let root = issued.charged.as_ref().and_then(|charged| charged.root.as_deref());
+        for (size, root) in [(issued.size, root), (charged, None)] {
+            if !self.ledger.begins_with(period.month(), size, root).map_err(BasisError::Ledger)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What was charged for `period` by statements for periods before `until`, without what was collected with sales, and

@@ -6,13 +6,15 @@ use super::*;
 use crate::fixture;
 
 /// A ledger in which every month has one view of a tie-up page for each entry, but that those which are `lost` are a
-/// robot's. Those strikes that are of entries `aside` are of a log that was put aside.
+/// robot's. Those strikes that are of entries `aside` are of a log that was put aside; the one in its place has so many
+/// entries.
 struct Simulated {
     lost: &'static [u64],
     aside: &'static [u64],
+    entries: u64,
 }
 
-const WHOLE: Simulated = Simulated { lost: &[], aside: &[] };
+const WHOLE: Simulated = Simulated { lost: &[], aside: &[], entries: u64::MAX };
 
 impl Ledger for Simulated {
     type Error = Infallible;
@@ -38,6 +40,10 @@ impl Ledger for Simulated {
 
     fn is_of_log(&self, _: Month, strike: &Digest) -> Result<bool, Infallible> {
         Ok(self.aside.iter().all(|number| Digest::of(&number.to_be_bytes()) != *strike))
+    }
+
+    fn begins_with(&self, _: Month, size: u64, root: Option<&str>) -> Result<bool, Infallible> {
+        Ok(size <= self.entries && root.is_none_or(|root| root == format!("root{size}")))
     }
 
     fn count(
@@ -317,6 +323,10 @@ fn a_correction_that_makes_no_sense_is_refused() {
         |of: &str, revisions: &[(&str, u64)]| Maker::new(&WHOLE, &issued).make(&basis(of, 1, revisions)).unwrap_err();
     let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 9, before: 10 };
     assert_eq!(refused("2026-12", &[("2026-11", 9)]), shrunk);
+    // Unless the log was put aside for one with fewer entries: 10 x 50 = 500 was charged, and 9 x 50 = 450 is right.
+    let shorter = Simulated { entries: 9, ..WHOLE };
+    let stated = Maker::new(&shorter, &issued).make(&basis("2026-12", 1, &[("2026-11", 9)])).unwrap().statement;
+    assert!(stated.text.contains(": 500 was charged, 450 is right"), "{}", stated.text);
     assert_eq!(refused("2026-12", &[("2026-10", 9)]), BasisError::NotIssued(period("2026-10")));
     assert_eq!(refused("2026-12", &[("2026-11", 11), ("2026-11", 12)]), BasisError::Twice(period("2026-11")));
     let own = BasisError::NotEarlier { statement: period("2026-11"), corrected: period("2026-11") };

@@ -25,7 +25,7 @@ use tieup_tests::{World, assert_says, told};
 use crate::disputes::falsify;
 use crate::periods::start;
 use crate::placements::tieup;
-use tieup_tests::issuing::{issue, log_before, row};
+use tieup_tests::issuing::{issue, log_before, log_in, row};
 
 /// A partner with six visits two months before at 10 yen each, and one now. Returns that month.
 async fn visited() -> (World, Month) {
@@ -235,7 +235,48 @@ async fn a_strike_means_the_entries_under_its_checkpoint_and_no_others() {
     assert_says(&told(&error), &why);
     let kept = mains(&world).await;
     let told = world.hub().without_effect(&north.id, &kept[0]).await.unwrap().unwrap();
-    assert_says(&told, &["whether it has effect cannot be told", why[0]]);
+    let untold = "whether it has effect cannot be told";
+    assert_says(&told, &[untold, why[0]]);
+    // Nor is the partner's.
+    let state = world.state("north");
+    falsify(&JournalOnDisk::open(&state, month).dir, &state, month, 4);
+    let without = daemon.without_effect(&daemon.strikes().unwrap()).unwrap();
+    assert_says(&without[&strike.digest()], &[untold, &format!("the journal of {month} does not verify")]);
+}
+
+/// Lets the partner have another log of `month`, with the first so many `entries` of which one is another. Main puts its copy
+/// aside for it.
+async fn put_aside(world: &mut World, month: Month, entries: usize) {
+    let another = |state: &Path| {
+        let log = JournalOnDisk::open(state, month);
+        let mut others = log.entries();
+        others.truncate(entries);
+        let entry = AccessEntry::decode(&others[0]).unwrap();
+        others[0] = AccessEntry { bytes: entry.bytes + 1, ..entry }.encode();
+        log.replace(&others, &log.signer);
+    };
+    Box::pin(world.restart_after("north", another)).await;
+    let refused = told(&world.try_collect("north").await.unwrap_err());
+    assert_says(&refused, &["the log "]);
+    let (north, now) = (row(world, "north").await, Timestamp::now());
+    world.hub().settle_journal(&north.id, month, Settlement::PutAside, "its disk was lost", now).unwrap();
+    world.collect("north").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_is_corrected_by_the_log_that_came_in_the_place_of_its_own_however_short_that_is() {
+    // Six visits at 10 yen were charged. Of the log in the place of that four are left, and no strike was ever agreed on.
+    let (mut world, month) = visited().await;
+    issue(&world, month).await;
+    Box::pin(put_aside(&mut world, month, 4)).await;
+    Box::pin(log_in(&mut world, month.next(), 1)).await;
+    let (later, verdict) = issue(&world, month.next()).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(&later.statement, &["the log was put aside for another: 60 was charged, 40 is right"]);
+    // That is charged once.
+    let (last, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", last.statement);
+    assert!(last.revisions.is_empty(), "{:?}", last.revisions);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,18 +287,8 @@ async fn what_was_struck_out_of_a_log_that_was_put_aside_has_no_effect_and_both_
     let (issued, verdict) = issue(&world, month).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", issued.statement);
     assert_says(&issued.statement, &["total:           50 JPY"]);
-    let another = |state: &Path| {
-        let log = JournalOnDisk::open(state, month);
-        let mut entries = log.entries();
-        let entry = AccessEntry::decode(&entries[0]).unwrap();
-        entries[0] = AccessEntry { bytes: entry.bytes + 1, ..entry }.encode();
-        log.replace(&entries, &log.signer);
-    };
-    Box::pin(world.restart_after("north", another)).await;
-    assert_says(&told(&world.try_collect("north").await.unwrap_err()), &["the log forked"]);
-    let (north, now) = (row(&world, "north").await, Timestamp::now());
-    world.hub().settle_journal(&north.id, month, Settlement::PutAside, "its disk was lost", now).unwrap();
-    world.collect("north").await;
+    Box::pin(put_aside(&mut world, month, 6)).await;
+    let north = row(&world, "north").await;
 
     // What is struck out of the one in its place has effect.
     let strike = main_strikes(&world, month, "0,2", Decision::Accepted).await;

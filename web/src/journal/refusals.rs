@@ -162,6 +162,16 @@ impl Refusals {
         Ok(document.write(&all)?)
     }
 
+    /// Whether a copy of the log of `month` was ever put aside for another log.
+    ///
+    /// # Errors
+    /// When what was refused cannot be read back.
+    pub fn was_put_aside(&self, month: Month) -> Result<bool, DocumentError> {
+        let all = self.document(month).read()?.unwrap_or_default();
+        let mut copies = all.iter().filter_map(|refused| refused.settled.as_ref()).map(|settled| settled.copy);
+        Ok(copies.any(|copy| copy == Settlement::PutAside))
+    }
+
     fn document(&self, month: Month) -> Document<Vec<RefusedJournal>> {
         Document::at(self.folder.join(format!("{month}.json")))
     }
