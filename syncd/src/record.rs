@@ -41,7 +41,11 @@ pub enum RecordError {
     #[error("main's record has more than {MAX_RECORD} entries")]
     TooLong,
     /// It came in too many pages: each is a line of the audit trail.
-    #[error("main has told its record in {MOST_PAGES} pages, and no more are taken")]
+    #[error(
+        "main has told its record in {MOST_PAGES} pages, each a line of the partner's audit trail, and no more are taken: agree \
+         with each other on what is due by what main has noted since, and let main invite the partner by another partner's \
+         name, whose record begins anew"
+    )]
     TooManyPages,
     /// An entry makes no sense.
     #[error("entry {0} of main's record has an amount below 0")]

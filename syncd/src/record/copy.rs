@@ -1,6 +1,8 @@
 //! The file with the entries that main told, and what the audit trail says of them.
 
 use std::collections::BTreeMap;
+use std::iter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -68,6 +70,14 @@ impl Told {
     fn whole(&self, held: u64) -> u64 {
         let before = self.0.range(..held).next_back();
         before.filter(|(_, span)| span.last >= held).map_or(held, |(first, _)| *first)
+    }
+
+    /// Those of the first `held` entries that are in no page.
+    fn gaps(&self, held: u64) -> Vec<Range<u64>> {
+        let firsts = self.0.keys().copied().chain([held]);
+        let ends = iter::once(0).chain(self.0.values().map(|span| span.last + 1));
+        let gaps = ends.zip(firsts).map(|(end, first)| end..first.min(held));
+        gaps.filter(|gap| !gap.is_empty()).collect()
     }
 }
 
@@ -202,20 +212,23 @@ impl Kept {
         Ok(Some((held, told)))
     }
 
-    /// Notes with `note` those that are here from before the first page that was noted.
+    /// Notes with `note` those that are here and that no page was noted of: main told them before pages were noted. Where it
+    /// ended half way, it goes on from there.
     ///
     /// # Errors
     /// When they cannot be read or written down.
     pub(super) fn note_older(&mut self, note: impl Fn(Span) -> Result<(), AuditError>) -> Result<(), RecordError> {
-        let noted = self.told.as_ref().and_then(|told| told.0.keys().next().copied());
-        let until = self.lines.count()?.min(noted.unwrap_or(u64::MAX));
-        let (mut first, mut page) = (0, Vec::new());
-        for (number, line) in (1..).zip(self.lines.first(until)?) {
-            page.push(line?);
-            if page.len() as u64 == MAX_PAGE || number == until {
-                let span = Span::of(first, &std::mem::take(&mut page));
-                span.map_or(Ok(()), |span| self.note(span, &note))?;
-                first = number;
+        let held = self.lines.count()?;
+        for Range { start, end } in self.told.get_or_insert_default().gaps(held) {
+            let lines = self.lines.first(end)?.skip(usize::try_from(start).unwrap_or(usize::MAX));
+            let (mut first, mut page) = (start, Vec::new());
+            for (number, line) in (start + 1..).zip(lines) {
+                page.push(line?);
+                if page.len() as u64 == MAX_PAGE || number == end {
+                    let span = Span::of(first, &std::mem::take(&mut page));
+                    span.map_or(Ok(()), |span| self.note(span, &note))?;
+                    first = number;
+                }
             }
         }
         Ok(())
@@ -253,10 +266,12 @@ fn check_page(RecordPage { from, entries }: &RecordPage) -> Result<(), RecordErr
 mod tests {
     use std::cell::RefCell;
     use std::fs;
+    use std::io::ErrorKind;
 
     use tempfile::{TempDir, tempdir};
 
     use super::*;
+    use tieup_store::durable::Step;
 
     fn sale(id: u64, amount: &str) -> Entry {
         let json = format!(
@@ -265,7 +280,7 @@ mod tests {
         serde_json::from_str(&json).unwrap()
     }
 
-    fn sales(ids: std::ops::Range<u64>) -> Vec<Entry> {
+    fn sales(ids: Range<u64>) -> Vec<Entry> {
         ids.map(|id| sale(id, "900")).collect()
     }
 
@@ -328,6 +343,39 @@ mod tests {
     }
 
     #[test]
+    fn noting_what_was_told_before_goes_on_where_it_ended_half_way() {
+        let (_dir, copy) = copy(&[]);
+        let mut kept = copy.kept();
+        let (second, third, end) = (MAX_PAGE, 2 * MAX_PAGE, 2 * MAX_PAGE + 3);
+        let lines: Vec<String> = sales(0..end).iter().map(Entry::line).collect();
+        kept.lines.append(&lines).unwrap();
+        let noted = RefCell::new(Vec::new());
+        let note_until = |full: usize| {
+            let noted = &noted;
+            move |span: Span| {
+                if noted.borrow().len() == full {
+                    let (step, path, source) =
+                        (Step::Write, PathBuf::from("audit.jsonl"), ErrorKind::StorageFull.into());
+                    return Err(DiskError { step, path, source }.into());
+                }
+                noted.borrow_mut().push((span.first, span.last));
+                Ok(())
+            }
+        };
+        kept.note_older(note_until(1)).unwrap_err();
+        // Main goes on before all is noted, and a page of its own comes behind what is not.
+        assert_eq!(take(&mut kept, end, sales(0..1)).unwrap(), end + 1);
+        kept.note_older(note_until(2)).unwrap_err();
+        kept.note_older(note_until(9)).unwrap();
+        kept.note_older(note_until(9)).unwrap();
+        assert_eq!(*noted.borrow(), [(0, second - 1), (second, third - 1), (third, end - 1)]);
+        kept.lines.go_back_to(third).unwrap();
+        let other = [vec![sale(third, "1")], sales(third + 1..end)].concat();
+        let refused = take(&mut kept, third, other).unwrap_err();
+        assert!(matches!(refused, RecordError::Otherwise(span) if span.first == third), "{refused}");
+    }
+
+    #[test]
     fn main_cannot_fill_the_trail_with_pages_of_one_entry() {
         let most = MOST_PAGES as u64;
         let line = sale(0, "900").line();
@@ -338,6 +386,7 @@ mod tests {
         kept.lines.append(&vec![line; MOST_PAGES]).unwrap();
         let refused = take(&mut kept, most, sales(0..1)).unwrap_err();
         assert!(matches!(refused, RecordError::TooManyPages), "{refused}");
+        assert!(refused.to_string().ends_with("by another partner's name, whose record begins anew"), "{refused}");
         assert_eq!(kept.count().unwrap(), most);
     }
 }
