@@ -54,11 +54,8 @@ pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> an
         () = std::future::ready(()) => {}
     }
     let mut lead = match pushing {
-        Pushing::Scheduled => match Lead::take(&hub.config).await? {
-            None => match count_alone(&hub, told.as_mut()).await? {
-                None => return Ok(()),
-                lead => lead,
-            },
+        Pushing::Scheduled => match await_lead(&hub, told.as_mut()).await? {
+            None => return Ok(()),
             lead => lead,
         },
         Pushing::No => None,
@@ -79,6 +76,22 @@ pub(super) async fn serve(hub: Hub, given: GivenSockets, pushing: Pushing) -> an
     // Until now: pushes that were under way have ended.
     drop(lead);
     result
+}
+
+/// The lead, as soon as this hub has it; none where it is `told` to end before, also while the database says nothing.
+async fn await_lead(
+    hub: &Arc<Hub>,
+    mut told: Pin<&mut impl Future<Output = io::Result<()>>>,
+) -> anyhow::Result<Option<Lead>> {
+    let taken = tokio::select! {
+        biased;
+        told = told.as_mut() => return Ok(told.map(|()| None)?),
+        taken = Lead::take(&hub.config) => taken?,
+    };
+    match taken {
+        None => count_alone(hub, told).await,
+        lead => Ok(lead),
+    }
 }
 
 /// Counts what others have collected, until it is `told` to end, or until the lead is free that was held for a process that is

@@ -11,6 +11,7 @@ mod kills;
 mod kills_beside;
 mod network;
 mod partition;
+mod silence;
 mod visitors;
 #[cfg(debug_assertions)]
 mod visits;
