@@ -2,6 +2,7 @@
 //! other, who answers; each side writes both into its audit trail before they take effect. A statement names the strikes
 //! that it goes by, and those are the ones of which main knows that both sides have the answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
@@ -144,21 +145,30 @@ impl Hub {
         }
     }
 
-    /// Why `kept` has no effect although it is agreed on, for people: it is of a log that was put aside, or nobody can say;
-    /// none where it has, or is not agreed on.
+    /// Why those of the strikes `kept` of a partner that are agreed on have no effect, for people, by their digests: they are
+    /// of a log that was put aside, or nobody can say. The partner's books are read once, and where one is agreed on alone.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn without_effect(&self, partner: &SiteId, kept: &KeptStrike) -> Result<Option<String>, StrikeError> {
-        if !kept.takes_effect() {
-            return Ok(None);
+    /// When the partner's books cannot be read, so that nobody can say of any.
+    pub async fn without_effect(
+        &self,
+        partner: &PartnerRow,
+        kept: &[KeptStrike],
+    ) -> Result<BTreeMap<Digest, String>, StatementFailure> {
+        let mut agreed = kept.iter().filter(|kept| kept.takes_effect()).peekable();
+        if agreed.peek().is_none() {
+            return Ok(BTreeMap::new());
         }
-        let row = self.partner(partner).await?;
-        let books = self.books(&row).await?;
-        Ok(match books.is_in_place(&kept.strike) {
-            Ok(is_in_place) => (!is_in_place).then(|| PUT_ASIDE.to_owned()),
-            Err(error) => Some(format!("whether it has effect cannot be told: {error}")),
-        })
+        let books = self.books(partner).await?;
+        let why = |KeptStrike { strike, .. }: &KeptStrike| {
+            let why = match books.is_in_place(strike) {
+                Ok(true) => return None,
+                Ok(false) => PUT_ASIDE.to_owned(),
+                Err(error) => format!("whether it has effect cannot be told: {error}"),
+            };
+            Some((strike.digest(), why))
+        };
+        Ok(agreed.filter_map(why).collect())
     }
 
     /// The strikes of a month that take effect, in the order of their digests.

@@ -1,5 +1,6 @@
 //! `tieup fee strike` and `tieup fee strikes`: entries that both sides agree to leave out.
 
+use anyhow::bail;
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +13,12 @@ use tieup_web::{say, terminal};
 use super::Format;
 use super::fees::Verdict;
 use super::site::say_json;
+use crate::database::PartnerRow;
 use crate::partners::Hub;
+use crate::statements::StatementFailure;
+
+/// What is told of a strike that is agreed on, where the partner's books cannot be read.
+const UNKNOWN: &str = "whether it has effect cannot be told: the partner's books cannot be read";
 
 #[derive(Args)]
 pub(super) struct StrikeArguments {
@@ -82,24 +88,74 @@ pub(super) async fn strikes(hub: &Hub, arguments: &StrikesArguments) -> anyhow::
         say!("{partner}: {} is {}, and the partner is told", kept.strike.digest(), decision.word());
         return Ok(());
     }
-    let meant = |(partner, kept): &(SiteId, KeptStrike)| {
-        arguments.partner.as_ref().is_none_or(|only| only == partner)
-            && arguments.month.is_none_or(|only| only == kept.strike.month)
+    list(hub, arguments).await
+}
+
+/// Lists strikes, partner by partner: where the books of one cannot be read, those of the others are told all the same.
+///
+/// # Errors
+/// When the strikes or books of a partner cannot be read, which is told with what to do.
+async fn list(hub: &Hub, arguments: &StrikesArguments) -> anyhow::Result<()> {
+    let partners = match &arguments.partner {
+        Some(partner) => vec![hub.partner(partner).await?],
+        None => hub.database.partners().await?,
     };
-    let mut found = Vec::new();
-    for (partner, strike) in hub.database.strikes().await?.into_iter().filter(meant) {
-        let without_effect = hub.without_effect(&partner, &strike).await?;
-        found.push(Told { partner, digest: strike.strike.digest().to_string(), strike, without_effect });
+    let (mut found, mut broken) = (Vec::new(), Vec::new());
+    for row in partners {
+        match hub.database.strikes_of(&row.id).await {
+            Ok(mut strikes) => {
+                strikes.retain(|kept| arguments.month.is_none_or(|only| only == kept.strike.month));
+                let (told, failure) = told_of(hub, &row, strikes).await;
+                found.extend(told);
+                broken.extend(failure.map(|error| (row.id, anyhow::Error::from(error))));
+            }
+            Err(error) => broken.push((row.id, error.into())),
+        }
     }
     if arguments.format == Format::Json {
         say_json(&found);
+    } else if found.is_empty() && broken.is_empty() {
+        say!("Nothing is proposed to be struck out.");
+    } else {
+        found.iter().for_each(show);
+    }
+    complain(broken)
+}
+
+/// The strikes of a partner as they are told, and why its books cannot be read, where they cannot.
+async fn told_of(hub: &Hub, row: &PartnerRow, strikes: Vec<KeptStrike>) -> (Vec<Told>, Option<StatementFailure>) {
+    let (without, failure) = match hub.without_effect(row, &strikes).await {
+        Ok(without) => (without, None),
+        Err(failure) => {
+            let unknown = |kept: &KeptStrike| (kept.strike.digest(), UNKNOWN.to_owned());
+            (strikes.iter().filter(|kept| kept.takes_effect()).map(unknown).collect(), Some(failure))
+        }
+    };
+    let told = |strike: KeptStrike| {
+        let digest = strike.strike.digest();
+        let without_effect = without.get(&digest).cloned();
+        Told { partner: row.id.clone(), digest: digest.to_string(), strike, without_effect }
+    };
+    (strikes.into_iter().map(told).collect(), failure)
+}
+
+/// Says whose books are `broken`, why, and what to do.
+///
+/// # Errors
+/// When any are.
+fn complain(broken: Vec<(SiteId, anyhow::Error)>) -> anyhow::Result<()> {
+    if broken.is_empty() {
         return Ok(());
     }
-    if found.is_empty() {
-        say!("Nothing is proposed to be struck out.");
+    let names: Vec<String> = broken.iter().map(|(partner, _)| format!("`{partner}`")).collect();
+    for (partner, error) in broken {
+        terminal::complain(error.context(format!("the books of `{partner}` cannot be read")).as_ref());
     }
-    found.iter().for_each(show);
-    Ok(())
+    bail!(
+        "not all is known of the strikes of {}: put back from a backup of the database what is named above; until then no \
+         statement of theirs is made either",
+        names.join(", ")
+    )
 }
 
 fn show(Told { partner, strike: kept, without_effect, .. }: &Told) {

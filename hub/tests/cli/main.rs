@@ -7,6 +7,7 @@ mod building;
 mod checking;
 mod partners;
 mod serving;
+mod strikes;
 #[allow(unreachable_pub, reason = "the tests of the other command take it in as well")]
 #[path = "../../../tests/src/typed.rs"]
 mod typed;
