@@ -110,9 +110,7 @@ impl Partner {
 
     /// Of the strikes that are `known`, what the side `by` has proposed and the other has not answered.
     fn waiting<'k>(&self, known: &'k [KeptStrike], by: Party) -> Waiting<'k> {
-        // Where nobody can say, it is not given up.
-        let is_in_place = |strike: &Strike| self.not_in_place(strike.month, &[strike]).map_or(true, |it| it.is_empty());
-        Waiting::of(known, by, is_in_place)
+        waiting_of(known, by, |month, strikes| self.not_in_place(month, strikes))
     }
 
     /// Keeps a proposal, in place of one among those that are `waiting` with the same entries that nobody can take any more.
@@ -287,12 +285,17 @@ impl Partner {
     /// When what is known of strikes cannot be read.
     pub fn without_effect(&self, kept: &[KeptStrike]) -> Result<BTreeMap<Digest, String>, StrikeError> {
         let mut without = BTreeMap::new();
-        for KeptStrike { strike, .. } in kept.iter().filter(|kept| kept.is_agreed()) {
-            let why = match self.not_in_place(strike.month, &[strike]) {
-                Ok(other) => other.first().map(|_| PUT_ASIDE.to_owned()),
-                Err(error) => Some(format!("whether it has effect cannot be told: {error}")),
+        for (month, strikes) in by_month(kept.iter().filter(|kept| kept.is_agreed())) {
+            let (others, is_known) = match self.of_other_entries(month, &strikes) {
+                Ok(others) if others.is_empty() => continue,
+                Ok(others) => (others, self.check_signed(month)),
+                Err(error) => (strikes, Err(error)),
             };
-            without.extend(why.map(|why| (strike.digest(), why)));
+            let why = match is_known {
+                Ok(()) => PUT_ASIDE.to_owned(),
+                Err(error) => format!("whether it has effect cannot be told: {error}"),
+            };
+            without.extend(others.into_iter().map(|strike| (strike.digest(), why.clone())));
         }
         Ok(without)
     }
@@ -302,11 +305,19 @@ impl Partner {
     /// # Errors
     /// When nobody can say: the log cannot be read, or does not verify.
     fn not_in_place<'a>(&self, month: Month, strikes: &[&'a Strike]) -> Result<Vec<&'a Strike>, StatementFailure> {
+        let others = self.of_other_entries(month, strikes)?;
+        if !others.is_empty() {
+            self.check_signed(month)?;
+        }
+        Ok(others)
+    }
+
+    /// Those of `strikes` with whose entries the log that `month` is charged by does not begin: it is another, or damaged.
+    fn of_other_entries<'a>(&self, month: Month, strikes: &[&'a Strike]) -> Result<Vec<&'a Strike>, StatementFailure> {
         if strikes.is_empty() {
             return Ok(Vec::new());
         }
-        let writer = self.writer(month)?;
-        let reader = self.charged_log(writer, month)?;
+        let reader = self.charged_log(self.writer(month)?, month)?;
         let root_at = |size: u64| (size <= reader.size()).then(|| Ok(reader.root_at(size)?.to_string())).transpose();
         let mut others = Vec::new();
         for strike in strikes {
@@ -314,20 +325,14 @@ impl Partner {
                 others.push(*strike);
             }
         }
-        if !others.is_empty() {
-            self.check_as_signed(writer, month, &reader)?;
-        }
         Ok(others)
     }
 
-    /// Fails where a log is not what was signed for: one that was damaged is not another log.
-    pub(crate) fn check_as_signed(
-        &self,
-        writer: Side,
-        month: Month,
-        reader: &JournalReader,
-    ) -> Result<(), StatementFailure> {
-        if !self.is_as_signed(writer, month, reader)? {
+    /// Fails where the log that `month` is charged by is not what was signed for: one that was damaged is not another log. All
+    /// of it is read where the hashes that are stored are not those.
+    pub(crate) fn check_signed(&self, month: Month) -> Result<(), StatementFailure> {
+        let writer = self.writer(month)?;
+        if !self.is_as_signed(writer, month, &self.charged_log(writer, month)?)? {
             self.verify_log(writer, month, |_| ())?;
         }
         Ok(())
@@ -381,4 +386,61 @@ fn agreed<'a>(known: &'a [KeptStrike], month: Month, digests: &[Digest]) -> Resu
     let agreed: BTreeMap<Digest, &Strike> = agreed.map(|kept| (kept.strike.digest(), &kept.strike)).collect();
     let find = |digest: &Digest| agreed.get(digest).copied().ok_or(StatementFailure::NotAgreed(*digest));
     digests.iter().map(find).collect()
+}
+
+/// Of the strikes that are `known`, what the side `by` has proposed and the other has not answered, where `not_in_place` says
+/// which of a month are of another log. It is asked once a month, since it may read all of a log. Where it cannot say, none is
+/// given up.
+fn waiting_of<'k>(
+    known: &'k [KeptStrike],
+    by: Party,
+    not_in_place: impl Fn(Month, &[&'k Strike]) -> Result<Vec<&'k Strike>, StatementFailure>,
+) -> Waiting<'k> {
+    let open = known.iter().filter(|kept| kept.answer.is_none() && kept.strike.by == by);
+    let others =
+        by_month(open).into_iter().flat_map(|(month, strikes)| not_in_place(month, &strikes).unwrap_or_default());
+    let others: BTreeSet<Digest> = others.map(Strike::digest).collect();
+    Waiting::of(known, by, |strike| !others.contains(&strike.digest()))
+}
+
+/// Strikes by the month whose log they are of.
+fn by_month<'k>(strikes: impl Iterator<Item = &'k KeptStrike>) -> BTreeMap<Month, Vec<&'k Strike>> {
+    let mut months: BTreeMap<Month, Vec<&Strike>> = BTreeMap::new();
+    for KeptStrike { strike, .. } in strikes {
+        months.entry(strike.month).or_default().push(strike);
+    }
+    months
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn however_many_strikes_of_a_month_wait_its_log_is_looked_at_once() {
+        let strike = |month: &str, entries: &str| {
+            let (log, reason, proposed) = ("tieup/brand/north".to_owned(), "x".to_owned(), Timestamp::UNIX_EPOCH);
+            let checkpoint = Some(Checkpoint { size: 9, root: "r".to_owned() });
+            let (month, entries, by) = (month.parse().unwrap(), entries.parse().unwrap(), Party::Partner);
+            KeptStrike::proposed(Strike { month, log, checkpoint, entries, reason, by, proposed })
+        };
+        let known = [strike("2026-11", "1"), strike("2026-12", "1"), strike("2026-11", "2"), strike("2026-11", "3")];
+        let asked = RefCell::new(Vec::new());
+        let waiting = waiting_of(&known, Party::Partner, |month, strikes| {
+            asked.borrow_mut().push((month.to_string(), strikes.len()));
+            let is_other = |strike: &&&Strike| strike.entries.to_string() == "2";
+            if strikes.len() == 1 {
+                return Err(StatementFailure::NoContract);
+            }
+            Ok(strikes.iter().filter(is_other).copied().collect())
+        });
+        assert_eq!(*asked.borrow(), [("2026-11".to_owned(), 3), ("2026-12".to_owned(), 1)]);
+        let is_open = |kept: &KeptStrike| {
+            let Strike { month, entries, reason, .. } = &kept.strike;
+            waiting.with_words((*month, entries, reason)).is_some()
+        };
+        assert_eq!(known.iter().map(is_open).collect::<Vec<_>>(), [true, true, false, true]);
+    }
 }
