@@ -7,7 +7,7 @@
 //! What the rules have in common, complete enough to be written again from this text:
 //!
 //! 1. Entries are taken in the order of the journal; those whose time is not within the month in the contract's zone
-//!    are counted and otherwise passed over.
+//!    are counted and otherwise passed over. Zone and list of robots are those of the version that governs the day.
 //! 2. **Documents** are entries that have a class, were asked for by GET as documents, and were answered 200 or 304.
 //!    One on the page that the same visitor asked for last in this hour, at most [`REPEAT`] from it, is a repeat and
 //!    no document. **Views** are documents that no robot rule of the list that the contract pins matched.
@@ -23,6 +23,7 @@ mod pulse;
 mod questioned;
 mod rules;
 mod sentence;
+mod terms;
 mod usual;
 mod witness;
 mod witnessed;
@@ -32,10 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_protocol::access::AccessEntry;
-use tieup_protocol::digest::Digest;
 use tieup_protocol::path::SitePath;
-use tieup_protocol::period::{Month, Zone};
-use tieup_protocol::robots;
 
 use self::hour::{Hour, OpenHour};
 use self::pulse::Minutes;
@@ -48,6 +46,7 @@ pub use self::hour::{FEW, RATE, RELOADS, REPEAT};
 pub use self::pulse::{STARTS, UNDER_WAY};
 pub use self::questioned::{Questioned, given_by_visits, questioned};
 pub use self::rules::{BUSY, MANY, SPREADS, TIMES};
+pub use self::terms::Terms;
 pub use self::witness::{Beacons, Heartbeat, Pulse, Witness};
 pub use self::witnessed::{CHANCES, UNEXPLAINED};
 
@@ -57,11 +56,7 @@ pub const OPEN_HOURS: usize = 2;
 /// Looks through the entries of one month, one by one.
 #[derive(Clone, Debug)]
 pub struct Examiner {
-    from: Timestamp,
-    until: Timestamp,
-    zone: Zone,
-    /// The last robot rule that counts; later ones match nobody.
-    last_robot: u16,
+    terms: Terms,
     /// Those open, the one that was read last at the end.
     open: Vec<(i64, OpenHour)>,
     /// What is known of hours that were closed, by [`Zone::hour_number`].
@@ -87,33 +82,26 @@ pub struct Findings {
     pub findings: Vec<Finding>,
 }
 
-/// What is found in the encoded `entries` of `month`, all of them and in their order, and in what main knows of it by
-/// itself; hours are those of `zone`, and robots those of the list `robots` that the contract pins: what it does not know is
-/// counted as a visit, and is looked at as one.
+/// What is found in the encoded `entries` of a month, all of them and in their order, and in what main knows of it by
+/// itself; hours and robots are those of its `terms`.
 ///
 /// # Errors
 /// An entry that cannot be read or decoded, with its number.
 pub fn examine<E>(
-    zone: &Zone,
-    month: Month,
-    robots: Digest,
+    terms: Terms,
     entries: impl IntoIterator<Item = Result<Vec<u8>, E>>,
     witness: &Witness,
 ) -> Result<Findings, StatementError<E>> {
-    let mut examiner = Examiner::new(zone, month);
-    examiner.last_robot = robots::words_of(robots).unwrap_or(u16::MAX);
+    let mut examiner = Examiner::new(terms);
     read_entries(entries, |entry| examiner.observe(entry))?;
     Ok(examiner.finish(witness))
 }
 
 impl Examiner {
-    /// An examiner of `month` in `zone`.
-    pub fn new(zone: &Zone, month: Month) -> Self {
+    /// An examiner of the month that has these terms.
+    pub fn new(terms: Terms) -> Self {
         Self {
-            from: month.start(zone),
-            until: month.next().start(zone),
-            zone: zone.clone(),
-            last_robot: u16::MAX,
+            terms,
             open: Vec::with_capacity(OPEN_HOURS),
             hours: BTreeMap::new(),
             served: BTreeSet::new(),
@@ -127,13 +115,12 @@ impl Examiner {
     /// Takes the next entry of the journal.
     pub fn observe(&mut self, entry: &AccessEntry) {
         self.entries += 1;
-        if entry.time < self.from || entry.time >= self.until {
+        let Some(terms) = self.terms.within(entry.time) else {
             self.other_month += 1;
             return;
-        }
-        let hour = self.zone.hour_number(entry.time);
+        };
+        let (hour, counts) = (terms.hour_number(entry.time), terms.has(entry.robot));
         self.follow(entry.time, hour);
-        let counts = entry.robot <= self.last_robot;
         let counted = if counts { Cow::Borrowed(entry) } else { Cow::Owned(AccessEntry { robot: 0, ..entry.clone() }) };
         self.open(hour).observe(&counted);
         self.minutes.observe(entry);
@@ -151,11 +138,11 @@ impl Examiner {
         for (number, open) in std::mem::take(&mut self.open) {
             self.close(number, open);
         }
-        let timeline = Timeline::new(&self.zone, self.from, self.until, self.hours);
+        let timeline = Timeline::new(&self.terms, self.hours);
         let mut findings = rules::apply(&timeline);
         findings.extend(witnessed::apply(&timeline, &self.served, witness));
-        let (span, held) = ([self.from, self.until], self.entries);
-        let month = pulse::Month { timeline: &timeline, minutes: &self.minutes, held, zone: &self.zone, span };
+        let (minutes, held, terms) = (&self.minutes, self.entries, &self.terms);
+        let month = pulse::Month { timeline: &timeline, minutes, held, terms };
         findings.extend(pulse::apply(&month, &witness.pulse));
         findings.sort_by_key(|finding| (finding.first, finding.rule()));
         Findings { entries: self.entries, other_month: self.other_month, findings }

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
-use tieup_fees::findings::{Beacons, Heartbeat, Pulse, Witness};
+use tieup_fees::findings::{Beacons, Heartbeat, Pulse, Terms, Witness};
 use tieup_fees::{Findings, Ledger as _, StatementError, examine};
 use tieup_protocol::access::AccessEntry;
 use tieup_protocol::contract::{Contract, Side};
@@ -32,8 +32,8 @@ const SMALL: u64 = 16 << 20;
 /// What was found in a month, and how its hours were cut.
 #[derive(Debug)]
 pub struct Examined {
-    /// The zone of the contract that the month is charged under.
-    pub zone: Zone,
+    /// The zones of the versions of the contract that govern the month, in the order of its days.
+    pub zones: Vec<Zone>,
     /// What was found.
     pub found: Findings,
 }
@@ -73,10 +73,11 @@ impl Hub {
     /// See [`ExamineError`].
     pub async fn examine(&self, partner: &PartnerRow, month: Month) -> Result<Examined, ExamineError> {
         let contract = self.charged_by_record(partner, month).await?;
-        let (zone, robots) = (contract.effective.tz.clone(), contract.terms.count.robots);
         let books = self.books(partner).await?;
-        let writer = books.writer(month)?;
-        let versions = if writer == Side::Main { Some(versions_of(&books, month)?) } else { None };
+        let (writer, versions) = (books.writer(month)?, versions_of(&books, month)?);
+        let terms = terms_of(month, &contract, &versions);
+        let zones = terms.zones().into_iter().cloned().collect();
+        let versions = Some(versions).filter(|_| writer == Side::Main);
         let log = match self.charged_log(partner, writer, month) {
             Ok((reader, _, size)) => Ok((reader, size)),
             Err(failure @ StatementFailure::NotCollected(_)) => Err(failure),
@@ -86,18 +87,18 @@ impl Hub {
             Witness::default()
         } else {
             let held = self.held_until(partner, log.as_ref().ok().map(|(reader, _)| reader))?;
-            self.witness(partner, month, &contract, held).await?
+            self.witness(partner, month, (&contract, &terms), held).await?
         };
         let found = match log {
             Ok((reader, size)) => {
                 let entries = reader.entries(0..size).map_err(StatementFailure::from)?;
                 let entries = entries.map(|entry| entry.map(|entry| as_charged(versions.as_deref(), entry)));
-                examine(&zone, month, robots, entries, &witness)?
+                examine(terms, entries, &witness)?
             }
-            Err(_) if witness != Witness::default() => examine(&zone, month, robots, iter::empty(), &witness)?,
+            Err(_) if witness != Witness::default() => examine(terms, iter::empty(), &witness)?,
             Err(failure) => return Err(failure.into()),
         };
-        Ok(Examined { zone, found })
+        Ok(Examined { zones, found })
     }
 
     /// The months that can be examined: those of which main has a copy, those of its own log that the partner is charged by
@@ -139,17 +140,18 @@ impl Hub {
         &self,
         partner: &PartnerRow,
         month: Month,
-        contract: &Contract,
+        (contract, terms): (&Contract, &Terms),
         held: Option<Timestamp>,
     ) -> Result<Witness, ExamineError> {
+        // The numbers of a month's hours are those that clocks show, whatever the zone.
         let zone = &contract.effective.tz;
         let [from, until] = [month, month.next()].map(|month| zone.hour_number(month.start(zone)));
         let counts = self.database.beacons(&partner.id, from..until).await?;
-        let pulse = self.pulse(partner, month, zone, held).await?;
+        let pulse = self.pulse(partner, month, terms, held).await?;
         if counts.hours.is_empty() {
             return Ok(Witness { pulse, ..Witness::default() });
         }
-        let until = held.map_or(from, |held| until.min(zone.hour_number(held - SETTLED)));
+        let until = held.map_or(from, |held| until.min(terms.hour_number(held - SETTLED)));
         // A contract that asks for beacons says so, and a month may be charged under one from before.
         let newest = || self.contract(&partner.id)?.terms.dispute;
         let dispute = contract.terms.dispute.clone().or_else(newest);
@@ -163,10 +165,10 @@ impl Hub {
         &self,
         partner: &PartnerRow,
         month: Month,
-        zone: &Zone,
+        terms: &Terms,
         held: Option<Timestamp>,
     ) -> Result<Pulse, ExamineError> {
-        let (from, end) = (month.start(zone), month.next().start(zone));
+        let Range { start: from, end } = terms.span();
         let until = held.map_or(from, |held| end.min(held - SETTLED));
         let came = self.database.heartbeats(&partner.id, from, until).await?;
         let sizes = came.iter().filter_map(|heartbeat| Some((heartbeat.at, *heartbeat.journals.get(&month)?)));
@@ -191,17 +193,34 @@ impl Hub {
     }
 }
 
-/// A version of the contract, and from when until when it governs.
-type Governing = (Range<Timestamp>, Contract);
+/// A version of the contract with the days that it governs, and from when until when they are.
+struct Governing {
+    period: Period,
+    span: Range<Timestamp>,
+    contract: Contract,
+}
 
 /// The versions that govern the parts of `month` that have a statement each.
 fn versions_of(books: &MainBooks<'_>, month: Month) -> Result<Vec<Governing>, StatementFailure> {
-    let with_span = |period: Period| {
-        let contract = books.contract(period)?;
+    let governing = |period| Ok(Governing::of(period, books.contract(period)?));
+    books.periods(month).into_iter().map(governing).collect()
+}
+
+impl Governing {
+    fn of(period: Period, contract: Contract) -> Self {
         let zone = &contract.effective.tz;
-        Ok((period.start(zone)..period.end(zone), contract))
-    };
-    books.periods(month).into_iter().map(with_span).collect()
+        Self { period, span: period.start(zone)..period.end(zone), contract }
+    }
+}
+
+/// The terms by which `month` is looked at: those of these `versions`, and of `contract` where none of them governs.
+fn terms_of(month: Month, contract: &Contract, versions: &[Governing]) -> Terms {
+    let of = |contract: &Contract| (contract.effective.tz.clone(), contract.terms.count.robots);
+    let (zone, robots) = of(contract);
+    versions.iter().fold(Terms::new(month, &zone, robots), |terms, version| {
+        let (zone, robots) = of(&version.contract);
+        terms.with(version.period, &zone, robots)
+    })
 }
 
 /// An entry as it counts: one of main's own log goes by the mounts of the one of these `versions` that governs its time, and
@@ -209,8 +228,8 @@ fn versions_of(books: &MainBooks<'_>, month: Month) -> Result<Vec<Governing>, St
 fn as_charged(versions: Option<&[Governing]>, entry: Vec<u8>) -> Vec<u8> {
     let Some(versions) = versions else { return entry };
     let Ok(decoded) = AccessEntry::decode(&entry) else { return entry };
-    match versions.iter().find(|(span, _)| span.contains(&decoded.time)) {
-        Some((_, contract)) => contract.as_counted(Side::Main, entry),
+    match versions.iter().find(|version| version.span.contains(&decoded.time)) {
+        Some(version) => version.contract.as_counted(Side::Main, entry),
         None => AccessEntry { class: None, ..decoded }.encode(),
     }
 }
@@ -231,10 +250,13 @@ mod tests {
     #[test]
     fn an_entry_of_mains_log_goes_by_the_mounts_of_the_version_that_governed_its_time() {
         let second = "2026-11-16T00:00:00Z".parse::<Timestamp>().unwrap();
-        let [first, end] = ["2026-11-10T00:00:00Z", "2026-12-01T00:00:00Z"].map(|time| time.parse().unwrap());
-        let (before, mut after) = (version(1, "2026-11-10", "", ""), version(2, "2026-11-16", "", ""));
+        let first = "2026-11-10T00:00:00Z".parse::<Timestamp>().unwrap();
+        let [mut before, mut after] = [version(1, "2026-11-10", "", ""), version(2, "2026-11-16", "", "")];
+        (before.effective.tz, after.effective.tz) = (Zone::utc(), Zone::utc());
         after.mounts = serde_json::from_str(r#"{"/": "main", "/local/**": "partner"}"#).unwrap();
-        let versions = [(first..second, before), (second..end, after)];
+        let days = |days: &str| days.parse::<Period>().unwrap();
+        let versions =
+            [Governing::of(days("2026-11-10_2026-11-15"), before), Governing::of(days("2026-11-16_2026-11-30"), after)];
         let entry = |time: Timestamp, path: &str| AccessEntry {
             time,
             class: Some(MeterClass::Tieup),
@@ -259,5 +281,22 @@ mod tests {
         assert_eq!(class(first - moment, "/about/"), None, "no version governs that day");
         let of_partner = entry(second, "/local/").encode();
         assert_eq!(as_charged(None, of_partner.clone()), of_partner);
+    }
+
+    #[test]
+    fn a_month_is_looked_at_by_the_clocks_of_the_version_that_governs_each_day() {
+        let [before, mut after] = [version(1, "2026-11-10", "", ""), version(2, "2026-11-16", "", "")];
+        after.effective.tz = Zone::utc();
+        let days = |days: &str| days.parse::<Period>().unwrap();
+        let versions = [
+            Governing::of(days("2026-11-10_2026-11-15"), before.clone()),
+            Governing::of(days("2026-11-16_2026-11-30"), after),
+        ];
+        let terms = terms_of("2026-11".parse().unwrap(), &before, &versions);
+        let hour = |time: &str| terms.hour_number(time.parse().unwrap()) % 24;
+        // No version governs the second day: it is looked at by the version that the month is charged by.
+        assert_eq!(["2026-11-01T18:00:00Z", "2026-11-12T18:00:00Z", "2026-11-20T18:00:00Z"].map(hour), [3, 3, 18]);
+        assert_eq!(terms.zones().into_iter().map(Zone::name).collect::<Vec<_>>(), ["Asia/Tokyo", "UTC"]);
+        assert_eq!(terms.span().end, "2026-12-01T00:00:00Z".parse().unwrap());
     }
 }

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tieup_protocol::access::AccessEntry;
 use tieup_protocol::contract::MeterClass;
-use tieup_protocol::period::Zone;
 use tieup_protocol::wire::Answered;
 
 use super::finding::{Finding, Seen};
+use super::terms::Terms;
 use super::usual::Timeline;
 use super::witness::{Heartbeat, Pulse};
 
@@ -61,9 +61,7 @@ pub(super) struct Month<'a> {
     /// How many entries main holds of it.
     pub(super) held: u64,
     /// Whose clocks cut it.
-    pub(super) zone: &'a Zone,
-    /// Where it begins and ends.
-    pub(super) span: [Timestamp; 2],
+    pub(super) terms: &'a Terms,
 }
 
 /// What is found.
@@ -87,7 +85,7 @@ fn fewer_logged(month: &Month<'_>, heartbeats: &[Heartbeat]) -> Vec<Finding> {
         let lacking = lacking(month, (from, known), heartbeat);
         if let Some(seen) = lacking {
             let joined = if adjacent && before.is_some() { found.pop() } else { None };
-            let [first, last] = [from, heartbeat.at].map(|time| month.zone.hour_number(time));
+            let [first, last] = [from, heartbeat.at].map(|time| month.terms.hour_number(time));
             found.push(joined.map_or(Finding { first, last, seen: seen.clone() }, |joined| with(&joined, &seen, last)));
             adjacent = true;
         } else {
@@ -100,7 +98,8 @@ fn fewer_logged(month: &Month<'_>, heartbeats: &[Heartbeat]) -> Vec<Finding> {
 
 /// What entries lack of the answers that were counted after `known`, which was told at `from`.
 fn lacking(month: &Month<'_>, (from, known): (Timestamp, Answered), now: &Heartbeat) -> Option<Seen> {
-    if from < month.span[0] || now.at >= month.span[1] || now.at < from {
+    let span = month.terms.span();
+    if from < span.start || now.at >= span.end || now.at < from {
         return None;
     }
     let logged = month.minutes.between(from, now.at);
@@ -128,12 +127,12 @@ fn with(earlier: &Finding, later: &Seen, last: i64) -> Finding {
 fn shorter(month: &Month<'_>, pulse: &Pulse) -> Option<Finding> {
     let (at, told) = pulse.told?;
     let seen = Seen::ShorterThanTold { told, held: month.held };
-    (told > month.held).then(|| Finding::at(month.zone.hour_number(at), seen))
+    (told > month.held).then(|| Finding::at(month.terms.hour_number(at), seen))
 }
 
 /// `silence/1`: hours without a heartbeat, between two with heartbeats.
 fn silences(month: &Month<'_>, heartbeats: &[Heartbeat]) -> Vec<Finding> {
-    let hours: BTreeSet<i64> = heartbeats.iter().map(|heartbeat| month.zone.hour_number(heartbeat.at)).collect();
+    let hours: BTreeSet<i64> = heartbeats.iter().map(|heartbeat| month.terms.hour_number(heartbeat.at)).collect();
     let pairs = hours.iter().zip(hours.iter().skip(1)).filter(|(before, after)| **after - **before > 1);
     let silence = |(before, after): (&i64, &i64)| {
         let (first, last) = (before + 1, after - 1);
@@ -145,9 +144,10 @@ fn silences(month: &Month<'_>, heartbeats: &[Heartbeat]) -> Vec<Finding> {
 
 /// `restarts/1`: [`STARTS`] or more processes that began within the month.
 fn restarts(month: &Month<'_>, heartbeats: &[Heartbeat]) -> Option<Finding> {
-    let is_within = |time: &Timestamp| *time >= month.span[0] && *time < month.span[1];
+    let span = month.terms.span();
+    let is_within = |time: &Timestamp| span.contains(time);
     let starts: BTreeSet<Timestamp> = heartbeats.iter().map(|heartbeat| heartbeat.started).filter(is_within).collect();
-    let (first, last) = (month.zone.hour_number(*starts.first()?), month.zone.hour_number(*starts.last()?));
+    let (first, last) = (month.terms.hour_number(*starts.first()?), month.terms.hour_number(*starts.last()?));
     let times = starts.len() as u64;
     (times >= STARTS).then_some(Finding { first, last, seen: Seen::Restarts { times } })
 }

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use tieup_protocol::access::{Purpose, VisitorToken};
 use tieup_protocol::contract::MeterClass::{self, Original, Tieup};
+use tieup_protocol::period::Zone;
 use tieup_protocol::robots;
 
 use super::*;
@@ -17,6 +18,10 @@ const START: &str = "2026-10-31T15:00:00Z";
 
 fn tokyo() -> Zone {
     "Asia/Tokyo".parse().unwrap()
+}
+
+fn terms() -> Terms {
+    Terms::new(november(), &tokyo(), robots::list_digest())
 }
 
 fn start() -> Timestamp {
@@ -59,7 +64,7 @@ fn sorted(mut entries: Vec<AccessEntry>) -> Vec<AccessEntry> {
 }
 
 fn examined<'a>(entries: impl IntoIterator<Item = &'a AccessEntry>) -> Vec<Finding> {
-    let mut examiner = Examiner::new(&tokyo(), november());
+    let mut examiner = Examiner::new(terms());
     entries.into_iter().for_each(|entry| examiner.observe(entry));
     examiner.finish(&Witness::default()).findings
 }
@@ -291,7 +296,7 @@ fn hours_in_which_robots_get_most_documents_are_told_for_information() {
 
 #[test]
 fn entries_of_another_month_are_passed_over_and_counted() {
-    let mut examiner = Examiner::new(&tokyo(), november());
+    let mut examiner = Examiner::new(terms());
     let before = AccessEntry { time: start() - SignedDuration::from_secs(1), ..seen(0, 0, 1, Tieup, "/") };
     examiner.observe(&before);
     examiner.observe(&seen(0, 0, 1, Tieup, "/"));
@@ -319,7 +324,7 @@ fn a_robot_that_the_pinned_list_does_not_know_is_looked_at_as_the_visitor_that_i
     };
     let found = |log: &[AccessEntry]| {
         let entries = log.iter().map(|entry| Ok::<_, &str>(entry.encode()));
-        let found = examine(&tokyo(), november(), robots::list_digest(), entries, &Witness::default()).unwrap();
+        let found = examine(terms(), entries, &Witness::default()).unwrap();
         found.findings.iter().map(|finding| finding.rule().name()).collect::<Vec<_>>()
     };
     let last = robots::words_of(robots::list_digest()).unwrap();
@@ -328,10 +333,38 @@ fn a_robot_that_the_pinned_list_does_not_know_is_looked_at_as_the_visitor_that_i
 }
 
 #[test]
+fn each_day_is_looked_at_by_the_clocks_and_the_robots_of_the_version_that_governs_it() {
+    let old = "blake3:e104e885ce23e0ff78e43c5a5cf705dd325dfc95b1878f166b54919a3b3f959a".parse().unwrap();
+    let period = |days: &str| days.parse().unwrap();
+    let first = Terms::new(november(), &tokyo(), old).with(period("2026-11-01_2026-11-15"), &tokyo(), old);
+    let terms = first.with(period("2026-11-16_2026-11-30"), &Zone::utc(), robots::list_digest());
+    let robot = robots::words_of(old).unwrap() + 1;
+    // A robot that the second list alone knows, at 03:00 in Tokyo of the 3rd and at 03:00 UTC of the 20th.
+    let hours = ["2026-11-02T18:00:00Z", "2026-11-20T03:00:00Z"].map(|time| time.parse::<Timestamp>().unwrap());
+    let of_hour = |begin: Timestamp| {
+        let visit = move |second: i64| {
+            let page = seen(3, 0, 1, Tieup, &format!("/{second}/"));
+            AccessEntry { time: begin + SignedDuration::from_secs(second * 10), robot, ..page }
+        };
+        (0..300).map(visit)
+    };
+    let mut log: Vec<AccessEntry> = hours.into_iter().flat_map(of_hour).collect();
+    // The month ends with that of its last day: in Tokyo it is December.
+    log.push(AccessEntry { time: "2026-11-30T23:59:59Z".parse().unwrap(), ..seen(0, 0, 1, Tieup, "/") });
+    let entries = log.iter().map(|entry| Ok::<_, &str>(entry.encode()));
+    let found = examine(terms, entries, &Witness::default()).unwrap();
+    let told = found.findings.iter().map(|finding| (finding.from().to_string(), finding.rule().name()));
+    let expected = [("2026-11-03T03:00:00", "rate/1"), ("2026-11-20T03:00:00", "robots/1")];
+    let of_robots = told.filter(|(_, rule)| ["rate/1", "robots/1"].contains(rule)).collect::<Vec<_>>();
+    assert_eq!(of_robots, expected.map(|(from, rule)| (from.to_owned(), rule)));
+    assert_eq!((found.entries, found.other_month), (601, 0));
+}
+
+#[test]
 fn an_unreadable_entry_is_named_by_its_number() {
     let good = || Ok(seen(0, 0, 1, Tieup, "/").encode());
     let entries: [Result<Vec<u8>, &str>; 3] = [good(), good(), Err("disk")];
-    let error = examine(&tokyo(), november(), robots::list_digest(), entries, &Witness::default()).unwrap_err();
+    let error = examine(terms(), entries, &Witness::default()).unwrap_err();
     assert_eq!(error, StatementError::Read { number: 2, source: "disk" });
 }
 
@@ -423,7 +456,7 @@ proptest! {
     fn memory_is_that_of_the_visitors_of_two_hours(
         entries in proptest::collection::vec((0..48_i64, 0..3_600_i64, 0..5_u32), 1..3_000),
     ) {
-        let mut examiner = Examiner::new(&tokyo(), november());
+        let mut examiner = Examiner::new(terms());
         for (hour, second, visitor) in entries {
             examiner.observe(&seen(hour, second, visitor, Tieup, "/"));
             let remembered: usize = examiner.open.iter().map(|(_, hour)| hour.remembered()).sum();

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use num_rational::Ratio;
-use tieup_protocol::period::Zone;
 
 use super::hour::Hour;
+use super::terms::Terms;
 
 /// How many other hours there must be to say what is usual.
 pub(super) const ENOUGH: usize = 3;
@@ -34,10 +34,10 @@ pub(super) struct Usual {
 
 impl Timeline {
     /// The hours of a journal, of what is known of those that have entries.
-    pub(super) fn new(zone: &Zone, from: Timestamp, until: Timestamp, hours: BTreeMap<i64, Hour>) -> Self {
+    pub(super) fn new(terms: &Terms, hours: BTreeMap<i64, Hour>) -> Self {
         let ends = hours.first_key_value().zip(hours.last_key_value());
         let calendar = match ends {
-            Some(((first, _), (last, _))) => calendar(zone, from, until).range(first..=last).copied().collect(),
+            Some(((first, _), (last, _))) => calendar(terms).range(first..=last).copied().collect(),
             None => BTreeSet::new(),
         };
         Self { calendar, hours, empty: Hour::default() }
@@ -81,14 +81,17 @@ fn median(mut samples: Vec<Ratio<u64>>) -> Ratio<u64> {
     if samples.len().is_multiple_of(2) { (samples[middle - 1] + samples[middle]) / 2 } else { samples[middle] }
 }
 
-/// The hours that clocks in `zone` show between two instants. They are set by whole quarters of an hour.
-fn calendar(zone: &Zone, from: Timestamp, until: Timestamp) -> BTreeSet<i64> {
-    let quarters = (from.as_second()..until.as_second()).step_by(15 * 60);
-    quarters.filter_map(|second| Timestamp::from_second(second).ok()).map(|time| zone.hour_number(time)).collect()
+/// The hours that clocks show in a month. They are set by whole quarters of an hour.
+fn calendar(terms: &Terms) -> BTreeSet<i64> {
+    let span = terms.span();
+    let quarters = (span.start.as_second()..span.end.as_second()).step_by(15 * 60);
+    quarters.filter_map(|second| Timestamp::from_second(second).ok()).map(|time| terms.hour_number(time)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use tieup_protocol::robots;
+
     use super::*;
 
     #[test]
@@ -103,9 +106,10 @@ mod tests {
 
     #[test]
     fn an_hour_that_clocks_skip_is_none() {
-        let berlin: Zone = "Europe/Berlin".parse().unwrap();
-        let (from, until) = ("2026-03-28T23:00:00Z".parse().unwrap(), "2026-03-29T22:00:00Z".parse().unwrap());
-        let hours: Vec<i64> = calendar(&berlin, from, until).into_iter().map(|hour| hour.rem_euclid(24)).collect();
+        let terms = Terms::new("2026-03".parse().unwrap(), &"Europe/Berlin".parse().unwrap(), robots::list_digest());
+        let day = terms.hour_number("2026-03-29T10:00:00Z".parse().unwrap()) / 24;
+        let of_day = calendar(&terms).into_iter().filter(|hour| hour / 24 == day);
+        let hours: Vec<i64> = of_day.map(|hour| hour.rem_euclid(24)).collect();
         let expected: Vec<i64> = (0..24).filter(|hour| *hour != 2).collect();
         assert_eq!(hours, expected);
     }

@@ -11,7 +11,7 @@ use tieup_fees::Finding;
 use tieup_fees::findings::{Figure, Rule};
 use tieup_protocol::dispute::checked_words;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::period::Month;
+use tieup_protocol::period::{Month, Zone};
 use tieup_web::{say, terminal};
 
 use super::Format;
@@ -110,13 +110,13 @@ async fn look(hub: &Hub, partner: &PartnerRow, month: Month) -> Result<(Examined
     Ok((examined, looked))
 }
 
-fn show(partner: &SiteId, month: Month, Examined { zone, found }: &Examined, looked: &[Looked]) {
+fn show(partner: &SiteId, month: Month, Examined { zones, found }: &Examined, looked: &[Looked]) {
     let number = match found.findings.len() {
         0 => "no findings".to_owned(),
         1 => "1 finding".to_owned(),
         more => format!("{more} findings"),
     };
-    say!("{partner} {month}: {number} in {} entries; hours of {}", found.entries, zone.name());
+    say!("{partner} {month}: {number} in {} entries; hours of {}", found.entries, names(zones));
     for Looked { digest, finding, accepted } in looked {
         let (rule, id) = (finding.rule(), short(*digest));
         say!("  {id}  {}  {:<11}  {:<11}  {finding}", span(finding), rule.name(), rule.severity().word());
@@ -126,6 +126,11 @@ fn show(partner: &SiteId, month: Month, Examined { zone, found }: &Examined, loo
     }
 }
 
+/// The names of the zones by whose clocks a month's hours are cut: one, but where the contract's changes within the month.
+fn names(zones: &[Zone]) -> String {
+    zones.iter().map(Zone::name).collect::<Vec<_>>().join(", then ")
+}
+
 /// From when to when, the day once where it is the same.
 fn span(finding: &Finding) -> String {
     let (from, until) = (finding.from(), finding.until());
@@ -133,11 +138,11 @@ fn span(finding: &Finding) -> String {
     format!("{} to {}", from.strftime("%Y-%m-%d %H:%M"), until.strftime(end))
 }
 
-fn tell(partner: SiteId, month: Month, Examined { zone, found }: &Examined, looked: &[Looked]) -> Told {
+fn tell(partner: SiteId, month: Month, Examined { zones, found }: &Examined, looked: &[Looked]) -> Told {
     Told {
         partner,
         month,
-        zone: zone.name().to_owned(),
+        zone: names(zones),
         entries: found.entries,
         other_month: found.other_month,
         rules: Rule::ALL.into_iter().map(Rule::name).collect(),

@@ -14,7 +14,7 @@ fn beat(started: Timestamp, at: Timestamp, tieup: u64, original: u64) -> Heartbe
 }
 
 fn told_by(entries: &[AccessEntry], pulse: Pulse) -> Vec<String> {
-    let mut examiner = Examiner::new(&tokyo(), november());
+    let mut examiner = Examiner::new(terms());
     for entry in entries {
         examiner.observe(entry);
     }

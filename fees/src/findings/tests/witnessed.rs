@@ -22,7 +22,7 @@ fn page(path: &str) -> SitePath {
 }
 
 fn compared<'a>(entries: impl IntoIterator<Item = &'a AccessEntry>, witness: &Witness) -> Vec<Finding> {
-    let mut examiner = Examiner::new(&tokyo(), november());
+    let mut examiner = Examiner::new(terms());
     entries.into_iter().for_each(|entry| examiner.observe(entry));
     examiner.finish(witness).findings
 }
@@ -61,8 +61,7 @@ fn in_a_large_month_the_tolerance_is_what_counts() {
     let is_told = |served: u64| {
         let timeline =
             |served| BTreeMap::from([(first_hour() + 3, Hour { entries: served, served, ..Hour::default() })]);
-        let (from, until) = (start(), start() + SignedDuration::from_hours(48));
-        let timeline = Timeline::new(&tokyo(), from, until, timeline(served));
+        let timeline = Timeline::new(&terms(), timeline(served));
         let hours = BTreeMap::from([(first_hour() + 3, 100_000)]);
         let beacons = Beacons { hours, until: i64::MAX / 2, tolerance: Some(tolerance), ..Beacons::default() };
         !crate::findings::witnessed::apply(&timeline, &BTreeSet::new(), &Witness { beacons, ..Witness::default() })
