@@ -1,15 +1,14 @@
 //! A partner's daemon as a process of its own, which can be killed at any moment.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tieup_protocol::wire::PartnerStatus;
 use tieup_syncd::control::{self, Answer, AskError};
 
+use crate::hearing::Hearing;
 use crate::world::Halted;
 
 /// How long the daemon may take to begin before the test fails.
@@ -35,7 +34,7 @@ pub struct Program {
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    lines: Receiver<String>,
+    said: Hearing,
     program: Program,
 }
 
@@ -59,17 +58,8 @@ impl Program {
         command.args(before).arg("--config").arg(&self.config_file).arg("run");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{program} does not run: {error}"));
-        let (sender, lines) = channel();
-        if let Some(output) = child.stdout.take() {
-            std::thread::spawn(move || {
-                for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    // Nobody waits for lines once the process is dropped; they are read all the same, so that it
-                    // never waits for room.
-                    let _ = sender.send(line);
-                }
-            });
-        }
-        Process { child, lines, program: self.clone() }
+        let output = child.stdout.take().unwrap_or_else(|| panic!("{program} says nothing that is heard"));
+        Process { child, said: Hearing::of(output, PATIENCE), program: self.clone() }
     }
 
     /// Starts the daemon and waits until it serves.
@@ -91,7 +81,7 @@ impl Process {
     /// Waits until the daemon serves visitors, and fails if it ends before.
     pub fn wait_until_it_serves(&self) {
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.said.heard_by(Instant::now() + PATIENCE) {
                 Ok(line) if line.contains(SERVING) => return,
                 Ok(_) => {}
                 Err(error) => panic!("the daemon does not serve ({error}):\n{}", self.program.logged()),

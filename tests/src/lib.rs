@@ -14,6 +14,7 @@ pub mod cutter;
 pub mod desk;
 pub mod face;
 pub mod forge;
+pub mod hearing;
 pub mod hook;
 pub mod issuing;
 pub mod journal;

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Lines, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,6 +20,7 @@ use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::joining::Reach;
 use tieup_protocol::period::Month;
 use tieup_store::journal::{JournalWriter, LogSigner, Mirror, Origin, month_dir};
+use tieup_tests::hearing::Hearing;
 use tieup_tests::journal::files_below;
 use tieup_tests::postgres::{new_database, run_sql};
 use tieup_tests::world::MAIN;
@@ -46,10 +46,11 @@ struct Stock {
     folder: TempDir,
 }
 
-/// A process that counts, killed when it is dropped.
+/// A process that counts, or a hub, killed when it is dropped.
 struct Counter {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    said: Hearing,
+    complained: Hearing,
 }
 
 fn november() -> Month {
@@ -160,10 +161,19 @@ impl Stock {
     }
 
     fn count(&self) -> Counter {
-        let mut command = self.command(&["log", "count"]);
+        self.start(&["log", "count"])
+    }
+
+    fn hub(&self) -> Counter {
+        self.start(&["hub"])
+    }
+
+    fn start(&self, arguments: &[&str]) -> Counter {
+        let mut command = self.command(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Counter { child, lines }
+        let said = Hearing::of(child.stdout.take().unwrap(), PATIENCE);
+        let complained = Hearing::of(child.stderr.take().unwrap(), PATIENCE);
+        Counter { child, said, complained }
     }
 
     /// Every rollup, by its place in the folder of rollups.
@@ -175,18 +185,23 @@ impl Stock {
 }
 
 impl Counter {
-    /// The next line that it says; none when it has ended.
-    fn says(&mut self) -> Option<String> {
-        self.lines.next().transpose().unwrap()
-    }
-
     /// All that it says from now on, once it has ended well.
     fn ends(mut self) -> Vec<String> {
-        let said: Vec<String> = self.lines.by_ref().map(Result::unwrap).collect();
-        let mut complaint = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{said:?}\n{complaint}");
+        let (said, complaints) = (self.said.rest(), self.complained.rest());
+        assert!(self.ended().success(), "{said:?}\n{}", complaints.join("\n"));
         said
+    }
+
+    /// How it ended; it must have by then.
+    fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::yield_now();
+        }
     }
 
     fn signal(&self, name: &str) {
@@ -241,9 +256,9 @@ async fn three_processes_count_each_day_once_and_one_that_is_killed_loses_nothin
                     AND state LIKE 'idle in transaction%'";
         run_sql(&address, open)
     };
-    let mut first = stock.count();
+    let first = stock.count();
     // Stopped while it holds the claim on a day. One that is stopped between two days goes on for a while.
-    let mut said = vec![first.says().unwrap()];
+    let mut said = vec![first.said.line().unwrap()];
     loop {
         first.signal("STOP");
         // What it had sent before is carried out all the same: what still stands then is what it holds.
@@ -252,7 +267,7 @@ async fn three_processes_count_each_day_once_and_one_that_is_killed_loses_nothin
             break;
         }
         first.signal("CONT");
-        said.push(first.says().unwrap());
+        said.push(first.said.line().unwrap());
     }
     let others = [stock.count(), stock.count()];
     let left = || run_sql(&address, "SELECT string_agg(DISTINCT partner, ' ') FROM counting WHERE counted IS NULL");
@@ -266,7 +281,7 @@ async fn three_processes_count_each_day_once_and_one_that_is_killed_loses_nothin
         said.extend(other.ends());
     }
     // What the killed one said before it was stopped, and nobody has read.
-    said.extend(first.lines.by_ref().map_while(Result::ok));
+    said.extend(first.said.rest());
     let mut told = counted(&said);
     told.sort();
     let mut days: Vec<&String> = told.iter().map(|(day, _)| day).collect();
@@ -361,18 +376,6 @@ async fn a_hub_that_is_told_to_stop_claims_no_further_day() {
     }
 }
 
-/// What a hub says until it says `words`.
-fn listen_for(lines: &mut Lines<BufReader<ChildStdout>>, words: &str) -> String {
-    let mut said = String::new();
-    for line in lines.map(Result::unwrap) {
-        said = said + &line + "\n";
-        if line.contains(words) {
-            return said;
-        }
-    }
-    panic!("{words:?} is not said, but:\n{said}")
-}
-
 /// A site of one page.
 fn write_site(folder: &Path) {
     for (file, text) in [
@@ -395,18 +398,13 @@ async fn of_two_hubs_of_one_database_one_pushes_and_the_other_counts() {
     for address in [new_database(), String::new()] {
         let stock = Stock::new(&address).await;
         write_site(stock.folder.path());
-        let hub = || {
-            let mut child = stock.command(&["hub"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            Counter { child, lines }
-        };
-        let mut first = hub();
-        listen_for(&mut first.lines, "Serving the main site on");
+        let mut first = stock.hub();
+        first.said.until("Serving the main site on");
         let watching = stock.command(&["publish", "--watch"]).output().unwrap();
         assert_eq!(watching.status.code(), Some(1));
         assert_says(&String::from_utf8_lossy(&watching.stderr), &["another hub of `lampworks` pushes already"]);
-        let mut second = hub();
-        listen_for(&mut second.lines, "this one takes part in counting alone");
+        let second = stock.hub();
+        second.said.until("this one takes part in counting alone");
         // Planned by somebody who does not count: the second hub does.
         let opened = Hub::open(Config::load(&stock.config()).unwrap()).await.unwrap();
         let north = opened.partner(&"north".parse().unwrap()).await.unwrap();
@@ -418,13 +416,13 @@ async fn of_two_hubs_of_one_database_one_pushes_and_the_other_counts() {
         assert_eq!(stock.rollups().len(), 1);
         // One that began while the lock of one that is gone still stood pushes when it is free.
         first.signal("KILL");
-        first.child.wait().unwrap();
-        listen_for(&mut second.lines, "The other hub is gone: this one pushes now.");
-        listen_for(&mut second.lines, "Serving the main site on");
-        let mut third = hub();
-        listen_for(&mut third.lines, "this one takes part in counting alone");
+        first.ended();
+        second.said.until("The other hub is gone: this one pushes now.");
+        second.said.until("Serving the main site on");
+        let mut third = stock.hub();
+        third.said.until("this one takes part in counting alone");
         third.signal("TERM");
-        assert!(third.child.wait().unwrap().success());
+        assert!(third.ended().success());
     }
 }
 
@@ -439,38 +437,26 @@ async fn a_second_hub_outlasts_a_server_that_lets_nobody_in_and_ends_when_it_is_
     let address = new_database();
     let stock = Stock::new(&address).await;
     write_site(stock.folder.path());
-    let hub = |errors: Stdio| {
-        let mut child = stock.command(&["hub"]).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Counter { child, lines }
-    };
-    let mut first = hub(Stdio::null());
-    listen_for(&mut first.lines, "Serving the main site on");
-    let mut others = [hub(Stdio::piped()), hub(Stdio::piped())];
-    for other in &mut others {
-        listen_for(&mut other.lines, "this one takes part in counting alone");
+    let mut first = stock.hub();
+    first.said.until("Serving the main site on");
+    let others = [stock.hub(), stock.hub()];
+    for other in &others {
+        other.said.until("this one takes part in counting alone");
     }
     let_in(&address, "false");
-    // Kept until the end: a hub that complains to nobody would end by that.
-    let mut complaints = Vec::new();
-    for other in &mut others {
-        let mut errors = BufReader::new(other.child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains("the database did not let this hub in: it is asked again in 4 s") {
-            assert!(errors.read_line(&mut said).unwrap() > 0, "it has ended: {said}");
-        }
-        complaints.push(errors);
+    for other in &others {
+        other.complained.until("the database did not let this hub in: it is asked again in 4 s");
     }
     let [mut second, mut third] = others;
     third.signal("TERM");
-    assert!(third.child.wait().unwrap().success());
+    assert!(third.ended().success());
     let_in(&address, "true");
     first.signal("KILL");
-    first.child.wait().unwrap();
-    listen_for(&mut second.lines, "The other hub is gone: this one pushes now.");
-    listen_for(&mut second.lines, "Serving the main site on");
+    first.ended();
+    second.said.until("The other hub is gone: this one pushes now.");
+    second.said.until("Serving the main site on");
     second.signal("TERM");
-    assert!(second.child.wait().unwrap().success());
+    assert!(second.ended().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
