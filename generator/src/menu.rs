@@ -27,9 +27,15 @@ pub(crate) type SiteMenus = BTreeMap<String, Vec<MenuLink>>;
 pub struct Menus(pub(crate) SiteMenus);
 
 impl Menus {
-    /// As JSON, the same for the same menus.
+    /// What a site tells of: its `own` lines, and main's after them. Each is for the languages that it was written for, of
+    /// which the site that is told may have others than this one.
+    pub(crate) fn told(own: &SiteMenus, mains: &SiteMenus) -> Self {
+        Self(both(own, mains))
+    }
+
+    /// As JSON, in their order: of two lines that lead to the same place the first counts.
     pub fn to_json(&self) -> Vec<u8> {
-        to_json(&self.0)
+        to_json(self.0.iter().map(|(name, links)| (name, links.iter().map(CarriedLink::of).collect())))
     }
 
     /// Reads what [`Menus::to_json`] wrote.
@@ -139,16 +145,16 @@ pub(crate) fn to_file(menus: &SiteMenus) -> Option<(SourcePath, Vec<u8>)> {
         return None;
     }
     let path = FILE.parse().expect("a constant path that a test holds");
-    Some((path, to_json(menus)))
-}
-
-fn to_json(menus: &SiteMenus) -> Vec<u8> {
-    let carried = menus.iter().map(|(name, links)| {
+    let sorted = menus.iter().map(|(name, links)| {
         let mut lines: Vec<CarriedLink> = links.iter().map(CarriedLink::of).collect();
         lines.sort();
         (name, lines)
     });
-    let carried: BTreeMap<_, _> = carried.collect();
+    Some((path, to_json(sorted)))
+}
+
+fn to_json<'a>(menus: impl Iterator<Item = (&'a String, Vec<CarriedLink>)>) -> Vec<u8> {
+    let carried: BTreeMap<_, _> = menus.collect();
     serde_json::to_vec(&carried).expect("texts and numbers are JSON")
 }
 
@@ -287,19 +293,36 @@ mod tests {
         assert!(none.is_empty(), "{none:?}");
     }
 
-    #[test]
-    fn a_line_of_mains_that_leads_where_an_own_one_does_is_left_out_in_that_language() {
+    /// The settings of a partner in English and Japanese.
+    fn config() -> SiteConfig {
         let yaml = "title: a\nbase_url: https://a.example/\nlanguages: [{code: ja, name: 日本語}]\n";
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("site.yaml"), yaml).unwrap();
-        let config = SiteConfig::load_partner(folder.path()).unwrap();
+        SiteConfig::load_partner(folder.path()).unwrap()
+    }
+
+    fn titles<'a>(menus: &'a SiteMenus, lang: &str) -> Vec<&'a str> {
+        lines(menus, "nav", lang).into_iter().map(|link| &*link.title).collect()
+    }
+
+    #[test]
+    fn what_is_told_of_menus_stands_in_each_language_of_who_is_told_the_own_lines_first() {
+        let own = menus(vec![link("Ours", "/a/", Some("en"))]);
+        let mains = menus(vec![link("A", "/a/", None), link("B", "/b/", None), link("家", "/h/", Some("ja"))]);
+        let told = Menus::from_json(&Menus::told(&own, &mains).to_json()).unwrap();
+        let joined = joined(&config(), SiteMenus::new(), &told.0);
+        assert_eq!(titles(&joined, "en"), ["B", "Ours"]);
+        assert_eq!(titles(&joined, "ja"), ["A", "B", "家"]);
+    }
+
+    #[test]
+    fn a_line_of_mains_that_leads_where_an_own_one_does_is_left_out_in_that_language() {
         let own = menus(vec![link("Ours", "/a/", Some("en"))]);
         let mains = menus(vec![link("A", "/a/", None), link("家", "/h/", Some("ja")), link("B", "/b/", Some("en"))]);
         // Of two mains both may have a line that leads there.
         let mains = both(&mains, &menus(vec![link("B of another", "/b/", None)]));
-        let joined = joined(&config, own, &mains);
-        let titles = |lang| lines(&joined, "nav", lang).into_iter().map(|link| &*link.title).collect::<Vec<_>>();
-        assert_eq!(titles("en"), ["B", "Ours"]);
-        assert_eq!(titles("ja"), ["A", "B of another", "家"]);
+        let joined = joined(&config(), own, &mains);
+        assert_eq!(titles(&joined, "en"), ["B", "Ours"]);
+        assert_eq!(titles(&joined, "ja"), ["A", "B of another", "家"]);
     }
 }

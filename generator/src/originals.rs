@@ -46,7 +46,7 @@ pub struct Originals {
     pub derived: BTreeSet<SitePath>,
     /// What fills each slot, as HTML: a file, or else the menu that is called like it.
     pub slots: BTreeMap<String, Vec<u8>>,
-    /// The menus, main's lines in them.
+    /// The menus, main's lines with them, each in the languages that it was written for.
     pub menus: Menus,
     /// The address of the partner's site, as `site.yaml` gives it.
     pub base_url: String,
@@ -172,13 +172,14 @@ fn with_menus(
     config: &SiteConfig,
 ) -> (BTreeMap<String, Vec<u8>>, Menus) {
     let own = menu::of_site(config, &content.pages);
+    let told = Menus::told(&own, mains);
     let joined = menu::joined(config, own.clone(), mains);
     for slot in framework.slots() {
         if !slots.contains_key(slot) && menu::has(config, &own, slot) {
             slots.insert(slot.clone(), menu::list(config, &joined, slot).into_bytes());
         }
     }
-    (slots, Menus(joined))
+    (slots, told)
 }
 
 /// What fills each slot by the files in `folder`, as HTML. Links in them are not checked.

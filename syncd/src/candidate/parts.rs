@@ -64,7 +64,7 @@ pub(super) struct OwnPages {
     pub derived: BTreeSet<SitePath>,
     /// What fills each slot.
     pub slots: BTreeMap<String, Vec<u8>>,
-    /// The menus, main's lines in them.
+    /// The menus, main's lines with them, each in the languages that it was written for.
     pub menus: Menus,
     /// The index of the pages.
     pub index: Vec<IndexedPage>,

@@ -354,6 +354,25 @@ async fn row_003_05_the_navigation_names_pages_of_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_a_further_main_site_for_every_language_stands_in_one_that_the_pages_beside_it_lack() {
+    let (world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
+    let config = &world.partner("north").config;
+    let site = "title: north\nbase_url: https://north.example/\nlanguage: ja\n";
+    std::fs::write(config.site.join("site.yaml"), site).unwrap();
+    std::fs::write(config.site.join("content/local.md"), "---\ntitle: 棚\nmenus: {nav: {}}\n---\nWords.\n").unwrap();
+    let menus = "menus: {nav: [{title: Tea, path: /south/tea/}, {title: South, path: /south/, lang: en}]}\n";
+    let file = southern.hub().config.site.join("site.yaml");
+    let site = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, site + menus).unwrap();
+    world.go_live("north").await;
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    let shown = |text: &str, title: &str| text.contains(&format!(">{title}</a></li>"));
+    let nav = once(&world, "/local/", |text| shown(text, "Tea")).await;
+    assert_eq!(["棚", "South"].map(|title| shown(&nav, title)), [true, false], "{nav}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn console_and_preview_are_of_one_main_site_and_the_preview_shows_the_others_around_it() {
     let (world, southern) = live().await;
     southern.edit("/south/tea/", "We roast tea.");
