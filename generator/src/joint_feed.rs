@@ -66,17 +66,41 @@ fn feeds_of(page: SitePath) -> impl Iterator<Item = SitePath> {
 
 /// Where the feeds stand in which a partner's own page has a place, if main has them: those of the site in the page's
 /// language, of its section, and of its `terms`, which are the paths of their pages. None for a page that no feed has.
-pub fn feeds_with(page: &IndexedPage, terms: &[SitePath]) -> BTreeSet<SitePath> {
+pub fn feeds_with(page: &IndexedPage, terms: &[SitePath], lookalikes: &Lookalikes) -> BTreeSet<SitePath> {
     let around = page.section.iter().chain(terms).filter(|_| is_entry(page));
-    around.cloned().flat_map(feeds_of).chain(site_feeds_with(page)).collect()
+    around.cloned().flat_map(feeds_of).chain(site_feeds_with(page, lookalikes)).collect()
 }
 
 /// Where the feeds of a whole site stand in which a page has a place. Only those in its language take it, which may stand
 /// in either place. None for a page that no feed has.
-pub fn site_feeds_with(page: &IndexedPage) -> BTreeSet<SitePath> {
-    let home: Option<SitePath> = format!("/{}/", page.lang).parse().ok();
+pub fn site_feeds_with(page: &IndexedPage, lookalikes: &Lookalikes) -> BTreeSet<SitePath> {
+    let home = language_folder(&page.lang).filter(|home| !lookalikes.0.contains(home));
     let homes = [Some(SitePath::root()), home].into_iter().flatten().filter(|_| is_entry(page));
     homes.flat_map(feeds_of).collect()
+}
+
+/// The sections that stand where another site would have the first page of their language: that of a site whose default
+/// language is English, called `en`. Their feeds are not those of a whole site.
+#[derive(Debug, Default)]
+pub struct Lookalikes(BTreeSet<SitePath>);
+
+impl Lookalikes {
+    /// Those among main's pages and the partner's `own`, whose default language is `language`. Main's is known by its first
+    /// page; without that one, by what a section belongs to.
+    pub fn among<'a>(mains: &[&'a IndexedPage], own: &[&'a IndexedPage], language: &str) -> Self {
+        let first = mains.iter().find(|page| page.path == SitePath::root());
+        let is_mains =
+            |page: &&&IndexedPage| first.is_some_and(|first| first.lang == page.lang) || page.section.is_some();
+        let is_own = |page: &&&IndexedPage| page.lang == language;
+        let sections = mains.iter().filter(is_mains).chain(own.iter().filter(is_own));
+        let lookalikes = sections.filter(|page| language_folder(&page.lang).as_ref() == Some(&page.path));
+        Self(lookalikes.map(|page| page.path.clone()).collect())
+    }
+}
+
+/// Where a site has its first page in a language that is not its default.
+fn language_folder(lang: &str) -> Option<SitePath> {
+    format!("/{lang}/").parse().ok()
 }
 
 /// The feed at `path` with those of the pages `others`, served below `base_url`, that have a day and the feed's language:
@@ -280,16 +304,39 @@ mod tests {
     fn a_page_has_a_place_in_the_feeds_of_its_language_section_and_terms() {
         let own = IndexedPage { section: Some("/news/".parse().unwrap()), ..page("/news/own/", "Own", "2026-03-05") };
         let term = ["/topics/lamps/".parse().unwrap()];
-        let feeds = feeds_with(&own, &term);
+        let none = Lookalikes::default();
+        let feeds = feeds_with(&own, &term, &none);
         let atom: Vec<&str> = feeds.iter().map(SitePath::as_str).filter(|path| path.ends_with("/atom.xml")).collect();
         assert_eq!(atom, ["/atom.xml", "/en/atom.xml", "/news/atom.xml", "/topics/lamps/atom.xml"]);
         assert_eq!(feeds.len(), 4 * FeedKind::ALL.len());
-        assert_eq!(site_feeds_with(&own).len(), 2 * FeedKind::ALL.len());
+        assert_eq!(site_feeds_with(&own, &none).len(), 2 * FeedKind::ALL.len());
         assert!(joint("/topics/lamps/atom.xml", ATOM, &[&own]).unwrap().contains("/news/own/</id>"));
         assert_eq!(joint("/topics/lamps.xml", ATOM, &[&own]), None, "no feed of ours stands there");
         for other in [IndexedPage { is_section: true, ..own.clone() }, IndexedPage { date: None, ..own.clone() }] {
-            assert_eq!(feeds_with(&other, &term), BTreeSet::new(), "{other:?}");
+            assert_eq!(feeds_with(&other, &term, &none), BTreeSet::new(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_section_called_like_a_language_has_no_feed_of_the_site() {
+        let of = |path: &str, lang: &str, section: Option<&str>| {
+            let section = section.map(|section| section.parse().unwrap());
+            IndexedPage { lang: lang.to_owned(), is_section: true, section, ..page(path, "Section", "") }
+        };
+        let (home, within) = (of("/", "en", None), of("/en/", "en", Some("/")));
+        let (alone, home_ja) = (of("/en/", "en", None), of("/ja/", "ja", None));
+        let own = page("/news/own/", "Own", "2026-03-05");
+        let own_ja = IndexedPage { lang: "ja".to_owned(), ..own.clone() };
+        let is_joined = |page: &IndexedPage, mains: &[&IndexedPage], owns: &[&IndexedPage], language: &str| {
+            let folder = language_folder(&page.lang).and_then(|home| feed::path(&home, FeedKind::Atom)).unwrap();
+            site_feeds_with(page, &Lookalikes::among(mains, owns, language)).contains(&folder)
+        };
+        for mains in [&[&home, &alone][..], &[&home, &within], &[&within]] {
+            assert!(!is_joined(&own, mains, &[], "ja"), "{mains:?}");
+        }
+        assert!(!is_joined(&own, &[], &[&alone], "en"), "the partner's language is known");
+        assert!(is_joined(&own, &[], &[&alone], "ja"), "it is the first page in English");
+        assert!(is_joined(&own_ja, &[&home, &alone, &home_ja], &[], "ja"), "main has it in Japanese");
     }
 
     #[test]

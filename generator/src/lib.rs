@@ -81,7 +81,7 @@ mod watch;
 mod workbench;
 mod xml;
 
-pub use joint_feed::{feeds_with, joint_feed, site_feeds_with};
+pub use joint_feed::{Lookalikes, feeds_with, joint_feed, site_feeds_with};
 pub use menu::Menus;
 pub use originals::{FeedLimits, Originals, build_originals, build_originals_with};
 pub use output::{Output, OutputFile, Sink, media_type};

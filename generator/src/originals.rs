@@ -50,6 +50,8 @@ pub struct Originals {
     pub menus: Menus,
     /// The address of the partner's site, as `site.yaml` gives it.
     pub base_url: String,
+    /// The site's default language.
+    pub language: String,
     /// What is found by the site's search; none where neither side has one.
     pub search: Option<Search>,
     /// How long feeds are.
@@ -157,9 +159,9 @@ fn build(
     let terms = content.pages.iter().map(|page| (page.entry.path.clone(), taxonomy::terms_of(&config, page)));
     let terms = terms.filter(|(_, terms)| !terms.is_empty()).collect();
     let derived = derived_paths(&view);
-    let (base_url, search) = (config.base_url.clone(), config.search.clone());
+    let (base_url, language, search) = (config.base_url.clone(), config.language.clone(), config.search.clone());
     let feed_limits = FeedLimits { main: framework.feed_limit(), partner: feed::limit(&config) };
-    Ok(Originals { output, terms, derived, slots, menus, base_url, search, feed_limits, is_of_files_alone })
+    Ok(Originals { output, terms, derived, slots, menus, base_url, language, search, feed_limits, is_of_files_alone })
 }
 
 /// `slots`, and each slot that no file fills and that a menu of the partner's is called like: that menu, with main's lines

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tieup_generator::{
-    Menus, Search, feeds_with, fill_slots, joint_feed, media_type, site_feeds_with, spanning_beside,
+    Lookalikes, Menus, Search, feeds_with, fill_slots, joint_feed, media_type, site_feeds_with, spanning_beside,
 };
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Override, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
@@ -150,7 +150,7 @@ impl Candidate {
         }
         let model = parts.model(&of, blobs).filter(|_| is_alone);
         let made = match model {
-            Some((model, paths)) => model.revised(&of, &paths, blobs)?,
+            Some((model, paths)) => model.revised(&of, &inherited, &paths, blobs)?,
             None => Self::merge(release, &inherited, &of.originals, blobs, standing, beside)?,
         };
         let made = Arc::new(made);
@@ -176,7 +176,7 @@ impl Candidate {
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = merge.files(&plan, manifest, originals)?;
         let (mains, own) = joined(&files, inherited, &originals.index);
-        merge.join_feeds(&mut files, manifest, originals, &placed(&own, originals, beside))?;
+        merge.join_feeds(&mut files, manifest, originals, &placed(&mains, &own, originals, beside))?;
         let pages: Vec<&IndexedPage> = mains.iter().chain(&own).copied().collect();
         let listed = listed(mains, own, release.contract.index);
         let is_taken = |path: &SitePath| files.contains_key(path);
@@ -196,7 +196,13 @@ impl Candidate {
     }
 
     /// The same with other content of main's at `paths`, as `of` has it.
-    fn revised(&self, of: &Ingredients, paths: &[SitePath], blobs: &BlobStore) -> Result<Self, CandidateError> {
+    fn revised(
+        &self,
+        of: &Ingredients,
+        inherited: &[IndexedPage],
+        paths: &[SitePath],
+        blobs: &BlobStore,
+    ) -> Result<Self, CandidateError> {
         let merge = Merge { blobs, batch: blobs.batch(), fills: &of.originals.slots };
         let mut revised = self.clone();
         for (path, entry) in paths.iter().filter_map(|path| Some((path, of.manifest.entries.get(path)?))) {
@@ -207,9 +213,10 @@ impl Candidate {
                 *beneath = entry.blob;
             }
         }
-        let (_, own) = joined(&revised.files, &[], &of.originals.index);
+        let (mains, own) = joined(&revised.files, inherited, &of.originals.index);
         let alone = Beside::default();
-        merge.join_feeds(&mut revised.files, &of.manifest, &of.originals, &placed(&own, &of.originals, &alone))?;
+        let placed = placed(&mains, &own, &of.originals, &alone);
+        merge.join_feeds(&mut revised.files, &of.manifest, &of.originals, &placed)?;
         merge.batch.sync()?;
         Ok(revised)
     }
@@ -319,16 +326,22 @@ struct Placed<'a> {
 }
 
 /// The pages that have a place in a feed, by its path.
-fn placed<'a>(own: &[&'a IndexedPage], originals: &OwnPages, beside: &'a Beside) -> BTreeMap<SitePath, Placed<'a>> {
+fn placed<'a>(
+    mains: &[&IndexedPage],
+    own: &[&'a IndexedPage],
+    originals: &OwnPages,
+    beside: &'a Beside,
+) -> BTreeMap<SitePath, Placed<'a>> {
+    let lookalikes = Lookalikes::among(mains, own, &originals.language);
     let mut feeds: BTreeMap<SitePath, Placed<'a>> = BTreeMap::new();
     for page in own {
         let terms = originals.terms.get(&page.path).map_or(&[][..], Vec::as_slice);
-        for feed in feeds_with(page, terms) {
+        for feed in feeds_with(page, terms, &lookalikes) {
             feeds.entry(feed).or_default().own.push(*page);
         }
     }
     for page in beside.pages() {
-        for feed in site_feeds_with(page) {
+        for feed in site_feeds_with(page, &lookalikes) {
             feeds.entry(feed).or_default().others.push(page);
         }
     }

@@ -70,6 +70,8 @@ pub(super) struct OwnPages {
     pub index: Vec<IndexedPage>,
     /// The address of the partner's site.
     pub base_url: String,
+    /// The default language of the partner's site.
+    pub language: String,
     /// What is found by the site's search, if it has one.
     pub search: Option<Search>,
     /// How long feeds are.
@@ -87,8 +89,7 @@ pub(super) struct OwnFile {
 impl OwnPages {
     /// Stores the content of `originals`, durably on return.
     fn store(originals: Originals, blobs: &BlobStore) -> Result<Self, CandidateError> {
-        let Originals { output, terms, derived, slots, menus, base_url, search, feed_limits, is_of_files_alone: _ } =
-            originals;
+        let Originals { output, terms, derived, slots, menus, base_url, language, search, feed_limits, .. } = originals;
         let batch = blobs.batch();
         let mut files = BTreeMap::new();
         for (path, made) in output.files {
@@ -98,7 +99,8 @@ impl OwnPages {
             files.insert(path, OwnFile { file, source: made.source });
         }
         batch.sync()?;
-        Ok(Self { files, terms, derived, slots, menus, index: output.index, base_url, search, feed_limits })
+        let index = output.index;
+        Ok(Self { files, terms, derived, slots, menus, index, base_url, language, search, feed_limits })
     }
 
     fn is_here(&self, blobs: &BlobStore) -> bool {

@@ -323,6 +323,31 @@ async fn row_003_05_the_feed_of_the_whole_site_has_pages_of_both_and_is_as_long_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_feed_of_a_section_called_like_a_language_is_none_of_the_whole_site() {
+    let (world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
+    let dated = |title: &str| format!("---\ntitle: {title}\ndate: 2026-03-01\n---\nWords.\n");
+    let own = "title: north\nbase_url: https://north.example/\nfeeds: {site: [atom], sections: [atom]}\n";
+    let config = &world.partner("north").config;
+    let (site, beside) = (config.site.clone(), config.mains[&site_id("southern")].site.clone());
+    std::fs::create_dir(site.join("content/en")).unwrap();
+    for (file, text) in [
+        ("site.yaml", own),
+        ("content/_index.md", "---\ntitle: north\n---\n"),
+        ("content/en/_index.md", "---\ntitle: England\nsort_by: date\n---\n"),
+        ("content/en/york.md", &dated("York")),
+    ] {
+        std::fs::write(site.join(file), text).unwrap();
+    }
+    std::fs::write(beside.join("content/tea-room.md"), dated("Room")).unwrap();
+    world.go_live("north").await;
+    southern.publish("north").await.unwrap();
+    world.approve_beside("north", "southern").unwrap();
+    once(&world, "/atom.xml", |text| text.contains("/tea-room/")).await;
+    let england = world.get("north", "/en/atom.xml").await.text;
+    assert_eq!(["/en/york/", "/tea-room/"].map(|page| england.contains(page)), [true, false], "{england}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn row_003_05_the_navigation_names_pages_of_both() {
     let (mut world, southern) = joined(inherited(HOME), inherited(SOUTH)).await;
     let placed = |title: &str| format!("---\ntitle: {title}\nmenus: {{nav: {{}}}}\n---\nWords.\n");
