@@ -10,6 +10,7 @@ use tieup_protocol::audit::Event;
 use tieup_syncd::daemon::{Besides, Daemon, Listeners};
 use tieup_syncd::guard::QUARANTINE;
 use tieup_syncd::identity::Identity;
+use tieup_tests::child::Program;
 use tieup_tests::journal::files_below;
 use tieup_tests::parcel::{self, pack, send_blobs};
 use tieup_tests::world::site_id;
@@ -312,6 +313,22 @@ async fn where_what_was_live_cannot_be_had_either_the_last_good_release_is_serve
     let version = Some("3".parse().unwrap());
     world.daemon("north").publisher().roll_back(version, Timestamp::now()).unwrap();
     world.assert_shows("north", "/about/", "We mend it all.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_originals_are_why_nothing_can_be_shown_the_log_tells_what_is_wrong_with_them() {
+    let mut world = settled().await;
+    let halted = world.halt("north").await;
+    fs::remove_file(halted.config.state.join("live.json")).unwrap();
+    fs::write(halted.config.site.join("content/local.md"), "---\ntitel: Local\n---\n").unwrap();
+    let program = Program::new(env!("CARGO_BIN_EXE_syncd-to-kill"), &halted);
+    let mut process = program.start();
+    process.kill();
+    let says = ["release 1 is of no use", "local.md:2:1", "unknown key `titel`", "did you mean `title`?"];
+    assert_says(&program.logged(), &says);
+    fs::write(halted.config.site.join("content/local.md"), "---\ntitle: Local\n---\nMended.\n").unwrap();
+    world.resume(halted).await;
+    world.assert_shows("north", "/local/", "Mended.").await;
 }
 
 fn quarantined(world: &World) -> Vec<PathBuf> {
