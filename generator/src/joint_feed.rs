@@ -143,16 +143,15 @@ impl Others<'_> {
         let feed = Written::read(text, "<entry>\n", "</entry>\n", "</feed>\n")?;
         let others = self.dated(between(feed.head, " xml:lang=\"", "\"")?)?;
         let owners = feed.dated(|entry| between(entry, "<published>", "T")?.parse().ok())?;
-        let owners = owners.into_iter().map(|(date, entry)| (date, (None, entry)));
-        let others = others.into_iter().map(|(date, page)| {
-            (date, (Some(page.updated.unwrap_or(date).max(date)), feed::atom_entry(page, self.base_url, None)))
-        });
-        let (days, entries): (Vec<Option<Date>>, String) =
-            self.merged(owners.collect(), others.collect()).into_iter().unzip();
+        let entries = self.merged(owners, others);
         let updated = between(feed.head, "<updated>", "T")?;
-        let latest = days.into_iter().max().flatten().max(updated.parse().ok())?;
+        let latest = entries.iter().filter_map(Entry::updated).max().max(updated.parse().ok())?;
         let head = feed.head.replacen(&format!("<updated>{updated}T"), &format!("<updated>{latest}T"), 1);
-        Some(head + &entries + feed.end)
+        let written = entries.into_iter().map(|entry| match entry {
+            Entry::Owners(text) => text,
+            Entry::Other(page, _) => feed::atom_entry(page, self.base_url, None),
+        });
+        Some(head + &written.collect::<String>() + feed.end)
     }
 
     fn rss(&self, text: &str) -> Option<String> {
@@ -160,11 +159,13 @@ impl Others<'_> {
         let others = self.dated(between(feed.head, "<language>", "</language>")?)?;
         let day = |entry: &str| Date::strptime("%a, %d %b %Y", between(entry, "<pubDate>", " 00:00:00")?).ok();
         let owners = feed.dated(day)?;
-        let others = others.into_iter().map(|(date, page)| {
-            let description = page.description.clone().unwrap_or_default();
-            (date, feed::rss_item(page, self.base_url, &description))
+        let items = self.merged(owners, others).into_iter().map(|entry| match entry {
+            Entry::Owners(text) => text,
+            Entry::Other(page, _) => {
+                feed::rss_item(page, self.base_url, page.description.as_deref().unwrap_or_default())
+            }
         });
-        Some(feed.head.to_owned() + &self.merged(owners, others.collect()).concat() + feed.end)
+        Some(feed.head.to_owned() + &items.collect::<String>() + feed.end)
     }
 
     fn json(&self, text: &str) -> Option<String> {
@@ -173,8 +174,11 @@ impl Others<'_> {
         let day = |item: &Value| item["date_published"].as_str()?.split('T').next()?.parse().ok();
         let items = feed.get("items")?.as_array()?.iter();
         let owners: Option<Vec<Dated<Value>>> = items.map(|item| Some((day(item)?, item.clone()))).collect();
-        let others = others.into_iter().map(|(date, page)| (date, self.json_item(page, date)));
-        let items = self.merged(owners?, others.collect());
+        let items = self.merged(owners?, others).into_iter().map(|entry| match entry {
+            Entry::Owners(item) => item,
+            Entry::Other(page, date) => self.json_item(page, date),
+        });
+        let items = items.collect();
         feed.insert("items".to_owned(), Value::Array(items));
         Some(format!("{:#}\n", Value::Object(feed)))
     }
@@ -195,12 +199,30 @@ impl Others<'_> {
     }
 
     /// Both, newest first; no more than the feed may have, unless `owners` are.
-    fn merged<T>(&self, owners: Vec<Dated<T>>, others: Vec<Dated<T>>) -> Vec<T> {
+    fn merged<'a, T>(&self, owners: Vec<Dated<T>>, others: Vec<Dated<&'a IndexedPage>>) -> Vec<Entry<'a, T>> {
         let most = owners.len().max(self.most);
-        let mut all: Vec<Dated<T>> = owners.into_iter().chain(others).collect();
+        let owners = owners.into_iter().map(|(date, entry)| (date, Entry::Owners(entry)));
+        let others = others.into_iter().map(|(date, page)| (date, Entry::Other(page, date)));
+        let mut all: Vec<Dated<Entry<'a, T>>> = owners.chain(others).collect();
         // The sort keeps the order of what is equal.
         all.sort_by_key(|(date, _)| std::cmp::Reverse(*date));
         all.into_iter().take(most).map(|(_, entry)| entry).collect()
+    }
+}
+
+/// What stands in a joint feed: an entry that its owner wrote, or a page of somebody else's with its day, to be written.
+enum Entry<'a, T> {
+    Owners(T),
+    Other(&'a IndexedPage, Date),
+}
+
+impl<T> Entry<'_, T> {
+    /// When somebody else's page changed last.
+    fn updated(&self) -> Option<Date> {
+        match self {
+            Self::Owners(_) => None,
+            Self::Other(page, date) => Some(page.updated.unwrap_or(*date).max(*date)),
+        }
     }
 }
 
