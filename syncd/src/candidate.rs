@@ -137,41 +137,37 @@ impl Candidate {
         site: &Path,
         at: Workplace<'_>,
         standing: Standing,
-        beside: &Beside,
+        beside: Beside,
     ) -> Result<Arc<Self>, CandidateError> {
         let Workplace { blobs, parts, .. } = at;
         let manifest = &release.manifest;
         let inherited = parts.index(&manifest.index, blobs)?;
         let originals = parts.originals(site, manifest, &inherited, &beside.menus, at)?;
-        let of = Ingredients { release: release.digest, manifest: manifest.clone(), originals, standing };
-        let is_alone = beside.is_nothing();
-        if let Some(known) = parts.candidate(&of, blobs).filter(|_| is_alone) {
+        let of = Ingredients { release: release.digest, manifest: manifest.clone(), originals, standing, beside };
+        if let Some(known) = parts.candidate(&of, blobs) {
             return Ok(known);
         }
-        let model = parts.model(&of, blobs).filter(|_| is_alone);
-        let made = match model {
+        let made = match parts.model(&of, blobs) {
             Some((model, paths)) => model.revised(&of, &inherited, &paths, blobs)?,
-            None => Self::merge(release, &inherited, &of.originals, blobs, standing, beside)?,
+            None => Self::merge(release, &inherited, &of, blobs)?,
         };
         let made = Arc::new(made);
-        if is_alone {
+        if of.beside.is_whole() {
             parts.keep(of, made.clone());
         }
         Ok(made)
     }
 
-    /// Merges `release`, whose page index is `inherited`, with `originals`.
+    /// Merges `release`, whose page index is `inherited`, with the originals in `of`.
     fn merge(
         release: &Verified<Release>,
         inherited: &[IndexedPage],
-        originals: &OwnPages,
+        of: &Ingredients,
         blobs: &BlobStore,
-        standing: Standing,
-        beside: &Beside,
     ) -> Result<Self, CandidateError> {
-        let manifest = &release.manifest;
+        let Ingredients { manifest, originals, standing, beside, .. } = of;
         check_slots(originals, &release.contract)?;
-        let plan = plan(release, originals, standing)?;
+        let plan = plan(release, originals, *standing)?;
         tell_unserved(release, originals);
         let merge = Merge { blobs, batch: blobs.batch(), fills: &originals.slots };
         let mut files = merge.files(&plan, manifest, originals)?;
@@ -214,8 +210,7 @@ impl Candidate {
             }
         }
         let (mains, own) = joined(&revised.files, inherited, &of.originals.index);
-        let alone = Beside::default();
-        let placed = placed(&mains, &own, &of.originals, &alone);
+        let placed = placed(&mains, &own, &of.originals, &of.beside);
         merge.join_feeds(&mut revised.files, &of.manifest, &of.originals, &placed)?;
         merge.batch.sync()?;
         Ok(revised)

@@ -17,6 +17,7 @@ use tieup_protocol::path::{SitePath, SourcePath};
 use tieup_store::blobs::BlobStore;
 
 use super::{Candidate, CandidateError, MergedFile, Workplace, sources};
+use crate::shared_site::{Beside, SearchBeside};
 
 /// How many builds of originals and how many candidates are kept: of the live release and of one that waits.
 const KEPT: usize = 2;
@@ -108,7 +109,7 @@ impl OwnPages {
     }
 }
 
-/// What a candidate is made from, if nothing stands beside it.
+/// What a candidate is made from.
 pub(super) struct Ingredients {
     /// The digest of the release's manifest, which names its contract's.
     pub release: Digest,
@@ -118,12 +119,14 @@ pub(super) struct Ingredients {
     pub originals: Arc<OwnPages>,
     /// Whether an emergency is declared.
     pub standing: Standing,
+    /// What of other tie-ups stands beside it.
+    pub beside: Beside,
 }
 
 impl PartialEq for Ingredients {
     fn eq(&self, other: &Self) -> bool {
         let originals = Arc::ptr_eq(&self.originals, &other.originals);
-        originals && (self.release, self.standing) == (other.release, other.standing)
+        originals && (self.release, self.standing, &self.beside) == (other.release, other.standing, &other.beside)
     }
 }
 
@@ -132,7 +135,8 @@ impl Ingredients {
     fn differing(&self, other: &Self) -> Option<Vec<SitePath>> {
         let (old, new) = (&self.manifest, &other.manifest);
         // The same originals were made in the same framework, beside the same index.
-        let alike = Arc::ptr_eq(&self.originals, &other.originals) && self.standing == other.standing;
+        let originals = Arc::ptr_eq(&self.originals, &other.originals);
+        let alike = originals && (self.standing, &self.beside) == (other.standing, &other.beside);
         if !alike || old.contract != new.contract || old.entries.len() != new.entries.len() {
             return None;
         }
@@ -228,7 +232,9 @@ impl Parts {
         let (candidate, paths) = models.find_map(|(model, made)| Some((made.clone(), model.differing(of)?)))?;
         drop(known);
         let is_here = |(path, file): (&SitePath, &MergedFile)| blobs.contains(&file.blob) || paths.contains(path);
-        let is_whole = candidate.search.is_empty() && candidate.files.iter().all(is_here);
+        // A search has words of main's pages; what the home tie-up is told instead has none.
+        let says_same = candidate.search.is_empty() || matches!(of.beside.search, SearchBeside::Home);
+        let is_whole = says_same && candidate.files.iter().chain(&candidate.search).all(is_here);
         is_whole.then_some((candidate, paths))
     }
 

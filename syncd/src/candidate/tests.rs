@@ -41,8 +41,9 @@ enum Edit {
     Terms(u8),
     /// An emergency begins or ends.
     Emergency,
-    /// Another tie-up has a sitemap, or has none.
-    Beside,
+    /// Another tie-up has nothing, a sitemap, a page that is found and stands in feeds and menus, the same with other words;
+    /// or it is the home one, which is told of everything.
+    Beside(u8),
     /// What was made of the merged site is swept: all of it, or but for the partner's own pages.
     Sweep(u8),
 }
@@ -61,7 +62,7 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         (0_u8..3).prop_map(Edit::Template),
         (0_u8..4).prop_map(Edit::Terms),
         Just(Edit::Emergency),
-        Just(Edit::Beside),
+        (0_u8..5).prop_map(Edit::Beside),
         (0_u8..2).prop_map(Edit::Sweep),
     ]
 }
@@ -74,7 +75,9 @@ struct Shop {
     manifest: Manifest,
     contract: String,
     standing: Standing,
-    sitemaps: Vec<SitePath>,
+    beside: u8,
+    /// What another tie-up has.
+    others: Arc<BlobStore>,
     /// The partner's own pages as they were built last.
     own: Option<Arc<OwnPages>>,
 }
@@ -96,8 +99,9 @@ impl Shop {
             index: BlobRef::of(b"[]"),
             emergency: None,
         };
-        let (contract, standing, sitemaps) = (CONTRACT.to_owned(), Standing::Usual, Vec::new());
-        let mut shop = Self { folder, blobs, pictures, manifest, contract, standing, sitemaps, own: None };
+        let others = Arc::new(BlobStore::open(folder.path().join("others")).unwrap());
+        let (contract, standing, beside) = (CONTRACT.to_owned(), Standing::Usual, 0);
+        let mut shop = Self { folder, blobs, pictures, manifest, contract, standing, beside, others, own: None };
         shop.framework("theme.yaml", "name: plain\napi: 1\nslots: [nav, banner]\n");
         for edit in
             [Edit::Site(0), Edit::Template(0), Edit::Title(0), Edit::Page(0, Some(0)), Edit::Original(0, Some(0))]
@@ -168,8 +172,7 @@ impl Shop {
             Edit::Terms(says) => self.terms(says),
             Edit::Emergency if self.standing == Standing::Usual => self.standing = Standing::Emergency,
             Edit::Emergency => self.standing = Standing::Usual,
-            Edit::Beside if self.sitemaps.is_empty() => self.sitemaps.push("/sitemap-south.xml".parse().unwrap()),
-            Edit::Beside => self.sitemaps.clear(),
+            Edit::Beside(what) => self.beside = what,
             Edit::Sweep(what) => {
                 let own = self.own.iter().flat_map(|own| own.files.values()).filter(|_| what == 1);
                 let own = own.map(|own| own.file.blob);
@@ -212,14 +215,45 @@ impl Shop {
 
     /// What release and originals make, or why they make nothing.
     fn candidate(&self, parts: &Parts) -> Result<Arc<Candidate>, String> {
+        self.candidate_beside(self.beside(), parts)
+    }
+
+    fn candidate_beside(&self, beside: Beside, parts: &Parts) -> Result<Arc<Candidate>, String> {
         let contract = Contract::parse("contract.yaml", &self.contract).unwrap();
         let under = ContractRef { id: contract.id.clone(), digest: contract.digest() };
         let bytes = Manifest { contract: under, ..self.manifest.clone() }.to_bytes();
         let release = trust::reread(&bytes, &self.contract, BlobRef::of(&bytes).digest).unwrap();
         let at = Workplace { blobs: &self.blobs, pictures: &self.pictures, parts };
-        let beside = Beside { sitemaps: self.sitemaps.clone(), ..Beside::default() };
-        let built = Candidate::build(&release, &self.site(), at, self.standing, &beside);
+        let built = Candidate::build(&release, &self.site(), at, self.standing, beside);
         built.map_err(|error| error.to_string())
+    }
+
+    /// What stands beside it.
+    fn beside(&self) -> Beside {
+        if self.beside == 4 {
+            return Beside { search: SearchBeside::Home, ..Beside::default() };
+        }
+        let mut beside = Beside::default();
+        if self.beside > 0 {
+            beside.sitemaps.push("/sitemap-south.xml".parse().unwrap());
+        }
+        if self.beside > 1 {
+            beside.search = SearchBeside::Own(self.other_pages());
+            let menus = r#"{"nav": [{"title": "Tea", "path": "/south/tea/"}]}"#;
+            beside.menus = Menus::from_json(menus.as_bytes()).unwrap();
+        }
+        beside
+    }
+
+    /// One page, which says something else each time it is another.
+    fn other_pages(&self) -> OtherPages {
+        let page = IndexedPage::new("/south/tea/".parse().unwrap(), "Tea".to_owned(), "en".to_owned());
+        let page = IndexedPage { date: "2026-03-05".parse().ok(), ..page };
+        let text = format!("<main><p>We pick tea{}.</p></main>", self.beside);
+        let blob = self.others.put(text.as_bytes()).unwrap();
+        let mut pages = OtherPages::default();
+        pages.add(page, blob, self.others.clone());
+        pages
     }
 }
 
@@ -244,7 +278,7 @@ fn check(edits: &[Edit]) {
         assert_eq!(kept, shop.candidate(&parts), "{edit:?} of {edits:?}, asked again");
         let index = parts.index(&shop.manifest.index, &shop.blobs).unwrap();
         let at = Workplace { blobs: &shop.blobs, pictures: &shop.pictures, parts: &parts };
-        let own = parts.originals(&shop.site(), &shop.manifest, &index, &Menus::default(), at);
+        let own = parts.originals(&shop.site(), &shop.manifest, &index, &shop.beside().menus, at);
         shop.own = own.ok();
     }
 }
@@ -275,14 +309,19 @@ fn every_kind_of_edit_is_seen_and_taken_back() {
         [Edit::Template(1), Edit::Template(0)],
         [Edit::Terms(1), Edit::Terms(0)],
         [Edit::Emergency, Edit::Emergency],
-        [Edit::Beside, Edit::Beside],
+        [Edit::Beside(1), Edit::Beside(0)],
+        [Edit::Beside(2), Edit::Beside(3)],
+        [Edit::Beside(4), Edit::Beside(0)],
         [Edit::Sweep(0), Edit::Sweep(1)],
     ];
     for there_and_back in back_and_forth {
         check(&there_and_back);
     }
-    let both = [Edit::Terms(2), Edit::Original(2, Some(0)), Edit::Emergency, Edit::Emergency, Edit::Beside];
+    let both = [Edit::Terms(2), Edit::Original(2, Some(0)), Edit::Emergency, Edit::Emergency, Edit::Beside(1)];
     check(&[Edit::Page(1, Some(0))].iter().chain(&both).cloned().collect::<Vec<_>>());
+    for beside in [2, 4] {
+        check(&[Edit::Beside(beside), Edit::Page(0, Some(1)), Edit::Site(1), Edit::Page(0, Some(2)), Edit::Sweep(1)]);
+    }
     let beneath = [Edit::Terms(1), Edit::Original(2, Some(0)), Edit::Page(1, Some(0)), Edit::Page(1, Some(1))];
     check(&beneath);
     let filled = [Edit::Slot(0, Some(1)), Edit::Page(1, Some(1)), Edit::Sweep(1), Edit::Page(0, Some(1))];
@@ -293,13 +332,28 @@ fn every_kind_of_edit_is_seen_and_taken_back() {
 }
 
 #[test]
-fn what_did_not_change_is_the_same_candidate() {
+fn what_did_not_change_is_the_same_candidate_whatever_stands_beside() {
+    for beside in 0..5 {
+        let (mut shop, parts) = (Shop::open(), Parts::default());
+        shop.edit(&Edit::Beside(beside));
+        let first = shop.candidate(&parts).unwrap();
+        assert!(Arc::ptr_eq(&first, &shop.candidate(&parts).unwrap()), "{beside}");
+        shop.edit(&Edit::Page(0, Some(1)));
+        let second = shop.candidate(&parts).unwrap();
+        assert_ne!(first, second);
+        shop.edit(&Edit::Page(0, Some(0)));
+        let again = shop.candidate(&parts).unwrap();
+        assert!(Arc::ptr_eq(&first, &again), "{beside}: the live one is kept beside one that waits");
+    }
+}
+
+#[test]
+fn what_was_made_without_a_page_of_another_tie_up_that_is_damaged_is_made_anew_once_it_is_mended() {
     let (mut shop, parts) = (Shop::open(), Parts::default());
-    let first = shop.candidate(&parts).unwrap();
-    assert!(Arc::ptr_eq(&first, &shop.candidate(&parts).unwrap()));
-    shop.edit(&Edit::Page(0, Some(1)));
-    let second = shop.candidate(&parts).unwrap();
-    assert_ne!(first, second);
-    shop.edit(&Edit::Page(0, Some(0)));
-    assert!(Arc::ptr_eq(&first, &shop.candidate(&parts).unwrap()), "the live one is kept beside one that waits");
+    shop.edit(&Edit::Site(1));
+    shop.edit(&Edit::Beside(2));
+    let (whole, damaged) = (shop.candidate(&Parts::default()).unwrap(), shop.beside());
+    shop.others.sweep(&[].into(), SystemTime::now() + Duration::from_mins(1)).unwrap();
+    assert_ne!(shop.candidate_beside(damaged, &parts).unwrap().search, whole.search);
+    assert_eq!(shop.candidate(&parts).unwrap(), whole);
 }

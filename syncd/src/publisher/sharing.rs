@@ -21,7 +21,7 @@ impl Publisher {
     pub(super) fn merge(&self, release: &Verified<Release>, site: &Path) -> Result<Arc<Candidate>, PublishError> {
         let (standing, beside) = (self.standing(), self.share.beside());
         let at = Workplace { blobs: &self.blobs, pictures: &self.pictures, parts: &self.parts };
-        let candidate = Candidate::build(release, site, at, standing, &beside)?;
+        let candidate = Candidate::build(release, site, at, standing, beside)?;
         if !self.share.is_alone() {
             let terms = Terms::new(release.manifest.version, &release.contract);
             self.share.turn().check(candidate.to_live(), &terms).map_err(CandidateError::Taken)?;

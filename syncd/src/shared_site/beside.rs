@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tieup_generator::Menus;
 use tieup_protocol::index::IndexedPage;
@@ -12,7 +13,7 @@ use tieup_store::blobs::BlobStore;
 use super::{LISTED_MENUS, LISTED_PAGES, Share};
 
 /// What stands beside a merged site.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 pub struct Beside {
     /// The sitemaps of the others, which this one's names.
     pub sitemaps: Vec<SitePath>,
@@ -23,6 +24,7 @@ pub struct Beside {
 }
 
 /// Whose search finds the pages of a merged site.
+#[derive(PartialEq)]
 pub enum SearchBeside {
     /// Its own, and these pages of others with them.
     Own(OtherPages),
@@ -32,12 +34,24 @@ pub enum SearchBeside {
 
 /// Pages of other tie-ups, as they are public.
 #[derive(Default)]
-pub struct OtherPages(BTreeMap<SitePath, OtherPage>);
+pub struct OtherPages {
+    pages: BTreeMap<SitePath, OtherPage>,
+    /// Whether one of them could not be read.
+    lacks: AtomicBool,
+}
 
 struct OtherPage {
     entry: IndexedPage,
     blob: BlobRef,
     blobs: Arc<BlobStore>,
+}
+
+/// Of the same content, wherever that lies.
+impl PartialEq for OtherPages {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = |(one, other): (&OtherPage, &OtherPage)| one.blob == other.blob && one.entry == other.entry;
+        self.pages.len() == other.pages.len() && self.pages.values().zip(other.pages.values()).all(is_same)
+    }
 }
 
 impl Default for SearchBeside {
@@ -47,9 +61,13 @@ impl Default for SearchBeside {
 }
 
 impl Beside {
-    /// Whether no other tie-up has anything to tell of.
-    pub fn is_nothing(&self) -> bool {
-        self.pages().next().is_none() && self.sitemaps.is_empty() && self.menus.is_empty()
+    /// Whether each page of others that was asked for could be read. What was made without one is not what would be made
+    /// once it is mended.
+    pub fn is_whole(&self) -> bool {
+        match &self.search {
+            SearchBeside::Own(others) => !others.lacks.load(Ordering::Relaxed),
+            SearchBeside::Home => true,
+        }
     }
 
     /// The pages of others that this one tells of.
@@ -65,14 +83,22 @@ impl Beside {
 impl OtherPages {
     /// Every page.
     pub fn iter(&self) -> impl Iterator<Item = &IndexedPage> {
-        self.0.values().map(|page| &page.entry)
+        self.pages.values().map(|page| &page.entry)
+    }
+
+    /// Adds a page whose HTML is `blob` among `blobs`.
+    pub fn add(&mut self, entry: IndexedPage, blob: BlobRef, blobs: Arc<BlobStore>) {
+        self.pages.insert(entry.path.clone(), OtherPage { entry, blob, blobs });
     }
 
     /// The HTML of the page at `path`; nothing where it is damaged, since what another tie-up has lost keeps no page of
     /// this one from being found.
     pub fn read(&self, path: &SitePath) -> Vec<u8> {
-        let read = self.0.get(path).and_then(|page| page.blobs.read(&page.blob).ok());
-        read.unwrap_or_default()
+        let read = self.pages.get(path).and_then(|page| page.blobs.read(&page.blob).ok());
+        read.unwrap_or_else(|| {
+            self.lacks.store(true, Ordering::Relaxed);
+            Vec::new()
+        })
     }
 }
 
@@ -114,8 +140,7 @@ impl Share {
         };
         for entry in entries {
             if let Some(file) = live.files.get(&entry.path).filter(|file| file.kind == EntryKind::Page) {
-                let page = OtherPage { blob: file.blob, blobs: part.blobs.clone(), entry };
-                pages.0.insert(page.entry.path.clone(), page);
+                pages.add(entry, file.blob, part.blobs.clone());
             }
         }
     }
