@@ -5,6 +5,7 @@
 
 mod issued;
 mod maker;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,10 +20,9 @@ use crate::count::Counted;
 use crate::record::Recorded;
 use crate::statement::{FeeError, JournalHead, Statement, Status};
 
-pub use self::issued::{
-    Decided, Extent, Issued, charged_periods, charged_so_far, corrected_after, corrects, is_disputed,
-};
+pub use self::issued::{Decided, Extent, Issued, charged_so_far, corrected_after, corrects, is_disputed};
 pub use self::maker::Maker;
+pub use self::versions::{Ungoverned, Versions};
 
 /// What a statement is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,8 +28,8 @@ mod text;
 mod fixture;
 
 pub use basis::{
-    Basis, BasisError, Decided, Extent, Issued, Ledger, Made, Maker, charged_periods, charged_so_far, corrected_after,
-    corrects, is_disputed,
+    Basis, BasisError, Decided, Extent, Issued, Ledger, Made, Maker, Ungoverned, Versions, charged_so_far,
+    corrected_after, corrects, is_disputed,
 };
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};
 pub use charged::Charged;

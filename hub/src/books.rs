@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tieup_fees::{
-    Basis, BasisError, Counted, Counting, Decided, Issued, JournalHead, Ledger, Made, Maker, Recorded, charged_periods,
+    Basis, BasisError, Counted, Counting, Decided, Issued, JournalHead, Ledger, Made, Maker, Recorded, Versions,
     charged_so_far, closes, corrects, is_disputed,
 };
-use tieup_protocol::contract::{Contract, Segment, Side, charged_until, segments};
+use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
@@ -28,12 +28,13 @@ impl Hub {
     /// When the database fails.
     pub(crate) async fn books<'a>(&'a self, partner: &'a PartnerRow) -> Result<MainBooks<'a>, StatementFailure> {
         let notices = self.database.issued(&partner.id).await?;
-        let issued = notices.iter().map(|notice| (notice.period, Basis::of(notice))).collect();
+        let issued: Issued = notices.iter().map(|notice| (notice.period, Basis::of(notice))).collect();
         let approved = self.approved(partner).await?;
         let record = self.database.record_size(&partner.id).await?;
         let decided = self.decided(partner, &notices).await?;
         let strikes = self.settled_strikes(&partner.id).await?;
-        Ok(MainBooks { hub: self, partner, approved, record, notices, issued, decided, strikes })
+        let versions = Versions::new(approved, issued.iter().map(|(period, basis)| (*period, contract_of(basis))));
+        Ok(MainBooks { hub: self, partner, versions, record, notices, issued, decided, strikes })
     }
 
     /// When the disputes that main accepted were decided, and when `notices` were signed.
@@ -58,7 +59,7 @@ impl Hub {
 pub(crate) struct MainBooks<'a> {
     hub: &'a Hub,
     partner: &'a PartnerRow,
-    approved: Vec<Contract>,
+    versions: Versions,
     /// How many entries the partner's record has.
     pub(crate) record: u64,
     /// What was issued, by period.
@@ -77,27 +78,19 @@ impl MainBooks<'_> {
         self.notices.iter().find(|notice| notice.period == period)
     }
 
-    /// What was issued, with the contract that it was charged under.
-    pub(crate) fn pinned(&self) -> impl Iterator<Item = (Period, Digest)> {
-        self.issued.iter().filter_map(|(period, basis)| Some((*period, basis.charged.as_ref()?.contract)))
-    }
-
-    /// Every version of the contract that the partner has approved.
-    pub(crate) fn versions(&self) -> &[Contract] {
-        &self.approved
+    /// Every version of the contract that the partner has approved, and which of them was issued under.
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// The periods of `month` that have a statement each.
     pub(crate) fn periods(&self, month: Month) -> Vec<Period> {
-        charged_periods(&self.issued, &segments(self.approved.iter().cloned(), month), month)
+        self.versions.periods(month)
     }
 
-    /// Who writes the log that `month` is charged by. It changes where a month begins alone.
+    /// Who writes the log that `month` is charged by.
     pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
-        let pinned =
-            self.pinned().filter(|(period, _)| period.month() == month).map(|(_, contract)| contract).collect();
-        let contract = charged_until(self.approved.clone(), month, &pinned).ok_or(StatementFailure::NoContract)?;
-        Ok(contract.journal.writer)
+        Ok(self.versions.writer(month)?)
     }
 
     /// How far the statement of `period` is at `now`.
@@ -282,17 +275,11 @@ impl MainBooks<'_> {
         };
         Ok((until, cause))
     }
+}
 
-    /// Why `period` has no contract.
-    fn not_governed(&self, period: Period) -> StatementFailure {
-        let (month, periods) = (period.month(), self.periods(period.month()));
-        match periods.len() {
-            _ if self.approved.is_empty() => StatementFailure::NoContract,
-            0 => StatementFailure::NotGoverned(period),
-            _ if period.is_whole() => StatementFailure::Several { month, periods },
-            _ => StatementFailure::NotGoverned(period),
-        }
-    }
+/// The contract that an issued statement names.
+fn contract_of(basis: &Basis) -> Option<Digest> {
+    basis.charged.as_ref().map(|charged| charged.contract)
 }
 
 /// Why what the strikes `now` leave out is not what those `before` did, if it is not. What takes effect stays so, unless its
@@ -308,14 +295,7 @@ impl Ledger for MainBooks<'_> {
     type Error = StatementFailure;
 
     fn contract(&self, period: Period) -> Result<Contract, StatementFailure> {
-        if let Some(charged) = self.issued.get(&period).and_then(|basis| basis.charged.as_ref()) {
-            let pinned = self.approved.iter().find(|contract| contract.digest() == charged.contract);
-            return pinned.cloned().ok_or(StatementFailure::NoVersion(period, charged.contract));
-        }
-        let is_open = self.issued.keys().all(|issued| !issued.overlaps(period));
-        let segments = segments(self.approved.iter().cloned(), period.month()).into_iter();
-        let found = segments.filter(|_| is_open).find(|Segment { period: of, .. }| *of == period);
-        found.map(|Segment { contract, .. }| contract).ok_or_else(|| self.not_governed(period))
+        Ok(self.versions.contract(period)?)
     }
 
     fn head(&self, month: Month, size: u64) -> Result<JournalHead, StatementFailure> {

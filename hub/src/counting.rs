@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tieup_fees::{Ledger as _, Rollup};
+use tieup_fees::{Ledger as _, Rollup, Ungoverned};
 use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::{Month, Period};
@@ -276,7 +276,7 @@ impl Hub {
         let month = day.period.month();
         let books = self.books(&partner).await?;
         let charged = charged_periods(&books, month)?.into_iter().find(|(_, period)| *period == day.period);
-        let (contract, _) = charged.ok_or(StatementFailure::NoContract)?;
+        let (contract, _) = charged.ok_or(Ungoverned::NoContract)?;
         let copy = self.copy_of(&partner, month, &books.struck_now(month)?)?;
         drop(books);
         if copy.head.size < day.entries {
@@ -291,7 +291,7 @@ impl Hub {
     /// is left to them.
     pub(crate) async fn roll_up(&self, partner: &PartnerRow, month: Month) {
         match self.try_roll_up(partner, month).await {
-            Ok(()) | Err(StatementFailure::NoContract) => {}
+            Ok(()) | Err(StatementFailure::Ungoverned(Ungoverned::NoContract)) => {}
             Err(error) => {
                 tracing::warn!(partner = %partner.id, %month, "no counts were kept\n{}", complaint::render(&error));
             }

@@ -1,9 +1,9 @@
 //! What partners pay in advance: noted in the audit trail, then in the record that statements go by.
 
 use jiff::Timestamp;
-use tieup_fees::{Basis, Issued, Money, charged_periods};
+use tieup_fees::{Basis, Issued, Money, Ungoverned, Versions};
 use tieup_protocol::audit::{Actor, Event};
-use tieup_protocol::contract::{Contract, segments};
+use tieup_protocol::contract::Contract;
 use tieup_protocol::decimal::Decimal;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Period;
@@ -96,17 +96,14 @@ impl Hub {
 /// The contract under which something can be paid in advance so: the version that governs the period.
 fn payable(agreed: Vec<Contract>, issued: &Issued, paid: &Paid) -> Result<Contract, PaymentError> {
     let asked = paid.period;
-    if agreed.is_empty() {
-        return Err(StatementFailure::NoContract.into());
-    }
     if issued.contains_key(&asked) {
         return Err(RecordError::Issued(asked).into());
     }
-    let segments = segments(agreed, asked.month());
-    let periods = charged_periods(issued, &segments, asked.month());
-    let governing = segments.into_iter().find(|segment| segment.period == asked && periods.contains(&asked));
-    let Some(contract) = governing.map(|segment| segment.contract) else {
-        return Err(PaymentError::NotOne { asked, periods });
+    let versions = Versions::new(agreed, issued.keys().map(|period| (*period, None)));
+    let contract = match versions.contract(asked) {
+        Err(none @ Ungoverned::NoContract) => return Err(StatementFailure::from(none).into()),
+        Err(_) => return Err(PaymentError::NotOne { asked, periods: versions.periods(asked.month()) }),
+        Ok(contract) => contract,
     };
     if contract.terms.pay.advance.is_empty() {
         return Err(PaymentError::NotInAdvance(contract.id.to_string()));

@@ -8,7 +8,7 @@ mod regions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use tieup_fees::{Event, Gathering};
+use tieup_fees::{Event, Gathering, Ungoverned};
 use tieup_protocol::audit::{Actor, Event as AuditEvent};
 use tieup_protocol::contract::{Charge, Contract, Meter, Sales, Segment, charged_under};
 use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
@@ -111,7 +111,7 @@ impl Hub {
     /// When there is no contract, whose zone says when a month begins, or the database fails.
     pub async fn sales(&self, partner: &PartnerRow, month: Month) -> Result<Vec<Sale>, SalesError> {
         let contracts = self.agreed(partner).await?;
-        let contract = charged_under(contracts, month).ok_or(StatementFailure::NoContract)?;
+        let contract = charged_under(contracts, month).ok_or(Ungoverned::NoContract).map_err(StatementFailure::from)?;
         // All of it, also where versions govern parts of it, or none governs a part.
         Ok(self.sales_of(partner, &contract, Period::whole(month), u64::MAX).await?)
     }

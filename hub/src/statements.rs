@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tieup_fees::{Basis, Charged, Made, StatementError};
+use tieup_fees::{Basis, Charged, Made, StatementError, Ungoverned};
 use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::{Contract, Side, charged_under};
 use tieup_protocol::diagnostic::Diagnostic;
@@ -87,26 +87,9 @@ pub enum StatementFailure {
     /// The contract cannot be used.
     #[error("the contract cannot be used:\n{0}")]
     Contract(Diagnostic),
-    /// Nothing was ever approved, so there is no contract in force.
-    #[error("the partner has approved no release yet, so no contract is in force")]
-    NoContract,
-    /// No version of the contract governs a period, or not by itself.
-    #[error("no version of the contract governs {0} by itself")]
-    NotGoverned(Period),
-    /// Several versions of the contract govern a month, and each has its statement.
-    #[error(
-        "{month} has a statement for each version of the contract that governs days of it; name one: {}",
-        periods.iter().map(|period| period.key()).collect::<Vec<_>>().join(", ")
-    )]
-    Several {
-        /// The month.
-        month: Month,
-        /// The periods.
-        periods: Vec<Period>,
-    },
-    /// The contract that a statement was issued under is not among those that the partner has approved.
-    #[error("the statement for {0} was issued under contract {1}, which no release here has any more")]
-    NoVersion(Period, Digest),
+    /// No version of the contract governs the period.
+    #[error(transparent)]
+    Ungoverned(#[from] Ungoverned),
     /// It gives a discount by visits that nobody has looked at.
     #[error("the statement for {period} is held back: {held}")]
     Held {
@@ -274,7 +257,8 @@ impl Hub {
     /// See [`StatementFailure`].
     pub async fn periods(&self, partner: &PartnerRow, month: Month) -> Result<Vec<Period>, StatementFailure> {
         let books = self.books(partner).await?;
-        if books.versions().is_empty() { Err(StatementFailure::NoContract) } else { Ok(books.periods(month)) }
+        let versions = books.versions();
+        if versions.approved().is_empty() { Err(Ungoverned::NoContract.into()) } else { Ok(versions.periods(month)) }
     }
 
     /// Hands a statement to the partner, keeps its verdict and returns it.
@@ -353,7 +337,7 @@ impl Hub {
         partner: &PartnerRow,
         month: Month,
     ) -> Result<Contract, StatementFailure> {
-        charged_under(self.approved(partner).await?, month).ok_or(StatementFailure::NoContract)
+        Ok(charged_under(self.approved(partner).await?, month).ok_or(Ungoverned::NoContract)?)
     }
 
     /// The contracts that the partner has approved by main's own record, each once.

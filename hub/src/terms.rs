@@ -38,7 +38,7 @@ impl Hub {
         let books = self.books(partner).await.map_err(|error| TermsError::Statements(Box::new(error)))?;
         // A release is built of a contract that was read.
         let Ok(offered) = Contract::parse("contract.yaml", text) else { return Ok(()) };
-        match reaches_back(&offered, books.versions(), books.pinned()) {
+        match reaches_back(&offered, books.versions().approved(), books.versions().pinned()) {
             Some(period) => Err(TermsError::ReachesBack { contract: offered.id, period }),
             None => Ok(()),
         }

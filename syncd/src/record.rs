@@ -5,7 +5,7 @@
 mod copy;
 
 use jiff::Timestamp;
-use tieup_fees::{Basis, FeeError, Gathering, Ledger as _, PricingError, Recorded, StatementError};
+use tieup_fees::{Basis, FeeError, Gathering, Ledger as _, PricingError, Recorded, StatementError, Ungoverned};
 use tieup_protocol::audit::{Actor, Event, Happening};
 use tieup_protocol::contract::{Contract, charged_under};
 use tieup_protocol::location::{LocatedFile, LocatedHoldings};
@@ -188,7 +188,7 @@ impl Partner {
     pub fn sales(&self, period: impl Into<Period>) -> Result<Vec<Sale>, StatementFailure> {
         let period = period.into();
         let contract = if period.is_whole() {
-            charged_under(self.versions()?, period.month()).ok_or(StatementFailure::NoContract)?
+            charged_under(self.versions()?, period.month()).ok_or(Ungoverned::NoContract)?
         } else {
             self.contract(period)?
         };

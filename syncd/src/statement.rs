@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use tieup_fees::{
     Basis, BasisError, Counted, Counting, Difference, Issued, JournalHead, Ledger, Made, Maker, Recorded, Statement,
-    StatementError, corrected_after, first_difference,
+    StatementError, Ungoverned, Versions, corrected_after, first_difference,
 };
 use tieup_protocol::audit::Event;
-use tieup_protocol::contract::{Contract, Segment, Side, charged_until, segments};
+use tieup_protocol::contract::{Contract, Side, segments};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::period::{Month, Period};
@@ -104,17 +104,6 @@ pub enum StatementFailure {
     /// Main has not sent a statement for this period.
     #[error("main has sent no statement for {0} yet")]
     NoNotice(Period),
-    /// Main has sent several statements for the days of a month.
-    #[error(
-        "{month} has a statement for each version of the contract that governs days of it; name one: {}",
-        periods.iter().map(|period| period.key()).collect::<Vec<_>>().join(", ")
-    )]
-    Several {
-        /// The month.
-        month: Month,
-        /// The periods.
-        periods: Vec<Period>,
-    },
     /// Days of a final statement are in another one.
     #[error("main's statement for {period} has days in it that are in the final one for {other}")]
     Overlaps {
@@ -149,12 +138,9 @@ pub enum StatementFailure {
         "main's statement leaves out entries by strike {0}, which is of a log with other entries than the one here"
     )]
     OtherLog(Digest),
-    /// No version of the contract governs just these days.
-    #[error("no version of the contract that was approved here governs {0} by itself")]
-    NotGoverned(Period),
-    /// The contract that a statement was charged under is not here any more.
-    #[error("the statement for {0} was charged under contract {1}, which no release here has any more")]
-    NoVersion(Period, Digest),
+    /// No version of the contract governs the period, or several do.
+    #[error(transparent)]
+    Ungoverned(#[from] Ungoverned),
     /// What main sent could not be kept or read back.
     #[error("main's statement cannot be kept or read back")]
     Document(#[from] DocumentError),
@@ -167,9 +153,6 @@ pub enum StatementFailure {
     /// The key of main's own log cannot be used.
     #[error(transparent)]
     MainJournal(#[from] Box<MainJournalError>),
-    /// No contract is in force.
-    #[error("no release is live, so no contract is in force")]
-    NoContract,
 }
 
 /// Where main's notice for a period is kept.
@@ -298,7 +281,7 @@ impl Partner {
         let is_good = |notice: &StatementNotice| !is_in_parts || notice.status == StatementStatus::Final;
         match notice_document(self.state(), period).read()?.filter(is_good) {
             Some(notice) => Ok(notice),
-            None if is_in_parts => Err(StatementFailure::Several { month, periods: parts }),
+            None if is_in_parts => Err(Ungoverned::Several { month, periods: parts }.into()),
             None => Err(StatementFailure::NoNotice(period)),
         }
     }
@@ -357,10 +340,13 @@ impl Partner {
     /// # Errors
     /// When no contract is in force, or a kept release cannot be read.
     pub(crate) fn writer(&self, month: Month) -> Result<Side, StatementFailure> {
+        Ok(self.governing()?.writer(month)?)
+    }
+
+    /// Which version governs what, by all that was ever approved here and by what main has issued.
+    fn governing(&self) -> Result<Versions, StatementFailure> {
         let pins = Pins::in_state(self.state()).all()?;
-        let pinned = pins.into_iter().filter(|(period, _)| period.month() == month).map(|(_, contract)| contract);
-        let contract = charged_until(self.versions()?, month, &pinned.collect()).ok_or(StatementFailure::NoContract)?;
-        Ok(contract.journal.writer)
+        Ok(Versions::new(self.versions()?, pins.into_iter().map(|(period, contract)| (period, Some(contract)))))
     }
 
     /// Every version of the contract that was ever approved here.
@@ -443,16 +429,7 @@ impl Ledger for Partner {
     type Error = StatementFailure;
 
     fn contract(&self, period: Period) -> Result<Contract, StatementFailure> {
-        let versions = self.versions()?;
-        if let Some(pinned) = Pins::in_state(self.state()).of(period)? {
-            let contract = versions.into_iter().find(|contract| contract.digest() == pinned);
-            return contract.ok_or(StatementFailure::NoVersion(period, pinned));
-        }
-        if versions.is_empty() {
-            return Err(StatementFailure::NoContract);
-        }
-        let found = segments(versions, period.month()).into_iter().find(|Segment { period: of, .. }| *of == period);
-        found.map(|Segment { contract, .. }| contract).ok_or(StatementFailure::NotGoverned(period))
+        Ok(self.governing()?.contract(period)?)
     }
 
     fn is_of_log(&self, month: Month, strike: &Digest) -> Result<bool, StatementFailure> {

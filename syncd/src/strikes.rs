@@ -432,7 +432,7 @@ mod tests {
             asked.borrow_mut().push((month.to_string(), strikes.len()));
             let is_other = |strike: &&&Strike| strike.entries.to_string() == "2";
             if strikes.len() == 1 {
-                return Err(StatementFailure::NoContract);
+                return Err(tieup_fees::Ungoverned::NoContract.into());
             }
             Ok(strikes.iter().filter(is_other).copied().collect())
         });

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use tieup_protocol::contract::Segment;
 use tieup_protocol::digest::Digest;
-use tieup_protocol::period::{Month, Period};
+use tieup_protocol::period::Period;
 use tieup_protocol::wire::{Cause, Revision};
 
 use super::Basis;
@@ -23,17 +22,6 @@ pub struct Extent<'a> {
 
 /// The statements that were issued, by period.
 pub type Issued = BTreeMap<Period, Basis>;
-
-/// The periods of `month` that have a statement each: those that were issued, as they were, and of the versions that
-/// govern the month now, in `segments`, those whose days are in no issued one.
-pub fn charged_periods(issued: &Issued, segments: &[Segment], month: Month) -> Vec<Period> {
-    let mut periods: Vec<Period> = issued.keys().copied().filter(|period| period.month() == month).collect();
-    let governed = segments.iter().map(|segment| segment.period);
-    let open: Vec<Period> = governed.filter(|open| periods.iter().all(|issued| !issued.overlaps(*open))).collect();
-    periods.extend(open);
-    periods.sort_unstable();
-    periods
-}
 
 /// How much of the journal of `period` has been charged for by statements for periods before `until`; none where its own
 /// was not issued.

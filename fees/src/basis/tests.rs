@@ -223,32 +223,6 @@ fn what_was_corrected_for_a_dispute_before_does_not_close_one_that_is_accepted_l
 }
 
 #[test]
-fn a_month_has_a_statement_for_each_version_and_what_was_issued_stays() {
-    let version = |number: u32, from: &str| {
-        let (id, from) = (format!("harbor-shop@{number}"), format!("from: {from}"));
-        fixture::contract_with(&[
-            ("harbor-shop@3", &id),
-            ("from: 2026-11-01", &from),
-            ("at: line", "at: line, prorate: days"),
-        ])
-    };
-    let two = [version(3, "2026-11-01"), version(4, "2026-11-16")];
-    let segments = |of: &[Contract]| tieup_protocol::contract::segments(of.to_vec(), fixture::november());
-    let periods = |issued: &Issued, of: &[Contract]| {
-        let periods = charged_periods(issued, &segments(of), fixture::november());
-        periods.into_iter().map(Period::key).collect::<Vec<_>>()
-    };
-    let (first, second) = ("2026-11-01_2026-11-15", "2026-11-16_2026-11-30");
-    assert_eq!(periods(&Issued::new(), &two), [first, second]);
-    // A third version that reaches into what was issued changes nothing of it.
-    let three = [&two[..], &[version(5, "2026-11-11")]].concat();
-    assert_eq!(periods(&Issued::new(), &three), ["2026-11-01_2026-11-10", "2026-11-11_2026-11-30"]);
-    let bases = |of: &[&str]| of.iter().map(|of| (period(of), basis(of, 1, &[]))).collect::<Issued>();
-    assert_eq!(periods(&bases(&[second]), &three), ["2026-11-01_2026-11-10", second]);
-    assert_eq!(periods(&bases(&[first, second]), &three), [first, second]);
-}
-
-#[test]
 fn what_is_struck_out_after_the_issue_is_given_back_once_and_does_not_come_back() {
     // November was issued with 10 views (500 yen), of which one is struck out in December and another in January.
     let strike = |number: u64| Digest::of(&number.to_be_bytes());

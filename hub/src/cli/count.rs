@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use tieup_fees::Ungoverned;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_web::listener::Shutdown;
@@ -65,7 +66,8 @@ async fn plan(hub: &Hub, arguments: &CountArguments) -> anyhow::Result<usize> {
         for month in chosen(&hub.mirrors(&partner), arguments.month)? {
             match hub.plan_counting(&partner, month).await {
                 // Nothing is charged by it yet.
-                Ok(()) | Err(StatementFailure::NoContract | StatementFailure::NotCollected(_)) => {}
+                Ok(())
+                | Err(StatementFailure::Ungoverned(Ungoverned::NoContract) | StatementFailure::NotCollected(_)) => {}
                 Err(error) => {
                     failed += 1;
                     eprintln!("{} {month}:", partner.id);

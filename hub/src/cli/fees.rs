@@ -5,6 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
+use tieup_fees::Ungoverned;
 use tieup_protocol::decimal::Decimal;
 use tieup_protocol::dispute::{Decision, Dispute, checked_words};
 use tieup_protocol::ids::SiteId;
@@ -232,7 +233,7 @@ async fn meant_by(hub: &Hub, partner: &PartnerRow, asked: Period) -> anyhow::Res
     }
     match hub.periods(partner, asked.month()).await {
         // What is to be said of it is said where the statement is made.
-        Err(StatementFailure::NoContract) => Ok(vec![asked]),
+        Err(StatementFailure::Ungoverned(Ungoverned::NoContract)) => Ok(vec![asked]),
         periods => Ok(Some(periods?).filter(|periods| !periods.is_empty()).unwrap_or_else(|| vec![asked])),
     }
 }
@@ -310,7 +311,7 @@ async fn periods_to_issue(hub: &Hub, partner: &PartnerRow, month: Option<Period>
         Some(asked) => meant_by(hub, partner, asked).await,
         None => match hub.due_statements(partner, Timestamp::now()).await {
             // Nothing can be due from who has approved nothing yet.
-            Err(StatementFailure::NoContract) => Ok(Vec::new()),
+            Err(StatementFailure::Ungoverned(Ungoverned::NoContract)) => Ok(Vec::new()),
             due => Ok(due?),
         },
     }

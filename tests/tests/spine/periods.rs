@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use tieup_fees::Ungoverned;
 use tieup_hub::paper::Paper;
 use tieup_hub::publish::{Outcome, PublishError};
 use tieup_hub::simulation::Supposition;
@@ -79,7 +80,7 @@ async fn each_version_of_a_contract_in_a_month_has_its_statement_on_both_sides()
     let north = row(&world, "north").await;
     assert_eq!(world.hub().periods(&north, month).await.unwrap(), [first, second]);
     let error = world.hub().statement(&north, month, closes(month)).await.unwrap_err();
-    assert!(matches!(error, StatementFailure::Several { .. }), "{error}");
+    assert!(matches!(error, StatementFailure::Ungoverned(Ungoverned::Several { .. })), "{error}");
     assert_says(&told(&error), &[&first.key(), &second.key()]);
     let draft = world.hub().statement(&north, second, closes(month)).await.unwrap();
     assert_eq!(draft.verdict, StatementVerdict::Identical);
@@ -92,7 +93,7 @@ async fn each_version_of_a_contract_in_a_month_has_its_statement_on_both_sides()
 
     let daemon = world.daemon("north").clone();
     let unclear = daemon.verify_statement(month).unwrap_err();
-    assert!(matches!(unclear, Refused::Several { .. }), "{unclear}");
+    assert!(matches!(unclear, Refused::Ungoverned(Ungoverned::Several { .. })), "{unclear}");
     assert_eq!(daemon.verify_statement(second).unwrap().statement.text, two.statement);
     let (made, notice) = world.hub().made(&north, second).await.unwrap();
     let paper = Paper { partner: &north.id, made: &made, status: notice.status, note: notice.note.as_deref() };
@@ -120,7 +121,7 @@ async fn no_day_is_charged_in_two_final_statements() {
     let notice = issue_part(&world, first).await;
     let north = row(&world, "north").await;
     let error = world.hub().issue(&north, month, closes(month)).await.unwrap_err();
-    assert!(matches!(error, StatementFailure::Several { .. }), "{error}");
+    assert!(matches!(error, StatementFailure::Ungoverned(Ungoverned::Several { .. })), "{error}");
     let whole = tieup_protocol::wire::StatementNotice { period: month.into(), ..notice.clone() };
     let error = world.daemon("north").take_statement(&whole).unwrap_err();
     assert!(matches!(error, Refused::Overlaps { other, .. } if other == first), "{error}");
