@@ -10,7 +10,7 @@ mod versions;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tieup_protocol::contract::Contract;
+use tieup_protocol::contract::{Contract, Currency};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::wire::{Revision, StatementNotice};
@@ -18,6 +18,7 @@ use tieup_protocol::wire::{Revision, StatementNotice};
 use crate::charged::Charged;
 use crate::count::Counted;
 use crate::record::Recorded;
+use crate::settlement::Correction;
 use crate::statement::{FeeError, JournalHead, Statement, Status};
 
 pub use self::issued::{Decided, Extent, Issued, charged_so_far, corrected_after, corrects, is_disputed};
@@ -149,6 +150,19 @@ pub enum BasisError<E> {
     /// What was charged for a period cannot be read from the statement that was issued, or its words, amounts and sums differ.
     #[error("the statement that was issued for {0} does not say what it charged, or its words and amounts differ")]
     Unsaid(Period),
+    /// A period was charged in another currency than the statement that would correct it.
+    #[error(
+        "{} was charged for {} where {} is right by now, and the statement for {statement} is in {}",
+        .correction.charged, .correction.period, .correction.owed, .currency.code()
+    )]
+    OtherCurrency {
+        /// The period of the statement.
+        statement: Period,
+        /// Its currency.
+        currency: Currency,
+        /// What would be corrected.
+        correction: Box<Correction>,
+    },
     /// A correction takes back a strike.
     #[error("the correction of {0} counts entries again that were struck out")]
     Unstruck(Period),

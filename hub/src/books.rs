@@ -181,6 +181,11 @@ impl MainBooks<'_> {
                      charged, or its words and amounts differ; put it back from a backup of the database, or agree with the \
                      partner on what is still due of {earlier}"
                 ),
+                Err(error @ BasisError::OtherCurrency { .. }) => tracing::warn!(
+                    partner = %self.partner.id,
+                    "nothing of {earlier} is corrected: {error}; agree with the partner on how the difference is paid, or let a \
+                     later version of the contract charge in that currency again, and the next statement under it corrects it"
+                ),
                 found => revisions.extend(found?),
             }
         }

@@ -89,7 +89,12 @@ impl<'a, L: Ledger> Maker<'a, L> {
         }
         let right = Extent { size, strikes, record };
         let (charged, right) = (self.charged(period, within)?, self.counting(period, right)?);
-        Ok(Correction::between(period, charged, &right.statement, cause).map(|correction| (correction, right)))
+        let Some(correction) = Correction::between(period, charged, &right.statement, cause) else { return Ok(None) };
+        let currency = self.ledger.contract(within).map_err(BasisError::Ledger)?.terms.money.currency;
+        if correction.owed.currency() != currency {
+            return Err(BasisError::OtherCurrency { statement: within, currency, correction: Box::new(correction) });
+        }
+        Ok(Some((correction, right)))
     }
 
     /// Whether the journal that `period` was charged by is not the one that is here: that one was put aside since, and has no

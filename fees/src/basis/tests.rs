@@ -19,9 +19,11 @@ const WHOLE: Simulated = Simulated { lost: &[], aside: &[], entries: u64::MAX };
 impl Ledger for Simulated {
     type Error = Infallible;
 
-    fn contract(&self, _: Period) -> Result<Contract, Infallible> {
-        // 50 yen a view, and nothing else.
+    fn contract(&self, of: Period) -> Result<Contract, Infallible> {
+        // 50 yen a view, and nothing else; in 2027-06 as many euros.
+        let currency = if of == period("2027-06") { "EUR" } else { "JPY" };
         Ok(fixture::contract_with(&[
+            ("JPY", currency),
             ("  - {minimum: 10000}\n", ""),
             ("inherited: 50000", "inherited: 0"),
             ("[0, \"0.50\"], [100000, \"0.30\"]", "[0, \"50\"]"),
@@ -288,6 +290,22 @@ fn a_difference_is_charged_in_the_next_open_period_and_in_no_other() {
     let corrected = issued(&[basis("2026-11", 10, &[]), basis("2027-01", 1, &[("2026-11", 12)])]);
     assert!(!of(&corrected, &["2026-12"], "2026-12") && of(&corrected, &[], "2027-02"));
     assert_eq!(corrected_after(&corrected, period("2026-12"), period("2026-11")), Some(period("2027-01")));
+}
+
+#[test]
+fn what_was_charged_in_another_currency_is_corrected_by_the_next_statement_in_that_one() {
+    let issued = issued(&[basis("2027-05", 10, &[])]);
+    let refused = Maker::new(&WHOLE, &issued).make(&basis("2027-06", 4, &[("2027-05", 12)])).unwrap_err();
+    let told = "500 JPY was charged for 2027-05 where 600 JPY is right by now, and the statement for 2027-06 is in EUR";
+    assert_eq!(refused.to_string(), told);
+    // One that comes to the same is no correction in any currency.
+    let made = Maker::new(&WHOLE, &issued).make(&basis("2027-06", 4, &[("2027-05", 10)])).unwrap();
+    assert_eq!(made.statement.settlement.due.to_string(), "200.00 EUR");
+    // What is in euros between the two changes nothing.
+    let mut issued = issued;
+    issue(&mut issued, &WHOLE, basis("2027-06", 4, &[]));
+    let made = Maker::new(&WHOLE, &issued).make(&basis("2027-07", 4, &[("2027-05", 12)])).unwrap();
+    assert_eq!(made.statement.settlement.due.to_string(), "300 JPY");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tieup_syncd::pins::Pins;
 use tieup_syncd::statement::StatementFailure as Refused;
 use tieup_tests::{Contract, World, assert_says, told};
 
-use tieup_tests::issuing::{before, closes, issue, log_before, row};
+use tieup_tests::issuing::{before, closes, issue, log_before, log_in, row};
 
 /// Version `number` of a contract by which each view of a tie-up page costs so many yen from the day `from` on, which it
 /// governs by days.
@@ -151,6 +151,31 @@ async fn a_version_that_reaches_back_into_an_issued_month_is_refused_and_a_later
     // One view at 30 now; six views at 10 then, by the version that the month was issued under.
     assert_says(&later.statement, &["lampworks/north@2", "40 was charged, 60 is right", "due:             50 JPY"]);
     assert_eq!(issue(&world, month).await, (issued, StatementVerdict::Identical));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_of_another_currency_stops_no_statement_and_is_corrected_when_that_one_is_charged_in_again() {
+    let mut world = Box::pin(start()).await;
+    let month = two_months_ago(&world).await;
+    let (between, now) = (month.next(), world.month("north"));
+    log_before(&mut world, 4).await;
+    let (issued, _) = issue(&world, month).await;
+    assert_says(&issued.statement, &["total:           40 JPY"]);
+
+    let in_euros = by_days(2, &between.first_day().to_string(), 30).replace("JPY", "EUR");
+    write_contract(&world, &in_euros);
+    Box::pin(world.go_live("north")).await;
+    log_in(&mut world, between, 1).await;
+    write_contract(&world, &by_days(3, &now.first_day().to_string(), 10));
+    Box::pin(world.go_live("north")).await;
+    log_before(&mut world, 2).await;
+
+    let (other, verdict) = issue(&world, between).await;
+    assert_eq!((verdict, &other.revisions[..]), (StatementVerdict::Identical, &[][..]), "\n{}", other.statement);
+    assert_says(&other.statement, &["lampworks/north@2", "total:           30.00 EUR"]);
+    let (later, verdict) = issue(&world, now).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(&later.statement, &["lampworks/north@3", "40 was charged, 60 is right", "due:             30 JPY"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
