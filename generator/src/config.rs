@@ -26,6 +26,7 @@ use crate::organization::Organization;
 use crate::permalink::Pattern;
 use crate::search::{Search, search};
 use crate::source::{read_text, scrub, scrub_text, shown};
+use crate::taxonomy::MainsLists;
 use crate::url;
 
 /// What `site.yaml` says.
@@ -41,8 +42,8 @@ pub(crate) struct SiteConfig {
     pub(crate) languages: Vec<Language>,
     /// The ways in which pages are grouped by terms.
     pub(crate) taxonomies: Vec<Taxonomy>,
-    /// Where main has lists of terms, by taxonomy and language: a partner's stand there too. Empty for a main site.
-    pub(crate) mains_lists: BTreeMap<(String, String), SitePath>,
+    /// Main's lists of terms, which a partner's may share. Empty for a main site.
+    pub(crate) mains_lists: MainsLists,
     /// Which feeds are made.
     pub(crate) feeds: Feeds,
     /// What is found by the site's search; none where it has none.
@@ -268,7 +269,7 @@ impl SiteConfig {
             language: document.language,
             languages: document.languages,
             taxonomies: document.taxonomies,
-            mains_lists: BTreeMap::new(),
+            mains_lists: MainsLists::new(),
             feeds: document.feeds,
             search: document.search,
             permalinks: Vec::new(),

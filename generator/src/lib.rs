@@ -83,7 +83,7 @@ mod xml;
 
 pub use joint_feed::{Lookalikes, feeds_with, joint_feed, site_feeds_with};
 pub use menu::Menus;
-pub use originals::{FeedLimits, Originals, build_originals, build_originals_with};
+pub use originals::{FeedLimits, Originals, Surroundings, build_originals, build_originals_with};
 pub use output::{Output, OutputFile, Sink, media_type};
 pub use press::Press;
 pub use progress::{Progress, Stand, Step};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use tieup_protocol::contract::Mounts;
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::EntryKind;
@@ -69,6 +70,17 @@ pub struct FeedLimits {
     pub partner: usize,
 }
 
+/// What originals stand among.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// Main's pages.
+    pub inherited: &'a [IndexedPage],
+    /// The menus that stand beside main's.
+    pub beside: &'a Menus,
+    /// Whose which paths are, where that is known.
+    pub mounts: Option<&'a Mounts>,
+}
+
 /// Renders the partner site in the folder `dir` inside `framework`; templates also see the pages in `inherited`.
 ///
 /// The templates in `dir/templates` come before those of the framework.
@@ -79,11 +91,12 @@ pub struct FeedLimits {
 /// # Errors
 /// Everything that is wrong with the partner's files, the templates and the links.
 pub fn build_originals(dir: &Path, framework: &Framework, inherited: &[IndexedPage]) -> Result<Originals, Report> {
-    build(dir, framework, inherited, &Menus::default(), None)
+    let among = Surroundings { inherited, beside: &Menus::default(), mounts: None };
+    build(dir, framework, &among, None)
 }
 
-/// Like [`build_originals`], with narrower pictures from `pictures` where they have been made before, and with the lines of
-/// the menus that stand `beside` main's.
+/// Like [`build_originals`], with narrower pictures from `pictures` where they have been made before, and with all that the
+/// originals stand `among`.
 ///
 /// # Errors
 /// As [`build_originals`].
@@ -91,22 +104,21 @@ pub fn build_originals_with(
     pictures: &Cache,
     dir: &Path,
     framework: &Framework,
-    inherited: &[IndexedPage],
-    beside: &Menus,
+    among: &Surroundings<'_>,
 ) -> Result<Originals, Report> {
-    build(dir, framework, inherited, beside, Some(pictures))
+    build(dir, framework, among, Some(pictures))
 }
 
 fn build(
     dir: &Path,
     framework: &Framework,
-    inherited: &[IndexedPage],
-    beside: &Menus,
+    among: &Surroundings<'_>,
     cache: Option<&Cache>,
 ) -> Result<Originals, Report> {
+    let Surroundings { inherited, beside, mounts } = *among;
     let mut config = SiteConfig::load_partner(dir)?;
     config.search = Search::joined(config.search.as_ref(), framework.search().as_ref());
-    config.mains_lists = taxonomy::mains_lists(&config, inherited);
+    config.mains_lists = taxonomy::mains_lists(&config, inherited, mounts);
     let mut problems = Vec::new();
     let overrides = Overrides::load(&dir.join("templates"), &mut problems);
     let framework = Arc::new(framework.clone().with_partner_templates(&overrides));

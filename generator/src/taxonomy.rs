@@ -1,8 +1,9 @@
 //! Taxonomies: the pages that terms make of the pages they group. Renders nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use tieup_protocol::contract::{Mounts, Owner};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
@@ -42,39 +43,76 @@ struct Origin<'a> {
     stem: String,
 }
 
-/// Where the list of a taxonomy's terms stands in a language: where main has it, or below the first page of the language.
-/// None where the taxonomy's name is too long.
+/// Main's lists of a partner's taxonomies, by taxonomy and language.
+pub(crate) type MainsLists = BTreeMap<(String, String), MainsList>;
+
+/// Main's list of a taxonomy's terms in a language.
+#[derive(Clone, Debug)]
+pub(crate) struct MainsList {
+    path: SitePath,
+    /// Whether the partner's list stands there too, and not in its own place.
+    is_shared: bool,
+}
+
+/// Where the list of a taxonomy's terms stands in a language: where main has it, if the two share it, or below the first
+/// page of the language. None where the taxonomy's name is too long.
 pub(crate) fn list_path(config: &SiteConfig, taxonomy: &str, lang: &str) -> Option<SitePath> {
-    let mains = config.mains_lists.get(&(taxonomy.to_owned(), lang.to_owned())).cloned();
+    let mains = mains_list(config, taxonomy, lang).filter(|list| list.is_shared).map(|list| list.path.clone());
     mains.or_else(|| own_list_path(config, taxonomy, lang))
 }
 
-/// The same without what main has.
+fn mains_list<'a>(config: &'a SiteConfig, taxonomy: &str, lang: &str) -> Option<&'a MainsList> {
+    config.mains_lists.get(&(taxonomy.to_owned(), lang.to_owned()))
+}
+
+/// Where a list stands without what main has.
 fn own_list_path(config: &SiteConfig, taxonomy: &str, lang: &str) -> Option<SitePath> {
     format!("{}{taxonomy}/", config.home(lang)).parse().ok()
 }
 
-/// Where main has the lists of the site's taxonomies among the `inherited` pages, by taxonomy and language. They may stand
-/// elsewhere than the site's own would, since its default language may be another than main's.
-pub(crate) fn mains_lists(config: &SiteConfig, inherited: &[IndexedPage]) -> BTreeMap<(String, String), SitePath> {
-    let mut lists = BTreeMap::new();
-    for page in inherited.iter().filter(|page| page.is_derived) {
-        let is_list = |taxonomy: &&Taxonomy| {
+/// Main's lists of the site's taxonomies among the `inherited` pages. They may stand elsewhere than the site's own would,
+/// since its default language may be another than main's. The two share a list, unless `mounts` give the site's own place
+/// to the partner, whose terms are served there.
+pub(crate) fn mains_lists(config: &SiteConfig, inherited: &[IndexedPage], mounts: Option<&Mounts>) -> MainsLists {
+    let is_partners = |path: &SitePath| mounts.is_some_and(|mounts| mounts.owner(path).0 == Owner::Partner);
+    let mut lists = MainsLists::new();
+    for (taxonomy, page) in lists_among(&config.taxonomies, inherited) {
+        let own = own_list_path(config, &taxonomy.name, &page.lang);
+        let is_shared = !own.is_some_and(|own| is_partners(&own));
+        lists.insert((taxonomy.name.clone(), page.lang.clone()), MainsList { path: page.path.clone(), is_shared });
+    }
+    // Where main's list of one language would stand where the site's own list of another does, each keeps its own place.
+    let has_own_place = |name: &str, lang: &str| {
+        let list = lists.get(&(name.to_owned(), lang.to_owned()));
+        list.is_none_or(|list| !list.is_shared)
+    };
+    let is_taken = |(name, lang): &(String, String), list: &MainsList| {
+        let others = config.codes().filter(|other| other != lang && has_own_place(name, other));
+        others.filter_map(|other| own_list_path(config, name, other)).any(|own| own == list.path)
+    };
+    let settled = lists.iter().map(|(of, list)| {
+        let is_shared = list.is_shared && !is_taken(of, list);
+        (of.clone(), MainsList { path: list.path.clone(), is_shared })
+    });
+    settled.collect()
+}
+
+/// Those of the `inherited` pages that list the terms of one of these taxonomies, each with it. What stands in a derived
+/// page is the page of a term.
+fn lists_among<'a>(
+    taxonomies: &'a [Taxonomy],
+    inherited: &'a [IndexedPage],
+) -> impl Iterator<Item = (&'a Taxonomy, &'a IndexedPage)> {
+    let derived = || inherited.iter().filter(|page| page.is_derived);
+    let paths: BTreeSet<&SitePath> = derived().map(|page| &page.path).collect();
+    let lists = derived().filter(move |page| page.section.as_ref().is_none_or(|section| !paths.contains(section)));
+    lists.filter_map(|page| {
+        let is_its_list = |taxonomy: &&Taxonomy| {
             let name = &taxonomy.name;
             [format!("/{name}/"), format!("/{}/{name}/", page.lang)].iter().any(|path| path == page.path.as_str())
         };
-        if let Some(taxonomy) = config.taxonomies.iter().find(is_list) {
-            lists.insert((taxonomy.name.clone(), page.lang.clone()), page.path.clone());
-        }
-    }
-    // Where main's list of one language would stand where the site's own list of another does, each keeps its own place.
-    let is_free = |(name, lang): &(String, String), list: &SitePath| {
-        let others =
-            config.codes().filter(|other| other != lang && !lists.contains_key(&(name.clone(), (*other).to_owned())));
-        others.filter_map(|other| own_list_path(config, name, other)).all(|own| own != *list)
-    };
-    let kept = lists.iter().filter(|(of, list)| is_free(of, list));
-    kept.map(|(of, list)| (of.clone(), list.clone())).collect()
+        taxonomies.iter().find(is_its_list).map(|taxonomy| (taxonomy, page))
+    })
 }
 
 /// Where the page of the term with this slug stands, below the list of its taxonomy's terms.
@@ -82,10 +120,14 @@ pub(crate) fn term_path(list: &SitePath, slug: &str) -> Option<SitePath> {
     format!("{list}{slug}/").parse().ok()
 }
 
-/// The pages of the terms that a page has.
+/// The pages of the terms that a page has: those that it is listed on, and main's of the same terms.
 pub(crate) fn terms_of(config: &SiteConfig, page: &Page) -> Vec<SitePath> {
     let lang = &page.entry.lang;
-    let lists = page.terms.iter().filter_map(|(name, terms)| Some((list_path(config, name, lang)?, terms)));
+    let lists = |name: &str| {
+        let mains = mains_list(config, name, lang).filter(|list| !list.is_shared).map(|list| list.path.clone());
+        list_path(config, name, lang).into_iter().chain(mains)
+    };
+    let lists = page.terms.iter().flat_map(|(name, terms)| lists(name).map(move |list| (list, terms)));
     lists.flat_map(|(list, terms)| terms.iter().filter_map(move |term| term_path(&list, &slug(term)))).collect()
 }
 
@@ -194,4 +236,56 @@ fn derived(path: &SitePath, section: &SitePath, title: String, kind: PageKind, o
 fn capitalised(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A partner in Japanese and English, whose pages are grouped by topics.
+    fn config() -> SiteConfig {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = "title: a\nbase_url: https://a.example/\nlanguage: ja\nlanguages: [{code: en, name: English}]\n\
+            taxonomies: [{name: topics}]\n";
+        std::fs::write(folder.path().join("site.yaml"), yaml).unwrap();
+        SiteConfig::load_partner(folder.path()).unwrap()
+    }
+
+    fn derived_page(path: &str, lang: &str, section: &str) -> IndexedPage {
+        let section = Some(section.parse().unwrap());
+        let page = IndexedPage::new(path.parse().unwrap(), "Topics".to_owned(), lang.to_owned());
+        IndexedPage { is_derived: true, section, ..page }
+    }
+
+    /// Where the lists of English and of Japanese topics stand where main has these and the partner owns those.
+    fn lists(mains: &[IndexedPage], partners: &[&str]) -> [String; 2] {
+        let partners = partners.iter().map(|path| format!(", \"{path}**\": \"partner\""));
+        let mounts = format!("{{\"/\": \"main\"{}}}", partners.collect::<String>());
+        let mut config = config();
+        config.mains_lists = mains_lists(&config, mains, Some(&serde_json::from_str(&mounts).unwrap()));
+        ["en", "ja"].map(|lang| list_path(&config, "topics", lang).unwrap().to_string())
+    }
+
+    #[test]
+    fn lists_stand_where_main_has_them_but_for_places_that_are_the_partners() {
+        let mains = [derived_page("/topics/", "en", "/"), derived_page("/ja/topics/", "ja", "/ja/")];
+        assert_eq!(lists(&[], &[]), ["/en/topics/", "/topics/"]);
+        assert_eq!(lists(&mains, &[]), ["/topics/", "/ja/topics/"]);
+        assert_eq!(lists(&mains, &["/en/"]), ["/en/topics/", "/ja/topics/"]);
+        assert_eq!(lists(&mains, &["/en/topics/lamps/"]), ["/topics/", "/ja/topics/"], "the list is main's");
+        assert_eq!(lists(&mains[1..], &["/topics/"]), ["/en/topics/", "/topics/"]);
+    }
+
+    #[test]
+    fn no_two_languages_have_their_list_at_one_path() {
+        let mains = [derived_page("/topics/", "en", "/"), derived_page("/ja/topics/", "ja", "/ja/")];
+        assert_eq!(lists(&mains[..1], &[]), ["/en/topics/", "/topics/"], "main has English alone");
+        assert_eq!(lists(&mains, &["/topics/"]), ["/en/topics/", "/topics/"], "Japanese stays, and English with it");
+    }
+
+    #[test]
+    fn the_page_of_a_term_is_no_list() {
+        let term = [derived_page("/en/", "en", "/"), derived_page("/en/topics/", "en", "/en/")];
+        assert_eq!(lists_among(&config().taxonomies, &term).count(), 0, "it is main's page on topics among its en");
+    }
 }

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tieup_generator::{
-    Lookalikes, Menus, Search, feeds_with, fill_slots, joint_feed, media_type, site_feeds_with, spanning_beside,
+    Lookalikes, Menus, Search, Surroundings, feeds_with, fill_slots, joint_feed, media_type, site_feeds_with,
+    spanning_beside,
 };
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Override, Owner};
 use tieup_protocol::diagnostic::{Diagnostic, Report};
@@ -142,7 +143,9 @@ impl Candidate {
         let Workplace { blobs, parts, .. } = at;
         let manifest = &release.manifest;
         let inherited = parts.index(&manifest.index, blobs)?;
-        let originals = parts.originals(site, manifest, &inherited, &beside.menus, at)?;
+        let mounts = Some(&release.contract.mounts);
+        let among = Surroundings { inherited: &inherited, beside: &beside.menus, mounts };
+        let originals = parts.originals(site, manifest, &among, at)?;
         let of = Ingredients { release: release.digest, manifest: manifest.clone(), originals, standing, beside };
         if let Some(known) = parts.candidate(&of, blobs) {
             return Ok(known);

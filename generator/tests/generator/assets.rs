@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use sha2::{Digest, Sha384};
 use tieup_generator::{
-    Framework, Loading, Menus, Originals, Output, Site, build_originals, build_originals_with, fill_slots,
+    Framework, Loading, Menus, Originals, Output, Site, Surroundings, build_originals, build_originals_with, fill_slots,
 };
 use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
@@ -187,7 +187,8 @@ fn a_picture_is_made_once_and_again_if_its_file_was_damaged() {
         .write("partner/static/loom.png", picture(120, 60, ImageFormat::Png))
         .write("partner/site.yaml", "title: Shop\nbase_url: https://shop.example\nimages: {widths: [40]}\n");
     let framework = Framework::load(&small.path("themes"), "plain").unwrap();
-    let originals = build_originals_with(&cache, &small.path("partner"), &framework, &[], &Menus::default()).unwrap();
+    let among = Surroundings { inherited: &[], beside: &Menus::default(), mounts: None };
+    let originals = build_originals_with(&cache, &small.path("partner"), &framework, &among).unwrap();
     assert_eq!(originals.output.files[path].bytes, first.files[path].bytes);
     assert_eq!(kept().len(), 1);
 }

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tieup_generator::{FeedLimits, Framework, Menus, Originals, Search, build_originals_with, fill_slots};
-use tieup_protocol::contract::Owner;
+use tieup_generator::{
+    FeedLimits, Framework, Menus, Originals, Search, Surroundings, build_originals_with, fill_slots,
+};
+use tieup_protocol::contract::{Mounts, Owner};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{BlobRef, Manifest};
@@ -53,6 +55,8 @@ struct OriginalsFiles {
     index: BlobRef,
     /// The menus that stand beside.
     beside: Menus,
+    /// Which paths are whose.
+    mounts: Option<Mounts>,
 }
 
 /// Originals that were built, with their content among the blobs.
@@ -183,14 +187,12 @@ impl Parts {
         Ok(framework)
     }
 
-    /// The originals in the folder `site`, in the framework of the release with `manifest`, whose page index is
-    /// `inherited`, with the menus `beside`.
+    /// The originals in the folder `site`, in the framework of the release with `manifest`, `among` its pages.
     pub(super) fn originals(
         &self,
         site: &Path,
         manifest: &Manifest,
-        inherited: &[IndexedPage],
-        beside: &Menus,
+        among: &Surroundings<'_>,
         at: Workplace<'_>,
     ) -> Result<Arc<OwnPages>, CandidateError> {
         let Workplace { blobs, pictures, .. } = at;
@@ -198,15 +200,15 @@ impl Parts {
         let framework = self.framework(&from, blobs)?;
         let sources = sources::digest(site);
         let made_from = |sources| {
-            let (site, beside) = (site.to_owned(), beside.clone());
-            OriginalsFiles { site, sources, framework: from, index: manifest.index, beside }
+            let (site, beside, mounts) = (site.to_owned(), among.beside.clone(), among.mounts.cloned());
+            OriginalsFiles { site, sources, framework: from, index: manifest.index, beside, mounts }
         };
         let made_from = sources.map(made_from);
         let known = made_from.as_ref().and_then(|from| take(&mut self.known().originals, from));
         if let Some(known) = known.filter(|known| known.is_here(blobs)) {
             return Ok(known);
         }
-        let originals = build_originals_with(pictures, site, &framework, inherited, beside);
+        let originals = build_originals_with(pictures, site, &framework, among);
         let originals = originals.map_err(CandidateError::Originals)?;
         // If they changed meanwhile, nobody knows what these were made from.
         let is_known = originals.is_of_files_alone && sources::digest(site) == sources;

@@ -278,7 +278,9 @@ fn check(edits: &[Edit]) {
         assert_eq!(kept, shop.candidate(&parts), "{edit:?} of {edits:?}, asked again");
         let index = parts.index(&shop.manifest.index, &shop.blobs).unwrap();
         let at = Workplace { blobs: &shop.blobs, pictures: &shop.pictures, parts: &parts };
-        let own = parts.originals(&shop.site(), &shop.manifest, &index, &shop.beside().menus, at);
+        let (beside, contract) = (shop.beside().menus, Contract::parse("contract.yaml", &shop.contract).unwrap());
+        let among = Surroundings { inherited: &index, beside: &beside, mounts: Some(&contract.mounts) };
+        let own = parts.originals(&shop.site(), &shop.manifest, &among, at);
         shop.own = own.ok();
     }
 }

@@ -123,9 +123,8 @@ async fn row_003_02_originals_stand_in_the_feeds_of_their_language_section_and_t
 const OWN_JAPANESE: &str = "title: north\nbase_url: https://north.example/\nlanguage: ja\n\
     languages: [{code: en, name: English}]\ntaxonomies: [{name: topics, feed: true}]\n";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn languages_and_terms_meet_where_the_two_sites_have_other_defaults() {
-    let mounts = r#"{"/": main, "/local/**": partner, "/en/local/**": partner}"#;
+/// `north` in Japanese, with pages on main's topics in both languages, under a contract with these mounts.
+async fn world_in_japanese(mounts: &str) -> World {
     let plan = World::new()
         .main_file("site.yaml", MANY)
         .main_file("content/_index.ja.md", "---\ntitle: 家\n---\n")
@@ -142,8 +141,17 @@ async fn languages_and_terms_meet_where_the_two_sites_have_other_defaults() {
     let plan = ["term", "taxonomy"].iter().fold(plan, |plan, template| {
         plan.main_file(&format!("templates/{template}.html"), "<h1>{{ page.title }} of main</h1>")
     });
-    let world = Box::pin(plan.start()).await;
+    let world = plan.start().await;
     world.go_live("north").await;
+    world
+}
+
+/// Whose the pages of `north` in Japanese are.
+const JAPANESE: &str = r#"{"/": main, "/local/**": partner, "/en/local/**": partner}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn languages_and_terms_meet_where_the_two_sites_have_other_defaults() {
+    let world = Box::pin(world_in_japanese(JAPANESE)).await;
     for (home, main, own) in [("/", "fair/", "en/local/shelf/"), ("/ja/", "ja/fair/", "local/shelf/")] {
         let both = [format!("https://north.example/{own}"), format!("https://lampworks.example/{main}")];
         for feed in ["", "topics/lamps/"].map(|folder| format!("{home}{folder}atom.xml")) {
@@ -153,6 +161,22 @@ async fn languages_and_terms_meet_where_the_two_sites_have_other_defaults() {
         world.assert_shows("north", &format!("/{own}"), &format!("href=\"{term}\"")).await;
         world.assert_shows("north", &term, "of main").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_stay_where_the_contract_gives_their_place_to_the_partner_and_mains_feeds_have_their_pages_too() {
+    let world = Box::pin(world_in_japanese(JAPANESE)).await;
+    assert_eq!(world.get("north", "/en/topics/lamps/").await.status, 404);
+    let mounts = JAPANESE.replace('}', r#", "/en/topics/**": partner}"#);
+    let contract = Contract::inherited().mounts(&mounts).version(2);
+    world.write_main("partners/north/contract.yaml", &contract.text("north"));
+    world.go_live("north").await;
+    let [shelf, fair] = ["https://north.example/en/local/shelf/", "https://lampworks.example/fair/"];
+    world.assert_shows("north", "/en/local/shelf/", "href=\"/en/topics/lamps/\"").await;
+    assert_eq!(world.get("north", "/en/topics/lamps/").await.status, 200);
+    assert_eq!(ids(&world, "/en/topics/lamps/atom.xml").await, [shelf]);
+    assert_eq!(ids(&world, "/topics/lamps/atom.xml").await, [shelf, fair]);
+    world.assert_shows("north", "/local/shelf/", "href=\"/ja/topics/lamps/\"").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
