@@ -11,18 +11,18 @@ use tieup_protocol::manifest::EntryKind;
 use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
 
-use crate::assets;
+use crate::assets::{self, pictures::Pictures};
 use crate::build::{Build, derived_paths};
 use crate::components;
 use crate::config::SiteConfig;
 use crate::content::{Content, Reading};
-use crate::data::Data;
+use crate::data::{Data, Sets};
 use crate::dates::History;
 use crate::feed;
 use crate::links::{Known, Text};
 use crate::markdown::{self, Base, Body, Hooks};
 use crate::menu::{self, Menus, SiteMenus};
-use crate::output::Output;
+use crate::output::{Output, OutputFile};
 use crate::overrides::Overrides;
 use crate::page::Source;
 use crate::progress::Progress;
@@ -115,65 +115,102 @@ fn build(
     among: &Surroundings<'_>,
     cache: Option<&Cache>,
 ) -> Result<Originals, Report> {
-    let Surroundings { inherited, beside, mounts } = *among;
-    let mut config = SiteConfig::load_partner(dir)?;
-    config.search = Search::joined(config.search.as_ref(), framework.search().as_ref());
-    config.mains_lists = taxonomy::mains_lists(&config, inherited, mounts);
-    let mut problems = Vec::new();
-    let overrides = Overrides::load(&dir.join("templates"), &mut problems);
-    let framework = Arc::new(framework.clone().with_partner_templates(&overrides));
-    config.markdown.hooks = Hooks::in_texts(framework.templates().map(|template| template.bytes));
-    let config = Arc::new(config);
-    let framework_files = framework.files().iter();
-    let given = Data::from_files(framework_files, &mut problems);
-    let data = Data::load(&dir.join("data"), &mut problems);
-    let mut statics = statics::load(&dir.join("static"), &mut problems);
-    let pictures = Arc::new(assets::finish(&mut statics, &config, cache, &mut problems));
-    let (beneath, progress) = (Content::beneath(&pictures), Progress::default());
-    let reading = Reading {
-        config: &config,
-        data: &data,
-        beneath: &beneath,
-        drafts: Drafts::LeftOut,
-        progress: &progress,
-        earlier: None,
-    };
-    let content = Content::load(&dir.join("content"), &reading, &mut problems);
-    statics::check_paths(&content.pages, &statics, &mut problems);
-    let fills = load_fills(&dir.join("slots"), &framework, &content, &config, &mut problems);
-    Report::check(problems)?;
+    OwnSite::read(dir, framework, among, cache)?.render(among)
+}
 
-    let sets = Arc::new(given.under(&data));
-    let elsewhere = |path: &SitePath| match path {
-        path if is_spanning(path) => Known::Exists,
-        _ if !path.is_page() && !inherited.is_empty() => Known::Perhaps,
-        _ => Known::No,
-    };
-    let texts: Vec<Text<'_>> = fills.values().map(|fill| (fill.body.links.as_slice(), &fill.source)).collect();
-    let from_main = Inherited { pages: inherited, menus: menu::both(framework.menus(), &beside.0) };
-    let build = Build {
-        config: &config,
-        framework: &framework,
-        pages: &content.pages,
-        inherited: &from_main,
-        texts: &texts,
-        statics: &statics,
-        pictures: &pictures,
-        data: &sets,
-        partner: None,
-        progress: &progress,
-        elsewhere: &elsewhere,
-    };
-    let (mut output, view) = build.run_in_view().map_err(report)?;
-    output.files.retain(|_, file| file.kind != EntryKind::Layout);
-    let is_of_files_alone = matches!(config.history, History::Unknown);
-    let (slots, menus) = with_menus(html(fills), &framework, &from_main.menus, &content, &config);
-    let terms = content.pages.iter().map(|page| (page.entry.path.clone(), taxonomy::terms_of(&config, page)));
-    let terms = terms.filter(|(_, terms)| !terms.is_empty()).collect();
-    let derived = derived_paths(&view);
-    let (base_url, language, search) = (config.base_url.clone(), config.language.clone(), config.search.clone());
-    let feed_limits = FeedLimits { main: framework.feed_limit(), partner: feed::limit(&config) };
-    Ok(Originals { output, terms, derived, slots, menus, base_url, language, search, feed_limits, is_of_files_alone })
+/// A partner's site as its files say it, nothing rendered.
+struct OwnSite {
+    config: Arc<SiteConfig>,
+    /// That of the release, the partner's templates before its own.
+    framework: Arc<Framework>,
+    /// The framework's data and the partner's.
+    data: Arc<Sets>,
+    statics: BTreeMap<SitePath, OutputFile>,
+    pictures: Arc<Pictures>,
+    content: Content,
+    fills: BTreeMap<String, Fill>,
+}
+
+impl OwnSite {
+    fn read(
+        dir: &Path,
+        framework: &Framework,
+        among: &Surroundings<'_>,
+        cache: Option<&Cache>,
+    ) -> Result<Self, Report> {
+        let mut config = SiteConfig::load_partner(dir)?;
+        config.search = Search::joined(config.search.as_ref(), framework.search().as_ref());
+        config.mains_lists = taxonomy::mains_lists(&config, among.inherited, among.mounts);
+        let mut problems = Vec::new();
+        let overrides = Overrides::load(&dir.join("templates"), &mut problems);
+        let framework = Arc::new(framework.clone().with_partner_templates(&overrides));
+        config.markdown.hooks = Hooks::in_texts(framework.templates().map(|template| template.bytes));
+        let config = Arc::new(config);
+        let given = Data::from_files(framework.files().iter(), &mut problems);
+        let data = Data::load(&dir.join("data"), &mut problems);
+        let mut statics = statics::load(&dir.join("static"), &mut problems);
+        let pictures = Arc::new(assets::finish(&mut statics, &config, cache, &mut problems));
+        let reading = Reading {
+            config: &config,
+            data: &data,
+            beneath: &Content::beneath(&pictures),
+            drafts: Drafts::LeftOut,
+            progress: &Progress::default(),
+            earlier: None,
+        };
+        let content = Content::load(&dir.join("content"), &reading, &mut problems);
+        statics::check_paths(&content.pages, &statics, &mut problems);
+        let fills = load_fills(&dir.join("slots"), &framework, &content, &config, &mut problems);
+        Report::check(problems)?;
+        let data = Arc::new(given.under(&data));
+        Ok(Self { config, framework, data, statics, pictures, content, fills })
+    }
+
+    fn render(self, among: &Surroundings<'_>) -> Result<Originals, Report> {
+        let Self { config, framework, data, statics, pictures, content, fills } = self;
+        let inherited = among.inherited;
+        let elsewhere = |path: &SitePath| match path {
+            path if is_spanning(path) => Known::Exists,
+            _ if !path.is_page() && !inherited.is_empty() => Known::Perhaps,
+            _ => Known::No,
+        };
+        let texts: Vec<Text<'_>> = fills.values().map(|fill| (fill.body.links.as_slice(), &fill.source)).collect();
+        let from_main = Inherited { pages: inherited, menus: menu::both(framework.menus(), &among.beside.0) };
+        let build = Build {
+            config: &config,
+            framework: &framework,
+            pages: &content.pages,
+            inherited: &from_main,
+            texts: &texts,
+            statics: &statics,
+            pictures: &pictures,
+            data: &data,
+            partner: None,
+            progress: &Progress::default(),
+            elsewhere: &elsewhere,
+        };
+        let (mut output, view) = build.run_in_view().map_err(report)?;
+        output.files.retain(|_, file| file.kind != EntryKind::Layout);
+        let is_of_files_alone = matches!(config.history, History::Unknown);
+        let (slots, menus) = with_menus(html(fills), &framework, &from_main.menus, &content, &config);
+        let terms = content.pages.iter().map(|page| (page.entry.path.clone(), taxonomy::terms_of(&config, page)));
+        let terms = terms.filter(|(_, terms)| !terms.is_empty()).collect();
+        let derived = derived_paths(&view);
+        let (base_url, language, search) = (config.base_url.clone(), config.language.clone(), config.search.clone());
+        let feed_limits = FeedLimits { main: framework.feed_limit(), partner: feed::limit(&config) };
+        Ok(Originals {
+            output,
+            terms,
+            derived,
+            slots,
+            menus,
+            base_url,
+            language,
+            search,
+            feed_limits,
+            is_of_files_alone,
+        })
+    }
 }
 
 /// `slots`, and each slot that no file fills and that a menu of the partner's is called like: that menu, with main's lines
