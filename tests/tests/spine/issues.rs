@@ -5,9 +5,9 @@ use tieup_fees::money::Exact;
 use tieup_fees::simulation::Compared;
 use tieup_hub::simulation::Supposition;
 use tieup_hub::statements::{Standing, StatementFailure};
-use tieup_protocol::wire::{Cause, STATEMENT, StatementNotice, StatementVerdict};
+use tieup_protocol::wire::{Cause, STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{Cosigner, SignedText};
-use tieup_tests::issuing::{closes, issue, log_before, row};
+use tieup_tests::issuing::{closes, issue, log_before, log_in, row};
 use tieup_tests::{Contract, assert_says, told};
 
 use crate::settled;
@@ -130,6 +130,39 @@ async fn a_correction_that_the_journal_does_not_bear_out_is_seen() {
     let StatementVerdict::Different { main, partner, .. } = verdict else { panic!("taken for identical") };
     assert_says(&main, &["59005 is right"]);
     assert_says(&partner, &["50005 is right"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_later_statement_has_corrected_is_not_corrected_by_one_that_is_signed_after_it() {
+    let mut world = settled().await;
+    world.get("north", "/about/").await;
+    let earlier = log_before(&mut world, 4).await;
+    issue(&world, earlier).await;
+    log_before(&mut world, 6).await;
+    let (north, later, between) = (row(&world, "north").await, world.month("north"), earlier.next());
+    let (issued, verdict) = issue(&world, later).await;
+    assert_eq!((verdict, issued.revisions.len()), (StatementVerdict::Identical, 1));
+    // The month between is logged late, and its statement would charge the same once more.
+    Box::pin(log_in(&mut world, between, 1)).await;
+    let (_, draft) = world.hub().made(&north, between).await.unwrap();
+    assert!(draft.revisions.is_empty(), "{:?}", draft.revisions);
+    let key = world.hub().keys.cosigner().unwrap();
+    let statement = draft.statement.replace("status:          draft", "status:          final");
+    let signed = |at| Some(SignedText::sign(&statement, &key, at).unwrap().note().to_owned());
+    let (status, revisions) = (StatementStatus::Final, issued.revisions.clone());
+    let after = SignedDuration::from_secs(1);
+    let note = signed(closes(later) + after);
+    let again = StatementNotice { statement: statement.clone(), status, revisions, note, ..draft.clone() };
+    let client = world.call("north").await;
+    let error = client.post::<StatementVerdict>(STATEMENT, &again).await.unwrap_err();
+    assert_says(
+        &told(&error),
+        &[&format!("corrects {earlier}, which the earlier signed one for {later} has corrected")],
+    );
+    // One that was signed before that one is as it should be, and is compared.
+    let before = StatementNotice { note: signed(closes(later) - after), ..again };
+    let verdict = client.post::<StatementVerdict>(STATEMENT, &before).await.unwrap();
+    assert!(matches!(verdict, StatementVerdict::Different { .. }), "{verdict:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
