@@ -140,9 +140,9 @@ async fn row_003_61_a_dispute_and_its_answer_stand_in_both_trails() {
     assert_eq!(issue(&world, month).await.0, notice, "a dispute changed what was issued");
 }
 
-/// Issues the statement of `month` and hands it over, with other words in place of what main counts: as a main would whose
-/// program counts wrongly.
-async fn issue_wrongly(world: &World, month: Month, words: &[(&str, &str)]) -> (StatementNotice, StatementVerdict) {
+/// Issues the statement of `month`, with other words in place of what main counts: as a main would whose program counts
+/// wrongly.
+async fn put_wrongly(world: &World, month: Month, words: &[(&str, &str)]) -> StatementNotice {
     let (hub, north) = (world.hub(), row(world, "north").await);
     let (_, mut notice) = hub.made(&north, month).await.unwrap();
     for (right, wrong) in [("status:          draft", "status:          final")].iter().chain(words) {
@@ -151,8 +151,13 @@ async fn issue_wrongly(world: &World, month: Month, words: &[(&str, &str)]) -> (
     }
     let signed = SignedText::sign(&notice.statement, &hub.keys.cosigner().unwrap(), closes(month)).unwrap();
     (notice.status, notice.note) = (StatementStatus::Final, Some(signed.note().to_owned()));
-    let notice = hub.database.put_issued(&north.id, &notice, notice.record).await.unwrap().unwrap();
-    let delivered = hub.hand_over(&north, notice.clone(), closes(month)).await;
+    hub.database.put_issued(&north.id, &notice, notice.record).await.unwrap().unwrap()
+}
+
+/// The same, and hands it over.
+async fn issue_wrongly(world: &World, month: Month, words: &[(&str, &str)]) -> (StatementNotice, StatementVerdict) {
+    let (notice, north) = (put_wrongly(world, month, words).await, row(world, "north").await);
+    let delivered = world.hub().hand_over(&north, notice.clone(), closes(month)).await;
     (notice, delivered.unwrap_or_else(|error| panic!("not taken:\n{}", told(&error))).verdict)
 }
 
@@ -250,6 +255,16 @@ async fn a_dispute_that_changes_no_amount_is_told_once_and_is_closed() {
     let (later, verdict) = issue(&world, world.month("north")).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
     assert!(later.revisions.is_empty(), "{:?}", later.revisions);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_say_what_it_charged_is_not_corrected_and_stops_no_later_statement() {
+    let (mut world, month) = visited().await;
+    put_wrongly(&world, month, &[("total:           60 JPY", "total:           some JPY")]).await;
+    Box::pin(log_in(&mut world, month, 2)).await;
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!((verdict, later.revisions.len()), (StatementVerdict::Identical, 0), "\n{}", later.statement);
+    assert_says(&later.statement, &["total:           10 JPY"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
