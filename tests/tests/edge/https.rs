@@ -36,7 +36,7 @@ fn the_configurations_in_the_documentation_are_ones() {
     let folder = tempfile::tempdir().unwrap();
     let page = include_str!("../../../docs/deploying.md");
     let texts: Vec<&str> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let [whole, files, database] = texts[..] else { panic!("{texts:?}") };
+    let [whole, files, main, database] = texts[..] else { panic!("{texts:?}") };
     for text in [whole.to_owned(), format!("public: 0.0.0.0:80\npeer: 0.0.0.0:7450\n{files}")] {
         let file = folder.path().join("syncd.yaml");
         std::fs::write(&file, format!("state: state\n{text}")).unwrap();
@@ -44,9 +44,10 @@ fn the_configurations_in_the_documentation_are_ones() {
         assert!(config.https.is_some());
     }
     let file = folder.path().join("tieup.yaml");
-    let keys = "main: brand\nthemes: themes\nstate: state\njoin: 127.0.0.1:7443\naddress: brand.example:7443\npublic: 127.0.0.1:80\n";
-    std::fs::write(&file, format!("{keys}{database}")).unwrap();
+    std::fs::write(&file, format!("main: brand\nthemes: themes\nstate: state\n{main}{database}")).unwrap();
     let config = HubConfig::load(&file).unwrap_or_else(|problem| panic!("{problem}"));
+    assert_eq!(config.address, "hub.example:7440");
+    assert!(config.https.is_some() && config.admin.is_some());
     assert!(matches!(config.database, Location::Server(_)));
 }
 
