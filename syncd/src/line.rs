@@ -42,8 +42,8 @@ enum DialError {
     Call(#[from] CallError),
 }
 
-/// Keeps one line open until `shutdown`.
-pub(crate) async fn keep(partner: Arc<Partner>, router: Router, shutdown: Shutdown) {
+/// Keeps the line with this `number` open until `shutdown`.
+pub(crate) async fn keep(number: usize, partner: Arc<Partner>, router: Router, shutdown: Shutdown) {
     let mut failures = 0;
     loop {
         let line = tokio::select! {
@@ -53,12 +53,12 @@ pub(crate) async fn keep(partner: Arc<Partner>, router: Router, shutdown: Shutdo
         match line {
             Ok(line) => {
                 failures = 0;
-                tracing::info!("a line to the main site is open");
+                tracing::info!("line {} of {LINES} to the main site is open", number + 1);
                 hold(&partner, line, router.clone(), shutdown.clone()).await;
             }
             Err(error) => {
                 failures += 1;
-                tracing::warn!("no line to the main site\n{}", complaint::render(&error));
+                tracing::warn!("line {} to the main site is not open\n{}", number + 1, complaint::render(&error));
             }
         }
         tokio::select! {

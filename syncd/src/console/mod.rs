@@ -63,11 +63,16 @@ impl Randomness for System {
 }
 
 impl Front {
-    /// What is open for the operator of the partner that `title` names.
-    pub fn new(title: &str, console: Option<&Opened>, preview: Option<&Opened>, board: Arc<Board>) -> Self {
-        let gate = |door: &Opened| Arc::new(Gate::new(door.names.clone(), title, Box::new(System)));
+    /// What is open for the operator of the partner that `title` names, who signs in by what `command` gives.
+    pub fn new(
+        (title, command): (&str, &str),
+        console: Option<&Opened>,
+        preview: Option<&Opened>,
+        board: Arc<Board>,
+    ) -> Self {
+        let gate = |door: &Opened| Gate::new(door.names.clone(), title, Box::new(System)).entered_by(command);
         Self {
-            console: console.map(|door| (door.url.clone(), gate(door))),
+            console: console.map(|door| (door.url.clone(), Arc::new(gate(door)))),
             preview: preview.map(|door| door.url.clone()),
             board,
         }

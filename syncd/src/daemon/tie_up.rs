@@ -144,7 +144,8 @@ impl Opening {
         let preview = opened("preview", config.preview.as_ref(), Host::Number, given)?;
         let others = if share.is_alone() { Others::None } else { Others::Some };
         let prompter = prompter(config, &identity, console.as_ref())?.beside(others);
-        let front = Front::new(&title(&identity, &share), console.as_ref(), preview.as_ref(), prompter.board());
+        let (title, command) = (title(&identity, &share), sign_in_command(config, &identity, &share));
+        let front = Front::new((&title, &command), console.as_ref(), preview.as_ref(), prompter.board());
         let known = Known { identity, tls, revocations };
         let logs = Logs { journal, placed };
         let partner = Arc::new(open(config, known, logs, blobs, share, front)?);
@@ -236,6 +237,14 @@ fn title(identity: &Identity, share: &Share) -> String {
     format!("{}, with {}", identity.partner, identity.main)
 }
 
+/// The command that gives a link to the console. It names the main site where a command has to.
+fn sign_in_command(config: &Config, identity: &Identity, share: &Share) -> String {
+    if share.is_alone() && config.mains.is_empty() {
+        return "syncd console".to_owned();
+    }
+    format!("syncd --main {} console", identity.main)
+}
+
 /// Opens a door, if there is to be one.
 fn opened(name: &str, door: Option<&Door>, host: Host, given: &mut GivenSockets) -> Result<Option<Opened>, StartError> {
     let mut open = |door: &Door| {
@@ -296,7 +305,7 @@ fn meet_main(
 ) -> Vec<JoinHandle<()>> {
     let router = partner.contact.noting(peer::router(partner.clone(), limits));
     let Some(listener) = peer else {
-        let keep = |_| tokio::spawn(line::keep(partner.clone(), router.clone(), shutdown.clone()));
+        let keep = |number| tokio::spawn(line::keep(number, partner.clone(), router.clone(), shutdown.clone()));
         return (0..line::LINES).map(keep).collect();
     };
     let revocations = partner.tls.revocations().clone();

@@ -405,6 +405,8 @@ async fn console_and_preview_are_of_one_main_site_and_the_preview_shows_the_othe
     let front = world.beside("north", "southern").front();
     let console = raw::request(world.listens(front.console()), "GET", "/sign-in", &[]).await;
     assert_says(&console.body, &["north, with southern"]);
+    let stranger = raw::request(world.listens(front.console()), "GET", "/", &[]).await;
+    assert_says(&stranger.body, &["<code>syncd --main southern console</code>"]);
     let preview = world.listens(front.preview());
     for (path, words) in
         [("/south/tea/", "We roast tea."), ("/nw/lamps/", "We mend lamps."), ("/tea-room/", "tea room")]

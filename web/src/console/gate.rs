@@ -35,6 +35,8 @@ pub struct Gate {
     pub names: Names,
     /// Whose console it is, as its pages say.
     pub title: String,
+    /// The command that gives a link to sign in by.
+    pub command: String,
     cookie: String,
     random: Box<dyn Randomness>,
     open: Mutex<Open>,
@@ -70,7 +72,14 @@ impl Gate {
     pub fn new(names: Names, title: impl Into<String>, random: Box<dyn Randomness>) -> Self {
         // Browsers do not tell ports apart in cookies, so each console has a name of its own.
         let cookie = format!("{}tieup-console-{}", names.cookie_prefix(), names.mark());
-        Self { names, title: title.into(), cookie, random, open: Mutex::default() }
+        let command = "syncd console".to_owned();
+        Self { names, title: title.into(), command, cookie, random, open: Mutex::default() }
+    }
+
+    /// The same, for a console to which another command gives a link.
+    #[must_use]
+    pub fn entered_by(self, command: impl Into<String>) -> Self {
+        Self { command: command.into(), ..self }
     }
 
     /// A one-time link's secret, good for [`LINK_LIFETIME`].

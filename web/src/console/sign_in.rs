@@ -75,9 +75,10 @@ pub(super) fn ask(gate: &Gate, parts: &Parts) -> Response {
         return ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.as_str().to_owned()).into_response();
     }
     let text = html!(
-        "<p>Ask for a link on the machine where the daemon runs:</p><pre><code>syncd console</code></pre>\
+        "<p>Ask for a link on the machine where the daemon runs:</p><pre><code>{}</code></pre>\
          <p>Open the link in this browser. It works once, within ten minutes; then you stay signed in for twelve \
-         hours.</p>"
+         hours.</p>",
+        gate.command
     );
     notice(&Frame::of(gate, None), StatusCode::UNAUTHORIZED, "Sign in first", &text)
 }
@@ -105,8 +106,8 @@ async fn enter(State(gate): State<Arc<Gate>>, Form(link): Form<Link>) -> Respons
                 NotSignedIn::TooMany => StatusCode::TOO_MANY_REQUESTS,
             };
             let advice = match refused {
-                NotSignedIn::Link => "Get a new one with `syncd console`.",
-                NotSignedIn::TooMany => "Wait a minute, then try your link once more.",
+                NotSignedIn::Link => format!("Get a new one with `{}`.", gate.command),
+                NotSignedIn::TooMany => "Wait a minute, then try your link once more.".to_owned(),
             };
             let text = html!("<p>Sorry, {}. {}</p>", refused, advice);
             notice(&Frame::of(&gate, None), status, "You are not signed in", &text)
@@ -116,7 +117,7 @@ async fn enter(State(gate): State<Arc<Gate>>, Form(link): Form<Link>) -> Respons
 
 async fn leave(State(gate): State<Arc<Gate>>, Confirmed(sign, Nothing {}): Confirmed<Nothing>) -> Response {
     gate.sign_out(&sign, Timestamp::now());
-    let text = html!("<p>For a new link: <code>syncd console</code>.</p>");
+    let text = html!("<p>For a new link: <code>{}</code>.</p>", gate.command);
     let page = notice(&Frame::of(&gate, None), StatusCode::OK, "You are signed out", &text);
     ([(header::SET_COOKIE, gate.set_cookie(None))], page).into_response()
 }
