@@ -250,6 +250,9 @@ impl Hub {
         for record in &status.releases {
             let Some(row) = rows.iter().find(|row| row.version == record.version) else { continue };
             let said = told(row.clone(), record);
+            if said.state != row.state {
+                tracing::info!("{}: release {} is {}", partner.id, said.version, said.state);
+            }
             if !said.is_kept_as(row) {
                 self.database.set_release_state(&partner.id, &said).await?;
             }
