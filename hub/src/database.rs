@@ -143,6 +143,16 @@ impl Database {
         Ok(())
     }
 
+    /// Who holds an invitation that is still good, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn invited(&self, now: Timestamp) -> Result<Vec<SiteId>, DatabaseError> {
+        let sql = "SELECT DISTINCT partner FROM invitations WHERE used IS NULL AND expires > $1 ORDER BY partner";
+        let rows = sqlx::query(sql).bind(now.as_second()).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| site_id(row, "partner")).collect()
+    }
+
     /// What would become of an invitation if it were used now.
     ///
     /// # Errors

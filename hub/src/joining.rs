@@ -78,6 +78,7 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
         revoked: None,
     };
     let admission = Admission { partner, certificate, fingerprint: request.secret.fingerprint() };
+    let replaced = replaced(&hub, &request).await.map_err(internal)?;
     match token {
         Token::Good => {
             let admitted = hub.database.admit(&admission, Timestamp::now()).await;
@@ -87,7 +88,13 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
     }
     let partner = admission.partner;
     hub.queue_changed.notify_one();
-    tracing::info!(partner = %partner.id, code = %partner.compare_code, "a partner joined");
+    match replaced {
+        Some(code) => {
+            let told = "a partner joined again with other keys, in the place of those with the code before";
+            tracing::warn!(partner = %partner.id, code = %partner.compare_code, before = %code, "{told}");
+        }
+        None => tracing::info!(partner = %partner.id, code = %partner.compare_code, "a partner joined"),
+    }
     Ok(Json(JoinGrant {
         certificate: issued.certificate,
         authority: authority.certificate().to_owned(),
@@ -138,6 +145,15 @@ async fn has_joined_by(hub: &Hub, request: &JoinRequest) -> Result<bool, Databas
         let holds = partner.revoked.is_none() && Timestamp::now() < newest.expires;
         holds && newest.key == Digest::of(&key) && partner.journal_key == request.journal_key
     }))
+}
+
+/// The code of a partner that has joined with other keys, is not revoked, and whose place is taken now.
+async fn replaced(hub: &Hub, request: &JoinRequest) -> Result<Option<String>, DatabaseError> {
+    if has_joined_by(hub, request).await? {
+        return Ok(None);
+    }
+    let before = hub.database.partner(&request.partner).await?;
+    Ok(before.filter(|before| before.revoked.is_none()).map(|before| before.compare_code))
 }
 
 /// Keeps what has changed of a partner that has joined already: its certificate, and where it is.

@@ -8,7 +8,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use jiff::{SignedDuration, Timestamp};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::joining::{Invitation, Reach, Secret, partner_tls_name};
+use tieup_protocol::joining::{Invitation, Range, Reach, Secret, partner_tls_name};
 use tieup_store::durable::{self, DiskError};
 use tieup_store::lock::LockError;
 use tieup_web::client::{CallError, PeerClient, SILENCE};
@@ -111,6 +111,12 @@ pub enum HubError {
         /// Where the contract should be.
         file: PathBuf,
     },
+    /// A token would lead nowhere.
+    #[error(
+        "`{0}` says to listen at every address, and a token has to say how a partner reaches this machine: \
+         write `address: hub.example:7440` in tieup.yaml"
+    )]
+    NoAddress(String),
     /// The database is of another main site.
     #[error(
         "{location} belongs to the main site `{theirs}`, and this is `{ours}`: give each main site a database of its own"
@@ -195,11 +201,14 @@ impl Hub {
     /// Invites a partner, for which there must be a contract: a token that is good once within a week.
     ///
     /// # Errors
-    /// When there is no contract for it.
+    /// When there is no contract for it, or the configuration does not say how partners reach the hub.
     pub async fn invite(&self, partner: &SiteId, now: Timestamp) -> Result<Invitation, HubError> {
         let file = self.contract_file(partner);
         if !file.is_file() {
             return Err(HubError::NoContract { partner: partner.clone(), file });
+        }
+        if Range::of(&self.config.address) == Range::Nobody {
+            return Err(HubError::NoAddress(self.config.address.clone()));
         }
         let mut secret = [0; 32];
         SystemRandom::new().fill(&mut secret).map_err(|_| HubError::Randomness)?;

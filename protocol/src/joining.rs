@@ -1,6 +1,7 @@
 //! Joining: the one-time token, the names in certificates and the code that two people compare.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -56,6 +57,31 @@ pub enum Reach {
     Address(String),
     /// It has no address; it dials main and keeps lines open, over which main calls.
     Line,
+}
+
+/// For whom an address is good that is told to the other side: host and port, as a configuration has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// Nobody: `0.0.0.0` and `[::]` say to listen at every address, and lead whoever calls there back to themselves.
+    Nobody,
+    /// Programs on the same machine.
+    ThisMachine,
+    /// Others, as far as can be told.
+    Others,
+}
+
+impl Range {
+    /// That of `address`.
+    pub fn of(address: &str) -> Self {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+            Ok(ip) if ip.is_unspecified() => Self::Nobody,
+            Ok(ip) if ip.is_loopback() => Self::ThisMachine,
+            Err(_) if host.eq_ignore_ascii_case("localhost") => Self::ThisMachine,
+            _ => Self::Others,
+        }
+    }
 }
 
 /// [`Reach::Line`] as text.
@@ -176,6 +202,20 @@ mod tests {
     fn a_token_survives_copying() {
         let token = invitation().to_string();
         assert_eq!(format!(" {token}\n").parse(), Ok(invitation()));
+    }
+
+    #[test]
+    fn an_address_is_good_for_others_unless_it_names_every_address_or_this_machine() {
+        let cases: [(Range, &[&str]); 3] = [
+            (Range::Nobody, &["0.0.0.0:7440", "[::]:7440", "[::ffff:0.0.0.0]:7440"]),
+            (Range::ThisMachine, &["127.0.0.1:7440", "127.8.0.1:1", "[::1]:7440", "localhost:7440", "LOCALHOST:1"]),
+            (Range::Others, &["hub.example:7440", "10.0.0.1:7440", "[2001:db8::1]:7440", "localhost.example:1", ""]),
+        ];
+        for (range, addresses) in cases {
+            for address in addresses {
+                assert_eq!(Range::of(address), range, "{address}");
+            }
+        }
     }
 
     #[test]

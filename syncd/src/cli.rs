@@ -14,15 +14,16 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use jiff::Timestamp;
-use tieup_protocol::approval::{IllegalStep, ReleaseRecord};
+use tieup_protocol::approval::{IllegalStep, ReleaseRecord, ReleaseState};
 use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::ReleaseVersion;
-use tieup_protocol::joining::Invitation;
+use tieup_protocol::joining::{Invitation, Range, Reach};
 use tieup_protocol::period::Zone;
 use tieup_protocol::wire::{PartnerStatus, StatementVerdict};
 use tieup_store::audit::AuditTrail;
 use tieup_store::durable;
 use tieup_web::journal::refusals::{RefusedJournal, Settled, Settlement};
+use tieup_web::terminal::counted;
 use tieup_web::{complaint, say, starter, terminal};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -34,8 +35,8 @@ use self::told::{show, show_override};
 use self::values::Subject;
 pub(crate) use self::values::parse_reason;
 use crate::config::Config;
-use crate::control::{Answer, Command, ask};
-use crate::identity::Identity;
+use crate::control::{Answer, AskError, Command, ask};
+use crate::identity::{Identity, LoadError};
 use crate::main_journal::MainJournal;
 use crate::mains::Mains;
 use crate::prompt::trial;
@@ -106,6 +107,7 @@ fn init(file: &Path) -> anyhow::Result<()> {
 fn join(config: &Config, token: &str) -> anyhow::Result<()> {
     let invitation: Invitation = token.parse()?;
     let seat = Mains::of(config)?.seat(&invitation.main)?;
+    check_reached(&seat.address, &invitation)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let joined = runtime.block_on(Identity::join(&seat.state, &invitation, &seat.address))?;
     say!("Joined `{}` as `{}`.", joined.identity.main, joined.identity.partner);
@@ -113,7 +115,28 @@ fn join(config: &Config, token: &str) -> anyhow::Result<()> {
     if seat.state != config.state {
         begin_originals(config, seat)?;
     }
-    say!("Then start the daemon: syncd run");
+    if std::os::unix::net::UnixStream::connect(config.control_socket()).is_ok() {
+        say!("A daemon is running: end it, and start it again, so that it goes by this.");
+    } else {
+        say!("Then start the daemon: syncd run");
+    }
+    Ok(())
+}
+
+/// Turns away an address that leads main to itself, and says so of one that does where main is on another machine.
+fn check_reached(reach: &Reach, invitation: &Invitation) -> anyhow::Result<()> {
+    let Reach::Address(address) = reach else { return Ok(()) };
+    match Range::of(address) {
+        Range::Nobody => bail!(
+            "`peer` listens at every address ({address}): say in `address:` how the main site reaches it, such as \
+             `address: shop.example:7450`"
+        ),
+        Range::ThisMachine if Range::of(&invitation.hub) == Range::Others => say!(
+            "Note: the main site is told to call at {address}, which leads it to its own machine. Write in `address:` \
+             where it reaches you and join again, or write `dial: main` instead of `peer`."
+        ),
+        _ => {}
+    }
     Ok(())
 }
 
@@ -126,13 +149,13 @@ fn show_trail(config: &Config, format: Format) -> anyhow::Result<()> {
     for entry in &entries {
         say!("{entry}");
     }
-    say!("{} entries; each continues the one before it.", entries.len());
+    say!("{}.", counted(entries.len(), "entry", "entries; each continues the one before it"));
     Ok(())
 }
 
 /// Commands that the running daemon carries out.
 fn operate(config: &Config, format: Format, action: &Action, meant: &Meant) -> anyhow::Result<()> {
-    let (about, command) = command(config, action)?;
+    let (about, command) = command(config, action).map_err(|error| with_way_back(error, meant))?;
     // Nothing is said before the daemon has done it.
     let answer = answer(config, &command)?;
     match format {
@@ -143,6 +166,16 @@ fn operate(config: &Config, format: Format, action: &Action, meant: &Meant) -> a
         Answer::Fee { verdict: StatementVerdict::Different { .. }, .. } => bail!("the statements differ"),
         Answer::Guard { report } if report.drift.is_some() => bail!("files are lacking; the main site is told"),
         _ => Ok(()),
+    }
+}
+
+/// A refusal to decide on a release that was live before, with the command that makes it live again.
+fn with_way_back(error: anyhow::Error, meant: &Meant) -> anyhow::Error {
+    match error.downcast_ref::<IllegalStep>() {
+        Some(IllegalStep::NotStaged(version, word)) if *word == ReleaseState::Retired.word() => {
+            anyhow::anyhow!("{error}; to go back to it: syncd{meant} rollback {version}")
+        }
+        _ => error,
     }
 }
 
@@ -215,9 +248,18 @@ fn status(config: &Config) -> anyhow::Result<PartnerStatus> {
 }
 
 fn answer(config: &Config, command: &Command) -> anyhow::Result<Answer> {
-    match ask(&config.control_socket(), command)? {
+    match ask_daemon(config, command)? {
         Answer::Refused { causes } => Err(complaint::chain(causes).into()),
         answer => Ok(with_warnings(config, answer)),
+    }
+}
+
+/// The running daemon's answer. Where there is none because nothing was joined, that is said.
+fn ask_daemon(config: &Config, command: &Command) -> anyhow::Result<Answer> {
+    let answer = ask(&config.control_socket(), command);
+    match (answer, Identity::load(&config.state)) {
+        (Err(AskError::NotRunning(..)), Err(not_joined @ LoadError::NotJoined)) => Err(not_joined.into()),
+        (answer, _) => Ok(answer?),
     }
 }
 

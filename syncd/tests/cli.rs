@@ -172,23 +172,45 @@ fn a_main_site_that_cannot_be_reached_leaves_no_keys_behind() {
 }
 
 #[test]
-fn before_joining_the_next_step_is_told() {
+fn an_address_that_leads_the_main_site_to_itself_is_turned_away() {
     let folder = Folder::begun();
-    let says = "error: this partner has not joined a main site yet: ask it for a token, then `syncd join TOKEN`\n";
-    let commands: [&[&str]; 3] = [&["run"], &["log", "verify"], &["log", "verify", "2026-11"]];
-    for command in commands {
-        folder.assert_fails(command, says);
-    }
-    assert!(!folder.path(".syncd").exists());
+    let config = fs::read_to_string(folder.path("syncd.yaml")).unwrap();
+    fs::write(folder.path("syncd.yaml"), config.replace("peer: 127.0.0.1:0", "peer: 0.0.0.0:7450")).unwrap();
+    let says = "error: `peer` listens at every address (0.0.0.0:7450): say in `address:` how the main site reaches it, such \
+                as `address: shop.example:7450`\n";
+    folder.assert_fails(&["join", &invitation().to_string()], says);
+    let config = fs::read_to_string(folder.path("syncd.yaml")).unwrap();
+    fs::write(folder.path("syncd.yaml"), config.replace("# address: ", "address: ")).unwrap();
+    let ran = folder.run(&["join", &invitation().to_string()]);
+    assert!(ran.err.contains("nobody answers at 127.0.0.1:"), "{ran:?}");
+    fs::write(folder.path("syncd.yaml"), "state: s\npublic: 127.0.0.1:0\npeer: 127.0.0.1:7450\n").unwrap();
+    let elsewhere = Invitation { hub: "hub.invalid:7440".to_owned(), ..invitation() };
+    let ran = folder.run(&["join", &elsewhere.to_string()]);
+    assert!(
+        ran.out.starts_with("Note: the main site is told to call at 127.0.0.1:7450, which leads it to its own"),
+        "{ran:?}"
+    );
 }
 
 #[test]
-fn without_a_running_daemon_the_next_step_is_told() {
+fn the_line_for_https_can_be_taken_as_it_stands() {
     let folder = Folder::begun();
-    let says = "error: no daemon is running behind .syncd/control.sock: start it with `syncd run`
-caused by: No such file or directory (os error 2)
-";
-    let commands: [&[&str]; 7] = [
+    let config = fs::read_to_string(folder.path("syncd.yaml")).unwrap();
+    let config = config.replace("# https:  ", "https:  ").replace("#   {listen", "  {listen");
+    assert!(config.contains("\n  {listen: 0.0.0.0:443, acme:"), "{config}");
+    fs::write(folder.path("syncd.yaml"), config).unwrap();
+    let ran = folder.run(&["status"]);
+    assert!(ran.err.contains("has not joined a main site yet"), "{ran:?}");
+}
+
+#[test]
+fn before_joining_the_next_step_is_told() {
+    let folder = Folder::begun();
+    let says = "error: this partner has not joined a main site yet: ask it for a token, then `syncd join TOKEN`\n";
+    let commands: [&[&str]; 10] = [
+        &["run"],
+        &["log", "verify"],
+        &["log", "verify", "2026-11"],
         &["status"],
         &["diff"],
         &["approve", "5"],
@@ -200,6 +222,7 @@ caused by: No such file or directory (os error 2)
     for command in commands {
         folder.assert_fails(command, says);
     }
+    assert!(!folder.path(".syncd").exists());
 }
 
 #[test]

@@ -5,11 +5,12 @@ pub const CONFIGURATION: &str = "\
 site: .                      # your own site: site.yaml, content/, static/, data/, slots/
 state: .syncd                # what the daemon keeps; nobody else writes there
 public: 127.0.0.1:8080       # where visitors are served
-# https: {listen: 0.0.0.0:443, acme: {hosts: [shop.example], contact: me@shop.example}}   # by HTTPS: docs/deploying.md
+# https:                     # by HTTPS: docs/deploying.md; `agree` is to the terms of the authority, Let's Encrypt
+#   {listen: 0.0.0.0:443, acme: {hosts: [shop.example], contact: me@shop.example, agree: true}}
 # admin: 127.0.0.1:9180      # for machines that watch over the daemon: /readyz, /metrics
-peer: 127.0.0.1:7450         # where the main site calls; it must be reachable for it
+peer: 127.0.0.1:7450         # where the main site calls; 0.0.0.0:7450 for one on another machine, and `address` then
 # originals: ask             # your own changed pages wait for your word, too; without it they go live as you save
-# address: shop.example:7450 # how the main site reaches `peer`, if that differs
+# address: shop.example:7450 # how the main site reaches `peer`; write it where `peer` listens at every address
 # dial: main                 # instead of `peer`, where the main site cannot reach this machine: it is dialed then
 console: 127.0.0.1:7460      # where you decide in a browser of this machine: `syncd console` gives you a link
 preview: 127.0.0.1:7470      # where your site is shown as the release that waits would make it

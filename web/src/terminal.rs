@@ -4,7 +4,7 @@
 //! `head` does, ends the command without a complaint. It decides nothing about what is said.
 
 use std::error::Error as StdError;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -75,6 +75,12 @@ pub fn conclude<E: AsRef<dyn StdError + 'static>>(result: Result<(), E>) -> Exit
             ExitCode::FAILURE
         }
     }
+}
+
+/// So many of something, in words: `1 entry`, `2 entries`.
+pub fn counted<N: fmt::Display + PartialEq + From<u8>>(number: N, one: &str, more: &str) -> String {
+    let noun = if number == N::from(1) { one } else { more };
+    format!("{number} {noun}")
 }
 
 /// Tells an error with its causes on standard error. Where that is closed too, there is nobody to tell.

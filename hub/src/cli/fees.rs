@@ -360,7 +360,9 @@ async fn catalogue(hub: &Hub, arguments: &CatalogueArguments) -> anyhow::Result<
             Asked::Unchanged => "it stands in the record as the partner says",
             Asked::Noted => "noted, as the partner says",
         };
-        say!("{partner}: what its site held when {period} ended: {came}");
+        let is_open = hub.contract(partner).is_some_and(|contract| now < period.end(&contract.effective.tz));
+        let what = if is_open { format!("holds now, in {period}") } else { format!("held when {period} ended") };
+        say!("{partner}: what its site {what}: {came}");
     }
     if let Some(since) = since {
         let published = Published { ads: ads_main.zip(*ads_partner), offered: offered.clone() };

@@ -12,6 +12,7 @@ use tieup_fees::findings::{Figure, Rule};
 use tieup_protocol::dispute::checked_words;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::{Month, Zone};
+use tieup_web::terminal::counted;
 use tieup_web::{say, terminal};
 
 use super::Format;
@@ -113,10 +114,10 @@ async fn look(hub: &Hub, partner: &PartnerRow, month: Month) -> Result<(Examined
 fn show(partner: &SiteId, month: Month, Examined { zones, found }: &Examined, looked: &[Looked]) {
     let number = match found.findings.len() {
         0 => "no findings".to_owned(),
-        1 => "1 finding".to_owned(),
-        more => format!("{more} findings"),
+        some => counted(some, "finding", "findings"),
     };
-    say!("{partner} {month}: {number} in {} entries; hours of {}", found.entries, names(zones));
+    let entries = counted(found.entries, "entry", "entries");
+    say!("{partner} {month}: {number} in {entries}; hours of {}", names(zones));
     for Looked { digest, finding, accepted } in looked {
         let (rule, id) = (finding.rule(), short(*digest));
         say!("  {id}  {}  {:<11}  {:<11}  {finding}", span(finding), rule.name(), rule.severity().word());

@@ -16,7 +16,8 @@ use tieup_store::journal::{
     month_dir, months, stored_root, verify_cosignature, verify_log,
 };
 use tieup_web::journal::export::{Layout, export_to_stdout};
-use tieup_web::{say, terminal};
+use tieup_web::terminal::counted;
+use tieup_web::{complaint, say, terminal};
 use tokio::task::{JoinError, JoinSet};
 
 use super::Format;
@@ -194,7 +195,7 @@ async fn fetch(hub: &Arc<Hub>, only: Option<&SiteId>, month: Option<Month>) -> a
         terminal::complain(&error);
     }
     if failed > 0 {
-        bail!("{failed} journals or audit trails of partners were not taken");
+        bail!("{} of partners not taken", counted(failed, "journal or audit trail", "journals or audit trails"));
     }
     Ok(())
 }
@@ -230,11 +231,12 @@ async fn fetch_in_time(hub: &Hub, partner: &PartnerRow, month: Option<Month>) ->
 
 /// Fetches from one partner, and gives how much of it failed.
 async fn fetch_from(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> usize {
-    let mut failed = 0;
+    let (mut failed, mut told) = (0, None);
     if let Err(error) = hub.fetch_audit(partner).await {
         failed += 1;
         eprintln!("{}:", partner.id);
         terminal::complain(&error);
+        told = Some(complaint::render(&error));
     }
     let collected = match month {
         Some(month) => hub.collect_month(partner, month).await,
@@ -242,6 +244,8 @@ async fn fetch_from(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> us
     };
     match collected {
         Ok(months) => months.iter().for_each(|month| show(partner, month)),
+        // A partner that is not reached is told of once.
+        Err(error) if told.as_ref() == Some(&complaint::render(&error)) => {}
         Err(error) => {
             failed += 1;
             eprintln!("{}:", partner.id);
@@ -253,7 +257,7 @@ async fn fetch_from(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> us
 }
 
 fn show(partner: &PartnerRow, Collected { month, added, size }: &Collected) {
-    say!("{} {month}: {added} new entries, {size} in all, cosigned", partner.id);
+    say!("{} {month}: {}, {size} in all, cosigned", partner.id, counted(*added, "new entry", "new entries"));
 }
 
 /// What a person can do about a journal that is refused for good.
@@ -264,9 +268,15 @@ fn show_way_out(partner: &PartnerRow, error: &CollectError) {
         _ => return,
     };
     eprintln!(
-        "hint: both checkpoints are kept as evidence; when it is settled: tieup log settle {} {month} --reason \"...\"",
+        "hint: both checkpoints are kept as evidence; when it is settled: tieup log settle {} {month} --reason \"...\"\n\
+         and, where it will not continue your copy again, with --put-aside: your copy is put aside, and it is taken anew",
         partner.id
     );
+}
+
+/// That so many entries are what was signed for, as people read it.
+fn matching(size: u64) -> String {
+    format!("{} the signed checkpoint", counted(size, "entry matches", "entries match"))
 }
 
 async fn verify(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
@@ -285,7 +295,7 @@ async fn verify(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyho
             let size = verify_month(&dir, &origin, &key)?;
             let receipt = check_cosigned(&dir, &origin, &key, &cosigner)
                 .with_context(|| format!("the cosigned checkpoint of {origin} does not verify"))?;
-            say!("{origin}: {size} entries match the signed checkpoint, {receipt}");
+            say!("{origin}: {}, {receipt}", matching(size));
         }
     }
     Ok(())
@@ -298,7 +308,7 @@ async fn verify_own(hub: &Hub, month: Option<Month>) -> anyhow::Result<()> {
     for month in chosen(&folder, month)? {
         let origin = hub.own_origin(month);
         let size = verify_month(&month_dir(&folder, month), &origin, &key)?;
-        say!("{origin}: {size} entries match the signed checkpoint; visits to your own pages");
+        say!("{origin}: {}; visits to your own pages", matching(size));
         for partner in &partners {
             if let Some(receipt) = hub.receipt(&partner.id, month)? {
                 let at = receipt.cosigned.strftime("%Y-%m-%d %H:%M UTC");

@@ -1,5 +1,6 @@
 //! What a fee manager does, and whoever looks after partners: invite, logs, statements.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -7,8 +8,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tieup_generator::Site;
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::joining::Reach;
+use tieup_protocol::joining::{Range, Reach};
 use tieup_store::durable;
+use tieup_web::terminal::counted;
 use tieup_web::{complaint, say, terminal};
 
 use super::{PartnerAction, revoke};
@@ -30,7 +32,10 @@ pub(super) enum Trail {
 pub(super) async fn show_trail_end(hub: &Hub, partner: &PartnerRow, trail: Trail) {
     match hub.fetch_audit(partner).await {
         Ok(end) if end.lines == 0 || trail == Trail::Trouble => {}
-        Ok(end) => say!("  audit trail: {} entries continue each other; tieup audit {}", end.lines, partner.id),
+        Ok(end) => {
+            let lines = counted(end.lines, "entry", "entries that continue each other");
+            say!("  audit trail: {lines}; tieup audit {}", partner.id);
+        }
         Err(error) => terminal::say(&complaint::render(&error)),
     }
 }
@@ -43,7 +48,7 @@ pub(super) async fn audit(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
         say!("{entry}");
     }
     let end = fetched.context("above stands what main fetched before")?;
-    say!("{} entries; each continues the one before it.", end.lines);
+    say!("{}.", trail_length(end.lines));
     Ok(())
 }
 
@@ -53,8 +58,13 @@ pub(super) fn own_trail(hub: &Hub) -> anyhow::Result<()> {
     for entry in &entries {
         say!("{entry}");
     }
-    say!("{} entries; each continues the one before it.", entries.len());
+    say!("{}.", trail_length(entries.len()));
     Ok(())
+}
+
+/// How long a trail is that was verified, as people read it.
+fn trail_length<N: Display + PartialEq + From<u8>>(lines: N) -> String {
+    counted(lines, "entry", "entries; each continues the one before it")
 }
 
 /// Where a partner is, as people read it.
@@ -69,9 +79,26 @@ fn place(address: &Reach) -> String {
 pub(super) async fn joined(hub: &Hub) -> anyhow::Result<Vec<PartnerRow>> {
     let partners = hub.database.partners().await?;
     if partners.is_empty() {
-        say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
+        say_why_none(hub).await?;
     }
     Ok(partners)
+}
+
+/// Says why there is no partner to do something with: those there are revoked, or have not joined, or there are none.
+pub(super) async fn say_why_none(hub: &Hub) -> anyhow::Result<()> {
+    let partners = hub.database.partners().await?;
+    for revoked in partners.iter().filter(|partner| partner.revoked.is_some()) {
+        say!("`{}` is revoked: nothing is sent to it until it joins again.", revoked.id);
+    }
+    let mut invited = hub.database.invited(Timestamp::now()).await?;
+    invited.retain(|invited| partners.iter().all(|partner| partner.id != *invited || partner.revoked.is_some()));
+    if !invited.is_empty() {
+        let names: Vec<&str> = invited.iter().map(SiteId::as_str).collect();
+        say!("Invited and not joined yet: {}. Each joins with its token: `syncd join`.", names.join(", "));
+    } else if partners.is_empty() {
+        say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
+    }
+    Ok(())
 }
 
 pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result<()> {
@@ -87,9 +114,7 @@ pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result
             say!("When both sides agree: tieup partner invite {partner}");
         }
         PartnerAction::Invite { partner } => {
-            let token = hub.invite(partner, Timestamp::now()).await?;
-            eprintln!("Give this token to `{partner}`. It is good once, within a week, while `tieup hub` is running:");
-            say!("{token}");
+            invite(hub, partner).await?;
         }
         PartnerAction::Kit { partner, out } => {
             let out = out.clone().unwrap_or_else(|| PathBuf::from(format!("{partner}-kit")));
@@ -110,9 +135,32 @@ pub(super) async fn partner(hub: &Hub, action: &PartnerAction) -> anyhow::Result
     Ok(())
 }
 
+/// Prints a token on standard output, and what is to be known of it beside that.
+async fn invite(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
+    let token = hub.invite(partner, Timestamp::now()).await?;
+    eprintln!("Give this token to `{partner}`. It is good once, within a week, while `tieup hub` is running:");
+    say!("{token}");
+    if Range::of(&token.hub) == Range::ThisMachine {
+        eprintln!(
+            "Note: it leads to {}, so only a partner on this machine can use it. For others, write in tieup.yaml where \
+             they reach you, such as `address: hub.example:7440`, and let `join` listen for them.",
+            token.hub
+        );
+    }
+    if let Some(joined) = hub.database.partner(partner).await?.filter(|row| row.revoked.is_none()) {
+        eprintln!(
+            "Note: `{partner}` joined on {} (code {}, {}): whoever uses this token takes its place.",
+            joined.joined.strftime("%Y-%m-%d"),
+            joined.compare_code,
+            place(&joined.address)
+        );
+    }
+    Ok(())
+}
+
 fn write_kit(hub: &Hub, partner: &SiteId, out: &Path) -> anyhow::Result<()> {
     if out.exists() {
-        bail!("{} is there already; it is not replaced", out.display());
+        bail!("{} is there already; it is not replaced: remove it, or name another with --out", out.display());
     }
     let site = Site::load(&hub.config.site, &hub.config.themes)?;
     let no_contract = || HubError::NoContract { partner: partner.clone(), file: hub.contract_file(partner) };

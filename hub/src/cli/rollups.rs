@@ -4,6 +4,7 @@ use anyhow::bail;
 use clap::Args;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
+use tieup_web::terminal::counted;
 use tieup_web::{say, terminal};
 
 use super::logs::{chosen, meant};
@@ -59,10 +60,13 @@ async fn verify(hub: &Hub, watched: &Watched, partner: &PartnerRow, month: Month
 
 fn sentence(standing: Standing) -> String {
     match standing {
-        Standing::Agrees(size) => format!("the counts kept of {size} entries are those of the journal"),
+        Standing::Agrees(size) => {
+            format!("the counts kept of {} are those of the journal", counted(size, "entry", "entries"))
+        }
         Standing::Missing => "no counts were kept that can be used; the journal was counted anew".to_owned(),
         Standing::Differs(size) => {
-            format!("the counts kept of {size} entries were NOT those of the journal; they were replaced")
+            let entries = counted(size, "entry", "entries");
+            format!("the counts kept of {entries} were NOT those of the journal; they were replaced")
         }
     }
 }

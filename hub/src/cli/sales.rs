@@ -12,6 +12,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::record::{Region, Sale, Word};
 use tieup_web::say;
+use tieup_web::terminal::counted;
 
 use super::Format;
 use super::logs::meant;
@@ -74,6 +75,8 @@ pub(super) struct ListArguments {
 struct Told {
     partner: SiteId,
     month: Month,
+    #[serde(skip)]
+    currency: &'static str,
     sales: Vec<Sale>,
     groups: Vec<Group>,
 }
@@ -144,8 +147,9 @@ async fn list(hub: &Hub, arguments: &ListArguments) -> anyhow::Result<()> {
             sales => sales?,
         };
         if !sales.is_empty() || arguments.partner.is_some() {
-            let groups = groups(&sales);
-            told.push(Told { partner: row.id, month: arguments.month, sales, groups });
+            let (groups, contract) = (groups(&sales), hub.contract(&row.id));
+            let currency = contract.map_or("", |contract| contract.terms.money.currency.code());
+            told.push(Told { partner: row.id, month: arguments.month, currency, sales, groups });
         }
     }
     if arguments.format == Format::Json {
@@ -159,15 +163,15 @@ async fn list(hub: &Hub, arguments: &ListArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(Told { partner, month, sales, groups }: &Told) {
-    let number = sales.len();
-    say!("{partner} {month}: {number} sale{}", if number == 1 { "" } else { "s" });
+fn show(Told { partner, month, currency, sales, groups }: &Told) {
+    say!("{partner} {month}: {}", counted(sales.len(), "sale", "sales"));
     for sale in sales {
         let Sale { id, kind, amount, units, goods, via: _, collected, time, region } = sale;
-        let goods = goods.as_ref().map_or("-", Word::as_str);
-        let region = region.as_ref().map_or("-", Region::as_str);
+        let units = counted(*units, "unit", "units");
+        let goods = goods.as_ref().map_or_else(String::new, |goods| format!(" of {goods}"));
+        let region = region.as_ref().map_or_else(String::new, |region| format!(", {region}"));
         let collected = collected.map_or_else(String::new, |collected| format!(", {collected} collected"));
-        say!("  {time} {id} {kind}: {amount}, {units} of {goods}, {region}{collected}");
+        say!("  {time} {id} {kind}: {amount} {currency}, {units}{goods}{region}{collected}");
     }
     say!("  by region and goods:");
     say!("  {:<24} {:<24} {:<20} {:>7} {:>9} {:>16}", "region", "goods", "kind", "sales", "units", "amount");

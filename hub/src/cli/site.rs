@@ -11,8 +11,10 @@ use tieup_protocol::diagnostic::Report;
 use tieup_protocol::ids::SiteId;
 use tieup_store::cache::Cache;
 use tieup_store::durable;
+use tieup_web::terminal::counted;
 use tieup_web::{say, terminal};
 
+use super::partners::say_why_none;
 use super::progress::Running;
 use super::{Format, SiteArguments, with_environment};
 use crate::config::Config;
@@ -35,8 +37,9 @@ pub(super) async fn init(file: &Path, main: &SiteId) -> anyhow::Result<()> {
     }
     let text = format!(
         "main: {main}\nsite: .\nthemes: themes\nstate: {STATE}\n\
-         join: 127.0.0.1:7440      # where partners join; put a public address here\n\
-         public: 127.0.0.1:8000    # where your own pages are served\n"
+         join: 127.0.0.1:7440      # where the hub listens for partners; 0.0.0.0:7440 for other machines\n\
+         # address: hub.example:7440   # how partners reach `join`; it is written into their tokens\n\
+         public: 127.0.0.1:8000    # where your own pages are served; 0.0.0.0:80 for other machines\n"
     );
     let config = with_environment(Config::parse(file, &text)?)?;
     let (keys, site) = (config.state.join("keys"), config.site.clone());
@@ -155,6 +158,10 @@ pub(super) async fn publish(
         Some(reason) => hub.publish_emergency(&site, only, rejected, reason).await?,
         None => hub.publish(&site, only, rejected).await?,
     };
+    if outcomes.is_empty() {
+        drop(running);
+        return say_why_none(hub).await;
+    }
     let failed = tell_round(running, outcomes)?;
     if failed > 0 {
         bail!("{failed} of the partners did not get the release; their sites are as they were");
@@ -165,9 +172,6 @@ pub(super) async fn publish(
 /// Says how publishing went, partner by partner, and gives how many did not get it.
 fn tell_round(running: Running, outcomes: Vec<(SiteId, Result<Outcome, PublishError>)>) -> anyhow::Result<usize> {
     let work = running.end(0).work();
-    if outcomes.is_empty() {
-        say!("No partner has joined yet: invite one with `tieup partner invite NAME`.");
-    }
     let (partners, mut failed) = (outcomes.len(), 0);
     for (partner, outcome) in outcomes {
         match outcome {
@@ -179,9 +183,7 @@ fn tell_round(running: Running, outcomes: Vec<(SiteId, Result<Outcome, PublishEr
             }
         }
     }
-    if partners > 0 {
-        say!("{partners} {}: {work}", if partners == 1 { "partner" } else { "partners" });
-    }
+    say!("{}: {work}", counted(partners, "partner", "partners"));
     Ok(failed)
 }
 
@@ -196,10 +198,11 @@ pub fn describe(outcome: &Outcome) -> String {
                 _ => waits,
             };
             format!(
-                "release {} is {}{} ({blobs} blobs, {sent} bytes sent)",
+                "release {} is {}{} ({}, {sent} bytes sent)",
                 release.version,
                 release.state.word(),
-                waits.unwrap_or_default()
+                waits.unwrap_or_default(),
+                counted(*blobs, "blob", "blobs")
             )
         }
         Outcome::AwaitingSignatures { version, file, given, needed } => {

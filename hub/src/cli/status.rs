@@ -121,7 +121,10 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
         say_json(&told);
     }
     if contradicted {
-        bail!("journals are refused until somebody settles it: tieup log settle PARTNER MONTH --reason \"...\"");
+        bail!(
+            "journals are refused until somebody settles it: tieup log settle PARTNER MONTH --reason \"...\", with \
+             --put-aside where they will not continue your copy again"
+        );
     }
     Ok(())
 }

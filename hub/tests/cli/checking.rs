@@ -36,8 +36,8 @@ fn fee_terms_of_no_effect_are_told_at_their_place() {
     folder.run(&["partner", "add", "north"]).done();
     folder.replace("partners/north/contract.yaml", "[100000, \"0.30\"]", "[100000, \"0.50\"]");
     let says = "error[same-tier]: the tier from 100000 changes nothing: 0.50 holds before it, too
-  --> partners/north/contract.yaml:34:50
-34 |   access: {graduated: tie, tiers: [[0, \"0.50\"], [100000, \"0.50\"]]}
+  --> partners/north/contract.yaml:35:50
+35 |   access: {graduated: tie, tiers: [[0, \"0.50\"], [100000, \"0.50\"]]}
    |                                                  ^^^^^^
 
 1 error
@@ -169,8 +169,8 @@ fn an_unknown_key_in_tieup_yaml_stops_every_command_that_reads_it() {
     let folder = Folder::begun();
     folder.replace("tieup.yaml", "public:", "pubic:");
     let says = "error[unknown-key]: unknown key `pubic`
- --> tieup.yaml:6:1
-6 | pubic: 127.0.0.1:8000    # where your own pages are served
+ --> tieup.yaml:7:1
+7 | pubic: 127.0.0.1:8000    # where your own pages are served; 0.0.0.0:80 for other machines
   | ^^^^^
   = help: did you mean `public`?
 

@@ -52,6 +52,26 @@ fn a_partner_is_added_then_invited() {
     let token: Invitation = ran.done().trim_end().parse().expect("standard output holds the token and nothing else");
     assert_eq!((token.main.as_str(), token.partner.as_str()), ("brand", "north"));
     assert_eq!(token.hub, "127.0.0.1:7440");
+    for command in ["publish", "status"] {
+        let told = folder.run(&[command]).done();
+        assert_eq!(told, "Invited and not joined yet: north. Each joins with its token: `syncd join`.\n", "{command}");
+    }
+}
+
+#[test]
+fn a_token_leads_others_to_this_machine_or_that_it_does_not_is_said() {
+    let folder = Folder::begun();
+    folder.run(&["partner", "add", "north"]).done();
+    let told = folder.run(&["partner", "invite", "north"]).err;
+    assert!(told.contains("Note: it leads to 127.0.0.1:7440, so only a partner on this machine can use it."), "{told}");
+    folder.replace("tieup.yaml", "join: 127.0.0.1:7440", "join: 0.0.0.0:7440");
+    let says = "error: `0.0.0.0:7440` says to listen at every address, and a token has to say how a partner reaches this \
+                machine: write `address: hub.example:7440` in tieup.yaml\n";
+    folder.assert_fails(&["partner", "invite", "north"], says);
+    folder.replace("tieup.yaml", "# address: ", "address: ");
+    let ran = folder.run(&["partner", "invite", "north"]);
+    assert!(!ran.err.contains("Note"), "{ran:?}");
+    assert_eq!(ran.done().parse::<Invitation>().unwrap().hub, "hub.example:7440");
 }
 
 #[test]
@@ -75,7 +95,8 @@ fn a_kit_is_written_once_and_its_originals_build() {
     folder.run(&["partner", "add", "north"]).done();
     let told = folder.run(&["partner", "kit", "north"]).done();
     assert_eq!(told, "Wrote north-kit: 8 files. Give the folder to `north`; its README.md says how to go on.\n");
-    folder.assert_fails(&["partner", "kit", "north"], "error: north-kit is there already; it is not replaced\n");
+    let again = "error: north-kit is there already; it is not replaced: remove it, or name another with --out\n";
+    folder.assert_fails(&["partner", "kit", "north"], again);
     folder.run(&["partner", "kit", "north", "--out", "kits/north"]).done();
     let site = Site::load(&folder.path("."), &folder.path("themes")).unwrap();
     let release = site.build_release(&"north".parse().unwrap()).unwrap();

@@ -80,7 +80,8 @@ impl fmt::Display for KeptStrike {
         let minute = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
         let id: String = self.strike.digest().hex().chars().take(12).collect();
         let of = checkpoint.as_ref().map(|of| format!(" of the first {}", of.size)).unwrap_or_default();
-        writeln!(f, "strike {id}: {month}, {} entries{of}: {entries}", entries.count())?;
+        let noun = if entries.count() == 1 { "entry" } else { "entries" };
+        writeln!(f, "strike {id}: {month}, {} {noun}{of}: {entries}", entries.count())?;
         writeln!(f, "  proposed by {} on {}: {reason}", by.word(), minute(*proposed))?;
         match &self.answer {
             None => writeln!(f, "  not answered yet"),
@@ -225,7 +226,7 @@ mod tests {
         let agreed = kept.answered(&yes, Party::Partner).unwrap();
         assert!(agreed.is_agreed() && !kept.is_agreed());
         assert_eq!(agreed.answered(&yes, Party::Partner), Ok(agreed.clone()));
-        assert!(agreed.to_string().contains("1 entries of the first 3: 1\n") && !agreed.takes_effect());
+        assert!(agreed.to_string().contains("1 entry of the first 3: 1\n") && !agreed.takes_effect());
         assert!(agreed.to_string().contains("main has not been told yet: it is told again by itself"));
         let by_partner = Strike { by: Party::Partner, ..kept.strike.clone() };
         let by_partner = KeptStrike { strike: by_partner, ..agreed.clone() };

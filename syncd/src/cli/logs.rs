@@ -11,6 +11,7 @@ use tieup_store::journal::{
 use tieup_web::journal::export::export_to_stdout;
 use tieup_web::journal::refusals::Settled;
 use tieup_web::say;
+use tieup_web::terminal::counted;
 
 use crate::config::Config;
 use crate::identity::{Identity, JOURNALS};
@@ -33,7 +34,11 @@ pub(super) fn verify(config: &Config, only: Option<Month>) -> anyhow::Result<()>
         let origin = Origin::new(&identity.main, &identity.partner, month);
         let log = verify_log(&month_dir(&journals, month), &origin, &key)
             .with_context(|| format!("the journal of {month} does not verify"))?;
-        say!("{month}: {} entries match the signed checkpoint, {} are newer", log.checkpoint.size(), log.unsigned);
+        say!(
+            "{month}: {} the signed checkpoint, {} are newer",
+            counted(log.checkpoint.size(), "entry matches", "entries match"),
+            log.unsigned
+        );
     }
     verify_mains(&kept, &identity, only)
 }
@@ -62,7 +67,11 @@ fn verify_mains(kept: &MainJournal, identity: &Identity, only: Option<Month>) ->
         say!("ALARM: the main site's own log: {}", refused.sentence());
     }
     if let Some(refused) = refused.first() {
-        bail!("it is refused until you settle it: syncd log settle {} --reason \"...\"", refused.month);
+        bail!(
+            "it is refused until you settle it: syncd log settle {} --reason \"...\", with --put-aside where it will not \
+             continue your copy again",
+            refused.month
+        );
     }
     Ok(())
 }
@@ -92,7 +101,8 @@ pub(super) fn show_verified(months: &[CollectedMonth]) {
         say!("The main site has logged nothing yet.");
     }
     for CollectedMonth { month, added, size } in months {
-        say!("{month}: {added} new entries of the main site's own log, {size} in all, verified and cosigned");
+        let added = counted(*added, "new entry", "new entries");
+        say!("{month}: {added} of the main site's own log, {size} in all, verified and cosigned");
     }
 }
 
@@ -102,6 +112,7 @@ pub(super) fn show_returned(months: &[CollectedMonth]) {
         say!("No visit has been logged yet.");
     }
     for CollectedMonth { month, added, size } in months {
-        say!("{month}: {added} new entries, {size} in all, cosigned by the main site");
+        let added = counted(*added, "new entry", "new entries");
+        say!("{month}: {added}, {size} in all, cosigned by the main site");
     }
 }

@@ -9,9 +9,9 @@ use tieup_web::{complaint, say};
 
 use super::arguments::Format;
 use super::told::show;
-use super::with_warnings;
+use super::{ask_daemon, with_warnings};
 use crate::config::Config;
-use crate::control::{Answer, AskError, Command, ask};
+use crate::control::{Answer, Command};
 use crate::mains::Mains;
 
 /// The file that a partner's site begins with.
@@ -55,14 +55,11 @@ pub(super) fn show_all(config: &Config, format: Format) -> anyhow::Result<()> {
     let mains = Mains::of(config)?;
     let mut stands = Vec::new();
     for (main, config) in mains.all() {
-        stands.push((
-            main.cloned(),
-            ask(&config.control_socket(), &Command::Status).map(|answer| with_warnings(config, answer)),
-        ));
+        stands.push((main.cloned(), ask_daemon(config, &Command::Status).map(|answer| with_warnings(config, answer))));
     }
     if format == Format::Json {
-        let told = |(main, stand): &(Option<SiteId>, Result<Answer, AskError>)| {
-            let stand = stand.as_ref().map_err(|error| complaint::in_one_line(error));
+        let told = |(main, stand): &(Option<SiteId>, anyhow::Result<Answer>)| {
+            let stand = stand.as_ref().map_err(|error| complaint::in_one_line(error.as_ref()));
             serde_json::json!({"main": main, "status": stand.as_ref().ok(), "error": stand.as_ref().err()})
         };
         say!("{}", serde_json::to_string_pretty(&stands.iter().map(told).collect::<Vec<_>>())?);
@@ -75,7 +72,7 @@ pub(super) fn show_all(config: &Config, format: Format) -> anyhow::Result<()> {
             );
             match stand {
                 Ok(answer) => show(None, answer, &Meant(main.clone())),
-                Err(error) => say!("{}", complaint::in_one_line(error)),
+                Err(error) => say!("{}", complaint::in_one_line(error.as_ref())),
             }
         }
     }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord, ReleaseState};
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::wire::{OverriddenPage, OverrideState, PartnerStatus};
+use tieup_web::terminal::counted;
 use tieup_web::{say, terminal};
 use tokio::sync::watch;
 
@@ -19,6 +20,7 @@ pub(super) async fn tell(mut releases: watch::Receiver<Vec<ReleaseRecord>>, mean
         let news = releases.borrow_and_update().clone();
         if told.as_ref() != Some(&news) {
             prompt(&news, &meant);
+            told.iter().flat_map(|before| decided(before, &news)).for_each(|sentence| say!("\n{sentence}"));
             told = Some(news);
         }
         if releases.changed().await.is_err() {
@@ -49,6 +51,22 @@ fn prompt(releases: &[ReleaseRecord], meant: &Meant) {
     }
 }
 
+/// What has been decided since releases were as in `before`: which one went live, and which was rejected.
+fn decided(before: &[ReleaseRecord], now: &[ReleaseRecord]) -> Vec<String> {
+    let is_new = |release: &&ReleaseRecord| {
+        let word = before.iter().find(|known| known.version == release.version).map(|known| known.state.word());
+        word != Some(release.state.word())
+    };
+    let sentence = |release: &ReleaseRecord| match &release.state {
+        // That one has been told with what it changes.
+        ReleaseState::Live if release.by == Some(DecidedBy::Emergency) => None,
+        ReleaseState::Live => Some(format!("Release {} is live.", release.version)),
+        ReleaseState::Rejected { .. } => Some(format!("Release {} is rejected.", release.version)),
+        _ => None,
+    };
+    now.iter().filter(is_new).filter_map(sentence).collect()
+}
+
 /// What the operator can do about a release that waits.
 fn choices(version: ReleaseVersion, meant: &Meant) -> String {
     let syncd = format!("syncd{meant}");
@@ -67,6 +85,13 @@ fn refusal(version: ReleaseVersion, meant: &Meant) -> String {
 
 /// Shows an answer, after the sentence of the release that it is about.
 pub(super) fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
+    if let (Some(ReleaseRecord { version, state: ReleaseState::Live, .. }), Answer::Diff { difference }) =
+        (about, answer)
+        && difference.is_empty()
+    {
+        say!("Release {version} is live: there is nothing to compare.");
+        return;
+    }
     if let Some(release) = about {
         say!("{}.", release.sentence);
     }
@@ -94,10 +119,13 @@ pub(super) fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant
             }
         }
         Answer::Exported { version, to, blobs } => {
-            say!("Wrote release {version} into {}: manifest, metadata and {blobs} blobs.", to.display());
+            let blobs = counted(*blobs, "blob", "blobs");
+            say!("Wrote release {version} into {}: manifest, metadata and {blobs}.", to.display());
         }
         Answer::Release { release } => say!("{}", describe_state(release)),
-        Answer::Originals { paths } => say!("Your own pages are live as they are now; {paths} paths changed."),
+        Answer::Originals { paths } => {
+            say!("Your own pages are live as they are now: {} changed.", counted(*paths, "path", "paths"));
+        }
         Answer::Returned { months } => logs::show_returned(months),
         Answer::MainVerified { months } => logs::show_verified(months),
         Answer::Fee { .. } | Answer::Disputed { .. } | Answer::Strikes { .. } | Answer::Sales { .. } => {
@@ -177,7 +205,36 @@ pub(super) fn minute(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tieup_protocol::digest::Digest;
+
     use super::*;
+
+    #[test]
+    fn what_was_decided_is_told_once() {
+        let release = |version: &str, state: ReleaseState, by: Option<DecidedBy>| ReleaseRecord {
+            version: version.parse().unwrap(),
+            manifest: Digest::of(b"manifest"),
+            state,
+            since: Timestamp::UNIX_EPOCH,
+            by,
+            sentence: String::new(),
+            waits_for: None,
+            held: None,
+        };
+        let (staged, live, retired) = (ReleaseState::Staged, ReleaseState::Live, ReleaseState::Retired);
+        let rejected = ReleaseState::Rejected { reason: "dear".to_owned() };
+        let first = release("1", live.clone(), None);
+        let before = [first.clone(), release("2", staged, None)];
+        let approved = [release("1", retired.clone(), None), release("2", live.clone(), None)];
+        assert_eq!(decided(&before, &approved), ["Release 2 is live."]);
+        assert_eq!(decided(&approved, &[first.clone(), release("2", retired, None)]), ["Release 1 is live."]);
+        assert_eq!(decided(&before, &[first, release("2", rejected, None)]), ["Release 2 is rejected."]);
+        assert!(decided(&approved, &approved).is_empty());
+        assert!(
+            decided(&before, &[release("3", live, Some(DecidedBy::Emergency))]).is_empty(),
+            "told with its sentence"
+        );
+    }
 
     #[test]
     fn choices_name_the_release() {

@@ -60,7 +60,7 @@ fn words(month: Month) -> (String, String) {
 async fn a_month_is_counted_stated_issued_verified_disputed_and_answered() {
     let (world, month) = visited().await;
     let ((month, of), now) = (words(month), world.month("north").to_string());
-    let counts = [&format!("{of}: the counts kept of 6 entries are those of the journal"), "of 1 entries are those"];
+    let counts = [&format!("{of}: the counts kept of 6 entries are those of the journal"), "of 1 entry are those"];
     tieup(&world, &["log", "rollups"]).says(0, &counts);
     fs::remove_dir_all(world.hub().config.state.join("rollups/north")).unwrap();
     tieup(&world, &["log", "count", "north", "--month", &month])
@@ -136,4 +136,30 @@ async fn a_month_is_written_out_simulated_and_reported_in_every_form() {
     assert_eq!((&json["partners"][0]["parts"]["accesses"], &json["month"]), (&"60".into(), &month.clone().into()));
     tieup(&world, &["fee", "report", "--month", "2019-01"])
         .fails(&["no partner has a statement for 2019-01", "north: "]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_cannot_do_is_said_with_what_can_be_done() {
+    let (mut world, _) = visited().await;
+    syncd(&world, &["diff", "1"]).says(0, &["Release 1 is live: there is nothing to compare."]);
+    world.edit("/about/", "We mend everything.");
+    let second = world.publish("north").await.version.to_string();
+    let audience = "Release 2 from lampworks: 1 changed";
+    syncd(&world, &["approve", &second]).says(0, &[audience, "Release 2 is live."]);
+    syncd(&world, &["rollback"]).says(0, &["Release 1 is live."]);
+    syncd(&world, &["approve", &second])
+        .fails(&["release 2 is not waiting for a decision: it is retired; to go back to it: syncd rollback 2"]);
+
+    let invited = tieup(&world, &["partner", "invite", "north"]);
+    let code = world.hub().partner(&"north".parse().unwrap()).await.unwrap().compare_code;
+    assert_says(&invited.err, &["`north` joined on ", &code, ": whoever uses this token takes its place."]);
+    let beside = syncd(&world, &["join", invited.out.trim()]);
+    beside.says(0, &["Joined `lampworks` as `north`.", "A daemon is running: end it, and start it again"]);
+    let halted = world.halt("north").await;
+    let unreached = tieup(&world, &["log", "fetch"]);
+    assert_eq!(unreached.err.matches("nobody answers at").count(), 1, "{unreached:?}");
+    unreached.fails(&["1 journal or audit trail of partners not taken"]);
+    world.resume(halted).await;
+    tieup(&world, &["partner", "revoke", "north", "--reason", "they have left"]).says(0, &[]);
+    tieup(&world, &["publish"]).says(0, &["`north` is revoked: nothing is sent to it until it joins again."]);
 }

@@ -171,10 +171,7 @@ async fn row_003_50_where_main_writes_the_partner_logs_nothing_and_verifies_what
     assert_says(&said, &["visits to your own pages", "north has verified and cosigned 4 of them at"]);
     assert_eq!(code, Some(0));
     let (code, said) = syncd(&world, &["log", "fetch"]);
-    assert_says(
-        &said,
-        &[&format!("{month}: 1 new entries of the main site's own log, 5 in all, verified and cosigned")],
-    );
+    assert_says(&said, &[&format!("{month}: 1 new entry of the main site's own log, 5 in all, verified and cosigned")]);
     assert_eq!(code, Some(0));
     let (code, said) = syncd(&world, &["log", "verify", &month.to_string()]);
     assert_says(&said, &["5 entries of the main site's own log match its checkpoint, 5 cosigned by you"]);

@@ -79,7 +79,7 @@ async fn row_003_33_a_partner_returns_its_journal_by_itself() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncd-to-kill"));
     let pushed =
         command.arg("--config").arg(&world.partner("north").config_file).args(["log", "push"]).output().unwrap();
-    assert_says(&said(&pushed), &[&format!("{month}: 1 new entries, 2 in all, cosigned by the main site")]);
+    assert_says(&said(&pushed), &[&format!("{month}: 1 new entry, 2 in all, cosigned by the main site")]);
     let cosigned = world.daemon("north").journal().reader(month).unwrap().cosigned().unwrap().unwrap();
     assert_eq!(cosigned.lines().nth(1), Some("2"));
     let other = world.daemon("north").return_journal(Some(month.next())).await.unwrap();

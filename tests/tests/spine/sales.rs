@@ -322,7 +322,10 @@ async fn row_003_60_a_file_of_sales_is_taken_whole_or_not_and_listed_by_region()
     let (status, said, errors) = run(&good, &["--partner", "north"]);
     assert_eq!((status, said.trim()), (Some(0), "2 new, 0 corrected, 0 in the record already"), "{errors}");
     let listed = tieup(&world, &["sales", "list", "--month", &month.to_string()]);
-    assert_says(&String::from_utf8_lossy(&listed.stdout), &["2 sales", "Hakodate", "Otaru"]);
+    assert_says(
+        &String::from_utf8_lossy(&listed.stdout),
+        &["2 sales", " A-1 order: 200 JPY, 1 unit, Otaru\n", "Hakodate", "Otaru"],
+    );
     let json = tieup(&world, &["sales", "list", "north", "--month", &month.to_string(), "--format", "json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(
