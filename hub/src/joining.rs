@@ -88,12 +88,11 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
     }
     let partner = admission.partner;
     hub.queue_changed.notify_one();
-    match replaced {
-        Some(code) => {
-            let told = "a partner joined again with other keys, in the place of those with the code before";
-            tracing::warn!(partner = %partner.id, code = %partner.compare_code, before = %code, "{told}");
-        }
-        None => tracing::info!(partner = %partner.id, code = %partner.compare_code, "a partner joined"),
+    if let Some(before) = replaced {
+        let told = "a partner joined again with other keys, in the place of those with the code before";
+        tracing::warn!(partner = %partner.id, code = %partner.compare_code, %before, "{told}");
+    } else {
+        tracing::info!(partner = %partner.id, code = %partner.compare_code, "a partner joined");
     }
     Ok(Json(JoinGrant {
         certificate: issued.certificate,

@@ -246,6 +246,12 @@ impl Hub {
                 }
             }
         }
+        self.keep_states(partner, &status).await?;
+        Ok((line, status))
+    }
+
+    /// Keeps how the partner says that its releases stand, and logs what is new of it.
+    async fn keep_states(&self, partner: &PartnerRow, status: &PartnerStatus) -> Result<(), HubError> {
         let rows = self.database.releases(&partner.id).await?;
         for record in &status.releases {
             let Some(row) = rows.iter().find(|row| row.version == record.version) else { continue };
@@ -257,7 +263,7 @@ impl Hub {
                 self.database.set_release_state(&partner.id, &said).await?;
             }
         }
-        Ok((line, status))
+        Ok(())
     }
 
     /// Publishes to one partner, unless another process does so at this moment.

@@ -1,7 +1,7 @@
 //! Joining: the one-time token, the names in certificates and the code that two people compare.
 
+use core::net::IpAddr; // a value, and no socket
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use base64::Engine as _;

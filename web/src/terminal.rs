@@ -78,7 +78,7 @@ pub fn conclude<E: AsRef<dyn StdError + 'static>>(result: Result<(), E>) -> Exit
 }
 
 /// So many of something, in words: `1 entry`, `2 entries`.
-pub fn counted<N: fmt::Display + PartialEq + From<u8>>(number: N, one: &str, more: &str) -> String {
+pub fn counted<N: fmt::Display + PartialEq + From<u8> + Copy>(number: N, one: &str, more: &str) -> String {
     let noun = if number == N::from(1) { one } else { more };
     format!("{number} {noun}")
 }

@@ -195,7 +195,8 @@ async fn fetch(hub: &Arc<Hub>, only: Option<&SiteId>, month: Option<Month>) -> a
         terminal::complain(&error);
     }
     if failed > 0 {
-        bail!("{} of partners not taken", counted(failed, "journal or audit trail", "journals or audit trails"));
+        let one = "journal or audit trail of a partner was not taken";
+        bail!("{}", counted(failed, one, "journals or audit trails of partners were not taken"));
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ pub(super) fn own_trail(hub: &Hub) -> anyhow::Result<()> {
 }
 
 /// How long a trail is that was verified, as people read it.
-fn trail_length<N: Display + PartialEq + From<u8>>(lines: N) -> String {
+fn trail_length<N: Display + PartialEq + From<u8> + Copy>(lines: N) -> String {
     counted(lines, "entry", "entries; each continues the one before it")
 }
 

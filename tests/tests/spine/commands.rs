@@ -158,7 +158,7 @@ async fn what_a_command_cannot_do_is_said_with_what_can_be_done() {
     let halted = world.halt("north").await;
     let unreached = tieup(&world, &["log", "fetch"]);
     assert_eq!(unreached.err.matches("nobody answers at").count(), 1, "{unreached:?}");
-    unreached.fails(&["1 journal or audit trail of partners not taken"]);
+    unreached.fails(&["1 journal or audit trail of a partner was not taken"]);
     world.resume(halted).await;
     tieup(&world, &["partner", "revoke", "north", "--reason", "they have left"]).says(0, &[]);
     tieup(&world, &["publish"]).says(0, &["`north` is revoked: nothing is sent to it until it joins again."]);
