@@ -324,7 +324,7 @@ async fn row_003_60_a_file_of_sales_is_taken_whole_or_not_and_listed_by_region()
     let listed = tieup(&world, &["sales", "list", "--month", &month.to_string()]);
     assert_says(
         &String::from_utf8_lossy(&listed.stdout),
-        &["2 sales", " A-1 order: 200 JPY, 1 unit, Otaru\n", "Hakodate", "Otaru"],
+        &["2 sales", " A-1 settled_orders: 200 JPY, 1 unit of lantern, Otaru\n", "Hakodate", "Otaru"],
     );
     let json = tieup(&world, &["sales", "list", "north", "--month", &month.to_string(), "--format", "json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
