@@ -1,6 +1,7 @@
 //! Main's copies of the partners' audit trails: fetched, and taken only where they continue what main has.
 
-use tieup_protocol::audit::TrailEnd;
+use jiff::Timestamp;
+use tieup_protocol::audit::{Actor, Event, Happening, TrailEnd};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::wire::AUDIT;
 use tieup_store::audit::{AuditError, AuditTrail};
@@ -11,6 +12,7 @@ use tieup_web::client::CallError;
 
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
+use crate::trail::TrailError;
 
 /// The copy among a partner's journals.
 const COPY: &str = "audit.jsonl";
@@ -28,7 +30,9 @@ pub enum FetchAuditError {
     #[error("the audit trail of `{0}` cannot be read")]
     NoText(SiteId),
     /// What it sent does not continue main's copy.
-    #[error("the audit trail of `{0}` is REFUSED: ask its operator what happened")]
+    #[error(
+        "the audit trail of `{0}` is REFUSED: ask its operator what happened, and settle it: tieup audit {0} --settle --reason ..."
+    )]
     Refused(SiteId, #[source] AuditError),
     /// Main's own copy failed.
     #[error("main's copy of the audit trail of `{0}` cannot be used")]
@@ -41,7 +45,61 @@ pub enum FetchAuditError {
     Disk(#[from] DiskError),
 }
 
+/// Why the audit trail of a partner was not settled.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleAuditError {
+    /// It continues main's copy.
+    #[error("the audit trail of `{0}` continues main's copy: there is nothing to settle")]
+    Nothing(SiteId),
+    /// It could not be fetched, and so nobody can say whether it is refused.
+    #[error(transparent)]
+    Fetch(#[from] FetchAuditError),
+    /// Another command is at it.
+    #[error("another command is fetching from `{0}` at this moment")]
+    Busy(SiteId, #[source] LockError),
+    /// Main's own trail could not be continued.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+    /// Main's copy could not be put aside.
+    #[error("main's copy of the audit trail of `{0}` could not be put aside")]
+    Aside(SiteId, #[source] AuditError),
+}
+
 impl Hub {
+    /// Settles that a partner's audit trail does not continue main's copy, for a person's `reason`: main's own trail says so,
+    /// the copy is put aside beside its place and kept, and the partner's trail is taken from its beginning. Returns the name
+    /// of what was put aside.
+    ///
+    /// Durable on return. It is written down first: where the copy cannot be put aside then, the refusal stands.
+    ///
+    /// # Errors
+    /// When the trail is not refused, or cannot be fetched, or the disk fails.
+    pub async fn settle_audit(
+        &self,
+        partner: &PartnerRow,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<String, SettleAuditError> {
+        let id = &partner.id;
+        let refusal = match self.fetch_audit(partner).await {
+            Err(FetchAuditError::Refused(_, refusal)) => refusal,
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Err(SettleAuditError::Nothing(id.clone())),
+        };
+        let folder = self.mirrors(partner);
+        let lock = StateLock::take(&folder).map_err(|error| SettleAuditError::Busy(id.clone(), error))?;
+        let name = format!("audit.aside-{}.jsonl", now.strftime("%Y%m%dT%H%M%SZ"));
+        let mut copy = self.audit_copy(partner);
+        let held = copy.end().map_err(|error| SettleAuditError::Aside(id.clone(), error))?;
+        let said = format!("{id}: {reason} ({refusal}; the copy of {} entries is kept as {name})", held.lines);
+        let happening = Happening { who: Actor::Main, what: Event::TrailSettled, release: None, reason: Some(said) };
+        self.write_down(&happening, now)?;
+        copy.put_aside(&folder.join(&name)).map_err(|error| SettleAuditError::Aside(id.clone(), error))?;
+        drop(lock);
+        self.fetch_audit(partner).await?;
+        Ok(name)
+    }
+
     /// Fetches what is new in a partner's audit trail, and keeps it if it continues what main has.
     ///
     /// Durable on return.

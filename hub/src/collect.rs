@@ -270,11 +270,11 @@ impl Collecting<'_> {
         self.mirror.cosign(&cosigner, Timestamp::now()).map_err(|source| self.log.failed(source.into()))
     }
 
-    /// A month that the partner has no journal of any more, of which main cosigned entries.
+    /// A month that the partner has no journal of any more, of which main cosigned entries, and nobody settled that it is gone.
     fn miss(mut self) -> Result<Collected, CollectError> {
-        let held = self.mirror.confirmed();
-        if held == 0 {
-            return Ok(Collected { month: self.log.month, added: 0, size: 0 });
+        let (held, month) = (self.mirror.confirmed(), self.log.month);
+        if held == 0 || self.log.hub.refusals(&self.log.partner.id).is_settled_as_gone(month)? {
+            return Ok(Collected { month, added: 0, size: held });
         }
         let source = MirrorError::Shrunk { held, signed: 0 };
         self.refuse(&source, None)?;

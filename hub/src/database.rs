@@ -53,6 +53,13 @@ const ALL_PARTNERS: &str = "SELECT * FROM partners LEFT JOIN revoked_partners ON
 /// The same of one partner.
 const ONE_PARTNER: &str = "SELECT * FROM partners LEFT JOIN revoked_partners ON partner = id WHERE id = $1";
 
+/// The keys that partners signed with before, newest first.
+const EARLIER_KEYS: &str = "SELECT partner, key FROM earlier_journal_keys ORDER BY partner, joined DESC, key";
+
+/// The same of one partner.
+const EARLIER_KEYS_OF_ONE: &str =
+    "SELECT partner, key FROM earlier_journal_keys WHERE partner = $1 ORDER BY joined DESC, key";
+
 /// The hub's database.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -97,6 +104,8 @@ pub struct PartnerRow {
     pub address: Reach,
     /// The key of its journal, a C2SP verifier key.
     pub journal_key: String,
+    /// The keys that it signed its journal with before it joined again with another, newest first.
+    pub earlier_keys: Vec<String>,
     /// The code that was compared.
     pub compare_code: String,
     /// When it joined.
@@ -184,7 +193,12 @@ impl Database {
     /// When the database fails.
     pub async fn partners(&self) -> Result<Vec<PartnerRow>, DatabaseError> {
         let rows = sqlx::query(ALL_PARTNERS).fetch_all(&self.pool).await?;
-        rows.iter().map(partner_from).collect()
+        let mut partners: Vec<PartnerRow> = rows.iter().map(partner_from).collect::<Result<_, _>>()?;
+        let keys = sqlx::query(EARLIER_KEYS).fetch_all(&self.pool).await?;
+        for (partner, key) in keys.iter().map(earlier_key_from).collect::<Result<Vec<_>, _>>()? {
+            partners.iter_mut().filter(|row| row.id == partner).for_each(|row| row.signed_before_with(&key));
+        }
+        Ok(partners)
     }
 
     /// One partner.
@@ -193,8 +207,25 @@ impl Database {
     /// When the database fails.
     pub async fn partner(&self, id: &SiteId) -> Result<Option<PartnerRow>, DatabaseError> {
         let row = sqlx::query(ONE_PARTNER).bind(id.as_str()).fetch_optional(&self.pool).await?;
-        row.as_ref().map(partner_from).transpose()
+        let Some(mut partner) = row.as_ref().map(partner_from).transpose()? else { return Ok(None) };
+        for row in &sqlx::query(EARLIER_KEYS_OF_ONE).bind(id.as_str()).fetch_all(&self.pool).await? {
+            partner.signed_before_with(&earlier_key_from(row)?.1);
+        }
+        Ok(Some(partner))
     }
+}
+
+impl PartnerRow {
+    /// Takes in an earlier key, unless it is in use again, such as after a folder was brought back.
+    fn signed_before_with(&mut self, key: &str) {
+        if key != self.journal_key {
+            self.earlier_keys.push(key.to_owned());
+        }
+    }
+}
+
+fn earlier_key_from(row: &AnyRow) -> Result<(SiteId, String), DatabaseError> {
+    Ok((site_id(row, "partner")?, row.try_get("key")?))
 }
 
 fn partner_from(row: &AnyRow) -> Result<PartnerRow, DatabaseError> {
@@ -202,6 +233,7 @@ fn partner_from(row: &AnyRow) -> Result<PartnerRow, DatabaseError> {
         id: site_id(row, "id")?,
         address: Reach::from(row.try_get::<String, _>("address")?),
         journal_key: row.try_get("journal_key")?,
+        earlier_keys: Vec::new(),
         compare_code: row.try_get("compare_code")?,
         joined: timestamp(row, "joined")?,
         revoked: certificates::revoked_from(row)?,

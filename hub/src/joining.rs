@@ -73,6 +73,7 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
         id: request.partner.clone(),
         address: request.address.clone(),
         journal_key: request.journal_key.clone(),
+        earlier_keys: Vec::new(),
         compare_code: code,
         joined: Timestamp::now(),
         revoked: None,

@@ -44,6 +44,7 @@ pub mod rollups;
 pub mod sales;
 pub mod schedule;
 pub mod server;
+mod signers;
 pub mod signing;
 pub mod simulation;
 pub mod space;

@@ -18,6 +18,13 @@ CREATE TABLE IF NOT EXISTS partners (
     compare_code TEXT NOT NULL,
     joined       INTEGER NOT NULL
 );
+-- The keys that partners signed their journals with before they joined again with others: copies from then bear those.
+CREATE TABLE IF NOT EXISTS earlier_journal_keys (
+    partner TEXT NOT NULL REFERENCES partners (id),
+    key     TEXT NOT NULL,
+    joined  INTEGER NOT NULL,       -- when the partner had joined with it
+    PRIMARY KEY (partner, key)
+);
 CREATE TABLE IF NOT EXISTS releases (
     partner  TEXT NOT NULL REFERENCES partners (id),
     version  INTEGER NOT NULL,

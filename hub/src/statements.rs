@@ -15,7 +15,7 @@ use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{
     CheckpointError, InvalidKey, JournalReader, LogVerifier, Origin, ReadError, SignedCheckpoint, SignedText,
-    SignedTextError, VerifyError, cosigned_note, month_dir, months,
+    SignedTextError, VerifyError, checkpoint_note, cosigned_note, month_dir, months,
 };
 use tieup_web::client::CallError;
 
@@ -24,6 +24,7 @@ use crate::database::{DatabaseError, PartnerRow, ReleaseRow, StatementRow};
 use crate::findings::ExamineError;
 use crate::partners::{Hub, HubError};
 use crate::reviews::Held;
+use crate::signers::signer_of;
 
 /// A statement and what the partner says of it.
 #[derive(Debug)]
@@ -324,7 +325,8 @@ impl Hub {
         let reader = JournalReader::open(month_dir(&mirrors, month))?;
         let cosigned = reader.cosigned()?.ok_or(StatementFailure::NotCollected(month))?;
         let origin = Origin::new(&self.config.main, &partner.id, month);
-        let checkpoint = SignedCheckpoint::open(cosigned.as_bytes(), &origin, &partner.journal_key.parse()?)?;
+        let key = signer_of(partner, &origin, Some(cosigned.as_bytes()))?;
+        let checkpoint = SignedCheckpoint::open(cosigned.as_bytes(), &origin, &key)?;
         Ok((reader, origin, checkpoint.size()))
     }
 
@@ -387,8 +389,10 @@ impl Hub {
             let key = self.keys.journal().map_err(HubError::from)?.verifier();
             return Ok((month_dir(&self.own_journals(), month), self.own_origin(month), key));
         }
-        let origin = Origin::new(&self.config.main, &partner.id, month);
-        Ok((month_dir(&self.mirrors(partner), month), origin, partner.journal_key.parse()?))
+        let (dir, origin) =
+            (month_dir(&self.mirrors(partner), month), Origin::new(&self.config.main, &partner.id, month));
+        let key = signer_of(partner, &origin, checkpoint_note(&dir)?.as_deref())?;
+        Ok((dir, origin, key))
     }
 
     /// How many entries of that log the other side has cosigned, and their root hash.
@@ -401,7 +405,7 @@ impl Hub {
         writer: Side,
         month: Month,
     ) -> Result<(u64, String), StatementFailure> {
-        let (dir, origin, key) = self.charged_files(partner, writer, month)?;
+        let (dir, origin, own) = self.charged_files(partner, writer, month)?;
         let (note, lacking) = match writer {
             Side::Main => {
                 let receipt = self.receipt(&partner.id, month)?;
@@ -409,7 +413,9 @@ impl Hub {
             }
             Side::Partner | Side::Both => (cosigned_note(&dir)?, StatementFailure::NotCollected(month)),
         };
-        let checkpoint = SignedCheckpoint::open(&note.ok_or(lacking)?, &origin, &key)?;
+        let note = note.ok_or(lacking)?;
+        let key = if writer == Side::Main { own } else { signer_of(partner, &origin, Some(&note))? };
+        let checkpoint = SignedCheckpoint::open(&note, &origin, &key)?;
         Ok((checkpoint.size(), checkpoint.root().to_string()))
     }
 }

@@ -87,6 +87,8 @@ pub enum Event {
     SalesNoted,
     /// Main told entries of its record of what fees go by besides visits.
     RecordTold,
+    /// Somebody at main settled that a partner has another trail than the one that main held.
+    TrailSettled,
 }
 
 /// One line of the trail.
@@ -268,6 +270,7 @@ impl Event {
             Self::CatalogueNoted => "catalogue noted",
             Self::SalesNoted => "sales noted",
             Self::RecordTold => "record told",
+            Self::TrailSettled => "another trail settled",
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The partner's daemon appends to its own; main keeps a copy and takes only lines that continue it.
 
 use std::fs::{File, OpenOptions};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tieup_protocol::audit::{AuditEntry, BrokenTrail, Happening, TrailEnd};
@@ -148,6 +148,16 @@ impl AuditTrail {
             end = next;
         }
         Ok(entries)
+    }
+
+    /// Gives the file the name `aside` beside its own, where it is kept, and begins anew.
+    ///
+    /// Durable on return.
+    ///
+    /// # Errors
+    /// When the disk refuses. The trail is at one of the two places then.
+    pub fn put_aside(self, aside: &Path) -> Result<(), AuditError> {
+        Ok(durable::put_aside(&self.path, aside)?)
     }
 
     /// What is known to be in the file, as text.
@@ -298,6 +308,19 @@ mod tests {
         let mut trail = begun(&dir, &[]);
         assert!(matches!(trail.append(&[happening("c")], NOW), Err(AuditError::Broken(_, BrokenTrail::Chain(1)))));
         assert_eq!(fs::read_to_string(file(&dir)).unwrap(), changed);
+    }
+
+    #[test]
+    fn what_is_put_aside_is_kept_whatever_fails() {
+        at_every_step(|fault| {
+            let dir = tempdir().unwrap();
+            let aside = dir.path().join("audit.aside.jsonl");
+            let trail = begun(&dir, &["a", "b"]);
+            let result = fault.during(|| trail.put_aside(&aside));
+            let (here, there) = (reasons(&mut begun(&dir, &[])), reasons(&mut AuditTrail::at(&aside)));
+            assert_eq!([here.clone(), there].concat(), ["a", "b"], "{fault:?}");
+            assert!(result.is_err() || here.is_empty(), "{fault:?}: {here:?}");
+        });
     }
 
     #[test]

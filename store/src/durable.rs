@@ -139,12 +139,12 @@ pub fn create_dir_all(path: &Path) -> Result<(), DiskError> {
     }
 }
 
-/// Gives a folder another name beside its own; one that is not there is no error.
+/// Gives a file or folder another name beside its own; one that is not there is no error.
 ///
 /// Durable on return.
-pub fn put_aside(dir: &Path, aside: &Path) -> Result<(), DiskError> {
-    if dir.exists() {
-        rename(dir, aside)?;
+pub fn put_aside(path: &Path, aside: &Path) -> Result<(), DiskError> {
+    if path.exists() {
+        rename(path, aside)?;
     }
     sync_dir(parent(aside))
 }

@@ -12,8 +12,8 @@ use tieup_protocol::access_export::ExportFormat;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_store::journal::{
-    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, Origin, ProofKeys, SignedCheckpoint, cosigned_note,
-    month_dir, months, stored_root, verify_cosignature, verify_log,
+    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, Origin, ProofKeys, SignedCheckpoint, checkpoint_note,
+    cosigned_note, month_dir, months, stored_root, verify_cosignature, verify_log,
 };
 use tieup_web::journal::export::{Layout, export_to_stdout};
 use tieup_web::terminal::counted;
@@ -31,6 +31,7 @@ use crate::collecting::{CONCURRENT_COLLECTIONS, PATIENCE};
 use crate::database::PartnerRow;
 use crate::partners::Hub;
 use crate::refusals::Settlement;
+use crate::signers::signer_of;
 
 /// The most characters of a reason.
 const MAX_REASON: usize = 500;
@@ -173,7 +174,7 @@ pub(super) fn verify_proof(arguments: &ProofArguments) -> anyhow::Result<()> {
 }
 
 /// Why a refusal is settled: something to read, and not too much of it.
-fn parse_reason(text: &str) -> Result<String, String> {
+pub(super) fn parse_reason(text: &str) -> Result<String, String> {
     let reason = text.trim();
     match reason.chars().count() {
         0 => Err("say why: it is kept with the evidence".to_owned()),
@@ -289,12 +290,14 @@ async fn verify(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyho
     }
     let cosigner = hub.keys.cosigner()?.verifier();
     for partner in meant(hub, only).await? {
-        let key: LogVerifier = partner.journal_key.parse().context("a partner's journal key cannot be used")?;
         let folder = hub.mirrors(&partner);
         for month in chosen(&folder, month)? {
             let (origin, dir) = (Origin::new(&hub.config.main, &partner.id, month), month_dir(&folder, month));
-            let size = verify_month(&dir, &origin, &key)?;
-            let receipt = check_cosigned(&dir, &origin, &key, &cosigner)
+            let key = |note: Option<Vec<u8>>| {
+                signer_of(&partner, &origin, note.as_deref()).context("a partner's journal key cannot be used")
+            };
+            let size = verify_month(&dir, &origin, &key(checkpoint_note(&dir)?)?)?;
+            let receipt = check_cosigned(&dir, &origin, &key(cosigned_note(&dir)?)?, &cosigner)
                 .with_context(|| format!("the cosigned checkpoint of {origin} does not verify"))?;
             say!("{origin}: {}, {receipt}", matching(size));
         }
@@ -349,9 +352,10 @@ fn check_cosigned(
 
 async fn prove(hub: &Hub, partner: &SiteId, month: Month, number: u64, format: Format) -> anyhow::Result<()> {
     let partner = hub.partner(partner).await?;
-    let key: LogVerifier = partner.journal_key.parse().context("the partner's journal key cannot be used")?;
-    let origin = Origin::new(&hub.config.main, &partner.id, month);
-    let proof = InclusionProof::of(&open_copy(hub, &partner, month)?, number, &origin, &key)?;
+    let (reader, origin) = (open_copy(hub, &partner, month)?, Origin::new(&hub.config.main, &partner.id, month));
+    let note = reader.cosigned()?.map(String::into_bytes);
+    let key = signer_of(&partner, &origin, note.as_deref()).context("the partner's journal key cannot be used")?;
+    let proof = InclusionProof::of(&reader, number, &origin, &key)?;
     let Format::Json = format else {
         terminal::say(&proof.to_string());
         return Ok(());
@@ -375,7 +379,10 @@ async fn export(hub: &Hub, of: &SiteId, month: Month, format: ExportFormat) -> a
     } else {
         let partner = hub.partner(of).await?;
         let origin = Origin::new(&hub.config.main, &partner.id, month);
-        (open_copy(hub, &partner, month)?, origin, partner.journal_key.parse()?)
+        let reader = open_copy(hub, &partner, month)?;
+        let note = reader.checkpoint()?.map(String::into_bytes);
+        let key = signer_of(&partner, &origin, note.as_deref())?;
+        (reader, origin, key)
     };
     let note = reader.checkpoint()?.with_context(|| format!("nothing of {origin} was signed for yet"))?;
     let size = SignedCheckpoint::open(note.as_bytes(), &origin, &key)?.size();

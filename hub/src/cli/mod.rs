@@ -162,6 +162,13 @@ enum Action {
     Audit {
         /// The partner; your own trail, of disputes and your answers, if left out.
         partner: Option<SiteId>,
+        /// Settle that the partner's trail is refused, such as after it lost its machine: your copy is put aside and kept,
+        /// and its trail is taken from its beginning.
+        #[arg(long, requires_all = ["partner", "reason"])]
+        settle: bool,
+        /// Why it is settled, for your own trail, in at most 500 characters.
+        #[arg(long, requires = "settle", value_parser = logs::parse_reason)]
+        reason: Option<String>,
     },
     /// Partners.
     #[command(subcommand)]
@@ -281,8 +288,11 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
                 };
                 status::status(&open(cli).await?, partners, shown, *format).await
             }
-            Action::Audit { partner: Some(partner) } => partners::audit(&open(cli).await?, partner).await,
-            Action::Audit { partner: None } => partners::own_trail(&open(cli).await?),
+            Action::Audit { partner: Some(partner), reason: Some(reason), .. } => {
+                partners::settle_audit(&open(cli).await?, partner, reason).await
+            }
+            Action::Audit { partner: Some(partner), .. } => partners::audit(&open(cli).await?, partner).await,
+            Action::Audit { partner: None, .. } => partners::own_trail(&open(cli).await?),
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
             Action::Key(action) => key::key(&open(cli).await?, action).await,
             Action::Database(action) => database::database(&cli.config, action).await,

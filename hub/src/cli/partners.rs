@@ -52,6 +52,16 @@ pub(super) async fn audit(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Settles that the audit trail of `partner` is another one than main held.
+pub(super) async fn settle_audit(hub: &Hub, partner: &SiteId, reason: &str) -> anyhow::Result<()> {
+    let partner = hub.partner(partner).await?;
+    let aside = hub.settle_audit(&partner, reason, Timestamp::now()).await?;
+    let folder = hub.mirrors(&partner);
+    say!("The audit trail of `{}` is settled, and its new one was fetched: tieup audit {0}", partner.id);
+    say!("What you held of the one before is kept in {}; your own trail says why.", folder.join(aside).display());
+    Ok(())
+}
+
 /// Shows main's own audit trail.
 pub(super) fn own_trail(hub: &Hub) -> anyhow::Result<()> {
     let entries = hub.own_trail()?;

@@ -175,6 +175,7 @@ mod tests {
             id: north.clone(),
             address: Reach::Line,
             journal_key: String::new(),
+            earlier_keys: Vec::new(),
             compare_code: String::new(),
             joined: Timestamp::UNIX_EPOCH,
             revoked: None,

@@ -79,7 +79,9 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn put_partner(&self, partner: &PartnerRow) -> Result<(), DatabaseError> {
-        put_partner(&mut *self.pool.acquire().await?, partner).await
+        let mut transaction = self.begin_writing().await?;
+        put_partner(&mut transaction, partner).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Uses up the invitation, and keeps the partner and its certificate; one that joins again takes its own place and
@@ -246,7 +248,17 @@ async fn redeem(
     Ok(taken.rows_affected() == 1)
 }
 
+/// The key that is replaced is kept: what was fetched under it is verified by it.
 async fn put_partner(connection: &mut AnyConnection, partner: &PartnerRow) -> Result<(), DatabaseError> {
+    sqlx::query(
+        "INSERT INTO earlier_journal_keys (partner, key, joined) \
+         SELECT id, journal_key, joined FROM partners WHERE id = $1 AND journal_key <> $2 \
+         ON CONFLICT (partner, key) DO NOTHING",
+    )
+    .bind(partner.id.as_str())
+    .bind(&partner.journal_key)
+    .execute(&mut *connection)
+    .await?;
     sqlx::query(
         "INSERT INTO partners (id, address, journal_key, compare_code, joined) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (id) DO UPDATE SET address = excluded.address, journal_key = excluded.journal_key, \
@@ -366,6 +378,7 @@ mod tests {
             id: partner.parse().unwrap(),
             address: Reach::Line,
             journal_key: String::new(),
+            earlier_keys: Vec::new(),
             compare_code: String::new(),
             joined: at(1),
             revoked: None,
@@ -401,6 +414,29 @@ mod tests {
             assert_eq!(admit("sapporo", b"first", 50).await, Redeemed::Used);
             assert_eq!(admit("sapporo", b"later", 100).await, Redeemed::Expired);
             assert_eq!(database.partner(&partner).await.unwrap(), Some(admission("sapporo", b"first").partner));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_key_that_a_join_replaces_is_kept() {
+        for place in places() {
+            let database = place.open().await;
+            let partner: SiteId = "sapporo".parse().unwrap();
+            let keys = async |key: &str, joined| {
+                let mut row = admission("sapporo", b"any").partner;
+                (row.journal_key, row.joined) = (key.to_owned(), at(joined));
+                database.put_partner(&row).await.unwrap();
+                let row = database.partner(&partner).await.unwrap().unwrap();
+                assert_eq!(database.partners().await.unwrap(), [row.clone()]);
+                (row.journal_key, row.earlier_keys)
+            };
+            let told =
+                |now: &str, before: &[&str]| (now.to_owned(), before.iter().map(|&key| key.to_owned()).collect());
+            assert_eq!(keys("a", 1).await, told("a", &[]));
+            assert_eq!(keys("a", 2).await, told("a", &[]));
+            assert_eq!(keys("b", 3).await, told("b", &["a"]));
+            assert_eq!(keys("c", 4).await, told("c", &["b", "a"]));
+            assert_eq!(keys("a", 5).await, told("a", &["c", "b"]), "a folder was brought back");
         }
     }
 

@@ -269,6 +269,7 @@ mod tests {
             id: id.clone(),
             address: Reach::Line,
             journal_key: String::new(),
+            earlier_keys: Vec::new(),
             compare_code: String::new(),
             joined: Timestamp::UNIX_EPOCH,
             revoked: None,

@@ -128,6 +128,7 @@ mod tests {
                 id: north.clone(),
                 address: reach,
                 journal_key,
+                earlier_keys: Vec::new(),
                 compare_code,
                 joined: at(0),
                 revoked: None,

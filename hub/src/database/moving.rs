@@ -248,6 +248,7 @@ mod tests {
                 id: name.parse::<SiteId>().unwrap(),
                 address: Reach::Address("127.0.0.1:1".to_owned()),
                 journal_key: "小樽 'key'".to_owned(),
+                earlier_keys: Vec::new(),
                 compare_code: "1-2".to_owned(),
                 joined: Timestamp::from_second(1 << 35).unwrap(),
                 revoked: None,

@@ -158,6 +158,7 @@ mod tests {
                 id: north,
                 address: Reach::Address("127.0.0.1:1".to_owned()),
                 journal_key: String::new(),
+                earlier_keys: Vec::new(),
                 compare_code: String::new(),
                 joined: at(1_000),
                 revoked: None,

@@ -34,6 +34,7 @@ fn partner(name: &str) -> PartnerRow {
         id: name.parse().unwrap(),
         address: Reach::Line,
         journal_key: String::new(),
+        earlier_keys: Vec::new(),
         compare_code: String::new(),
         joined: at(1),
         revoked: None,

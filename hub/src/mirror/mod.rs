@@ -44,6 +44,7 @@ pub use self::place::MirrorPlace;
 use crate::database::{DatabaseError, PartnerRow};
 use crate::keys::KeyError;
 use crate::partners::Hub;
+use crate::signers::signers;
 use crate::witnesses::Receipt;
 
 /// After how many entries it is noted how far a month has come: a whole tile of the second level.
@@ -210,8 +211,8 @@ impl Hub {
     fn held_copy(&self, partner: &PartnerRow, month: Month) -> Result<Option<Cosigned>, MirroringError> {
         let dir = month_dir(&self.mirrors(partner), month);
         let Some(note) = block_in_place(|| cosigned_note(&dir))? else { return Ok(None) };
-        let (origin, key) = (Origin::new(&self.config.main, &partner.id, month), partner.journal_key.parse()?);
-        Ok(Some(Cosigned { dir, note, origin, key }))
+        let origin = Origin::new(&self.config.main, &partner.id, month);
+        Ok(Some(Cosigned { dir, note, origin, keys: signers(partner)? }))
     }
 
     /// A month of main's own journal, as far as the partner that is ahead of the others has cosigned it; none where nobody has.
@@ -219,8 +220,8 @@ impl Hub {
         let receipts = partners.iter().map(|partner| block_in_place(|| self.receipt(&partner.id, month)));
         let receipts: Vec<Option<Receipt>> = receipts.collect::<Result<_, _>>()?;
         let Some(receipt) = receipts.into_iter().flatten().max_by_key(|receipt| receipt.size) else { return Ok(None) };
-        let (dir, key) = (month_dir(&self.own_journals(), month), self.keys.journal()?.verifier());
-        Ok(Some(Cosigned { dir, note: receipt.note.into_bytes(), origin: self.own_origin(month), key }))
+        let (dir, keys) = (month_dir(&self.own_journals(), month), vec![self.keys.journal()?.verifier()]);
+        Ok(Some(Cosigned { dir, note: receipt.note.into_bytes(), origin: self.own_origin(month), keys }))
     }
 
     /// Brings a month of the mirror up to what is cosigned of it.
@@ -239,7 +240,7 @@ impl Hub {
             name: format!("{site}/{month}"),
             reader: block_in_place(|| JournalReader::open(log.dir))?,
             origin: log.origin,
-            key: log.key,
+            keys: log.keys,
         };
         let keep = |progress: &MirrorStanding| block_in_place(|| self.mirror_document().write(progress));
         held.bring(files, &log.note, standing, keep).await?;
@@ -261,7 +262,7 @@ struct Cosigned {
     dir: PathBuf,
     note: Vec<u8>,
     origin: Origin,
-    key: LogVerifier,
+    keys: Vec<LogVerifier>,
 }
 
 /// One month of a log here.
@@ -270,7 +271,7 @@ struct Held {
     name: String,
     reader: JournalReader,
     origin: Origin,
-    key: LogVerifier,
+    keys: Vec<LogVerifier>,
 }
 
 impl Held {
@@ -282,7 +283,7 @@ impl Held {
         standing: &mut MirrorStanding,
         keep: impl Fn(&MirrorStanding) -> Result<(), DocumentError>,
     ) -> Result<(), MirroringError> {
-        let size = SignedCheckpoint::open(note, &self.origin, &self.key).map_err(MirroringError::Held)?.size();
+        let size = SignedCheckpoint::open_by_any(note, &self.origin, &self.keys).map_err(MirroringError::Held)?.size();
         let shown = self.shown(files, size).await?;
         let mut from = self.resumed(files, shown, size, standing.progress.get(&self.name).copied()).await?;
         while from < size {
@@ -305,7 +306,7 @@ impl Held {
     /// How many entries the mirror shows, which are the first ones that main holds.
     async fn shown(&self, files: &Files, held: u64) -> Result<u64, MirroringError> {
         let Some(note) = files.read(&format!("{}/checkpoint", self.name)).await? else { return Ok(0) };
-        let shown = SignedCheckpoint::open(&note, &self.origin, &self.key);
+        let shown = SignedCheckpoint::open_by_any(&note, &self.origin, &self.keys);
         let shown = shown.map_err(|error| MirroringError::Shown(self.origin.clone(), error))?;
         if shown.size() > held {
             return Err(MirroringError::Ahead { origin: self.origin.clone(), shown: shown.size(), held });

@@ -250,6 +250,7 @@ mod tests {
             id: "north".parse().unwrap(),
             address: Reach::Address("127.0.0.1:7441".to_owned()),
             journal_key: String::new(),
+            earlier_keys: Vec::new(),
             compare_code: String::new(),
             joined: at("00:00"),
             revoked: None,

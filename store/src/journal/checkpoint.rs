@@ -52,6 +52,18 @@ impl SignedCheckpoint {
         Self::unverified(note)
     }
 
+    /// The same where one of `keys` signed it, such as those that the log's writer has had one after the other.
+    pub fn open_by_any(note: &[u8], origin: &Origin, keys: &[LogVerifier]) -> Result<Self, CheckpointError> {
+        let mut failed = CheckpointError::Malformed;
+        for key in keys {
+            match Self::open(note, origin, key) {
+                Ok(checkpoint) => return Ok(checkpoint),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
     /// How many entries it covers.
     pub fn size(&self) -> u64 {
         self.size
@@ -98,6 +110,11 @@ impl SignedCheckpoint {
         // Extension lines are discouraged by the specification, and a cosignature would cover them unread.
         if checkpoint.extension().is_empty() { Ok((signed, checkpoint)) } else { Err(CheckpointError::Malformed) }
     }
+}
+
+/// The one of `keys` that signed `note`, a checkpoint of the log `origin`, if one did.
+pub fn signing_key<'a>(note: &[u8], origin: &Origin, keys: &'a [LogVerifier]) -> Option<&'a LogVerifier> {
+    keys.iter().find(|key| SignedCheckpoint::open(note, origin, key).is_ok())
 }
 
 /// Checks that `key` cosigned the note, and tells when.

@@ -38,7 +38,7 @@ use tieup_protocol::period::Month;
 pub use tlog_tiles::Hash;
 
 pub use self::bundle::{EntryBatch, InvalidBundle, InvalidEntryLength, MAX_ENTRY, split_bundle};
-pub use self::checkpoint::{CheckpointError, SignedCheckpoint, verify_cosignature};
+pub use self::checkpoint::{CheckpointError, SignedCheckpoint, signing_key, verify_cosignature};
 pub use self::files::OpenError;
 pub use self::key::{Cosigner, CosignerVerifier, InvalidKey, LogSigner, LogVerifier, PrivateKey, PublicKey};
 pub use self::mirror::{Extended, Mirror, MirrorError};
@@ -84,6 +84,11 @@ pub fn month_dir(journals: &Path, month: Month) -> PathBuf {
 /// When it cannot be read.
 pub fn cosigned_note(dir: &Path) -> Result<Option<Vec<u8>>, DiskError> {
     durable::read_file(&dir.join(files::COSIGNED))
+}
+
+/// The checkpoint that the log in `dir` stands at, as its key signed it.
+pub fn checkpoint_note(dir: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+    durable::read_file(&dir.join(files::CHECKPOINT))
 }
 
 /// The months of which `journals` holds a log, oldest first; none where the folder is missing.

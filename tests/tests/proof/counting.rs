@@ -138,6 +138,7 @@ impl Stock {
             id: id.clone(),
             address: Reach::Line,
             journal_key: key.verifier().to_string(),
+            earlier_keys: Vec::new(),
             compare_code: String::new(),
             joined: Timestamp::UNIX_EPOCH,
             revoked: None,

@@ -35,6 +35,7 @@ mod placements;
 mod postgres;
 mod prompts;
 mod recovery;
+mod rejoining;
 mod renewal;
 mod restyling;
 mod returns;

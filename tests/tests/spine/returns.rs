@@ -58,13 +58,13 @@ fn copy(world: &World) -> PathBuf {
 }
 
 /// Runs `tieup` beside the hub of `world`.
-fn tieup(world: &World, arguments: &[&str]) -> Output {
+pub(crate) fn tieup(world: &World, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tieup-to-call"));
     let config = world.hub().config.state.with_file_name("tieup.yaml");
     command.arg("--config").arg(&config).args(arguments).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
 }
 
@@ -293,6 +293,12 @@ async fn row_003_48_a_month_that_vanished_is_refused_for_good() {
     let error = world.try_collect("north").await.unwrap_err();
     assert_says(&told(&error), &["is refused", "the log shrank: 4 entries were cosigned, and the checkpoint covers 0"]);
     assert_eq!(world.hub().refused_journals(&site_id("north")).unwrap()[0].shown, None);
+    // Somebody has looked: it is gone, and main's copy stands.
+    let (north, now) = (site_id("north"), Timestamp::now());
+    world.hub().settle_journal(&north, month, Settlement::Kept, "its disk was lost", now).unwrap();
+    assert_eq!((world.collect("north").await[0].added, world.collect("north").await[0].size), (0, 4));
+    log_visits(&world, "north", 2).await;
+    assert_says(&told(&world.try_collect("north").await.unwrap_err()), &["is refused", "the log shrank"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,7 +46,7 @@ pub struct Settled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Settlement {
-    /// It stands, and the log must continue it.
+    /// It stands, and the log must continue it, or stay gone where it was.
     Kept,
     /// It is put aside, and the log is taken from its beginning.
     PutAside,
@@ -127,6 +127,18 @@ impl Refusals {
     pub fn of(&self, month: Month) -> Result<Option<RefusedJournal>, DocumentError> {
         let all = self.document(month).read()?.unwrap_or_default();
         Ok(all.into_iter().find(|refused| refused.settled.is_none()))
+    }
+
+    /// Whether a person settled that the log of `month` is gone, and that the copy stands.
+    ///
+    /// # Errors
+    /// When what is kept of refusals cannot be read.
+    pub fn is_settled_as_gone(&self, month: Month) -> Result<bool, DocumentError> {
+        let all = self.document(month).read()?.unwrap_or_default();
+        let is_kept = |refused: &RefusedJournal| {
+            refused.shown.is_none() && refused.settled.as_ref().is_some_and(|it| it.copy == Settlement::Kept)
+        };
+        Ok(all.iter().any(is_kept))
     }
 
     /// Refuses a log for good. Durable on return.
