@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use tieup_fees::Ledger as _;
 use tieup_protocol::audit::{Actor, AuditEntry, Event};
-use tieup_protocol::contract::{Contract, ContractId, Segment};
+use tieup_protocol::contract::{Contract, ContractId, Meter, Segment};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
@@ -22,6 +22,7 @@ use crate::audit::FetchAuditError;
 use crate::database::{DatabaseError, Existing, PartnerRow, Unless};
 use crate::partners::{Hub, HubError};
 use crate::record::{Noting, RecordError};
+use crate::sales::unused;
 use crate::statements::StatementFailure;
 use crate::terms::governing;
 
@@ -205,6 +206,26 @@ impl Hub {
         };
         self.note_recorded(&entries, unless, noting, now).await?;
         Ok(())
+    }
+
+    /// What is to be said where nothing that is agreed on with `partner` goes by what was `published`; nothing without a
+    /// contract.
+    ///
+    /// # Errors
+    /// When a contract cannot be read.
+    pub async fn unused_catalogue(
+        &self,
+        partner: &PartnerRow,
+        published: &Published,
+    ) -> Result<Option<String>, CatalogueError> {
+        let goes_by = |contract: &Contract| {
+            contract.terms.meters.values().any(|meter| match meter {
+                Meter::Advertisements(_) => published.ads.is_some(),
+                Meter::Offered(goods) => published.offered.iter().any(|(offered, _)| offered.as_str() == goods),
+                _ => false,
+            })
+        };
+        Ok(unused(&self.agreed(partner).await?, "charges by nothing of this", goes_by))
     }
 
     /// Asks the partner again how much its site held when `period` ended. Where its statement was issued what is new is noted

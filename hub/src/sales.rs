@@ -135,6 +135,14 @@ impl Hub {
         Ok(gathering.sales())
     }
 
+    /// What is to be said where nothing that is agreed on with `partner` goes by sales; nothing without a contract.
+    ///
+    /// # Errors
+    /// When a contract cannot be read.
+    pub async fn unused_sales(&self, partner: &PartnerRow) -> Result<Option<String>, SalesError> {
+        Ok(unused(&self.agreed(partner).await?, "charges for no sale", |contract| contract.terms.go_by_sales()))
+    }
+
     /// Looks whether each sale can be charged: its partner has joined and has a contract, whose currency its amounts fit.
     async fn check_sales(&self, file: &SalesFile<'_>, sales: &[Read], now: Timestamp) -> Result<(), SalesError> {
         let mut contracts: BTreeMap<&SiteId, Vec<Contract>> = BTreeMap::new();
@@ -158,6 +166,12 @@ impl Hub {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What is to be said of what was put into the record, where none of the `agreed` contracts goes by it.
+pub(crate) fn unused(agreed: &[Contract], why: &str, goes_by: impl Fn(&Contract) -> bool) -> Option<String> {
+    let newest = agreed.iter().max_by_key(|contract| contract.id.version)?;
+    (!agreed.iter().any(goes_by)).then(|| format!("contract {} {why}: no statement goes by these", newest.id))
 }
 
 /// What main's trail says of sales, after the partner's name.
@@ -288,6 +302,17 @@ mod tests {
         assert_eq!(told(&versions, "parcel", "", 20), "");
         assert!(told(&versions, "order", "", 20).contains("main/north@2 has no kind `order`"));
         assert!(told(&versions, "order", "", 9).contains("no version of the contract governs the day of sale `a`"));
+    }
+
+    #[test]
+    fn sales_that_nothing_goes_by_are_told() {
+        let (none, orders) = ("", r#", orders: {per_event: order, rate: "10%", min: 0, max: 5000}"#);
+        let told = |versions: &[Contract]| unused(versions, "is so", |contract| contract.terms.go_by_sales());
+        let (first, second) = (version(1, "2026-11-10", none, ""), version(2, "2026-11-20", none, ""));
+        let expected = "contract main/north@2 is so: no statement goes by these";
+        assert_eq!(told(&[second, first.clone()]).as_deref(), Some(expected));
+        assert_eq!(told(&[first, version(2, "2026-11-20", orders, "")]), None);
+        assert_eq!(told(&[]), None);
     }
 
     #[test]

@@ -368,6 +368,9 @@ async fn catalogue(hub: &Hub, arguments: &CatalogueArguments) -> anyhow::Result<
         let published = Published { ads: ads_main.zip(*ads_partner), offered: offered.clone() };
         hub.note_published(&row, *since, &published, existing, now).await?;
         say!("{partner}: noted from {since} on");
+        if let Some(unused) = hub.unused_catalogue(&row, &published).await? {
+            say!("note: {unused}");
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `tieup sales`: what was sold is put into the record that fees go by, corrected, taken back, and listed.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -100,10 +101,16 @@ async fn add(hub: &Hub, arguments: &AddArguments) -> anyhow::Result<()> {
     let refused = |mistakes: Report| refuse(mistakes, *format);
     let file = SalesFile::new(&name, &bytes).map_err(refused)?;
     let sales = file.sales(partner.as_ref()).map_err(refused)?;
+    let partners: BTreeSet<SiteId> = sales.iter().map(|read| read.partner.clone()).collect();
     match hub.add_sales(&file, sales, existing(*correct), Timestamp::now()).await {
         Err(SalesError::File(mistakes)) => Err(refused(mistakes)),
         added => {
             tell(added?);
+            for partner in &partners {
+                if let Some(unused) = hub.unused_sales(&hub.partner(partner).await?).await? {
+                    say!("note: {unused}");
+                }
+            }
             Ok(())
         }
     }

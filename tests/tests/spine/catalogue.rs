@@ -418,6 +418,10 @@ async fn what_main_says_of_advertisements_stands_in_its_trail() {
     };
     let noted = run(&["--ads-main", "3", "--ads-partner", "1", "--offered", "lantern=40", "--offered", "wick=2"]);
     assert!(noted.status.success(), "{}", String::from_utf8_lossy(&noted.stderr));
+    assert!(!String::from_utf8_lossy(&noted.stdout).contains("note:"), "lanterns are charged by");
+    let unused = run(&["--offered", "wick=2"]);
+    let says = "note: contract lampworks/north@1 charges by nothing of this: no statement goes by these";
+    assert_says(&String::from_utf8_lossy(&unused.stdout), &[says]);
     assert_eq!(run(&["--offered", "lantern"]).status.code(), Some(2));
     assert_eq!(run(&[]).status.code(), Some(2));
     let trail = world.hub().own_trail().unwrap();
