@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use anyhow::bail;
 use jiff::Timestamp;
 use serde::Serialize;
-use tieup_generator::{Rebuild, Step, Tree};
+use tieup_generator::{Loading, Rebuild, Site, Step, Tree};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::path::SitePath;
 use tieup_store::cache::Cache;
@@ -15,7 +15,7 @@ use tieup_store::tree::{self, Standing};
 use tieup_web::say;
 
 use super::progress::{Running, Summary};
-use super::site::{load, loading, report, resolve, say_json, state, themes};
+use super::site::{loading, report, resolve, say_json, state, themes};
 use super::{Format, SiteArguments};
 
 /// The folders of a site that people write, beside the themes.
@@ -25,6 +25,7 @@ pub(super) fn build(config: &Path, arguments: &SiteArguments, out: &Path, cachin
     let running = Running::begin();
     let state = state(config, &arguments.site)?;
     refuse_sources(&state, arguments, out)?;
+    let is_new = !state.exists();
     let built = match caching {
         Caching::On => rebuild(arguments, out, &state, running)?,
         Caching::Off => build_anew(arguments, out, &state, running)?,
@@ -37,6 +38,10 @@ pub(super) fn build(config: &Path, arguments: &SiteArguments, out: &Path, cachin
             say!("Built {pages} pages, {files} files, {bytes} bytes into {}: {work}", out.display());
             if let Some(change) = next_change {
                 say!("The next page goes live or expires at {change}; build again then.");
+            }
+            if is_new && state.exists() {
+                let state = state.strip_prefix(".").unwrap_or(&state).display();
+                say!("Made {state} for the next build to go on from; --no-cache leaves nothing.");
             }
         }
     }
@@ -67,7 +72,10 @@ fn rebuild(arguments: &SiteArguments, out: &Path, state: &Path, running: Running
 
 /// Builds everything, whatever was built before.
 fn build_anew(arguments: &SiteArguments, out: &Path, state: &Path, running: Running) -> anyhow::Result<Built> {
-    let site = report(load(arguments, &running, state), arguments.format)?;
+    // Narrower pictures are made anew too, and nothing of them is kept.
+    let loading = Loading { pictures: None, ..loading(&running, state) };
+    let site = Site::load_as(&arguments.site, &themes(arguments), &loading);
+    let site = report(site, arguments.format)?.at(Timestamp::now());
     let writer = tree::Writer::begin(out)?;
     let built = site.build_main_into(&|path, file| writer.write(path.to_file(), &file.bytes));
     let pages = report(built, arguments.format)?.len();

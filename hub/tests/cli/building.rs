@@ -8,7 +8,8 @@ use crate::Folder;
 fn build_writes_a_tree_and_takes_away_what_it_no_longer_makes() {
     let folder = Folder::with_site();
     let told = folder.run(&["build"]).done();
-    assert!(told.starts_with("Built 2 pages, 5 files, ") && told.ends_with(" s\n"), "{told}");
+    let made = " s\nMade .tieup for the next build to go on from; --no-cache leaves nothing.\n";
+    assert!(told.starts_with("Built 2 pages, 5 files, ") && told.ends_with(made), "{told}");
     assert!(told.contains(" bytes into public: 2 rendered, 0 cached, "), "{told}");
     let tree = |folder: &Folder| -> Vec<String> {
         folder.files().into_keys().filter_map(|file| Some(file.strip_prefix("public/")?.to_owned())).collect()
@@ -21,12 +22,19 @@ fn build_writes_a_tree_and_takes_away_what_it_no_longer_makes() {
     assert_eq!(home, "<h1>Lamps</h1><p>Mended and new.</p>\n");
     folder.write("public/mine.txt", "not made by tieup");
     fs::remove_file(folder.path("content/about.md")).unwrap();
-    folder.run(&["build"]).done();
+    assert!(!folder.run(&["build"]).done().contains("Made .tieup"));
     assert_eq!(tree(&folder), [".tieup-files", "404.html", "index.html", "mine.txt", "robots.txt", "sitemap.xml"]);
     folder.run(&["build", "--site", ".", "--themes", "themes", "--out", "else/where", "--no-cache"]).done();
     let told = folder.run(&["build", "--verify"]).done();
     assert!(told.contains("\nVerified: ") && told.ends_with(" what a fresh build makes.\n"), "{told}");
     assert!(folder.path("else/where/index.html").is_file());
+}
+
+#[test]
+fn a_build_without_a_cache_leaves_nothing_beside_the_tree() {
+    let folder = Folder::with_site();
+    let told = folder.run(&["build", "--no-cache"]).done();
+    assert!(told.ends_with(" s\n") && !folder.path(".tieup").exists(), "{told}");
 }
 
 #[test]
