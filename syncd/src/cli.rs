@@ -34,6 +34,7 @@ use self::tie_ups::{Meant, begin_originals, show_all};
 use self::told::{show, show_override};
 use self::values::Subject;
 pub(crate) use self::values::parse_reason;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Answer, AskError, Command, ask};
 use crate::identity::{Identity, LoadError};
@@ -160,7 +161,7 @@ fn operate(config: &Config, format: Format, action: &Action, meant: &Meant) -> a
     let answer = answer(config, &command)?;
     match format {
         Format::Json => say!("{}", serde_json::to_string_pretty(&answer)?),
-        Format::Text => show(about.as_ref(), &answer, meant),
+        Format::Text => show(about.as_ref(), &answer, meant, &Clock::in_state(&config.state)),
     }
     match answer {
         Answer::Fee { verdict: StatementVerdict::Different { .. }, .. } => bail!("the statements differ"),

@@ -6,6 +6,7 @@
 
 pub mod candidate;
 pub mod cli;
+mod clock;
 pub mod comparison;
 pub mod config;
 pub mod console;

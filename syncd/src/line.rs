@@ -59,6 +59,11 @@ pub(crate) async fn keep(number: usize, partner: Arc<Partner>, router: Router, s
             Err(error) => {
                 failures += 1;
                 tracing::warn!("line {} to the main site is not open\n{}", number + 1, complaint::render(&error));
+                // It may have been revoked: main says so to whoever asks.
+                tokio::select! {
+                    () = shutdown.wait() => return,
+                    _ = partner.fetch_revocations() => {}
+                }
             }
         }
         tokio::select! {

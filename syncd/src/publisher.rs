@@ -40,7 +40,7 @@ use tokio::sync::watch;
 pub use self::error::PublishError;
 pub use self::holdings::{Documents, Holdings};
 use self::live::Live;
-pub use self::originals::is_original;
+pub use self::originals::{RefusedOriginals, is_original};
 use self::readings::Readings;
 use self::rebuilding::Found;
 use self::rights::Withdrawn;
@@ -72,6 +72,7 @@ pub struct Publisher {
     approved_originals: PathBuf,
     originals: OriginalsApproval,
     waiting_originals: Option<WaitingOriginals>,
+    refused_originals: Option<RefusedOriginals>,
     emergency: Option<DeclaredEmergency>,
     emergency_document: Document<DeclaredEmergency>,
     audit: AuditTrail,
@@ -135,6 +136,7 @@ impl Publisher {
             approved_originals: places.state.join("originals"),
             originals: places.originals,
             waiting_originals: None,
+            refused_originals: None,
             emergency: emergency.value,
             emergency_document,
             audit: AuditTrail::at(places.state.join(AUDIT)),

@@ -22,7 +22,20 @@ preview: 127.0.0.1:7470      # where your site is shown as the release that wait
 #   command: [espeak-ng, --stdin]
 ";
 
+/// The address that a new site has until its own is written.
+const SAMPLE_ADDRESS: &str = "https://www.example.com/";
+
+/// What is to be said where `address`, a site's `base_url`, is still that of the sample.
+pub fn told_of_sample(address: &str) -> Option<String> {
+    let is_sample = address.trim_end_matches('/') == SAMPLE_ADDRESS.trim_end_matches('/');
+    is_sample.then(|| {
+        format!(
+            "`base_url` in site.yaml is still {SAMPLE_ADDRESS}, which sitemap and feeds name: put in your own address"
+        )
+    })
+}
+
 /// A partner's `site.yaml`. Its pages go below `content/`, in the paths that the contract gives to the partner.
 pub fn site(title: &str) -> String {
-    format!("title: {title}\nbase_url: https://www.example.com/\nlanguage: en\n")
+    format!("title: {title}\nbase_url: {SAMPLE_ADDRESS}\nlanguage: en\n")
 }

@@ -12,6 +12,7 @@ use tieup_protocol::index::IndexedPage;
 use tieup_protocol::path::SitePath;
 use tieup_protocol::portable;
 use tieup_web::say;
+use tieup_web::starter::told_of_sample;
 
 use super::progress::{Running, Summary};
 use super::site::{configuration, load, report, say_json, state};
@@ -20,12 +21,13 @@ use super::{Format, SiteArguments};
 pub(super) fn check(config: &Path, arguments: &SiteArguments) -> anyhow::Result<()> {
     let running = Running::begin();
     let configured = configuration(config, &arguments.site)?.map(|config| config.main);
-    let checked = load(arguments, &running, &state(config, &arguments.site)?)
-        .and_then(|site| check_all(&site, &arguments.site, configured.as_ref()));
-    let (pages, partners) = report(checked, arguments.format)?;
+    let checked = load(arguments, &running, &state(config, &arguments.site)?).and_then(|site| {
+        Ok((check_all(&site, &arguments.site, configured.as_ref())?, told_of_sample(site.base_url())))
+    });
+    let ((pages, partners), note) = report(checked, arguments.format)?;
     let summary = running.end(pages);
     match arguments.format {
-        Format::Json => say_json(&Checked { diagnostics: [], summary, partners }),
+        Format::Json => say_json(&Checked { diagnostics: [], summary, partners, notes: note.into_iter().collect() }),
         Format::Text => {
             for Release { partner, contract, files, notes } in partners {
                 say!("{partner}: {files} paths under {contract}");
@@ -34,6 +36,9 @@ pub(super) fn check(config: &Path, arguments: &SiteArguments) -> anyhow::Result<
                 }
             }
             say!("No mistakes in {pages} pages: {}", summary.work());
+            if let Some(note) = note {
+                say!("note: {note}");
+            }
         }
     }
     Ok(())
@@ -45,6 +50,7 @@ struct Checked {
     diagnostics: [Diagnostic; 0],
     summary: Summary,
     partners: Vec<Release>,
+    notes: Vec<String>,
 }
 
 /// What is said about one partner's release.

@@ -11,7 +11,9 @@ fn init_begins_a_site_that_builds_and_does_not_replace_it() {
     for file in ["tieup.yaml", "site.yaml", "content/_index.md", "themes/plain/theme.yaml", ".tieup/keys/root.json"] {
         assert!(files.contains_key(file), "{file} was not made: {:?}", files.keys());
     }
-    assert!(folder.run(&["check"]).done().starts_with("No mistakes in "));
+    let told = folder.run(&["check"]).done();
+    assert!(told.starts_with("No mistakes in "), "{told}");
+    assert!(told.ends_with("which sitemap and feeds name: put in your own address\n"), "{told}");
     folder.assert_fails(&["init", "brand"], "error: tieup.yaml is there already; it is not replaced\n");
     fs::remove_file(folder.path("tieup.yaml")).unwrap();
     folder.assert_fails(&["init", "other"], "error: .tieup/keys already holds keys; they are not replaced\n");

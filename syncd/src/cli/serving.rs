@@ -7,10 +7,12 @@ use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
 use tieup_web::listener::{Shutdown, told_to_end};
 use tieup_web::say;
 use tieup_web::service::{GivenSockets, Notice, SocketError};
+use tieup_web::starter::told_of_sample;
 use tokio::sync::watch;
 
 use super::tie_ups::Meant;
 use super::told::tell;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::{Besides, Daemon, Listeners, Partner};
 
@@ -55,6 +57,9 @@ fn greet(config: &Config, daemon: &Daemon) {
         format!("https://{}/ (http://{}/ leads there)", https.listen, config.public)
     });
     say!("Serving visitors on {visitors} and {}.", meeting(config, "the main site"));
+    if let Some(note) = sample_address(config) {
+        say!("Note: {note}.");
+    }
     for (main, further) in &config.mains {
         let joined = daemon.partners().any(|partner| partner.identity().main == *main);
         let meeting = if joined { meeting(further, main.as_str()) } else { format!("not yet joined with {main}") };
@@ -65,8 +70,17 @@ fn greet(config: &Config, daemon: &Daemon) {
         if let Some(console) = partner.front().console() {
             say!("Your console is {console}: sign in with `syncd{meant} console`.");
         }
-        tokio::spawn(tell(partner.publisher().watch(), meant));
+        let clock = Clock::of(&partner.identity());
+        tokio::spawn(tell(partner.publisher().watch(), meant, clock));
     }
+}
+
+/// What is to be said where the site's address is still that of `syncd init`. What else is wrong with `site.yaml` is told
+/// where it is read.
+fn sample_address(config: &Config) -> Option<String> {
+    let text = std::fs::read_to_string(config.site.join("site.yaml")).ok()?;
+    let address = text.lines().find_map(|line| line.strip_prefix("base_url:"))?;
+    told_of_sample(address.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']))
 }
 
 /// How the daemon and `main` meet.

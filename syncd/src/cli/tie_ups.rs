@@ -10,6 +10,7 @@ use tieup_web::{complaint, say};
 use super::arguments::Format;
 use super::told::show;
 use super::{ask_daemon, with_warnings};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Answer, Command};
 use crate::mains::Mains;
@@ -55,28 +56,29 @@ pub(super) fn show_all(config: &Config, format: Format) -> anyhow::Result<()> {
     let mains = Mains::of(config)?;
     let mut stands = Vec::new();
     for (main, config) in mains.all() {
-        stands.push((main.cloned(), ask_daemon(config, &Command::Status).map(|answer| with_warnings(config, answer))));
+        let answer = ask_daemon(config, &Command::Status).map(|answer| with_warnings(config, answer));
+        stands.push((main.cloned(), Clock::in_state(&config.state), answer));
     }
     if format == Format::Json {
-        let told = |(main, stand): &(Option<SiteId>, anyhow::Result<Answer>)| {
+        let told = |(main, _, stand): &(Option<SiteId>, Clock, anyhow::Result<Answer>)| {
             let stand = stand.as_ref().map_err(|error| complaint::in_one_line(error.as_ref()));
             serde_json::json!({"main": main, "status": stand.as_ref().ok(), "error": stand.as_ref().err()})
         };
         say!("{}", serde_json::to_string_pretty(&stands.iter().map(told).collect::<Vec<_>>())?);
     } else {
-        for (number, (main, stand)) in stands.iter().enumerate() {
+        for (number, (main, clock, stand)) in stands.iter().enumerate() {
             let before = if number == 0 { "" } else { "\n" };
             say!(
                 "{before}{}",
                 main.as_ref().map_or("no main site joined yet".to_owned(), |main| format!("with {main}:"))
             );
             match stand {
-                Ok(answer) => show(None, answer, &Meant(main.clone())),
+                Ok(answer) => show(None, answer, &Meant(main.clone()), clock),
                 Err(error) => say!("{}", complaint::in_one_line(error.as_ref())),
             }
         }
     }
-    if stands.iter().any(|(_, stand)| stand.is_err()) {
+    if stands.iter().any(|(_, _, stand)| stand.is_err()) {
         bail!("not every tie-up is running");
     }
     Ok(())

@@ -10,16 +10,17 @@ use tokio::sync::watch;
 
 use super::tie_ups::Meant;
 use super::{fees, logs};
+use crate::clock::Clock;
 use crate::control::Answer;
 use crate::prompt::PromptStatus;
 
 /// Says what there is to say of `releases`, until the daemon ends.
-pub(super) async fn tell(mut releases: watch::Receiver<Vec<ReleaseRecord>>, meant: Meant) {
+pub(super) async fn tell(mut releases: watch::Receiver<Vec<ReleaseRecord>>, meant: Meant, clock: Clock) {
     let mut told = None;
     loop {
         let news = releases.borrow_and_update().clone();
         if told.as_ref() != Some(&news) {
-            prompt(&news, &meant);
+            prompt(&news, &meant, &clock);
             told.iter().flat_map(|before| decided(before, &news)).for_each(|sentence| say!("\n{sentence}"));
             told = Some(news);
         }
@@ -30,7 +31,7 @@ pub(super) async fn tell(mut releases: watch::Receiver<Vec<ReleaseRecord>>, mean
 }
 
 /// Says what waits for the operator, if anything does, and what went live without their word.
-fn prompt(releases: &[ReleaseRecord], meant: &Meant) {
+fn prompt(releases: &[ReleaseRecord], meant: &Meant, clock: &Clock) {
     for release in releases {
         match &release.state {
             ReleaseState::Staged => {
@@ -40,7 +41,7 @@ fn prompt(releases: &[ReleaseRecord], meant: &Meant) {
             }
             ReleaseState::Approved { at } => {
                 say!("\n{}.", release.sentence);
-                say!("  It goes live at {}: {}", minute(*at), ways_out(release.version, meant));
+                say!("  It goes live at {}: {}", clock.tell(*at), ways_out(release.version, meant));
             }
             ReleaseState::Live if release.by == Some(DecidedBy::Emergency) => {
                 say!("\n{}.", release.sentence);
@@ -84,7 +85,7 @@ fn refusal(version: ReleaseVersion, meant: &Meant) -> String {
 }
 
 /// Shows an answer, after the sentence of the release that it is about.
-pub(super) fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant) {
+pub(super) fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant, clock: &Clock) {
     if let (Some(ReleaseRecord { version, state: ReleaseState::Live, .. }), Answer::Diff { difference }) =
         (about, answer)
         && difference.is_empty()
@@ -96,14 +97,20 @@ pub(super) fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant
         say!("{}.", release.sentence);
     }
     match answer {
-        Answer::Status { status, prompts, https, main_log } => {
+        Answer::Status { status, prompts, revoked, originals, https, main_log } => {
+            if let Some(revoked) = revoked {
+                say!("ALARM: {revoked}");
+            }
             for warning in https {
                 say!("ALARM: {warning}.");
             }
             for refused in main_log {
                 say!("ALARM: the main site's own log: {refused}. When it is settled: syncd{meant} log settle MONTH");
             }
-            show_status(status, meant);
+            show_status(status, meant, clock);
+            if let Some(refused) = originals {
+                say!("{}", refused.told(clock));
+            }
             for PromptStatus { way, stand } in prompts {
                 say!("prompt by {way}: {stand}");
             }
@@ -122,7 +129,7 @@ pub(super) fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant
             let blobs = counted(*blobs, "blob", "blobs");
             say!("Wrote release {version} into {}: manifest, metadata and {blobs}.", to.display());
         }
-        Answer::Release { release } => say!("{}", describe_state(release)),
+        Answer::Release { release } => say!("{}", describe_state(release, clock)),
         Answer::Originals { paths } => {
             say!("Your own pages are live as they are now: {} changed.", counted(*paths, "path", "paths"));
         }
@@ -136,10 +143,10 @@ pub(super) fn show(about: Option<&ReleaseRecord>, answer: &Answer, meant: &Meant
     }
 }
 
-fn describe_state(release: &ReleaseRecord) -> String {
+fn describe_state(release: &ReleaseRecord, clock: &Clock) -> String {
     let version = release.version;
     match &release.state {
-        ReleaseState::Approved { at } => format!("Release {version} is approved and goes live at {}.", minute(*at)),
+        ReleaseState::Approved { at } => format!("Release {version} is approved and goes live at {}.", clock.tell(*at)),
         ReleaseState::Staged => format!("Release {version} waits for you: {}.", reason_or(release, "your word")),
         state => format!("Release {version} is {}.", state.word()),
     }
@@ -149,7 +156,7 @@ fn reason_or<'a>(release: &'a ReleaseRecord, otherwise: &'a str) -> &'a str {
     release.waits_for.as_deref().unwrap_or(otherwise)
 }
 
-fn show_status(status: &PartnerStatus, meant: &Meant) {
+fn show_status(status: &PartnerStatus, meant: &Meant, clock: &Clock) {
     for alarm in &status.alarms {
         say!("ALARM: {alarm}.");
     }
@@ -162,9 +169,9 @@ fn show_status(status: &PartnerStatus, meant: &Meant) {
     if status.releases.is_empty() {
         say!("No release has arrived yet.");
     }
-    status.releases.iter().for_each(|release| show_release(release, meant));
+    status.releases.iter().for_each(|release| show_release(release, meant, clock));
     if let Some(emergency) = &status.emergency {
-        say!("EMERGENCY declared since {}: {}", minute(emergency.since), emergency.reason);
+        say!("EMERGENCY declared since {}: {}", clock.tell(emergency.since), emergency.reason);
         say!("    your own pages take the place of the main site's; to end it: syncd{meant} emergency end");
     }
     status.overrides.iter().filter(|page| page.state == OverrideState::Changed).for_each(show_override);
@@ -185,12 +192,14 @@ pub(super) fn show_override(page: &OverriddenPage) {
     }
 }
 
-fn show_release(release: &ReleaseRecord, meant: &Meant) {
-    say!("release {:<4} {:<10} since {}", release.version, release.state.word(), minute(release.since));
+fn show_release(release: &ReleaseRecord, meant: &Meant, clock: &Clock) {
+    say!("release {:<4} {:<10} since {}", release.version, release.state.word(), clock.tell(release.since));
     say!("    {}", release.sentence);
     match &release.state {
         ReleaseState::Rejected { reason } | ReleaseState::Held { reason: Some(reason) } => say!("    reason: {reason}"),
-        ReleaseState::Approved { at } => say!("    goes live at {}: {}", minute(*at), ways_out(release.version, meant)),
+        ReleaseState::Approved { at } => {
+            say!("    goes live at {}: {}", clock.tell(*at), ways_out(release.version, meant))
+        }
         _ => {}
     }
     if let Some(reason) = &release.waits_for {

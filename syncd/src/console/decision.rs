@@ -59,7 +59,7 @@ pub(super) async fn schedule(
 ) -> Response {
     let frame = console.frame(&sign);
     let local = DateTime::from_str(&form.at).ok();
-    let (Some(local), Some(zone)) = (local, &console.zone) else {
+    let (Some(local), Some(zone)) = (local, console.clock.zone()) else {
         return undecided(&frame, &format!("“{}” is no date with a time of day", form.at));
     };
     let (by, at, now) = (DecidedBy::Operator, zone.instant(local), Timestamp::now());

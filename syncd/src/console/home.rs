@@ -34,10 +34,11 @@ pub(super) async fn page(
     let told = told
         .map(|release| html!("<section class=\"card good\">{}</section>", result(release, |time| console.clock(time))));
     let main = html!(
-        "<h1>Your site</h1>{}{}{}{}{}{}<h2>All releases</h2>{}",
+        "<h1>Your site</h1>{}{}{}{}{}{}{}<h2>All releases</h2>{}",
         told.unwrap_or_default(),
         waiting(&releases),
         originals(&console),
+        refused_originals(&console),
         prompts(&console),
         troubles(&console),
         live(&console, &releases),
@@ -67,6 +68,20 @@ fn originals(console: &Console) -> Html {
             "<section class=\"card warn\"><h2>Your own pages wait for your word</h2><p>{}.</p>\
              <p><a class=\"button\" href=\"/originals\">Read and decide</a></p></section>",
             waiting.sentence
+        ),
+        None => Html::default(),
+    }
+}
+
+/// The partner's own pages, where they could not be made public.
+fn refused_originals(console: &Console) -> Html {
+    let publisher = console.partner.idle_publisher();
+    match publisher.as_ref().and_then(|publisher| publisher.refused_originals()) {
+        Some(refused) => html!(
+            "<section class=\"card warn\"><h2>Your own pages are not published since {}</h2><pre>{}</pre>\
+             <p>The site stays as it was.</p></section>",
+            console.clock(refused.since),
+            refused.reason
         ),
         None => Html::default(),
     }
@@ -107,7 +122,9 @@ fn prompts(console: &Console) -> Html {
 fn troubles(console: &Console) -> Html {
     let clashes = console.partner.idle_publisher().and_then(|publisher| publisher.lasting_clashes());
     let overdue = console.partner.overdue().as_ref().map(|overdue| html!("<li>{}</li>", overdue));
-    let lines: Html = overdue.into_iter().chain(clashes.map(|clashes| html!("<li>{}</li>", clashes))).collect();
+    let revoked = console.partner.revoked().map(|revoked| html!("<li>{}</li>", revoked));
+    let clashes = clashes.map(|clashes| html!("<li>{}</li>", clashes));
+    let lines: Html = revoked.into_iter().chain(overdue).chain(clashes).collect();
     if lines == Html::default() {
         return lines;
     }

@@ -18,13 +18,12 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use tieup_protocol::contract::Contract;
-use tieup_protocol::period::Zone;
 use tieup_web::console::{Frame, Gate, Sign, sign_in};
 use tieup_web::listener::{Shutdown, serve_router};
 use tieup_web::visitors::Randomness;
 use tokio::net::TcpListener;
 
+use crate::clock::Clock;
 use crate::daemon::Partner;
 use crate::door::Opened;
 use crate::prompt::Board;
@@ -47,8 +46,8 @@ pub struct NoConsole;
 pub struct Console {
     partner: Arc<Partner>,
     gate: Arc<Gate>,
-    /// The clock that times are shown by: the one of the contract that the partner joined under.
-    zone: Option<Zone>,
+    /// The clock that times are shown by.
+    clock: Clock,
 }
 
 /// The random numbers of the operating system.
@@ -103,9 +102,8 @@ impl Console {
     pub async fn serve(partner: Arc<Partner>, listener: TcpListener, shutdown: Shutdown) {
         let Some((_, gate)) = &partner.front().console else { return };
         let gate = gate.clone();
-        let contract = Contract::parse("contract.yaml", &partner.identity().contract);
-        let zone = contract.ok().map(|contract| contract.effective.tz);
-        let console = Self { partner, gate, zone };
+        let clock = Clock::of(&partner.identity());
+        let console = Self { partner, gate, clock };
         serve_router(listener, router(console), shutdown).await;
     }
 
@@ -115,10 +113,7 @@ impl Console {
 
     /// A time as the partner's clocks show it.
     fn clock(&self, time: Timestamp) -> String {
-        match &self.zone {
-            Some(zone) => format!("{} ({})", zone.local(time).strftime("%Y-%m-%d %H:%M"), zone.name()),
-            None => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-        }
+        self.clock.tell(time)
     }
 }
 

@@ -96,7 +96,7 @@ fn choices(console: &Console, frame: &Frame, record: &ReleaseRecord) -> Html {
 }
 
 fn schedule(console: &Console, frame: &Frame, record: &ReleaseRecord) -> Html {
-    let Some(zone) = &console.zone else { return Html::default() };
+    let Some(zone) = console.clock.zone() else { return Html::default() };
     let fields = html!(
         "{}<label for=\"at\">When, by the clocks of {}?</label>\
          <input id=\"at\" name=\"at\" type=\"datetime-local\" required><button type=\"submit\">Approve for then</button>",

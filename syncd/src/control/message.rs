@@ -18,6 +18,7 @@ use tieup_protocol::strike::{KeptStrike, Numbers};
 use tieup_protocol::wire::{CollectedMonth, PartnerStatus, StatementVerdict};
 
 use crate::prompt::PromptStatus;
+use crate::publisher::RefusedOriginals;
 
 /// What an operator may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +164,12 @@ pub enum Answer {
         /// How the operator was told of what waits, way by way.
         #[serde(default)]
         prompts: Vec<PromptStatus>,
+        /// That the main site has revoked this partner, in a sentence, where it has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revoked: Option<String>,
+        /// Why the partner's own pages are not public as they are, where that is so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        originals: Option<RefusedOriginals>,
         /// What is to be known of the certificate that visitors are shown, a sentence each. The command that asks adds it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         https: Vec<String>,

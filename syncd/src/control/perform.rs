@@ -170,6 +170,8 @@ fn done(result: Result<(), PublishError>, partner: &Partner) -> Answer {
         Ok(Ok(status)) => Answer::Status {
             status: Box::new(status),
             prompts: partner.prompts(),
+            revoked: partner.revoked(),
+            originals: partner.publisher().refused_originals().cloned(),
             https: Vec::new(),
             main_log: Vec::new(),
         },

@@ -178,7 +178,23 @@ impl Partner {
     /// # Errors
     /// When it is not main's, or is older than the one in force.
     pub fn take_revocations(&self, list: &str) -> Result<u64, RevocationError> {
-        self.revocations.take(list, self.tls.revocations())
+        let before = self.revoked();
+        let number = self.revocations.take(list, self.tls.revocations())?;
+        if let Some(revoked) = self.revoked().filter(|_| before.is_none()) {
+            tracing::error!("{revoked}");
+        }
+        Ok(number)
+    }
+
+    /// What is to be said where main has revoked the certificate that this partner shows.
+    pub fn revoked(&self) -> Option<String> {
+        let main = &self.identity().main;
+        self.tls.revocations().has(&self.tls.certificate().serial).then(|| {
+            format!(
+                "{main} has revoked this partner: nothing arrives any more; your site stays as it is. Ask them for a new \
+                 token, and join again."
+            )
+        })
     }
 
     /// Refuses updates at `now` where main has not said for so long what it has revoked that whoever calls may hold a

@@ -92,6 +92,9 @@ pub(super) async fn watch_trust(partner: Arc<Partner>, shutdown: Shutdown) {
             () = shutdown.wait() => return,
             _ = hours.tick() => {}
         }
+        if let Some(revoked) = partner.revoked() {
+            tracing::error!("{revoked}");
+        }
         match tokio::task::block_in_place(|| partner.alarms(Timestamp::now())) {
             Ok(alarms) => alarms.iter().for_each(log_alarm),
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "trust cannot be checked"),

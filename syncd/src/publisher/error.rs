@@ -13,7 +13,7 @@ use tieup_store::document::DocumentError;
 use tieup_store::durable::DiskError;
 use tieup_store::releases::ReleasesError;
 
-use super::holdings;
+use super::{RefusedOriginals, holdings};
 use crate::candidate::CandidateError;
 use crate::trust::OfferRefused;
 
@@ -73,6 +73,9 @@ pub enum PublishError {
     /// No changed originals wait.
     #[error("no changed pages of your own are waiting")]
     NoOriginals,
+    /// The originals have errors, or conflict with main's pages.
+    #[error("your own pages are not published since {}; the site stays as it was\n{}", .0.since.strftime("%Y-%m-%d %H:%M UTC"), .0.reason)]
+    OriginalsRefused(RefusedOriginals),
     /// The originals changed after they were read about.
     #[error("your own pages changed since you looked: read the change again, then decide")]
     OtherOriginals,

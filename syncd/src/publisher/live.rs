@@ -15,6 +15,7 @@ use super::rights::{Overridden, Withdrawn};
 use super::{PublishError, Publisher};
 use crate::candidate::{Candidate, CandidateError};
 use crate::comparison;
+use crate::config::OriginalsApproval;
 
 /// What is live, as one document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -73,7 +74,12 @@ impl Publisher {
         accepted.extend(comparison::new_risks(&self.live.site, &site, &accepted, &self.pages())?);
         let beacons = self.terms(version)?.beacons.map(|beacons| beacons.to);
         let by = Some(by);
-        self.put_live(Live { version: Some(version), by, site, accepted, rolled_back, beacons, ..Live::default() })
+        self.put_live(Live { version: Some(version), by, site, accepted, rolled_back, beacons, ..Live::default() })?;
+        if self.originals == OriginalsApproval::Auto {
+            // It was merged with the originals as they are.
+            self.refused_originals = None;
+        }
+        Ok(())
     }
 
     pub(super) fn put_live(&mut self, live: Live) -> Result<(), PublishError> {

@@ -9,21 +9,41 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tieup_protocol::audit::{Actor, Event, Happening};
 use tieup_protocol::change::Change;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::path::SourcePath;
 use tieup_protocol::wire::WaitingOriginals;
 use tieup_store::durable;
+use tieup_web::complaint::causes;
 
 use super::{Live, PublishError, Publisher};
 use crate::candidate::Candidate;
 use crate::candidate::sources::{FOLDERS, SITE_FILE};
+use crate::clock::Clock;
 use crate::comparison::{self, Comparison};
 use crate::config::OriginalsApproval;
 
 /// The files of a partner's site.
 type Sources = BTreeMap<SourcePath, Vec<u8>>;
+
+/// The partner's own pages could not be made public as they are; the site stays as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedOriginals {
+    /// Since when they are not.
+    pub since: Timestamp,
+    /// Why, as the newest attempt was told: a line or several.
+    pub reason: String,
+}
+
+impl RefusedOriginals {
+    /// It in sentences, by the operator's `clock`.
+    pub(crate) fn told(&self, clock: &Clock) -> String {
+        let (since, reason) = (clock.tell(self.since), self.reason.trim_end().replace('\n', "\n    "));
+        format!("Your own pages are not published since {since}; the site stays as it was:\n    {reason}")
+    }
+}
 
 /// Whether `file` is of the partner's site in the folder `site`.
 pub fn is_original(site: &Path, file: &Path) -> bool {
@@ -41,10 +61,21 @@ impl Publisher {
         if self.live.version.is_none() {
             return Ok(Change::default());
         }
-        match self.originals {
+        let (now, before) = (Timestamp::now(), self.refused_originals.take());
+        let refreshed = match self.originals {
             OriginalsApproval::Auto => self.show_originals(),
-            OriginalsApproval::Ask => self.stage_originals(Timestamp::now()),
-        }
+            OriginalsApproval::Ask => self.stage_originals(now),
+        };
+        self.refused_originals = refreshed.as_ref().err().map(|error| RefusedOriginals {
+            since: before.map_or(now, |before| before.since),
+            reason: causes(error).map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        });
+        refreshed
+    }
+
+    /// Why the originals are not public as they are, where that is so.
+    pub fn refused_originals(&self) -> Option<&RefusedOriginals> {
+        self.refused_originals.as_ref()
     }
 
     /// The changed originals that wait for the operator.
@@ -57,6 +88,9 @@ impl Publisher {
     /// # Errors
     /// When none wait, or they have errors.
     pub fn originals_difference(&self) -> Result<Comparison, PublishError> {
+        if let Some(refused) = &self.refused_originals {
+            return Err(PublishError::OriginalsRefused(refused.clone()));
+        }
         self.waiting_originals.as_ref().ok_or(PublishError::NoOriginals)?;
         self.compare_originals(&self.site).map(|(_, comparison)| comparison)
     }
@@ -79,7 +113,7 @@ impl Publisher {
         let what = Event::OriginalsApproved;
         self.audit.append(&[Happening { who: Actor::Operator, what, release: None, reason }], now)?;
         durable::replace_dir(&self.approved_originals, &sources)?;
-        self.waiting_originals = None;
+        (self.waiting_originals, self.refused_originals) = (None, None);
         let change = self.show_originals();
         self.announce()?;
         change

@@ -14,7 +14,7 @@ use tieup_protocol::ids::ReleaseVersion;
 use tieup_syncd::config::OriginalsApproval;
 use tieup_syncd::control::{Answer, Command, ask};
 use tieup_tests::world::site_id;
-use tieup_tests::{Contract, World, assert_says, told};
+use tieup_tests::{Contract, Kept, World, assert_says, told};
 
 use crate::settled;
 
@@ -357,6 +357,32 @@ async fn a_trail_that_was_rewritten_is_refused_by_main_and_stops_decisions_not_s
     let refused = world.daemon("north").publisher().roll_back(None, Timestamp::now()).unwrap_err();
     assert!(!told(&refused).is_empty());
     world.assert_shows("north", "/about/", "We mend lamps.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn originals_that_are_refused_are_told_wherever_an_operator_looks_until_they_are_right() {
+    let world = settled().await;
+    let before = world.face("north").await;
+    world.edit_original("north", "/about/", "Our own words.").unwrap_err();
+    let Answer::Status { originals, .. } = command(&world, Command::Status).await else { panic!("no status") };
+    let refused = originals.unwrap();
+    assert_says(&refused.reason, &["/about/"]);
+    let Answer::Refused { causes } = command(&world, Command::DiffOriginals).await else { panic!("a difference") };
+    assert_says(&causes.join("\n"), &["your own pages are not published since", "the site stays as it was", "/about/"]);
+    let start = world.operator("north").await.get("/").await;
+    assert_says(&start.body, &["Your own pages are not published since", "(Asia/Tokyo)", "/about/", "stays as it was"]);
+    world.assert_unchanged("north", &before, Kept::All).await;
+    // Another mistake is told in its place, and since when stays.
+    world.edit_original("north", "/elsewhere/", "Outside of our paths.").unwrap_err();
+    let Answer::Status { originals, .. } = command(&world, Command::Status).await else { panic!("no status") };
+    assert_eq!(originals.unwrap().since, refused.since);
+    for file in ["content/about.md", "content/elsewhere.md"] {
+        fs::remove_file(world.partner("north").config.site.join(file)).unwrap();
+    }
+    world.daemon("north").publisher().refresh_originals().unwrap();
+    let Answer::Status { originals, .. } = command(&world, Command::Status).await else { panic!("no status") };
+    assert_eq!(originals, None);
+    assert!(!world.operator("north").await.get("/").await.body.contains("not published"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

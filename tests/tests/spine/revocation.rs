@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::HandshakeKind;
@@ -69,6 +70,13 @@ async fn a_revoked_partner_is_cut_off_at_once_and_joins_again_by_a_new_invitatio
     world.publish_to_all().await;
     assert_eq!(world.releases("south").len(), 1, "the others are published to");
     world.assert_unchanged("north", &before, Kept::All).await;
+    let partner = world.daemon("north").clone();
+    partner.fetch_revocations().await.unwrap();
+    let revoked = partner.revoked().unwrap();
+    assert_says(
+        &revoked,
+        &["lampworks has revoked this partner", "nothing arrives any more", "Ask them for a new token"],
+    );
     let identity = world.daemon("north").identity();
     let csr = KeyRequest::again(&north, &identity.key).unwrap().csr;
     let refused = hub.renew(&RenewRequest { partner: north.clone(), csr }, now).await.unwrap_err();
@@ -82,6 +90,7 @@ async fn a_revoked_partner_is_cut_off_at_once_and_joins_again_by_a_new_invitatio
     assert_ne!(joined.identity.key, identity.key, "a key that may be stolen was certified again");
     assert_eq!(joined.identity.journal_key, identity.journal_key);
     world.resume(halted).await;
+    assert_eq!(world.daemon("north").revoked(), None);
     world.go_live("north").await;
     world.assert_shows("north", "/about/", "We mend everything.").await;
     assert_shut_out(to_hub(&world, &config).await).await;
@@ -106,6 +115,11 @@ async fn the_line_of_a_revoked_partner_is_cut_in_the_middle_of_a_call() {
     let held = PeerClient::through(hub.socket(), partner_tls_name(&hub.config.main, &north));
     let error = held.get_bytes(STATUS).await.unwrap_err();
     assert!(matches!(error, CallError::NoLine { .. }), "{error:?}");
+    // No new line is opened, and it asks why.
+    let daemon = world.daemon("north");
+    let (revocations, serial) = (daemon.tls().revocations().clone(), daemon.tls().certificate().serial);
+    tokio::time::timeout(Duration::from_secs(30), revocations.revoked(&serial)).await.unwrap();
+    assert_says(&daemon.revoked().unwrap(), &["lampworks has revoked this partner"]);
 }
 
 /// The identity of a process of the hub, as a thief would have it from its memory.
