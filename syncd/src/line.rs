@@ -59,17 +59,21 @@ pub(crate) async fn keep(number: usize, partner: Arc<Partner>, router: Router, s
             Err(error) => {
                 failures += 1;
                 tracing::warn!("line {} to the main site is not open\n{}", number + 1, complaint::render(&error));
-                // It may have been revoked: main says so to whoever asks.
-                tokio::select! {
-                    () = shutdown.wait() => return,
-                    _ = partner.fetch_revocations() => {}
-                }
+                ask_why(&partner, &shutdown).await;
             }
         }
         tokio::select! {
             () = shutdown.wait() => return,
             () = tokio::time::sleep(pause(failures, random())) => {}
         }
+    }
+}
+
+/// Asks main whether it has revoked this partner, which may be why there is no line: it says so to whoever asks.
+async fn ask_why(partner: &Partner, shutdown: &Shutdown) {
+    tokio::select! {
+        () = shutdown.wait() => {}
+        _ = partner.fetch_revocations() => {}
     }
 }
 

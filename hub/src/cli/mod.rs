@@ -288,11 +288,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
                 };
                 status::status(&open(cli).await?, partners, shown, *format).await
             }
-            Action::Audit { partner: Some(partner), reason: Some(reason), .. } => {
-                partners::settle_audit(&open(cli).await?, partner, reason).await
+            Action::Audit { partner, reason, .. } => {
+                partners::trail(&open(cli).await?, partner.as_ref(), reason.as_deref()).await
             }
-            Action::Audit { partner: Some(partner), .. } => partners::audit(&open(cli).await?, partner).await,
-            Action::Audit { partner: None, .. } => partners::own_trail(&open(cli).await?),
             Action::Partner(action) => partners::partner(&open(cli).await?, action).await,
             Action::Key(action) => key::key(&open(cli).await?, action).await,
             Action::Database(action) => database::database(&cli.config, action).await,

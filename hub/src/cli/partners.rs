@@ -40,8 +40,18 @@ pub(super) async fn show_trail_end(hub: &Hub, partner: &PartnerRow, trail: Trail
     }
 }
 
+/// Shows the audit trail of `partner`, or settles that it is another one for the reason `settled`; main's own, where no
+/// partner is named.
+pub(super) async fn trail(hub: &Hub, partner: Option<&SiteId>, settled: Option<&str>) -> anyhow::Result<()> {
+    match (partner, settled) {
+        (Some(partner), Some(reason)) => settle_audit(hub, partner, reason).await,
+        (Some(partner), None) => audit(hub, partner).await,
+        (None, _) => own_trail(hub),
+    }
+}
+
 /// Fetches and shows the audit trail of `partner`; where it cannot be had, main's copy.
-pub(super) async fn audit(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
+async fn audit(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
     let partner = hub.partner(partner).await?;
     let fetched = hub.fetch_audit(&partner).await;
     for entry in hub.audit_copy(&partner).entries()? {
@@ -53,7 +63,7 @@ pub(super) async fn audit(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
 }
 
 /// Settles that the audit trail of `partner` is another one than main held.
-pub(super) async fn settle_audit(hub: &Hub, partner: &SiteId, reason: &str) -> anyhow::Result<()> {
+async fn settle_audit(hub: &Hub, partner: &SiteId, reason: &str) -> anyhow::Result<()> {
     let partner = hub.partner(partner).await?;
     let aside = hub.settle_audit(&partner, reason, Timestamp::now()).await?;
     let folder = hub.mirrors(&partner);
@@ -63,7 +73,7 @@ pub(super) async fn settle_audit(hub: &Hub, partner: &SiteId, reason: &str) -> a
 }
 
 /// Shows main's own audit trail.
-pub(super) fn own_trail(hub: &Hub) -> anyhow::Result<()> {
+fn own_trail(hub: &Hub) -> anyhow::Result<()> {
     let entries = hub.own_trail()?;
     for entry in &entries {
         say!("{entry}");

@@ -427,7 +427,7 @@ mod tests {
                 (row.journal_key, row.joined) = (key.to_owned(), at(joined));
                 database.put_partner(&row).await.unwrap();
                 let row = database.partner(&partner).await.unwrap().unwrap();
-                assert_eq!(database.partners().await.unwrap(), [row.clone()]);
+                assert_eq!(database.partners().await.unwrap(), std::slice::from_ref(&row));
                 (row.journal_key, row.earlier_keys)
             };
             let told =

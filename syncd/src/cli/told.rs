@@ -198,7 +198,7 @@ fn show_release(release: &ReleaseRecord, meant: &Meant, clock: &Clock) {
     match &release.state {
         ReleaseState::Rejected { reason } | ReleaseState::Held { reason: Some(reason) } => say!("    reason: {reason}"),
         ReleaseState::Approved { at } => {
-            say!("    goes live at {}: {}", clock.tell(*at), ways_out(release.version, meant))
+            say!("    goes live at {}: {}", clock.tell(*at), ways_out(release.version, meant));
         }
         _ => {}
     }
