@@ -18,6 +18,7 @@ async fn add_partner(database: &Database, name: &str, text: &str) {
         id: id.clone(),
         address: Reach::Line,
         journal_key: String::new(),
+        earlier_keys: Vec::new(),
         compare_code: String::new(),
         joined: Timestamp::UNIX_EPOCH,
         revoked: None,
