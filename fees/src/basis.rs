@@ -21,7 +21,7 @@ use crate::record::Recorded;
 use crate::settlement::Correction;
 use crate::statement::{FeeError, JournalHead, Statement, Status};
 
-pub use self::issued::{Decided, Extent, Issued, charged_so_far, corrected_after, corrects, is_disputed};
+pub use self::issued::{Decided, Extent, Issued, charged_so_far, corrected_after, corrects, is_disputed, last_charged};
 pub use self::maker::Maker;
 pub use self::versions::{Ungoverned, Versions};
 

@@ -29,7 +29,7 @@ mod fixture;
 
 pub use basis::{
     Basis, BasisError, Decided, Extent, Issued, Ledger, Made, Maker, Ungoverned, Versions, charged_so_far,
-    corrected_after, corrects, is_disputed,
+    corrected_after, corrects, is_disputed, last_charged,
 };
 pub use books::{Books, Catalogue, Event, Stock, sales_digest};
 pub use charged::Charged;

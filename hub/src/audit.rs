@@ -67,8 +67,8 @@ pub enum SettleAuditError {
 
 impl Hub {
     /// Settles that a partner's audit trail does not continue main's copy, for a person's `reason`: main's own trail says so,
-    /// the copy is put aside beside its place and kept, and the partner's trail is taken from its beginning. Returns the name
-    /// of what was put aside.
+    /// the copy is put aside beside its place and kept, and the partner's trail is taken from its beginning from then on.
+    /// Returns the name of what was put aside.
     ///
     /// Durable on return. It is written down first: where the copy cannot be put aside then, the refusal stands.
     ///
@@ -87,7 +87,7 @@ impl Hub {
             Ok(_) => return Err(SettleAuditError::Nothing(id.clone())),
         };
         let folder = self.mirrors(partner);
-        let lock = StateLock::take(&folder).map_err(|error| SettleAuditError::Busy(id.clone(), error))?;
+        let _lock = StateLock::take(&folder).map_err(|error| SettleAuditError::Busy(id.clone(), error))?;
         let name = format!("audit.aside-{}.jsonl", now.strftime("%Y%m%dT%H%M%SZ"));
         let mut copy = self.audit_copy(partner);
         let held = copy.end().map_err(|error| SettleAuditError::Aside(id.clone(), error))?;
@@ -95,8 +95,6 @@ impl Hub {
         let happening = Happening { who: Actor::Main, what: Event::TrailSettled, release: None, reason: Some(said) };
         self.write_down(&happening, now)?;
         copy.put_aside(&folder.join(&name)).map_err(|error| SettleAuditError::Aside(id.clone(), error))?;
-        drop(lock);
-        self.fetch_audit(partner).await?;
         Ok(name)
     }
 

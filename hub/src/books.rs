@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tieup_fees::{
     Basis, BasisError, Counted, Counting, Decided, Issued, JournalHead, Ledger, Made, Maker, Recorded, Versions,
-    charged_so_far, closes, corrects, is_disputed,
+    charged_so_far, closes, corrects, is_disputed, last_charged,
 };
 use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::digest::Digest;
@@ -14,7 +14,7 @@ use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::strike::{Checkpoint, KeptStrike, Party, Strike, Waiting, together};
 use tieup_protocol::wire::{Cause, Revision, StatementNotice, StatementStatus};
-use tieup_store::journal::{JournalReader, Origin, ReadError, SignedText, stored_root};
+use tieup_store::journal::{CosignerVerifier, JournalReader, Origin, ReadError, SignedText, stored_root};
 
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
@@ -45,11 +45,9 @@ impl Hub {
         let mut signed = BTreeMap::new();
         if let Some((first, _)) = accepted.first_key_value() {
             let key = self.keys.cosigner().map_err(HubError::from)?.verifier();
-            for notice in notices.iter().filter(|notice| notice.period > *first) {
-                // One that cannot be read closes no dispute.
-                let note = notice.note.as_ref().and_then(|note| SignedText::open(note, &key).ok());
-                signed.extend(note.map(|note| (notice.period, note.signed())));
-            }
+            // One that cannot be read closes no dispute.
+            let later = notices.iter().filter(|notice| notice.period > *first);
+            signed.extend(later.filter_map(|notice| Some((notice.period, signed_at(notice, &key)?))));
         }
         Ok(Decided { accepted, signed })
     }
@@ -181,6 +179,12 @@ impl MainBooks<'_> {
                      charged, or its words and amounts differ; put it back from a backup of the database, or agree with the \
                      partner on what is still due of {earlier}"
                 ),
+                Err(BasisError::Ledger(
+                    error @ (StatementFailure::NotCollected(_) | StatementFailure::NotWitnessed(_)),
+                )) => tracing::warn!(
+                    partner = %self.partner.id,
+                    "nothing of {earlier} is corrected: there is no copy of its log: {error}"
+                ),
                 Err(error @ BasisError::OtherCurrency { .. }) => tracing::warn!(
                     partner = %self.partner.id,
                     "nothing of {earlier} is corrected: {error}; agree with the partner on how the difference is paid, or let a \
@@ -231,10 +235,7 @@ impl MainBooks<'_> {
     ) -> Result<Option<Revision>, StatementFailure> {
         let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
         let (_, _, size) = self.log(earlier.month())?;
-        // Whether another is there is not asked of every month for good: an old copy may be damaged by now.
-        let may_be_another =
-            size < before.size || self.hub.refusals(&self.partner.id).was_put_aside(earlier.month())?;
-        let is_another = may_be_another && maker.is_another_log(earlier, before.size)?;
+        let is_another = self.was_replaced(earlier, until)? && maker.is_another_log(earlier, until)?;
         let strikes: Vec<Digest> = self.strikes(earlier.month())?.into_iter().map(Strike::digest).collect();
         let is_disputed = is_disputed(&self.issued, &self.decided, earlier, until);
         if is_disputed && self.writer(earlier.month())? != Side::Main {
@@ -248,7 +249,31 @@ impl MainBooks<'_> {
         let replaced = is_another.then_some(Cause::OtherLog);
         let changed = changed_strikes(before.strikes, &strikes);
         let Some(cause) = dispute.or(replaced).or(changed).or(noted).or(late) else { return Ok(None) };
+        if size < before.size && !is_another {
+            tracing::warn!(
+                month = %earlier.month(), size, charged = before.size,
+                "the copy of the log is shorter than what was charged: nothing of it is corrected; put it back from a backup, or \
+                 fetch it again"
+            );
+            return Ok(None);
+        }
         Ok(Some(Revision { period: earlier, size, strikes, record, cause }))
+    }
+
+    /// Whether the log of `earlier` was put aside for another after it was last charged for by a statement for a period before
+    /// `until`. What was charged since goes by the log that is here, and nothing of an old copy is read for it.
+    fn was_replaced(&self, earlier: Period, until: Period) -> Result<bool, StatementFailure> {
+        let Some(aside) = self.hub.refusals(&self.partner.id).put_aside_at(earlier.month())? else { return Ok(false) };
+        let charged = last_charged(&self.issued, earlier, until);
+        let signed = charged.map(|period| self.signed(period)).transpose()?.flatten();
+        // A signature tells whole seconds.
+        Ok(signed.is_none_or(|signed| aside.as_second() > signed.as_second()))
+    }
+
+    /// When main signed the statement for `period`; none where that cannot be read.
+    fn signed(&self, period: Period) -> Result<Option<Timestamp>, StatementFailure> {
+        let key = self.hub.keys.cosigner().map_err(HubError::from)?.verifier();
+        Ok(self.notice(period).and_then(|notice| signed_at(notice, &key)))
     }
 
     /// What all of the record says of `period` under `contract`.
@@ -280,6 +305,11 @@ impl MainBooks<'_> {
         };
         Ok((until, cause))
     }
+}
+
+/// When `notice` was signed with `key`; none where it was not, or cannot be read.
+fn signed_at(notice: &StatementNotice, key: &CosignerVerifier) -> Option<Timestamp> {
+    Some(SignedText::open(notice.note.as_ref()?, key).ok()?.signed())
 }
 
 /// The contract that an issued statement names.

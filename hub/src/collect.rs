@@ -273,7 +273,8 @@ impl Collecting<'_> {
     /// A month that the partner has no journal of any more, of which main cosigned entries, and nobody settled that it is gone.
     fn miss(mut self) -> Result<Collected, CollectError> {
         let (held, month) = (self.mirror.confirmed(), self.log.month);
-        if held == 0 || self.log.hub.refusals(&self.log.partner.id).is_settled_as_gone(month)? {
+        let note = self.mirror.checkpoint().map(SignedCheckpoint::note);
+        if held == 0 || self.log.hub.refusals(&self.log.partner.id).is_settled_as_gone(month, note)? {
             return Ok(Collected { month, added: 0, size: held });
         }
         let source = MirrorError::Shrunk { held, signed: 0 };

@@ -10,7 +10,9 @@ use axum::{Extension, Json, Router};
 use jiff::{SignedDuration, Timestamp};
 use tieup_protocol::audit::{Actor, Event, Happening};
 use tieup_protocol::digest::Digest;
-use tieup_protocol::dispute::{Claim, DISPUTES, Decision, Dispute, Opened, RULING, Ruling, checked_words};
+use tieup_protocol::dispute::{
+    Claim, DISPUTES, Decision, Dispute, Opened, RULING, Ruling, UNKNOWN_DISPUTE, checked_words,
+};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Period;
 use tieup_protocol::strike::{Party, StrikeRefused};
@@ -159,7 +161,14 @@ impl Hub {
         dispute: &Dispute,
         now: Timestamp,
     ) -> Result<(), DisputeError> {
-        client.post::<()>(RULING, &dispute.ruling).await?;
+        match client.post::<()>(RULING, &dispute.ruling).await {
+            Err(error) if error.is_problem(UNKNOWN_DISPUTE) => {
+                // It has lost what it knew: nothing is to be told, and nothing of the claim takes effect.
+                self.database.put_told(partner, dispute, now).await?;
+                return Err(error.into());
+            }
+            told => told?,
+        }
         // Both sides have the answer in their trails now.
         self.settle_ruled(partner, &dispute.claim, now).await.map_err(Box::new)?;
         Ok(self.database.put_told(partner, dispute, now).await?)

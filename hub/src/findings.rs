@@ -74,7 +74,7 @@ impl Hub {
     pub async fn examine(&self, partner: &PartnerRow, month: Month) -> Result<Examined, ExamineError> {
         let contract = self.charged_by_record(partner, month).await?;
         let books = self.books(partner).await?;
-        let (writer, versions) = (books.writer(month)?, versions_of(&books, month)?);
+        let (writer, versions) = (books.writer(month)?, versions_of(&books, month));
         let terms = terms_of(month, &contract, &versions);
         let zones = terms.zones().into_iter().cloned().collect();
         let versions = Some(versions).filter(|_| writer == Side::Main);
@@ -200,10 +200,11 @@ struct Governing {
     contract: Contract,
 }
 
-/// The versions that govern the parts of `month` that have a statement each.
-fn versions_of(books: &MainBooks<'_>, month: Month) -> Result<Vec<Governing>, StatementFailure> {
-    let governing = |period| Ok(Governing::of(period, books.contract(period)?));
-    books.periods(month).into_iter().map(governing).collect()
+/// The versions that govern the parts of `month` that have a statement each. Of a part whose version cannot be told the
+/// entries are looked at as usual.
+fn versions_of(books: &MainBooks<'_>, month: Month) -> Vec<Governing> {
+    let governing = |period| Some(Governing::of(period, books.contract(period).ok()?));
+    books.periods(month).into_iter().filter_map(governing).collect()
 }
 
 impl Governing {

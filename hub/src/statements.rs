@@ -9,6 +9,7 @@ use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::{Contract, Side, charged_under};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::digest::Digest;
+use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::wire::{STATEMENT, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::document::DocumentError;
@@ -250,6 +251,15 @@ impl Hub {
             }
         }
         Ok(due)
+    }
+
+    /// The periods of `month` whose statements were issued.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn issued_in(&self, partner: &SiteId, month: Month) -> Result<Vec<Period>, DatabaseError> {
+        let issued = self.database.issued(partner).await?.into_iter().map(|notice| notice.period);
+        Ok(issued.filter(|period| period.month() == month).collect())
     }
 
     /// The periods of `month` that have a statement each, issued or not.

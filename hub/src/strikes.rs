@@ -52,7 +52,7 @@ pub enum StrikeError {
     Refused(#[from] StrikeRefused),
     /// The partner has another proposal in the place of the one that was answered.
     #[error(
-        "{partner} has no strike {strike} any more, so that the answer is dropped: `tieup fee strikes {partner}` shows what it has proposed since"
+        "{partner} has no strike {strike} any more, so that the answer is dropped: `tieup fee strikes {partner}` shows whether it has proposed another"
     )]
     Withdrawn {
         /// The partner.
@@ -134,7 +134,8 @@ impl Hub {
         now: Timestamp,
     ) -> Result<KeptStrike, StrikeError> {
         match client.post::<()>(STRIKE_ANSWERS, &answered.answer).await {
-            Err(error) if error.is_problem(UNKNOWN_STRIKE) => {
+            Err(error) if error.is_problem(UNKNOWN_STRIKE) && answered.settled.is_none() => {
+                self.note_strike(Actor::Main, Event::StrikeAnswered, partner, &answered.dropped_sentence(), now)?;
                 self.database.drop_strike(partner, &answered).await?;
                 Err(StrikeError::Withdrawn { partner: partner.clone(), strike: answered.strike.digest() })
             }

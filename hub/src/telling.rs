@@ -75,13 +75,11 @@ impl Hub {
         if due.is_empty() {
             return Ok(());
         }
-        for answer in &due {
-            untaken.told(answer.of(), now);
-        }
         let client = self.call(partner).await?;
         let mut told = Ok(());
         for answer in due {
             let of = answer.of();
+            untaken.told(of, now);
             match self.tell(partner, &client, answer, now).await {
                 Ok(()) => untaken.taken(of),
                 Err(error) if may_pass(&error) => return told.and(Err(error)),

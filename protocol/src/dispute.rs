@@ -16,6 +16,9 @@ pub const DISPUTES: &str = "/v3/disputes";
 /// POST a [`Ruling`] to syncd, when main has answered a dispute.
 pub const RULING: &str = "/v3/disputes/ruling";
 
+/// The kind of refusal of an answer to a dispute that the partner does not know: it has lost what it knew.
+pub const UNKNOWN_DISPUTE: &str = "unknown-dispute";
+
 /// The most characters of a reason, and of an answer.
 pub const MAX_WORDS: usize = 500;
 

@@ -42,7 +42,10 @@ pub enum DisputeError {
     /// What is asked to be struck out makes no sense, or cannot be kept.
     #[error(transparent)]
     Strike(#[from] Box<StrikeError>),
-    /// An answer to what was not disputed, or another answer than before.
+    /// An answer to what is not disputed here.
+    #[error("no dispute of {0} is known here")]
+    Unknown(Period),
+    /// An answer to another dispute, or another answer than before.
     #[error("main answers a dispute of {0} that does not stand here so")]
     Strange(Period),
 }
@@ -127,7 +130,7 @@ impl Partner {
     pub fn take_ruling(&self, ruling: &Ruling, now: Timestamp) -> Result<(), DisputeError> {
         let strange = || DisputeError::Strange(ruling.period);
         let _records = self.records();
-        let dispute = self.disputed(ruling.period)?.ok_or_else(strange)?;
+        let dispute = self.disputed(ruling.period)?.ok_or(DisputeError::Unknown(ruling.period))?;
         match &dispute.ruling {
             Some(before) if before == ruling => return Ok(()),
             None if dispute.claim.statement == ruling.statement => {}

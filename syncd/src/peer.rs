@@ -13,7 +13,7 @@ use axum::{Extension, Json, Router};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tieup_protocol::dispute::{RULING, Ruling};
+use tieup_protocol::dispute::{RULING, Ruling, UNKNOWN_DISPUTE};
 use tieup_protocol::drift::GuardReport;
 use tieup_protocol::period::Month;
 use tieup_protocol::record::{EXTENT, ExtentGrant, ExtentRequest, MAX_PAGE_BYTES, RECORD, RecordHeld, RecordPage};
@@ -31,6 +31,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::candidate::CandidateError;
 use crate::daemon::Partner;
+use crate::dispute::DisputeError;
 use crate::flow::{Limits, begin, paced};
 use crate::guard::GuardError;
 use crate::intake::{Intake, IntakeError};
@@ -259,7 +260,11 @@ async fn record(
 
 async fn ruling(State(partner): State<Arc<Partner>>, Json(ruling): Json<Ruling>) -> Result<Json<()>, Refusal> {
     let taken = tokio::task::block_in_place(|| partner.take_ruling(&ruling, Timestamp::now()));
-    taken.map(Json).map_err(|error| Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, "ruling-not-taken", &error))
+    taken.map(Json).map_err(|error| {
+        let is_unknown = matches!(error, DisputeError::Unknown(_));
+        let kind = if is_unknown { UNKNOWN_DISPUTE } else { "ruling-not-taken" };
+        Refusal::caused_by(StatusCode::UNPROCESSABLE_ENTITY, kind, &error)
+    })
 }
 
 async fn strike(State(partner): State<Arc<Partner>>, Json(strike): Json<Strike>) -> Result<Json<()>, Refusal> {

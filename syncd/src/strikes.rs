@@ -57,7 +57,7 @@ pub enum StrikeError {
     Trail(#[from] AuditError),
     /// Main has another proposal in the place of the one that was answered.
     #[error(
-        "the main site has no strike {0} any more, so that the answer is dropped: `syncd fee strikes` shows what it has proposed since"
+        "the main site has no strike {0} any more, so that the answer is dropped: `syncd fee strikes` shows whether it has proposed another"
     )]
     Withdrawn(Digest),
     /// What is known of strikes cannot be kept or read back.
@@ -139,9 +139,9 @@ impl Partner {
     /// Tells main an answer, and keeps that both sides have it. What main knows nothing of any more is dropped here, too.
     async fn tell_answer(&self, answered: KeptStrike, now: Timestamp) -> Result<KeptStrike, StrikeError> {
         match self.main().await?.post::<()>(STRIKE_ANSWERS, &answered.answer).await {
-            Err(error) if error.is_problem(UNKNOWN_STRIKE) => {
+            Err(error) if error.is_problem(UNKNOWN_STRIKE) && answered.settled.is_none() => {
                 let strike = answered.strike.digest();
-                block_in_place(|| self.drop_strike(strike))?;
+                block_in_place(|| self.drop_strike(&answered, now))?;
                 return Err(StrikeError::Withdrawn(strike));
             }
             told => told.map_err(StrikeError::Call)?,
@@ -363,11 +363,12 @@ impl Partner {
         Ok(self.strikes_document().write(&all)?)
     }
 
-    /// Forgets what was known of a strike.
-    fn drop_strike(&self, digest: Digest) -> Result<(), StrikeError> {
+    /// Forgets a strike, if what is known of it is what was known `before`.
+    fn drop_strike(&self, before: &KeptStrike, now: Timestamp) -> Result<(), StrikeError> {
         let _records = self.records();
         let mut all = self.strikes()?;
-        all.retain(|known| known.strike.digest() != digest);
+        all.retain(|known| known != before);
+        self.note_strike(Actor::Operator, Event::StrikeAnswered, before.dropped_sentence(), now)?;
         Ok(self.strikes_document().write(&all)?)
     }
 

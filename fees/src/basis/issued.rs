@@ -23,6 +23,12 @@ pub struct Extent<'a> {
 /// The statements that were issued, by period.
 pub type Issued = BTreeMap<Period, Basis>;
 
+/// The last period before `until` whose statement charged for the journal of `period`: its own, or one that corrects it.
+pub fn last_charged(issued: &Issued, period: Period, until: Period) -> Option<Period> {
+    let corrected = between(issued, period, until).rev().find(|basis| basis.revision(period).is_some());
+    corrected.or_else(|| issued.get(&period)).map(|basis| basis.period)
+}
+
 /// How much of the journal of `period` has been charged for by statements for periods before `until`; none where its own
 /// was not issued.
 pub fn charged_so_far(issued: &Issued, period: Period, until: Period) -> Option<Extent<'_>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::Period;
-use tieup_protocol::wire::Revision;
+use tieup_protocol::wire::{Cause, Revision};
 
 use super::issued::{Extent, Issued, between, charged_so_far};
 use super::{Basis, BasisError, Ledger, Made};
@@ -76,7 +76,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
             return Err(BasisError::NotEarlier { statement: within, corrected: period });
         }
         let before = charged_so_far(self.issued, period, within).ok_or(BasisError::NotIssued(period))?;
-        if size < before.size && !self.is_another_log(period, before.size)? {
+        if size < before.size && !self.is_another_log(period, within)? {
             return Err(BasisError::Shrunk { period, size, before: before.size });
         }
         for left in before.strikes.iter().filter(|strike| !strikes.contains(strike)) {
@@ -97,15 +97,20 @@ impl<'a, L: Ledger> Maker<'a, L> {
         Ok(Some((correction, right)))
     }
 
-    /// Whether the journal that `period` was charged by is not the one that is here: that one was put aside since, and has no
-    /// more to do with it. So many of its entries were charged for last.
+    /// Whether the journal that `period` was charged by before `until` is not the one that is here: that one was put aside
+    /// since, and has no more to do with it.
     ///
     /// # Errors
     /// When nobody can say.
-    pub fn is_another_log(&self, period: Period, charged: u64) -> Result<bool, BasisError<L::Error>> {
+    pub fn is_another_log(&self, period: Period, until: Period) -> Result<bool, BasisError<L::Error>> {
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
+        let charged = charged_so_far(self.issued, period, until).map_or(issued.size, |extent| extent.size);
+        // Once it was corrected for another log, the root of the first one says nothing any more.
+        let was_replaced = |basis: &Basis| basis.revision(period).is_some_and(|it| it.cause == Cause::OtherLog);
         let root = issued.charged.as_ref().and_then(|charged| charged.root.as_deref());
-        for (size, root) in [(issued.size, root), (charged, None)] {
+        let root = root.filter(|_| !between(self.issued, period, until).any(was_replaced));
+        let first = root.map(|root| (issued.size, Some(root)));
+        for (size, root) in first.into_iter().chain([(charged, None)]) {
             if !self.ledger.begins_with(period.month(), size, root).map_err(BasisError::Ledger)? {
                 return Ok(true);
             }

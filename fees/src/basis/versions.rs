@@ -99,8 +99,7 @@ impl Versions {
         let (month, periods) = (period.month(), self.periods(period.month()));
         match periods.len() {
             _ if self.approved.is_empty() => Ungoverned::NoContract,
-            0 => Ungoverned::ByNone(period),
-            _ if period.is_whole() => Ungoverned::Several { month, periods },
+            2.. if period.is_whole() => Ungoverned::Several { month, periods },
             _ => Ungoverned::ByNone(period),
         }
     }
@@ -160,6 +159,9 @@ mod tests {
         let issued = of(&two, &[("2026-11", &two[0])]);
         assert_eq!(number(&issued, "2026-11"), Ok(3));
         assert_eq!(number(&issued, SECOND), Err(Ungoverned::ByNone(period(SECOND))));
+        // One that does not say under which it was issued is no month with several statements.
+        let unsaid = Versions::new(two.to_vec(), [(period("2026-11"), None)]);
+        assert_eq!(number(&unsaid, "2026-11"), Err(Ungoverned::ByNone(period("2026-11"))));
         let gone = of(&two[1..], &[("2026-11", &two[0])]);
         assert_eq!(number(&gone, "2026-11"), Err(Ungoverned::Gone(period("2026-11"), two[0].digest())));
     }

@@ -143,6 +143,11 @@ pub(super) async fn log(hub: &Arc<Hub>, action: &LogAction) -> anyhow::Result<()
             hub.settle_journal(&partner.id, *month, copy, reason, Timestamp::now())?;
             if *put_aside {
                 hub.counting.forget_counting(&partner.id, *month).await?;
+                for period in hub.issued_in(&partner.id, *month).await? {
+                    say!(
+                        "The statement for {period} was issued: the next one corrects it to what the new log comes to."
+                    );
+                }
             }
             say!("The journal of {month} of `{}` is settled; fetch it again: tieup log fetch {0}", partner.id);
             Ok(())
@@ -264,16 +269,22 @@ fn show(partner: &PartnerRow, Collected { month, added, size }: &Collected) {
 
 /// What a person can do about a journal that is refused for good.
 fn show_way_out(partner: &PartnerRow, error: &CollectError) {
-    let month = match error {
-        CollectError::Refused { month, source } if source.is_contradiction() => *month,
-        CollectError::Stands { refused, .. } => refused.month,
+    let (month, is_gone) = match error {
+        CollectError::Refused { month, source } if source.is_contradiction() => {
+            (*month, matches!(source, tieup_store::journal::MirrorError::Shrunk { signed: 0, .. }))
+        }
+        CollectError::Stands { refused, .. } => (refused.month, refused.shown.is_none()),
         _ => return,
     };
     eprintln!(
-        "hint: both checkpoints are kept as evidence; when it is settled: tieup log settle {} {month} --reason \"...\"\n\
-         and, where it will not continue your copy again, with --put-aside: your copy is put aside, and it is taken anew",
+        "hint: what was signed is kept as evidence; when it is settled: tieup log settle {} {month} --reason \"...\"",
         partner.id
     );
+    if !is_gone {
+        eprintln!(
+            "and, where it will not continue your copy again, with --put-aside: your copy is put aside, and it is taken anew"
+        );
+    }
 }
 
 /// That so many entries are what was signed for, as people read it.

@@ -67,8 +67,15 @@ async fn settle_audit(hub: &Hub, partner: &SiteId, reason: &str) -> anyhow::Resu
     let partner = hub.partner(partner).await?;
     let aside = hub.settle_audit(&partner, reason, Timestamp::now()).await?;
     let folder = hub.mirrors(&partner);
-    say!("The audit trail of `{}` is settled, and its new one was fetched: tieup audit {0}", partner.id);
-    say!("What you held of the one before is kept in {}; your own trail says why.", folder.join(aside).display());
+    say!(
+        "The audit trail of `{}` is settled. What you held of the one before is kept in {}.",
+        partner.id,
+        folder.join(aside).display()
+    );
+    hub.fetch_audit(&partner)
+        .await
+        .context("it is settled, and the new one was not fetched yet: it is with the next")?;
+    say!("The new one was fetched: tieup audit {}", partner.id);
     Ok(())
 }
 

@@ -53,6 +53,12 @@ impl KeptStrike {
         Self { settled: self.settled.or(Some(now)), ..self }
     }
 
+    /// That the answer to it is dropped, in a sentence for audit trails.
+    pub fn dropped_sentence(&self) -> String {
+        let (strike, by) = (self.strike.digest(), self.strike.by.word());
+        format!("strike {strike}: the answer is dropped, since {by} has no such proposal any more")
+    }
+
     /// Whether main lets it take effect: it is agreed on, and both sides have the answer.
     pub fn takes_effect(&self) -> bool {
         self.is_agreed() && self.settled.is_some()

@@ -113,8 +113,11 @@ impl Publisher {
         let what = Event::OriginalsApproved;
         self.audit.append(&[Happening { who: Actor::Operator, what, release: None, reason }], now)?;
         durable::replace_dir(&self.approved_originals, &sources)?;
-        (self.waiting_originals, self.refused_originals) = (None, None);
+        self.waiting_originals = None;
         let change = self.show_originals();
+        if change.is_ok() {
+            self.refused_originals = None;
+        }
         self.announce()?;
         change
     }

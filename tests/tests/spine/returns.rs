@@ -256,7 +256,7 @@ async fn row_003_48_a_refused_journal_stays_refused_with_both_checkpoints_until_
     assert_says(&said(&status), &["ALARM: the journal of", "is refused since", "tieup log settle"]);
     let fetched = tieup(&world, &["log", "fetch", "north"]);
     assert_eq!(fetched.status.code(), Some(1));
-    assert_says(&said(&fetched), &["hint: both checkpoints are kept", &format!("tieup log settle north {month}")]);
+    assert_says(&said(&fetched), &["hint: what was signed is kept", &format!("tieup log settle north {month}")]);
     let (month, reason) = (month.to_string(), "it was put back from a copy; told by telephone");
     assert_eq!(tieup(&world, &["log", "settle", "north", &month, "--reason", " "]).status.code(), Some(2));
     let settled = tieup(&world, &["log", "settle", "north", &month, "--reason", reason]);

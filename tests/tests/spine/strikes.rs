@@ -25,7 +25,7 @@ use tieup_tests::{World, assert_says, told};
 use crate::disputes::falsify;
 use crate::periods::start;
 use crate::placements::tieup;
-use tieup_tests::issuing::{issue, log_before, log_in, row};
+use tieup_tests::issuing::{issue, issue_at, log_before, log_in, row};
 
 /// A partner with six visits two months before at 10 yen each, and one now. Returns that month.
 async fn visited() -> (World, Month) {
@@ -270,13 +270,37 @@ async fn a_month_is_corrected_by_the_log_that_came_in_the_place_of_its_own_howev
     issue(&world, month).await;
     Box::pin(put_aside(&mut world, month, 4)).await;
     Box::pin(log_in(&mut world, month.next(), 1)).await;
-    let (later, verdict) = issue(&world, month.next()).await;
+    let (later, verdict) = issue_at(&world, month.next(), Timestamp::now()).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
     assert_says(&later.statement, &["the log was put aside for another: 60 was charged, 40 is right"]);
-    // That is charged once.
+    // That is charged once, and what is damaged of it since does not matter.
+    let (state, copy) = (world.state("north"), month_dir(&world.mirrors("north"), month));
+    falsify(&copy, &state, month, 2);
     let (last, verdict) = issue(&world, world.month("north")).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", last.statement);
     assert!(last.revisions.is_empty(), "{:?}", last.revisions);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_older_than_what_was_charged_is_not_another_log() {
+    // Main's copies come back from a backup that is older than its database: four of six entries.
+    let (mut world, month) = visited().await;
+    let north = row(&world, "north").await;
+    let (copy, kept) = (month_dir(&world.mirrors("north"), month), tempfile::tempdir().unwrap());
+    copy_dir(&copy, kept.path());
+    Box::pin(log_in(&mut world, month, 2)).await;
+    let (issued, _) = issue(&world, month).await;
+    assert_says(&issued.statement, &["total:           80 JPY"]);
+    std::fs::remove_dir_all(&copy).unwrap();
+    std::fs::create_dir(&copy).unwrap();
+    copy_dir(kept.path(), &copy);
+    let later = world.hub().made(&north, world.month("north")).await.unwrap().1;
+    assert!(later.revisions.is_empty(), "{:?}", later.revisions);
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    let run = std::process::Command::new("cp").arg("-rT").arg(from).arg(to).status().unwrap();
+    assert!(run.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -452,4 +476,47 @@ async fn an_answer_to_a_dispute_that_the_partner_never_heard_is_told_again_by_it
     assert_eq!(answered(&world).map(|ruling| ruling.answer).as_deref(), Some(words.1));
     let disputes = world.hub().database.disputes_of(&north.id).await.unwrap();
     assert!(disputes[0].untold().is_none(), "{disputes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_effect_is_not_dropped_where_the_other_side_has_lost_it() {
+    let (world, month) = visited().await;
+    let (north, daemon, now) = (row(&world, "north").await, world.daemon("north"), Timestamp::now());
+    let by_main = main_strikes(&world, month, "1", Decision::Accepted).await.to_string();
+    let proposed = daemon.propose_strike(month, (&numbers("2"), "x"), now).await.unwrap();
+    let by_partner = proposed.strike.digest().to_string();
+    let accepted = (Decision::Accepted, "as you say");
+    world.hub().answer_strike(&north, &by_partner, accepted, now).await.unwrap();
+    let (here, there) = (daemon.strikes().unwrap(), mains(&world).await);
+    assert!(there.len() == 2 && there.iter().all(KeptStrike::takes_effect));
+    // The partner has lost its state, and the operators give their answers once more.
+    let file = world.state("north").join("statements/strikes.json");
+    std::fs::remove_file(&file).unwrap();
+    let error = world.hub().answer_strike(&north, &by_partner, accepted, now).await.unwrap_err();
+    assert!(matches!(error, StrikeError::Call(_)), "{error}");
+    assert_eq!(mains(&world).await, there);
+    // And so has main.
+    std::fs::write(&file, serde_json::to_vec(&here).unwrap()).unwrap();
+    for kept in &there {
+        world.hub().database.drop_strike(&north.id, kept).await.unwrap();
+    }
+    let error = daemon.answer_strike(&by_main, accepted, now).await.unwrap_err();
+    assert!(matches!(error, Refused::Call(_)), "{error}");
+    assert_eq!(daemon.strikes().unwrap(), here);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_dispute_that_the_partner_has_lost_is_not_told_for_ever() {
+    let (mut world, month) = visited().await;
+    issue(&world, month).await;
+    let north = row(&world, "north").await;
+    world.daemon("north").dispute(month, "too much", Timestamp::now()).await.unwrap();
+    let halted = world.halt("north").await;
+    assert!(world.hub().rule(&north, month, (Decision::Rejected, "no"), Timestamp::now()).await.is_err());
+    std::fs::remove_file(halted.config.state.join(format!("statements/{month}.dispute.json"))).unwrap();
+    Box::pin(world.resume(halted)).await;
+    let mut untaken = Untaken::default();
+    let error = world.hub().tell_answers(&north, &mut untaken, Timestamp::now()).await.unwrap_err();
+    assert_says(&told(&error), &["no dispute of"]);
+    world.hub().tell_answers(&north, &mut Untaken::default(), Timestamp::now()).await.unwrap();
 }

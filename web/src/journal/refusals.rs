@@ -63,6 +63,16 @@ pub enum SettleError {
         /// The month.
         month: Month,
     },
+    /// There is no log that could be taken in the place of the copy.
+    #[error(
+        "`{writer}` has no journal of {month} any more that could be taken in the place of your copy: settle it without --put-aside, and the copy stands"
+    )]
+    Gone {
+        /// Who writes the log.
+        writer: String,
+        /// The month.
+        month: Month,
+    },
     /// What is kept of refusals cannot be read or written.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -129,16 +139,17 @@ impl Refusals {
         Ok(all.into_iter().find(|refused| refused.settled.is_none()))
     }
 
-    /// Whether a person settled that the log of `month` is gone, and that the copy stands.
+    /// Whether a person settled last that the log of `month` is gone, and that the copy stands, which was `held` then: the
+    /// checkpoint that it stands at.
     ///
     /// # Errors
     /// When what is kept of refusals cannot be read.
-    pub fn is_settled_as_gone(&self, month: Month) -> Result<bool, DocumentError> {
+    pub fn is_settled_as_gone(&self, month: Month, held: Option<&str>) -> Result<bool, DocumentError> {
         let all = self.document(month).read()?.unwrap_or_default();
-        let is_kept = |refused: &RefusedJournal| {
-            refused.shown.is_none() && refused.settled.as_ref().is_some_and(|it| it.copy == Settlement::Kept)
-        };
-        Ok(all.iter().any(is_kept))
+        Ok(all.last().is_some_and(|refused| {
+            let is_kept = refused.settled.as_ref().is_some_and(|it| it.copy == Settlement::Kept);
+            is_kept && refused.shown.is_none() && refused.held.as_deref() == held
+        }))
     }
 
     /// Refuses a log for good. Durable on return.
@@ -167,6 +178,9 @@ impl Refusals {
         let standing = all.iter_mut().find(|refused| refused.settled.is_none());
         let standing = standing.ok_or_else(|| SettleError::Nothing { writer: writer.to_owned(), month })?;
         if decision.copy == Settlement::PutAside {
+            if standing.shown.is_none() {
+                return Err(SettleError::Gone { writer: writer.to_owned(), month });
+            }
             let aside = copies.join(format!("{month}.aside-{}", decision.at.strftime("%Y%m%dT%H%M%SZ")));
             durable::put_aside(&month_dir(copies, month), &aside)?;
         }
@@ -174,14 +188,14 @@ impl Refusals {
         Ok(document.write(&all)?)
     }
 
-    /// Whether a copy of the log of `month` was ever put aside for another log.
+    /// When a copy of the log of `month` was last put aside for another log.
     ///
     /// # Errors
     /// When what was refused cannot be read back.
-    pub fn was_put_aside(&self, month: Month) -> Result<bool, DocumentError> {
+    pub fn put_aside_at(&self, month: Month) -> Result<Option<Timestamp>, DocumentError> {
         let all = self.document(month).read()?.unwrap_or_default();
-        let mut copies = all.iter().filter_map(|refused| refused.settled.as_ref()).map(|settled| settled.copy);
-        Ok(copies.any(|copy| copy == Settlement::PutAside))
+        let settled = all.iter().filter_map(|refused| refused.settled.as_ref());
+        Ok(settled.filter(|settled| settled.copy == Settlement::PutAside).map(|settled| settled.at).max())
     }
 
     fn document(&self, month: Month) -> Document<Vec<RefusedJournal>> {
