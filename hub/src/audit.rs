@@ -1,14 +1,16 @@
 //! Main's copies of the partners' audit trails: fetched, and taken only where they continue what main has.
 
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
-use tieup_protocol::audit::{Actor, Event, Happening, TrailEnd};
+use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening, TrailEnd};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::wire::AUDIT;
 use tieup_store::audit::{AuditError, AuditTrail};
-use tieup_store::durable;
-use tieup_store::durable::DiskError;
+use tieup_store::durable::{self, DiskError};
 use tieup_store::lock::{LockError, StateLock};
 use tieup_web::client::CallError;
+use tieup_web::complaint;
 
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
@@ -16,6 +18,9 @@ use crate::trail::TrailError;
 
 /// The copy among a partner's journals.
 const COPY: &str = "audit.jsonl";
+
+/// What the names of copies that were put aside begin with; the time follows.
+const ASIDE: &str = "audit.aside-";
 
 /// Why a partner's audit trail was not taken. Main's copy is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +93,7 @@ impl Hub {
         };
         let folder = self.mirrors(partner);
         let _lock = StateLock::take(&folder).map_err(|error| SettleAuditError::Busy(id.clone(), error))?;
-        let name = format!("audit.aside-{}.jsonl", now.strftime("%Y%m%dT%H%M%SZ"));
+        let name = format!("{ASIDE}{}.jsonl", now.strftime("%Y%m%dT%H%M%SZ"));
         let mut copy = self.audit_copy(partner);
         let held = copy.end().map_err(|error| SettleAuditError::Aside(id.clone(), error))?;
         let said = format!("{id}: {reason} ({refusal}; the copy of {} entries is kept as {name})", held.lines);
@@ -132,10 +137,51 @@ impl Hub {
     }
 }
 
+/// What stands in the copies of a partner's trails in `folder`, in the order in which it happened: in those that were put aside
+/// first, of which one that cannot be read is left out, and in the one that goes on.
+pub(crate) fn entries_of_all_time(folder: &Path) -> Result<Vec<AuditEntry>, AuditError> {
+    let files = if folder.is_dir() { durable::list_dir(folder)? } else { Vec::new() };
+    let is_aside =
+        |path: &&PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(ASIDE));
+    let mut aside: Vec<&PathBuf> = files.iter().filter(is_aside).collect();
+    aside.sort_unstable();
+    let mut all = Vec::new();
+    for path in aside {
+        match AuditTrail::at(path).entries() {
+            Ok(entries) => all.extend(entries),
+            Err(error) => tracing::warn!("{} is left out\n{}", path.display(), complaint::render(&error)),
+        }
+    }
+    all.extend(AuditTrail::at(folder.join(COPY)).entries()?);
+    Ok(all)
+}
+
 /// Who is to blame for lines that were not taken.
 fn refused_or_failed(partner: &SiteId, error: AuditError) -> FetchAuditError {
     match error {
         AuditError::Disk(_) | AuditError::Broken(..) => FetchAuditError::Copy(partner.clone(), error),
         AuditError::NotContinued(..) | AuditError::Rewritten { .. } => FetchAuditError::Refused(partner.clone(), error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_aside_of_a_trail_stands_before_what_came_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, reason: &str| {
+            let reason = Some(reason.to_owned());
+            let happening = Happening { who: Actor::Operator, what: Event::Live, release: None, reason };
+            AuditTrail::at(folder.path().join(name)).append(&[happening], Timestamp::UNIX_EPOCH).unwrap();
+        };
+        write(COPY, "third");
+        write("audit.aside-20261101T000000Z.jsonl", "second");
+        write("audit.aside-20261001T000000Z.jsonl", "first");
+        std::fs::write(folder.path().join("audit.aside-20261002T000000Z.jsonl"), "no trail\n").unwrap();
+        let entries = entries_of_all_time(folder.path()).unwrap();
+        let reasons: Vec<_> = entries.iter().filter_map(|entry| entry.reason.as_deref()).collect();
+        assert_eq!(reasons, ["first", "second", "third"]);
     }
 }

@@ -18,7 +18,7 @@ use tieup_protocol::record::{
 use tieup_web::complaint;
 use tokio::task::block_in_place;
 
-use crate::audit::FetchAuditError;
+use crate::audit::{FetchAuditError, entries_of_all_time};
 use crate::database::{DatabaseError, Existing, PartnerRow, Unless};
 use crate::partners::{Hub, HubError};
 use crate::record::{Noting, RecordError};
@@ -349,7 +349,7 @@ impl Hub {
         Ok(Asked::Noted)
     }
 
-    /// Which release was live at `at`, and since when, by main's copy of the partner's audit trail: the last that main made
+    /// Which release was live at `at`, and since when, by main's copies of the partner's audit trail: the last that main made
     /// for it and that went live by then with the manifest that was signed. About a switch, the one that it `said`.
     async fn live_at(
         &self,
@@ -357,7 +357,7 @@ impl Hub {
         said: Option<Extent>,
         at: Timestamp,
     ) -> Result<(Timestamp, ReleaseVersion), CatalogueError> {
-        let trail = block_in_place(|| self.audit_copy(partner).entries());
+        let trail = block_in_place(|| entries_of_all_time(&self.mirrors(partner)));
         let trail = trail.map_err(|error| Box::new(FetchAuditError::Copy(partner.id.clone(), error)))?;
         let goes_live = |entry: &&AuditEntry| matches!(entry.what, Event::Live | Event::RolledBack);
         let made = self.database.releases(&partner.id).await?;

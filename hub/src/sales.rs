@@ -110,10 +110,18 @@ impl Hub {
     /// # Errors
     /// When there is no contract, whose zone says when a month begins, or the database fails.
     pub async fn sales(&self, partner: &PartnerRow, month: Month) -> Result<Vec<Sale>, SalesError> {
-        let contracts = self.agreed(partner).await?;
-        let contract = charged_under(contracts, month).ok_or(Ungoverned::NoContract).map_err(StatementFailure::from)?;
+        let contract = self.sold_under(partner, month).await?;
         // All of it, also where versions govern parts of it, or none governs a part.
         Ok(self.sales_of(partner, &contract, Period::whole(month), u64::MAX).await?)
+    }
+
+    /// The contract that `month` is charged under, in whose currency its sales are.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn sold_under(&self, partner: &PartnerRow, month: Month) -> Result<Contract, SalesError> {
+        let contracts = self.agreed(partner).await?;
+        Ok(charged_under(contracts, month).ok_or(Ungoverned::NoContract).map_err(StatementFailure::from)?)
     }
 
     /// What the first `until` entries of a partner's record say that was sold in `period` under `contract`, by name.

@@ -46,7 +46,7 @@ pub(super) struct FindingsArguments {
 struct Told {
     partner: SiteId,
     month: Month,
-    zone: String,
+    zones: Vec<String>,
     entries: u64,
     other_month: u64,
     rules: Vec<&'static str>,
@@ -143,7 +143,7 @@ fn tell(partner: SiteId, month: Month, Examined { zones, found }: &Examined, loo
     Told {
         partner,
         month,
-        zone: names(zones),
+        zones: zones.iter().map(|zone| zone.name().to_owned()).collect(),
         entries: found.entries,
         other_month: found.other_month,
         rules: Rule::ALL.into_iter().map(Rule::name).collect(),

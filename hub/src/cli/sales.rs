@@ -154,8 +154,8 @@ async fn list(hub: &Hub, arguments: &ListArguments) -> anyhow::Result<()> {
             sales => sales?,
         };
         if !sales.is_empty() || arguments.partner.is_some() {
-            let (groups, contract) = (groups(&sales), hub.contract(&row.id));
-            let currency = contract.map_or("", |contract| contract.terms.money.currency.code());
+            let (groups, contract) = (groups(&sales), hub.sold_under(&row, arguments.month).await?);
+            let currency = contract.terms.money.currency.code();
             told.push(Told { partner: row.id, month: arguments.month, currency, sales, groups });
         }
     }

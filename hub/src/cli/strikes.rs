@@ -152,8 +152,8 @@ fn complain(broken: Vec<(SiteId, anyhow::Error)>) -> anyhow::Result<()> {
         terminal::complain(error.context(format!("the books of `{partner}` cannot be read")).as_ref());
     }
     bail!(
-        "not all is known of the strikes of {}: put back from a backup of the database what is named above; until then no \
-         statement of theirs is made either",
+        "not all is known of the strikes of {}: mend what is named above, and put back from a backup what is damaged in the \
+         database; until then no statement of theirs is made either",
         names.join(", ")
     )
 }

@@ -77,9 +77,7 @@ async fn where_the_books_of_one_partner_are_broken_the_strikes_of_all_are_told()
     ] {
         assert!(ran.out.contains(said), "{said:?} is not said here:\n{}", ran.out);
     }
-    for said in
-        ["the books of `north` cannot be read", "the strikes of `north`: put back from a backup of the database"]
-    {
+    for said in ["the books of `north` cannot be read", "the strikes of `north`: mend what is named above"] {
         assert!(ran.err.contains(said), "{said:?} is not said here:\n{}", ran.err);
     }
     assert!(!ran.err.contains("south"), "{}", ran.err);

@@ -96,7 +96,7 @@ async fn row_003_39_40_43_invented_visits_to_originals_are_found_in_a_verified_j
     let found = findings_as_json(&world, &["north", "--month", &month]);
     let [of_month] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((&of_month["partner"], &of_month["month"]), (&"north".into(), &month.as_str().into()));
-    assert_eq!((&of_month["zone"], &of_month["entries"]), (&"Asia/Tokyo".into(), &(INVENTED + 15).into()));
+    assert_eq!((&of_month["zones"][0], &of_month["entries"]), (&"Asia/Tokyo".into(), &(INVENTED + 15).into()));
     assert_eq!(rules(of_month), ["rate/1", "one-sided/1"]);
     let rate = &of_month["findings"][0];
     assert_eq!((&rate["severity"], &rate["figures"]["visitors"]), (&"warning".into(), &1.into()));
