@@ -104,7 +104,7 @@ impl Correction {
     }
 
     /// The correction of what was `charged` for `period`, and by which statement, by the one that is `right`; none where
-    /// both come to the same, unless that is what came of a dispute. Neither holds what was collected with sales.
+    /// both come to the same, unless the cause is one that is told always. Neither holds what was collected with sales.
     pub fn between(
         period: Period,
         (issued, charged): (Digest, Money),
@@ -112,7 +112,7 @@ impl Correction {
         cause: Cause,
     ) -> Option<Self> {
         let owed = right.settlement.uncollected()?;
-        (charged != owed || cause == Cause::Dispute).then(|| Self {
+        (charged != owed || cause.is_told_always()).then(|| Self {
             period,
             issued,
             right: right.digest(),

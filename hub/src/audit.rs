@@ -137,8 +137,8 @@ impl Hub {
     }
 }
 
-/// What stands in the copies of a partner's trails in `folder`, in the order in which it happened: in those that were put aside
-/// first, of which one that cannot be read is left out, and in the one that goes on.
+/// What stands in the copies of a partner's trails in `folder`, in the order in which it happened: in the one that goes on,
+/// and in those that were put aside, of which one that cannot be read is left out.
 pub(crate) fn entries_of_all_time(folder: &Path) -> Result<Vec<AuditEntry>, AuditError> {
     let files = if folder.is_dir() { durable::list_dir(folder)? } else { Vec::new() };
     let is_aside =
@@ -153,6 +153,7 @@ pub(crate) fn entries_of_all_time(folder: &Path) -> Result<Vec<AuditEntry>, Audi
         }
     }
     all.extend(AuditTrail::at(folder.join(COPY)).entries()?);
+    all.sort_by_key(|entry| entry.time);
     Ok(all)
 }
 
@@ -171,17 +172,22 @@ mod tests {
     #[test]
     fn what_was_put_aside_of_a_trail_stands_before_what_came_since() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, reason: &str| {
+        let write = |name: &str, reason: &str, second: i64| {
             let reason = Some(reason.to_owned());
             let happening = Happening { who: Actor::Operator, what: Event::Live, release: None, reason };
-            AuditTrail::at(folder.path().join(name)).append(&[happening], Timestamp::UNIX_EPOCH).unwrap();
+            AuditTrail::at(folder.path().join(name))
+                .append(&[happening], Timestamp::from_second(second).unwrap())
+                .unwrap();
         };
-        write(COPY, "third");
-        write("audit.aside-20261101T000000Z.jsonl", "second");
-        write("audit.aside-20261001T000000Z.jsonl", "first");
+        // A trail from a backup begins as the one before it did.
+        write(COPY, "first", 1);
+        write(COPY, "fourth", 4);
+        write("audit.aside-20261101T000000Z.jsonl", "third", 3);
+        write("audit.aside-20261001T000000Z.jsonl", "first", 1);
+        write("audit.aside-20261001T000000Z.jsonl", "second", 2);
         std::fs::write(folder.path().join("audit.aside-20261002T000000Z.jsonl"), "no trail\n").unwrap();
         let entries = entries_of_all_time(folder.path()).unwrap();
         let reasons: Vec<_> = entries.iter().filter_map(|entry| entry.reason.as_deref()).collect();
-        assert_eq!(reasons, ["first", "second", "third"]);
+        assert_eq!(reasons, ["first", "first", "second", "third", "fourth"]);
     }
 }

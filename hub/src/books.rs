@@ -235,7 +235,10 @@ impl MainBooks<'_> {
     ) -> Result<Option<Revision>, StatementFailure> {
         let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
         let (_, _, size) = self.log(earlier.month())?;
-        let is_another = self.was_replaced(earlier, until)? && maker.is_another_log(earlier, until)?;
+        // What a correction was charged by is not told by its root, so that it is looked at whatever log is here.
+        let is_corrected = last_charged(&self.issued, earlier, until).is_some_and(|period| period != earlier);
+        let was_replaced = self.was_replaced(earlier, until)?;
+        let is_another = was_replaced && (is_corrected || maker.is_another_log(earlier, until)?);
         let strikes: Vec<Digest> = self.strikes(earlier.month())?.into_iter().map(Strike::digest).collect();
         let is_disputed = is_disputed(&self.issued, &self.decided, earlier, until);
         if is_disputed && self.writer(earlier.month())? != Side::Main {
@@ -267,7 +270,7 @@ impl MainBooks<'_> {
         let charged = last_charged(&self.issued, earlier, until);
         let signed = charged.map(|period| self.signed(period)).transpose()?.flatten();
         // A signature tells whole seconds.
-        Ok(signed.is_none_or(|signed| aside.as_second() > signed.as_second()))
+        Ok(signed.is_none_or(|signed| aside.as_second() >= signed.as_second()))
     }
 
     /// When main signed the statement for `period`; none where that cannot be read.
@@ -385,6 +388,10 @@ impl Ledger for MainBooks<'_> {
         let writer = self.writer(month)?;
         let (dir, origin, _) = self.hub.charged_files(self.partner, writer, month)?;
         let (cosigned, head) = self.hub.charged_head(self.partner, writer, month)?;
+        if size > cosigned && self.hub.refusals(&self.partner.id).put_aside_at(month)?.is_none() {
+            // It came back from an older backup, or another hub has the rest.
+            return Err(ReadError::Beyond { dir, size: cosigned, asked: format!("the entries 0 to {size}") }.into());
+        }
         let is_root = |root| Ok::<_, StatementFailure>(stored_root(&dir, size)?.to_string() == root);
         let begins = size <= cosigned && root.map_or(Ok(true), is_root)?;
         if !begins {

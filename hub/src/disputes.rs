@@ -87,6 +87,16 @@ pub enum DisputeError {
     /// What was asked to be struck out could not be kept.
     #[error(transparent)]
     Strike(#[from] Box<StrikeError>),
+    /// The partner knows nothing of the dispute any more.
+    #[error(
+        "{partner} has lost what it knew of its dispute of {period}: the answer stands here, and is not told again"
+    )]
+    Lost {
+        /// The partner.
+        partner: SiteId,
+        /// The period.
+        period: Period,
+    },
     /// The partner could not be told.
     #[error("it is answered, and the partner was not told: it is told again by itself, and by the same answer")]
     Call(#[from] CallError),
@@ -163,9 +173,10 @@ impl Hub {
     ) -> Result<(), DisputeError> {
         match client.post::<()>(RULING, &dispute.ruling).await {
             Err(error) if error.is_problem(UNKNOWN_DISPUTE) => {
-                // It has lost what it knew: nothing is to be told, and nothing of the claim takes effect.
+                // Nothing of the claim takes effect then.
+                self.drop_claimed(partner, &dispute.claim, now).await.map_err(Box::new)?;
                 self.database.put_told(partner, dispute, now).await?;
-                return Err(error.into());
+                return Err(DisputeError::Lost { partner: partner.clone(), period: dispute.claim.period });
             }
             told => told?,
         }

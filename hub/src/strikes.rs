@@ -135,8 +135,7 @@ impl Hub {
     ) -> Result<KeptStrike, StrikeError> {
         match client.post::<()>(STRIKE_ANSWERS, &answered.answer).await {
             Err(error) if error.is_problem(UNKNOWN_STRIKE) && answered.settled.is_none() => {
-                self.note_strike(Actor::Main, Event::StrikeAnswered, partner, &answered.dropped_sentence(), now)?;
-                self.database.drop_strike(partner, &answered).await?;
+                self.drop_answer(partner, &answered, now).await?;
                 Err(StrikeError::Withdrawn { partner: partner.clone(), strike: answered.strike.digest() })
             }
             told => {
@@ -219,6 +218,30 @@ impl Hub {
             Some(kept) => self.settle_strike(partner, kept, now).await.map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Drops what a claim asks to be struck out, where the partner knows nothing of it any more and it has not taken effect.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn drop_claimed(
+        &self,
+        partner: &SiteId,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<(), StrikeError> {
+        let Some(strike) = &claim.strike else { return Ok(()) };
+        let known = self.known_strike(partner, strike.digest()).await?;
+        match known.filter(|kept| kept.settled.is_none()) {
+            Some(kept) => self.drop_answer(partner, &kept, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Drops an answer with what it answers, which the other side knows nothing of any more; main's trail says so.
+    async fn drop_answer(&self, partner: &SiteId, kept: &KeptStrike, now: Timestamp) -> Result<(), StrikeError> {
+        self.note_strike(Actor::Main, Event::StrikeAnswered, partner, &kept.dropped_sentence(), now)?;
+        Ok(self.database.drop_strike(partner, kept).await?)
     }
 
     /// Keeps that both sides have the answer to the strike `kept`.

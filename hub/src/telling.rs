@@ -75,11 +75,14 @@ impl Hub {
         if due.is_empty() {
             return Ok(());
         }
+        // Where nobody answers, that is so of all.
+        for answer in &due {
+            untaken.told(answer.of(), now);
+        }
         let client = self.call(partner).await?;
         let mut told = Ok(());
         for answer in due {
             let of = answer.of();
-            untaken.told(of, now);
             match self.tell(partner, &client, answer, now).await {
                 Ok(()) => untaken.taken(of),
                 Err(error) if may_pass(&error) => return told.and(Err(error)),
@@ -98,15 +101,16 @@ impl Hub {
         now: Timestamp,
     ) -> Result<(), DisputeError> {
         match answer {
-            Answer::Ruling(dispute) => self.tell_ruling(&partner.id, client, dispute, now).await,
+            Answer::Ruling(dispute) => match self.tell_ruling(&partner.id, client, dispute, now).await {
+                Err(error @ DisputeError::Lost { .. }) => tracing::warn!("{error}"),
+                told => told?,
+            },
             Answer::Strike(kept) => match self.tell_answer(&partner.id, client, kept.clone(), now).await {
-                Err(error @ StrikeError::Withdrawn { .. }) => {
-                    tracing::warn!("{error}");
-                    Ok(())
-                }
-                told => told.map(drop).map_err(|error| Box::new(error).into()),
+                Err(error @ StrikeError::Withdrawn { .. }) => tracing::warn!("{error}"),
+                told => drop(told.map_err(Box::new)?),
             },
         }
+        Ok(())
     }
 }
 

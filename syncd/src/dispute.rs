@@ -130,7 +130,14 @@ impl Partner {
     pub fn take_ruling(&self, ruling: &Ruling, now: Timestamp) -> Result<(), DisputeError> {
         let strange = || DisputeError::Strange(ruling.period);
         let _records = self.records();
-        let dispute = self.disputed(ruling.period)?.ok_or(DisputeError::Unknown(ruling.period))?;
+        let dispute = match self.disputed(ruling.period)? {
+            Some(dispute) => dispute,
+            // Main took the claim, and its answer to that was lost.
+            None => match self.claim_document(ruling.period).read()? {
+                Some(claim) if claim.statement == ruling.statement => Dispute::opened(claim, ruling.decided),
+                _ => return Err(DisputeError::Unknown(ruling.period)),
+            },
+        };
         match &dispute.ruling {
             Some(before) if before == ruling => return Ok(()),
             None if dispute.claim.statement == ruling.statement => {}

@@ -97,10 +97,12 @@ impl Versions {
     /// Why `period` has no contract.
     fn not_governed(&self, period: Period) -> Ungoverned {
         let (month, periods) = (period.month(), self.periods(period.month()));
-        match periods.len() {
-            _ if self.approved.is_empty() => Ungoverned::NoContract,
-            2.. if period.is_whole() => Ungoverned::Several { month, periods },
-            _ => Ungoverned::ByNone(period),
+        if self.approved.is_empty() {
+            Ungoverned::NoContract
+        } else if period.is_whole() && periods.iter().any(|part| *part != period) {
+            Ungoverned::Several { month, periods }
+        } else {
+            Ungoverned::ByNone(period)
         }
     }
 }

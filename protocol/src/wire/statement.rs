@@ -83,6 +83,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether a correction is told also where it comes to 0, so that both sides see that it was looked at.
+    pub fn is_told_always(self) -> bool {
+        matches!(self, Self::Dispute | Self::OtherLog)
+    }
+
     /// What a statement says.
     pub fn words(self) -> &'static str {
         match self {

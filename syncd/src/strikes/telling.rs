@@ -40,10 +40,13 @@ impl Partner {
         let known = block_in_place(|| self.strikes())?.into_iter();
         let is_due = |kept: &KeptStrike| untaken.is_due(kept.strike.digest(), now);
         let due: Vec<KeptStrike> = known.filter(|kept| kept.is_untold(Party::Partner) && is_due(kept)).collect();
+        // Where nobody answers, that is so of all.
+        for kept in &due {
+            untaken.told(kept.strike.digest(), now);
+        }
         let mut told = Ok(());
         for kept in due {
             let strike = kept.strike.digest();
-            untaken.told(strike, now);
             match self.tell_answer(kept, now).await {
                 Ok(_) => untaken.taken(strike),
                 Err(StrikeError::Call(error)) if error.may_pass() => return told.and(Err(StrikeError::Call(error))),

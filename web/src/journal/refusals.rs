@@ -65,7 +65,7 @@ pub enum SettleError {
     },
     /// There is no log that could be taken in the place of the copy.
     #[error(
-        "`{writer}` has no journal of {month} any more that could be taken in the place of your copy: settle it without --put-aside, and the copy stands"
+        "`{writer}` has no journal of {month} any more that could be taken in the place of your copy: settle it without --put-aside, and the copy stands. If it is there again, settle it so, and then what is refused of it at the next fetch"
     )]
     Gone {
         /// Who writes the log.
