@@ -143,10 +143,8 @@ pub(crate) fn entries_of_all_time(folder: &Path) -> Result<Vec<AuditEntry>, Audi
     let files = if folder.is_dir() { durable::list_dir(folder)? } else { Vec::new() };
     let is_aside =
         |path: &&PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(ASIDE));
-    let mut aside: Vec<&PathBuf> = files.iter().filter(is_aside).collect();
-    aside.sort_unstable();
     let mut all = Vec::new();
-    for path in aside {
+    for path in files.iter().filter(is_aside) {
         match AuditTrail::at(path).entries() {
             Ok(entries) => all.extend(entries),
             Err(error) => tracing::warn!("{} is left out\n{}", path.display(), complaint::render(&error)),

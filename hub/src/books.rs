@@ -235,17 +235,15 @@ impl MainBooks<'_> {
     ) -> Result<Option<Revision>, StatementFailure> {
         let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
         let (_, _, size) = self.log(earlier.month())?;
-        // What a correction was charged by is not told by its root, so that it is looked at whatever log is here.
-        let is_corrected = last_charged(&self.issued, earlier, until).is_some_and(|period| period != earlier);
-        let was_replaced = self.was_replaced(earlier, until)?;
-        let is_another = was_replaced && (is_corrected || maker.is_another_log(earlier, until)?);
-        let strikes: Vec<Digest> = self.strikes(earlier.month())?.into_iter().map(Strike::digest).collect();
+        let is_another = self.is_another_log(earlier, until, maker)?;
+        let strikes = self.strikes(earlier.month())?;
         let is_disputed = is_disputed(&self.issued, &self.decided, earlier, until);
         if is_disputed && self.writer(earlier.month())? != Side::Main {
             // Else what main is still to mend of its copy would be taken for what was decided.
-            let (contract, struck) = (self.contract(earlier)?, together(self.strikes(earlier.month())?));
+            let (contract, struck) = (self.contract(earlier)?, together(strikes.iter().copied()));
             self.hub.count_anew(self.partner, &contract, earlier, &struck)?;
         }
+        let strikes: Vec<Digest> = strikes.into_iter().map(Strike::digest).collect();
         let (record, noted) = self.record_since(earlier, before.record)?;
         let late = (size > before.size).then_some(Cause::LateEntries);
         let dispute = is_disputed.then_some(Cause::Dispute);
@@ -263,14 +261,24 @@ impl MainBooks<'_> {
         Ok(Some(Revision { period: earlier, size, strikes, record, cause }))
     }
 
-    /// Whether the log of `earlier` was put aside for another after it was last charged for by a statement for a period before
-    /// `until`. What was charged since goes by the log that is here, and nothing of an old copy is read for it.
-    fn was_replaced(&self, earlier: Period, until: Period) -> Result<bool, StatementFailure> {
+    /// Whether the log of `earlier` is another one than it was last charged by, in a statement for a period before `until`: it
+    /// was put aside since then. What was charged since goes by the log that is here, and nothing of an old copy is read for
+    /// it.
+    fn is_another_log(
+        &self,
+        earlier: Period,
+        until: Period,
+        maker: &Maker<'_, Self>,
+    ) -> Result<bool, StatementFailure> {
         let Some(aside) = self.hub.refusals(&self.partner.id).put_aside_at(earlier.month())? else { return Ok(false) };
         let charged = last_charged(&self.issued, earlier, until);
         let signed = charged.map(|period| self.signed(period)).transpose()?.flatten();
         // A signature tells whole seconds.
-        Ok(signed.is_none_or(|signed| aside.as_second() >= signed.as_second()))
+        if signed.is_some_and(|signed| aside.as_second() < signed.as_second()) {
+            return Ok(false);
+        }
+        // What a correction was charged by is not told by its root, so that it is looked at whatever log is here.
+        Ok(charged != Some(earlier) || maker.is_another_log(earlier, until)?)
     }
 
     /// When main signed the statement for `period`; none where that cannot be read.

@@ -213,8 +213,7 @@ impl Hub {
         claim: &Claim,
         now: Timestamp,
     ) -> Result<(), StrikeError> {
-        let Some(strike) = &claim.strike else { return Ok(()) };
-        match self.known_strike(partner, strike.digest()).await?.filter(|kept| kept.answer.is_some()) {
+        match self.claimed_strike(partner, claim).await?.filter(|kept| kept.answer.is_some()) {
             Some(kept) => self.settle_strike(partner, kept, now).await.map(drop),
             None => Ok(()),
         }
@@ -230,11 +229,17 @@ impl Hub {
         claim: &Claim,
         now: Timestamp,
     ) -> Result<(), StrikeError> {
-        let Some(strike) = &claim.strike else { return Ok(()) };
-        let known = self.known_strike(partner, strike.digest()).await?;
-        match known.filter(|kept| kept.settled.is_none()) {
+        match self.claimed_strike(partner, claim).await?.filter(|kept| kept.settled.is_none()) {
             Some(kept) => self.drop_answer(partner, &kept, now).await,
             None => Ok(()),
+        }
+    }
+
+    /// What is known of what a claim asks to be struck out; none where it asks for nothing, or nothing is.
+    async fn claimed_strike(&self, partner: &SiteId, claim: &Claim) -> Result<Option<KeptStrike>, DatabaseError> {
+        match &claim.strike {
+            Some(strike) => self.known_strike(partner, strike.digest()).await,
+            None => Ok(None),
         }
     }
 

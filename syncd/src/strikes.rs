@@ -417,6 +417,8 @@ fn by_month<'k>(strikes: impl Iterator<Item = &'k KeptStrike>) -> BTreeMap<Month
 mod tests {
     use std::cell::RefCell;
 
+    use tieup_fees::Ungoverned;
+
     use super::*;
 
     #[test]
@@ -433,7 +435,7 @@ mod tests {
             asked.borrow_mut().push((month.to_string(), strikes.len()));
             let is_other = |strike: &&&Strike| strike.entries.to_string() == "2";
             if strikes.len() == 1 {
-                return Err(tieup_fees::Ungoverned::NoContract.into());
+                return Err(Ungoverned::NoContract.into());
             }
             Ok(strikes.iter().filter(is_other).copied().collect())
         });

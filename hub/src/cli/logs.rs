@@ -12,8 +12,8 @@ use tieup_protocol::access_export::ExportFormat;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_store::journal::{
-    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, Origin, ProofKeys, SignedCheckpoint, checkpoint_note,
-    cosigned_note, month_dir, months, stored_root, verify_cosignature, verify_log,
+    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, MirrorError, Origin, ProofKeys, SignedCheckpoint,
+    checkpoint_note, cosigned_note, month_dir, months, stored_root, verify_cosignature, verify_log,
 };
 use tieup_web::journal::export::{Layout, export_to_stdout};
 use tieup_web::terminal::counted;
@@ -271,7 +271,7 @@ fn show(partner: &PartnerRow, Collected { month, added, size }: &Collected) {
 fn show_way_out(partner: &PartnerRow, error: &CollectError) {
     let (month, is_gone) = match error {
         CollectError::Refused { month, source } if source.is_contradiction() => {
-            (*month, matches!(source, tieup_store::journal::MirrorError::Shrunk { signed: 0, .. }))
+            (*month, matches!(source, MirrorError::Shrunk { signed: 0, .. }))
         }
         CollectError::Stands { refused, .. } => (refused.month, refused.shown.is_none()),
         _ => return,
