@@ -28,6 +28,7 @@ pub mod operator;
 pub mod parcel;
 pub mod postgres;
 pub mod proxy;
+pub mod python;
 pub mod raw;
 pub mod secure;
 pub mod stranger;

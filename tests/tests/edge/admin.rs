@@ -1,10 +1,9 @@
 //! The admin address of a partner and of a main site.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tieup_tests::{assert_says, raw};
+use tieup_tests::{assert_says, python, raw};
 
 use crate::{free_port, settled};
 
@@ -61,9 +60,12 @@ async fn row_003_62_a_daemon_without_a_release_is_up_and_not_ready() {
 
 /// Fails unless a parser that is not ours reads `metrics`.
 fn check_from_outside(metrics: &str) {
-    let Some(python) = tokio::task::block_in_place(python) else { return };
+    let Some(python) = tokio::task::block_in_place(|| python::with(python::VERIFYING, env!("CARGO_TARGET_TMPDIR")))
+    else {
+        return;
+    };
     let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("outside/check_metrics.py"));
+    command.arg(python::outside("check_metrics.py"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), metrics.as_bytes()).unwrap();
@@ -71,29 +73,4 @@ fn check_from_outside(metrics: &str) {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}\n{metrics}");
     assert_says(&String::from_utf8_lossy(&output.stdout), &["read: ", " samples"]);
-}
-
-/// A Python with prometheus-client, made in the folder for temporary files where the machine's own lacks it. Where it
-/// cannot be had, the check is left out with a word, but not in CI.
-fn python() -> Option<String> {
-    let works = |python: &str| {
-        let ran = Command::new(python).args(["-c", "import prometheus_client.openmetrics.parser"]).output();
-        ran.is_ok_and(|ran| ran.status.success())
-    };
-    if works("python3") {
-        return Some("python3".to_owned());
-    }
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("metrics-venv");
-    let python = venv.join("bin/python").display().to_string();
-    if !works(&python) {
-        let made = Command::new("python3").arg("-m").arg("venv").arg(&venv).output();
-        let pip = Command::new(&python).args(["-m", "pip", "install", "-q", "prometheus-client>=0.20"]).output();
-        if !works(&python) {
-            let why = format!("prometheus-client cannot be had: {made:?} {pip:?}");
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-            eprintln!("NOT checked from outside: {why}");
-            return None;
-        }
-    }
-    Some(python)
 }

@@ -1,13 +1,12 @@
 //! The public server under tools of others: `tests/outside/serving/`, which have nothing of ours. What they said, and
 //! what is left as it is, stands in `docs/conformance.md`.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tieup_protocol::digest::Digest;
 use tieup_tests::child::{Process, Program};
 use tieup_tests::secure::Secure;
-use tieup_tests::{Contract, World, assert_says};
+use tieup_tests::{Contract, World, assert_says, python};
 
 use crate::{certify, free_port, trusting};
 
@@ -27,7 +26,7 @@ struct Shop {
 impl Shop {
     /// One with a page, a style sheet, a large file, and a page that was withdrawn; none where the tools cannot be had.
     async fn open() -> Option<Self> {
-        let python = tokio::task::block_in_place(python)?;
+        let python = tokio::task::block_in_place(|| python::with(python::SERVING, env!("CARGO_TARGET_TMPDIR")))?;
         let words = "We mend lamps, and the same words stand here again and again. ".repeat(30);
         let plan = World::new().main_page("/about/", &words).main_page("/old/", "We mended candles.");
         let mut world = plan.contract("north", Contract::inherited()).start().await;
@@ -57,7 +56,7 @@ impl Shop {
     /// Runs a script, and fails unless it ends well and says `words`.
     fn check(&self, script: &str, arguments: &[&str], words: &str) {
         let mut command = Command::new(&self.python);
-        command.arg(folder().join(script)).args(arguments);
+        command.arg(python::outside("serving").join(script)).args(arguments);
         let ran = tokio::task::block_in_place(|| command.output().unwrap());
         let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
         println!("{said}");
@@ -93,36 +92,4 @@ async fn row_003_58_hostile_frames_hold_up_nobody_and_take_no_memory() {
     let (address, process) = (format!("127.0.0.1:{}", shop.port), shop.process.id().to_string());
     shop.check("frames.py", &[&address, &process, "/about/", "/noise.txt"], "withstood");
     shop.close().await;
-}
-
-/// Where the scripts are.
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("outside/serving")
-}
-
-/// A Python with what the scripts need, made in the folder for temporary files where the machine's own lacks it. Where it
-/// cannot be had, the checks are left out with a word, but not in CI.
-fn python() -> Option<String> {
-    /// One test at a time makes it.
-    static MADE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _made = MADE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let works = |python: &str| {
-        let ran = Command::new(python).args(["-c", "import h2, hpack, httplint, hyperframe, sslyze"]).output();
-        ran.is_ok_and(|ran| ran.status.success())
-    };
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("serving-venv");
-    let own = venv.join("bin/python").display().to_string();
-    if let Some(python) = ["python3", &own].into_iter().find(|python| works(python)) {
-        return Some(python.to_owned());
-    }
-    let made = Command::new("python3").arg("-m").arg("venv").arg(&venv).output();
-    let requirements = folder().join("requirements.txt");
-    let pip = Command::new(&own).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements).output();
-    if works(&own) {
-        return Some(own);
-    }
-    let why = format!("httplint, h2 and sslyze cannot be had: {made:?} {pip:?}");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-    eprintln!("NOT checked from outside: {why}");
-    None
 }

@@ -15,11 +15,10 @@ use tieup_hub::partners::Hub;
 use tieup_store::failing::{FailingWrites, How};
 use tieup_store::journal::{JournalWriter, SignedCheckpoint, TilePath};
 use tieup_tests::journal::{JournalOnDisk, files_below};
-use tieup_tests::{Contract, World, assert_says, told};
+use tieup_tests::{Contract, World, assert_says, python, told};
 
 use crate::returns::log_visits;
 use crate::settled;
-use crate::trust::python;
 
 /// How long something that happens by itself may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,17 +37,20 @@ fn month_in(world: &World, mirror: &Path) -> PathBuf {
 
 /// Has a program of others verify the mirrored month in `folder`, and gives what it says.
 fn verified(world: &World, folder: &Path, earlier: &[&Path]) -> Option<String> {
-    let python = python()?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("outside/verify_journal.py");
+    let python = python::with(python::VERIFYING, env!("CARGO_TARGET_TMPDIR"))?;
     let mut command = Command::new(python);
-    command.arg(script).arg(folder).arg("--key").arg(world.journal_key("north").to_string());
+    command
+        .arg(python::outside("verify_journal.py"))
+        .arg(folder)
+        .arg("--key")
+        .arg(world.journal_key("north").to_string());
     command.arg("--cosigner").arg(world.hub().keys.cosigner().unwrap().verifier().to_string());
     for note in earlier {
         command.arg("--earlier").arg(note);
     }
     let Output { status, stdout, stderr } = command.output().unwrap();
     let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
-    assert!(status.success(), "{}: {said}", folder.display());
+    assert!(status.success(), "{}: {status}: {said}", folder.display());
     Some(said)
 }
 
@@ -256,9 +258,14 @@ impl Drop for Bucket {
 impl Bucket {
     /// One with the empty bucket `logs`; none where the server cannot be had, but not in CI.
     fn stand() -> Option<Self> {
-        let python = moto()?;
+        let python = python::with(python::BUCKETS, env!("CARGO_TARGET_TMPDIR"))?;
         let mut command = Command::new(&python);
-        command.arg(outside("stand.py")).arg("logs").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .arg(python::outside("s3/stand.py"))
+            .arg("logs")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut server = command.spawn().unwrap();
         let mut address = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut address).unwrap();
@@ -284,37 +291,11 @@ impl Bucket {
     /// What is in the bucket, in `folder`.
     fn take(&self, folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut command = Command::new(&self.python);
-        command.arg(outside("take.py")).args([self.address.as_str(), "logs", "of/"]).arg(folder);
+        command.arg(python::outside("s3/take.py")).args([self.address.as_str(), "logs", "of/"]).arg(folder);
         let taken = command.output().unwrap();
         assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
         files_below(folder)
     }
-}
-
-fn outside(script: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("outside/s3").join(script)
-}
-
-/// A Python with moto's server, made in the folder for temporary files where the machine's own lacks it.
-fn moto() -> Option<String> {
-    let works = |python: &str| {
-        let ran = Command::new(python).args(["-c", "import boto3, flask, moto.server"]).output();
-        ran.is_ok_and(|ran| ran.status.success())
-    };
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("s3-venv");
-    let own = venv.join("bin/python").display().to_string();
-    if let Some(python) = ["python3", &own].into_iter().find(|python| works(python)) {
-        return Some(python.to_owned());
-    }
-    let made = Command::new("python3").arg("-m").arg("venv").arg(&venv).output();
-    let pip = Command::new(&own).args(["-m", "pip", "install", "-q", "-r"]).arg(outside("requirements.txt")).output();
-    if works(&own) {
-        return Some(own);
-    }
-    let why = format!("moto's server cannot be had: {made:?} {pip:?}");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-    eprintln!("NOT checked with a bucket: {why}");
-    None
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,10 +7,9 @@ use std::process::Command;
 
 use tieup_store::journal::JournalWriter;
 use tieup_tests::journal::JournalOnDisk;
-use tieup_tests::{World, assert_says};
+use tieup_tests::{World, assert_says, python};
 
 use crate::settled;
-use crate::trust::python;
 
 /// How many pages are visited: more than one bundle of 256.
 const VISITS: usize = 300;
@@ -26,7 +25,7 @@ struct Journal {
 impl Journal {
     /// One with visits that came over HTTP, cosigned by main.
     async fn written() -> Option<Self> {
-        let python = python()?;
+        let python = python::with(python::VERIFYING, env!("CARGO_TARGET_TMPDIR"))?;
         let mut world = settled().await;
         for number in 0..VISITS {
             world.get("north", &format!("/nothing/{number}/")).await;
@@ -51,9 +50,12 @@ impl Journal {
 
     /// Whether the journal in `folder` is accepted, and what is said.
     fn verify(&self, folder: &Path, earlier: &[&Path]) -> (bool, String) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("outside/verify_journal.py");
         let mut command = Command::new(&self.python);
-        command.arg(script).arg(folder).arg("--key").arg(self.log.signer.verifier().to_string());
+        command
+            .arg(python::outside("verify_journal.py"))
+            .arg(folder)
+            .arg("--key")
+            .arg(self.log.signer.verifier().to_string());
         command.arg("--origin").arg(self.log.origin.as_str()).arg("--cosigner").arg(&self.cosigner);
         for note in earlier {
             command.arg("--earlier").arg(note);

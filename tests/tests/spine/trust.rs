@@ -18,7 +18,7 @@ use tieup_syncd::control::{Answer, ask};
 use tieup_tests::forge::{Bent, Forge, Recipe};
 use tieup_tests::parcel::Parcel;
 use tieup_tests::world::site_id;
-use tieup_tests::{Kept, World, assert_says, parcel, told};
+use tieup_tests::{Kept, World, assert_says, parcel, python, told};
 
 use crate::settled;
 
@@ -355,9 +355,12 @@ async fn a_release_verifies_from_outside() {
         panic!("written over")
     };
     assert_says(&causes.join("\n"), &["is there already; it is not written over"]);
-    let Some(python) = tokio::task::block_in_place(python) else { return };
+    let Some(python) = tokio::task::block_in_place(|| python::with(python::VERIFYING, env!("CARGO_TARGET_TMPDIR")))
+    else {
+        return;
+    };
     let verify = |extra: &[&str]| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("outside/verify_release.py");
+        let script = python::outside("verify_release.py");
         let ran = Command::new(&python).arg(script).arg(&folder).args(extra).output().unwrap();
         (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr))
     };
@@ -393,30 +396,4 @@ fn bend_and_verify(file: &Path, verify: impl Fn(&[&str]) -> (Option<i32>, String
     assert_eq!(status, Some(1), "{}: {text}", file.display());
     assert_says(&text, &["NOT verified"]);
     fs::write(file, genuine).unwrap();
-}
-
-/// A Python with python-tuf, blake3 and cryptography, made in the folder for temporary files where the machine's own lacks them. Where
-/// neither can be had, the check is left out with a word, but not in CI.
-pub(crate) fn python() -> Option<String> {
-    let works = |python: &str| {
-        let ran = Command::new(python).args(["-c", "import tuf.ngclient, blake3, cryptography"]).output();
-        ran.is_ok_and(|ran| ran.status.success())
-    };
-    if works("python3") {
-        return Some("python3".to_owned());
-    }
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside-venv");
-    let python = venv.join("bin/python").display().to_string();
-    if !works(&python) {
-        let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("outside/requirements.txt");
-        let made = Command::new("python3").arg("-m").arg("venv").arg(&venv).output();
-        let pip = Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements).output();
-        if !works(&python) {
-            let why = format!("python-tuf, blake3 and cryptography cannot be had: {made:?} {pip:?}");
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-            eprintln!("NOT checked from outside: {why}");
-            return None;
-        }
-    }
-    Some(python)
 }
