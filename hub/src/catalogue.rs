@@ -90,9 +90,15 @@ impl CatalogueError {
             Self::Statement(StatementFailure::Call(_)) => true,
             Self::Statement(StatementFailure::Hub(error)) => is_of_call(error),
             Self::Trail(error) => match &**error {
-                FetchAuditError::Call(_) | FetchAuditError::NoText(_) | FetchAuditError::Refused(..) => true,
+                FetchAuditError::Call(_)
+                | FetchAuditError::NoText(_)
+                | FetchAuditError::Refused(..)
+                | FetchAuditError::Unsigned(..) => true,
                 FetchAuditError::Hub(error) => is_of_call(error),
-                FetchAuditError::Copy(..) | FetchAuditError::Busy(..) | FetchAuditError::Disk(_) => false,
+                FetchAuditError::Key(..)
+                | FetchAuditError::Copy(..)
+                | FetchAuditError::Busy(..)
+                | FetchAuditError::Disk(_) => false,
             },
             _ => false,
         }

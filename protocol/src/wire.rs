@@ -62,6 +62,8 @@ pub const STATEMENT: &str = "/v3/statement";
 /// GET lines of the partner's audit trail, one JSON document each: `/v3/audit?from=12`, the first of which is line 12.
 /// Not all of them come at once where they are many.
 pub const AUDIT: &str = "/v3/audit";
+/// GET the partner's signature over the first lines of its audit trail, a signed note: `/v3/audit/signed?lines=12`.
+pub const AUDIT_SIGNED: &str = "/v3/audit/signed";
 /// GET below it: C2SP tlog-tiles of one month, `/v3/journal/2026-11/checkpoint`, `/v3/journal/2026-11/tile/...`.
 pub const JOURNAL: &str = "/v3/journal";
 /// POST at the hub, with the partner's certificate: what is new in the partner's journal is to be fetched now. See
@@ -125,6 +127,7 @@ mod tests {
             COSIGNATURE,
             STATEMENT,
             AUDIT,
+            AUDIT_SIGNED,
             JOURNAL,
             MAIN_JOURNAL,
             MAIN_RECEIPT,

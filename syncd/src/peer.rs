@@ -19,9 +19,9 @@ use tieup_protocol::period::Month;
 use tieup_protocol::record::{EXTENT, ExtentGrant, ExtentRequest, MAX_PAGE_BYTES, RECORD, RecordHeld, RecordPage};
 use tieup_protocol::strike::{STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer};
 use tieup_protocol::wire::{
-    AUDIT, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, MAX_REVOCATIONS, Metadata,
-    NO_SUCH_TILE, OFFER, Offer, PartnerStatus, RESTORE, REVOCATIONS, Ready, STATEMENT, STATUS, Staged, StatementNotice,
-    StatementVerdict, UNKNOWN_BASE, Wanted,
+    AUDIT, AUDIT_SIGNED, BLOBS, COSIGNATURE, Cosigned, FRESHNESS, Fresh, JOURNAL, MANIFEST, MAX_OFFER, MAX_REVOCATIONS,
+    Metadata, NO_SUCH_TILE, OFFER, Offer, PartnerStatus, RESTORE, REVOCATIONS, Ready, STATEMENT, STATUS, Staged,
+    StatementNotice, StatementVerdict, UNKNOWN_BASE, Wanted,
 };
 use tieup_store::journal::{ReadError, TilePath};
 use tieup_web::complaint::causes;
@@ -80,6 +80,7 @@ pub fn router(partner: Arc<Partner>, limits: Limits) -> Router {
         .route(STRIKES, post(strike).layer(DefaultBodyLimit::max(MAX_STRIKE)))
         .route(STRIKE_ANSWERS, post(strike_answer))
         .route(AUDIT, get(audit))
+        .route(AUDIT_SIGNED, get(audit_signed))
         .layer(Extension(limits))
         .layer(map_request(move |request: Request| ready(paced(request, limits))))
         .with_state(partner);
@@ -226,6 +227,22 @@ struct From {
 async fn audit(State(partner): State<Arc<Partner>>, Query(From { from }): Query<From>) -> Result<String, Refusal> {
     let lines = tokio::task::block_in_place(|| partner.publisher().audit_lines(from));
     lines.map_err(|error| internal(&error))
+}
+
+/// How many lines of the audit trail are to be signed.
+#[derive(Deserialize)]
+struct Signed {
+    lines: u64,
+}
+
+async fn audit_signed(
+    State(partner): State<Arc<Partner>>,
+    Query(Signed { lines }): Query<Signed>,
+) -> Result<String, Refusal> {
+    let signed = tokio::task::block_in_place(|| partner.sign_trail(lines, Timestamp::now()));
+    let signed = signed.map_err(|error| internal(&error))?;
+    let shorter = || Refusal::new(StatusCode::NOT_FOUND, "shorter-trail", "the audit trail has fewer lines");
+    signed.map(|signed| signed.note().to_owned()).ok_or_else(shorter)
 }
 
 async fn statement(

@@ -41,6 +41,11 @@ class Key:
             raise Mistake(f"the number of the key {self.name} does not fit")
         self.key = Ed25519PublicKey.from_public_bytes(key[1:])
 
+    def made(self, signature, text):
+        """Whether `signature`, as a note has it, is this key's over `text`."""
+        signature = base64.b64decode(signature, validate=True)
+        return signature[:4] == self.id and self.holds(signature[4:], text.encode())
+
     def holds(self, signature, message):
         try:
             self.key.verify(signature, message)

@@ -9,7 +9,7 @@ use tieup_protocol::contract::{Decision, Strategy};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
 
-use super::trail::happening;
+use super::trail::{change_of_terms, happening};
 use super::{PublishError, Publisher};
 
 impl Publisher {
@@ -213,16 +213,14 @@ impl Publisher {
         self.keep_first_originals()?;
         let release = self.reread(live.version)?;
         let site = self.build(&release)?;
-        let before = self.contract()?.map(|contract| contract.id.version);
+        let before = self.contract()?;
         if word == Word::New {
             self.audit.append(&[happening(approved, by, Event::Approved, None)], now)?;
         }
         self.switch(live.version, by, None, site)?;
         self.follow_live(now)?;
         self.announce()?;
-        let after = release.contract.id.version;
-        let terms = before.filter(|before| *before != after).map(|before| (before, after));
-        self.note_live(&live, by, terms, now);
+        self.note_live(&live, by, change_of_terms(before.as_ref(), &release.contract), now);
         Ok(live)
     }
 

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use tieup_protocol::approval::{DecidedBy, ReleaseRecord};
-use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening};
+use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening, TrailEnd};
+use tieup_protocol::contract::Contract;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_store::audit::AuditError;
 
@@ -20,6 +21,16 @@ pub(super) fn happening(record: &ReleaseRecord, by: DecidedBy, what: Event, reas
     Happening { who: by.into(), what, release, reason: reason.map(str::to_owned) }
 }
 
+/// What is to be said of a contract that comes into force instead of `before`; nothing of the same one.
+pub(super) fn change_of_terms(before: Option<&Contract>, after: &Contract) -> Option<String> {
+    let (version, digest) = (after.id.version, after.digest());
+    match before {
+        Some(before) if before.digest() == digest => None,
+        Some(before) => Some(format!("version {version} ({digest}) after version {}", before.id.version)),
+        None => Some(format!("version {version} ({digest})")),
+    }
+}
+
 impl Publisher {
     /// The lines of the audit trail from number `from` on; not all of them, where they are many.
     ///
@@ -27,6 +38,14 @@ impl Publisher {
     /// When the trail does not verify.
     pub fn audit_lines(&mut self, from: u64) -> Result<String, AuditError> {
         self.audit.lines(from, MOST_AT_ONCE)
+    }
+
+    /// Where the first `lines` lines of the audit trail end; none where there are fewer.
+    ///
+    /// # Errors
+    /// When the trail does not verify.
+    pub fn audit_end_after(&mut self, lines: u64) -> Result<Option<TrailEnd>, AuditError> {
+        self.audit.end_after(lines)
     }
 
     /// Every entry of the audit trail, verified.
@@ -66,18 +85,11 @@ impl Publisher {
         Ok(if alike > 0 { Noted::Already } else { Noted::Not })
     }
 
-    /// Writes down that `record` is live now, and that other terms are in force where they are. It is live whether or
-    /// not that can be done; the next start writes it down otherwise.
-    pub(super) fn note_live(
-        &mut self,
-        record: &ReleaseRecord,
-        by: DecidedBy,
-        terms: Option<(u32, u32)>,
-        now: Timestamp,
-    ) {
+    /// Writes down that `record` is live now, and the change of `terms` where other ones are in force with it. It is live
+    /// whether or not that can be done; the next start writes it down otherwise.
+    pub(super) fn note_live(&mut self, record: &ReleaseRecord, by: DecidedBy, terms: Option<String>, now: Timestamp) {
         let mut happenings = vec![happening(record, by, Event::Live, None)];
-        if let Some((from, to)) = terms {
-            let reason = format!("from version {from} to {to}");
+        if let Some(reason) = terms {
             happenings.push(happening(record, by, Event::ContractChanged, Some(&reason)));
         }
         if let Err(error) = self.audit.append(&happenings, now) {

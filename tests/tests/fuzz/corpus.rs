@@ -9,6 +9,7 @@ use tieup_protocol::patch;
 use tieup_protocol::wire::{Offer, PartnerStatus, Ready, STATUS, Wanted};
 use tieup_store::journal::{InclusionProof, JournalReader, LogVerifier, Origin};
 use tieup_syncd::trust::TrustState;
+use tieup_tests::issuing::row;
 use tieup_tests::journal::files_below;
 use tieup_tests::parcel;
 use tieup_tests::world::{MAIN, site_id};
@@ -34,6 +35,7 @@ pub(crate) struct Corpus {
     pub(crate) checkpoint: Vec<u8>,
     pub(crate) origin: Origin,
     pub(crate) journal_key: LogVerifier,
+    pub(crate) signed: Vec<u8>,
     pub(crate) entries: Vec<u8>,
     pub(crate) proof: Vec<u8>,
     pub(crate) segment: Vec<u8>,
@@ -81,6 +83,8 @@ impl Corpus {
         let (origin, journal_key) =
             (Origin::new(&site_id(MAIN), &site_id("north"), world.month("north")), world.journal_key("north"));
         let reader = JournalReader::open(&journal).unwrap();
+        world.hub().fetch_audit(&row(&world, "north").await).await.unwrap();
+        let signed = fs::read(world.mirrors("north").join("audit.signed")).unwrap();
         let proof = InclusionProof::of(&reader, 0, &origin, &journal_key).unwrap().to_string().into_bytes();
         world.hub().revoke_tls(jiff::Timestamp::now()).await.unwrap();
         let invitation = world.hub().invite(&site_id("north"), jiff::Timestamp::now()).await.unwrap();
@@ -99,6 +103,7 @@ impl Corpus {
             status,
             problem: json(refused.problem().unwrap()),
             checkpoint: fs::read(journal.join("checkpoint")).unwrap(),
+            signed,
             origin,
             journal_key,
             proof,

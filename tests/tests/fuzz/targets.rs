@@ -14,9 +14,11 @@ use tieup_protocol::wire::{
     Cosigned, JoinGrant, JoinRequest, Offer, PartnerStatus, Problem, Ready, Staged, StatementNotice, StatementStatus,
     Wanted,
 };
+use tieup_store::audit::{Between, SignedEnd};
 use tieup_store::blobs::BlobStore;
 use tieup_store::journal::{InclusionProof, SignedCheckpoint, TilePath, split_bundle};
 use tieup_syncd::trust::{TrustState, verify_metadata};
+use tieup_tests::world::{MAIN, site_id};
 
 use crate::corpus::{Corpus, json};
 
@@ -187,6 +189,13 @@ fn journals_and_blobs(corpus: &Corpus) -> Vec<Target<'_>> {
             let checkpoint = SignedCheckpoint::open(bytes, &corpus.origin, &corpus.journal_key).ok()?;
             assert!(checkpoint.note().starts_with(corpus.origin.as_str()), "a checkpoint of another log");
             Some(bytes.to_vec())
+        }),
+        Target::new("signature over a trail", 64, vec![corpus.signed.clone()], |bytes| {
+            let (main, partner) = (site_id(MAIN), site_id("north"));
+            let of = Between { main: &main, partner: &partner };
+            SignedEnd::open(bytes, of, std::slice::from_ref(&corpus.journal_key))
+                .ok()
+                .map(|signed| signed.note().into())
         }),
         Target::new(
             "tile path",

@@ -299,6 +299,7 @@ async fn everything_decided_is_written_down_and_main_keeps_a_copy() {
         (Event::Staged, Actor::Main, Some(1)),
         (Event::Approved, Actor::Operator, Some(1)),
         (Event::Live, Actor::Operator, Some(1)),
+        (Event::ContractChanged, Actor::Operator, Some(1)),
         (Event::Staged, Actor::Main, Some(2)),
         (Event::Rejected, Actor::Operator, Some(2)),
         (Event::Staged, Actor::Main, Some(3)),
@@ -309,12 +310,12 @@ async fn everything_decided_is_written_down_and_main_keeps_a_copy() {
     ];
     assert_eq!(events(&world), expected);
     let row = world.hub().partner(&site_id("north")).await.unwrap();
-    assert_eq!(world.hub().fetch_audit(&row).await.unwrap().lines, 10);
-    assert_eq!(world.hub().fetch_audit(&row).await.unwrap().lines, 10, "nothing new");
+    assert_eq!(world.hub().fetch_audit(&row).await.unwrap().lines, 11);
+    assert_eq!(world.hub().fetch_audit(&row).await.unwrap().lines, 11, "nothing new");
     let copy = world.hub().audit_copy(&row).entries().unwrap();
     assert_eq!(copy, world.daemon("north").publisher().audit_entries().unwrap());
-    assert_eq!(copy[4].reason.as_deref(), Some("we do not"));
-    assert_eq!(copy[5].manifest, Some(waiting.manifest));
+    assert_eq!(copy[5].reason.as_deref(), Some("we do not"));
+    assert_eq!(copy[6].manifest, Some(waiting.manifest));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,7 +346,7 @@ async fn a_trail_that_was_rewritten_is_refused_by_main_and_stops_decisions_not_s
         }
     };
     // Its last line: the chain cannot tell, and main's copy can.
-    world.restart_after("north", rewrite("\"what\":\"live\"", "\"what\":\"held\"")).await;
+    world.restart_after("north", rewrite("\"what\":\"contract-changed\"", "\"what\":\"held\"")).await;
     let error = world.hub().fetch_audit(&row).await.unwrap_err();
     assert!(matches!(error, FetchAuditError::Refused(..)), "{error:?}");
     assert_says(&told(&error), &["the audit trail of `north` is REFUSED", "was rewritten"]);

@@ -81,8 +81,10 @@ async fn antedate(world: &mut World, time: Timestamp) {
         fs::write(file, text).unwrap();
     };
     world.restart_after("north", change).await;
-    // What main fetched of it before is another trail.
-    let _ = fs::remove_file(world.hub().mirrors(&row(world, "north").await).join("audit.jsonl"));
+    // What main fetched of it before is another trail, and that is what was signed.
+    for file in ["audit.jsonl", "audit.signed"] {
+        let _ = fs::remove_file(world.mirrors("north").join(file));
+    }
 }
 
 /// Notes that in the month before the last a page of 40 bytes was all that the partner had of its own, and `tieup` pages of

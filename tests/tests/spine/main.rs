@@ -44,6 +44,7 @@ mod rights;
 mod sales;
 mod schedule;
 mod searching;
+mod signatures;
 mod slowness;
 mod statements;
 mod strikes;

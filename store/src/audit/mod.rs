@@ -1,13 +1,17 @@
 //! The audit trail on disk: lines that continue each other, appended and never changed.
 //!
-//! The partner's daemon appends to its own; main keeps a copy and takes only lines that continue it.
+//! The partner's daemon appends to its own and signs it; main keeps a copy and takes only lines that continue it.
+
+mod signed;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tieup_protocol::audit::{AuditEntry, BrokenTrail, Happening, TrailEnd};
+use tieup_protocol::digest::Digest;
 
+pub use self::signed::{Between, SignedEnd, TrailNoteError};
 use crate::durable::{self, DiskError, Step, step};
 
 /// An audit trail in one file.
@@ -72,6 +76,20 @@ impl AuditTrail {
         Ok(self.open()?.end)
     }
 
+    /// Where the first `lines` lines end; none where there are fewer.
+    ///
+    /// # Errors
+    /// When the file does not hold a trail.
+    pub fn end_after(&mut self, lines: u64) -> Result<Option<TrailEnd>, AuditError> {
+        let end = self.end()?;
+        let Some(before) = lines.checked_sub(1) else { return Ok(Some(TrailEnd::default())) };
+        if lines >= end.lines {
+            return Ok((lines == end.lines).then_some(end));
+        }
+        let line = self.lines(before, 1)?;
+        Ok(Some(TrailEnd { lines, last: Digest::of(line.trim_end_matches('\n').as_bytes()) }))
+    }
+
     /// Appends what happened at `time`, in this order.
     ///
     /// Durable on return. After an error none of it is in the trail.
@@ -101,7 +119,7 @@ impl AuditTrail {
         let known = self.open()?;
         let mut lines = lines.iter();
         if let Some(held) = known.end.lines.checked_sub(1) {
-            let same = |line: &&str| tieup_protocol::digest::Digest::of(line.as_bytes()) == known.end.last;
+            let same = |line: &&str| Digest::of(line.as_bytes()) == known.end.last;
             if !lines.next().is_some_and(same) {
                 return Err(AuditError::Rewritten { path: self.path.clone(), line: held });
             }
@@ -221,7 +239,6 @@ mod tests {
 
     use tempfile::{TempDir, tempdir};
     use tieup_protocol::audit::{Actor, Event};
-    use tieup_protocol::digest::Digest;
     use tieup_protocol::ids::ReleaseVersion;
 
     use super::*;
@@ -260,6 +277,10 @@ mod tests {
         assert_eq!(trail.lines(1, usize::MAX).unwrap().lines().count(), 2);
         assert_eq!(trail.lines(1, 1).unwrap().lines().count(), 1, "at least one");
         assert_eq!(trail.lines(3, usize::MAX).unwrap(), "");
+        let ends = (0..5).map(|lines| trail.end_after(lines).unwrap());
+        let shorter = [&[][..], &["a"], &["a", "b"], &["a", "b", "c"]];
+        let expected = shorter.map(|reasons| Some(begun(&tempdir().unwrap(), reasons).end().unwrap()));
+        assert_eq!(ends.collect::<Vec<_>>(), [&expected[..], &[None]].concat());
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! Main's copies of the partners' audit trails: fetched, and taken only where they continue what main has.
+//! Main's copies of the partners' audit trails: fetched, taken only where they continue what main has, and signed by
+//! whose they are.
+
+mod signature;
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +9,9 @@ use jiff::Timestamp;
 use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening, TrailEnd};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::wire::AUDIT;
-use tieup_store::audit::{AuditError, AuditTrail};
+use tieup_store::audit::{AuditError, AuditTrail, TrailNoteError};
 use tieup_store::durable::{self, DiskError};
+use tieup_store::journal::InvalidKey;
 use tieup_store::lock::{LockError, StateLock};
 use tieup_web::client::CallError;
 use tieup_web::complaint;
@@ -34,11 +38,17 @@ pub enum FetchAuditError {
     /// What it sent is no text.
     #[error("the audit trail of `{0}` cannot be read")]
     NoText(SiteId),
-    /// What it sent does not continue main's copy.
+    /// What it sent does not continue main's copy, or what it signed.
     #[error(
         "the audit trail of `{0}` is REFUSED: ask its operator what happened, and settle it: tieup audit {0} --settle --reason ..."
     )]
-    Refused(SiteId, #[source] AuditError),
+    Refused(SiteId, #[source] Contradiction),
+    /// It does not sign what it sent.
+    #[error("the audit trail of `{0}` came, and its daemon does not sign it as the partner that joined")]
+    Unsigned(SiteId, #[source] TrailNoteError),
+    /// The partner's key is damaged in the database.
+    #[error("the journal key of `{0}` cannot be used")]
+    Key(SiteId, #[source] InvalidKey),
     /// Main's own copy failed.
     #[error("main's copy of the audit trail of `{0}` cannot be used")]
     Copy(SiteId, #[source] AuditError),
@@ -48,6 +58,24 @@ pub enum FetchAuditError {
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+/// What a partner's audit trail contradicts.
+#[derive(Debug, thiserror::Error)]
+pub enum Contradiction {
+    /// Main's copy.
+    #[error(transparent)]
+    Copy(AuditError),
+    /// What the partner signed before.
+    #[error("its first {lines} lines are not those that it signed on {}: {} has its signature", time.strftime("%Y-%m-%d %H:%M:%S UTC"), note.display())]
+    Signed {
+        /// How many lines were signed.
+        lines: u64,
+        /// When, by the partner's clock.
+        time: Timestamp,
+        /// Where the signature is.
+        note: PathBuf,
+    },
 }
 
 /// Why the audit trail of a partner was not settled.
@@ -62,6 +90,9 @@ pub enum SettleAuditError {
     /// Another command is at it.
     #[error("another command is fetching from `{0}` at this moment")]
     Busy(SiteId, #[source] LockError),
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// Main's own trail could not be continued.
     #[error(transparent)]
     Trail(#[from] TrailError),
@@ -99,16 +130,19 @@ impl Hub {
         let said = format!("{id}: {reason} ({refusal}; the copy of {} entries is kept as {name})", held.lines);
         let happening = Happening { who: Actor::Main, what: Event::TrailSettled, release: None, reason: Some(said) };
         self.write_down(&happening, now)?;
+        // First, so that this signature is never beside another trail.
+        signature::put_aside(&folder, &name)?;
         copy.put_aside(&folder.join(&name)).map_err(|error| SettleAuditError::Aside(id.clone(), error))?;
         Ok(name)
     }
 
-    /// Fetches what is new in a partner's audit trail, and keeps it if it continues what main has.
+    /// Fetches what is new in a partner's audit trail, keeps it if it continues what main has, and has the partner sign
+    /// all of it.
     ///
     /// Durable on return.
     ///
     /// # Errors
-    /// When the partner cannot be reached, or its trail is shorter than main's copy or another one.
+    /// When the partner cannot be reached, its trail is shorter than main's copy or another one, or it does not sign it.
     pub async fn fetch_audit(&self, partner: &PartnerRow) -> Result<TrailEnd, FetchAuditError> {
         let id = &partner.id;
         let client = self.call(partner).await?;
@@ -126,6 +160,7 @@ impl Hub {
             copy.extend(&lines).map_err(|error| refused_or_failed(id, error))?;
             let end = copy.end().map_err(|error| FetchAuditError::Copy(id.clone(), error))?;
             if end == held {
+                self.have_signed(partner, &mut copy, &client).await?;
                 return Ok(end);
             }
         }
@@ -159,7 +194,9 @@ pub(crate) fn entries_of_all_time(folder: &Path) -> Result<Vec<AuditEntry>, Audi
 fn refused_or_failed(partner: &SiteId, error: AuditError) -> FetchAuditError {
     match error {
         AuditError::Disk(_) | AuditError::Broken(..) => FetchAuditError::Copy(partner.clone(), error),
-        AuditError::NotContinued(..) | AuditError::Rewritten { .. } => FetchAuditError::Refused(partner.clone(), error),
+        AuditError::NotContinued(..) | AuditError::Rewritten { .. } => {
+            FetchAuditError::Refused(partner.clone(), Contradiction::Copy(error))
+        }
     }
 }
 
