@@ -176,8 +176,10 @@ impl Hub {
 /// and in those that were put aside, of which one that cannot be read is left out.
 pub(crate) fn entries_of_all_time(folder: &Path) -> Result<Vec<AuditEntry>, AuditError> {
     let files = if folder.is_dir() { durable::list_dir(folder)? } else { Vec::new() };
-    let is_aside =
-        |path: &&PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(ASIDE));
+    let is_aside = |path: &&PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(ASIDE)) && path.extension() == Path::new(COPY).extension()
+    };
     let mut all = Vec::new();
     for path in files.iter().filter(is_aside) {
         match AuditTrail::at(path).entries() {
@@ -221,6 +223,7 @@ mod tests {
         write("audit.aside-20261001T000000Z.jsonl", "first", 1);
         write("audit.aside-20261001T000000Z.jsonl", "second", 2);
         std::fs::write(folder.path().join("audit.aside-20261002T000000Z.jsonl"), "no trail\n").unwrap();
+        write("audit.aside-20261001T000000Z.signed", "a signature is no trail", 2);
         let entries = entries_of_all_time(folder.path()).unwrap();
         let reasons: Vec<_> = entries.iter().filter_map(|entry| entry.reason.as_deref()).collect();
         assert_eq!(reasons, ["first", "first", "second", "third", "fourth"]);

@@ -2,6 +2,7 @@
 //! log and audit trail begin anew.
 
 use std::fs;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use tieup_protocol::audit::Event;
@@ -25,6 +26,15 @@ async fn lose_the_machine(world: &mut World) {
     assert_ne!(now.journal_key, before.journal_key);
     assert_eq!(now.earlier_keys, [before.journal_key]);
     world.resume(halted).await;
+}
+
+/// What main put aside of the trail of `north`: the copy (`jsonl`) or the signature over it (`signed`).
+pub(crate) fn aside(world: &World, extension: &str) -> PathBuf {
+    let files = fs::read_dir(world.mirrors("north")).unwrap().map(|file| file.unwrap().path());
+    let is_it = |path: &PathBuf| {
+        path.to_string_lossy().contains("/audit.aside-") && path.extension().is_some_and(|found| found == extension)
+    };
+    files.into_iter().find(is_it).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,9 +79,7 @@ async fn what_a_partner_logged_before_it_lost_its_machine_verifies_and_log_and_t
     let own = world.hub().own_trail().unwrap().pop().unwrap();
     assert_eq!(own.what, Event::TrailSettled);
     assert_says(&own.reason.unwrap(), &["north: its disk was lost", "was rewritten", "is kept as audit.aside-"]);
-    let kept = fs::read_dir(world.mirrors("north")).unwrap().map(|file| file.unwrap().path());
-    let kept = kept.into_iter().find(|path| path.to_string_lossy().contains("/audit.aside-")).unwrap();
-    assert_eq!(AuditTrail::at(kept).entries().unwrap(), before);
+    assert_eq!(AuditTrail::at(aside(&world, "jsonl")).entries().unwrap(), before);
 
     assert_eq!(world.collect("north").await[0].size, 2);
     verifies(&world, 2);
