@@ -3,6 +3,8 @@
 //! Control characters that came over a wire or out of a page are shown, never obeyed. A reader that has gone away, as
 //! `head` does, ends the command without a complaint. It decides nothing about what is said.
 
+mod told;
+
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,6 +15,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::told::Told;
 use crate::{complaint, paint};
 
 /// With what every crate of this product begins, in the log.
@@ -116,15 +119,17 @@ fn is_hidden(c: char) -> bool {
     turns_writing || (c.is_control() && c != '\n' && c != '\t')
 }
 
-/// Sends the log to standard error: ours from `level` on, that of libraries only where something failed.
+/// Sends the log to standard error: ours from `level` on, that of libraries only where something failed. Where a person
+/// reads it there, in sentences; else in lines for programs.
 pub fn log(level: LevelFilter) {
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .with_target(false)
-        .log_internal_errors(false)
-        .with_filter(filter(level));
-    tracing_subscriber::registry().with(lines).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).log_internal_errors(false);
+    let lines = if io::stderr().is_terminal() {
+        let ansi = std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+        lines.with_ansi(ansi).event_format(Told).boxed()
+    } else {
+        lines.with_ansi(false).with_target(false).boxed()
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter(level))).init();
 }
 
 fn filter(level: LevelFilter) -> Targets {
