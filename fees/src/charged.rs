@@ -26,13 +26,11 @@ pub struct Charged {
     amounts: Option<Amounts>,
 }
 
-/// The amounts of an issued statement, in minor units, which fit together.
+/// The amounts of an issued statement, which fit together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Amounts {
-    /// The total as it stands there, with its currency.
-    total: String,
     /// The total without what was collected with sales.
-    own: i128,
+    own: Money,
     /// What it charges for earlier periods.
     corrected: Vec<Corrected>,
 }
@@ -46,9 +44,9 @@ struct Corrected {
     issued: Digest,
     /// The digest of the statement that is right.
     right: Digest,
-    /// What it says was charged before.
-    before: i128,
-    /// What it charges besides, or gives back where it is below 0.
+    /// What it says was charged before; in another currency than the statement's where it charges nothing besides.
+    before: Money,
+    /// What it charges besides, or gives back where it is below 0, in minor units.
     amount: i128,
 }
 
@@ -68,60 +66,73 @@ impl Charged {
 
     /// The total without what was collected with sales, where it adds up in `currency`.
     pub fn amount(&self, currency: Currency) -> Option<Money> {
-        Some(Money::new(currency, self.amounts_in(currency)?.own))
+        Some(self.amounts_in(currency)?.own)
     }
 
     /// What `before` has come to with what it charges for an earlier `period`, and the digest of the statement that is right
     /// of that; the first is none where it says that something else was charged before, and both where it corrects nothing
-    /// of the period, or does not add up in the currency.
+    /// of the period in the currency, or does not add up.
     pub(crate) fn corrected(&self, period: Period, before: Money) -> Option<(Option<Money>, Digest)> {
-        let (name, currency) = (period.to_string(), before.currency());
-        let Corrected { right, before: said, amount, .. } =
-            self.amounts_in(currency)?.corrected.iter().find(|corrected| corrected.period == name)?;
-        let sum = before.minor().checked_add(*amount).filter(|_| *said == before.minor());
-        Some((sum.map(|sum| Money::new(currency, sum)), *right))
+        let name = period.to_string();
+        let is_meant = |of: &&Corrected| of.period == name && of.before.currency() == before.currency();
+        let corrected = self.amounts.as_ref()?.corrected.iter().find(is_meant)?;
+        Some((corrected.owed().filter(|_| corrected.before == before), corrected.right))
     }
 
     /// What it charges for earlier periods by `revisions`, in its order; none where it does not add up in `currency`, or
     /// corrects what none of them is of.
     pub(crate) fn corrections(&self, currency: Currency, revisions: &[Revision]) -> Option<Vec<Correction>> {
         let read = |corrected: &Corrected| {
-            let Corrected { period, issued, right, before, amount } = corrected;
+            let &Corrected { ref period, issued, right, before: charged, .. } = corrected;
             let revision = revisions.iter().find(|revision| revision.period.to_string() == *period)?;
-            let owed = before.checked_add(*amount)?;
-            let [charged, owed] = [*before, owed].map(|minor| Money::new(currency, minor));
-            let (issued, right, cause) = (*issued, *right, revision.cause);
+            let (owed, cause) = (corrected.owed()?, revision.cause);
             Some(Correction { period: revision.period, issued, right, cause, charged, owed })
         };
         self.amounts_in(currency)?.corrected.iter().map(read).collect()
     }
 
     fn amounts_in(&self, currency: Currency) -> Option<&Amounts> {
-        self.amounts.as_ref().filter(|amounts| Money::read(&amounts.total, currency).is_some())
+        self.amounts.as_ref().filter(|amounts| amounts.own.currency() == currency)
+    }
+}
+
+impl Corrected {
+    /// What is right; none beyond what money can hold.
+    fn owed(&self) -> Option<Money> {
+        let minor = self.before.minor().checked_add(self.amount)?;
+        Some(Money::new(self.before.currency(), minor))
     }
 }
 
 impl Amounts {
     fn read(text: &str) -> Option<Self> {
         let total = text.lines().find_map(|line| line.strip_prefix("total:"))?.trim();
-        let reading = Reading { decimals: decimals(total.split_once(' ')?.0) };
-        let fee = reading.minor(total.split_once(' ')?.0)?;
+        let fee = with_code(total)?;
+        let reading = Reading { currency: fee.currency() };
         let corrected = reading.corrections(text)?;
-        let collected = reading.collected(text, fee, &corrected)?;
-        Some(Self { total: total.to_owned(), own: fee.checked_add(collected)?, corrected })
+        let collected = reading.collected(text, fee.minor(), &corrected)?;
+        let own = Money::new(fee.currency(), fee.minor().checked_add(collected)?);
+        Some(Self { own, corrected })
     }
 }
 
-/// How the amounts of one statement are written: all with as many decimals.
+/// The currency that the amounts of one statement are in, where they say no other.
 struct Reading {
-    decimals: usize,
+    currency: Currency,
 }
 
 impl Reading {
+    /// The minor units of an amount in the statement's own currency, which is not written behind it.
     fn minor(&self, digits: &str) -> Option<i128> {
-        let is_written = digits.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        let minor = digits.replacen('.', "", 1).parse().ok();
-        minor.filter(|_| is_written && decimals(digits) == self.decimals)
+        Some(Money::read(&format!("{digits} {}", self.currency.code()), self.currency)?.minor())
+    }
+
+    /// An amount in the statement's own currency, or with another one behind it.
+    fn money(&self, said: &str) -> Option<Money> {
+        if said.contains(' ') {
+            return with_code(said).filter(|amount| amount.currency() != self.currency);
+        }
+        Some(Money::new(self.currency, self.minor(said)?))
     }
 
     /// What the section of corrections in `text` charges; nothing where there is none. None where it cannot be read, or what
@@ -138,12 +149,13 @@ impl Reading {
         let [row, words, issued, right] = row else { return None };
         let (period, amount) = row.trim().rsplit_once(' ')?;
         let (before, owed) = words.strip_suffix(IS_RIGHT)?.rsplit_once(WAS_CHARGED)?;
-        let (_, before) = before.rsplit_once(' ')?;
+        let (_, before) = before.rsplit_once(": ")?;
         let issued = issued.trim_start().strip_prefix(WAS)?.parse().ok()?;
         let right = right.trim_start().strip_prefix(IS)?.parse().ok()?;
-        let (before, amount, owed) = (self.minor(before)?, self.minor(amount)?, self.minor(owed)?);
-        let is_difference = before.checked_add(amount)? == owed;
-        is_difference.then(|| Corrected { period: period.trim_end().to_owned(), issued, right, before, amount })
+        let (before, amount, owed) = (self.money(before)?, self.minor(amount)?, self.money(owed)?);
+        let corrected = Corrected { period: period.trim_end().to_owned(), issued, right, before, amount };
+        let is_payable = before.currency() == self.currency || amount == 0;
+        (is_payable && corrected.owed() == Some(owed)).then_some(corrected)
     }
 
     /// What was collected with sales, with its sign, by the settlement in `text` of the fee and what is `corrected`; 0 where
@@ -156,7 +168,7 @@ impl Reading {
         let value = |label: &str| section.iter().find_map(|line| line.strip_prefix(label)).map(str::trim);
         let of = |label: &str| self.minor(value(label)?);
         let (corrections, advance, collected) = (of("  corrections")?, of("  paid in advance")?, of(COLLECTED)?);
-        let due = self.minor(value("due:")?.split_once(' ')?.0)?;
+        let due = with_code(value("due:")?).filter(|due| due.currency() == self.currency)?.minor();
         let sum = |amounts: &[i128]| amounts.iter().try_fold(0_i128, |sum, amount| sum.checked_add(*amount));
         let is_sum = of("  fee")? == fee
             && corrections == sum(&corrected.iter().map(|it| it.amount).collect::<Vec<_>>())?
@@ -165,9 +177,10 @@ impl Reading {
     }
 }
 
-/// How many decimals an amount has.
-fn decimals(digits: &str) -> usize {
-    digits.split_once('.').map_or(0, |(_, fraction)| fraction.len())
+/// An amount with the code of its currency behind it.
+fn with_code(said: &str) -> Option<Money> {
+    let (_, code) = said.split_once(' ')?;
+    Money::read(said, Currency::of_code(code)?)
 }
 
 #[cfg(test)]

@@ -97,10 +97,12 @@ impl Settlement {
 }
 
 impl Correction {
-    /// What the correction charges, or gives back where it is below 0; none beyond what money can hold.
-    pub fn amount(&self) -> Option<Money> {
+    /// What the correction charges in a statement in `currency`, or gives back where it is below 0; none where the period was
+    /// charged in another one, unless nothing is charged, or beyond what money can hold.
+    pub fn amount_in(&self, currency: Currency) -> Option<Money> {
         let minor = self.owed.minor().checked_sub(self.charged.minor())?;
-        Some(Money::new(self.owed.currency(), minor))
+        let is_in = [self.charged, self.owed].iter().all(|amount| amount.currency() == currency);
+        (is_in || self.charged == self.owed).then(|| Money::new(currency, minor))
     }
 
     /// The correction of what was `charged` for `period`, and by which statement, by the one that is `right`; none where
@@ -139,7 +141,7 @@ pub(crate) fn settle(
     check_corrections(period, currency, corrections)?;
     check_payments(contract, payments)?;
     let collected = collected(contract, events)?;
-    let corrected = corrections.iter().map(|c| c.amount().ok_or(SettlementError::TooLarge));
+    let corrected = corrections.iter().map(|c| c.amount_in(currency).ok_or(SettlementError::TooLarge));
     let corrections = sum(currency, &corrected.collect::<Result<Vec<_>, _>>()?)?;
     let advance = sum(currency, &payments.iter().map(|payment| payment.amount).collect::<Vec<_>>())?;
     let collected = sum(currency, &collected)?;
@@ -156,6 +158,10 @@ fn check_corrections(period: Period, currency: Currency, corrections: &[Correcti
         }
         if !seen.insert(correction.issued) {
             return Err(SettlementError::CorrectedTwice(correction.issued));
+        }
+        if correction.charged == correction.owed {
+            // Nothing is charged, so that nothing is of another currency.
+            continue;
         }
         for amount in [correction.charged, correction.owed] {
             if amount.currency() != currency {

@@ -199,14 +199,12 @@ impl Sheet {
         let mut sorted: Vec<&Correction> = corrections.iter().collect();
         sorted.sort_by_key(|correction| (correction.period, correction.issued));
         for correction in sorted {
-            let amount = correction.amount().map(Money::digits).unwrap_or_default();
+            let amount = correction.amount_in(money.currency).map(Money::digits).unwrap_or_default();
             self.row(&format!("  {}", correction.period), &[&amount]);
-            self.note(format_args!(
-                "{}: {}{WAS_CHARGED}{}{IS_RIGHT}",
-                correction.cause.words(),
-                correction.charged.digits(),
-                correction.owed.digits()
-            ));
+            // What was charged in another currency says so; nothing is charged for it here.
+            let said = |of: Money| if of.currency() == money.currency { of.digits() } else { of.to_string() };
+            let [charged, owed] = [correction.charged, correction.owed].map(said);
+            self.note(format_args!("{}: {charged}{WAS_CHARGED}{owed}{IS_RIGHT}", correction.cause.words()));
             self.note(format_args!("{WAS}{}", correction.issued));
             self.note(format_args!("{IS}{}", correction.right));
         }

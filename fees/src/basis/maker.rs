@@ -91,7 +91,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let (charged, right) = (self.charged(period, within)?, self.counting(period, right)?);
         let Some(correction) = Correction::between(period, charged, &right.statement, cause) else { return Ok(None) };
         let currency = self.ledger.contract(within).map_err(BasisError::Ledger)?.terms.money.currency;
-        if correction.owed.currency() != currency {
+        if correction.amount_in(currency).is_none() && correction.owed.currency() != currency {
             return Err(BasisError::OtherCurrency { statement: within, currency, correction: Box::new(correction) });
         }
         Ok(Some((correction, right)))

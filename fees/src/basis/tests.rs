@@ -309,6 +309,42 @@ fn what_was_charged_in_another_currency_is_corrected_by_the_next_statement_in_th
 }
 
 #[test]
+fn a_decided_dispute_that_changes_no_amount_is_told_in_a_statement_of_whatever_currency() {
+    // 10 views at 50 yen, which are right; then June charges in euros.
+    let mut issued = issued(&[basis("2027-05", 10, &[])]);
+    let june = correcting("2027-06", "2027-05", Cause::Dispute);
+    let text = issue(&mut issued, &WHOLE, june.clone());
+    assert!(text.contains("    a dispute was decided: 500 JPY was charged, 500 JPY is right\n"), "{text}");
+    let row = text.lines().find(|line| line.starts_with("  2027-05 ")).unwrap();
+    assert!(row.ends_with(" 0.00") && text.contains("due:             50.00 EUR"), "{text}");
+    let charged = issued[&period("2027-06")].charged.clone().unwrap();
+    assert!(charged.adds_up());
+    for (right, wrong) in
+        [(" 500 JPY is", " 600 JPY is"), ("500 JPY", "500 EUR"), (": 500 JPY", ": 500"), (" 0.00\n", " 1.00\n")]
+    {
+        assert!(!Charged::read(&text.replace(right, wrong)).unwrap().adds_up(), "{wrong:?}");
+    }
+    // It is closed by that, and what comes late is charged in yen from what was right by it.
+    let signed = [("2027-05", "2027-06-02"), ("2027-06", "2027-07-02")];
+    let time = |day: &str| format!("{day}T00:00:00Z").parse::<jiff::Timestamp>().unwrap();
+    let signed = signed.into_iter().map(|(of, day)| (period(of), time(day))).collect();
+    let decided = Decided { accepted: [(period("2027-05"), time("2027-06-20"))].into(), signed };
+    assert!(is_disputed(&issued, &decided, period("2027-05"), period("2027-06")));
+    assert!(!is_disputed(&issued, &decided, period("2027-05"), period("2027-07")));
+    let july = issue(&mut issued, &WHOLE, basis("2027-07", 4, &[("2027-05", 12), ("2027-06", 1)]));
+    assert!(july.contains("entries came late: 500 was charged, 600 is right"), "{july}");
+    assert!(july.contains(&format!("was {}", made_right(&text))), "{july}");
+    // Where June is looked at again it says the same of May.
+    let again = Maker::new(&WHOLE, &issued).make(&june).unwrap().statement;
+    assert_eq!(again.text, text);
+}
+
+/// The digest of the statement that is right by the first correction in `text`.
+fn made_right(text: &str) -> &str {
+    text.lines().find_map(|line| line.strip_prefix("    is  ")).unwrap()
+}
+
+#[test]
 fn a_correction_that_makes_no_sense_is_refused() {
     let issued = issued(&[basis("2026-11", 10, &[])]);
     let refused =

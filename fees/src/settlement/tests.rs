@@ -75,10 +75,10 @@ fn a_correction_is_the_difference_of_two_statements() {
     let (issued, right) = (of(1_000), of(1_500));
     let correction = Correction::between(november().into(), charged(&issued), &right, Cause::Dispute).unwrap();
     // 500 views more at 0.50.
-    assert_eq!((correction.amount(), correction.issued), (Some(yen(250)), issued.digest()));
+    assert_eq!((correction.amount_in(Jpy), correction.issued), (Some(yen(250)), issued.digest()));
     // Where they come to the same, what came of a dispute is told, and of what else may have changed nothing.
     let same = |cause| Correction::between(november().into(), charged(&issued), &issued, cause);
-    assert_eq!(same(Cause::Dispute).unwrap().amount(), Some(yen(0)));
+    assert_eq!(same(Cause::Dispute).unwrap().amount_in(Jpy), Some(yen(0)));
     assert_eq!(same(Cause::LateEntries), None);
 }
 
@@ -93,6 +93,15 @@ fn corrections_that_cannot_be_are_refused() {
     assert!(refusal(&[twice.clone(), twice.clone()]).ends_with("is corrected twice"));
     let euros = Correction { owed: Money::new(Eur, 5), ..twice };
     assert_eq!(refusal(&[euros]), "0.05 EUR cannot be settled in JPY");
+    // What charges nothing is of no currency.
+    let same = Correction { owed: Money::new(Eur, 500), charged: Money::new(Eur, 500), ..correction("2026-10", 1, 2) };
+    let stated = settled(&contract, &counted, &[], &[same], &[]).unwrap();
+    assert_eq!((stated.settlement.corrections, stated.settlement.due), (yen(0), stated.total));
+    assert!(
+        stated.text.contains("    entries came late: 5.00 EUR was charged, 5.00 EUR is right\n"),
+        "{}",
+        stated.text
+    );
 }
 
 #[test]

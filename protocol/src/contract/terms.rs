@@ -3,6 +3,7 @@
 //!
 //! This is the language alone. The `fees` crate gives it its meaning; `docs/fees.md` says it in full.
 
+use serde::de::value::{Error as Unknown, StrDeserializer};
 use serde::{Deserialize, Serialize};
 
 use super::adjustments::Adjustment;
@@ -203,6 +204,11 @@ pub enum Currency {
 }
 
 impl Currency {
+    /// The one with this ISO 4217 code.
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::deserialize(StrDeserializer::<Unknown>::new(code)).ok()
+    }
+
     /// The ISO 4217 code.
     pub const fn code(self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@ use tieup_syncd::pins::Pins;
 use tieup_syncd::statement::StatementFailure as Refused;
 use tieup_tests::{Contract, World, assert_says, told};
 
-use tieup_tests::issuing::{before, closes, issue, log_before, log_in, row};
+use tieup_tests::issuing::{before, closes, issue, issue_at, log_before, log_in, row};
 
 /// Version `number` of a contract by which each view of a tie-up page costs so many yen from the day `from` on, which it
 /// governs by days.
@@ -153,19 +153,43 @@ async fn a_version_that_reaches_back_into_an_issued_month_is_refused_and_a_later
     assert_eq!(issue(&world, month).await, (issued, StatementVerdict::Identical));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_month_of_another_currency_stops_no_statement_and_is_corrected_when_that_one_is_charged_in_again() {
+/// A world in which 40 yen were charged two months ago for 4 views, and version 2 charges 30 euros a view since then. Returns
+/// the first of the two months.
+async fn then_in_euros() -> (World, Month) {
     let mut world = Box::pin(start()).await;
     let month = two_months_ago(&world).await;
-    let (between, now) = (month.next(), world.month("north"));
     log_before(&mut world, 4).await;
     let (issued, _) = issue(&world, month).await;
     assert_says(&issued.statement, &["total:           40 JPY"]);
 
-    let in_euros = by_days(2, &between.first_day().to_string(), 30).replace("JPY", "EUR");
+    let in_euros = by_days(2, &month.next().first_day().to_string(), 30).replace("JPY", "EUR");
     write_contract(&world, &in_euros);
     Box::pin(world.go_live("north")).await;
-    log_in(&mut world, between, 1).await;
+    log_in(&mut world, month.next(), 1).await;
+    (world, month)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_changes_no_amount_is_closed_by_a_statement_in_another_currency() {
+    let (world, month) = Box::pin(then_in_euros()).await;
+    let (between, north) = (month.next(), row(&world, "north").await);
+    world.daemon("north").dispute(month, "is this right?", Timestamp::now()).await.unwrap();
+    world.hub().rule(&north, month, (Decision::Accepted, "we look at it again"), Timestamp::now()).await.unwrap();
+    next_second().await;
+    let (said, verdict) = issue_at(&world, between, Timestamp::now()).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", said.statement);
+    let says = ["a dispute was decided: 40 JPY was charged, 40 JPY is right", "due:             30.00 EUR"];
+    assert_says(&said.statement, &says);
+    let (later, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!((verdict, &later.revisions[..]), (StatementVerdict::Identical, &[][..]), "\n{}", later.statement);
+    // What was issued is made from it again, on both sides.
+    assert_eq!(issue(&world, between).await, (said, StatementVerdict::Identical));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_of_another_currency_stops_no_statement_and_is_corrected_when_that_one_is_charged_in_again() {
+    let (mut world, month) = Box::pin(then_in_euros()).await;
+    let (between, now) = (month.next(), world.month("north"));
     write_contract(&world, &by_days(3, &now.first_day().to_string(), 10));
     Box::pin(world.go_live("north")).await;
     log_before(&mut world, 2).await;
