@@ -231,7 +231,7 @@ impl MainBooks<'_> {
         &self,
         earlier: Period,
         until: Period,
-        maker: &Maker<'_, Self>,
+        maker: &mut Maker<'_, Self>,
     ) -> Result<Option<Revision>, StatementFailure> {
         let Some(before) = charged_so_far(&self.issued, earlier, until) else { return Ok(None) };
         let (_, _, size) = self.log(earlier.month())?;
@@ -268,7 +268,7 @@ impl MainBooks<'_> {
         &self,
         earlier: Period,
         until: Period,
-        maker: &Maker<'_, Self>,
+        maker: &mut Maker<'_, Self>,
     ) -> Result<bool, StatementFailure> {
         let Some(aside) = self.hub.refusals(&self.partner.id).put_aside_at(earlier.month())? else { return Ok(false) };
         let charged = last_charged(&self.issued, earlier, until);

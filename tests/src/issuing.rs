@@ -58,6 +58,16 @@ pub async fn log_in(world: &mut World, month: Month, views: i64) {
 }
 
 async fn log_as(world: &mut World, month: Month, views: i64, change: impl Fn(i64, AccessEntry) -> AccessEntry) {
+    Box::pin(append(world, month, views, change)).await;
+    world.collect("north").await;
+}
+
+/// Lets `north` have logged as many in `month`, of which main collects none yet.
+pub async fn log_uncollected(world: &mut World, month: Month, views: i64) {
+    Box::pin(append(world, month, views, |_, entry| entry)).await;
+}
+
+async fn append(world: &mut World, month: Month, views: i64, change: impl Fn(i64, AccessEntry) -> AccessEntry) {
     let now = world.month("north");
     let halted = world.halt("north").await;
     let state = &halted.config.state;
@@ -76,5 +86,4 @@ async fn log_as(world: &mut World, month: Month, views: i64, change: impl Fn(i64
     writer.checkpoint().unwrap();
     drop(writer);
     Box::pin(world.resume(halted)).await;
-    world.collect("north").await;
 }

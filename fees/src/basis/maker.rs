@@ -102,20 +102,33 @@ impl<'a, L: Ledger> Maker<'a, L> {
     ///
     /// # Errors
     /// When nobody can say.
-    pub fn is_another_log(&self, period: Period, until: Period) -> Result<bool, BasisError<L::Error>> {
+    pub fn is_another_log(&mut self, period: Period, until: Period) -> Result<bool, BasisError<L::Error>> {
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
         let charged = charged_so_far(self.issued, period, until).map_or(issued.size, |extent| extent.size);
         // Once it was corrected for another log, the root of the first one says nothing any more.
         let was_replaced = |basis: &Basis| basis.revision(period).is_some_and(|it| it.cause == Cause::OtherLog);
         let root = issued.charged.as_ref().and_then(|charged| charged.root.as_deref());
-        let root = root.filter(|_| !between(self.issued, period, until).any(was_replaced));
-        let first = root.map(|root| (issued.size, Some(root)));
+        let is_replaced = between(self.issued, period, until).any(was_replaced);
+        let first = root.filter(|_| !is_replaced).map(|root| (issued.size, Some(root)));
         for (size, root) in first.into_iter().chain([(charged, None)]) {
             if !self.ledger.begins_with(period.month(), size, root).map_err(BasisError::Ledger)? {
                 return Ok(true);
             }
         }
-        Ok(false)
+        if is_replaced { self.is_other_than_corrected(period, until) } else { Ok(false) }
+    }
+
+    /// Whether the journal that is here, which is long enough, does not give the statement that was right of `period` by the
+    /// last correction before `until`: that one has the root hash of its journal in it, and is told by its digest.
+    fn is_other_than_corrected(&mut self, period: Period, until: Period) -> Result<bool, BasisError<L::Error>> {
+        let (right, _) = self.charged(period, until)?;
+        let extent = charged_so_far(self.issued, period, until).ok_or(BasisError::NotIssued(period))?;
+        for strike in extent.strikes {
+            if !self.ledger.is_of_log(period.month(), strike).map_err(BasisError::Ledger)? {
+                return Ok(true);
+            }
+        }
+        Ok(self.counting(period, extent)?.statement.digest() != right)
     }
 
     /// What was charged for `period` by statements for periods before `until`, without what was collected with sales, and

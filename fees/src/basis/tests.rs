@@ -12,9 +12,11 @@ struct Simulated {
     lost: &'static [u64],
     aside: &'static [u64],
     entries: u64,
+    /// What the roots of the journals begin with.
+    root: &'static str,
 }
 
-const WHOLE: Simulated = Simulated { lost: &[], aside: &[], entries: u64::MAX };
+const WHOLE: Simulated = Simulated { lost: &[], aside: &[], entries: u64::MAX, root: "root" };
 
 impl Ledger for Simulated {
     type Error = Infallible;
@@ -31,7 +33,11 @@ impl Ledger for Simulated {
     }
 
     fn head(&self, month: Month, size: u64) -> Result<JournalHead, Infallible> {
-        Ok(JournalHead { origin: format!("nationwide/harbor-shop/{month}"), size, root: format!("root{size}") })
+        Ok(JournalHead {
+            origin: format!("nationwide/harbor-shop/{month}"),
+            size,
+            root: format!("{}{size}", self.root),
+        })
     }
 
     /// A strike strikes out the entry whose number it is the digest of.
@@ -45,7 +51,7 @@ impl Ledger for Simulated {
     }
 
     fn begins_with(&self, _: Month, size: u64, root: Option<&str>) -> Result<bool, Infallible> {
-        Ok(size <= self.entries && root.is_none_or(|root| root == format!("root{size}")))
+        Ok(size <= self.entries && root.is_none_or(|root| root == format!("{}{size}", self.root)))
     }
 
     fn count(
@@ -256,6 +262,31 @@ fn what_is_struck_out_after_the_issue_is_given_back_once_and_does_not_come_back(
     // A statement that is issued with a strike counts it as such.
     let stated = maker.make(&Basis { strikes: vec![strike(0)], ..basis("2027-02", 2, &[]) }).unwrap();
     assert_eq!((stated.statement.total.minor(), stated.counted.left_out.struck), (50, 1));
+}
+
+#[test]
+fn a_log_that_is_another_once_more_is_told_by_what_was_right_of_the_one_before_it() {
+    let mut issued = issued(&[basis("2026-11", 10, &[])]);
+    let replaced =
+        |of: &str, size| Basis { revisions: vec![revision("2026-11", size, 0, Cause::OtherLog)], ..basis(of, 1, &[]) };
+    let second = Simulated { root: "second", ..WHOLE };
+    issue(&mut issued, &second, replaced("2026-12", 8));
+    // Nothing but that it has other entries tells the third from the second: it is as long by now.
+    let (third, january) = (Simulated { root: "third", ..WHOLE }, replaced("2027-01", 7));
+    let stated = Maker::new(&third, &issued).make(&january).unwrap().statement;
+    assert!(
+        stated.text.contains("the log was put aside for another: 400 was charged, 350 is right"),
+        "{}",
+        stated.text
+    );
+    // Of the same log as before, less cannot be right.
+    let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 7, before: 8 };
+    assert_eq!(Maker::new(&second, &issued).make(&january).unwrap_err(), shrunk);
+    // What was struck out of the second has no effect on the third.
+    let struck = Digest::of(&3_u64.to_be_bytes());
+    issued.get_mut(&period("2026-12")).unwrap().revisions[0].strikes = vec![struck];
+    let aside = Simulated { aside: &[3], ..second };
+    assert!(Maker::new(&aside, &issued).make(&january).is_ok());
 }
 
 #[test]

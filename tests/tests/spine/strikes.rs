@@ -25,7 +25,7 @@ use tieup_tests::{World, assert_says, told};
 use crate::disputes::falsify;
 use crate::periods::start;
 use crate::placements::tieup;
-use tieup_tests::issuing::{issue, issue_at, log_before, log_in, row};
+use tieup_tests::issuing::{issue, issue_at, log_before, log_in, log_uncollected, row};
 
 /// A partner with six visits two months before at 10 yen each, and one now. Returns that month.
 async fn visited() -> (World, Month) {
@@ -286,6 +286,26 @@ async fn a_month_is_corrected_by_the_log_that_came_in_the_place_of_its_own_howev
     let (last, verdict) = issue(&world, world.month("north")).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", last.statement);
     assert_says(&last.statement, &["the log was put aside for another: 40 was charged, 40 is right"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_partner_has_logged_since_main_collected_does_not_hide_that_its_log_is_another() {
+    // Six visits at 10 yen were charged; of the log in the place of that four are left, and are charged for.
+    let (mut world, month) = visited().await;
+    issue(&world, month).await;
+    Box::pin(put_aside(&mut world, month, 4)).await;
+    Box::pin(log_in(&mut world, month.next(), 1)).await;
+    let (later, _) = issue_at(&world, month.next(), Timestamp::now()).await;
+    assert_says(&later.statement, &["the log was put aside for another: 60 was charged, 40 is right"]);
+    // The one in the place of that has three, and more than four by the time that the next statement comes.
+    Box::pin(put_aside(&mut world, month, 3)).await;
+    Box::pin(log_uncollected(&mut world, month, 5)).await;
+    let (last, verdict) = issue(&world, world.month("north")).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", last.statement);
+    assert_says(&last.statement, &["the log was put aside for another: 40 was charged, 30 is right"]);
+    // What main collects then is charged for as what came late.
+    world.collect("north").await;
+    assert_eq!(issue(&world, world.month("north")).await, (last, StatementVerdict::Identical));
 }
 
 #[tokio::test(flavor = "multi_thread")]
