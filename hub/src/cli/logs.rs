@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tieup_protocol::access::AccessEntry;
 use tieup_protocol::access_export::ExportFormat;
+use tieup_protocol::contract::Side;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_store::journal::{
-    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, MirrorError, Origin, ProofKeys, SignedCheckpoint,
-    checkpoint_note, cosigned_note, month_dir, months, stored_root, verify_cosignature, verify_log,
+    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, Origin, ProofKeys, SignedCheckpoint, checkpoint_note,
+    cosigned_note, month_dir, months, stored_root, verify_cosignature, verify_log,
 };
 use tieup_web::journal::export::{Layout, export_to_stdout};
 use tieup_web::terminal::counted;
@@ -139,20 +140,37 @@ pub(super) async fn log(hub: &Arc<Hub>, action: &LogAction) -> anyhow::Result<()
         LogAction::Export { partner, month, layout } => export(hub, partner, *month, (*layout).into()).await,
         LogAction::Settle { partner, month, reason, put_aside } => {
             let copy = if *put_aside { Settlement::PutAside } else { Settlement::Kept };
-            let partner = hub.partner(partner).await?;
-            hub.settle_journal(&partner.id, *month, copy, reason, Timestamp::now())?;
-            if *put_aside {
-                hub.counting.forget_counting(&partner.id, *month).await?;
-                for period in hub.issued_in(&partner.id, *month).await? {
-                    say!(
-                        "The statement for {period} was issued: the next one corrects it to what the new log comes to."
-                    );
-                }
-            }
-            say!("The journal of {month} of `{}` is settled; fetch it again: tieup log fetch {0}", partner.id);
-            Ok(())
+            settle(hub, &hub.partner(partner).await?, *month, (copy, reason)).await
         }
     }
+}
+
+/// Settles what stands against a partner's journal, and says what becomes of what was issued by it.
+async fn settle(
+    hub: &Hub,
+    partner: &PartnerRow,
+    month: Month,
+    (copy, reason): (Settlement, &str),
+) -> anyhow::Result<()> {
+    hub.settle_journal(&partner.id, month, copy, reason, Timestamp::now())?;
+    say!("The journal of {month} of `{}` is settled; fetch it again: tieup log fetch {0}", partner.id);
+    if copy == Settlement::Kept {
+        return Ok(());
+    }
+    hub.counting.forget_counting(&partner.id, month).await?;
+    let issued = hub.issued_in(&partner.id, month).await?;
+    if issued.is_empty() {
+        return Ok(());
+    }
+    let becomes = match hub.books(partner).await?.writer(month) {
+        Ok(Side::Main) => "it stays as it is, since it is charged by your own log".to_owned(),
+        Ok(Side::Partner | Side::Both) => "the next one corrects it to what the new log comes to".to_owned(),
+        Err(error) => format!("whether the next one corrects it cannot be told: {error}"),
+    };
+    for period in issued {
+        say!("The statement for {period} was issued: {becomes}.");
+    }
+    Ok(())
 }
 
 /// Checks a proof with keys alone.
@@ -257,7 +275,7 @@ async fn fetch_from(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> us
             failed += 1;
             eprintln!("{}:", partner.id);
             terminal::complain(&error);
-            show_way_out(partner, &error);
+            show_way_out(hub, partner, &error);
         }
     }
     failed
@@ -268,14 +286,15 @@ fn show(partner: &PartnerRow, Collected { month, added, size }: &Collected) {
 }
 
 /// What a person can do about a journal that is refused for good.
-fn show_way_out(partner: &PartnerRow, error: &CollectError) {
-    let (month, is_gone) = match error {
-        CollectError::Refused { month, source } if source.is_contradiction() => {
-            (*month, matches!(source, MirrorError::Shrunk { signed: 0, .. }))
-        }
-        CollectError::Stands { refused, .. } => (refused.month, refused.shown.is_none()),
+fn show_way_out(hub: &Hub, partner: &PartnerRow, error: &CollectError) {
+    let month = match error {
+        CollectError::Refused { month, source } if source.is_contradiction() => *month,
+        CollectError::Stands { refused, .. } => refused.month,
         _ => return,
     };
+    // Where what is kept of it cannot be read, it says so when it is settled.
+    let standing = hub.refused_journal(&partner.id, month).ok().flatten();
+    let is_gone = standing.is_some_and(|refused| refused.shown.is_none());
     eprintln!(
         "hint: what was signed is kept as evidence; when it is settled: tieup log settle {} {month} --reason \"...\"",
         partner.id

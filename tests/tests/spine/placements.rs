@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tieup_hub::collect::Collected;
+use tieup_hub::refusals::RefusedJournal;
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{MAIN_RECEIPT, MainReceipt, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{Cosigner, JournalWriter, Mirror, SignedText, month_dir};
+use tieup_tests::issuing::closes;
 use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::world::{MAIN, site_id};
 use tieup_tests::{Contract, World, assert_says, told};
@@ -180,6 +182,33 @@ async fn row_003_50_where_main_writes_the_partner_logs_nothing_and_verifies_what
     let (code, said) = syncd(&world, &["log", "verify"]);
     assert_says(&said, &["the copy of the main site's own log of", "entry 0 is not the one that was logged"]);
     assert_eq!(code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_main_writes_what_was_issued_stays_whatever_is_settled_of_a_journal_of_the_partner() {
+    for (journal, becomes) in [
+        ("{writer: main, verifier: partner}", "it stays as it is, since it is charged by your own log."),
+        ("{writer: partner, verifier: main}", "the next one corrects it to what the new log comes to."),
+    ] {
+        let world = world(journal).await;
+        let (month, hub, row) = (now(), world.hub(), world.hub().partner(&site_id("north")).await.unwrap());
+        visit_main(&world).await;
+        world.get("north", "/about/").await;
+        world.collect("north").await;
+        world.daemon("north").verify_main_journal().await.unwrap();
+        hub.issue(&row, month, closes(month.next())).await.unwrap();
+        // A journal of the partner's that was refused, from before main wrote, say.
+        let (since, shown) = (Timestamp::now(), Some("another".to_owned()));
+        let reason = "the log forked".to_owned();
+        let refused = RefusedJournal { month, since, reason, held: None, shown, settled: None };
+        let folder = hub.config.state.join("refusals/north");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!("{month}.json")), serde_json::to_vec(&[refused]).unwrap()).unwrap();
+        let settle = ["log", "settle", "north", &month.to_string(), "--put-aside", "--reason", "its disk was lost"];
+        let (code, said) = tieup(&world, &settle);
+        assert_says(&said, &["is settled", &format!("The statement for {month} was issued: {becomes}")]);
+        assert_eq!(code, Some(0), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

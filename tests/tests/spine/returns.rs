@@ -284,6 +284,21 @@ async fn a_journal_that_is_settled_and_still_contradicts_is_refused_again_unless
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_begins_anew_with_no_entry_can_be_taken_in_the_place_of_the_copy_and_the_hint_says_so() {
+    let mut world = settled().await;
+    log_visits(&world, "north", 4).await;
+    world.collect("north").await;
+    let month = world.month("north");
+    world.restart_after("north", |state| put_back(state, month, &[])).await;
+    // When it is refused, and while that stands.
+    for _ in 0..2 {
+        let fetched = tieup(&world, &["log", "fetch", "north"]);
+        let says = ["the log shrank: 4 entries were cosigned, and the checkpoint covers 0", "with --put-aside"];
+        assert_says(&said(&fetched), &says);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn row_003_48_a_month_that_vanished_is_refused_for_good() {
     let mut world = settled().await;
     log_visits(&world, "north", 4).await;
