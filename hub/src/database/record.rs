@@ -303,19 +303,13 @@ fn to_sql(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tieup_protocol::record::{Payment, Withdrawal};
     use tieup_protocol::wire::StatementNotice;
-    use tokio::time::timeout;
 
     use super::*;
-    use crate::database::places::places;
+    use crate::database::places::{Place, places};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
-    /// By when whoever waits for no turn is done.
-    const TURN: Duration = Duration::from_millis(300);
 
     fn otaru() -> SiteId {
         "otaru".parse().unwrap()
@@ -346,6 +340,26 @@ mod tests {
     fn notice(period: &str) -> StatementNotice {
         serde_json::from_str(&format!(r#"{{"month":"{period}","size":3,"record":0,"status":"final","statement":"a"}}"#))
             .unwrap()
+    }
+
+    /// A process that waits for no turn: where another has it, it fails at once.
+    async fn without_patience(place: &Place) -> Database {
+        let database = place.open().await;
+        let sql = if place.is_server() { "SET lock_timeout = '1ms'" } else { "PRAGMA busy_timeout = 0" };
+        let mut connections = Vec::new();
+        for _ in 0..database.pool.options().get_max_connections() {
+            let mut connection = database.pool.acquire().await.unwrap();
+            sqlx::query(sql).execute(&mut *connection).await.unwrap();
+            connections.push(connection);
+        }
+        database
+    }
+
+    /// Whether it failed since another had the turn to write.
+    fn is_not_its_turn(error: &DatabaseError) -> bool {
+        let DatabaseError::Sql(sqlx::Error::Database(error)) = error else { return false };
+        // SQLITE_BUSY, and PostgreSQL's `lock_not_available`.
+        matches!(error.code().as_deref(), Some("5" | "55P03"))
     }
 
     const FIRST: &str = "2026-11-01_2026-11-15";
@@ -402,32 +416,30 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_payment_is_in_the_statement_or_is_refused_whoever_is_first() {
         for place in places() {
-            // Two processes of the hub.
-            let (noting, issuing) = (place.open().await, place.open().await);
+            // Two processes of the hub, and one that tells whether it would have to wait.
+            let (noting, issuing, hasty) = (place.open().await, place.open().await, without_patience(&place).await);
             joined(&noting).await;
             ready(&noting, &paid(20, "BANK-1", "70"), Existing::Refuse).await.keep().await.unwrap();
             // The record was read with one entry in it, and a payment is being noted before the statement is kept.
             let payment = ready(&noting, &paid(1, "BANK-7", "400"), Existing::Refuse).await;
-            let mut issue = tokio::spawn({
-                let issuing = issuing.clone();
-                async move { issuing.put_issued(&otaru(), &notice(FIRST), 1).await.unwrap() }
-            });
-            assert!(timeout(TURN, &mut issue).await.is_err(), "it was issued while a payment was being noted");
-            payment.keep().await.unwrap();
-            assert_eq!(issue.await.unwrap(), None, "a payment was left out of the statement");
+            let issued = hasty.put_issued(&otaru(), &notice(FIRST), 1).await;
+            assert!(is_not_its_turn(&issued.unwrap_err()), "it was issued while a payment was being noted");
+            let (partner, statement) = (otaru(), notice(FIRST));
+            let (issued, kept) = tokio::join!(issuing.put_issued(&partner, &statement, 1), payment.keep());
+            kept.unwrap();
+            assert_eq!(issued.unwrap(), None, "a payment was left out of the statement");
 
             // The statement is being kept, and a payment is noted before it is.
             let mut change = issuing.begin_writing().await.unwrap();
             let statement = "INSERT INTO issued_statements (partner, month, notice) VALUES ('otaru', $1, $2)";
             let text = serde_json::to_string(&notice(FIRST)).unwrap();
             sqlx::query(statement).bind(FIRST).bind(text).execute(&mut *change).await.unwrap();
-            let mut payment = tokio::spawn({
-                let noting = noting.clone();
-                async move { noting.begin_adding(&paid(2, "BANK-9", "30"), Unless::Never, NOW).await.unwrap() }
-            });
-            assert!(timeout(TURN, &mut payment).await.is_err(), "it was noted while the statement was being kept");
-            change.commit().await.unwrap();
-            let came = payment.await.unwrap();
+            let entries = paid(2, "BANK-9", "30");
+            let noted = hasty.begin_adding(&entries, Unless::Never, NOW).await;
+            assert!(is_not_its_turn(&noted.unwrap_err()), "it was noted while the statement was being kept");
+            let (came, kept) = tokio::join!(noting.begin_adding(&entries, Unless::Never, NOW), change.commit());
+            kept.unwrap();
+            let came = came.unwrap();
             assert!(matches!(came, Adding::Issued(Late::Payment, _)), "a payment came after its statement: {came:?}");
             drop(came);
 
