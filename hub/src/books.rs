@@ -251,11 +251,8 @@ impl MainBooks<'_> {
         let changed = changed_strikes(before.strikes, &strikes);
         let Some(cause) = dispute.or(replaced).or(changed).or(noted).or(late) else { return Ok(None) };
         if size < before.size && !is_another {
-            tracing::warn!(
-                month = %earlier.month(), size, charged = before.size,
-                "the copy of the log is shorter than what was charged: nothing of it is corrected; put it back from a backup, or \
-                 fetch it again"
-            );
+            let what = shorter(self.writer(earlier.month())?);
+            tracing::warn!(month = %earlier.month(), size, charged = before.size, "{what}");
             return Ok(None);
         }
         Ok(Some(Revision { period: earlier, size, strikes, record, cause }))
@@ -315,6 +312,20 @@ impl MainBooks<'_> {
             (then.catalogue != now.catalogue).then_some(Cause::ChangedCatalogue)
         };
         Ok((until, cause))
+    }
+}
+
+/// What is said of a log of `writer` that is shorter than what was charged for.
+fn shorter(writer: Side) -> &'static str {
+    match writer {
+        Side::Main => {
+            "the partner has cosigned less of your own log than was charged: nothing of it is corrected; put your log and its \
+             receipts back from a backup, or let the partner verify it again (`syncd log fetch`)"
+        }
+        Side::Partner | Side::Both => {
+            "the copy of the log is shorter than what was charged: nothing of it is corrected; put it back from a backup, or \
+             fetch it again"
+        }
     }
 }
 
@@ -421,6 +432,23 @@ impl From<BasisError<Self>> for StatementFailure {
             BasisError::Ledger(failure) => failure,
             BasisError::Fee(error) => Self::Fees(error.into()),
             other => Self::Basis(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_about_a_log_that_is_too_short_depends_on_whose_it_is() {
+        for (writer, what) in [
+            (Side::Main, "put your log and its receipts back from a backup"),
+            (Side::Partner, "put it back from a backup, or fetch it again"),
+            (Side::Both, "put it back from a backup, or fetch it again"),
+        ] {
+            assert!(shorter(writer).contains(what), "{writer:?}");
+            assert_eq!(shorter(writer).contains("your own log"), writer == Side::Main, "{writer:?}");
         }
     }
 }

@@ -244,8 +244,17 @@ impl Hub {
     }
 
     /// Drops an answer with what it answers, which the other side knows nothing of any more; main's trail says so.
+    ///
+    /// # Errors
+    /// When it was changed meanwhile, and when that it is dropped cannot be kept.
     async fn drop_answer(&self, partner: &SiteId, kept: &KeptStrike, now: Timestamp) -> Result<(), StrikeError> {
-        self.note_strike(Actor::Main, Event::StrikeAnswered, partner, &kept.dropped_sentence(), now)?;
+        let digest = kept.strike.digest();
+        match self.known_strike(partner, digest).await? {
+            // Who told it at the same time has dropped it.
+            None => return Ok(()),
+            Some(known) if known != *kept => return Err(StrikeError::Changed(digest)),
+            Some(_) => self.note_strike(Actor::Main, Event::StrikeAnswered, partner, &kept.dropped_sentence(), now)?,
+        }
         Ok(self.database.drop_strike(partner, kept).await?)
     }
 

@@ -60,6 +60,11 @@ pub enum StrikeError {
         "the main site has no strike {0} any more, so that the answer is dropped: `syncd fee strikes` shows whether it has proposed another"
     )]
     Withdrawn(Digest),
+    /// The strike was changed while main was told.
+    #[error(
+        "the main site has no such proposal as was answered, and what is known here of strike {0} was changed at this moment: it stays as it is by now; `syncd fee strikes` shows it"
+    )]
+    Changed(Digest),
     /// What is known of strikes cannot be kept or read back.
     #[error("strikes cannot be kept or read back")]
     Document(#[from] DocumentError),
@@ -140,9 +145,9 @@ impl Partner {
     async fn tell_answer(&self, answered: KeptStrike, now: Timestamp) -> Result<KeptStrike, StrikeError> {
         match self.main().await?.post::<()>(STRIKE_ANSWERS, &answered.answer).await {
             Err(error) if error.is_problem(UNKNOWN_STRIKE) && answered.settled.is_none() => {
-                let strike = answered.strike.digest();
-                block_in_place(|| self.drop_strike(&answered, now))?;
-                return Err(StrikeError::Withdrawn(strike));
+                return Err(block_in_place(|| self.drop_strike(&answered, now))
+                    .err()
+                    .unwrap_or(StrikeError::Withdrawn(answered.strike.digest())));
             }
             told => told.map_err(StrikeError::Call)?,
         }
@@ -363,11 +368,14 @@ impl Partner {
         Ok(self.strikes_document().write(&all)?)
     }
 
-    /// Forgets a strike, if what is known of it is what was known `before`.
+    /// Forgets a strike with its answer, if what is known of it is what was known `before`. What was forgotten before is not
+    /// told of again.
+    ///
+    /// # Errors
+    /// When it was changed meanwhile, and when that it is dropped cannot be kept.
     fn drop_strike(&self, before: &KeptStrike, now: Timestamp) -> Result<(), StrikeError> {
         let _records = self.records();
-        let mut all = self.strikes()?;
-        all.retain(|known| known != before);
+        let Some(all) = without(self.strikes()?, before)? else { return Ok(()) };
         self.note_strike(Actor::Operator, Event::StrikeAnswered, before.dropped_sentence(), now)?;
         Ok(self.strikes_document().write(&all)?)
     }
@@ -378,6 +386,22 @@ impl Partner {
 
     fn note_strike(&self, who: Actor, what: Event, reason: String, now: Timestamp) -> Result<(), AuditError> {
         self.publisher().write_down(&Happening { who, what, release: None, reason: Some(reason) }, now)
+    }
+}
+
+/// The strikes that are `known` without one, if that is as it was `before`; none where it is not among them.
+///
+/// # Errors
+/// When it was changed meanwhile.
+fn without(mut known: Vec<KeptStrike>, before: &KeptStrike) -> Result<Option<Vec<KeptStrike>>, StrikeError> {
+    let digest = before.strike.digest();
+    match known.iter().position(|kept| kept.strike.digest() == digest) {
+        None => Ok(None),
+        Some(at) if known[at] != *before => Err(StrikeError::Changed(digest)),
+        Some(at) => {
+            known.remove(at);
+            Ok(Some(known))
+        }
     }
 }
 
@@ -421,14 +445,25 @@ mod tests {
 
     use super::*;
 
+    fn strike(month: &str, entries: &str) -> KeptStrike {
+        let (log, reason, proposed) = ("tieup/brand/north".to_owned(), "x".to_owned(), Timestamp::UNIX_EPOCH);
+        let checkpoint = Some(Checkpoint { size: 9, root: "r".to_owned() });
+        let (month, entries, by) = (month.parse().unwrap(), entries.parse().unwrap(), Party::Partner);
+        KeptStrike::proposed(Strike { month, log, checkpoint, entries, reason, by, proposed })
+    }
+
+    #[test]
+    fn what_was_changed_meanwhile_is_not_dropped() {
+        let (dropped, other) = (strike("2026-11", "1"), strike("2026-11", "2"));
+        let known = || vec![dropped.clone(), other.clone()];
+        assert_eq!(without(known(), &dropped).unwrap(), Some(vec![other.clone()]));
+        assert_eq!(without(vec![other.clone()], &dropped).unwrap(), None);
+        let before = KeptStrike { settled: Some(Timestamp::UNIX_EPOCH), ..dropped.clone() };
+        assert!(matches!(without(known(), &before), Err(StrikeError::Changed(_))));
+    }
+
     #[test]
     fn however_many_strikes_of_a_month_wait_its_log_is_looked_at_once() {
-        let strike = |month: &str, entries: &str| {
-            let (log, reason, proposed) = ("tieup/brand/north".to_owned(), "x".to_owned(), Timestamp::UNIX_EPOCH);
-            let checkpoint = Some(Checkpoint { size: 9, root: "r".to_owned() });
-            let (month, entries, by) = (month.parse().unwrap(), entries.parse().unwrap(), Party::Partner);
-            KeptStrike::proposed(Strike { month, log, checkpoint, entries, reason, by, proposed })
-        };
         let known = [strike("2026-11", "1"), strike("2026-12", "1"), strike("2026-11", "2"), strike("2026-11", "3")];
         let asked = RefCell::new(Vec::new());
         let waiting = waiting_of(&known, Party::Partner, |month, strikes| {

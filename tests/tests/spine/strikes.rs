@@ -482,6 +482,25 @@ async fn an_answer_to_a_proposal_that_was_replaced_is_dropped_and_the_new_one_wa
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_dropped_is_told_once_in_the_trail() {
+    let (world, month) = visited().await;
+    let (north, daemon, now) = (row(&world, "north").await, world.daemon("north"), Timestamp::now());
+    let yes = (Decision::Accepted, "yes");
+    // Main has lost its proposal, and the operator's answer is told twice at once.
+    let by_main = world.hub().propose_strike(&north, month, (&numbers("0"), "x"), now).await.unwrap();
+    world.hub().database.drop_strike(&north.id, &KeptStrike::proposed(by_main.clone())).await.unwrap();
+    let name = by_main.digest().to_string();
+    let (one, other) = tokio::join!(daemon.answer_strike(&name, yes, now), daemon.answer_strike(&name, yes, now));
+    for error in [one.unwrap_err(), other.unwrap_err()] {
+        assert!(matches!(error, Refused::Withdrawn(_)), "{error}");
+    }
+    assert!(daemon.strikes().unwrap().is_empty());
+    let trail = daemon.publisher().audit_entries().unwrap();
+    let told = trail.iter().filter_map(|entry| entry.reason.as_ref());
+    assert_eq!(told.filter(|reason| reason.contains("the answer is dropped")).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_a_dispute_that_the_partner_never_heard_is_told_again_by_itself() {
     let (mut world, month) = visited().await;
     issue(&world, month).await;
