@@ -1,6 +1,8 @@
 //! What main reads to make a partner's statements, by its own record: contracts, logs, strikes, disputes, and what was
 //! issued.
 
+mod in_place;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -12,13 +14,13 @@ use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
-use tieup_protocol::strike::{Checkpoint, KeptStrike, Party, Strike, Waiting, together};
+use tieup_protocol::strike::{Strike, together};
 use tieup_protocol::wire::{Cause, Revision, StatementNotice, StatementStatus};
-use tieup_store::journal::{CosignerVerifier, JournalReader, Origin, ReadError, SignedText, stored_root};
+use tieup_store::journal::{CosignerVerifier, JournalReader, Origin, ReadError, SignedText};
 
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
-use crate::rollups::{begins_with_cosigned, verify_cosigned};
+use crate::rollups::verify_cosigned;
 use crate::statements::{Standing, StatementFailure};
 
 impl Hub {
@@ -115,50 +117,6 @@ impl MainBooks<'_> {
     /// The statement that was issued with `notice`, made anew.
     pub(crate) fn remake(&self, notice: &StatementNotice) -> Result<Made, StatementFailure> {
         Ok(Maker::new(self, &self.issued).make(&Basis::of(notice))?)
-    }
-
-    /// The strikes of the log of `month` that take effect. Those of a log that was put aside have no effect on the one that
-    /// came in its place.
-    fn strikes(&self, month: Month) -> Result<Vec<&Strike>, StatementFailure> {
-        let mut strikes = Vec::new();
-        for strike in self.strikes.iter().filter(|strike| strike.month == month) {
-            if self.is_in_place(strike)? {
-                strikes.push(strike);
-            }
-        }
-        Ok(strikes)
-    }
-
-    /// Whether `strike` is of the log that its month is charged by, and not of one that was put aside for it.
-    ///
-    /// # Errors
-    /// When nobody can say: the log cannot be read, or is not what was cosigned.
-    pub(crate) fn is_in_place(&self, strike: &Strike) -> Result<bool, StatementFailure> {
-        match &strike.checkpoint {
-            Some(Checkpoint { size, root }) => self.begins_with(strike.month, *size, Some(root)),
-            // One from before checkpoints were told is of whatever log has its name.
-            None => Ok(true),
-        }
-    }
-
-    /// Of the strikes that are `known`, what the side `by` has proposed and the other has not answered.
-    pub(crate) fn waiting<'k>(&self, known: &'k [KeptStrike], by: Party) -> Waiting<'k> {
-        // Where nobody can say, it is not given up.
-        Waiting::of(known, by, |strike| self.is_in_place(strike).unwrap_or(true))
-    }
-
-    /// The strike of `month` with that digest, which must take effect.
-    fn agreed_strike(&self, month: Month, digest: Digest) -> Result<&Strike, StatementFailure> {
-        let found = self.strikes.iter().find(|strike| strike.month == month && strike.digest() == digest);
-        found.ok_or(StatementFailure::NotAgreed(digest))
-    }
-
-    /// The numbers of the entries that are struck out of the log of `month` now.
-    ///
-    /// # Errors
-    /// When something is struck out, and the log cannot be read.
-    pub(crate) fn struck_now(&self, month: Month) -> Result<BTreeSet<u64>, StatementFailure> {
-        Ok(together(self.strikes(month)?))
     }
 
     /// The log that `month` is charged by.
@@ -392,30 +350,23 @@ impl Ledger for MainBooks<'_> {
     }
 
     fn struck(&self, month: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, StatementFailure> {
-        let find = |digest: &Digest| {
-            let strike = self.agreed_strike(month, *digest)?;
-            if self.is_in_place(strike)? { Ok(strike) } else { Err(StatementFailure::OtherLog(*digest)) }
-        };
-        Ok(together(strikes.iter().map(find).collect::<Result<Vec<_>, _>>()?))
+        let strikes = strikes.iter().map(|digest| self.agreed_strike(month, *digest));
+        let strikes = strikes.collect::<Result<Vec<_>, _>>()?;
+        match self.not_in_place(month, &strikes)?.first() {
+            Some(strike) => Err(StatementFailure::OtherLog(strike.digest())),
+            None => Ok(together(strikes)),
+        }
     }
 
     fn is_of_log(&self, month: Month, strike: &Digest) -> Result<bool, StatementFailure> {
-        self.is_in_place(self.agreed_strike(month, *strike)?)
+        Ok(self.not_in_place(month, &[self.agreed_strike(month, *strike)?])?.is_empty())
     }
 
     fn begins_with(&self, month: Month, size: u64, root: Option<&str>) -> Result<bool, StatementFailure> {
-        let writer = self.writer(month)?;
-        let (dir, origin, _) = self.hub.charged_files(self.partner, writer, month)?;
-        let (cosigned, head) = self.hub.charged_head(self.partner, writer, month)?;
-        if size > cosigned && self.hub.refusals(&self.partner.id).put_aside_at(month)?.is_none() {
-            // It came back from an older backup, or another hub has the rest.
-            return Err(ReadError::Beyond { dir, size: cosigned, asked: format!("the entries 0 to {size}") }.into());
-        }
-        let is_root = |root| Ok::<_, StatementFailure>(stored_root(&dir, size)?.to_string() == root);
-        let begins = size <= cosigned && root.map_or(Ok(true), is_root)?;
+        let here = self.here(month)?;
+        let begins = here.begins_with(size, root)?;
         if !begins {
-            // A copy that was damaged is not another log.
-            begins_with_cosigned(&dir, &origin, cosigned, (cosigned, &head))?;
+            self.check_here(month, &here, size)?;
         }
         Ok(begins)
     }

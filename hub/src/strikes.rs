@@ -17,7 +17,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
     Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused,
-    UNKNOWN_STRIKE, is_new, named,
+    UNKNOWN_STRIKE, by_month, is_new, named,
 };
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::listener::Peer;
@@ -155,20 +155,27 @@ impl Hub {
         partner: &PartnerRow,
         kept: &[KeptStrike],
     ) -> Result<BTreeMap<Digest, String>, StatementFailure> {
-        let mut agreed = kept.iter().filter(|kept| kept.takes_effect()).peekable();
-        if agreed.peek().is_none() {
-            return Ok(BTreeMap::new());
+        let (agreed, mut without) = (by_month(kept.iter().filter(|kept| kept.takes_effect())), BTreeMap::new());
+        if agreed.is_empty() {
+            return Ok(without);
         }
         let books = self.books(partner).await?;
-        let why = |KeptStrike { strike, .. }: &KeptStrike| {
-            let why = match books.is_in_place(strike) {
-                Ok(true) => return None,
-                Ok(false) => PUT_ASIDE.to_owned(),
+        for (month, strikes) in agreed {
+            let (others, is_known) = match books.of_other_entries(month, &strikes) {
+                Ok(others) if others.is_empty() => continue,
+                Ok(others) => {
+                    let is_known = books.check_cosigned(month, &others);
+                    (others, is_known)
+                }
+                Err(error) => (strikes, Err(error)),
+            };
+            let why = match is_known {
+                Ok(()) => PUT_ASIDE.to_owned(),
                 Err(error) => format!("whether it has effect cannot be told: {error}"),
             };
-            Some((strike.digest(), why))
-        };
-        Ok(agreed.filter_map(why).collect())
+            without.extend(others.into_iter().map(|strike| (strike.digest(), why.clone())));
+        }
+        Ok(without)
     }
 
     /// The strikes of a month that take effect, in the order of their digests.

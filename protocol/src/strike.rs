@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::dispute::{Decision, checked_words};
 use crate::period::Month;
 
-pub use self::kept::{KeptStrike, MAX_WAITING, Waiting, is_new, named};
+pub use self::kept::{KeptStrike, MAX_WAITING, Waiting, by_month, is_new, named};
 pub use self::numbers::{InvalidNumbers, MAX_ENTRIES, MAX_RANGES, Numbers};
 pub use self::telling::{TELLING, Untaken};
 

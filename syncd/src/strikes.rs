@@ -13,7 +13,7 @@ use tieup_protocol::dispute::{Claim, Decision, Ruling};
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{
     Checkpoint, KeptStrike, Numbers, PUT_ASIDE, Party, STRIKE_ANSWERS, STRIKES, Strike, StrikeAnswer, StrikeRefused,
-    UNKNOWN_STRIKE, Waiting, is_new, named, together,
+    UNKNOWN_STRIKE, Waiting, by_month, is_new, named, together,
 };
 use tieup_store::audit::AuditError;
 use tieup_store::document::{Document, DocumentError};
@@ -115,7 +115,7 @@ impl Partner {
 
     /// Of the strikes that are `known`, what the side `by` has proposed and the other has not answered.
     fn waiting<'k>(&self, known: &'k [KeptStrike], by: Party) -> Waiting<'k> {
-        waiting_of(known, by, |month, strikes| self.not_in_place(month, strikes))
+        Waiting::of(known, by, |month, strikes| self.not_in_place(month, strikes))
     }
 
     /// Keeps a proposal, in place of one among those that are `waiting` with the same entries that nobody can take any more.
@@ -413,36 +413,8 @@ fn agreed<'a>(known: &'a [KeptStrike], month: Month, digests: &[Digest]) -> Resu
     digests.iter().map(find).collect()
 }
 
-/// Of the strikes that are `known`, what the side `by` has proposed and the other has not answered, where `not_in_place` says
-/// which of a month are of another log. It is asked once a month, since it may read all of a log. Where it cannot say, none is
-/// given up.
-fn waiting_of<'k>(
-    known: &'k [KeptStrike],
-    by: Party,
-    not_in_place: impl Fn(Month, &[&'k Strike]) -> Result<Vec<&'k Strike>, StatementFailure>,
-) -> Waiting<'k> {
-    let open = known.iter().filter(|kept| kept.answer.is_none() && kept.strike.by == by);
-    let others =
-        by_month(open).into_iter().flat_map(|(month, strikes)| not_in_place(month, &strikes).unwrap_or_default());
-    let others: BTreeSet<Digest> = others.map(Strike::digest).collect();
-    Waiting::of(known, by, |strike| !others.contains(&strike.digest()))
-}
-
-/// Strikes by the month whose log they are of.
-fn by_month<'k>(strikes: impl Iterator<Item = &'k KeptStrike>) -> BTreeMap<Month, Vec<&'k Strike>> {
-    let mut months: BTreeMap<Month, Vec<&Strike>> = BTreeMap::new();
-    for KeptStrike { strike, .. } in strikes {
-        months.entry(strike.month).or_default().push(strike);
-    }
-    months
-}
-
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
-    use tieup_fees::Ungoverned;
-
     use super::*;
 
     fn strike(month: &str, entries: &str) -> KeptStrike {
@@ -460,25 +432,5 @@ mod tests {
         assert_eq!(without(vec![other.clone()], &dropped).unwrap(), None);
         let before = KeptStrike { settled: Some(Timestamp::UNIX_EPOCH), ..dropped.clone() };
         assert!(matches!(without(known(), &before), Err(StrikeError::Changed(_))));
-    }
-
-    #[test]
-    fn however_many_strikes_of_a_month_wait_its_log_is_looked_at_once() {
-        let known = [strike("2026-11", "1"), strike("2026-12", "1"), strike("2026-11", "2"), strike("2026-11", "3")];
-        let asked = RefCell::new(Vec::new());
-        let waiting = waiting_of(&known, Party::Partner, |month, strikes| {
-            asked.borrow_mut().push((month.to_string(), strikes.len()));
-            let is_other = |strike: &&&Strike| strike.entries.to_string() == "2";
-            if strikes.len() == 1 {
-                return Err(Ungoverned::NoContract.into());
-            }
-            Ok(strikes.iter().filter(is_other).copied().collect())
-        });
-        assert_eq!(*asked.borrow(), [("2026-11".to_owned(), 3), ("2026-12".to_owned(), 1)]);
-        let is_open = |kept: &KeptStrike| {
-            let Strike { month, entries, reason, .. } = &kept.strike;
-            waiting.with_words((*month, entries, reason)).is_some()
-        };
-        assert_eq!(known.iter().map(is_open).collect::<Vec<_>>(), [true, true, false, true]);
     }
 }

@@ -1,11 +1,13 @@
 //! Strikes and their answers as each side keeps them, and those that wait.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Numbers, Party, Strike, StrikeAnswer, StrikeRefused};
+use crate::digest::Digest;
 use crate::dispute::{Decision, checked_words};
 use crate::period::Month;
 
@@ -112,12 +114,20 @@ pub struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// What the side `by` has proposed of the strikes that are `known`, where `is_in_place` says whether one is of the log
-    /// that is here.
-    pub fn of(known: &'a [KeptStrike], by: Party, is_in_place: impl Fn(&Strike) -> bool) -> Self {
-        let waiting = known.iter().filter(|kept| kept.answer.is_none() && kept.strike.by == by);
-        let is_open = |kept: &&KeptStrike| kept.strike.checkpoint.is_some() && is_in_place(&kept.strike);
-        let (open, stale) = waiting.partition(is_open);
+    /// What the side `by` has proposed of the strikes that are `known`, where `not_in_place` says which of a month are of
+    /// another log than the one that is here. It is asked once a month, since it may read all of a log. Where it cannot say,
+    /// none is given up.
+    pub fn of<E>(
+        known: &'a [KeptStrike],
+        by: Party,
+        not_in_place: impl Fn(Month, &[&'a Strike]) -> Result<Vec<&'a Strike>, E>,
+    ) -> Self {
+        let waiting = || known.iter().filter(|kept| kept.answer.is_none() && kept.strike.by == by);
+        let months = by_month(waiting()).into_iter();
+        let others = months.flat_map(|(month, strikes)| not_in_place(month, &strikes).unwrap_or_default());
+        let others: BTreeSet<Digest> = others.map(Strike::digest).collect();
+        let is_open = |kept: &&KeptStrike| kept.strike.checkpoint.is_some() && !others.contains(&kept.strike.digest());
+        let (open, stale) = waiting().partition(is_open);
         Self { open, stale }
     }
 
@@ -141,6 +151,15 @@ impl<'a> Waiting<'a> {
     pub fn check_room(&self) -> Result<(), StrikeRefused> {
         if self.open.len() < MAX_WAITING { Ok(()) } else { Err(StrikeRefused::TooManyWait) }
     }
+}
+
+/// Strikes by the month whose log they are of.
+pub fn by_month<'a>(strikes: impl Iterator<Item = &'a KeptStrike>) -> BTreeMap<Month, Vec<&'a Strike>> {
+    let mut months: BTreeMap<Month, Vec<&Strike>> = BTreeMap::new();
+    for KeptStrike { strike, .. } in strikes {
+        months.entry(strike.month).or_default().push(strike);
+    }
+    months
 }
 
 /// Whether `strike`, which the side `by` proposes, is not among those that are `known` yet.
@@ -173,15 +192,43 @@ pub fn named<'a>(strikes: &'a [KeptStrike], name: &str) -> Result<&'a KeptStrike
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::convert::Infallible;
+
     use super::super::tests::strike;
     use super::super::{Checkpoint, MAX_WAITING};
     use super::*;
+
+    /// What waits where all is of the log that is here.
+    fn in_place(known: &[KeptStrike], by: Party) -> Waiting<'_> {
+        Waiting::of(known, by, |_, _| Ok::<_, Infallible>(Vec::new()))
+    }
+
+    #[test]
+    fn however_many_strikes_of_a_month_wait_its_log_is_looked_at_once() {
+        let of =
+            |month: &str, entries| KeptStrike::proposed(Strike { month: month.parse().unwrap(), ..strike(entries) });
+        let known = [of("2026-11", "0"), of("2026-12", "0"), of("2026-11", "1"), of("2026-11", "2")];
+        let asked = RefCell::new(Vec::new());
+        let waiting = Waiting::of(&known, Party::Main, |month, strikes| {
+            asked.borrow_mut().push((month.to_string(), strikes.len()));
+            let others = strikes.iter().filter(|strike| strike.entries.to_string() == "1").copied().collect();
+            // Nobody can say it of the other month.
+            if strikes.len() == 1 { Err("damaged") } else { Ok(others) }
+        });
+        assert_eq!(*asked.borrow(), [("2026-11".to_owned(), 3), ("2026-12".to_owned(), 1)]);
+        let is_open = |kept: &KeptStrike| {
+            let Strike { month, entries, reason, .. } = &kept.strike;
+            waiting.with_words((*month, entries, reason)).is_some()
+        };
+        assert_eq!(known.iter().map(is_open).collect::<Vec<_>>(), [true, true, false, true]);
+    }
 
     #[test]
     fn a_side_has_a_hundred_that_wait_at_most_and_the_same_again_is_one() {
         let of = |number: usize| Strike { reason: format!("robot {number}"), ..strike("1") };
         let mut known: Vec<KeptStrike> = (0..MAX_WAITING - 1).map(of).map(KeptStrike::proposed).collect();
-        let room = |known: &[KeptStrike], by| Waiting::of(known, by, |_| true).check_room();
+        let room = |known: &[KeptStrike], by| in_place(known, by).check_room();
         assert_eq!((is_new(&known, &of(MAX_WAITING), Party::Main), room(&known, Party::Main)), (Ok(true), Ok(())));
         assert_eq!(is_new(&known, &of(3), Party::Main), Ok(false));
         assert_eq!(is_new(&known, &of(3), Party::Partner), Err(StrikeRefused::OwnSide));
@@ -191,7 +238,7 @@ mod tests {
         assert_eq!(room(&known, Party::Partner), Ok(()));
         let (entries, month) = ("1".parse().unwrap(), "2026-11".parse().unwrap());
         let words = (month, &entries, "robot 3");
-        let waits = |known: &[KeptStrike]| Waiting::of(known, Party::Main, |_| true).with_words(words).is_some();
+        let waits = |known: &[KeptStrike]| in_place(known, Party::Main).with_words(words).is_some();
         assert!(waits(&known));
         let (decision, answer, decided) = (Decision::Rejected, "no".to_owned(), of(3).proposed);
         let answer = StrikeAnswer { strike: of(3).digest(), decision, answer, decided };
@@ -207,7 +254,10 @@ mod tests {
         known[7].strike.checkpoint = None;
         let other = Checkpoint { size: 2, root: "of another log".to_owned() };
         known[8].strike = Strike { checkpoint: Some(other.clone()), ..strike("0,1") };
-        let waiting = Waiting::of(&known, Party::Main, |strike| strike.checkpoint.as_ref() != Some(&other));
+        let waiting = Waiting::of(&known, Party::Main, |_, strikes| {
+            let others = strikes.iter().filter(|strike| strike.checkpoint.as_ref() == Some(&other));
+            Ok::<_, Infallible>(others.copied().collect())
+        });
         assert_eq!(waiting.check_room(), Ok(()));
         for stale in [&known[7], &known[8]] {
             let (month, entries, reason) = words(&stale.strike);
