@@ -3,13 +3,13 @@
 //! finds the same.
 
 use std::collections::BTreeSet;
-use std::iter;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::{fmt, iter};
 
 use jiff::{SignedDuration, Timestamp};
 use tieup_fees::findings::{Beacons, Heartbeat, Pulse, Terms, Witness};
-use tieup_fees::{Findings, Ledger as _, StatementError, examine};
+use tieup_fees::{Findings, StatementError, Ungoverned, Versions, examine};
 use tieup_protocol::access::AccessEntry;
 use tieup_protocol::contract::{Contract, Side};
 use tieup_protocol::period::{Month, Period, Zone};
@@ -34,8 +34,27 @@ const SMALL: u64 = 16 << 20;
 pub struct Examined {
     /// The zones of the versions of the contract that govern the month, in the order of its days.
     pub zones: Vec<Zone>,
+    /// The parts of the month in which nothing of main's own log was looked at.
+    pub left_out: Vec<LeftOut>,
     /// What was found.
     pub found: Findings,
+}
+
+/// A part of a month of main's own log in which nothing is looked at: which entries of it count is said by the version of the
+/// contract that it is charged under, and that one cannot be had.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// The days.
+    pub period: Period,
+    /// Why.
+    pub why: Ungoverned,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { period, why } = self;
+        write!(f, "{period} is not looked at, since nobody can say which entries of your own log count there: {why}")
+    }
 }
 
 /// Why nothing can be said of a journal.
@@ -74,8 +93,10 @@ impl Hub {
     pub async fn examine(&self, partner: &PartnerRow, month: Month) -> Result<Examined, ExamineError> {
         let contract = self.charged_by_record(partner, month).await?;
         let books = self.books(partner).await?;
-        let (writer, versions) = (books.writer(month)?, versions_of(&books, month));
+        let (writer, (versions, left_out)) = (books.writer(month)?, versions_of(books.versions(), month));
         let terms = terms_of(month, &contract, &versions);
+        // The entries of a partner's own log count whatever version governs them.
+        let left_out = if writer == Side::Main { left_out } else { Vec::new() };
         let zones = terms.zones().into_iter().cloned().collect();
         let versions = Some(versions).filter(|_| writer == Side::Main);
         let log = match self.charged_log(partner, writer, month) {
@@ -98,7 +119,7 @@ impl Hub {
             Err(_) if witness != Witness::default() => examine(terms, iter::empty(), &witness)?,
             Err(failure) => return Err(failure.into()),
         };
-        Ok(Examined { zones, found })
+        Ok(Examined { zones, left_out, found })
     }
 
     /// The months that can be examined: those of which main has a copy, those of its own log that the partner is charged by
@@ -200,11 +221,17 @@ struct Governing {
     contract: Contract,
 }
 
-/// The versions that govern the parts of `month` that have a statement each. Of a part whose version cannot be told the
-/// entries are looked at as usual.
-fn versions_of(books: &MainBooks<'_>, month: Month) -> Vec<Governing> {
-    let governing = |period| Some(Governing::of(period, books.contract(period).ok()?));
-    books.periods(month).into_iter().filter_map(governing).collect()
+/// Those of the `versions` that govern the parts of `month` that have a statement each, and the parts whose version cannot be
+/// had.
+fn versions_of(versions: &Versions, month: Month) -> (Vec<Governing>, Vec<LeftOut>) {
+    let (mut governing, mut left_out) = (Vec::new(), Vec::new());
+    for period in versions.periods(month) {
+        match versions.contract(period) {
+            Ok(contract) => governing.push(Governing::of(period, contract)),
+            Err(why) => left_out.push(LeftOut { period, why }),
+        }
+    }
+    (governing, left_out)
 }
 
 impl Governing {
@@ -282,6 +309,24 @@ mod tests {
         assert_eq!(class(first - moment, "/about/"), None, "no version governs that day");
         let of_partner = entry(second, "/local/").encode();
         assert_eq!(as_charged(None, of_partner.clone()), of_partner);
+    }
+
+    #[test]
+    fn a_part_whose_version_no_release_has_any_more_is_left_out_and_told() {
+        let [gone, here] = [version(1, "2026-11-01", "", ""), version(2, "2026-11-16", "", "")];
+        let [first, second] = ["2026-11-01_2026-11-15", "2026-11-16_2026-11-30"].map(|days| days.parse().unwrap());
+        let issued = [(first, Some(gone.digest())), (second, Some(here.digest()))];
+        let of = |approved| versions_of(&Versions::new(approved, issued), "2026-11".parse().unwrap());
+        let (governing, left_out) = of(vec![here.clone()]);
+        assert_eq!(governing.iter().map(|it| it.period).collect::<Vec<_>>(), [second]);
+        let [part] = left_out.as_slice() else { panic!("{left_out:?}") };
+        let told = format!(
+            "2026-11-01 to 2026-11-15 is not looked at, since nobody can say which entries of your own log count there: the \
+             statement for 2026-11-01 to 2026-11-15 was issued under contract {}, which no release here has any more",
+            gone.digest()
+        );
+        assert_eq!(part.to_string(), told);
+        assert!(of(vec![gone, here]).1.is_empty());
     }
 
     #[test]

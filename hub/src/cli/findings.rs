@@ -19,7 +19,7 @@ use super::Format;
 use super::logs::meant;
 use super::site::say_json;
 use crate::database::PartnerRow;
-use crate::findings::{ExamineError, Examined};
+use crate::findings::{ExamineError, Examined, LeftOut};
 use crate::partners::Hub;
 use crate::reviews::{Looked, short};
 
@@ -47,10 +47,19 @@ struct Told {
     partner: SiteId,
     month: Month,
     zones: Vec<String>,
+    /// The parts of the month in which nothing of main's own log was looked at.
+    left_out: Vec<ToldPart>,
     entries: u64,
     other_month: u64,
     rules: Vec<&'static str>,
     findings: Vec<ToldFinding>,
+}
+
+/// A part of a month that was left out, for programs.
+#[derive(Serialize)]
+struct ToldPart {
+    period: String,
+    why: String,
 }
 
 /// A finding, for programs.
@@ -111,13 +120,16 @@ async fn look(hub: &Hub, partner: &PartnerRow, month: Month) -> Result<(Examined
     Ok((examined, looked))
 }
 
-fn show(partner: &SiteId, month: Month, Examined { zones, found }: &Examined, looked: &[Looked]) {
+fn show(partner: &SiteId, month: Month, Examined { zones, left_out, found }: &Examined, looked: &[Looked]) {
     let number = match found.findings.len() {
         0 => "no findings".to_owned(),
         some => counted(some, "finding", "findings"),
     };
     let entries = counted(found.entries, "entry", "entries");
     say!("{partner} {month}: {number} in {entries}; hours of {}", names(zones));
+    for part in left_out {
+        say!("  {part}");
+    }
     for Looked { digest, finding, accepted } in looked {
         let (rule, id) = (finding.rule(), short(*digest));
         say!("  {id}  {}  {:<11}  {:<11}  {finding}", span(finding), rule.name(), rule.severity().word());
@@ -139,8 +151,10 @@ fn span(finding: &Finding) -> String {
     format!("{} to {}", from.strftime("%Y-%m-%d %H:%M"), until.strftime(end))
 }
 
-fn tell(partner: SiteId, month: Month, Examined { zones, found }: &Examined, looked: &[Looked]) -> Told {
+fn tell(partner: SiteId, month: Month, Examined { zones, left_out, found }: &Examined, looked: &[Looked]) -> Told {
+    let part = |part: &LeftOut| ToldPart { period: part.period.key(), why: part.why.to_string() };
     Told {
+        left_out: left_out.iter().map(part).collect(),
         partner,
         month,
         zones: zones.iter().map(|zone| zone.name().to_owned()).collect(),
