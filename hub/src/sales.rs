@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tieup_fees::{Event, Gathering, Ungoverned};
 use tieup_protocol::audit::{Actor, Event as AuditEvent};
-use tieup_protocol::contract::{Charge, Contract, Meter, Sales, Segment, charged_under};
+use tieup_protocol::contract::{Charge, Contract, Currency, Meter, Sales, Segment, charged_under};
 use tieup_protocol::diagnostic::{Diagnostic, Report, nearest};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::{Month, Period};
@@ -54,6 +54,15 @@ pub enum SalesError {
         /// The sale.
         id: Word,
     },
+}
+
+/// What was sold in a month.
+#[derive(Debug)]
+pub struct Sold {
+    /// The currency of the amounts.
+    pub currency: Currency,
+    /// The sales.
+    pub sales: Vec<Sale>,
 }
 
 impl Hub {
@@ -105,23 +114,16 @@ impl Hub {
         Ok(self.note_recorded(&entries, Unless::Never, noting, now).await?)
     }
 
-    /// The sales of a partner in `month`, by name.
+    /// What a partner has sold in `month`, by name, in the currency of the contract that the month is charged under.
     ///
     /// # Errors
     /// When there is no contract, whose zone says when a month begins, or the database fails.
-    pub async fn sales(&self, partner: &PartnerRow, month: Month) -> Result<Vec<Sale>, SalesError> {
-        let contract = self.sold_under(partner, month).await?;
+    pub async fn sales(&self, partner: &PartnerRow, month: Month) -> Result<Sold, SalesError> {
+        let contract = charged_under(self.agreed(partner).await?, month).ok_or(Ungoverned::NoContract);
+        let contract = contract.map_err(StatementFailure::from)?;
         // All of it, also where versions govern parts of it, or none governs a part.
-        Ok(self.sales_of(partner, &contract, Period::whole(month), u64::MAX).await?)
-    }
-
-    /// The contract that `month` is charged under, in whose currency its sales are.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub async fn sold_under(&self, partner: &PartnerRow, month: Month) -> Result<Contract, SalesError> {
-        let contracts = self.agreed(partner).await?;
-        Ok(charged_under(contracts, month).ok_or(Ungoverned::NoContract).map_err(StatementFailure::from)?)
+        let sales = self.sales_of(partner, &contract, Period::whole(month), u64::MAX).await?;
+        Ok(Sold { currency: contract.terms.money.currency, sales })
     }
 
     /// What the first `until` entries of a partner's record say that was sold in `period` under `contract`, by name.

@@ -20,7 +20,7 @@ use super::logs::meant;
 use super::site::say_json;
 use crate::database::{Existing, Tally};
 use crate::partners::Hub;
-use crate::sales::{Group, SalesError, SalesFile, groups};
+use crate::sales::{Group, SalesError, SalesFile, Sold, groups};
 
 #[derive(Subcommand)]
 pub(super) enum SalesAction {
@@ -148,14 +148,13 @@ fn tell(Tally { new, corrected, unchanged }: Tally) {
 async fn list(hub: &Hub, arguments: &ListArguments) -> anyhow::Result<()> {
     let mut told = Vec::new();
     for row in meant(hub, arguments.partner.as_ref()).await? {
-        let sales = match hub.sales(&row, arguments.month).await {
+        let Sold { currency, sales } = match hub.sales(&row, arguments.month).await {
             // Of all partners, those without a contract have sold nothing.
             Err(SalesError::Contract(_)) if arguments.partner.is_none() => continue,
             sales => sales?,
         };
         if !sales.is_empty() || arguments.partner.is_some() {
-            let (groups, contract) = (groups(&sales), hub.sold_under(&row, arguments.month).await?);
-            let currency = contract.terms.money.currency.code();
+            let (groups, currency) = (groups(&sales), currency.code());
             told.push(Told { partner: row.id, month: arguments.month, currency, sales, groups });
         }
     }

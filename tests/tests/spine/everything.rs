@@ -137,7 +137,7 @@ async fn outside(world: &World, made: &Made, contract: &Value, struck: &[u64], p
     let (north, period) = (row(world, "north").await, made.counted.period());
     let zone = "Asia/Tokyo".parse().unwrap();
     let within = |sale: &Sale| (period.start(&zone)..period.end(&zone)).contains(&sale.time);
-    let sales = world.hub().sales(&north, period.month()).await.unwrap().into_iter().filter(within);
+    let sales = world.hub().sales(&north, period.month()).await.unwrap().sales.into_iter().filter(within);
     let yen = |amount: tieup_protocol::decimal::Decimal| amount.to_string().parse::<i64>().unwrap();
     let via = |class| if class == MeterClass::Tieup { "tieup" } else { "original" };
     let event = |sale: Sale| {

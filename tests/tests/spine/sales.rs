@@ -71,7 +71,7 @@ async fn row_003_45_sales_reach_the_partner_and_both_sides_come_to_the_same_byte
     assert_says(&notice.statement, &["  events:        2", "total:           130 JPY", "due:             50 JPY"]);
     assert_eq!(notice.record, 2);
     let north = row(&world, "north").await;
-    let sales = world.hub().sales(&north, month).await.unwrap();
+    let sales = world.hub().sales(&north, month).await.unwrap().sales;
     assert_eq!(world.daemon("north").sales(month).unwrap(), sales);
     let regions = groups(&sales).into_iter().map(|group| group.region.unwrap().as_str().to_owned());
     assert_eq!(regions.collect::<Vec<_>>(), ["Hakodate", "Otaru"]);
