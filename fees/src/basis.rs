@@ -94,11 +94,17 @@ pub trait Ledger {
         struck: &BTreeSet<u64>,
     ) -> Result<Counted, Self::Error>;
 
-    /// What main's record says of the period that `basis` is for, as far as it counts there.
+    /// What the first `record` entries of main's record say of `period`, of which a statement of that status is made.
     ///
     /// # Errors
     /// When the record is shorter, or cannot be read or charged under `contract`.
-    fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, Self::Error>;
+    fn recorded(
+        &self,
+        contract: &Contract,
+        period: Period,
+        record: u64,
+        status: Status,
+    ) -> Result<Recorded, Self::Error>;
 }
 
 /// A statement with what it was made from.

@@ -371,8 +371,14 @@ impl Ledger for MainBooks<'_> {
         Ok(begins)
     }
 
-    fn recorded(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {
-        self.hub.recorded(self.partner, contract, basis.period, basis.record)
+    fn recorded(
+        &self,
+        contract: &Contract,
+        period: Period,
+        record: u64,
+        _: StatementStatus,
+    ) -> Result<Recorded, StatementFailure> {
+        self.hub.recorded(self.partner, contract, period, record)
     }
 }
 

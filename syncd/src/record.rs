@@ -200,10 +200,15 @@ impl Partner {
     ///
     /// # Errors
     /// When main has not told as many, or they cannot be read or charged under the contract.
-    pub(crate) fn recorded_of(&self, contract: &Contract, basis: &Basis) -> Result<Recorded, StatementFailure> {
-        let period = basis.period;
-        let mut gathering = self.gathered(contract, period, basis.record)?;
-        self.correct_holdings(&mut gathering, period.end(&contract.effective.tz), basis.status)?;
+    pub(crate) fn recorded_of(
+        &self,
+        contract: &Contract,
+        period: Period,
+        record: u64,
+        status: StatementStatus,
+    ) -> Result<Recorded, StatementFailure> {
+        let mut gathering = self.gathered(contract, period, record)?;
+        self.correct_holdings(&mut gathering, period.end(&contract.effective.tz), status)?;
         let unpriced =
             |error| StatementFailure::Fees(StatementError::Fee(FeeError::Pricing(PricingError::Event(error))));
         gathering.finish(contract).map_err(unpriced)

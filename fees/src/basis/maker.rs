@@ -13,7 +13,7 @@ use crate::books::Books;
 use crate::money::Money;
 use crate::record::Recorded;
 use crate::settlement::Correction;
-use crate::statement::{Account, statement};
+use crate::statement::{Account, Status, statement};
 
 /// A correction, and what is right by it.
 type Corrected = (Correction, Arc<Made>);
@@ -38,27 +38,29 @@ impl<'a, L: Ledger> Maker<'a, L> {
     /// See [`BasisError`].
     pub fn make(&mut self, basis: &Basis) -> Result<Made, BasisError<L::Error>> {
         let (corrections, corrected): (Vec<Correction>, Vec<Arc<Made>>) = self.corrections(basis)?.into_iter().unzip();
-        self.make_with(basis, &corrections, corrected)
+        let &Basis { period, size, ref strikes, record, status, .. } = basis;
+        let made = self.make_with((period, status), Extent { size, strikes, record }, &corrections)?;
+        Ok(Made { corrected, ..made })
     }
 
-    /// The same with these corrections, by which those statements are right.
+    /// The statement for a period of so much, with these corrections of earlier ones.
     fn make_with(
         &self,
-        basis: &Basis,
+        (period, status): (Period, Status),
+        Extent { size, strikes, record }: Extent<'_>,
         corrections: &[Correction],
-        corrected: Vec<Arc<Made>>,
     ) -> Result<Made, BasisError<L::Error>> {
-        let month = basis.period.month();
-        let contract = self.ledger.contract(basis.period).map_err(BasisError::Ledger)?;
-        let journal = self.ledger.head(month, basis.size).map_err(BasisError::Ledger)?;
-        let struck = self.ledger.struck(month, &basis.strikes).map_err(BasisError::Ledger)?;
-        let counted = self.ledger.count(&contract, basis.period, basis.size, &struck).map_err(BasisError::Ledger)?;
-        let Recorded { events, payments, catalogue } =
-            self.ledger.recorded(&contract, basis).map_err(BasisError::Ledger)?;
+        let month = period.month();
+        let contract = self.ledger.contract(period).map_err(BasisError::Ledger)?;
+        let journal = self.ledger.head(month, size).map_err(BasisError::Ledger)?;
+        let struck = self.ledger.struck(month, strikes).map_err(BasisError::Ledger)?;
+        let counted = self.ledger.count(&contract, period, size, &struck).map_err(BasisError::Ledger)?;
+        let recorded = self.ledger.recorded(&contract, period, record, status).map_err(BasisError::Ledger)?;
+        let Recorded { events, payments, catalogue } = recorded;
         let books = Books { counted: &counted, catalogue: catalogue.as_ref(), events: &events };
-        let account = Account { journal: &journal, books, payments: &payments, corrections, status: basis.status };
+        let account = Account { journal: &journal, books, payments: &payments, corrections, status };
         let statement = statement(&contract, month, &account)?;
-        Ok(Made { contract, counted, statement, corrected })
+        Ok(Made { contract, counted, statement, corrected: Vec::new() })
     }
 
     /// The correction of `revision` in the statement for the period `within`, and what is right; none where it comes to the
@@ -176,8 +178,7 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let currency = self.ledger.contract(period).map_err(BasisError::Ledger)?.terms.money.currency;
         let signed = issued.charged.as_ref().and_then(|charged| charged.corrections(currency, &issued.revisions));
         let corrections = signed.ok_or(BasisError::Unsaid(period))?;
-        let basis = Basis { size, strikes: strikes.to_vec(), record, ..issued.clone() };
-        let made = Arc::new(self.make_with(&basis, &corrections, Vec::new())?);
+        let made = Arc::new(self.make_with((period, issued.status), extent, &corrections)?);
         self.made.insert(key, made.clone());
         Ok(made)
     }

@@ -78,9 +78,9 @@ impl Ledger for Simulated {
     }
 
     /// Entry `n` of the record is an order of `n` times 1,000 yen.
-    fn recorded(&self, _: &Contract, basis: &Basis) -> Result<Recorded, Infallible> {
+    fn recorded(&self, _: &Contract, _: Period, record: u64, _: Status) -> Result<Recorded, Infallible> {
         let order = |number: u64| fixture::order(&format!("order-{number}"), i128::from(number) * 1_000);
-        Ok(Recorded { events: (1..=basis.record).map(order).collect(), ..Recorded::default() })
+        Ok(Recorded { events: (1..=record).map(order).collect(), ..Recorded::default() })
     }
 }
 

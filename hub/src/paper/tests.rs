@@ -75,7 +75,7 @@ close: {{grace: 5d, late: next_period_correction}}
         Ok(counter.finish())
     }
 
-    fn recorded(&self, _: &Contract, _: &Basis) -> Result<Recorded, Infallible> {
+    fn recorded(&self, _: &Contract, _: Period, _: u64, _: StatementStatus) -> Result<Recorded, Infallible> {
         Ok(Recorded::default())
     }
 }
