@@ -284,12 +284,30 @@ async fn a_release_that_was_approved_later_was_not_live() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_published_is_corrected_after_the_issue_in_the_next_statement_with_its_cause() {
+/// A month that was issued, in which a page of 40 bytes was all that the partner had of its own, and nine lanterns were left.
+async fn issued() -> (World, Month, (StatementNotice, StatementVerdict)) {
     let mut world = published().await;
     let month = Box::pin(long_live(&mut world, None)).await;
     publish(&world, month, &offering(9), Existing::Refuse).await.unwrap();
-    let issued = issue(&world, month).await;
+    let issued = Box::pin(issue(&world, month)).await;
+    (world, month, issued)
+}
+
+/// Lets the partner have noted that a page of so many bytes was all that it had of its own, and main ask it again about each of
+/// `months`, which were issued.
+async fn hold(world: &mut World, bytes: u64, months: &[Month]) {
+    let original = serde_json::json!({"pages": 1, "bytes": bytes});
+    Box::pin(rewrite(world, |extents| extents[0]["original"] = original)).await;
+    let north = row(world, "north").await;
+    for month in months {
+        let asked = world.hub().ask_again(&north, (*month).into(), Existing::Correct, Timestamp::now()).await;
+        assert_eq!(asked.unwrap_or_else(|error| panic!("{}", told(&error))), Asked::Noted);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_is_corrected_after_the_issue_in_the_next_statement_with_its_cause() {
+    let (mut world, month, issued) = Box::pin(issued()).await;
     let total = issued.0.statement.lines().find_map(|line| line.strip_prefix("total:")?.strip_suffix(" JPY"));
     let total: i64 = total.unwrap().trim().parse().unwrap();
     let corrected = |right| format!("what was published was corrected: {total} was charged, {right} is right");
@@ -321,19 +339,9 @@ async fn what_was_published_is_corrected_after_the_issue_in_the_next_statement_w
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_correction_of_what_a_site_held_begins_from_what_the_first_made_of_it() {
-    let mut world = published().await;
-    let month = Box::pin(long_live(&mut world, None)).await;
-    publish(&world, month, &offering(9), Existing::Refuse).await.unwrap();
-    Box::pin(issue(&world, month)).await;
-    let north = row(&world, "north").await;
-    let hold = async |world: &mut World, bytes: u64| {
-        let original = serde_json::json!({"pages": 1, "bytes": bytes});
-        Box::pin(rewrite(world, |extents| extents[0]["original"] = original)).await;
-        let asked = world.hub().ask_again(&north, month.into(), Existing::Correct, Timestamp::now()).await;
-        assert_eq!(asked.unwrap_or_else(|error| panic!("{}", told(&error))), Asked::Noted);
-    };
+    let (mut world, month, _) = Box::pin(issued()).await;
     // 41 bytes are 2 instead of 1, and so it stays in the next month, which corrects it.
-    hold(&mut world, 41).await;
+    hold(&mut world, 41, &[month]).await;
     let next = month.next().start(&"Asia/Tokyo".parse().unwrap());
     Box::pin(rewrite(&mut world, |extents| {
         let mut later = extents[0].clone();
@@ -353,7 +361,7 @@ async fn a_second_correction_of_what_a_site_held_begins_from_what_the_first_made
     let [issued, right] = corrected(&first.statement);
     assert_eq!(right, issued + 1, "\n{}", first.statement);
     // It was 40 after all: what the first correction charged is given back, and no more.
-    hold(&mut world, 40).await;
+    hold(&mut world, 40, &[month]).await;
     let delivered = world.statement("north").await;
     assert_eq!(delivered.verdict, StatementVerdict::Identical, "\n{}", delivered.notice.statement);
     assert_eq!(corrected(&delivered.notice.statement), [issued + 1, issued], "\n{}", delivered.notice.statement);
@@ -361,19 +369,7 @@ async fn a_second_correction_of_what_a_site_held_begins_from_what_the_first_made
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_note_says_of_two_months_is_corrected_in_both_to_the_same_byte() {
-    let mut world = published().await;
-    let month = Box::pin(long_live(&mut world, None)).await;
-    publish(&world, month, &offering(9), Existing::Refuse).await.unwrap();
-    Box::pin(issue(&world, month)).await;
-    let north = row(&world, "north").await;
-    let hold = async |world: &mut World, bytes: u64, months: &[Month]| {
-        let original = serde_json::json!({"pages": 1, "bytes": bytes});
-        Box::pin(rewrite(world, |extents| extents[0]["original"] = original)).await;
-        for month in months {
-            let asked = world.hub().ask_again(&north, (*month).into(), Existing::Correct, Timestamp::now()).await;
-            assert_eq!(asked.unwrap_or_else(|error| panic!("{}", told(&error))), Asked::Noted);
-        }
-    };
+    let (mut world, month, _) = Box::pin(issued()).await;
     // 41 bytes are 2 instead of 1: the next month corrects that, and goes by the same note itself.
     hold(&mut world, 41, &[month]).await;
     Box::pin(log_in(&mut world, month.next(), 1)).await;
