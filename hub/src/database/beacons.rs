@@ -162,26 +162,16 @@ fn to_sql(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use tieup_protocol::joining::Reach;
 
     use super::*;
-    use crate::database::places::{Place, places};
-    use crate::database::{PartnerRow, ReleaseRow};
+    use crate::database::ReleaseRow;
+    use crate::database::places::{Place, partner, places};
 
     async fn with_partner(place: &Place) -> (Database, SiteId) {
         let database = place.open().await;
-        let north: SiteId = "north".parse().unwrap();
-        let partner = PartnerRow {
-            id: north.clone(),
-            address: Reach::Line,
-            journal_key: String::new(),
-            earlier_keys: Vec::new(),
-            compare_code: String::new(),
-            joined: Timestamp::UNIX_EPOCH,
-            revoked: None,
-        };
-        database.put_partner(&partner).await.unwrap();
-        (database, north)
+        let north = partner("north");
+        database.put_partner(&north).await.unwrap();
+        (database, north.id)
     }
 
     #[tokio::test]

@@ -359,10 +359,8 @@ fn serial_of(row: &AnyRow) -> Result<Serial, DatabaseError> {
 
 #[cfg(test)]
 mod tests {
-    use tieup_protocol::joining::Reach;
-
     use super::*;
-    use crate::database::places::places;
+    use crate::database::places::{self, places};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -374,16 +372,8 @@ mod tests {
     }
 
     fn admission(partner: &str, secret: &[u8]) -> Admission {
-        let row = PartnerRow {
-            id: partner.parse().unwrap(),
-            address: Reach::Line,
-            journal_key: String::new(),
-            earlier_keys: Vec::new(),
-            compare_code: String::new(),
-            joined: at(1),
-            revoked: None,
-        };
-        Admission { partner: row, certificate: certificate(partner, secret, 1000), fingerprint: Digest::of(secret) }
+        let (row, certificate) = (places::partner(partner), certificate(partner, secret, 1000));
+        Admission { partner: row, certificate, fingerprint: Digest::of(secret) }
     }
 
     async fn revoke(database: &Database, owner: Owner, now: i64) -> (u64, Vec<Serial>) {

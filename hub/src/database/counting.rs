@@ -254,26 +254,11 @@ pub(super) fn size_to(entries: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use tieup_protocol::joining::Reach;
-
     use super::*;
-    use crate::database::PartnerRow;
-    use crate::database::places::{asked, places};
+    use crate::database::places::{asked, partner, places};
 
     fn done(counter: &str) -> Counting {
         Counting { begun: 0, counter: counter.to_owned(), at: Timestamp::from_second(9).unwrap() }
-    }
-
-    fn partner(id: &SiteId) -> PartnerRow {
-        PartnerRow {
-            id: id.clone(),
-            address: Reach::Line,
-            journal_key: String::new(),
-            earlier_keys: Vec::new(),
-            compare_code: String::new(),
-            joined: Timestamp::UNIX_EPOCH,
-            revoked: None,
-        }
     }
 
     /// How many entries are planned of each period of November, and of how many it is noted that they were counted.
@@ -289,7 +274,7 @@ mod tests {
             let (one, other) = (place.open().await, place.open().await);
             let locks = tempfile::tempdir().unwrap();
             let (north, month): (SiteId, Month) = ("north".parse().unwrap(), "2026-11".parse().unwrap());
-            one.put_partner(&partner(&north)).await.unwrap();
+            one.put_partner(&partner(north.as_str())).await.unwrap();
             let elsewhere = one.counting("elsewhere".to_owned());
             let [one, other] = [one, other].map(|database| database.counting("here".to_owned()));
             let (period, first) = (Period::whole(month), month.first_day());
@@ -345,9 +330,9 @@ mod tests {
     async fn whoever_loses_a_claim_is_told_before_anything_is_written() {
         let (location, sql) = asked();
         let locks = tempfile::tempdir().unwrap();
-        let north = "north".parse().unwrap();
+        let north: SiteId = "north".parse().unwrap();
         let database = Database::open(&location).await.unwrap();
-        database.put_partner(&partner(&north)).await.unwrap();
+        database.put_partner(&partner(north.as_str())).await.unwrap();
         let (one, other) = (database.counting("here".to_owned()), database.counting("here".to_owned()));
         let month: Month = "2026-11".parse().unwrap();
         one.plan_counting(&north, Period::whole(month), &[(month.first_day(), 10)]).await.unwrap();

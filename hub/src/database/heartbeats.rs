@@ -110,11 +110,8 @@ fn to_sql(number: u64) -> i64 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use tieup_protocol::joining::Reach;
-
     use super::*;
-    use crate::database::PartnerRow;
-    use crate::database::places::places;
+    use crate::database::places::{partner, places};
 
     #[tokio::test]
     async fn heartbeats_come_back_in_their_order_and_have_an_end() {
@@ -122,18 +119,7 @@ mod tests {
             let database = place.open().await;
             let north: SiteId = "north".parse().unwrap();
             let at = |minute: i64| Timestamp::from_second(1_000_000 + minute * 60).unwrap();
-            let (reach, empty) = (Reach::Line, String::new);
-            let (journal_key, compare_code) = (empty(), empty());
-            let partner = PartnerRow {
-                id: north.clone(),
-                address: reach,
-                journal_key,
-                earlier_keys: Vec::new(),
-                compare_code,
-                joined: at(0),
-                revoked: None,
-            };
-            database.put_partner(&partner).await.unwrap();
+            database.put_partner(&partner("north")).await.unwrap();
             let told = |minute: i64| Heartbeat {
                 started: at(0),
                 at: at(minute),

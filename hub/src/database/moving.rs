@@ -212,12 +212,11 @@ fn column_of(line: &'static str) -> Option<Column> {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use tieup_protocol::ids::SiteId;
     use tieup_protocol::joining::Reach;
 
     use super::*;
     use crate::database::PartnerRow;
-    use crate::database::places::{Place, places};
+    use crate::database::places::{Place, partner, places};
 
     /// Every row of every table, as text, in order.
     async fn content(database: &Database) -> Vec<String> {
@@ -245,13 +244,11 @@ mod tests {
     async fn fill(database: &Database) {
         for name in ["harbor", "north"] {
             let row = PartnerRow {
-                id: name.parse::<SiteId>().unwrap(),
                 address: Reach::Address("127.0.0.1:1".to_owned()),
                 journal_key: "小樽 'key'".to_owned(),
-                earlier_keys: Vec::new(),
                 compare_code: "1-2".to_owned(),
                 joined: Timestamp::from_second(1 << 35).unwrap(),
-                revoked: None,
+                ..partner(name)
             };
             database.put_partner(&row).await.unwrap();
         }

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use tempfile::TempDir;
+use tieup_protocol::joining::Reach;
 
-use super::{Database, Location};
+use super::{Database, Location, PartnerRow};
 
 #[allow(unreachable_pub, reason = "the harness of the end-to-end tests shows it to others")]
 #[path = "../../../tests/src/postgres.rs"]
@@ -49,6 +51,19 @@ pub(crate) fn guard(password: &str) -> [String; 3] {
     let with = |more: &str| open.replace("user=tieup", &format!("user=guarded&{more}"));
     let right = format!("password={password}");
     [with(&format!("password=not-{password}")), with(&format!("{right}&dbname=nowhere")), with(&right)]
+}
+
+/// A partner that has joined, and dials its line.
+pub(crate) fn partner(name: &str) -> PartnerRow {
+    PartnerRow {
+        id: name.parse().unwrap(),
+        address: Reach::Line,
+        journal_key: String::new(),
+        earlier_keys: Vec::new(),
+        compare_code: String::new(),
+        joined: Timestamp::UNIX_EPOCH,
+        revoked: None,
+    }
 }
 
 impl Place {

@@ -146,23 +146,16 @@ mod tests {
     use tieup_protocol::joining::Reach;
 
     use super::*;
-    use crate::database::places::places;
+    use crate::database::places::{partner, places};
     use crate::schedule::backoff::{Failure, Roll};
 
     #[tokio::test]
     async fn a_row_comes_back_as_it_was_kept_and_hearing_a_partner_changes_nothing_else() {
         for place in places() {
             let database = place.open().await;
-            let (north, at) = ("north".parse().unwrap(), |ms| Timestamp::from_millisecond(ms).unwrap());
-            let partner = PartnerRow {
-                id: north,
-                address: Reach::Address("127.0.0.1:1".to_owned()),
-                journal_key: String::new(),
-                earlier_keys: Vec::new(),
-                compare_code: String::new(),
-                joined: at(1_000),
-                revoked: None,
-            };
+            let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+            let partner =
+                PartnerRow { address: Reach::Address("127.0.0.1:1".to_owned()), joined: at(1_000), ..partner("north") };
             database.put_partner(&partner).await.unwrap();
             assert_eq!(database.queue().await.unwrap(), [(partner.clone(), Queued::default())]);
             database.set_heard(&partner.id, at(1_500)).await.unwrap();

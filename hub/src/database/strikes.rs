@@ -6,7 +6,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::strike::KeptStrike;
 
-use super::{Database, DatabaseError, site_id, storable};
+use super::{Database, DatabaseError, storable};
 
 impl Database {
     /// Keeps what is known of a strike from now on, if what is kept is what was known `before`: of it, or of one in whose
@@ -39,16 +39,6 @@ impl Database {
             .execute(&self.pool)
             .await?;
         Ok(())
-    }
-
-    /// Every strike with its partner, by partner and in the order in which they were proposed.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn strikes(&self) -> Result<Vec<(SiteId, KeptStrike)>, DatabaseError> {
-        let all = "SELECT partner, strike FROM strikes ORDER BY partner, proposed, digest";
-        let rows = sqlx::query(all).fetch_all(&self.pool).await?;
-        rows.iter().map(|row| Ok((site_id(row, "partner")?, strike_from(row)?))).collect()
     }
 
     /// Every strike of a partner, in the order in which they were proposed.

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod answers;
 mod approval;
 mod beacons;
 mod benches;
@@ -34,6 +35,7 @@ mod periods;
 mod placements;
 mod postgres;
 mod prompts;
+mod put_aside;
 mod recovery;
 mod rejoining;
 mod renewal;

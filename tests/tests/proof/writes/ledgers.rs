@@ -252,7 +252,7 @@ async fn answer_strike(world: &World, strike: &Strike) {
         let again = world.daemon("north").answer_strike(&name, words, Timestamp::now()).await;
         let again = again.unwrap_or_else(|error| panic!("{said}: {}", told(&error)));
         assert!(again.takes_effect() && world.daemon("north").strikes().unwrap() == [again], "{said}");
-        assert!(world.hub().database.strikes().await.unwrap()[0].1.takes_effect(), "{said}");
+        assert!(world.hub().database.strikes_of(&"north".parse().unwrap()).await.unwrap()[0].takes_effect(), "{said}");
         if !has_failed {
             return failures.end(IN_ITS_ANSWER);
         }
