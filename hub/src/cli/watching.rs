@@ -300,7 +300,10 @@ fn tell(attempt: &Attempt, told: &Mutex<BTreeSet<String>>) {
             // Mistakes of the site are the same for all partners.
             let words = complaint::render(error);
             if attempt.failures <= 1 && told.insert(words) {
-                terminal::complain(error);
+                match attempt.nobody() {
+                    Some(call) => say!("{partner}: {call}; is `syncd run` running there?"),
+                    None => terminal::complain(error),
+                }
                 if let Some(retry) = attempt.retry {
                     let retry = retry.strftime("%Y-%m-%d %H:%M:%S UTC");
                     say!("{partner}: trying again from {retry} on; `tieup status` says how it stands.");

@@ -33,6 +33,18 @@ pub struct Attempt {
     pub failures: u32,
 }
 
+impl Attempt {
+    /// What the call came to where nobody is there who answers, such as before the partner's daemon is started.
+    pub fn nobody(&self) -> Option<&CallError> {
+        match self.outcome.as_ref().err()? {
+            PublishError::Push { source: call, .. } | PublishError::Hub(HubError::Call(call)) => {
+                matches!(call, CallError::NoAnswer { .. } | CallError::NoLine { .. }).then_some(call)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Hub {
     /// Publishes to `partner` and keeps in the queue what came of it.
     ///

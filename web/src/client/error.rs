@@ -136,7 +136,10 @@ impl CallError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Refused(problem) => problem.hint.clone(),
-            Self::NoAnswer { peer, .. } => Some(format!("is `{}` running there?", program_of(peer))),
+            Self::NoAnswer { peer, .. } if is_partner(peer) => {
+                Some("is `syncd run` running there? `tieup hub` tries again by itself".to_owned())
+            }
+            Self::NoAnswer { .. } => Some("is `tieup hub` running there?".to_owned()),
             Self::NoHub { .. } => Some("start it with `tieup hub`, and leave it running".to_owned()),
             Self::NoLine { .. } => Some("is `syncd run` running there? it dials again by itself".to_owned()),
             Self::LineCut { .. } => Some("the partner dials again by itself; then try again".to_owned()),
