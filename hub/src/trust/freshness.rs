@@ -208,7 +208,9 @@ pub(crate) async fn keep_fresh(hub: Arc<Hub>, shutdown: Shutdown) {
 fn log(partner: &SiteId, outcome: &Result<Refreshed, RefreshError>) {
     match outcome {
         Ok(refreshed) => tracing::info!(%partner, "{refreshed}"),
-        Err(error) => tracing::warn!(%partner, error = error as &dyn std::error::Error, "it was not told that what it has is the newest"),
+        Err(error) => {
+            tracing::warn!(%partner, error = error as &dyn std::error::Error, "it was not told that what it has is the newest")
+        }
     }
 }
 
