@@ -209,7 +209,7 @@ fn log(partner: &SiteId, outcome: &Result<Refreshed, RefreshError>) {
     match outcome {
         Ok(refreshed) => tracing::info!(%partner, "{refreshed}"),
         Err(error) => {
-            tracing::warn!(%partner, error = error as &dyn std::error::Error, "it was not told that what it has is the newest")
+            tracing::warn!(%partner, error = error as &dyn std::error::Error, "it was not told that what it has is the newest");
         }
     }
 }
