@@ -310,7 +310,7 @@ impl Hub {
         let asked = ExtentRequest { at: question.at() };
         let grant: ExtentGrant = client.post(EXTENT, &asked).await.map_err(StatementFailure::from)?;
         // After it answered, so that the trail has what the answer goes by.
-        self.fetch_audit(partner).await.map_err(Box::new)?;
+        self.fetch_trail(partner).await.map_err(Box::new)?;
         self.keep_holdings(partner, question, grant.extent).await
     }
 

@@ -168,6 +168,7 @@ fn due(returned: &Returned, since: Timestamp) -> Option<Timestamp> {
 }
 
 async fn collect(hub: &Hub, partner: &PartnerRow) {
+    hub.follow_audit(partner).await;
     match tokio::time::timeout(PATIENCE, hub.collect(partner)).await {
         Ok(Ok(months)) => {
             let added: u64 = months.iter().map(|month| month.added).sum();

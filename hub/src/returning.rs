@@ -37,6 +37,7 @@ async fn collect(
         Some(month) => hub.collect_month(&partner, month).await,
         None => hub.collect(&partner).await,
     };
+    hub.follow_audit(&partner).await;
     collected.map(|months| Json(CollectGrant { months })).map_err(|error| refuse(&error))
 }
 

@@ -39,7 +39,7 @@ pub mod returning;
 pub mod revocation;
 pub mod shapes;
 pub mod shared_site;
-mod signing;
 pub mod statement;
 pub mod strikes;
+mod trail_signature;
 pub mod trust;

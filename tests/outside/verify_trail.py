@@ -73,7 +73,7 @@ def main():
     parser.add_argument("--trail", required=True)
     try:
         verify(parser.parse_args())
-    except (Mistake, OSError, ValueError, KeyError) as mistake:
+    except (Mistake, OSError, ValueError, LookupError) as mistake:
         print(f"NOT verified: {mistake}", file=sys.stderr)
         return 1
     return 0

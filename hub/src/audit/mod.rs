@@ -1,14 +1,14 @@
 //! Main's copies of the partners' audit trails: fetched, taken only where they continue what main has, and signed by
 //! whose they are.
 
+mod fetching;
 mod signature;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening, TrailEnd};
+use tieup_protocol::audit::{Actor, AuditEntry, Event, Happening};
 use tieup_protocol::ids::SiteId;
-use tieup_protocol::wire::AUDIT;
 use tieup_store::audit::{AuditError, AuditTrail, TrailNoteError};
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::InvalidKey;
@@ -44,7 +44,10 @@ pub enum FetchAuditError {
     )]
     Refused(SiteId, #[source] Contradiction),
     /// It does not sign what it sent.
-    #[error("the audit trail of `{0}` came, and its daemon does not sign it as the partner that joined")]
+    #[error(
+        "the audit trail of `{0}` came, and its daemon does not sign it as the partner that joined: until its operator puts the \
+         state folder's identity.json back, or joins again, what it decides is not signed"
+    )]
     Unsigned(SiteId, #[source] TrailNoteError),
     /// The partner's key is damaged in the database.
     #[error("the journal key of `{0}` cannot be used")]
@@ -136,36 +139,6 @@ impl Hub {
         Ok(name)
     }
 
-    /// Fetches what is new in a partner's audit trail, keeps it if it continues what main has, and has the partner sign
-    /// all of it.
-    ///
-    /// Durable on return.
-    ///
-    /// # Errors
-    /// When the partner cannot be reached, its trail is shorter than main's copy or another one, or it does not sign it.
-    pub async fn fetch_audit(&self, partner: &PartnerRow) -> Result<TrailEnd, FetchAuditError> {
-        let id = &partner.id;
-        let client = self.call(partner).await?;
-        durable::create_dir_all(&self.mirrors(partner))?;
-        let _lock =
-            StateLock::take(&self.mirrors(partner)).map_err(|error| FetchAuditError::Busy(id.clone(), error))?;
-        let mut copy = self.audit_copy(partner);
-        loop {
-            let held = copy.end().map_err(|error| FetchAuditError::Copy(id.clone(), error))?;
-            // The last line that is here comes again, to show that it is still the same there.
-            let from = held.lines.saturating_sub(1);
-            let bytes = client.get_bytes(&format!("{AUDIT}?from={from}")).await?;
-            let text = String::from_utf8(bytes).map_err(|_| FetchAuditError::NoText(id.clone()))?;
-            let lines: Vec<&str> = text.lines().collect();
-            copy.extend(&lines).map_err(|error| refused_or_failed(id, error))?;
-            let end = copy.end().map_err(|error| FetchAuditError::Copy(id.clone(), error))?;
-            if end == held {
-                self.have_signed(partner, &mut copy, &client).await?;
-                return Ok(end);
-            }
-        }
-    }
-
     /// Main's copy of a partner's audit trail.
     pub fn audit_copy(&self, partner: &PartnerRow) -> AuditTrail {
         AuditTrail::at(self.mirrors(partner).join(COPY))
@@ -175,14 +148,9 @@ impl Hub {
 /// What stands in the copies of a partner's trails in `folder`, in the order in which it happened: in the one that goes on,
 /// and in those that were put aside, of which one that cannot be read is left out.
 pub(crate) fn entries_of_all_time(folder: &Path) -> Result<Vec<AuditEntry>, AuditError> {
-    let files = if folder.is_dir() { durable::list_dir(folder)? } else { Vec::new() };
-    let is_aside = |path: &&PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with(ASIDE)) && path.extension() == Path::new(COPY).extension()
-    };
     let mut all = Vec::new();
-    for path in files.iter().filter(is_aside) {
-        match AuditTrail::at(path).entries() {
+    for path in aside(folder)? {
+        match AuditTrail::at(&path).entries() {
             Ok(entries) => all.extend(entries),
             Err(error) => tracing::warn!("{} is left out\n{}", path.display(), complaint::render(&error)),
         }
@@ -192,14 +160,14 @@ pub(crate) fn entries_of_all_time(folder: &Path) -> Result<Vec<AuditEntry>, Audi
     Ok(all)
 }
 
-/// Who is to blame for lines that were not taken.
-fn refused_or_failed(partner: &SiteId, error: AuditError) -> FetchAuditError {
-    match error {
-        AuditError::Disk(_) | AuditError::Broken(..) => FetchAuditError::Copy(partner.clone(), error),
-        AuditError::NotContinued(..) | AuditError::Rewritten { .. } => {
-            FetchAuditError::Refused(partner.clone(), Contradiction::Copy(error))
-        }
-    }
+/// The copies that were put aside in `folder`.
+fn aside(folder: &Path) -> Result<Vec<PathBuf>, DiskError> {
+    let files = if folder.is_dir() { durable::list_dir(folder)? } else { Vec::new() };
+    let is_aside = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(ASIDE)) && path.extension() == Path::new(COPY).extension()
+    };
+    Ok(files.into_iter().filter(is_aside).collect())
 }
 
 #[cfg(test)]

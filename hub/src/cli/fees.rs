@@ -5,13 +5,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
-use tieup_fees::Ungoverned;
+use tieup_fees::{Charged, Ungoverned};
 use tieup_protocol::decimal::Decimal;
 use tieup_protocol::dispute::{Decision, Dispute, checked_words};
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Period;
 use tieup_protocol::record::{InvalidWord, Word};
-use tieup_protocol::wire::StatementVerdict;
+use tieup_protocol::wire::{StatementNotice, StatementVerdict};
 use tieup_store::journal::months;
 use tieup_web::{say, terminal};
 
@@ -323,6 +323,8 @@ async fn issue_period(hub: &Hub, partner: &PartnerRow, period: Period, reviewed:
     if let Err(error) = hub.status(partner).await {
         terminal::complain(&error);
         eprintln!("{}: not reached; what it approved is taken from the record here", partner.id);
+    } else if let Err(error) = hub.fetch_audit(partner).await {
+        terminal::complain(&error);
     }
     if let Some(reason) = reviewed {
         let number = hub.accept_all(partner, period, reason, now).await?;
@@ -333,9 +335,24 @@ async fn issue_period(hub: &Hub, partner: &PartnerRow, period: Period, reviewed:
     drop(watched);
     let due = notice.statement.lines().last().unwrap_or_default().to_owned();
     say!("{} {period}: issued; {due}", partner.id);
+    if let Some(unsigned) = unsigned_terms(hub, partner, &notice)? {
+        say!("{unsigned}");
+    }
     let delivered = hub.hand_over(partner, notice, now).await;
     let delivered = delivered.context("it is issued, and can be handed over again by the same command")?;
     judge(partner, period, &delivered.verdict)
+}
+
+/// What is to be said where the partner's signature under the contract of a statement is not here.
+fn unsigned_terms(hub: &Hub, partner: &PartnerRow, notice: &StatementNotice) -> anyhow::Result<Option<String>> {
+    let Some(charged) = Charged::read(&notice.statement) else { return Ok(None) };
+    let signed = tokio::task::block_in_place(|| hub.signed_terms(partner, &charged.contract))?;
+    let said = format!(
+        "Note: that `{0}` took the contract of this statement is not signed by it here; it is once its audit trail is fetched: \
+         tieup audit {0}",
+        partner.id
+    );
+    Ok(signed.is_none().then_some(said))
 }
 
 /// What is held back, with what to do about it.

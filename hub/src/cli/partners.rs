@@ -57,12 +57,12 @@ async fn audit(hub: &Hub, partner: &SiteId) -> anyhow::Result<()> {
     for entry in hub.audit_copy(&partner).entries()? {
         say!("{entry}");
     }
-    let end = fetched.context("above stands what main fetched before")?;
-    say!("{}.", trail_length(end.lines));
     if let Some(signed) = hub.audit_signature(&partner)? {
         let at = signed.time().strftime("%Y-%m-%d %H:%M:%S UTC");
         say!("Signed by `{}` up to entry {} on {at}.", partner.id, signed.end().lines.saturating_sub(1));
     }
+    let end = fetched.context("above stands what main fetched before")?;
+    say!("{}.", trail_length(end.lines));
     Ok(())
 }
 

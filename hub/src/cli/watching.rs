@@ -300,7 +300,7 @@ fn tell(attempt: &Attempt, told: &Mutex<BTreeSet<String>>) {
             // Mistakes of the site are the same for all partners.
             let words = complaint::render(error);
             if attempt.failures <= 1 && told.insert(words) {
-                match attempt.nobody() {
+                match attempt.unanswered() {
                     Some(call) => say!("{partner}: {call}; is `syncd run` running there?"),
                     None => terminal::complain(error),
                 }

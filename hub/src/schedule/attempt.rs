@@ -35,7 +35,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// What the call came to where nobody is there who answers, such as before the partner's daemon is started.
-    pub fn nobody(&self) -> Option<&CallError> {
+    pub fn unanswered(&self) -> Option<&CallError> {
         match self.outcome.as_ref().err()? {
             PublishError::Push { source: call, .. } | PublishError::Hub(HubError::Call(call)) => {
                 matches!(call, CallError::NoAnswer { .. } | CallError::NoLine { .. }).then_some(call)

@@ -98,6 +98,9 @@ impl AuditTrail {
     /// When the disk refuses or the file does not hold a trail.
     pub fn append(&mut self, happenings: &[Happening], time: Timestamp) -> Result<(), AuditError> {
         let mut known = self.open()?;
+        if happenings.is_empty() {
+            return Ok(());
+        }
         let mut bytes = Vec::new();
         for happening in happenings {
             let (line, end) = known.end.append(happening, time);

@@ -56,6 +56,9 @@ pub enum TrailNoteError {
     /// It is over other lines than it was asked for.
     #[error("the signature is over other lines of the audit trail than those that came")]
     OtherEnd,
+    /// The partner's daemon knows nothing of such signatures.
+    #[error("its daemon is from before audit trails were signed: update `syncd` there")]
+    Unknown,
     /// It was not made with the key.
     #[error("the audit trail is not signed by the partner's key")]
     Signature(#[from] NoteError),

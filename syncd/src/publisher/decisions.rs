@@ -9,7 +9,7 @@ use tieup_protocol::contract::{Decision, Strategy};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
 
-use super::trail::{change_of_terms, happening};
+use super::trail::happening;
 use super::{PublishError, Publisher};
 
 impl Publisher {
@@ -185,6 +185,7 @@ impl Publisher {
         self.switch(record.version, by, from, site)?;
         self.follow_live(now)?;
         self.announce()?;
+        self.note_terms(&record, by, &release.contract, now);
         Ok(record)
     }
 
@@ -213,14 +214,13 @@ impl Publisher {
         self.keep_first_originals()?;
         let release = self.reread(live.version)?;
         let site = self.build(&release)?;
-        let before = self.contract()?;
         if word == Word::New {
             self.audit.append(&[happening(approved, by, Event::Approved, None)], now)?;
         }
         self.switch(live.version, by, None, site)?;
         self.follow_live(now)?;
         self.announce()?;
-        self.note_live(&live, by, change_of_terms(before.as_ref(), &release.contract), now);
+        self.note_live(&live, by, &release.contract, now);
         Ok(live)
     }
 

@@ -21,16 +21,6 @@ pub(super) fn happening(record: &ReleaseRecord, by: DecidedBy, what: Event, reas
     Happening { who: by.into(), what, release, reason: reason.map(str::to_owned) }
 }
 
-/// What is to be said of a contract that comes into force instead of `before`; nothing of the same one.
-pub(super) fn change_of_terms(before: Option<&Contract>, after: &Contract) -> Option<String> {
-    let (version, digest) = (after.id.version, after.digest());
-    match before {
-        Some(before) if before.digest() == digest => None,
-        Some(before) => Some(format!("version {version} ({digest}) after version {}", before.id.version)),
-        None => Some(format!("version {version} ({digest})")),
-    }
-}
-
 impl Publisher {
     /// The lines of the audit trail from number `from` on; not all of them, where they are many.
     ///
@@ -85,19 +75,42 @@ impl Publisher {
         Ok(if alike > 0 { Noted::Already } else { Noted::Not })
     }
 
-    /// Writes down that `record` is live now, and the change of `terms` where other ones are in force with it. It is live
+    /// Writes down that `record` is live now, and the contract that is in force with it where it is another. It is live
     /// whether or not that can be done; the next start writes it down otherwise.
-    pub(super) fn note_live(&mut self, record: &ReleaseRecord, by: DecidedBy, terms: Option<String>, now: Timestamp) {
-        let mut happenings = vec![happening(record, by, Event::Live, None)];
-        if let Some(reason) = terms {
-            happenings.push(happening(record, by, Event::ContractChanged, Some(&reason)));
-        }
-        if let Err(error) = self.audit.append(&happenings, now) {
+    pub(super) fn note_live(&mut self, record: &ReleaseRecord, by: DecidedBy, contract: &Contract, now: Timestamp) {
+        self.note(vec![happening(record, by, Event::Live, None)], (record, by, contract), now);
+    }
+
+    /// Writes down that `contract` is in force with `record`, where the trail names another.
+    pub(super) fn note_terms(&mut self, record: &ReleaseRecord, by: DecidedBy, contract: &Contract, now: Timestamp) {
+        self.note(Vec::new(), (record, by, contract), now);
+    }
+
+    fn note(
+        &mut self,
+        mut happenings: Vec<Happening>,
+        (record, by, contract): (&ReleaseRecord, DecidedBy, &Contract),
+        now: Timestamp,
+    ) {
+        let noted = self.change_of_terms(contract).and_then(|change| {
+            happenings.extend(change.map(|named| happening(record, by, Event::ContractChanged, Some(&named))));
+            self.audit.append(&happenings, now)
+        });
+        if let Err(error) = noted {
             tracing::error!(error = &error as &dyn std::error::Error, "that a release is live was not written down");
         }
     }
 
-    /// Writes down which release is live where a crash kept that from being done.
+    /// What names `contract` in the trail, where what the trail names last is another.
+    fn change_of_terms(&mut self, contract: &Contract) -> Result<Option<String>, AuditError> {
+        let named = format!("version {} ({})", contract.id.version, contract.digest());
+        let entries = self.audit.entries()?;
+        let last = entries.into_iter().rev().find(|entry| entry.what == Event::ContractChanged);
+        let is_last = last.and_then(|last| last.reason).is_some_and(|last| last == named);
+        Ok((!is_last).then_some(named))
+    }
+
+    /// Writes down which release is live, and which contract is in force with it, where a crash kept that from being done.
     ///
     /// A trail that does not verify keeps nobody from being served: it keeps decisions from being taken.
     pub(super) fn settle_trail(&mut self, now: Timestamp) {
@@ -110,10 +123,21 @@ impl Publisher {
         let entries = self.audit.entries()?;
         let goes_live = |entry: &&AuditEntry| matches!(entry.what, Event::Live | Event::RolledBack);
         let noted: Option<ReleaseVersion> = entries.iter().rev().find(goes_live).and_then(|entry| entry.release);
-        let Some(live) = self.live.version.filter(|live| noted != Some(*live)) else { return Ok(()) };
+        let Some(live) = self.live.version else { return Ok(()) };
         let record = self.record(live)?;
-        let found = happening(&record, DecidedBy::Operator, Event::Live, Some("found to be live at start"));
-        Ok(self.audit.append(&[Happening { who: Actor::Daemon, ..found }], now)?)
+        let found = |what, reason: &str| {
+            let found = happening(&record, DecidedBy::Operator, what, Some(reason));
+            Happening { who: Actor::Daemon, ..found }
+        };
+        let mut happenings = Vec::new();
+        if noted != Some(live) {
+            happenings.push(found(Event::Live, "found to be live at start"));
+        }
+        // Of a release that is damaged it is known once it is restored.
+        if let Ok(contract) = self.terms(live) {
+            happenings.extend(self.change_of_terms(&contract)?.map(|named| found(Event::ContractChanged, &named)));
+        }
+        Ok(self.audit.append(&happenings, now)?)
     }
 }
 

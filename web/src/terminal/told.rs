@@ -49,11 +49,17 @@ impl Said {
             Level::WARN => "warning: ",
             _ => "",
         };
-        let mut text = format!("{lead}{}", self.sentence.trim_end());
+        // What follows the first line is a complaint with lines of its own.
+        let (sentence, complaint) = self.sentence.split_once('\n').unwrap_or((&self.sentence, ""));
+        let mut text = format!("{lead}{sentence}");
         if !self.about.is_empty() {
             let _ = write!(text, " ({})", self.about.join(", "));
         }
         text.push('\n');
+        text.push_str(complaint);
+        if !complaint.is_empty() && !complaint.ends_with('\n') {
+            text.push('\n');
+        }
         text.push_str(&self.error.replacen("error: ", "caused by: ", 1));
         text
     }
@@ -114,11 +120,11 @@ mod tests {
     fn a_person_reads_sentences() {
         let lines = said(|| {
             tracing::info!(partner = %"harbor-shop", code = %"779-952", "a partner joined");
-            tracing::warn!("the originals were not published\nerror: two pages at one path");
+            tracing::warn!(partner = %"north", "the originals were not published\nerror: two pages at one path");
         });
         let expected = [
             "a partner joined (partner harbor-shop, code 779-952)",
-            "warning: the originals were not published",
+            "warning: the originals were not published (partner north)",
             "error: two pages at one path",
         ];
         assert_eq!(lines, expected);
