@@ -231,6 +231,12 @@ macro_rules! text_of_path {
     };
 }
 
+impl Borrow<str> for SitePath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Borrow<str> for SourcePath {
     fn borrow(&self) -> &str {
         &self.0

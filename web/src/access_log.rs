@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{HOST, HeaderName, REFERER, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use tieup_protocol::access::{Method, Purpose};
 use tieup_protocol::contract::MeterClass;
@@ -19,15 +20,39 @@ use tieup_protocol::path::SitePath;
 
 use crate::visitors::{Remembered, Visitor};
 
-/// Who asks, as a request tells it. The log must keep neither address nor headers.
+/// Who asks, as a request tells it. The log must keep neither address nor what the request says.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
     /// When.
     pub time: Timestamp,
     /// From where.
     pub address: IpAddr,
-    /// The request's headers.
-    pub headers: &'a HeaderMap,
+    /// What the request says of them.
+    pub introduction: Introduction<'a>,
+}
+
+/// What a request's headers say of who asks, none of it believed. Of a header that stands there several times it is the first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Introduction<'a> {
+    /// The program.
+    pub user_agent: Option<&'a [u8]>,
+    /// The host that is asked.
+    pub host: Option<&'a [u8]>,
+    /// Where they come from.
+    pub referrer: Option<&'a [u8]>,
+    /// What browsers say that fetch a page in case somebody asks for it, by either of two names.
+    pub purposes: [Option<&'a [u8]>; 2],
+}
+
+/// The names of [`Introduction::purposes`].
+pub const PURPOSES: [&str; 2] = ["sec-purpose", "purpose"];
+
+impl<'a> From<&'a HeaderMap> for Introduction<'a> {
+    fn from(headers: &'a HeaderMap) -> Self {
+        let said = |name: HeaderName| headers.get(name).map(HeaderValue::as_bytes);
+        let purposes = PURPOSES.map(|name| said(HeaderName::from_static(name)));
+        Self { user_agent: said(USER_AGENT), host: said(HOST), referrer: said(REFERER), purposes }
+    }
 }
 
 /// One answered request, for the log.

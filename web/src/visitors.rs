@@ -7,18 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use axum::http::header::{HOST, HeaderName, REFERER, USER_AGENT};
-use axum::http::{HeaderMap, HeaderValue};
 use tieup_protocol::access::{AgentClass, ReferrerClass, VisitorToken};
 use tieup_protocol::robots;
 
-use crate::access_log::Caller;
+use crate::access_log::{Caller, Introduction};
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;
-
-/// What browsers say that fetch a page in case somebody asks for it.
-const PREFETCH: [HeaderName; 2] = [HeaderName::from_static("sec-purpose"), HeaderName::from_static("purpose")];
 
 /// The longest user agent that a connection remembers.
 const REMEMBERED_AGENT: usize = 1024;
@@ -126,14 +121,15 @@ impl VisitorKey {
 
     /// Reduces who asks to what may be kept. Draws a new key when the day is another.
     pub fn recognise(&self, caller: &Caller<'_>, remembered: &mut Remembered, random: &dyn Randomness) -> Visitor {
-        let user_agent = caller.headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+        let introduction = &caller.introduction;
+        let user_agent = introduction.user_agent.unwrap_or_default();
         let (agent, robot) = remembered.program(user_agent);
         let day = caller.time.as_second().div_euclid(DAY);
         let token = remembered.token(self.number.load(Ordering::Acquire), day, caller.address).unwrap_or_else(|| {
             let known = self.know(day, caller.address, user_agent, random);
             remembered.token.insert(known).token
         });
-        Visitor { token, agent, robot, referrer: referrer_class(caller.headers), wish: wish(caller.headers) }
+        Visitor { token, agent, robot, referrer: referrer_class(introduction), wish: wish(introduction) }
     }
 
     /// Overwrites yesterday's key where the day of `unix_seconds` is another, visited or not. Returns how many seconds of the
@@ -186,12 +182,15 @@ impl Remembered {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+/// What is said as text: what is no ASCII is none.
+fn text(said: Option<&[u8]>) -> Option<&str> {
+    let said = said.filter(|said| said.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')))?;
+    std::str::from_utf8(said).ok()
 }
 
-fn wish(headers: &HeaderMap) -> Wish {
-    let prefetching = PREFETCH.iter().any(|name| text(headers, name).is_some_and(|text| text.contains("prefetch")));
+fn wish(introduction: &Introduction<'_>) -> Wish {
+    let prefetching =
+        introduction.purposes.iter().any(|said| text(*said).is_some_and(|said| said.contains("prefetch")));
     if prefetching { Wish::Prefetch } else { Wish::Now }
 }
 
@@ -206,18 +205,20 @@ fn agent_class(user_agent: &[u8]) -> (AgentClass, u16) {
     (class, 0)
 }
 
-fn referrer_class(headers: &HeaderMap) -> ReferrerClass {
-    let after_scheme = text(headers, &REFERER).and_then(|referrer| referrer.split_once("://"));
+fn referrer_class(introduction: &Introduction<'_>) -> ReferrerClass {
+    let after_scheme = text(introduction.referrer).and_then(|referrer| referrer.split_once("://"));
     let from = after_scheme.map(|(_, rest)| rest.split('/').next().unwrap_or_default());
     match from {
         None => ReferrerClass::None,
-        Some(from) if from == text(headers, &HOST).unwrap_or_default() => ReferrerClass::Same,
+        Some(from) if from == text(introduction.host).unwrap_or_default() => ReferrerClass::Same,
         Some(_) => ReferrerClass::Other,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::USER_AGENT;
+    use axum::http::{HeaderMap, HeaderValue};
     use jiff::Timestamp;
 
     use super::*;
@@ -246,7 +247,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(USER_AGENT, HeaderValue::from_static(agent));
             let time = Timestamp::from_second(second).unwrap();
-            let caller = Caller { time, address: IpAddr::from([192, 0, 2, host]), headers: &headers };
+            let caller = Caller { time, address: IpAddr::from([192, 0, 2, host]), introduction: (&headers).into() };
             self.key.recognise(&caller, remembered, &self.random)
         }
     }
@@ -304,7 +305,11 @@ mod tests {
     fn headers_are_reduced_to_classes() {
         let key = VisitorKey::new(0, &SystemRandomness);
         let recognise = |headers: &HeaderMap| {
-            let caller = Caller { time: Timestamp::UNIX_EPOCH, address: IpAddr::from([192, 0, 2, 1]), headers };
+            let caller = Caller {
+                time: Timestamp::UNIX_EPOCH,
+                address: IpAddr::from([192, 0, 2, 1]),
+                introduction: headers.into(),
+            };
             key.recognise(&caller, &mut Remembered::default(), &SystemRandomness)
         };
         let mut headers = HeaderMap::new();

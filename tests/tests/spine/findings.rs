@@ -66,7 +66,7 @@ async fn invent_visits(world: &World, now: Timestamp) {
     let journal = world.daemon("north").journal();
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, HeaderValue::from_static("Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101"));
-    let caller = Caller { time: now, address: IpAddr::from([192, 0, 2, 1]), headers: &headers };
+    let caller = Caller { time: now, address: IpAddr::from([192, 0, 2, 1]), introduction: (&headers).into() };
     let visitor = journal.recognise(&caller, &mut Remembered::default());
     let hour = now - SignedDuration::from_secs(now.as_second().rem_euclid(3600));
     let mut last = None;

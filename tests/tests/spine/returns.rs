@@ -29,7 +29,7 @@ const MANY: u64 = 3000;
 pub(crate) async fn log_visits(world: &World, partner: &str, count: u64) {
     let journal = world.daemon(partner).journal();
     let (time, path, headers) = (Timestamp::now(), "/about/".parse::<SitePath>().unwrap(), HeaderMap::new());
-    let caller = Caller { time, address: IpAddr::from([192, 0, 2, 1]), headers: &headers };
+    let caller = Caller { time, address: IpAddr::from([192, 0, 2, 1]), introduction: (&headers).into() };
     let visitor = journal.recognise(&caller, &mut Remembered::default());
     let visit = Visit {
         time,

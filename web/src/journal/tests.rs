@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::task::{Context, Waker};
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use tempfile::{TempDir, tempdir};
 use tieup_protocol::access::{AccessEntry, Method};
 use tieup_protocol::contract::MeterClass;
@@ -13,7 +13,7 @@ use tieup_protocol::path::SitePath;
 use tieup_store::journal::{Cosigner, Mirror, VerifiedLog, verify_log};
 
 use super::*;
-use crate::access_log::NotLogged;
+use crate::access_log::{Introduction, NotLogged};
 
 /// A journal in a folder of its own.
 struct Kept {
@@ -34,7 +34,7 @@ impl Kept {
 
     fn record(&self, time: &str, page: &str) -> Ticket {
         let time: Timestamp = time.parse().unwrap();
-        let caller = Caller { time, address: IpAddr::from([192, 0, 2, 1]), headers: &HeaderMap::new() };
+        let caller = Caller { time, address: IpAddr::from([192, 0, 2, 1]), introduction: Introduction::default() };
         let visitor = self.journal.recognise(&caller, &mut Remembered::default());
         let path: SitePath = page.parse().unwrap();
         self.journal.record(&Visit {

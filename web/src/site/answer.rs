@@ -106,6 +106,11 @@ pub(super) fn explanation(asked: &Asked<'_>, content: &Representation, status: S
     Answer::unclassed(response)
 }
 
+/// Where the visit could not be logged.
+pub(super) fn not_logged() -> Response<SiteBody> {
+    plain(StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n")
+}
+
 /// Where a file has to be sent that was found damaged. Neither its length nor that a copy is still good is said of it.
 pub(super) fn damaged() -> Answer {
     Answer::unclassed(plain(StatusCode::INTERNAL_SERVER_ERROR, "This page is being repaired.\n"))
@@ -154,8 +159,12 @@ pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<SiteBody
 }
 
 fn classed(asked: &Asked<'_>, response: Response<SiteBody>) -> Answer {
-    let purpose = if asked.file.kind == EntryKind::Page { Purpose::Document } else { Purpose::Resource };
-    Answer { response, class: Some(asked.file.class), purpose }
+    Answer { response, class: Some(asked.file.class), purpose: purpose_of(asked.file) }
+}
+
+/// What a file is asked for.
+pub(super) fn purpose_of(file: &ServedFile) -> Purpose {
+    if file.kind == EntryKind::Page { Purpose::Document } else { Purpose::Resource }
 }
 
 /// The response with the headers that describe content. To a HEAD it has them alone.

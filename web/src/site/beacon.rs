@@ -55,6 +55,11 @@ impl Heard {
     }
 }
 
+/// Whether `path` is that of a page's beacon.
+pub(super) fn is_at(path: &SitePath) -> bool {
+    beacon_page(path).is_some()
+}
+
 /// The answer to a request for a beacon; none for any other request.
 pub(super) fn answer<B>(
     desk: &dyn BeaconDesk,
@@ -69,7 +74,7 @@ pub(super) fn answer<B>(
         _ => return Some(answer::not_allowed()),
     }
     let headers = request.headers();
-    let caller = Caller { time: Timestamp::now(), address: peer.ip(), headers };
+    let caller = Caller { time: Timestamp::now(), address: peer.ip(), introduction: headers.into() };
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()?.parse().ok());
     let heard = origin.map_or(Heard::Unknown, |origin| desk.hear(&origin, &page, &caller));
     Some(nothing(heard.status()))

@@ -171,6 +171,14 @@ impl SiteBody {
         }
     }
 
+    /// What of it is in memory and was not asked for.
+    pub(super) fn into_memory(self) -> Bytes {
+        match self.left {
+            Left::Whole(bytes) => bytes,
+            Left::Pieces(_) => Bytes::new(),
+        }
+    }
+
     /// How many of its bytes are in memory before any was asked for.
     pub(super) fn in_memory(&self) -> u64 {
         match &self.left {

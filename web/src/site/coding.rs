@@ -47,8 +47,12 @@ impl Coding {
     pub(super) fn asked_for(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         let Some(first) = values.next() else { return Self::Identity };
-        let accepted = Accepted::read(std::iter::once(first).chain(values));
-        accepted.best()
+        Self::best_of(std::iter::once(first).chain(values))
+    }
+
+    /// The coding to send to a visitor who says so in `Accept-Encoding`.
+    pub(super) fn best_of<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        Accepted::read(values).best()
     }
 
     /// `content` in this coding; none where that is no smaller.

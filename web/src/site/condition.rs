@@ -29,10 +29,11 @@ pub(super) fn judge(method: Method, headers: &HeaderMap, tag: &HeaderValue, leng
     if !CONDITIONS.iter().any(|name| headers.contains_key(name)) {
         return Verdict::Whole;
     }
-    if names(headers, header::IF_MATCH, tag, Comparison::Strong) == Some(false) {
+    let lists = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    if names(lists(header::IF_MATCH), tag, Comparison::Strong) == Some(false) {
         return Verdict::Failed;
     }
-    if names(headers, header::IF_NONE_MATCH, tag, Comparison::Weak) == Some(true) {
+    if is_known(lists(header::IF_NONE_MATCH), tag) {
         return Verdict::NotModified;
     }
     // One tag, which must be strong. A date names no version that is known here.
@@ -41,6 +42,11 @@ pub(super) fn judge(method: Method, headers: &HeaderMap, tag: &HeaderValue, leng
         return Verdict::Whole;
     }
     part(headers.get(header::RANGE), length)
+}
+
+/// Whether whoever sends these lists of tags as `If-None-Match` has the content under `tag` already.
+pub(super) fn is_known<'a>(lists: impl Iterator<Item = &'a [u8]>, tag: &HeaderValue) -> bool {
+    names(lists, tag, Comparison::Weak) == Some(true)
 }
 
 /// How entity tags are compared (RFC 9110, section 8.8.3.2).
@@ -52,18 +58,16 @@ enum Comparison {
     Weak,
 }
 
-/// Whether the condition `name` names `tag`, which is strong, or anything that there is; none where there is no such
-/// condition.
-fn names(headers: &HeaderMap, name: HeaderName, tag: &HeaderValue, comparison: Comparison) -> Option<bool> {
-    let mut lists = headers.get_all(name).iter().peekable();
+/// Whether the lists of a condition name `tag`, which is strong, or anything that there is; none where there is no list.
+fn names<'a>(lists: impl Iterator<Item = &'a [u8]>, tag: &HeaderValue, comparison: Comparison) -> Option<bool> {
+    let mut lists = lists.peekable();
     lists.peek()?;
-    let is_named = |list: &HeaderValue| list.as_bytes().trim_ascii() == b"*" || lists_tag(list, tag, comparison);
-    Some(lists.any(is_named))
+    Some(lists.any(|list| list.trim_ascii() == b"*" || lists_tag(list, tag, comparison)))
 }
 
 /// Whether a list of entity tags has `tag` among them. What is no tag is passed over.
-fn lists_tag(list: &HeaderValue, tag: &HeaderValue, comparison: Comparison) -> bool {
-    let mut rest = list.as_bytes();
+fn lists_tag(list: &[u8], tag: &HeaderValue, comparison: Comparison) -> bool {
+    let mut rest = list;
     // A comma may stand in a tag, so the list is read from quote to quote.
     while let Some(begin) = rest.iter().position(|byte| *byte == b'"') {
         let Some(length) = rest[begin + 1..].iter().position(|byte| *byte == b'"') else { return false };

@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::body::SiteBody;
 use super::coding::Coding;
+use super::short_way::Heads;
 
 /// How many bytes of content are kept in memory.
 const MEMORY: u64 = 32 << 20;
@@ -40,8 +41,8 @@ const SWEEP_EVERY: usize = 1000;
 /// For how long a coding is kept on the disk. One that is still asked for is made anew after that.
 const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// Bytes that a representation takes besides its content, about.
-const OVERHEAD: u64 = 256;
+/// Bytes that a representation takes besides its content, about: mostly the heads that it is sent with.
+const OVERHEAD: u64 = 1 << 10;
 
 /// Content in one coding.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub(super) struct Representation {
     bytes: Stored,
     /// Where it leads, if it is a page that only sends people on; worked out when it is first asked.
     leads: OnceLock<Option<SitePath>>,
+    /// The heads that it is sent with by the short way; made when it first is.
+    pub(super) heads: OnceLock<Heads>,
 }
 
 #[derive(Debug)]
@@ -66,7 +69,7 @@ impl Representation {
         let suffix = coding.name().map(|name| format!("-{name}")).unwrap_or_default();
         let tag = HeaderValue::from_str(&format!("\"{}{suffix}\"", digest.hex()));
         let tag = tag.expect("hexadecimal digits and the name of a coding may stand in a header");
-        Self { tag, coding, bytes, leads: OnceLock::new() }
+        Self { tag, coding, bytes, leads: OnceLock::new(), heads: OnceLock::new() }
     }
 
     /// How many bytes it has.
@@ -74,6 +77,14 @@ impl Representation {
         match &self.bytes {
             Stored::Memory(bytes) => bytes.len() as u64,
             Stored::Disk(reader) => reader.length(),
+        }
+    }
+
+    /// All of it, where it is in memory.
+    pub(super) fn in_memory(&self) -> Option<&Bytes> {
+        match &self.bytes {
+            Stored::Memory(bytes) => Some(bytes),
+            Stored::Disk(_) => None,
         }
     }
 
@@ -155,6 +166,11 @@ impl Contents {
         })
     }
 
+    /// The content of `blob` in `coding`, where it was asked for lately and is good.
+    pub(super) fn kept(&self, blob: &BlobRef, coding: Coding) -> Option<Arc<Representation>> {
+        self.kept.get(&(blob.digest, coding)).filter(|kept| kept.is_good())
+    }
+
     /// The content of `blob` in `coding`, or as it is where that is no larger; none where it is damaged, which is logged.
     pub(super) async fn get(
         self: &Arc<Self>,
@@ -162,13 +178,12 @@ impl Contents {
         blob: BlobRef,
         coding: Coding,
     ) -> Option<Arc<Representation>> {
-        let key = (blob.digest, coding);
-        if let Some(found) = self.kept.get(&key) {
-            if found.is_good() {
-                return Some(found);
-            }
-            self.kept.remove(&key);
+        if let Some(kept) = self.kept(&blob, coding) {
+            return Some(kept);
         }
+        let key = (blob.digest, coding);
+        // What is kept and is not good is not kept any longer.
+        self.kept.remove(&key);
         let mut making = self.begin(blobs, key, blob);
         making.wait_for(Option::is_some).await.ok()?.clone().flatten()
     }

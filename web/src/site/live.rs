@@ -8,7 +8,7 @@ use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 
 use super::answer::{CONTENT_SECURITY_POLICY, headers_of_files, policy_with_pictures_of};
-use super::coding;
+use super::coding::{self, Coding};
 use super::media_type::MediaType;
 
 /// One path as it is served.
@@ -28,6 +28,11 @@ impl ServedFile {
     /// Whether its content is worth a coding.
     pub(super) fn is_worth_coding(&self) -> bool {
         self.media_type.can_be_coded && coding::is_worthwhile(self.blob.length)
+    }
+
+    /// The coding in which it is sent to whoever likes what `asked` says best.
+    pub(super) fn coding(&self, asked: impl FnOnce() -> Coding) -> Coding {
+        if self.is_worth_coding() { asked() } else { Coding::Identity }
     }
 
     /// Whether `path`, where it stands, names its content, so that nothing else ever stands there: the last part of its
@@ -66,19 +71,42 @@ pub struct LiveSite {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// For the partner's own pages, and everywhere where there are no beacons.
-    own: HeaderMap,
+    own: Rule,
     /// For main's pages.
-    tieup: HeaderMap,
+    tieup: Rule,
+}
+
+/// What the pages of one side may load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    value: HeaderValue,
+    /// The headers that files have under it.
+    headers: HeaderMap,
+}
+
+impl Rule {
+    fn of(value: HeaderValue) -> Self {
+        Self { headers: headers_of_files(&value), value }
+    }
 }
 
 impl Policy {
     /// The policy of a site whose tie-up pages may show pictures from `origin`, which answers their beacons.
     pub fn with_beacons(origin: &WebOrigin) -> Self {
-        Self { tieup: headers_of_files(&policy_with_pictures_of(origin)), ..Self::default() }
+        Self { tieup: Rule::of(policy_with_pictures_of(origin)), ..Self::default() }
+    }
+
+    /// The policy for files of a class.
+    pub(super) fn of(&self, class: MeterClass) -> &HeaderValue {
+        &self.rule(class).value
     }
 
     /// The headers of files of a class.
     pub(super) fn headers_of(&self, class: MeterClass) -> &HeaderMap {
+        &self.rule(class).headers
+    }
+
+    fn rule(&self, class: MeterClass) -> &Rule {
         match class {
             MeterClass::Tieup => &self.tieup,
             MeterClass::Original => &self.own,
@@ -88,7 +116,7 @@ impl Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        let usual = headers_of_files(&HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+        let usual = Rule::of(HeaderValue::from_static(CONTENT_SECURITY_POLICY));
         Self { own: usual.clone(), tieup: usual }
     }
 }

@@ -23,6 +23,7 @@ mod live;
 mod media_type;
 mod pace;
 mod server;
+mod short_way;
 mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,7 +53,8 @@ use self::live::Standing;
 pub use self::live::{Files, LiveSite, Policy, ServedFile};
 pub use self::media_type::MediaType;
 pub(crate) use self::server::Door;
-pub use crate::access_log::{AccessLog, Caller, NoLog, NotLogged, Pending, Ticket, Visit};
+pub use crate::access_log::{AccessLog, Caller, Introduction, NoLog, NotLogged, Pending, Ticket, Visit};
+use crate::visitors::Visitor;
 
 /// What is said where nothing stands: the status, the site's pages for it, and words where it has none.
 type Nothing = (StatusCode, &'static [&'static str], &'static str);
@@ -155,6 +157,13 @@ impl Part {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Records the visit of `guest`, who says this of themselves.
+    fn record(&self, guest: &Guest, introduction: Introduction<'_>, visit: Visit<'_>) -> Ticket {
+        let caller = Caller { time: visit.time, address: guest.peer.ip(), introduction };
+        let visitor = self.log.recognise(&caller, &mut guest.remembered());
+        self.log.record(&Visit { visitor, ..visit })
+    }
+
     fn switch(&self, site: Arc<LiveSite>) {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = site;
     }
@@ -215,11 +224,10 @@ impl PublicSite {
         let method = method_of(request);
         let (part, answer) = self.find_with_room(guest, &path, request).await;
         let time = Timestamp::now();
-        let caller = Caller { time, address: guest.peer.ip(), headers: request.headers() };
-        let visitor = part.log.recognise(&caller, &mut guest.remembered());
+        let introduction = request.headers().into();
         let visit = Visit {
             time,
-            visitor,
+            visitor: Visitor::NOBODY,
             path: &path,
             class: answer.class,
             method,
@@ -227,12 +235,12 @@ impl PublicSite {
             bytes: answer.response.body().length(),
             purpose: answer.purpose,
         };
-        match part.log.record(&visit).await {
+        match part.record(guest, introduction, visit).await {
             Ok(()) => {
                 part.answered.count(answer.class);
                 answer.response
             }
-            Err(NotLogged) => answer::plain(StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n"),
+            Err(NotLogged) => answer::not_logged(),
         }
     }
 
@@ -321,7 +329,7 @@ impl PublicSite {
 
     /// A file's content in the coding that is asked for.
     async fn content(&self, part: &Part, asked: &Asked<'_>) -> Option<Arc<Representation>> {
-        let coding = if asked.file.is_worth_coding() { Coding::asked_for(asked.headers) } else { Coding::Identity };
+        let coding = asked.file.coding(|| Coding::asked_for(asked.headers));
         self.contents.get(&part.blobs, asked.file.blob, coding).await
     }
 }

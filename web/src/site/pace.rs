@@ -113,14 +113,14 @@ impl Pace {
 
     /// A whole request came.
     pub(super) fn asked(&self) {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        add(&self.asked, 1);
         self.read_when_asked.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// It was answered, with so many bytes of content.
     pub(super) fn answered(&self, bytes: u64) {
-        self.owed.fetch_add(bytes + bytes / BESIDES + BESIDES, Ordering::Relaxed);
-        self.answered.fetch_add(1, Ordering::Relaxed);
+        add(&self.owed, bytes + bytes / BESIDES + BESIDES);
+        add(&self.answered, 1);
     }
 
     /// An answer is being sent, until what is returned is dropped.
@@ -159,6 +159,12 @@ impl Pace {
             is_amid_request: self.protocol == Protocol::Http1 && of(&self.read) > of(&self.read_when_asked),
         }
     }
+}
+
+/// Adds to a count of which nobody else adds to at the same time: the task of its connection. That costs a fraction of what
+/// it takes to add in one step.
+fn add(count: &AtomicU64, more: u64) {
+    count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
 }
 
 /// For how many looks a connection has not got on.
@@ -220,7 +226,7 @@ impl<S> Paced<S> {
 
     fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = written {
-            self.pace.written.fetch_add(bytes as u64, Ordering::Relaxed);
+            add(&self.pace.written, bytes as u64);
         }
         self.pace.waits.store(written.is_pending(), Ordering::Relaxed);
         written
@@ -231,7 +237,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.pace.read.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
+        add(&self.pace.read, (buffer.filled().len() - before) as u64);
         read
     }
 }

@@ -1,6 +1,7 @@
 //! Connections of visitors: which protocol they speak, and when they are let go.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use super::gather::Gathered;
 use super::guest::Guest;
 use super::household::{Held, REQUESTS_OF_CONNECTION, Share};
 use super::pace::{Pace, Paced, Protocol, Tired};
+use super::short_way::{Ending, Ends, HandedOver, ShortWay};
 use super::turns::{Begun, Turns};
 use super::{PublicSite, SiteBody};
 use crate::listener::Shutdown;
@@ -106,13 +108,50 @@ impl Connection {
     ) {
         let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
         let watch = self.watch(&pace, shutdown);
-        let stream = TokioIo::new(Paced::new(stream, pace.clone()));
+        let (stream, ending) = (Paced::new(stream, pace.clone()), Ending::default());
+        let conversation = pin!(self.converse(stream, pace, &ending));
+        run(conversation, |_| ending.set(), watch, &traffic).await;
+    }
+
+    /// Answers by the short way, and from the first request on that is not plain by the protocol's library.
+    async fn converse(
+        self,
+        stream: Paced<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+        pace: Arc<Pace>,
+        ending: &Ending,
+    ) -> hyper::Result<()> {
+        let ends = Ends { site: &self.site, guest: &self.guest, traffic: &self.traffic, pace: &pace, ending };
+        match ShortWay::of(ends, stream, self.hsts.as_ref()).go().await {
+            Ok(Some(stream)) => self.go_on(stream, pace, ending).await,
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::debug!(%error, "a visitor's connection failed");
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers by the protocol's library.
+    async fn go_on(
+        self,
+        stream: HandedOver<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+        pace: Arc<Pace>,
+        ending: &Ending,
+    ) -> hyper::Result<()> {
         let mut builder = http1::Builder::new();
         // Whoever is slow is let go by the pace, which costs nothing for each request.
         // Whoever says that nothing more is asked for gets the answer all the same, and nothing is read before it is sent.
         builder.header_read_timeout(None).max_buf_size(HEAD).half_close(true);
-        let connection = pin!(builder.serve_connection(stream, self.service(pace.clone())));
-        run(connection, http1::Connection::graceful_shutdown, watch, &traffic).await;
+        let mut is_ending = ending.is_set();
+        builder.keep_alive(!is_ending);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), self.service(pace)));
+        poll_fn(|cx| {
+            if ending.is_set() && !std::mem::replace(&mut is_ending, true) {
+                connection.as_mut().graceful_shutdown();
+            }
+            connection.as_mut().poll(cx)
+        })
+        .await
     }
 
     async fn speak_http2(
@@ -258,6 +297,10 @@ fn name_host<B>(request: &mut Request<B>) {
 }
 
 #[cfg(test)]
+mod half_closed;
+#[cfg(test)]
 mod idle;
 #[cfg(test)]
 mod lying;
+#[cfg(test)]
+mod ways;

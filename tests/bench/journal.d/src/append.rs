@@ -72,7 +72,7 @@ fn record(setup: &JournalSetup, duration: Duration) -> (u64, f64, f64) {
         for (number, remembered) in connections.iter_mut().enumerate() {
             let time = Timestamp::now();
             let address = IpAddr::from([10, 0, 0, u8::try_from(number).unwrap()]);
-            let visitor = journal.recognise(&Caller { time, address, headers: &headers }, remembered);
+            let visitor = journal.recognise(&Caller { time, address, introduction: (&headers).into() }, remembered);
             tickets.push(journal.record(&Visit {
                 time,
                 visitor,

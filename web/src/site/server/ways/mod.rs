@@ -1,0 +1,210 @@
+//! The short way of plain requests says and logs what the protocol's library does.
+
+mod anything;
+mod shop;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use futures_util::FutureExt as _;
+use tieup_protocol::access::Method;
+use tieup_store::cache::Cache;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+use self::shop::{Client, Ears, PATIENCE, Shop, Way, Writing, answers, compared};
+use super::{Connection, Guest, Pace, Protocol};
+use crate::access_log::{AccessLog, Caller, Ticket, Visit};
+use crate::listener::Shutdown;
+use crate::metrics::{Refused, Traffic};
+use crate::site::PublicSite;
+use crate::visitors::{Remembered, Visitor};
+
+/// Headers that requests are tried with.
+const HEADERS: [&str; 12] = [
+    "",
+    "Accept-Encoding: gzip, deflate, br, zstd\r\n",
+    "accept-encoding: gzip;q=0.5, zstd;q=0.1\r\n",
+    "Accept-Encoding: identity\r\n",
+    "If-None-Match: *\r\n",
+    "If-None-Match: \"other\", W/\"another\"\r\n",
+    "Range: bytes=1-2\r\n",
+    "Connection: Keep-Alive\r\n",
+    "Connection: close\r\n",
+    "User-Agent: Mozilla/5.0 (X11) Firefox/140.0\r\nReferer: https://shop.example/\r\nSec-Purpose: prefetch\r\n",
+    "User-Agent: curl/8\r\nuser-agent: Mozilla/5.0\r\nReferer: https://other.example/\r\nPurpose: prefetch\r\nX: \u{e9}\r\n",
+    "Content-Length: 3\r\n",
+];
+
+#[tokio::test]
+async fn every_file_is_answered_as_by_the_library() {
+    let shop = Shop::new();
+    let mut paths: Vec<String> = shop.live.files.keys().map(ToString::to_string).collect();
+    paths.extend(["/same", "/?a=b", "/nothing", "/tiny/?%", "//", "/../x"].map(str::to_owned));
+    for path in &paths {
+        for headers in HEADERS {
+            for method in ["GET", "HEAD"] {
+                let said = format!("{method} {path} HTTP/1.1\r\nHost: shop.example\r\n{headers}\r\n");
+                let seen = compared(&shop, Writing::Written, said.as_bytes(), 1 << 16).await;
+                assert_eq!(seen.answers.len(), 1, "{said}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_the_content_is_told_so() {
+    let shop = Shop::new();
+    for (path, coding) in [("/", "br"), ("/", "identity"), ("/picture.png", "br"), (&shop.named, "gzip")] {
+        let ask = |tag: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {coding}\r\n{tag}\r\n");
+        let seen = compared(&shop, Writing::Written, ask("").as_bytes(), 1 << 16).await;
+        let tag = seen.answers[0].0.iter().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+        for tag in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}")] {
+            let said = ask(&format!("If-None-Match: {tag}\r\n"));
+            let seen = compared(&shop, Writing::Written, said.as_bytes(), 1 << 16).await;
+            assert_eq!(seen.answers[0].0[0], "HTTP/1.1 304 Not Modified", "{path} {coding} {tag}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_content_under_another_type_or_policy_has_heads_of_its_own() {
+    let shop = Shop::new();
+    let paths = ["/", "/own/", "/words.txt", "/theme/style.css", &shop.named, "/same/"];
+    let said = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).concat();
+    let seen = compared(&shop, Writing::Written, said.as_bytes(), 1 << 16).await;
+    let types = seen.answers.iter().map(|(head, _)| head.iter().find(|line| line.starts_with("content-type")).unwrap());
+    let [html, text, css] = ["html", "plain", "css"].map(|kind| format!("content-type: text/{kind}; charset=utf-8"));
+    assert!(types.eq([&html, &html, &text, &css, &css, &html]));
+    assert_ne!(seen.answers[0].0, seen.answers[1].0, "main's pages and the partner's are under different policies");
+    assert_ne!(seen.answers[3].0, seen.answers[4].0, "what is named by its content may be kept");
+}
+
+#[tokio::test]
+async fn requests_that_come_at_once_are_answered_in_their_order() {
+    let shop = Shop::new();
+    let one = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let plain = ["/", "/picture.png", "/large.png", "/tiny/", "/empty.txt"].map(one).concat().repeat(40);
+    let last = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nGET /";
+    let said = format!("{plain}{}{last}{}", one("/nothing"), one("/"));
+    for pieces in [1 << 16, 1000, 7] {
+        let seen = compared(&shop, Writing::Written, said.as_bytes(), pieces).await;
+        assert_eq!(seen.answers.len(), 203, "{pieces}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_logged_is_not_served() {
+    let shop = Shop::new();
+    for method in ["GET", "HEAD"] {
+        let said = format!("{method} / HTTP/1.1\r\nHost: x\r\n\r\n").repeat(2);
+        let seen = compared(&shop, Writing::Fails, said.as_bytes(), 1 << 16).await;
+        assert!(seen.answers.iter().all(|(head, _)| head[0] == "HTTP/1.1 503 Service Unavailable"), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_its_visit_is_written() {
+    let shop = Shop::new();
+    for way in [Way::Short, Way::Library] {
+        let ears = Ears::new(Writing::Waits);
+        let mut visitor = shop.connect(way, &ears);
+        visitor.near.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        while ears.heard.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let mut answer = vec![0; 1 << 16];
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+            assert!(visitor.near.read(&mut answer).now_or_never().is_none(), "{way:?}");
+        }
+        ears.writing.send_replace(Writing::Written);
+        assert!(visitor.near.read(&mut answer).await.unwrap() > 0);
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn when_the_server_stops_what_was_begun_is_answered_and_the_connection_ends() {
+    let shop = Shop::new();
+    let mut ends = Vec::new();
+    for way in [Way::Short, Way::Library] {
+        let ears = Ears::new(Writing::Waits);
+        let mut visitor = shop.connect(way, &ears);
+        visitor.near.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        while ears.heard.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        visitor.shutdown.begin();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        ears.writing.send_replace(Writing::Written);
+        let mut answer = Vec::new();
+        tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut answer)).await.expect("it goes on").unwrap();
+        ends.push(answers(&answer));
+    }
+    assert_eq!(ends[0], ends[1]);
+    assert_eq!(ends[0].len(), 1, "a request after the last one is not answered");
+    assert!(ends[0][0].0.iter().any(|line| line == "connection: close"));
+}
+
+#[tokio::test]
+async fn when_the_server_stops_connections_that_rest_end() {
+    let shop = Shop::new();
+    for way in [Way::Short, Way::Library] {
+        for asked in ["", "GET /tiny/ HTTP/1.1\r\nHost: x\r\n\r\n"] {
+            let mut visitor = shop.connect(way, &Ears::new(Writing::Written));
+            visitor.near.write_all(asked.as_bytes()).await.unwrap();
+            let mut first = [0; 1 << 12];
+            if !asked.is_empty() {
+                assert!(visitor.near.read(&mut first).await.unwrap() > 0);
+            }
+            tokio::task::yield_now().await;
+            visitor.shutdown.begin();
+            let end = tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut Vec::new())).await;
+            end.expect("it goes on").unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_rests_between_plain_requests_is_let_go() {
+    let shop = Shop::new();
+    let site =
+        PublicSite::new(shop.blobs.clone(), Ears::new(Writing::Written), Cache::at(shop.folder.path().join("coded")));
+    site.switch(shop.live.clone());
+    let mut visitor = Client::of(Arc::new(site), Way::Short, Pace::hasty(Protocol::Http1));
+    visitor.near.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let end = tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut Vec::new())).await;
+    end.expect("it stays").unwrap();
+    assert_eq!(visitor.traffic.refusals(Refused::Slow), 0, "a visitor who has what was asked for was not slow");
+}
+
+#[tokio::test]
+async fn whoever_asks_without_end_lets_others_have_their_turn() {
+    struct NoTicket;
+    impl AccessLog for NoTicket {
+        fn recognise(&self, _: &Caller<'_>, _: &mut Remembered) -> Visitor {
+            Visitor::NOBODY
+        }
+        fn record(&self, _: &Visit<'_>) -> Ticket {
+            Ticket::of_no_log()
+        }
+    }
+    let shop = Shop::new();
+    let site = PublicSite::new(shop.blobs.clone(), Arc::new(NoTicket), Cache::at(shop.folder.path().join("coded")));
+    site.switch(shop.live.clone());
+    let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
+    let traffic: Arc<Traffic> = Arc::default();
+    let connection = Connection { site: Arc::new(site), guest, hsts: None, traffic: traffic.clone() };
+    let (mut near, far) = duplex(1 << 24);
+    near.write_all("HEAD /tiny/ HTTP/1.1\r\nHost: x\r\n\r\n".repeat(5000).as_bytes()).await.unwrap();
+    tokio::spawn(connection.speak_http1(far, Pace::of(Protocol::Http1), Shutdown::new()));
+    let mut turns = 0;
+    while traffic.answers(Method::Head, StatusCode::OK) < 5000 {
+        tokio::task::yield_now().await;
+        turns += 1;
+    }
+    assert!(turns > 20, "{turns} turns");
+}

@@ -1,0 +1,256 @@
+//! A site with files of many kinds, a visitor of it by either way, and all that can be seen of what they say to each other.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode};
+use tieup_protocol::access::Method;
+use tieup_protocol::contract::{MeterClass, WebOrigin};
+use tieup_protocol::manifest::EntryKind;
+use tieup_store::blobs::BlobStore;
+use tieup_store::cache::Cache;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::sync::watch;
+
+use super::super::{Connection, Ending, Guest, HandedOver, Pace, Paced, Protocol, run};
+use crate::access_log::{AccessLog, Caller, NotLogged, Pending, Ticket, Visit};
+use crate::listener::Shutdown;
+use crate::metrics::{Refused, Traffic};
+use crate::site::{LiveSite, Policy, PublicSite, ServedFile};
+use crate::visitors::{Randomness, Remembered, Visitor, VisitorKey};
+
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// By which way a connection is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By the short way, and by the library what is not of it.
+    Short,
+    /// By the library alone.
+    Library,
+}
+
+/// What becomes of visits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Writing {
+    #[default]
+    Waits,
+    Written,
+    Fails,
+}
+
+/// A log that keeps what it was told, and writes when it is told to.
+pub(super) struct Ears {
+    key: VisitorKey,
+    pub(super) heard: Mutex<Vec<String>>,
+    pub(super) writing: watch::Sender<Writing>,
+}
+
+/// Always the same.
+pub(super) struct Same;
+
+impl Randomness for Same {
+    fn draw(&self) -> [u8; 32] {
+        [7; 32]
+    }
+}
+
+impl Ears {
+    pub(super) fn new(writing: Writing) -> Arc<Self> {
+        let key = VisitorKey::new(0, &Same);
+        Arc::new(Self { key, heard: Mutex::default(), writing: watch::Sender::new(writing) })
+    }
+}
+
+impl AccessLog for Ears {
+    fn recognise(&self, caller: &Caller<'_>, remembered: &mut Remembered) -> Visitor {
+        self.key.recognise(caller, remembered, &Same)
+    }
+
+    fn record(&self, visit: &Visit<'_>) -> Ticket {
+        let Visit { time: _, visitor, path, class, method, status, bytes, purpose } = visit;
+        let heard = format!("{visitor:?} {path} {class:?} {method:?} {status} {bytes} {purpose:?}");
+        self.heard.lock().unwrap().push(heard);
+        Ticket::new(Arc::new(Place(self.writing.subscribe())))
+    }
+}
+
+/// A visit of [`Ears`].
+pub(super) struct Place(watch::Receiver<Writing>);
+
+impl Pending for Place {
+    fn poll_written(&self, cx: &mut Context<'_>) -> Poll<Result<(), NotLogged>> {
+        match *self.0.borrow() {
+            Writing::Waits => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Writing::Written => Poll::Ready(Ok(())),
+            Writing::Fails => Poll::Ready(Err(NotLogged)),
+        }
+    }
+}
+
+/// A site with files of many kinds.
+pub(super) struct Shop {
+    pub(super) blobs: Arc<BlobStore>,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) live: LiveSite,
+    pub(super) named: String,
+}
+
+/// What is at a path.
+pub(super) fn file(blobs: &BlobStore, content: &[u8], media_type: &str, kind: EntryKind) -> ServedFile {
+    let blob = blobs.put(content).unwrap();
+    ServedFile { blob, media_type: media_type.into(), kind, class: MeterClass::Tieup }
+}
+
+impl Shop {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Arc::new(BlobStore::open(folder.path().join("blobs")).unwrap());
+        let words = "<p>words, and words again</p>\n".repeat(80);
+        let leads = "<!doctype html><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"0; url=/\">";
+        let html = "text/html; charset=utf-8";
+        let file = |content: &[u8], media_type, kind| file(&blobs, content, media_type, kind);
+        let style = file(words.as_bytes(), "text/css; charset=utf-8", EntryKind::Layout);
+        let named = format!("/theme/style.{}.css", &style.blob.digest.hex()[..10]);
+        let own = ServedFile { class: MeterClass::Original, ..file(words.as_bytes(), html, EntryKind::Page) };
+        let files = [
+            ("/", file(words.as_bytes(), html, EntryKind::Page)),
+            ("/same/", file(words.as_bytes(), html, EntryKind::Page)),
+            ("/own/", own),
+            ("/tiny/", file(b"<p>tiny</p>", html, EntryKind::Page)),
+            ("/empty.txt", file(b"", "text/plain; charset=utf-8", EntryKind::Asset)),
+            ("/theme/style.css", style.clone()),
+            (&named, style),
+            ("/words.txt", file(words.as_bytes(), "text/plain; charset=utf-8", EntryKind::Asset)),
+            ("/picture.png", file(&[9; 5000], "image/png", EntryKind::Asset)),
+            ("/large.png", file(&vec![8; 100_000], "image/png", EntryKind::Asset)),
+            ("/huge.png", file(&vec![7; 1_100_000], "image/png", EntryKind::Asset)),
+            ("/leads/", file(leads.as_bytes(), html, EntryKind::Redirect)),
+            ("/404.html", file(b"<p>nothing</p>", html, EntryKind::Page)),
+            ("/a%20b/", file(b"<p>odd</p>", html, EntryKind::Page)),
+        ];
+        let files = files.into_iter().map(|(path, file)| (path.parse().unwrap(), file)).collect();
+        let beacons: WebOrigin = "https://main.example".parse().unwrap();
+        let live = LiveSite { files, policy: Policy::with_beacons(&beacons), ..LiveSite::default() };
+        Self { blobs: blobs.clone(), folder, live, named }
+    }
+
+    /// A connection to the site whose log is `ears`.
+    pub(super) fn connect(&self, way: Way, ears: &Arc<Ears>) -> Client {
+        let site = PublicSite::new(self.blobs.clone(), ears.clone(), Cache::at(self.folder.path().join("coded")));
+        site.switch(self.live.clone());
+        Client::of(Arc::new(site), way, Pace::of(Protocol::Http1))
+    }
+}
+
+/// A visitor's end of a connection, and what can be seen from outside.
+pub(super) struct Client {
+    pub(super) near: DuplexStream,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) shutdown: Shutdown,
+}
+
+impl Client {
+    pub(super) fn of(site: Arc<PublicSite>, way: Way, pace: Pace) -> Self {
+        let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
+        let hsts = Some(HeaderValue::from_static("max-age=60"));
+        let (traffic, shutdown): (Arc<Traffic>, _) = (Arc::default(), Shutdown::new());
+        let connection = Connection { site, guest, hsts, traffic: traffic.clone() };
+        let (near, far) = duplex(1 << 16);
+        let until = shutdown.clone();
+        tokio::spawn(async move {
+            match way {
+                Way::Short => connection.speak_http1(far, pace, until).await,
+                Way::Library => by_library(connection, far, pace, until).await,
+            }
+        });
+        Self { near, traffic, shutdown }
+    }
+
+    /// Sends all of `said` in these pieces, and that nothing more comes; what is answered until the end.
+    pub(super) async fn say(self, said: &[u8], pieces: usize) -> Vec<u8> {
+        let (mut reading, mut writing) = tokio::io::split(self.near);
+        let saying = async {
+            for piece in said.chunks(pieces) {
+                // Where the other end has gone, it wants no more.
+                let _ = writing.write_all(piece).await;
+                tokio::task::yield_now().await;
+            }
+            let _ = writing.shutdown().await;
+        };
+        let mut answers = Vec::new();
+        let hearing = async { tokio::join!(saying, reading.read_to_end(&mut answers)).1 };
+        tokio::time::timeout(PATIENCE, hearing).await.expect("it does not end").unwrap();
+        answers
+    }
+}
+
+/// What [`Connection::speak_http1`] does, but for the short way.
+pub(super) async fn by_library(connection: Connection, stream: DuplexStream, pace: Pace, shutdown: Shutdown) {
+    let (pace, traffic) = (Arc::new(pace), connection.traffic.clone());
+    let watch = connection.watch(&pace, shutdown);
+    let (stream, ending) = (HandedOver::new(&[], Paced::new(stream, pace.clone())), Ending::default());
+    run(pin!(connection.go_on(stream, pace, &ending)), |_| ending.set(), watch, &traffic).await;
+}
+
+/// Each answer with its headers in order and no date. No content begins as an answer does, so that the length need not be
+/// believed.
+pub(super) fn answers(mut said: &[u8]) -> Vec<(Vec<String>, Vec<u8>)> {
+    let mut answers = Vec::new();
+    while !said.is_empty() {
+        let end = said.windows(4).position(|end| end == b"\r\n\r\n").map_or(said.len(), |end| end + 4);
+        let head = String::from_utf8_lossy(&said[..end]).into_owned();
+        let next = said[end..].windows(9).position(|begin| begin == b"HTTP/1.1 ").map_or(said.len(), |next| end + next);
+        let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
+        for line in &mut lines {
+            if line.starts_with("date: ") {
+                assert_eq!(line.len(), "date: Sun, 06 Nov 1994 08:49:37 GMT".len(), "{line}");
+                "date: then".clone_into(line);
+            }
+        }
+        lines[1..].sort();
+        answers.push((lines, said[end..next].to_vec()));
+        said = &said[next..];
+    }
+    answers
+}
+
+/// All that can be seen of a conversation.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) answers: Vec<(Vec<String>, Vec<u8>)>,
+    pub(super) heard: Vec<String>,
+    pub(super) counts: Vec<u64>,
+}
+
+pub(super) async fn seen(shop: &Shop, way: Way, writing: Writing, said: &[u8], pieces: usize) -> Seen {
+    let ears = Ears::new(writing);
+    let visitor = shop.connect(way, &ears);
+    let traffic = visitor.traffic.clone();
+    let answers = answers(&visitor.say(said, pieces).await);
+    // The end is seen a little before it is counted.
+    while Arc::strong_count(&traffic) > 1 {
+        tokio::task::yield_now().await;
+    }
+    let statuses = [StatusCode::OK, StatusCode::NOT_MODIFIED, StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE];
+    let answered = [Method::Get, Method::Head, Method::Other]
+        .into_iter()
+        .flat_map(|method| statuses.map(|status| traffic.answers(method, status)));
+    let refused = Refused::ALL.map(|why| traffic.refusals(why));
+    let counts = answered.chain(refused).chain([traffic.bytes_sent()]).collect();
+    Seen { answers, heard: ears.heard.lock().unwrap().clone(), counts }
+}
+
+/// Asserts that both ways are the same; what is seen.
+pub(super) async fn compared(shop: &Shop, writing: Writing, said: &[u8], pieces: usize) -> Seen {
+    let short = seen(shop, Way::Short, writing, said, pieces).await;
+    let library = seen(shop, Way::Library, writing, said, pieces).await;
+    assert_eq!(short, library, "{:?} in pieces of {pieces}", String::from_utf8_lossy(said));
+    short
+}

@@ -1,0 +1,272 @@
+//! The short way of plain requests by HTTP/1.1: read, looked up, logged and answered without the protocol's library.
+//!
+//! Most requests are for a page that is in memory, and say nothing that changes what HTTP does with them. Those are answered
+//! here. The first one that is anything else is left to the library, with all that came, and so is all that follows it on its
+//! connection: what is refused, and how, is decided there alone.
+
+mod handed_over;
+mod heads;
+mod request;
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, ready};
+
+use axum::http::{HeaderValue, StatusCode};
+use hyper::body::Bytes;
+use jiff::Timestamp;
+use tieup_protocol::access::Method;
+use tieup_protocol::contract::MeterClass;
+use tieup_protocol::manifest::{BlobRef, EntryKind};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+
+pub(super) use self::handed_over::HandedOver;
+pub(super) use self::heads::Heads;
+use self::heads::{Dates, Place, head_of};
+use self::request::{Accepting, PlainRequest};
+use super::coding::Coding;
+use super::guest::Guest;
+use super::household::{self, Held};
+use super::pace::{Pace, Paced};
+use super::{Part, PublicSite, Ticket, Visit, answer, beacon, condition};
+use crate::metrics::Traffic;
+use crate::visitors::Visitor;
+
+/// How much is read ahead, and how large the head of a plain request may be.
+const BUFFER: usize = 4 << 10;
+
+/// Says on a connection that its current answer is the last one.
+#[derive(Debug, Default)]
+pub(super) struct Ending(AtomicBool);
+
+impl Ending {
+    /// From here on it is.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Who asks whom on a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Ends<'a> {
+    pub(super) site: &'a PublicSite,
+    pub(super) guest: &'a Guest,
+    pub(super) traffic: &'a Traffic,
+    pub(super) pace: &'a Pace,
+    pub(super) ending: &'a Ending,
+}
+
+/// A connection on which only plain requests have come.
+pub(super) struct ShortWay<'a, S> {
+    ends: Ends<'a>,
+    stream: Paced<S>,
+    /// What came and is not answered: of the buffer, from the first to the second place.
+    buffer: Vec<u8>,
+    unread: (usize, usize),
+    /// The head of an answer.
+    head: Vec<u8>,
+    hsts: Option<&'a HeaderValue>,
+    accepting: Accepting,
+    dates: Dates,
+}
+
+/// An answer that was looked up and recorded, and may be sent once its visit is written.
+struct Begun<'a> {
+    part: &'a Part,
+    ticket: Ticket,
+    method: Method,
+    status: StatusCode,
+    class: MeterClass,
+    body: Bytes,
+    /// The room that it takes until it was sent.
+    _room: Option<Held>,
+}
+
+/// What came of looking up an answer.
+enum Beginning<'a> {
+    Begun(Begun<'a>),
+    /// Its content was not asked for lately in this coding.
+    Awaits {
+        blob: BlobRef,
+        coding: Coding,
+    },
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
+    /// The short way of a new connection.
+    pub(super) fn of(ends: Ends<'a>, stream: Paced<S>, hsts: Option<&'a HeaderValue>) -> Self {
+        let (buffer, accepting, dates) = (vec![0; BUFFER], Accepting::default(), Dates::default());
+        Self { ends, stream, buffer, unread: (0, 0), head: Vec::new(), hsts, accepting, dates }
+    }
+
+    /// Answers until the connection has ended, or a request comes that is not plain: then gives the connection back with it.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub(super) async fn go(mut self) -> io::Result<Option<HandedOver<Paced<S>>>> {
+        loop {
+            let (from, to) = self.unread;
+            if from == to && !self.read().await? {
+                self.stream.shutdown().await?;
+                return Ok(None);
+            }
+            let Some(begun) = self.begin().await else {
+                let (from, to) = self.unread;
+                return Ok(Some(HandedOver::new(&self.buffer[from..to], self.stream)));
+            };
+            if self.answer(begun).await? {
+                self.stream.shutdown().await?;
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads what comes next; whether anything does before the connection ends from either side.
+    async fn read(&mut self) -> io::Result<bool> {
+        let Self { ends, stream, buffer, unread, .. } = self;
+        poll_fn(|cx| {
+            if ends.ending.is_set() {
+                return Poll::Ready(Ok(false));
+            }
+            let mut buffer = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
+            *unread = (0, buffer.filled().len());
+            Poll::Ready(Ok(!buffer.filled().is_empty()))
+        })
+        .await
+    }
+
+    /// Begins to answer the next request, once its content is in memory; none where it is not of the short way.
+    async fn begin(&mut self) -> Option<Begun<'a>> {
+        match self.begin_now()? {
+            Beginning::Begun(begun) => Some(begun),
+            Beginning::Awaits { blob, coding } => {
+                self.ends.site.fetch(blob, coding).await?;
+                match self.begin_now()? {
+                    Beginning::Begun(begun) => Some(begun),
+                    // It is not kept, or something else stands there now.
+                    Beginning::Awaits { .. } => None,
+                }
+            }
+        }
+    }
+
+    /// Begins to answer the next request where its content is in memory, the head of the answer with it.
+    fn begin_now(&mut self) -> Option<Beginning<'a>> {
+        let Self { ends, buffer, unread, head, accepting, dates, .. } = self;
+        let request = PlainRequest::read(&buffer[unread.0..unread.1])?;
+        head.clear();
+        let time = dates.now();
+        let beginning = ends.site.begin(ends.guest, &request, time, accepting, head)?;
+        if let Beginning::Begun(_) = beginning {
+            unread.0 += request.length;
+            ends.pace.asked();
+        }
+        Some(beginning)
+    }
+
+    /// Sends the answer once its visit is written. Whether it was the last one.
+    async fn answer(&mut self, begun: Begun<'a>) -> io::Result<bool> {
+        let Ends { traffic, pace, ending, .. } = self.ends;
+        let Begun { part, ticket, method, mut status, class, mut body, _room } = begun;
+        if ticket.await.is_ok() {
+            part.answered.count(Some(class));
+        } else {
+            let refusal = answer::not_logged();
+            status = refusal.status();
+            self.head = head_of(&refusal);
+            body = refusal.into_body().into_memory();
+        }
+        pace.answered(body.len() as u64);
+        traffic.answered(method, status, body.len() as u64);
+        let is_last = ending.is_set();
+        self.finish_head(is_last);
+        let body = if method == Method::Head { &[] } else { &*body };
+        self.write(body).await?;
+        Ok(is_last || ending.is_set())
+    }
+
+    /// Adds to a head what differs from connection to connection and from moment to moment.
+    fn finish_head(&mut self, is_last: bool) {
+        if let Some(hsts) = self.hsts {
+            self.head.extend_from_slice(b"strict-transport-security: ");
+            self.head.extend_from_slice(hsts.as_bytes());
+            self.head.extend_from_slice(b"\r\n");
+        }
+        if is_last {
+            self.head.extend_from_slice(b"connection: close\r\n");
+        }
+        self.head.extend_from_slice(self.dates.line());
+    }
+
+    /// Writes the head and `body`.
+    async fn write(&mut self, mut body: &[u8]) -> io::Result<()> {
+        let Self { stream, head, .. } = self;
+        let mut head = &head[..];
+        poll_fn(|cx| {
+            while !head.is_empty() || !body.is_empty() {
+                let pieces = [IoSlice::new(head), IoSlice::new(body)];
+                let written = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &pieces))?;
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                let of_head = written.min(head.len());
+                (head, body) = (&head[of_head..], &body[written - of_head..]);
+            }
+            Pin::new(&mut *stream).poll_flush(cx)
+        })
+        .await
+    }
+}
+
+impl PublicSite {
+    /// Reads content of the first part into memory.
+    async fn fetch(&self, blob: BlobRef, coding: Coding) -> Option<()> {
+        self.contents.get(&self.first.blobs, blob, coding).await.map(|_| ())
+    }
+
+    /// Looks up what a plain request asks for, writes the head of the answer to `head` and the visit to the log. None where it
+    /// is no file of the first part that can be kept in memory, or there is no room for it; then nothing was done.
+    fn begin(
+        &self,
+        guest: &Guest,
+        request: &PlainRequest<'_>,
+        time: Timestamp,
+        accepting: &mut Accepting,
+        head: &mut Vec<u8>,
+    ) -> Option<Beginning<'_>> {
+        let part = &*self.first;
+        let live = part.live.read().unwrap_or_else(PoisonError::into_inner);
+        let (path, file) = live.files.get_key_value(request.path)?;
+        if file.kind == EntryKind::Redirect || self.beacons.is_some() && beacon::is_at(path) {
+            return None;
+        }
+        let coding = file.coding(|| accepting.coding(request.accept_encoding));
+        let Some(content) = self.contents.kept(&file.blob, coding) else {
+            return Some(Beginning::Awaits { blob: file.blob, coding });
+        };
+        let whole = content.in_memory()?;
+        let (method, class) = (request.method, file.class);
+        let is_known = request.known.is_some_and(|tags| condition::is_known(std::iter::once(tags), &content.tag));
+        let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let body = if is_known || method == Method::Head { Bytes::new() } else { whole.clone() };
+        let bytes = body.len() as u64;
+        let room = match household::needed(bytes) {
+            Some(needed) => Some(guest.share.take(needed)?),
+            None => None,
+        };
+        Heads::write(&Place { path, file, policy: &live.policy }, &content, status, head);
+        let (visitor, purpose) = (Visitor::NOBODY, answer::purpose_of(file));
+        let visit = Visit { time, visitor, path, class: Some(class), method, status, bytes, purpose };
+        let ticket = part.record(guest, request.introduction, visit);
+        Some(Beginning::Begun(Begun { part, ticket, method, status, class, body, _room: room }))
+    }
+}
