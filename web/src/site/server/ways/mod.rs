@@ -9,16 +9,14 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use futures_util::FutureExt as _;
 use tieup_protocol::access::Method;
-use tieup_store::cache::Cache;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use self::shop::{Client, Ears, PATIENCE, Shop, Way, Writing, answers, compared};
 use super::{Connection, Guest, Pace, Protocol};
-use crate::access_log::{AccessLog, Caller, Ticket, Visit};
+use crate::access_log::NoLog;
 use crate::listener::Shutdown;
 use crate::metrics::{Refused, Traffic};
-use crate::site::PublicSite;
-use crate::visitors::{Remembered, Visitor};
+use crate::site::household::{Household, Share};
 
 /// Headers that requests are tried with.
 const HEADERS: [&str; 12] = [
@@ -171,10 +169,9 @@ async fn when_the_server_stops_connections_that_rest_end() {
 #[tokio::test]
 async fn a_connection_that_rests_between_plain_requests_is_let_go() {
     let shop = Shop::new();
-    let site =
-        PublicSite::new(shop.blobs.clone(), Ears::new(Writing::Written), Cache::at(shop.folder.path().join("coded")));
-    site.switch(shop.live.clone());
-    let mut visitor = Client::of(Arc::new(site), Way::Short, Pace::hasty(Protocol::Http1));
+    let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
+    let site = shop.site(Ears::new(Writing::Written));
+    let mut visitor = Client::of(site, guest, Way::Short, Pace::hasty(Protocol::Http1));
     visitor.near.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let end = tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut Vec::new())).await;
     end.expect("it stays").unwrap();
@@ -182,22 +179,44 @@ async fn a_connection_that_rests_between_plain_requests_is_let_go() {
 }
 
 #[tokio::test]
-async fn whoever_asks_without_end_lets_others_have_their_turn() {
-    struct NoTicket;
-    impl AccessLog for NoTicket {
-        fn recognise(&self, _: &Caller<'_>, _: &mut Remembered) -> Visitor {
-            Visitor::NOBODY
-        }
-        fn record(&self, _: &Visit<'_>) -> Ticket {
-            Ticket::of_no_log()
-        }
-    }
+async fn content_without_room_in_its_household_waits() {
+    const OF_CONNECTION: usize = 8 << 20;
     let shop = Shop::new();
-    let site = PublicSite::new(shop.blobs.clone(), Arc::new(NoTicket), Cache::at(shop.folder.path().join("coded")));
-    site.switch(shop.live.clone());
+    for way in [Way::Short, Way::Library] {
+        let household = Household::new();
+        let others: [Share; 3] = std::array::from_fn(|_| Share::of(household.clone()));
+        let held: Vec<_> = others.iter().map(|share| share.take(OF_CONNECTION).unwrap()).collect();
+        let site = shop.site(Ears::new(Writing::Written));
+        let guest = Guest::of(SocketAddr::from(([192, 0, 2, 1], 1)), household);
+        let mut visitor = Client::of(site, guest, way, Pace::of(Protocol::Http1));
+        visitor
+            .near
+            .write_all(b"GET /tiny/ HTTP/1.1\r\nHost: x\r\n\r\nGET /large.png HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        visitor.near.shutdown().await.unwrap();
+        while visitor.traffic.answers(Method::Get, StatusCode::OK) == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(visitor.traffic.answers(Method::Get, StatusCode::OK), 1, "{way:?}: what needs room is answered");
+        drop(held);
+        let mut answers = Vec::new();
+        tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut answers)).await.expect("it waits on").unwrap();
+        assert!(answers.ends_with(&[8; 100_000]), "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_without_end_lets_others_have_their_turn() {
+    // Without a log nothing else gives way.
+    let shop = Shop::new();
+    let site = shop.site(Arc::new(NoLog));
     let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
     let traffic: Arc<Traffic> = Arc::default();
-    let connection = Connection { site: Arc::new(site), guest, hsts: None, traffic: traffic.clone() };
+    let connection = Connection { site, guest, hsts: None, traffic: traffic.clone() };
     let (mut near, far) = duplex(1 << 24);
     near.write_all("HEAD /tiny/ HTTP/1.1\r\nHost: x\r\n\r\n".repeat(5000).as_bytes()).await.unwrap();
     tokio::spawn(connection.speak_http1(far, Pace::of(Protocol::Http1), Shutdown::new()));
