@@ -168,7 +168,13 @@ impl Contents {
 
     /// The content of `blob` in `coding`, where it was asked for lately and is good.
     pub(super) fn kept(&self, blob: &BlobRef, coding: Coding) -> Option<Arc<Representation>> {
-        self.kept.get(&(blob.digest, coding)).filter(|kept| kept.is_good())
+        let key = (blob.digest, coding);
+        let kept = self.kept.get(&key)?;
+        if !kept.is_good() {
+            self.kept.remove(&key);
+            return None;
+        }
+        Some(kept)
     }
 
     /// The content of `blob` in `coding`, or as it is where that is no larger; none where it is damaged, which is logged.
@@ -181,10 +187,7 @@ impl Contents {
         if let Some(kept) = self.kept(&blob, coding) {
             return Some(kept);
         }
-        let key = (blob.digest, coding);
-        // What is kept and is not good is not kept any longer.
-        self.kept.remove(&key);
-        let mut making = self.begin(blobs, key, blob);
+        let mut making = self.begin(blobs, (blob.digest, coding), blob);
         making.wait_for(Option::is_some).await.ok()?.clone().flatten()
     }
 

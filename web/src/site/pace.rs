@@ -111,6 +111,12 @@ impl Pace {
         Self { look: Duration::from_millis(5), ..Self::of(protocol) }
     }
 
+    /// The same, but seldom enough that what takes its time on a busy machine is not taken for slow.
+    #[cfg(test)]
+    pub(super) fn brisk(protocol: Protocol) -> Self {
+        Self { look: Duration::from_millis(100), ..Self::of(protocol) }
+    }
+
     /// A whole request came.
     pub(super) fn asked(&self) {
         add(&self.asked, 1);

@@ -92,6 +92,26 @@ async fn requests_that_come_at_once_are_answered_in_their_order() {
 }
 
 #[tokio::test]
+async fn what_stands_in_a_body_is_no_request() {
+    let shop = Shop::new();
+    let hidden = "GET /tiny/ HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (length, chunk) = (hidden.len(), format!("{:x}\r\n{hidden}\r\n0\r\n\r\n", hidden.len()));
+    for (framing, body) in [
+        (format!("Content-Length: {length}"), hidden),
+        (format!("content-length:{length}\r\nConnection: keep-alive"), hidden),
+        ("Transfer-Encoding: chunked".to_owned(), &chunk),
+        (format!("Content-Length: {length}\r\nTransfer-Encoding: chunked"), &chunk),
+        (format!("Transfer-Encoding: chunked\r\nContent-Length: {length}"), &chunk),
+    ] {
+        for before in ["", "GET /own/ HTTP/1.1\r\nHost: x\r\n\r\n"] {
+            let said = format!("{before}GET / HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n{body}");
+            let seen = compared(&shop, Writing::Written, said.as_bytes(), 1 << 16).await;
+            assert!(!seen.heard.iter().any(|visit| visit.contains("/tiny/")), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_logged_is_not_served() {
     let shop = Shop::new();
     for method in ["GET", "HEAD"] {
@@ -171,7 +191,7 @@ async fn a_connection_that_rests_between_plain_requests_is_let_go() {
     let shop = Shop::new();
     let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
     let site = shop.site(Ears::new(Writing::Written));
-    let mut visitor = Client::of(site, guest, Way::Short, Pace::hasty(Protocol::Http1));
+    let mut visitor = Client::of(site, guest, Way::Short, Pace::brisk(Protocol::Http1));
     visitor.near.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let end = tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut Vec::new())).await;
     end.expect("it stays").unwrap();
@@ -187,7 +207,11 @@ async fn content_without_room_in_its_household_waits() {
         let others: [Share; 3] = std::array::from_fn(|_| Share::of(household.clone()));
         let held: Vec<_> = others.iter().map(|share| share.take(OF_CONNECTION).unwrap()).collect();
         let site = shop.site(Ears::new(Writing::Written));
-        let guest = Guest::of(SocketAddr::from(([192, 0, 2, 1], 1)), household);
+        // Somebody else has had it before, so that it is in memory.
+        let address = SocketAddr::from(([192, 0, 2, 1], 1));
+        let before = Client::of(site.clone(), Guest::alone(address), way, Pace::of(Protocol::Http1));
+        before.say(b"GET /large.png HTTP/1.1\r\nHost: x\r\n\r\n", 1 << 16).await;
+        let guest = Guest::of(address, household);
         let mut visitor = Client::of(site, guest, way, Pace::of(Protocol::Http1));
         visitor
             .near
@@ -205,7 +229,7 @@ async fn content_without_room_in_its_household_waits() {
         drop(held);
         let mut answers = Vec::new();
         tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut answers)).await.expect("it waits on").unwrap();
-        assert!(answers.ends_with(&[8; 100_000]), "{way:?}");
+        assert!(answers.ends_with(&vec![8; 100_000]), "{way:?}");
     }
 }
 
