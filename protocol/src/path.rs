@@ -231,12 +231,6 @@ macro_rules! text_of_path {
     };
 }
 
-impl Borrow<str> for SitePath {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
 impl Borrow<str> for SourcePath {
     fn borrow(&self) -> &str {
         &self.0

@@ -245,7 +245,8 @@ impl PublicSite {
     ) -> Option<Beginning<'_>> {
         let part = &*self.first;
         let live = part.live.read().unwrap_or_else(PoisonError::into_inner);
-        let (path, file) = live.files.get_key_value(request.path)?;
+        let path = &request.path.parse().ok()?;
+        let file = live.files.get(path)?;
         if file.kind == EntryKind::Redirect || self.beacons.is_some() && beacon::is_at(path) {
             return None;
         }
