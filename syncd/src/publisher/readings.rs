@@ -19,6 +19,10 @@ use crate::trust::{self, Release, Verified};
 /// How many are kept: as many as releases can be needed at a time.
 const KEPT: usize = RETIRED_KEPT + 3;
 
+/// How many paths those have at most, but for the last two: what is live and what is compared with it. A path takes most of
+/// a kilobyte; who has so many of them reads the older releases again where they are asked for.
+const PATHS_KEPT: usize = 100_000;
+
 /// Releases that were read back, those last asked for at the end.
 #[derive(Debug, Default)]
 pub(super) struct Readings(Mutex<VecDeque<Reading>>);
@@ -48,7 +52,10 @@ impl Readings {
         let mut kept = self.kept();
         kept.retain(|reading| reading.version != version);
         kept.push_back(Reading { version, files, release });
-        while kept.len() > KEPT {
+        let paths = |kept: &VecDeque<Reading>| -> usize {
+            kept.iter().map(|reading| reading.release.manifest.entries.len()).sum()
+        };
+        while kept.len() > KEPT || kept.len() > 2 && paths(&kept) > PATHS_KEPT {
             kept.pop_front();
         }
     }

@@ -1,6 +1,7 @@
 //! What a daemon is asked to do while a write fails, what stands in the way of it, and how it is known to be done.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tieup_protocol::digest::Digest;
@@ -14,6 +15,9 @@ use tieup_tests::{child, told};
 use tieup_web::certificate::Certificate;
 
 use super::Shop;
+
+/// How long what happens by itself may take.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long a certificate has been held when it is due.
 const DUE: SignedDuration = SignedDuration::from_hours(24 * 21);
@@ -246,7 +250,12 @@ impl Shop {
             _ => {}
         }
         if self.is_declared() {
-            assert!(self.shows_beside("Ours."), "{context}: the emergency is declared, and main's page is there");
+            // The daemon merges the originals by itself, soon after its start.
+            let until = Instant::now() + PATIENCE;
+            while !self.shows_beside("Ours.") {
+                assert!(Instant::now() < until, "{context}: the emergency is declared, and main's page is there");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             self.ask(&Command::EndEmergency).unwrap();
         }
         assert!(self.lacks_nothing() && self.is_contract_whole(), "{context}: something is lacking");
