@@ -225,7 +225,7 @@ impl MainBooks<'_> {
         until: Period,
         maker: &mut Maker<'_, Self>,
     ) -> Result<bool, StatementFailure> {
-        let Some(aside) = self.hub.refusals(&self.partner.id).put_aside_at(earlier.month())? else { return Ok(false) };
+        let Some(aside) = self.put_aside_at(earlier.month())? else { return Ok(false) };
         let charged = last_charged(&self.issued, earlier, until);
         let signed = charged.map(|period| self.signed(period)).transpose()?.flatten();
         // A signature tells whole seconds.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use tieup_protocol::contract::Side;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::period::Month;
 use tieup_protocol::strike::{Checkpoint, KeptStrike, Party, Strike, Waiting, together};
@@ -84,13 +86,22 @@ impl MainBooks<'_> {
     /// signed.
     pub(super) fn check_here(&self, month: Month, here: &Cosigned, asked: u64) -> Result<(), StatementFailure> {
         let Cosigned { dir, origin, size, root } = here;
-        if asked > *size && self.hub.refusals(&self.partner.id).put_aside_at(month)?.is_none() {
+        if asked > *size && self.put_aside_at(month)?.is_none() {
             // It came back from an older backup, or another hub has the rest.
             let (dir, size, asked) = (dir.clone(), *size, format!("the entries 0 to {asked}"));
             return Err(ReadError::Beyond { dir, size, asked }.into());
         }
         // A copy that was damaged is not another log.
         begins_with_cosigned(dir, origin, *size, (*size, root))
+    }
+
+    /// When the log that `month` is charged by was last put aside for another. Main's own never is, whatever was settled of a
+    /// journal of the partner.
+    pub(super) fn put_aside_at(&self, month: Month) -> Result<Option<Timestamp>, StatementFailure> {
+        match self.writer(month)? {
+            Side::Main => Ok(None),
+            Side::Partner | Side::Both => Ok(self.hub.refusals(&self.partner.id).put_aside_at(month)?),
+        }
     }
 
     /// Of the strikes that are `known`, what the side `by` has proposed and the other has not answered.

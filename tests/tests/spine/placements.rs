@@ -8,17 +8,20 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tieup_hub::collect::Collected;
 use tieup_hub::refusals::RefusedJournal;
+use tieup_protocol::access::AccessEntry;
+use tieup_protocol::dispute::Decision;
 use tieup_protocol::joining::main_tls_name;
 use tieup_protocol::period::{Month, Zone};
 use tieup_protocol::wire::{MAIN_RECEIPT, MainReceipt, StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{Cosigner, JournalWriter, Mirror, SignedText, month_dir};
-use tieup_tests::issuing::closes;
+use tieup_tests::issuing::{before, closes, issue_at, row};
 use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::world::{MAIN, site_id};
 use tieup_tests::{Contract, World, assert_says, told};
 use tieup_web::client::PeerClient;
 
 use crate::mirrors::mirroring;
+use crate::strikes::main_strikes;
 
 /// What a contract charges that main's own log can count.
 const BY_MAIN: &str = "meters: {tie: {views: {class: tieup}}}\ncharges:\n  \
@@ -198,18 +201,88 @@ async fn where_main_writes_what_was_issued_stays_whatever_is_settled_of_a_journa
         let verified = world.daemon("north").verify_main_journal().await;
         assert_eq!(verified.is_ok(), journal.contains("writer: main"), "{verified:?}");
         hub.issue(&row, month, closes(month.next())).await.unwrap();
-        // A journal of the partner's that was refused, from before main wrote, say.
-        let (since, shown) = (Timestamp::now(), Some("another".to_owned()));
-        let reason = "the log forked".to_owned();
-        let refused = RefusedJournal { month, since, reason, held: None, shown, settled: None };
-        let folder = hub.config.state.join("refusals/north");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(format!("{month}.json")), serde_json::to_vec(&[refused]).unwrap()).unwrap();
-        let settle = ["log", "settle", "north", &month.to_string(), "--put-aside", "--reason", "its disk was lost"];
-        let (code, said) = tieup(&world, &settle);
+        let said = put_aside(&world, month);
         assert_says(&said, &["is settled", &format!("The statement for {month} was issued: {becomes}")]);
-        assert_eq!(code, Some(0), "{said}");
     }
+}
+
+/// Puts aside a journal of `month` that the partner has shown and main has refused, from before main wrote, say. Returns what
+/// is said of it.
+fn put_aside(world: &World, month: Month) -> String {
+    let (since, shown) = (Timestamp::now(), Some("another".to_owned()));
+    let refused =
+        RefusedJournal { month, since, reason: "the log forked".to_owned(), held: None, shown, settled: None };
+    let folder = world.hub().config.state.join("refusals/north");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(format!("{month}.json")), serde_json::to_vec(&[refused]).unwrap()).unwrap();
+    let settle = ["log", "settle", "north", &month.to_string(), "--put-aside", "--reason", "its disk was lost"];
+    let (code, said) = tieup(world, &settle);
+    assert_eq!(code, Some(0), "{said}");
+    said
+}
+
+/// Lets main have logged `visits` of its page `/about/` in `month`, besides what it had logged then.
+fn log_at_main(world: &World, month: Month, visits: u32) {
+    let (journals, signer) = (world.hub().own_journals(), world.hub().keys.journal().unwrap());
+    let log = |month| JournalOnDisk {
+        dir: month_dir(&journals, month),
+        origin: world.hub().own_origin(month),
+        signer: signer.clone(),
+    };
+    let visit = AccessEntry::decode(&log(now()).entries()[0]).unwrap();
+    let log = log(month);
+    fs::create_dir_all(&log.dir).unwrap();
+    let mut writer = JournalWriter::open(&log.dir, log.origin, log.signer).unwrap();
+    let tenth = month.start(&Zone::utc()) + jiff::SignedDuration::from_hours(24 * 10);
+    let first = u32::try_from(writer.reader().size()).unwrap();
+    for number in first..first + visits {
+        let time = tenth + jiff::SignedDuration::from_hours(i64::from(number));
+        writer.append(&[AccessEntry { time, ..visit.clone() }.encode().as_slice()]).unwrap();
+    }
+    writer.checkpoint().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_main_writes_nothing_is_told_of_a_journal_of_the_partner_that_was_put_aside() {
+    let world = world("{writer: main, verifier: partner}").await;
+    let daemon = world.daemon("north").clone();
+    visit_main(&world).await;
+    let (second, third) = (before(before(now())), before(now()));
+    let first = before(second);
+    let verify = || async { daemon.verify_main_journal().await.unwrap_or_else(|error| panic!("{}", told(&error))) };
+    for (month, visits) in [(first, 3), (second, 1), (third, 1)] {
+        log_at_main(&world, month, visits);
+        // As though it had been there by then.
+        fs::create_dir_all(daemon.main_journal().dir(month)).unwrap();
+    }
+    verify().await;
+    let receipts = world.hub().config.state.join("receipts");
+    let (older, kept) = (receipts.with_extension("older"), receipts.with_extension("kept"));
+    copy(&receipts, &older);
+    world.collect("north").await;
+    let issue = |month: Month| issue_at(&world, month, closes(month.next()));
+    let (issued, _) = issue(first).await;
+    assert_says(&issued.statement, &["total:           50030 JPY"]);
+    log_at_main(&world, first, 2);
+    verify().await;
+    let strike = main_strikes(&world, first, "4", Decision::Accepted).await;
+    let (later, verdict) = issue(second).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", later.statement);
+    assert_says(&later.statement, &["entries were struck out: 50030 was charged, 50040 is right"]);
+    put_aside(&world, first);
+    let (last, verdict) = issue(third).await;
+    assert_eq!(verdict, StatementVerdict::Identical, "\n{}", last.statement);
+    assert!(last.revisions.is_empty(), "{:?}", last.revisions);
+    // Nor is what was struck out taken for that of another log where receipts come back from an older backup.
+    fs::rename(&receipts, &kept).unwrap();
+    fs::rename(&older, &receipts).unwrap();
+    let error = told(&world.hub().made(&row(&world, "north").await, now()).await.map(drop).unwrap_err());
+    assert_says(&error, &["the entries 0 to 5"]);
+    assert_eq!(later.revisions[0].strikes, [strike]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-rT").arg(from).arg(to).status().unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
