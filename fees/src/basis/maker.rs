@@ -107,17 +107,24 @@ impl<'a, L: Ledger> Maker<'a, L> {
     pub fn is_another_log(&mut self, period: Period, until: Period) -> Result<bool, BasisError<L::Error>> {
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
         let charged = charged_so_far(self.issued, period, until).map_or(issued.size, |extent| extent.size);
+        let begins_with = |size, root| self.ledger.begins_with(period.month(), size, root).map_err(BasisError::Ledger);
+        let was_corrected_for = |cause| {
+            let mut corrections = between(self.issued, period, until).filter_map(|basis| basis.revision(period));
+            corrections.any(|revision| revision.cause == cause)
+        };
         // Once it was corrected for another log, the root of the first one says nothing any more.
-        let was_replaced = |basis: &Basis| basis.revision(period).is_some_and(|it| it.cause == Cause::OtherLog);
-        let root = issued.charged.as_ref().and_then(|charged| charged.root.as_deref());
-        let is_replaced = between(self.issued, period, until).any(was_replaced);
-        let first = root.filter(|_| !is_replaced).map(|root| (issued.size, Some(root)));
-        for (size, root) in first.into_iter().chain([(charged, None)]) {
-            if !self.ledger.begins_with(period.month(), size, root).map_err(BasisError::Ledger)? {
-                return Ok(true);
-            }
+        let is_replaced = was_corrected_for(Cause::OtherLog);
+        let root = issued.charged.as_ref().and_then(|charged| charged.root.as_deref()).filter(|_| !is_replaced);
+        let is_first = root.map_or(Ok(true), |root| begins_with(issued.size, Some(root)))?;
+        if !begins_with(charged, None)? {
+            return Ok(true);
         }
-        if is_replaced { self.is_other_than_corrected(period, until) } else { Ok(false) }
+        // A dispute is told before all other causes, so that the log may have been replaced when it was decided; it was not
+        // where the first one is here.
+        if is_replaced || (!is_first && was_corrected_for(Cause::Dispute)) {
+            return self.is_other_than_corrected(period, until);
+        }
+        Ok(!is_first)
     }
 
     /// Whether the journal that is here, which is long enough, does not give the statement that was right of `period` by the

@@ -18,6 +18,12 @@ struct Simulated {
 
 const WHOLE: Simulated = Simulated { lost: &[], aside: &[], entries: u64::MAX, root: "root" };
 
+impl Simulated {
+    fn is_aside(&self, strike: &Digest) -> bool {
+        self.aside.iter().any(|number| Digest::of(&number.to_be_bytes()) == *strike)
+    }
+}
+
 impl Ledger for Simulated {
     type Error = Infallible;
 
@@ -43,11 +49,12 @@ impl Ledger for Simulated {
     /// A strike strikes out the entry whose number it is the digest of.
     fn struck(&self, _: Month, strikes: &[Digest]) -> Result<BTreeSet<u64>, Infallible> {
         let is_struck = |number: &u64| strikes.contains(&Digest::of(&number.to_be_bytes()));
+        assert!(strikes.iter().all(|strike| !self.is_aside(strike)), "what was struck out of another log is asked for");
         Ok((0..100).filter(is_struck).collect())
     }
 
     fn is_of_log(&self, _: Month, strike: &Digest) -> Result<bool, Infallible> {
-        Ok(self.aside.iter().all(|number| Digest::of(&number.to_be_bytes()) != *strike))
+        Ok(!self.is_aside(strike))
     }
 
     fn begins_with(&self, _: Month, size: u64, root: Option<&str>) -> Result<bool, Infallible> {
@@ -282,11 +289,68 @@ fn a_log_that_is_another_once_more_is_told_by_what_was_right_of_the_one_before_i
     // Of the same log as before, less cannot be right.
     let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 7, before: 8 };
     assert_eq!(Maker::new(&second, &issued).make(&january).unwrap_err(), shrunk);
-    // What was struck out of the second has no effect on the third.
-    let struck = Digest::of(&3_u64.to_be_bytes());
-    issued.get_mut(&period("2026-12")).unwrap().revisions[0].strikes = vec![struck];
-    let aside = Simulated { aside: &[3], ..second };
-    assert!(Maker::new(&aside, &issued).make(&january).is_ok());
+}
+
+#[test]
+fn what_was_struck_out_of_a_log_that_was_put_aside_tells_it_from_the_one_in_its_place() {
+    // Entry 3 of the second log was struck out when December corrected November by it. Nothing but that strike tells the
+    // third, of 7 entries, from it.
+    let mut issued = issued(&[basis("2026-11", 10, &[])]);
+    let struck =
+        Revision { strikes: vec![Digest::of(&3_u64.to_be_bytes())], ..revision("2026-11", 8, 0, Cause::OtherLog) };
+    let second = Simulated { root: "second", ..WHOLE };
+    let december = Basis { revisions: vec![struck.clone()], ..basis("2026-12", 1, &[]) };
+    let text = issue(&mut issued, &second, december);
+    assert!(text.contains("500 was charged, 350 is right"), "{text}");
+    let january = |strikes: &[Digest]| {
+        let seven = Revision { size: 7, strikes: strikes.to_vec(), ..struck.clone() };
+        Basis { revisions: vec![seven], ..basis("2027-01", 1, &[]) }
+    };
+    let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 7, before: 8 };
+    assert_eq!(Maker::new(&second, &issued).make(&january(&struck.strikes)).unwrap_err(), shrunk);
+    let third = Simulated { aside: &[3], ..second };
+    let text = Maker::new(&third, &issued).make(&january(&[])).unwrap().statement.text;
+    assert!(text.contains("the log was put aside for another: 350 was charged, 350 is right"), "{text}");
+}
+
+#[test]
+fn a_log_that_was_replaced_before_a_dispute_was_decided_is_told_by_what_was_right_by_that() {
+    // December corrects November by a second log of 8 entries; a dispute was decided meanwhile, and is told.
+    let replaced = correction_of_november("2026-12", 8, Cause::Dispute);
+    let mut issued = issued(&[basis("2026-11", 10, &[])]);
+    let second = Simulated { root: "second", ..WHOLE };
+    let text = issue(&mut issued, &second, replaced);
+    assert!(text.contains("a dispute was decided: 500 was charged, 400 is right"), "{text}");
+    // Of the same log less cannot be right; of a third one it is.
+    let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 7, before: 8 };
+    let january = correction_of_november("2027-01", 7, Cause::OtherLog);
+    assert_eq!(Maker::new(&second, &issued).make(&january).unwrap_err(), shrunk);
+    let (third, shorter) = (Simulated { root: "third", ..WHOLE }, Simulated { entries: 7, ..second });
+    for another in [third, shorter] {
+        let text = Maker::new(&another, &issued).make(&january).unwrap().statement.text;
+        assert!(text.contains("the log was put aside for another: 400 was charged, 350 is right"), "{text}");
+    }
+}
+
+#[test]
+fn a_dispute_that_main_decided_otherwise_than_the_partners_log_has_it_does_not_make_that_another_log() {
+    // Main decided by a copy in which entry 3 is a robot's. The partner's log is the one that November was issued by.
+    let mut issued = issued(&[basis("2026-11", 10, &[])]);
+    let damaged = Simulated { lost: &[3], ..WHOLE };
+    let text = issue(&mut issued, &damaged, correction_of_november("2026-12", 10, Cause::Dispute));
+    assert!(text.contains("a dispute was decided: 500 was charged, 450 is right"), "{text}");
+    let shrunk = BasisError::Shrunk { period: period("2026-11"), size: 9, before: 10 };
+    let january = correction_of_november("2027-01", 9, Cause::OtherLog);
+    assert_eq!(Maker::new(&WHOLE, &issued).make(&january).unwrap_err(), shrunk);
+    // Where it is replaced after that, it is another.
+    let second = Simulated { root: "second", ..WHOLE };
+    let text = Maker::new(&second, &issued).make(&january).unwrap().statement.text;
+    assert!(text.contains("the log was put aside for another: 450 was charged, 450 is right"), "{text}");
+}
+
+/// What corrects November to `size` entries for `cause`.
+fn correction_of_november(of: &str, size: u64, cause: Cause) -> Basis {
+    Basis { revisions: vec![revision("2026-11", size, 0, cause)], ..basis(of, 1, &[]) }
 }
 
 #[test]
