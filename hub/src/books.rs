@@ -3,6 +3,7 @@
 
 mod in_place;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -229,11 +230,13 @@ impl MainBooks<'_> {
         let charged = last_charged(&self.issued, earlier, until);
         let signed = charged.map(|period| self.signed(period)).transpose()?.flatten();
         // A signature tells whole seconds.
-        if signed.is_some_and(|signed| aside.as_second() < signed.as_second()) {
-            return Ok(false);
+        match signed.map(|signed| aside.as_second().cmp(&signed.as_second())) {
+            Some(Ordering::Less) => Ok(false),
+            // Which of the two was first in that second nobody can say, so that the log itself is looked at.
+            Some(Ordering::Equal) if charged != Some(earlier) => Ok(maker.is_other_than_charged(earlier, until)?),
+            // What a correction was charged by is not told by its root, so that it is looked at whatever log is here.
+            _ => Ok(charged != Some(earlier) || maker.is_another_log(earlier, until)?),
         }
-        // What a correction was charged by is not told by its root, so that it is looked at whatever log is here.
-        Ok(charged != Some(earlier) || maker.is_another_log(earlier, until)?)
     }
 
     /// When main signed the statement for `period`; none where that cannot be read.

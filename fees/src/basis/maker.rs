@@ -106,7 +106,6 @@ impl<'a, L: Ledger> Maker<'a, L> {
     /// When nobody can say.
     pub fn is_another_log(&mut self, period: Period, until: Period) -> Result<bool, BasisError<L::Error>> {
         let issued = self.issued.get(&period).ok_or(BasisError::NotIssued(period))?;
-        let charged = charged_so_far(self.issued, period, until).map_or(issued.size, |extent| extent.size);
         let begins_with = |size, root| self.ledger.begins_with(period.month(), size, root).map_err(BasisError::Ledger);
         let was_corrected_for = |cause| {
             let mut corrections = between(self.issued, period, until).filter_map(|basis| basis.revision(period));
@@ -116,22 +115,26 @@ impl<'a, L: Ledger> Maker<'a, L> {
         let is_replaced = was_corrected_for(Cause::OtherLog);
         let root = issued.charged.as_ref().and_then(|charged| charged.root.as_deref()).filter(|_| !is_replaced);
         let is_first = root.map_or(Ok(true), |root| begins_with(issued.size, Some(root)))?;
-        if !begins_with(charged, None)? {
-            return Ok(true);
-        }
         // A dispute is told before all other causes, so that the log may have been replaced when it was decided; it was not
         // where the first one is here.
         if is_replaced || (!is_first && was_corrected_for(Cause::Dispute)) {
-            return self.is_other_than_corrected(period, until);
+            return self.is_other_than_charged(period, until);
         }
-        Ok(!is_first)
+        let charged = charged_so_far(self.issued, period, until).map_or(issued.size, |extent| extent.size);
+        Ok(!is_first || !begins_with(charged, None)?)
     }
 
-    /// Whether the journal that is here, which is long enough, does not give the statement that was right of `period` by the
-    /// last correction before `until`: that one has the root hash of its journal in it, and is told by its digest.
-    fn is_other_than_corrected(&mut self, period: Period, until: Period) -> Result<bool, BasisError<L::Error>> {
+    /// Whether the journal that is here does not give the statement that was right of `period` by the last correction before
+    /// `until`, or by its own where there is none: that one has the root hash of its journal in it, and is told by its digest.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub fn is_other_than_charged(&mut self, period: Period, until: Period) -> Result<bool, BasisError<L::Error>> {
         let (right, _) = self.charged(period, until)?;
         let extent = charged_so_far(self.issued, period, until).ok_or(BasisError::NotIssued(period))?;
+        if !self.ledger.begins_with(period.month(), extent.size, None).map_err(BasisError::Ledger)? {
+            return Ok(true);
+        }
         for strike in extent.strikes {
             if !self.ledger.is_of_log(period.month(), strike).map_err(BasisError::Ledger)? {
                 return Ok(true);
