@@ -46,7 +46,7 @@ if [ -n "$port" ]; then
     set -- -c listen_addresses=127.0.0.1 -c ssl=on -c ssl_key_file="$folder/key.pem" \
         -c ssl_cert_file="$folder/certificate.pem"
 fi
-"$programs/postgres" -D "$folder/data" -k "$folder" -p "${port:-5432}" -c fsync=off "$@" >>"$folder/log" 2>&1 &
+"$programs/postgres" -D "$folder/data" -k "$folder" -p "${port:-5432}" -c fsync=off -c max_connections=400 "$@" >>"$folder/log" 2>&1 &
 server=$!
 until "$programs/pg_isready" -q -h "$folder" -p "${port:-5432}"; do
     kill -0 "$server" 2>/dev/null || fail

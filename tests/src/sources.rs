@@ -2,11 +2,13 @@
 //! partner sites with a page of their own.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::Path;
 
 use crate::contract::Contract;
-use crate::world::World;
+use crate::postgres::new_database;
+use crate::world::{DATABASE_VARIABLE, World};
 
 /// The theme's only page frame: a slot, the page, a footer to restyle.
 const BASE: &str = "<!doctype html>\n<html lang=\"{{ lang }}\">\n<title>{{ page.title }}</title>\n\
@@ -91,9 +93,14 @@ impl Plan {
         self
     }
 
-    /// The lines that were added to the hub's settings.
-    pub(crate) fn hub_settings(&self) -> &str {
-        &self.settings
+    /// The lines that were added to the hub's settings, and where its database is, where the environment says that.
+    pub(crate) fn hub_settings(&self) -> String {
+        let asked = env::var(DATABASE_VARIABLE).ok().filter(|_| !self.settings.contains("database:"));
+        let line = asked.map(|kind| match kind.as_str() {
+            "postgres" => format!("database: {}\n", new_database()),
+            other => panic!("{DATABASE_VARIABLE}={other}: say `postgres`, or nothing for SQLite"),
+        });
+        self.settings.clone() + &line.unwrap_or_default()
     }
 
     /// The partners that join.

@@ -31,6 +31,9 @@ use crate::sources::{Plan, content_file, page, write};
 /// The name of the fixture's main site.
 pub const MAIN: &str = "lampworks";
 
+/// The variable by which every world's hub has its database at PostgreSQL, so that the same tests run on both.
+pub const DATABASE_VARIABLE: &str = "TIEUP_TEST_DATABASE";
+
 /// A main site and its partners, running.
 pub struct World {
     deployment: Deployment,
@@ -82,7 +85,7 @@ impl World {
             &site_id(MAIN),
             &sources.join("main"),
             &sources.join("themes"),
-            plan.hub_settings(),
+            &plan.hub_settings(),
         )
         .await;
         let mut world = Self::begin(folder, deployment);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 use tieup_hub::config::{Config, DATABASE_VARIABLE};
+use tieup_hub::database::Location;
 use tieup_hub::keys::KeyFolder;
 use tieup_hub::lead::Lead;
 use tieup_hub::partners::Hub;
@@ -17,7 +18,7 @@ use tieup_protocol::joining::{Invitation, Reach};
 use tieup_protocol::wire::StatementVerdict;
 use tieup_syncd::identity::Identity;
 use tieup_tests::postgres::{new_database, run_sql};
-use tieup_tests::world::{MAIN, site_id};
+use tieup_tests::world::{self, MAIN, site_id};
 use tieup_tests::{Contract, World, assert_says, told};
 
 /// What [`crate::settled`] is, with the database at `address`; and a contract with `later`, which has not joined.
@@ -82,6 +83,16 @@ async fn the_loop_is_the_same_with_a_server_and_survives_the_loss_of_its_connect
     world.join("later", &world.folder().join("sources/partners/later")).await;
     world.go_live("later").await;
     world.assert_shows("later", "/about/", "We mend everything.").await;
+}
+
+/// `.ci/run` runs the tests of statements, and of what they are made from, a second time so.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_world_has_its_database_where_the_environment_says() {
+    let started = World::new().main_page("/about/", "We mend lamps.").start().await;
+    let config = &started.hub().config;
+    let is_at_server = matches!(config.database, Location::Server(_));
+    assert_eq!(is_at_server, std::env::var(world::DATABASE_VARIABLE).as_deref() == Ok("postgres"));
+    assert_ne!(is_at_server, config.file_of_database().exists());
 }
 
 /// The configuration of a second hub of the same main site in `folder`, with the keys of the first.
