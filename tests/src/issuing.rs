@@ -64,7 +64,17 @@ async fn log_as(world: &mut World, month: Month, views: i64, change: impl Fn(i64
 
 /// Lets `north` have logged as many in `month`, of which main collects none yet.
 pub async fn log_uncollected(world: &mut World, month: Month, views: i64) {
-    Box::pin(append(world, month, views, |_, entry| entry)).await;
+    Box::pin(log_uncollected_as(world, month, views, |_, entry| entry)).await;
+}
+
+/// The same, with each visit as `change` makes it by its number in that month.
+pub async fn log_uncollected_as(
+    world: &mut World,
+    month: Month,
+    views: i64,
+    change: impl Fn(i64, AccessEntry) -> AccessEntry,
+) {
+    Box::pin(append(world, month, views, change)).await;
 }
 
 async fn append(world: &mut World, month: Month, views: i64, change: impl Fn(i64, AccessEntry) -> AccessEntry) {

@@ -32,6 +32,7 @@ mod mirrors;
 mod outside;
 mod parties;
 mod periods;
+mod pieces;
 mod placements;
 mod postgres;
 mod prompts;
