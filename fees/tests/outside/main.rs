@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod bands;
 mod case;
 mod terms;
 
