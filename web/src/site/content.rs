@@ -157,13 +157,25 @@ pub(super) struct Contents {
 impl Contents {
     /// Content of which codings that were made once are kept in `coded`.
     pub(super) fn new(coded: Cache) -> Arc<Self> {
+        Self::within(MEMORY, coded)
+    }
+
+    /// The same, of which so many bytes are kept in memory.
+    pub(super) fn within(memory: u64, coded: Cache) -> Arc<Self> {
         Arc::new(Self {
-            kept: Kept::with_weighter(REPRESENTATIONS, MEMORY, Weight),
+            kept: Kept::with_weighter(REPRESENTATIONS, memory, Weight),
             making: Mutex::default(),
             coded,
             made: AtomicUsize::new(0),
             reads: Arc::new(Semaphore::new(CONCURRENT_READS)),
         })
+    }
+
+    /// Nothing is read until what is returned is dropped.
+    #[cfg(test)]
+    pub(super) async fn hold(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let all = u32::try_from(CONCURRENT_READS).unwrap();
+        self.reads.clone().acquire_many_owned(all).await.unwrap()
     }
 
     /// The content of `blob` in `coding`, where it was asked for lately and is good.

@@ -114,12 +114,20 @@ impl Pace {
     /// The same, but seldom enough that what takes its time on a busy machine is not taken for slow.
     #[cfg(test)]
     pub(super) fn brisk(protocol: Protocol) -> Self {
-        Self { look: Duration::from_millis(100), ..Self::of(protocol) }
+        Self { look: Self::BRISK, ..Self::of(protocol) }
     }
 
-    /// A whole request came.
+    /// How often that is.
+    #[cfg(test)]
+    pub(super) const BRISK: Duration = Duration::from_millis(100);
+
+    /// A whole request came. By HTTP/1.1, where each is answered before the next is looked at, one of which this was said already
+    /// is the same.
     pub(super) fn asked(&self) {
-        add(&self.asked, 1);
+        match self.protocol {
+            Protocol::Http1 => self.asked.store(self.answered.load(Ordering::Relaxed) + 1, Ordering::Relaxed),
+            Protocol::Http2 => add(&self.asked, 1),
+        }
         self.read_when_asked.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
@@ -351,6 +359,19 @@ mod tests {
         pace.answered(1000);
         pace.written.fetch_add(1_000_000, Ordering::Relaxed);
         assert!((1000..=1000 + 2 * BESIDES).contains(&pace.counts().written));
+    }
+
+    #[test]
+    fn a_request_that_is_handed_on_came_once() {
+        let pace = Pace::of(Protocol::Http1);
+        pace.asked();
+        pace.asked();
+        pace.answered(0);
+        assert_eq!((pace.counts().asked, pace.counts().answered), (1, 1));
+        let pace = Pace::of(Protocol::Http2);
+        pace.asked();
+        pace.asked();
+        assert_eq!(pace.counts().asked, 2, "by HTTP/2 they are under way at once");
     }
 
     #[test]

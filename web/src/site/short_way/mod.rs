@@ -11,23 +11,26 @@ mod request;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::task::{Poll, ready};
 
 use axum::http::{HeaderValue, StatusCode};
 use hyper::body::Bytes;
 use jiff::Timestamp;
-use tieup_protocol::access::Method;
+use tieup_protocol::access::{Method, Purpose};
 use tieup_protocol::contract::MeterClass;
 use tieup_protocol::manifest::{BlobRef, EntryKind};
+use tieup_protocol::path::SitePath;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 pub(super) use self::handed_over::HandedOver;
 pub(super) use self::heads::Heads;
 use self::heads::{Dates, Place, head_of};
 use self::request::{Accepting, PlainRequest};
+use super::answer::Answer;
 use super::coding::Coding;
+use super::content::Representation;
 use super::guest::Guest;
 use super::household::{self, Held};
 use super::pace::{Pace, Paced};
@@ -78,26 +81,56 @@ pub(super) struct ShortWay<'a, S> {
     dates: Dates,
 }
 
+/// Content in the coding that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    blob: BlobRef,
+    coding: Coding,
+}
+
+/// What was wanted and is there now, unless it is damaged.
+struct Fetched {
+    wanted: Wanted,
+    content: Option<Arc<Representation>>,
+}
+
+/// What is answered, but for the head.
+struct PlainAnswer {
+    status: StatusCode,
+    class: Option<MeterClass>,
+    purpose: Purpose,
+    body: Bytes,
+}
+
+impl PlainAnswer {
+    /// An answer that says by itself what it is; its head is written to `head`.
+    fn of(Answer { response, class, purpose }: Answer, head: &mut Vec<u8>) -> Self {
+        head.extend_from_slice(&head_of(&response));
+        Self { status: response.status(), class, purpose, body: response.into_body().into_memory() }
+    }
+}
+
+/// What came of looking up an answer.
+enum Found {
+    Answer(PlainAnswer),
+    /// Its content was not asked for lately in this coding.
+    Awaits(Wanted),
+}
+
 /// An answer that was looked up and recorded, and may be sent once its visit is written.
 struct Begun<'a> {
     part: &'a Part,
     ticket: Ticket,
     method: Method,
-    status: StatusCode,
-    class: MeterClass,
-    body: Bytes,
+    answer: PlainAnswer,
     /// The room that it takes until it was sent.
     _room: Option<Held>,
 }
 
-/// What came of looking up an answer.
+/// What came of beginning to answer.
 enum Beginning<'a> {
     Begun(Begun<'a>),
-    /// Its content was not asked for lately in this coding.
-    Awaits {
-        blob: BlobRef,
-        coding: Coding,
-    },
+    Awaits(Wanted),
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
@@ -146,45 +179,47 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
 
     /// Begins to answer the next request, once its content is in memory; none where it is not of the short way.
     async fn begin(&mut self) -> Option<Begun<'a>> {
-        match self.begin_now()? {
+        match self.begin_now(None)? {
             Beginning::Begun(begun) => Some(begun),
-            Beginning::Awaits { blob, coding } => {
-                self.ends.site.fetch(blob, coding).await?;
-                match self.begin_now()? {
+            Beginning::Awaits(wanted) => {
+                let fetched = self.ends.site.fetch(wanted).await;
+                match self.begin_now(Some(&fetched))? {
                     Beginning::Begun(begun) => Some(begun),
-                    // It is not kept, or something else stands there now.
-                    Beginning::Awaits { .. } => None,
+                    // Something else stands there now.
+                    Beginning::Awaits(_) => None,
                 }
             }
         }
     }
 
-    /// Begins to answer the next request where its content is in memory, the head of the answer with it.
-    fn begin_now(&mut self) -> Option<Beginning<'a>> {
+    /// Begins to answer the next request where its content is in memory or was fetched, the head of the answer with it.
+    fn begin_now(&mut self, fetched: Option<&Fetched>) -> Option<Beginning<'a>> {
         let Self { ends, buffer, unread, head, accepting, dates, .. } = self;
         let request = PlainRequest::read(&buffer[unread.0..unread.1])?;
+        // Also whoever waits for content to be made has asked, and whose request goes to the library.
+        ends.pace.asked();
+        let path = request.path.parse().ok()?;
         head.clear();
-        let time = dates.now();
-        let beginning = ends.site.begin(ends.guest, &request, time, accepting, head)?;
-        if let Beginning::Begun(_) = beginning {
-            unread.0 += request.length;
-            ends.pace.asked();
-        }
-        Some(beginning)
+        let answer = match ends.site.find_plain(&request, &path, accepting, fetched, head)? {
+            Found::Answer(answer) => answer,
+            Found::Awaits(wanted) => return Some(Beginning::Awaits(wanted)),
+        };
+        let begun = ends.site.record_plain(ends.guest, &request, &path, dates.now(), answer)?;
+        unread.0 += request.length;
+        Some(Beginning::Begun(begun))
     }
 
     /// Sends the answer once its visit is written. Whether it was the last one.
     async fn answer(&mut self, begun: Begun<'a>) -> io::Result<bool> {
         let Ends { traffic, pace, ending, .. } = self.ends;
-        let Begun { part, ticket, method, mut status, class, mut body, _room } = begun;
+        let Begun { part, ticket, method, mut answer, _room } = begun;
         if ticket.await.is_ok() {
-            part.answered.count(Some(class));
+            part.answered.count(answer.class);
         } else {
-            let refusal = answer::not_logged();
-            status = refusal.status();
-            self.head = head_of(&refusal);
-            body = refusal.into_body().into_memory();
+            self.head.clear();
+            answer = PlainAnswer::of(Answer::unclassed(answer::not_logged()), &mut self.head);
         }
+        let PlainAnswer { status, body, .. } = answer;
         pace.answered(body.len() as u64);
         traffic.answered(method, status, body.len() as u64);
         let is_last = ending.is_set();
@@ -229,45 +264,63 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
 
 impl PublicSite {
     /// Reads content of the first part into memory.
-    async fn fetch(&self, blob: BlobRef, coding: Coding) -> Option<()> {
-        self.contents.get(&self.first.blobs, blob, coding).await.map(|_| ())
+    async fn fetch(&self, wanted: Wanted) -> Fetched {
+        let content = self.contents.get(&self.first.blobs, wanted.blob, wanted.coding).await;
+        Fetched { wanted, content }
     }
 
-    /// Looks up what a plain request asks for, writes the head of the answer to `head` and the visit to the log. None where it
-    /// is no file of the first part that can be kept in memory, or there is no room for it; then nothing was done.
-    fn begin(
+    /// Finds what is answered to a plain request, and writes the head of it to `head`. None where at its path is no file of the
+    /// first part, or one that is not kept in memory.
+    fn find_plain(
         &self,
-        guest: &Guest,
         request: &PlainRequest<'_>,
-        time: Timestamp,
+        path: &SitePath,
         accepting: &mut Accepting,
+        fetched: Option<&Fetched>,
         head: &mut Vec<u8>,
-    ) -> Option<Beginning<'_>> {
-        let part = &*self.first;
-        let live = part.live.read().unwrap_or_else(PoisonError::into_inner);
-        let path = &request.path.parse().ok()?;
+    ) -> Option<Found> {
+        let live = self.first.live.read().unwrap_or_else(PoisonError::into_inner);
         let file = live.files.get(path)?;
         if file.kind == EntryKind::Redirect || self.beacons.is_some() && beacon::is_at(path) {
             return None;
         }
-        let coding = file.coding(|| accepting.coding(request.accept_encoding));
-        let Some(content) = self.contents.kept(&file.blob, coding) else {
-            return Some(Beginning::Awaits { blob: file.blob, coding });
+        let wanted = Wanted { blob: file.blob, coding: file.coding(|| accepting.coding(request.accept_encoding)) };
+        let content = match fetched.filter(|fetched| fetched.wanted == wanted) {
+            Some(Fetched { content: Some(content), .. }) => content.clone(),
+            Some(Fetched { content: None, .. }) => {
+                return Some(Found::Answer(PlainAnswer::of(answer::damaged(), head)));
+            }
+            None => match self.contents.kept(&wanted.blob, wanted.coding) {
+                Some(content) => content,
+                None => return Some(Found::Awaits(wanted)),
+            },
         };
         let whole = content.in_memory()?;
-        let (method, class) = (request.method, file.class);
         let is_known = request.known.is_some_and(|tags| condition::is_known(std::iter::once(tags), &content.tag));
         let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-        let body = if is_known || method == Method::Head { Bytes::new() } else { whole.clone() };
-        let bytes = body.len() as u64;
+        let body = if is_known || request.method == Method::Head { Bytes::new() } else { whole.clone() };
+        Heads::write(&Place { path, file, policy: &live.policy }, &content, status, head);
+        let (class, purpose) = (Some(file.class), answer::purpose_of(file));
+        Some(Found::Answer(PlainAnswer { status, class, purpose, body }))
+    }
+
+    /// Takes the room that an answer needs, and writes the visit to the log. None where there is no room; then nothing was done.
+    fn record_plain(
+        &self,
+        guest: &Guest,
+        request: &PlainRequest<'_>,
+        path: &SitePath,
+        time: Timestamp,
+        answer: PlainAnswer,
+    ) -> Option<Begun<'_>> {
+        let (part, method, bytes) = (&*self.first, request.method, answer.body.len() as u64);
         let room = match household::needed(bytes) {
             Some(needed) => Some(guest.share.take(needed)?),
             None => None,
         };
-        Heads::write(&Place { path, file, policy: &live.policy }, &content, status, head);
-        let (visitor, purpose) = (Visitor::NOBODY, answer::purpose_of(file));
-        let visit = Visit { time, visitor, path, class: Some(class), method, status, bytes, purpose };
+        let PlainAnswer { status, class, purpose, .. } = answer;
+        let visit = Visit { time, visitor: Visitor::NOBODY, path, class, method, status, bytes, purpose };
         let ticket = part.record(guest, request.introduction, visit);
-        Some(Beginning::Begun(Begun { part, ticket, method, status, class, body, _room: room }))
+        Some(Begun { part, ticket, method, answer, _room: room })
     }
 }

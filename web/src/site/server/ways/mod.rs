@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use tieup_protocol::access::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
-use self::shop::{Client, Ears, PATIENCE, Shop, Way, Writing, answers, compared};
+use self::shop::{Client, Ears, PATIENCE, Shop, Way, Writing, answers, compared, somebody};
 use super::{Connection, Guest, Pace, Protocol};
 use crate::access_log::NoLog;
 use crate::listener::Shutdown;
@@ -187,15 +187,40 @@ async fn when_the_server_stops_connections_that_rest_end() {
 }
 
 #[tokio::test]
-async fn a_connection_that_rests_between_plain_requests_is_let_go() {
+async fn a_connection_that_rests_between_requests_is_let_go() {
     let shop = Shop::new();
-    let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
-    let site = shop.site(Ears::new(Writing::Written));
-    let mut visitor = Client::of(site, guest, Way::Short, Pace::brisk(Protocol::Http1));
-    visitor.near.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let end = tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut Vec::new())).await;
-    end.expect("it stays").unwrap();
-    assert_eq!(visitor.traffic.refusals(Refused::Slow), 0, "a visitor who has what was asked for was not slow");
+    // The last one waits for content before it is handed on.
+    for path in ["/", "/nothing", "/huge.png"] {
+        let site = shop.site(Ears::new(Writing::Written));
+        let mut visitor = Client::of(site, somebody(), Way::Short, Pace::brisk(Protocol::Http1));
+        let said = format!("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        visitor.near.write_all(said.as_bytes()).await.unwrap();
+        let end = tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut Vec::new())).await;
+        end.expect("it stays").unwrap();
+        let slow = visitor.traffic.refusals(Refused::Slow);
+        assert_eq!(slow, 0, "{path}: a visitor who has what was asked for was not slow");
+    }
+}
+
+#[tokio::test]
+async fn whoever_rested_and_waits_for_content_to_be_made_is_answered() {
+    let shop = Shop::new();
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (way, path) in [Way::Short, Way::Library].into_iter().flat_map(|way| ["/", "/leads/"].map(|path| (way, path))) {
+        let site = shop.site(Ears::new(Writing::Written));
+        let mut visitor = Client::of(site.clone(), somebody(), way, Pace::brisk(Protocol::Http1));
+        visitor.near.write_all(ask("/tiny/").as_bytes()).await.unwrap();
+        let mut answer = [0; 1 << 12];
+        assert!(visitor.near.read(&mut answer).await.unwrap() > 0);
+        tokio::time::sleep(Pace::BRISK * 5).await;
+        let held = site.contents.hold().await;
+        visitor.near.write_all(ask(path).as_bytes()).await.unwrap();
+        tokio::time::sleep(Pace::BRISK * 2).await;
+        drop(held);
+        let read = visitor.near.read(&mut answer).await.unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 "), "{way:?} {path}");
+        assert_eq!(visitor.traffic.refusals(Refused::Slow), 0, "{way:?} {path}: it was let go");
+    }
 }
 
 #[tokio::test]

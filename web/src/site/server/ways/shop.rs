@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode};
 use tieup_protocol::access::Method;
 use tieup_protocol::contract::{MeterClass, WebOrigin};
-use tieup_protocol::manifest::EntryKind;
+use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -122,7 +123,7 @@ impl Shop {
         let files = [
             ("/", file(words.as_bytes(), html, EntryKind::Page)),
             ("/same/", file(words.as_bytes(), html, EntryKind::Page)),
-            ("/own/", own),
+            ("/own/", own.clone()),
             ("/tiny/", file(b"<p>tiny</p>", html, EntryKind::Page)),
             ("/empty.txt", file(b"", "text/plain; charset=utf-8", EntryKind::Asset)),
             ("/theme/style.css", style.clone()),
@@ -131,6 +132,8 @@ impl Shop {
             ("/picture.png", file(&[9; 5000], "image/png", EntryKind::Asset)),
             ("/large.png", file(&vec![8; 100_000], "image/png", EntryKind::Asset)),
             ("/huge.png", file(&vec![7; 1_100_000], "image/png", EntryKind::Asset)),
+            // Of this its blob is gone.
+            ("/lost.txt", ServedFile { blob: BlobRef::of(b"it is not here"), ..own.clone() }),
             ("/leads/", file(leads.as_bytes(), html, EntryKind::Redirect)),
             ("/404.html", file(b"<p>nothing</p>", html, EntryKind::Page)),
             ("/a%20b/", file(b"<p>odd</p>", html, EntryKind::Page)),
@@ -150,9 +153,13 @@ impl Shop {
 
     /// A connection to the site whose log is `ears`.
     pub(super) fn connect(&self, way: Way, ears: &Arc<Ears>) -> Client {
-        let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
-        Client::of(self.site(ears.clone()), guest, way, Pace::of(Protocol::Http1))
+        Client::of(self.site(ears.clone()), somebody(), way, Pace::of(Protocol::Http1))
     }
+}
+
+/// Somebody who has no other connection.
+pub(super) fn somebody() -> Guest {
+    Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)))
 }
 
 /// A visitor's end of a connection, and what can be seen from outside.
@@ -234,6 +241,34 @@ pub(super) struct Seen {
     pub(super) heard: Vec<String>,
     pub(super) counts: Vec<u64>,
     pub(super) refused: Vec<u64>,
+    /// How many errors were logged.
+    pub(super) errors: usize,
+}
+
+/// Counts the errors that are logged on a thread.
+#[derive(Clone, Default)]
+struct Errors(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Errors {
+    fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
+        *of.level() == tracing::Level::ERROR
+    }
+
+    fn event(&self, _event: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &tracing::span::Id, _values: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &tracing::span::Id, _from: &tracing::span::Id) {}
+
+    fn enter(&self, _span: &tracing::span::Id) {}
+
+    fn exit(&self, _span: &tracing::span::Id) {}
 }
 
 impl Seen {
@@ -248,7 +283,8 @@ impl Seen {
 }
 
 pub(super) async fn seen(shop: &Shop, way: Way, writing: Writing, said: &[u8], pieces: usize) -> Seen {
-    let ears = Ears::new(writing);
+    let (ears, errors) = (Ears::new(writing), Errors::default());
+    let _counting = tracing::subscriber::set_default(errors.clone());
     let visitor = shop.connect(way, &ears);
     let traffic = visitor.traffic.clone();
     let answers = answers(&visitor.say(said, pieces).await);
@@ -256,13 +292,20 @@ pub(super) async fn seen(shop: &Shop, way: Way, writing: Writing, said: &[u8], p
     while Arc::strong_count(&traffic) > 1 {
         tokio::task::yield_now().await;
     }
-    let statuses = [StatusCode::OK, StatusCode::NOT_MODIFIED, StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE];
+    let statuses = [
+        StatusCode::OK,
+        StatusCode::NOT_MODIFIED,
+        StatusCode::NOT_FOUND,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
     let answered = [Method::Get, Method::Head, Method::Other]
         .into_iter()
         .flat_map(|method| statuses.map(|status| traffic.answers(method, status)));
     let refused = Refused::ALL.map(|why| traffic.refusals(why)).to_vec();
     let counts = answered.chain([traffic.bytes_sent()]).collect();
-    Seen { answers, heard: ears.heard.lock().unwrap().clone(), counts, refused }
+    let errors = errors.0.load(Ordering::Relaxed);
+    Seen { answers, heard: ears.heard.lock().unwrap().clone(), counts, refused, errors }
 }
 
 /// Asserts that both ways are the same; what is seen.
