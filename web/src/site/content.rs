@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::http::HeaderValue;
 use hyper::body::Bytes;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache as Kept;
+use quick_cache::sync::{Cache as Kept, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Options, OptionsBuilder, Weighter};
 use tieup_protocol::digest::Digest;
 use tieup_protocol::manifest::BlobRef;
 use tieup_protocol::path::SitePath;
@@ -28,6 +28,9 @@ const MEMORY: u64 = 32 << 20;
 
 /// How many representations that is, about.
 const REPRESENTATIONS: usize = 8 << 10;
+
+/// In how many parts, of which each is locked by itself.
+const PARTS: usize = 4;
 
 /// Content larger than this is read from the disk in pieces whenever it is sent.
 const LARGE: u64 = 1 << 20;
@@ -135,6 +138,14 @@ impl Weighter<Key, Arc<Representation>> for Weight {
     }
 }
 
+/// How so many bytes are kept. What is larger than the part that it falls into is not, so there are few parts, however many
+/// cores there are.
+fn options(memory: u64) -> Options {
+    let mut options = OptionsBuilder::new();
+    options.shards(PARTS).estimated_items_capacity(REPRESENTATIONS).weight_capacity(memory);
+    options.build().expect("what is left out has values of its own")
+}
+
 /// What stands for a representation.
 type Key = (Digest, Coding);
 
@@ -163,7 +174,12 @@ impl Contents {
     /// The same, of which so many bytes are kept in memory.
     pub(super) fn within(memory: u64, coded: Cache) -> Arc<Self> {
         Arc::new(Self {
-            kept: Kept::with_weighter(REPRESENTATIONS, memory, Weight),
+            kept: Kept::with_options(
+                options(memory),
+                Weight,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
             making: Mutex::default(),
             coded,
             made: AtomicUsize::new(0),
@@ -293,4 +309,21 @@ fn read(blobs: &BlobStore, blob: &BlobRef) -> Result<Representation, ReadBlobErr
         None => Stored::Memory(blobs.read(blob)?.into()),
     };
     Ok(Representation::new(&blob.digest, Coding::Identity, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whatever_is_not_large_is_kept_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Arc::new(BlobStore::open(folder.path().join("blobs")).unwrap());
+        let contents = Contents::new(Cache::at(folder.path().join("coded")));
+        for byte in 0..4 {
+            let blob = blobs.put(&vec![byte; usize::try_from(LARGE).unwrap()]).unwrap();
+            assert!(contents.get(&blobs, blob, Coding::Identity).await.unwrap().in_memory().is_some());
+            assert!(contents.kept(&blob, Coding::Identity).is_some(), "{byte}");
+        }
+    }
 }
