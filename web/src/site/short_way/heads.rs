@@ -91,7 +91,7 @@ pub(super) fn head_of(response: &Response<SiteBody>) -> Vec<u8> {
     head
 }
 
-/// The time on a connection, and the line that says it and ends a head.
+/// The second in which an answer is made, and the line that says it and ends a head.
 #[derive(Debug, Default)]
 pub(super) struct Dates {
     second: i64,
@@ -99,20 +99,38 @@ pub(super) struct Dates {
 }
 
 impl Dates {
-    /// What time it is.
-    pub(super) fn now(&mut self) -> Timestamp {
-        let now = Timestamp::now();
+    /// From here on it is `now`.
+    pub(super) fn set(&mut self, now: Timestamp) {
         if self.line.is_empty() || self.second != now.as_second() {
             self.second = now.as_second();
             // Years of more than four digits have no date.
             let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
             self.line = format!("date: {date}\r\n\r\n");
         }
-        now
     }
 
     /// The line, with the empty one after it.
     pub(super) fn line(&self) -> &[u8] {
         self.line.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_is_that_of_the_second() {
+        let mut dates = Dates::default();
+        for (now, date) in [
+            ("1970-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ("1994-11-06T08:49:37.999Z", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("1994-11-06T08:49:38Z", "Sun, 06 Nov 1994 08:49:38 GMT"),
+            ("1994-11-06T08:49:38.5Z", "Sun, 06 Nov 1994 08:49:38 GMT"),
+            ("1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ] {
+            dates.set(now.parse().unwrap());
+            assert_eq!(dates.line(), format!("date: {date}\r\n\r\n").as_bytes(), "{now}");
+        }
     }
 }

@@ -204,7 +204,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
             Found::Answer(answer) => answer,
             Found::Awaits(wanted) => return Some(Beginning::Awaits(wanted)),
         };
-        let begun = ends.site.record_plain(ends.guest, &request, &path, dates.now(), answer)?;
+        let now = Timestamp::now();
+        dates.set(now);
+        let begun = ends.site.record_plain(ends.guest, &request, &path, now, answer)?;
         unread.0 += request.length;
         Some(Beginning::Begun(begun))
     }
@@ -270,7 +272,7 @@ impl PublicSite {
     }
 
     /// Finds what is answered to a plain request, and writes the head of it to `head`. None where at its path is no file of the
-    /// first part, or one that is not kept in memory.
+    /// first part, or one that is sent in pieces.
     fn find_plain(
         &self,
         request: &PlainRequest<'_>,
@@ -295,10 +297,10 @@ impl PublicSite {
                 None => return Some(Found::Awaits(wanted)),
             },
         };
-        let whole = content.in_memory()?;
         let is_known = request.known.is_some_and(|tags| condition::is_known(std::iter::once(tags), &content.tag));
         let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-        let body = if is_known || request.method == Method::Head { Bytes::new() } else { whole.clone() };
+        let is_sent = !is_known && request.method != Method::Head;
+        let body = if is_sent { content.in_memory()?.clone() } else { Bytes::new() };
         Heads::write(&Place { path, file, policy: &live.policy }, &content, status, head);
         let (class, purpose) = (Some(file.class), answer::purpose_of(file));
         Some(Found::Answer(PlainAnswer { status, class, purpose, body }))
