@@ -2,6 +2,7 @@
 
 mod anything;
 mod shop;
+mod taken;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use tieup_protocol::access::Method;
 use tieup_protocol::contract::{MeterClass, WebOrigin};
 use tieup_protocol::manifest::{BlobRef, EntryKind};
+use tieup_protocol::wire::Answered;
 use tieup_store::blobs::BlobStore;
 use tieup_store::cache::Cache;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -97,8 +98,8 @@ impl Pending for Place {
 
 /// A site with files of many kinds.
 pub(super) struct Shop {
-    blobs: Arc<BlobStore>,
-    folder: tempfile::TempDir,
+    pub(super) blobs: Arc<BlobStore>,
+    pub(super) folder: tempfile::TempDir,
     pub(super) live: LiveSite,
     pub(super) named: String,
 }
@@ -239,6 +240,8 @@ pub(super) fn answers(mut said: &[u8]) -> Vec<(Vec<String>, Vec<u8>)> {
 pub(super) struct Seen {
     pub(super) answers: Vec<(Vec<String>, Vec<u8>)>,
     pub(super) heard: Vec<String>,
+    /// What the hub is told of how much was answered.
+    pub(super) answered: Answered,
     pub(super) counts: Vec<u64>,
     pub(super) refused: Vec<u64>,
     /// How many errors were logged.
@@ -285,7 +288,9 @@ impl Seen {
 pub(super) async fn seen(shop: &Shop, way: Way, writing: Writing, said: &[u8], pieces: usize) -> Seen {
     let (ears, errors) = (Ears::new(writing), Errors::default());
     let _counting = tracing::subscriber::set_default(errors.clone());
-    let visitor = shop.connect(way, &ears);
+    let site = shop.site(ears.clone());
+    let part = site.first();
+    let visitor = Client::of(site, somebody(), way, Pace::of(Protocol::Http1));
     let traffic = visitor.traffic.clone();
     let answers = answers(&visitor.say(said, pieces).await);
     // The end is seen a little before it is counted.
@@ -305,7 +310,8 @@ pub(super) async fn seen(shop: &Shop, way: Way, writing: Writing, said: &[u8], p
     let refused = Refused::ALL.map(|why| traffic.refusals(why)).to_vec();
     let counts = answered.chain([traffic.bytes_sent()]).collect();
     let errors = errors.0.load(Ordering::Relaxed);
-    Seen { answers, heard: ears.heard.lock().unwrap().clone(), counts, refused, errors }
+    let (heard, answered) = (ears.heard.lock().unwrap().clone(), part.answered());
+    Seen { answers, heard, answered, counts, refused, errors }
 }
 
 /// Asserts that both ways are the same; what is seen.
