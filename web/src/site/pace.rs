@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{MissedTickBehavior, Sleep, sleep};
 
@@ -63,7 +64,7 @@ pub(super) struct Pace {
     /// Bytes that answers have, about. What was written beyond these is no answer, but chatter: acknowledgements that
     /// the other end of an HTTP/2 connection can ask for without end.
     owed: AtomicU64,
-    /// Bytes that had come when the last whole request was there.
+    /// Bytes that had come with the last whole request, to its end.
     read_when_asked: AtomicU64,
 }
 
@@ -122,13 +123,13 @@ impl Pace {
     pub(super) const BRISK: Duration = Duration::from_millis(100);
 
     /// A whole request came. By HTTP/1.1, where each is answered before the next is looked at, one of which this was said already
-    /// is the same.
-    pub(super) fn asked(&self) {
+    /// is the same. Of what came, so many bytes belong to the next ones.
+    pub(super) fn asked(&self, beyond: usize) {
         match self.protocol {
             Protocol::Http1 => self.asked.store(self.answered.load(Ordering::Relaxed) + 1, Ordering::Relaxed),
             Protocol::Http2 => add(&self.asked, 1),
         }
-        self.read_when_asked.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.read_when_asked.store(self.read.load(Ordering::Relaxed) - beyond as u64, Ordering::Relaxed);
     }
 
     /// It was answered, with so many bytes of content.
@@ -214,6 +215,8 @@ impl Patience {
 pub(super) struct Paced<S> {
     stream: S,
     pace: Arc<Pace>,
+    /// What was read and is to be read again.
+    unread: Bytes,
     closing: Closing,
 }
 
@@ -235,7 +238,12 @@ const LINGER: Duration = Duration::from_secs(1);
 impl<S> Paced<S> {
     /// Counts what comes and goes on `stream`.
     pub(super) fn new(stream: S, pace: Arc<Pace>) -> Self {
-        Self { stream, pace, closing: Closing::Open }
+        Self { stream, pace, unread: Bytes::new(), closing: Closing::Open }
+    }
+
+    /// The same, of which `unread` is read again before what else comes. It was counted when it came.
+    pub(super) fn with_unread(self, unread: &[u8]) -> Self {
+        Self { unread: Bytes::copy_from_slice(unread), ..self }
     }
 
     fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -249,6 +257,11 @@ impl<S> Paced<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let length = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         add(&self.pace.read, (buffer.filled().len() - before) as u64);
@@ -364,13 +377,13 @@ mod tests {
     #[test]
     fn a_request_that_is_handed_on_came_once() {
         let pace = Pace::of(Protocol::Http1);
-        pace.asked();
-        pace.asked();
+        pace.asked(0);
+        pace.asked(0);
         pace.answered(0);
         assert_eq!((pace.counts().asked, pace.counts().answered), (1, 1));
         let pace = Pace::of(Protocol::Http2);
-        pace.asked();
-        pace.asked();
+        pace.asked(0);
+        pace.asked(0);
         assert_eq!(pace.counts().asked, 2, "by HTTP/2 they are under way at once");
     }
 
@@ -379,7 +392,10 @@ mod tests {
         let is_amid = |protocol| Pace { read: 1.into(), ..Pace::of(protocol) }.counts().is_amid_request;
         assert!(is_amid(Protocol::Http1) && !is_amid(Protocol::Http2));
         let pace = Pace { read: 1.into(), ..Pace::of(Protocol::Http1) };
-        pace.asked();
+        pace.asked(0);
         assert!(!pace.counts().is_amid_request);
+        pace.read.store(10, Ordering::Relaxed);
+        pace.asked(3);
+        assert!(pace.counts().is_amid_request, "three bytes of the next one are here");
     }
 }

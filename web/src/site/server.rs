@@ -23,7 +23,7 @@ use super::gather::Gathered;
 use super::guest::Guest;
 use super::household::{Held, REQUESTS_OF_CONNECTION, Share};
 use super::pace::{Pace, Paced, Protocol, Tired};
-use super::short_way::{Ending, Ends, HandedOver, ShortWay};
+use super::short_way::{Ending, Ends, ShortWay};
 use super::turns::{Begun, Turns};
 use super::{PublicSite, SiteBody};
 use crate::listener::Shutdown;
@@ -134,7 +134,7 @@ impl Connection {
     /// Answers by the protocol's library.
     async fn go_on(
         self,
-        stream: HandedOver<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+        stream: Paced<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
         pace: Arc<Pace>,
         ending: &Ending,
     ) -> hyper::Result<()> {
@@ -195,7 +195,7 @@ impl Connection {
             let answering = answering.clone();
             async move {
                 let (connection, pace) = &*answering;
-                pace.asked();
+                pace.asked(0);
                 let room = connection.room(pace).await;
                 let mut response = connection.site.answer(&connection.guest, &request).await;
                 response.body_mut().answer_to(room);

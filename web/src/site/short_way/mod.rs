@@ -4,12 +4,12 @@
 //! here. The first one that is anything else is left to the library, with all that came, and so is all that follows it on its
 //! connection: what is refused, and how, is decided there alone.
 
-mod handed_over;
 mod heads;
 mod request;
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -24,10 +24,9 @@ use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
-pub(super) use self::handed_over::HandedOver;
 pub(super) use self::heads::Heads;
 use self::heads::{Dates, Place, head_of};
-use self::request::{Accepting, PlainRequest};
+use self::request::{Accepting, Come, PlainRequest};
 use super::answer::Answer;
 use super::coding::Coding;
 use super::content::Representation;
@@ -71,9 +70,9 @@ pub(super) struct Ends<'a> {
 pub(super) struct ShortWay<'a, S> {
     ends: Ends<'a>,
     stream: Paced<S>,
-    /// What came and is not answered: of the buffer, from the first to the second place.
     buffer: Vec<u8>,
-    unread: (usize, usize),
+    /// What of it came and is not answered.
+    unread: Range<usize>,
     /// The head of an answer.
     head: Vec<u8>,
     hsts: Option<&'a HeaderValue>,
@@ -127,88 +126,123 @@ struct Begun<'a> {
     _room: Option<Held>,
 }
 
-/// What came of beginning to answer.
-enum Beginning<'a> {
-    Begun(Begun<'a>),
-    Awaits(Wanted),
+/// What is to be done next on a connection.
+enum Next<'a> {
+    Send(Begun<'a>),
+    /// Only a part of a request is here, or nothing.
+    Read,
+    /// Something is to be fetched before it can be answered.
+    Fetch(Wanted),
+    /// A request came that is not of the short way.
+    HandOver,
+}
+
+/// What came of reading.
+enum Read {
+    /// More of a request.
+    More,
+    /// The end from the other side.
+    End,
+    /// Nothing: this side ends the connection.
+    Stop,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
     /// The short way of a new connection.
     pub(super) fn of(ends: Ends<'a>, stream: Paced<S>, hsts: Option<&'a HeaderValue>) -> Self {
         let (buffer, accepting, dates) = (vec![0; BUFFER], Accepting::default(), Dates::default());
-        Self { ends, stream, buffer, unread: (0, 0), head: Vec::new(), hsts, accepting, dates }
+        Self { ends, stream, buffer, unread: 0..0, head: Vec::new(), hsts, accepting, dates }
     }
 
     /// Answers until the connection has ended, or a request comes that is not plain: then gives the connection back with it.
     ///
+    /// Where this side ends the connection, a request that is not here whole is no reason to wait.
+    ///
     /// # Errors
     /// When the connection fails.
-    pub(super) async fn go(mut self) -> io::Result<Option<HandedOver<Paced<S>>>> {
+    pub(super) async fn go(mut self) -> io::Result<Option<Paced<S>>> {
         loop {
-            let (from, to) = self.unread;
-            if from == to && !self.read().await? {
-                self.stream.shutdown().await?;
-                return Ok(None);
-            }
-            let Some(begun) = self.begin().await else {
-                let (from, to) = self.unread;
-                return Ok(Some(HandedOver::new(&self.buffer[from..to], self.stream)));
-            };
-            if self.answer(begun).await? {
-                self.stream.shutdown().await?;
-                return Ok(None);
+            match self.next().await {
+                Next::Send(begun) => {
+                    if self.answer(begun).await? {
+                        break;
+                    }
+                }
+                Next::Read => match self.read().await? {
+                    Read::More => {}
+                    Read::Stop => break,
+                    Read::End if self.unread.is_empty() => break,
+                    // It says what becomes of a request that never comes whole.
+                    Read::End => return Ok(Some(self.hand_over())),
+                },
+                Next::Fetch(_) | Next::HandOver => return Ok(Some(self.hand_over())),
             }
         }
+        self.stream.shutdown().await?;
+        Ok(None)
     }
 
-    /// Reads what comes next; whether anything does before the connection ends from either side.
-    async fn read(&mut self) -> io::Result<bool> {
+    /// The connection with what came and is not answered.
+    fn hand_over(self) -> Paced<S> {
+        self.stream.with_unread(&self.buffer[self.unread])
+    }
+
+    /// Reads more of the next request.
+    async fn read(&mut self) -> io::Result<Read> {
         let Self { ends, stream, buffer, unread, .. } = self;
+        buffer.copy_within(unread.clone(), 0);
+        *unread = 0..unread.len();
         poll_fn(|cx| {
             if ends.ending.is_set() {
-                return Poll::Ready(Ok(false));
+                return Poll::Ready(Ok(Read::Stop));
             }
-            let mut buffer = ReadBuf::new(buffer);
-            ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
-            *unread = (0, buffer.filled().len());
-            Poll::Ready(Ok(!buffer.filled().is_empty()))
+            let mut rest = ReadBuf::new(&mut buffer[unread.end..]);
+            ready!(Pin::new(&mut *stream).poll_read(cx, &mut rest))?;
+            let came = rest.filled().len();
+            unread.end += came;
+            Poll::Ready(Ok(if came > 0 { Read::More } else { Read::End }))
         })
         .await
     }
 
-    /// Begins to answer the next request, once its content is in memory; none where it is not of the short way.
-    async fn begin(&mut self) -> Option<Begun<'a>> {
-        match self.begin_now(None)? {
-            Beginning::Begun(begun) => Some(begun),
-            Beginning::Awaits(wanted) => {
+    /// Begins to answer the next request, once its content is in memory.
+    async fn next(&mut self) -> Next<'a> {
+        match self.begin(None) {
+            Next::Fetch(wanted) => {
                 let fetched = self.ends.site.fetch(wanted).await;
-                match self.begin_now(Some(&fetched))? {
-                    Beginning::Begun(begun) => Some(begun),
-                    // Something else stands there now.
-                    Beginning::Awaits(_) => None,
-                }
+                // Where something else stands there now, it is left to the library.
+                self.begin(Some(&fetched))
             }
+            next => next,
         }
     }
 
     /// Begins to answer the next request where its content is in memory or was fetched, the head of the answer with it.
-    fn begin_now(&mut self, fetched: Option<&Fetched>) -> Option<Beginning<'a>> {
+    fn begin(&mut self, fetched: Option<&Fetched>) -> Next<'a> {
         let Self { ends, buffer, unread, head, accepting, dates, .. } = self;
-        let request = PlainRequest::read(&buffer[unread.0..unread.1])?;
+        if unread.start == unread.end {
+            return Next::Read;
+        }
+        let request = match Come::read(&buffer[unread.clone()]) {
+            Come::Plain(request) => request,
+            Come::Part if unread.len() < BUFFER => return Next::Read,
+            Come::Part | Come::Other => return Next::HandOver,
+        };
         // Also whoever waits for content to be made has asked, and whose request goes to the library.
-        ends.pace.asked();
-        let path = request.path.parse().ok()?;
+        ends.pace.asked(unread.len() - request.length);
+        let Ok(path) = request.path.parse() else { return Next::HandOver };
         head.clear();
-        let answer = match ends.site.find_plain(&request, &path, accepting, fetched, head)? {
-            Found::Answer(answer) => answer,
-            Found::Awaits(wanted) => return Some(Beginning::Awaits(wanted)),
+        let answer = match ends.site.find_plain(&request, &path, accepting, fetched, head) {
+            Some(Found::Answer(answer)) => answer,
+            Some(Found::Awaits(wanted)) => return Next::Fetch(wanted),
+            None => return Next::HandOver,
         };
         let now = Timestamp::now();
         dates.set(now);
-        let begun = ends.site.record_plain(ends.guest, &request, &path, now, answer)?;
-        unread.0 += request.length;
-        Some(Beginning::Begun(begun))
+        let begun = ends.site.record_plain(ends.guest, &request, &path, now, answer);
+        let Some(begun) = begun else { return Next::HandOver };
+        unread.start += request.length;
+        Next::Send(begun)
     }
 
     /// Sends the answer once its visit is written. Whether it was the last one.

@@ -35,6 +35,30 @@ const fn with(characters: &[u8], may: u8, mut all: [u8; 256]) -> [u8; 256] {
     all
 }
 
+/// What came of a request so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Come<'a> {
+    /// A whole request that is plain.
+    Plain(PlainRequest<'a>),
+    /// A part of its head, which may become plain.
+    Part,
+    /// Anything else.
+    Other,
+}
+
+impl<'a> Come<'a> {
+    /// What is at the beginning of `bytes`.
+    pub(super) fn read(bytes: &'a [u8]) -> Self {
+        let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
+        let mut read = httparse::Request::new(&mut []);
+        match read.parse_with_uninit_headers(bytes, &mut headers) {
+            Ok(httparse::Status::Complete(length)) => PlainRequest::of(&read, length).map_or(Self::Other, Self::Plain),
+            Ok(httparse::Status::Partial) => Self::Part,
+            Err(_) => Self::Other,
+        }
+    }
+}
+
 /// A plain request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PlainRequest<'a> {
@@ -53,13 +77,8 @@ pub(super) struct PlainRequest<'a> {
 }
 
 impl<'a> PlainRequest<'a> {
-    /// The request at the beginning of `bytes`, if it is plain.
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
-        let mut read = httparse::Request::new(&mut []);
-        let Ok(httparse::Status::Complete(length)) = read.parse_with_uninit_headers(bytes, &mut headers) else {
-            return None;
-        };
+    /// The request whose head was read and has `length` bytes, if it is plain.
+    fn of(read: &httparse::Request<'_, 'a>, length: usize) -> Option<Self> {
         let method = match read.method? {
             "GET" => Method::Get,
             "HEAD" => Method::Head,
@@ -156,7 +175,10 @@ mod tests {
     use super::*;
 
     fn read(head: &str) -> Option<PlainRequest<'_>> {
-        PlainRequest::read(head.as_bytes())
+        match Come::read(head.as_bytes()) {
+            Come::Plain(request) => Some(request),
+            Come::Part | Come::Other => None,
+        }
     }
 
     /// What a browser says of itself and of what it likes.
@@ -215,6 +237,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_here_whole_may_become_plain() {
+        let whole = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        for end in 0..whole.len() {
+            assert!(matches!(Come::read(&whole.as_bytes()[..end]), Come::Part), "{end}");
+        }
+        assert!(matches!(Come::read(b"GET / HTTP/1.1\r\nHost x"), Come::Other), "whatever comes, it will not");
+    }
+
+    #[test]
     fn other_beginnings_are_not_plain() {
         for line in [
             "POST / HTTP/1.1",
@@ -234,7 +265,6 @@ mod tests {
             assert!(read(&format!("{line}\r\nHost: x\r\n\r\n")).is_none(), "{line}");
         }
         assert!(read("GET / HTTP/1.1\r\n\r\n").is_none(), "it names no host");
-        assert!(read("GET / HTTP/1.1\r\nHost: x\r\n").is_none(), "it is not here whole");
         let many = "a: b\r\n".repeat(HEADERS);
         assert!(read(&format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n")).is_none());
     }

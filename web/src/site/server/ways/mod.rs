@@ -13,9 +13,8 @@ use tieup_protocol::access::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use self::shop::{Client, Ears, PATIENCE, Shop, Way, Writing, answers, compared, somebody};
-use super::{Connection, Guest, Pace, Protocol};
+use super::{Ending, Ends, Guest, Pace, Paced, Protocol, ShortWay};
 use crate::access_log::NoLog;
-use crate::listener::Shutdown;
 use crate::metrics::{Refused, Traffic};
 use crate::site::household::{Household, Share};
 
@@ -172,7 +171,11 @@ async fn when_the_server_stops_what_was_begun_is_answered_and_the_connection_end
 async fn when_the_server_stops_connections_that_rest_end() {
     let shop = Shop::new();
     for way in [Way::Short, Way::Library] {
-        for asked in ["", "GET /tiny/ HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        for asked in ["", "GET /tiny/ HTTP/1.1\r\nHost: x\r\n\r\n", "GET /tiny/ HTTP/1.1\r\nHost: x\r\n\r\nGET /"] {
+            if way == Way::Library && asked.ends_with("GET /") {
+                // The library waits for the rest of it, up to the end of all.
+                continue;
+            }
             let mut visitor = shop.connect(way, &Ears::new(Writing::Written));
             visitor.near.write_all(asked.as_bytes()).await.unwrap();
             let mut first = [0; 1 << 12];
@@ -264,16 +267,34 @@ async fn whoever_asks_without_end_lets_others_have_their_turn() {
     // Without a log nothing else gives way.
     let shop = Shop::new();
     let site = shop.site(Arc::new(NoLog));
-    let guest = Guest::alone(SocketAddr::from(([192, 0, 2, 1], 1)));
     let traffic: Arc<Traffic> = Arc::default();
-    let connection = Connection { site, guest, hsts: None, traffic: traffic.clone() };
+    // Somebody has had it before, so that nobody waits for the disk.
+    let before = Client::of(site.clone(), somebody(), Way::Short, Pace::of(Protocol::Http1));
+    before.say(b"HEAD /tiny/ HTTP/1.1\r\nHost: x\r\n\r\n", 1 << 16).await;
     let (mut near, far) = duplex(1 << 24);
     near.write_all("HEAD /tiny/ HTTP/1.1\r\nHost: x\r\n\r\n".repeat(5000).as_bytes()).await.unwrap();
-    tokio::spawn(connection.speak_http1(far, Pace::of(Protocol::Http1), Shutdown::new()));
+    let (pace, counts) = (Arc::new(Pace::of(Protocol::Http1)), traffic.clone());
+    let asking = tokio::spawn(async move {
+        let (guest, ending) = (somebody(), Ending::default());
+        let ends = Ends { site: &site, guest: &guest, traffic: &counts, pace: &pace, ending: &ending };
+        ShortWay::of(ends, Paced::new(far, pace.clone()), None).go().await.unwrap().is_some()
+    });
     let mut turns = 0;
     while traffic.answers(Method::Head, StatusCode::OK) < 5000 {
+        assert!(!asking.is_finished(), "it is handed over");
         tokio::task::yield_now().await;
         turns += 1;
     }
     assert!(turns > 20, "{turns} turns");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_whole_after_others_is_let_go() {
+    let shop = Shop::new();
+    let site = shop.site(Ears::new(Writing::Written));
+    let mut visitor = Client::of(site, somebody(), Way::Short, Pace::brisk(Protocol::Http1));
+    visitor.near.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHos").await.unwrap();
+    let end = tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut Vec::new())).await;
+    end.expect("it stays").unwrap();
+    assert_eq!(visitor.traffic.refusals(Refused::Slow), 1);
 }

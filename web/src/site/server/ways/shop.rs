@@ -17,7 +17,7 @@ use tieup_store::cache::Cache;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::watch;
 
-use super::super::{Connection, Ending, Guest, HandedOver, Pace, Paced, Protocol, run};
+use super::super::{Connection, Ending, Guest, Pace, Paced, Protocol, run};
 use crate::access_log::{AccessLog, Caller, NotLogged, Pending, Ticket, Visit};
 use crate::listener::Shutdown;
 use crate::metrics::{Refused, Traffic};
@@ -209,7 +209,7 @@ impl Client {
 pub(super) async fn by_library(connection: Connection, stream: DuplexStream, pace: Pace, shutdown: Shutdown) {
     let (pace, traffic) = (Arc::new(pace), connection.traffic.clone());
     let watch = connection.watch(&pace, shutdown);
-    let (stream, ending) = (HandedOver::new(&[], Paced::new(stream, pace.clone())), Ending::default());
+    let (stream, ending) = (Paced::new(stream, pace.clone()), Ending::default());
     run(pin!(connection.go_on(stream, pace, &ending)), |_| ending.set(), watch, &traffic).await;
 }
 

@@ -70,6 +70,7 @@ async fn plain_requests_are_answered_by_the_short_way() {
     }
     assert_taken(&site, "", 0).await;
     assert_taken(&site, &"GET /own/ HTTP/1.1\r\nHost: x\r\n\r\n".repeat(40), 40).await;
+    assert_taken(&site, &"GET /own/ HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400), 400).await;
     assert_taken(&site, "HEAD /huge.png HTTP/1.1\r\nHost: x\r\n\r\n", 1).await;
     for path in ["/", "/picture.png", "/huge.png"] {
         let head = assert_taken(&site, &format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n"), 1).await;
