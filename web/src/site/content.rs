@@ -57,8 +57,8 @@ pub(super) struct Representation {
     bytes: Stored,
     /// Where it leads, if it is a page that only sends people on; worked out when it is first asked.
     leads: OnceLock<Option<SitePath>>,
-    /// The heads that it is sent with by the short way; made when it first is.
-    pub(super) heads: OnceLock<Heads>,
+    /// The heads that it is sent with by the short way.
+    pub(super) heads: Heads,
 }
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Representation {
         let suffix = coding.name().map(|name| format!("-{name}")).unwrap_or_default();
         let tag = HeaderValue::from_str(&format!("\"{}{suffix}\"", digest.hex()));
         let tag = tag.expect("hexadecimal digits and the name of a coding may stand in a header");
-        Self { tag, coding, bytes, leads: OnceLock::new(), heads: OnceLock::new() }
+        Self { tag, coding, bytes, leads: OnceLock::new(), heads: Heads::default() }
     }
 
     /// How many bytes it has.

@@ -83,6 +83,22 @@ struct Part {
     answered: Answers,
 }
 
+/// A visit that is recorded and not yet written.
+struct Recorded<'a> {
+    part: &'a Part,
+    ticket: Ticket,
+    class: Option<MeterClass>,
+}
+
+impl Recorded<'_> {
+    /// Waits until it is written, and counts it.
+    async fn written(self) -> Result<(), NotLogged> {
+        self.ticket.await?;
+        self.part.answered.count(self.class);
+        Ok(())
+    }
+}
+
 /// A part and what it serves while one request is answered.
 struct Serving<'a> {
     part: &'a Part,
@@ -158,14 +174,17 @@ impl Part {
     }
 
     /// Records the visit of `guest`, who says this of themselves.
-    fn record(&self, guest: &Guest, introduction: Introduction<'_>, visit: Visit<'_>) -> Ticket {
+    fn record(&self, guest: &Guest, introduction: Introduction<'_>, visit: Visit<'_>) -> Recorded<'_> {
         let caller = Caller { time: visit.time, address: guest.peer.ip(), introduction };
         let visitor = self.log.recognise(&caller, &mut guest.remembered());
-        self.log.record(&Visit { visitor, ..visit })
+        let ticket = self.log.record(&Visit { visitor, ..visit });
+        Recorded { part: self, ticket, class: visit.class }
     }
 
     fn switch(&self, site: Arc<LiveSite>) {
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = site;
+        let before = std::mem::replace(&mut *self.live.write().unwrap_or_else(PoisonError::into_inner), site);
+        // Freeing a large index takes a while, in which everybody may read the new one.
+        drop(before);
     }
 }
 
@@ -235,11 +254,8 @@ impl PublicSite {
             bytes: answer.response.body().length(),
             purpose: answer.purpose,
         };
-        match part.record(guest, introduction, visit).await {
-            Ok(()) => {
-                part.answered.count(answer.class);
-                answer.response
-            }
+        match part.record(guest, introduction, visit).written().await {
+            Ok(()) => answer.response,
             Err(NotLogged) => answer::not_logged(),
         }
     }

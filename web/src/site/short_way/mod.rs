@@ -25,7 +25,7 @@ use tieup_protocol::path::SitePath;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 pub(super) use self::heads::Heads;
-use self::heads::{Dates, Place, head_of};
+use self::heads::{Dates, FileAt, head_of};
 use self::request::{Accepting, Come, PlainRequest};
 use super::answer::Answer;
 use super::coding::Coding;
@@ -33,7 +33,7 @@ use super::content::Representation;
 use super::guest::Guest;
 use super::household::{self, Held};
 use super::pace::{Pace, Paced};
-use super::{Part, PublicSite, Ticket, Visit, answer, beacon, condition};
+use super::{PublicSite, Recorded, Visit, answer, beacon, condition};
 use crate::metrics::Traffic;
 use crate::visitors::Visitor;
 
@@ -118,8 +118,7 @@ enum Found {
 
 /// An answer that was looked up and recorded, and may be sent once its visit is written.
 struct Begun<'a> {
-    part: &'a Part,
-    ticket: Ticket,
+    visit: Recorded<'a>,
     method: Method,
     answer: PlainAnswer,
     /// The room that it takes until it was sent.
@@ -248,10 +247,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
     /// Sends the answer once its visit is written. Whether it was the last one.
     async fn answer(&mut self, begun: Begun<'a>) -> io::Result<bool> {
         let Ends { traffic, pace, ending, .. } = self.ends;
-        let Begun { part, ticket, method, mut answer, _room } = begun;
-        if ticket.await.is_ok() {
-            part.answered.count(answer.class);
-        } else {
+        let Begun { visit, method, mut answer, _room } = begun;
+        if visit.written().await.is_err() {
             self.head.clear();
             answer = PlainAnswer::of(Answer::unclassed(answer::not_logged()), &mut self.head);
         }
@@ -335,7 +332,7 @@ impl PublicSite {
         let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         let is_sent = !is_known && request.method != Method::Head;
         let body = if is_sent { content.in_memory()?.clone() } else { Bytes::new() };
-        Heads::write(&Place { path, file, policy: &live.policy }, &content, status, head);
+        Heads::write(&FileAt { path, file, policy: &live.policy }, &content, status, head);
         let (class, purpose) = (Some(file.class), answer::purpose_of(file));
         Some(Found::Answer(PlainAnswer { status, class, purpose, body }))
     }
@@ -349,14 +346,14 @@ impl PublicSite {
         time: Timestamp,
         answer: PlainAnswer,
     ) -> Option<Begun<'_>> {
-        let (part, method, bytes) = (&*self.first, request.method, answer.body.len() as u64);
+        let (method, bytes) = (request.method, answer.body.len() as u64);
         let room = match household::needed(bytes) {
             Some(needed) => Some(guest.share.take(needed)?),
             None => None,
         };
         let PlainAnswer { status, class, purpose, .. } = answer;
         let visit = Visit { time, visitor: Visitor::NOBODY, path, class, method, status, bytes, purpose };
-        let ticket = part.record(guest, request.introduction, visit);
-        Some(Begun { part, ticket, method, answer, _room: room })
+        let visit = self.first.record(guest, request.introduction, visit);
+        Some(Begun { visit, method, answer, _room: room })
     }
 }

@@ -5,7 +5,7 @@ mod shop;
 mod taken;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, mpsc};
 
 use axum::http::StatusCode;
 use futures_util::FutureExt as _;
@@ -14,9 +14,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use self::shop::{Client, Ears, PATIENCE, Shop, Way, Writing, answers, compared, somebody};
 use super::{Ending, Ends, Guest, Pace, Paced, Protocol, ShortWay};
-use crate::access_log::NoLog;
+use crate::access_log::{AccessLog, Caller, NoLog, Ticket, Visit};
 use crate::metrics::{Refused, Traffic};
 use crate::site::household::{Household, Share};
+use crate::site::{LiveSite, SitePart};
+use crate::visitors::{Remembered, Visitor};
 
 /// Headers that requests are tried with.
 const HEADERS: [&str; 12] = [
@@ -45,6 +47,8 @@ async fn every_file_is_answered_as_by_the_library() {
                 let said = format!("{method} {path} HTTP/1.1\r\nHost: shop.example\r\n{headers}\r\n");
                 let seen = compared(&shop, Writing::Written, said.as_bytes(), 1 << 16).await;
                 assert_eq!(seen.answers.len(), 1, "{said}");
+                let counted = seen.answered.tieup + seen.answered.original + seen.answered.nothing;
+                assert_eq!(counted, seen.heard.len() as u64, "{said}");
             }
         }
     }
@@ -259,6 +263,46 @@ async fn content_without_room_in_its_household_waits() {
         let mut answers = Vec::new();
         tokio::time::timeout(PATIENCE, visitor.near.read_to_end(&mut answers)).await.expect("it waits on").unwrap();
         assert!(answers.ends_with(&vec![8; 100_000]), "{way:?}");
+    }
+}
+
+/// A log in which each visit is recorded while a release goes live.
+#[derive(Default)]
+struct Switching(OnceLock<SitePart>);
+
+impl AccessLog for Switching {
+    fn recognise(&self, _caller: &Caller<'_>, _remembered: &mut Remembered) -> Visitor {
+        self.switch();
+        Visitor::NOBODY
+    }
+
+    fn record(&self, _visit: &Visit<'_>) -> Ticket {
+        self.switch();
+        Ticket::of_no_log()
+    }
+}
+
+impl Switching {
+    fn switch(&self) {
+        let (part, (switched, live)) = (self.0.get().unwrap().clone(), mpsc::channel());
+        std::thread::spawn(move || {
+            part.switch(LiveSite::default());
+            switched.send(())
+        });
+        live.recv_timeout(PATIENCE).expect("the index is held while a visit is recorded");
+    }
+}
+
+#[tokio::test]
+async fn a_release_goes_live_while_visits_are_recorded() {
+    let shop = Shop::new();
+    for way in [Way::Short, Way::Library] {
+        let log = Arc::new(Switching::default());
+        let site = shop.site(log.clone());
+        assert!(log.0.set(site.first()).is_ok());
+        let visitor = Client::of(site, somebody(), way, Pace::of(Protocol::Http1));
+        let answer = visitor.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 1 << 16).await;
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{way:?}");
     }
 }
 
