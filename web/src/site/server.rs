@@ -23,8 +23,8 @@ use super::gather::Gathered;
 use super::guest::Guest;
 use super::household::{Held, REQUESTS_OF_CONNECTION, Share};
 use super::pace::{Pace, Paced, Protocol, Tired};
-use super::short_way::{Ending, Ends, ShortWay};
-use super::turns::{Begun, Turns};
+use super::short_way::{Ending, Parties, ShortWay};
+use super::turns::{BegunAnswers, Turns};
 use super::{PublicSite, SiteBody};
 use crate::listener::Shutdown;
 use crate::metrics::{Refused, Traffic};
@@ -120,8 +120,8 @@ impl Connection {
         pace: Arc<Pace>,
         ending: &Ending,
     ) -> hyper::Result<()> {
-        let ends = Ends { site: &self.site, guest: &self.guest, traffic: &self.traffic, pace: &pace, ending };
-        match ShortWay::of(ends, stream, self.hsts.as_ref()).go().await {
+        let parties = Parties { site: &self.site, guest: &self.guest, traffic: &self.traffic, pace: &pace, ending };
+        match ShortWay::of(parties, stream, self.hsts.as_ref()).go().await {
             Ok(Some(stream)) => self.go_on(stream, pace, ending).await,
             Ok(None) => Ok(()),
             Err(error) => {
@@ -162,7 +162,7 @@ impl Connection {
     ) {
         let (pace, traffic) = (Arc::new(pace), self.traffic.clone());
         let watch = self.watch(&pace, shutdown);
-        let (begun, stream) = (Begun::default(), Gathered::new(Paced::new(stream, pace.clone())));
+        let (begun, stream) = (BegunAnswers::default(), Gathered::new(Paced::new(stream, pace.clone())));
         let mut builder = http2::Builder::new(begun.clone());
         let builder = builder
             .timer(TokioTimer::new())
@@ -174,7 +174,7 @@ impl Connection {
         run(turns, |mut turns| turns.connection.as_mut().graceful_shutdown(), watch, &traffic).await;
     }
 
-    /// What ends this connection from this side.
+    /// What parties this connection from this side.
     fn watch(&self, pace: &Arc<Pace>, shutdown: Shutdown) -> Watch {
         Watch { pace: pace.clone(), share: self.guest.share.clone(), shutdown }
     }
@@ -222,14 +222,14 @@ impl Connection {
     }
 }
 
-/// What ends a connection from this side.
+/// What parties a connection from this side.
 struct Watch {
     pace: Arc<Pace>,
     share: Share,
     shutdown: Shutdown,
 }
 
-/// Why a connection ends from this side.
+/// Why a connection parties from this side.
 enum Over {
     /// It does not get on.
     Tired(Tired),
@@ -250,7 +250,7 @@ impl Watch {
     }
 }
 
-/// Lets a connection go on until it ends by itself or `watch` ends it.
+/// Lets a connection go on until it parties by itself or `watch` parties it.
 async fn run<C: Future<Output = hyper::Result<()>>>(
     mut connection: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),

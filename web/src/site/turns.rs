@@ -21,15 +21,15 @@ type Answering = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Answers that were begun in a turn. Clones are the same list.
 #[derive(Clone, Default)]
-pub(super) struct Begun(Arc<Mutex<Vec<Answering>>>);
+pub(super) struct BegunAnswers(Arc<Mutex<Vec<Answering>>>);
 
-impl Begun {
+impl BegunAnswers {
     fn take(&self) -> Vec<Answering> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Begun {
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for BegunAnswers {
     fn execute(&self, answering: F) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(answering));
     }
@@ -40,14 +40,14 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Begun {
 /// It ends with the connection, or when the other end takes nothing more; what was being answered then is dropped.
 pub(super) struct Turns<C, S> {
     pub(super) connection: Pin<Box<C>>,
-    begun: Begun,
+    begun: BegunAnswers,
     answering: FuturesUnordered<Answering>,
     gathered: Gathered<S>,
 }
 
 impl<C, S> Turns<C, S> {
     /// The turns of `connection`, which hands its answers to `begun` and writes to `gathered`.
-    pub(super) fn of(connection: C, begun: Begun, gathered: Gathered<S>) -> Self {
+    pub(super) fn of(connection: C, begun: BegunAnswers, gathered: Gathered<S>) -> Self {
         Self { connection: Box::pin(connection), begun, answering: FuturesUnordered::new(), gathered }
     }
 
@@ -101,7 +101,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_answered_in_a_turn_goes_out_at_its_end() {
         let (here, mut there) = duplex(1 << 20);
-        let (begun, gathered) = (Begun::default(), Gathered::new(here));
+        let (begun, gathered) = (BegunAnswers::default(), Gathered::new(here));
         let (executor, writer) = (begun.clone(), gathered.clone());
         let connection = async move {
             for _ in 0..3 {
@@ -133,6 +133,6 @@ mod tests {
             std::future::pending::<io::Result<()>>().await
         };
         drop(there);
-        Turns::of(connection, Begun::default(), gathered).await.unwrap();
+        Turns::of(connection, BegunAnswers::default(), gathered).await.unwrap();
     }
 }

@@ -58,7 +58,7 @@ impl Ending {
 
 /// Who asks whom on a connection.
 #[derive(Clone, Copy)]
-pub(super) struct Ends<'a> {
+pub(super) struct Parties<'a> {
     pub(super) site: &'a PublicSite,
     pub(super) guest: &'a Guest,
     pub(super) traffic: &'a Traffic,
@@ -68,7 +68,7 @@ pub(super) struct Ends<'a> {
 
 /// A connection on which only plain requests have come.
 pub(super) struct ShortWay<'a, S> {
-    ends: Ends<'a>,
+    parties: Parties<'a>,
     stream: Paced<S>,
     buffer: Vec<u8>,
     /// What of it came and is not answered.
@@ -117,7 +117,7 @@ enum Found {
 }
 
 /// An answer that was looked up and recorded, and may be sent once its visit is written.
-struct Begun<'a> {
+struct Unsent<'a> {
     visit: Recorded<'a>,
     method: Method,
     answer: PlainAnswer,
@@ -127,7 +127,7 @@ struct Begun<'a> {
 
 /// What is to be done next on a connection.
 enum Next<'a> {
-    Send(Begun<'a>),
+    Send(Unsent<'a>),
     /// Only a part of a request is here, or nothing.
     Read,
     /// Something is to be fetched before it can be answered.
@@ -142,28 +142,28 @@ enum Read {
     More,
     /// The end from the other side.
     End,
-    /// Nothing: this side ends the connection.
+    /// Nothing: this side parties the connection.
     Stop,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
     /// The short way of a new connection.
-    pub(super) fn of(ends: Ends<'a>, stream: Paced<S>, hsts: Option<&'a HeaderValue>) -> Self {
+    pub(super) fn of(parties: Parties<'a>, stream: Paced<S>, hsts: Option<&'a HeaderValue>) -> Self {
         let (buffer, accepting, dates) = (vec![0; BUFFER], Accepting::default(), Dates::default());
-        Self { ends, stream, buffer, unread: 0..0, head: Vec::new(), hsts, accepting, dates }
+        Self { parties, stream, buffer, unread: 0..0, head: Vec::new(), hsts, accepting, dates }
     }
 
     /// Answers until the connection has ended, or a request comes that is not plain: then gives the connection back with it.
     ///
-    /// Where this side ends the connection, a request that is not here whole is no reason to wait.
+    /// Where this side parties the connection, a request that is not here whole is no reason to wait.
     ///
     /// # Errors
     /// When the connection fails.
     pub(super) async fn go(mut self) -> io::Result<Option<Paced<S>>> {
         loop {
             match self.next().await {
-                Next::Send(begun) => {
-                    if self.answer(begun).await? {
+                Next::Send(unsent) => {
+                    if self.answer(unsent).await? {
                         break;
                     }
                 }
@@ -188,11 +188,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
 
     /// Reads more of the next request.
     async fn read(&mut self) -> io::Result<Read> {
-        let Self { ends, stream, buffer, unread, .. } = self;
+        let Self { parties, stream, buffer, unread, .. } = self;
         buffer.copy_within(unread.clone(), 0);
         *unread = 0..unread.len();
         poll_fn(|cx| {
-            if ends.ending.is_set() {
+            if parties.ending.is_set() {
                 return Poll::Ready(Ok(Read::Stop));
             }
             let mut rest = ReadBuf::new(&mut buffer[unread.end..]);
@@ -206,19 +206,19 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
 
     /// Begins to answer the next request, once its content is in memory.
     async fn next(&mut self) -> Next<'a> {
-        match self.begin(None) {
+        match self.prepare(None) {
             Next::Fetch(wanted) => {
-                let fetched = self.ends.site.fetch(wanted).await;
+                let fetched = self.parties.site.fetch(wanted).await;
                 // Where something else stands there now, it is left to the library.
-                self.begin(Some(&fetched))
+                self.prepare(Some(&fetched))
             }
             next => next,
         }
     }
 
     /// Begins to answer the next request where its content is in memory or was fetched, the head of the answer with it.
-    fn begin(&mut self, fetched: Option<&Fetched>) -> Next<'a> {
-        let Self { ends, buffer, unread, head, accepting, dates, .. } = self;
+    fn prepare(&mut self, fetched: Option<&Fetched>) -> Next<'a> {
+        let Self { parties, buffer, unread, head, accepting, dates, .. } = self;
         if unread.start == unread.end {
             return Next::Read;
         }
@@ -228,26 +228,26 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
             Come::Part | Come::Other => return Next::HandOver,
         };
         // Also whoever waits for content to be made has asked, and whose request goes to the library.
-        ends.pace.asked(unread.len() - request.length);
+        parties.pace.asked(unread.len() - request.length);
         let Ok(path) = request.path.parse() else { return Next::HandOver };
         head.clear();
-        let answer = match ends.site.find_plain(&request, &path, accepting, fetched, head) {
+        let answer = match parties.site.find_plain(&request, &path, accepting, fetched, head) {
             Some(Found::Answer(answer)) => answer,
             Some(Found::Awaits(wanted)) => return Next::Fetch(wanted),
             None => return Next::HandOver,
         };
         let now = Timestamp::now();
         dates.set(now);
-        let begun = ends.site.record_plain(ends.guest, &request, &path, now, answer);
-        let Some(begun) = begun else { return Next::HandOver };
+        let unsent = parties.site.record_plain(parties.guest, &request, &path, now, answer);
+        let Some(unsent) = unsent else { return Next::HandOver };
         unread.start += request.length;
-        Next::Send(begun)
+        Next::Send(unsent)
     }
 
     /// Sends the answer once its visit is written. Whether it was the last one.
-    async fn answer(&mut self, begun: Begun<'a>) -> io::Result<bool> {
-        let Ends { traffic, pace, ending, .. } = self.ends;
-        let Begun { visit, method, mut answer, _room } = begun;
+    async fn answer(&mut self, unsent: Unsent<'a>) -> io::Result<bool> {
+        let Parties { traffic, pace, ending, .. } = self.parties;
+        let Unsent { visit, method, mut answer, _room } = unsent;
         if visit.written().await.is_err() {
             self.head.clear();
             answer = PlainAnswer::of(Answer::unclassed(answer::not_logged()), &mut self.head);
@@ -345,7 +345,7 @@ impl PublicSite {
         path: &SitePath,
         time: Timestamp,
         answer: PlainAnswer,
-    ) -> Option<Begun<'_>> {
+    ) -> Option<Unsent<'_>> {
         let (method, bytes) = (request.method, answer.body.len() as u64);
         let room = match household::needed(bytes) {
             Some(needed) => Some(guest.share.take(needed)?),
@@ -354,6 +354,6 @@ impl PublicSite {
         let PlainAnswer { status, class, purpose, .. } = answer;
         let visit = Visit { time, visitor: Visitor::NOBODY, path, class, method, status, bytes, purpose };
         let visit = self.first.record(guest, request.introduction, visit);
-        Some(Begun { visit, method, answer, _room: room })
+        Some(Unsent { visit, method, answer, _room: room })
     }
 }

@@ -10,14 +10,16 @@ use std::sync::{Arc, OnceLock, mpsc};
 use axum::http::StatusCode;
 use futures_util::FutureExt as _;
 use tieup_protocol::access::Method;
+use tieup_protocol::contract::WebOrigin;
+use tieup_protocol::path::SitePath;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use self::shop::{Client, Ears, PATIENCE, Shop, Way, Writing, answers, compared, somebody};
-use super::{Ending, Ends, Guest, Pace, Paced, Protocol, ShortWay};
+use super::{Ending, Guest, Pace, Paced, Parties, Protocol, ShortWay};
 use crate::access_log::{AccessLog, Caller, NoLog, Ticket, Visit};
 use crate::metrics::{Refused, Traffic};
 use crate::site::household::{Household, Share};
-use crate::site::{LiveSite, SitePart};
+use crate::site::{BeaconDesk, Heard, LiveSite, SitePart};
 use crate::visitors::{Remembered, Visitor};
 
 /// Headers that requests are tried with.
@@ -47,8 +49,8 @@ async fn every_file_is_answered_as_by_the_library() {
                 let said = format!("{method} {path} HTTP/1.1\r\nHost: shop.example\r\n{headers}\r\n");
                 let seen = compared(&shop, Writing::Written, said.as_bytes(), 1 << 16).await;
                 assert_eq!(seen.answers.len(), 1, "{said}");
-                let counted = seen.answered.tieup + seen.answered.original + seen.answered.nothing;
-                assert_eq!(counted, seen.heard.len() as u64, "{said}");
+                let counted = seen.answered[0];
+                assert_eq!(counted.tieup + counted.original + counted.nothing, seen.heard.len() as u64, "{said}");
             }
         }
     }
@@ -80,6 +82,56 @@ async fn the_same_content_under_another_type_or_policy_has_heads_of_its_own() {
     assert!(types.eq([&html, &html, &text, &css, &css, &html]));
     assert_ne!(seen.answers[0].0, seen.answers[1].0, "main's pages and the partner's are under different policies");
     assert_ne!(seen.answers[3].0, seen.answers[4].0, "what is named by its content may be kept");
+}
+
+#[tokio::test]
+async fn a_door_of_plain_http_says_nothing_of_https() {
+    let shop = Shop { hsts: None, ..Shop::new() };
+    for path in ["/", "/lost.txt", "/nothing"] {
+        let said = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let seen = compared(&shop, Writing::Written, said.as_bytes(), 1 << 16).await;
+        assert!(!seen.answers[0].0.iter().any(|line| line.starts_with("strict-transport-security")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_path_that_two_parts_have_the_first_ones_page_is_sent() {
+    let mut shop = Shop::new();
+    let of_both = shop.live.files[&"/own/".parse().unwrap()].clone();
+    let files = [("/", &of_both), ("/second/", &of_both)];
+    let files = files.into_iter().map(|(path, file)| (path.parse().unwrap(), file.clone())).collect();
+    shop.second = Some(LiveSite { files, ..LiveSite::default() });
+    for (path, [first, second]) in [("/", [1, 0]), ("/second/", [0, 1]), ("/second", [0, 1]), ("/nothing", [1, 0])] {
+        let said = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let seen = compared(&shop, Writing::Written, said.as_bytes(), 1 << 16).await;
+        let counted: Vec<_> = seen.answered.iter().map(|of| of.tieup + of.original + of.nothing).collect();
+        assert_eq!(counted, [first, second], "{path}");
+    }
+}
+
+/// A desk that counts whatever comes.
+struct Counting;
+
+impl BeaconDesk for Counting {
+    fn hear(&self, _origin: &WebOrigin, _page: &SitePath, _caller: &Caller<'_>) -> Heard {
+        Heard::Counted
+    }
+}
+
+#[tokio::test]
+async fn where_beacons_are_counted_no_file_stands_in_their_way() {
+    let mut shop = Shop::new();
+    let file = shop.live.files[&"/tiny/".parse().unwrap()].clone();
+    shop.live.files.insert("/tieup-beacon/tiny/".parse().unwrap(), file);
+    let said = |header| format!("GET /tieup-beacon/tiny/ HTTP/1.1\r\nHost: x\r\n{header}\r\n");
+    for (header, status) in [("", "404 Not Found"), ("Origin: https://shop.example\r\n", "204 No Content")] {
+        shop.desk = None;
+        let seen = compared(&shop, Writing::Written, said(header).as_bytes(), 1 << 16).await;
+        assert_eq!(seen.answers[0].0[0], "HTTP/1.1 200 OK", "{header}");
+        shop.desk = Some(Arc::new(Counting));
+        let seen = compared(&shop, Writing::Written, said(header).as_bytes(), 1 << 16).await;
+        assert_eq!(seen.answers[0].0[0], format!("HTTP/1.1 {status}"), "{header}");
+    }
 }
 
 #[tokio::test]
@@ -320,8 +372,8 @@ async fn whoever_asks_without_end_lets_others_have_their_turn() {
     let (pace, counts) = (Arc::new(Pace::of(Protocol::Http1)), traffic.clone());
     let asking = tokio::spawn(async move {
         let (guest, ending) = (somebody(), Ending::default());
-        let ends = Ends { site: &site, guest: &guest, traffic: &counts, pace: &pace, ending: &ending };
-        ShortWay::of(ends, Paced::new(far, pace.clone()), None).go().await.unwrap().is_some()
+        let parties = Parties { site: &site, guest: &guest, traffic: &counts, pace: &pace, ending: &ending };
+        ShortWay::of(parties, Paced::new(far, pace.clone()), None).go().await.unwrap().is_some()
     });
     let mut turns = 0;
     while traffic.answers(Method::Head, StatusCode::OK) < 5000 {

@@ -21,7 +21,7 @@ use super::super::{Connection, Ending, Guest, Pace, Paced, Protocol, run};
 use crate::access_log::{AccessLog, Caller, NotLogged, Pending, Ticket, Visit};
 use crate::listener::Shutdown;
 use crate::metrics::{Refused, Traffic};
-use crate::site::{LiveSite, Policy, PublicSite, ServedFile};
+use crate::site::{BeaconDesk, LiveSite, Policy, PublicSite, ServedFile};
 use crate::visitors::{Randomness, Remembered, Visitor, VisitorKey};
 
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
@@ -76,14 +76,14 @@ impl AccessLog for Ears {
         let Visit { time: _, visitor, path, class, method, status, bytes, purpose } = visit;
         let heard = format!("{visitor:?} {path} {class:?} {method:?} {status} {bytes} {purpose:?}");
         self.heard.lock().unwrap().push(heard);
-        Ticket::new(Arc::new(Place(self.writing.subscribe())))
+        Ticket::new(Arc::new(HeardVisit(self.writing.subscribe())))
     }
 }
 
 /// A visit of [`Ears`].
-pub(super) struct Place(watch::Receiver<Writing>);
+pub(super) struct HeardVisit(watch::Receiver<Writing>);
 
-impl Pending for Place {
+impl Pending for HeardVisit {
     fn poll_written(&self, cx: &mut Context<'_>) -> Poll<Result<(), NotLogged>> {
         match *self.0.borrow() {
             Writing::Waits => {
@@ -102,6 +102,12 @@ pub(super) struct Shop {
     pub(super) folder: tempfile::TempDir,
     pub(super) live: LiveSite,
     pub(super) named: String,
+    /// What its second part serves, if it has one.
+    pub(super) second: Option<LiveSite>,
+    /// Who counts beacons there, if anybody does.
+    pub(super) desk: Option<Arc<dyn BeaconDesk>>,
+    /// What its door says of HTTPS.
+    pub(super) hsts: Option<HeaderValue>,
 }
 
 /// What is at a path.
@@ -142,14 +148,21 @@ impl Shop {
         let files = files.into_iter().map(|(path, file)| (path.parse().unwrap(), file)).collect();
         let beacons: WebOrigin = "https://main.example".parse().unwrap();
         let live = LiveSite { files, policy: Policy::with_beacons(&beacons), ..LiveSite::default() };
-        Self { blobs: blobs.clone(), folder, live, named }
+        let hsts = Some(HeaderValue::from_static("max-age=60"));
+        Self { blobs: blobs.clone(), folder, live, named, second: None, desk: None, hsts }
     }
 
     /// The site with this log, of which nothing is in memory yet.
     pub(super) fn site(&self, log: Arc<dyn AccessLog>) -> Arc<PublicSite> {
-        let site = PublicSite::new(self.blobs.clone(), log, Cache::at(self.folder.path().join("coded")));
+        let mut site = PublicSite::new(self.blobs.clone(), log.clone(), Cache::at(self.folder.path().join("coded")));
         site.switch(self.live.clone());
-        Arc::new(site)
+        if let Some(second) = &self.second {
+            site.add(self.blobs.clone(), log).switch(second.clone());
+        }
+        Arc::new(match &self.desk {
+            Some(desk) => site.counting_beacons(desk.clone()),
+            None => site,
+        })
     }
 
     /// A connection to the site whose log is `ears`.
@@ -173,7 +186,17 @@ pub(super) struct Client {
 impl Client {
     /// A connection of `guest`.
     pub(super) fn of(site: Arc<PublicSite>, guest: Guest, way: Way, pace: Pace) -> Self {
-        let hsts = Some(HeaderValue::from_static("max-age=60"));
+        Self::through(Some(HeaderValue::from_static("max-age=60")), site, guest, way, pace)
+    }
+
+    /// A connection through a door that says this of HTTPS.
+    pub(super) fn through(
+        hsts: Option<HeaderValue>,
+        site: Arc<PublicSite>,
+        guest: Guest,
+        way: Way,
+        pace: Pace,
+    ) -> Self {
         let (traffic, shutdown): (Arc<Traffic>, _) = (Arc::default(), Shutdown::new());
         let connection = Connection { site, guest, hsts, traffic: traffic.clone() };
         let (near, far) = duplex(1 << 16);
@@ -240,8 +263,8 @@ pub(super) fn answers(mut said: &[u8]) -> Vec<(Vec<String>, Vec<u8>)> {
 pub(super) struct Seen {
     pub(super) answers: Vec<(Vec<String>, Vec<u8>)>,
     pub(super) heard: Vec<String>,
-    /// What the hub is told of how much was answered.
-    pub(super) answered: Answered,
+    /// What the hub is told of how much each part answered.
+    pub(super) answered: Vec<Answered>,
     pub(super) counts: Vec<u64>,
     pub(super) refused: Vec<u64>,
     /// How many errors were logged.
@@ -289,8 +312,7 @@ pub(super) async fn seen(shop: &Shop, way: Way, writing: Writing, said: &[u8], p
     let (ears, errors) = (Ears::new(writing), Errors::default());
     let _counting = tracing::subscriber::set_default(errors.clone());
     let site = shop.site(ears.clone());
-    let part = site.first();
-    let visitor = Client::of(site, somebody(), way, Pace::of(Protocol::Http1));
+    let visitor = Client::through(shop.hsts.clone(), site.clone(), somebody(), way, Pace::of(Protocol::Http1));
     let traffic = visitor.traffic.clone();
     let answers = answers(&visitor.say(said, pieces).await);
     // The end is seen a little before it is counted.
@@ -310,7 +332,8 @@ pub(super) async fn seen(shop: &Shop, way: Way, writing: Writing, said: &[u8], p
     let refused = Refused::ALL.map(|why| traffic.refusals(why)).to_vec();
     let counts = answered.chain([traffic.bytes_sent()]).collect();
     let errors = errors.0.load(Ordering::Relaxed);
-    let (heard, answered) = (ears.heard.lock().unwrap().clone(), part.answered());
+    let heard = ears.heard.lock().unwrap().clone();
+    let answered = std::iter::once(&site.first).chain(&site.others).map(|part| part.answered.read()).collect();
     Seen { answers, heard, answered, counts, refused, errors }
 }
 

@@ -13,7 +13,7 @@ use crate::metrics::Traffic;
 use crate::site::PublicSite;
 use crate::site::content::Contents;
 use crate::site::pace::{Pace, Paced, Protocol};
-use crate::site::short_way::{Ending, Ends, ShortWay};
+use crate::site::short_way::{Ending, Parties, ShortWay};
 
 /// What becomes of a connection by the short way alone.
 struct Taken {
@@ -31,8 +31,8 @@ async fn taken(site: &PublicSite, said: &[u8]) -> Taken {
     let (mut near, far) = duplex(1 << 24);
     near.write_all(said).await.unwrap();
     near.shutdown().await.unwrap();
-    let ends = Ends { site, guest: &guest, traffic: &traffic, pace: &pace, ending: &ending };
-    let left = match ShortWay::of(ends, Paced::new(far, pace.clone()), None).go().await.unwrap() {
+    let parties = Parties { site, guest: &guest, traffic: &traffic, pace: &pace, ending: &ending };
+    let left = match ShortWay::of(parties, Paced::new(far, pace.clone()), None).go().await.unwrap() {
         Some(mut stream) => {
             let mut left = Vec::new();
             stream.read_to_end(&mut left).await.unwrap();
