@@ -2,7 +2,8 @@
 //! without a header that changes what HTTP does with it.
 //!
 //! Such a head is read by the same parser as by the protocol's library, and nothing of it is believed that the library would
-//! not believe. Headers that are named nowhere here decide nothing there either.
+//! not believe. Headers that are named nowhere here decide nothing there either, but for `Origin` at a beacon's path: such
+//! paths are left to the library.
 
 use std::mem::MaybeUninit;
 
