@@ -25,7 +25,7 @@ impl Hub {
     /// When the partner cannot be reached, or its trail is shorter or another one.
     pub async fn fetch_trail(&self, partner: &PartnerRow) -> Result<TrailEnd, FetchAuditError> {
         let fetching = Fetching::begin(self, partner).await?;
-        let mut copy = fetching.follow().await?;
+        let (mut copy, _) = fetching.follow().await?;
         fetching.end_of(&mut copy)
     }
 
@@ -35,8 +35,8 @@ impl Hub {
     /// The same, and when the partner does not sign it; the new lines are kept then, and what it signed before.
     pub async fn fetch_audit(&self, partner: &PartnerRow) -> Result<TrailEnd, FetchAuditError> {
         let fetching = Fetching::begin(self, partner).await?;
-        let mut copy = fetching.follow().await?;
-        fetching.have_signed(&mut copy).await?;
+        let (mut copy, signed) = fetching.follow().await?;
+        fetching.have_signed(&mut copy, signed.as_ref()).await?;
         fetching.end_of(&mut copy)
     }
 
@@ -74,19 +74,19 @@ impl<'a> Fetching<'a> {
         trail.end().map_err(|error| FetchAuditError::Copy(self.partner.id.clone(), error))
     }
 
-    /// Main's copy, with all that the partner has now.
-    async fn follow(&self) -> Result<AuditTrail, FetchAuditError> {
-        let mut copy = self.hub.audit_copy(self.partner);
-        match self.signed()? {
+    /// Main's copy, with all that the partner has now, and what the partner signed of it before.
+    async fn follow(&self) -> Result<(AuditTrail, Option<SignedEnd>), FetchAuditError> {
+        let (mut copy, signed) = (self.hub.audit_copy(self.partner), self.signed()?);
+        match &signed {
             Some(signed) if signed.end().lines > self.end_of(&mut copy)?.lines => {
-                self.restore(&mut copy, &signed).await?;
+                self.restore(&mut copy, signed).await?;
             }
             signed => {
-                signed.map_or(Ok(()), |signed| self.check(&mut copy, &signed))?;
+                signed.as_ref().map_or(Ok(()), |signed| self.check(&mut copy, signed))?;
                 self.extend(&mut copy).await?;
             }
         }
-        Ok(copy)
+        Ok((copy, signed))
     }
 
     /// Adds to `trail` what the partner has after its last line.

@@ -127,7 +127,7 @@ impl Hub {
         };
         let folder = self.mirrors(partner);
         let _lock = StateLock::take(&folder).map_err(|error| SettleAuditError::Busy(id.clone(), error))?;
-        let name = format!("{ASIDE}{}.jsonl", now.strftime("%Y%m%dT%H%M%SZ"));
+        let name = aside_name(now, "jsonl");
         let mut copy = self.audit_copy(partner);
         let held = copy.end().map_err(|error| SettleAuditError::Aside(id.clone(), error))?;
         let said = format!("{id}: {reason} ({refusal}; the copy of {} entries is kept as {name})", held.lines);
@@ -158,6 +158,11 @@ pub(crate) fn entries_of_all_time(folder: &Path) -> Result<Vec<AuditEntry>, Audi
     all.extend(AuditTrail::at(folder.join(COPY)).entries()?);
     all.sort_by_key(|entry| entry.time);
     Ok(all)
+}
+
+/// The name of what is put aside at `now`: a copy, or a signature.
+fn aside_name(now: Timestamp, extension: &str) -> String {
+    format!("{ASIDE}{}.{extension}", now.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 /// The copies that were put aside in `folder`.

@@ -11,7 +11,7 @@ use tieup_store::durable::{self, DiskError};
 use tieup_web::client::CallError;
 
 use super::fetching::Fetching;
-use super::{ASIDE, COPY, FetchAuditError, aside};
+use super::{COPY, FetchAuditError, aside, aside_name};
 use crate::database::PartnerRow;
 use crate::partners::Hub;
 use crate::signers::signers;
@@ -70,7 +70,7 @@ impl Fetching<'_> {
         let signed = self.hub.audit_signature(self.partner)?;
         let place = self.note();
         if signed.is_none() && place.exists() {
-            let name = format!("{ASIDE}{}.{EXTENSION}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+            let name = aside_name(Timestamp::now(), EXTENSION);
             durable::put_aside(&place, &self.hub.mirrors(self.partner).join(&name))?;
             let partner = &self.partner.id;
             tracing::warn!(%partner, "{} was no signature of the partner's: it is kept as {name}", place.display());
@@ -78,13 +78,17 @@ impl Fetching<'_> {
         Ok(signed)
     }
 
-    /// Has the partner sign the whole of `copy`, unless it has with its present key.
+    /// Has the partner sign the whole of `copy`, unless it has with its present key: what it signed last is `before`.
     ///
     /// Durable on return.
-    pub(super) async fn have_signed(&self, copy: &mut AuditTrail) -> Result<(), FetchAuditError> {
+    pub(super) async fn have_signed(
+        &self,
+        copy: &mut AuditTrail,
+        before: Option<&SignedEnd>,
+    ) -> Result<(), FetchAuditError> {
         let end = self.end_of(copy)?;
         let is_whole = |signed: &SignedEnd| signed.end() == end && self.opens_now(signed.note().as_bytes()).is_ok();
-        if end.lines == 0 || self.signed()?.as_ref().is_some_and(is_whole) {
+        if end.lines == 0 || before.is_some_and(is_whole) {
             return Ok(());
         }
         let unsigned = |error| FetchAuditError::Unsigned(self.partner.id.clone(), error);

@@ -142,7 +142,7 @@ enum Read {
     More,
     /// The end from the other side.
     End,
-    /// Nothing: this side parties the connection.
+    /// Nothing: this side ends the connection.
     Stop,
 }
 
@@ -155,7 +155,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
 
     /// Answers until the connection has ended, or a request comes that is not plain: then gives the connection back with it.
     ///
-    /// Where this side parties the connection, a request that is not here whole is no reason to wait.
+    /// Where this side ends the connection, a request that is not here whole is no reason to wait.
     ///
     /// # Errors
     /// When the connection fails.
