@@ -271,6 +271,7 @@ fn is_by_main(books: &MainBooks<'_>, month: Month) -> bool {
 mod tests {
     use tieup_protocol::access::{AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
     use tieup_protocol::contract::MeterClass;
+    use tieup_protocol::path::SitePath;
 
     use super::*;
     use crate::terms::tests::version;
@@ -296,7 +297,7 @@ mod tests {
             agent: AgentClass::Desktop,
             robot: 0,
             referrer: ReferrerClass::None,
-            path: path.parse().unwrap(),
+            path: path.parse::<SitePath>().unwrap(),
         };
         let moment = SignedDuration::from_secs(1);
         let class = |time, path| {

@@ -2,6 +2,8 @@
 //!
 //! An entry never holds an address, a raw user agent or a raw query: there is no field for them.
 
+use std::borrow::Borrow;
+
 use jiff::Timestamp;
 
 use crate::contract::MeterClass;
@@ -157,10 +159,10 @@ byte_enum! {
     }
 }
 
-impl AccessEntry {
+impl<P: Borrow<SitePath>> AccessEntry<P> {
     /// The entry's bytes, at most [`MAX_ENTRY`].
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER + self.path.as_str().len());
+        let mut bytes = Vec::with_capacity(HEADER + self.path.borrow().as_str().len());
         self.encode_into(&mut bytes);
         bytes
     }
@@ -178,9 +180,11 @@ impl AccessEntry {
         bytes.push(self.agent.to_byte());
         bytes.push(self.referrer.to_byte());
         bytes.extend_from_slice(&self.robot.to_be_bytes());
-        bytes.extend_from_slice(self.path.as_str().as_bytes());
+        bytes.extend_from_slice(self.path.borrow().as_str().as_bytes());
     }
+}
 
+impl AccessEntry {
     /// Reads an entry.
     ///
     /// # Errors

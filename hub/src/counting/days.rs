@@ -56,6 +56,7 @@ fn time_of(reader: &JournalReader, number: u64) -> Result<Option<Timestamp>, Rea
 mod tests {
     use tieup_protocol::access::{AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
     use tieup_protocol::contract::MeterClass;
+    use tieup_protocol::path::SitePath;
     use tieup_protocol::period::Month;
     use tieup_store::journal::{JournalWriter, LogSigner, Origin};
 
@@ -73,7 +74,7 @@ mod tests {
             agent: AgentClass::Desktop,
             robot: 0,
             referrer: ReferrerClass::None,
-            path: "/".parse().unwrap(),
+            path: SitePath::root(),
         }
         .encode()
     }

@@ -7,6 +7,7 @@ use tempfile::{TempDir, tempdir};
 use tieup_fees::count_without;
 use tieup_protocol::access::{AccessEntry, AgentClass, Method, Purpose, ReferrerClass, VisitorToken};
 use tieup_protocol::contract::MeterClass;
+use tieup_protocol::path::SitePath;
 use tieup_store::journal::{JournalWriter, LogSigner, Origin, VerifyError};
 
 use super::*;
@@ -44,7 +45,7 @@ fn view(number: u64) -> Vec<u8> {
         agent: AgentClass::Desktop,
         robot: 0,
         referrer: ReferrerClass::None,
-        path: format!("/page-{}/", number % 3).parse().unwrap(),
+        path: format!("/page-{}/", number % 3).parse::<SitePath>().unwrap(),
     }
     .encode()
 }

@@ -14,7 +14,7 @@ use super::reader::EntrySource;
 use super::tree::{Frontier, HashFiles, TILE, hashes_at};
 use crate::durable::{self, DiskError, Step};
 
-/// At most how many entries are hashed between two writes: a tenth of a millisecond's work.
+/// At most how many entries are hashed between two writes.
 const CHUNK: u64 = 512;
 
 /// The hashes, open for appending. The tree has as many entries as have their hashes stored.
@@ -95,8 +95,6 @@ impl TreeFiles {
             self.write(&hashes)?;
             self.frontier = frontier;
             self.extent.write().unwrap_or_else(PoisonError::into_inner).hashed = self.frontier.size();
-            // Where visitors are answered on the same processor, they go first.
-            std::thread::yield_now();
         }
         Ok(())
     }

@@ -151,6 +151,11 @@ impl Sealer {
         &self.origin
     }
 
+    /// Hashes what has been appended. Nothing is durable by that; the next checkpoint has less left to do.
+    pub fn hash(&mut self) -> Result<(), SignError> {
+        Ok(self.tree.hash_up_to(self.tree.written())?)
+    }
+
     /// Hashes what has been appended, waits until all of it is on the disk, and signs for it. Where the last checkpoint
     /// covers everything, gives that one again.
     ///

@@ -18,6 +18,7 @@ use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::MeterClass;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::joining::Reach;
+use tieup_protocol::path::SitePath;
 use tieup_protocol::period::Month;
 use tieup_store::journal::{JournalWriter, LogSigner, Mirror, Origin, month_dir};
 use tieup_tests::hearing::Hearing;
@@ -76,7 +77,7 @@ fn visits(seed: i64) -> Vec<Vec<u8>> {
             agent: AgentClass::Desktop,
             robot: 0,
             referrer: ReferrerClass::None,
-            path: format!("/page-{}/", pair % 11).parse().unwrap(),
+            path: format!("/page-{}/", pair % 11).parse::<SitePath>().unwrap(),
         }
         .encode()
     };

@@ -25,6 +25,8 @@ const LONGEST_REST: u64 = 600;
 pub(super) enum Message {
     /// Something has been recorded since the last checkpoint.
     Dirty,
+    /// So many entries were written since this was said last that they are better hashed now.
+    Many,
     /// Visits wait for the log of this month.
     Open(Month),
     /// A checkpoint is wanted now.
@@ -88,11 +90,13 @@ impl Keeper {
         }
     }
 
-    fn handle(&mut self, message: Message) {
+    /// Does what it is asked to.
+    pub(super) fn handle(&mut self, message: Message) {
         match message {
             Message::Dirty => {
                 self.dirty_since.get_or_insert_with(Instant::now);
             }
+            Message::Many => self.hash(),
             Message::Open(month) => self.open(month, Instant::now()),
             Message::Checkpoint(month, reply) => {
                 self.ledger.flush();
@@ -135,6 +139,15 @@ impl Keeper {
             tracing::error!(%month, error = &error as &dyn std::error::Error, "the journal could not be opened");
         }
         self.ledger.opened(month, None);
+    }
+
+    /// Hashes what has been written. Where visitors are answered on the same processor, they wait for it as long as that takes:
+    /// for all entries between two checkpoints of a busy site that would be many times as long.
+    fn hash(&mut self) {
+        for sealer in self.open.values_mut() {
+            // What hinders it will hinder the next checkpoint too, which says so.
+            let _ = sealer.hash();
+        }
     }
 
     /// Signs every month that has entries without a checkpoint; the others have nothing to sign.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tieup_protocol::access::{AccessEntry, Purpose};
+use tieup_protocol::path::SitePath;
 use tieup_protocol::period::{Month, Zone};
 use tieup_store::journal::{AppendError, Appender, EntryBatch, InvalidEntryLength};
 
@@ -18,6 +19,9 @@ use crate::visitors::{Visitor, Wish};
 
 /// How long a log that could not be opened is left alone; visits of its month fail meanwhile.
 const REST: Duration = Duration::from_secs(1);
+
+/// How many entries are written before the keeper hashes them: some tenths of a millisecond's work.
+pub(super) const MANY: usize = 1024;
 
 /// The visits that are recorded, and the logs that they go to.
 ///
@@ -53,6 +57,8 @@ struct Calendar {
 pub(super) struct Logs {
     open: BTreeMap<Month, Log>,
     parked: VecDeque<(Vec<Run>, Arc<Batch>)>,
+    /// How many entries were written since the keeper was told of many.
+    unhashed: usize,
 }
 
 enum Log {
@@ -209,6 +215,11 @@ impl Ledger {
             return None;
         }
         batch.finish(runs.iter().try_for_each(|run| logs.append(run)));
+        logs.unhashed += runs.iter().map(|run| run.entries.len()).sum::<usize>();
+        if logs.unhashed >= MANY {
+            logs.unhashed = 0;
+            self.tell(Message::Many);
+        }
         let mut spare = runs.into_iter().next()?.entries;
         spare.clear();
         Some(spare)
@@ -229,7 +240,7 @@ impl Ledger {
 }
 
 impl Gathering {
-    fn push(&mut self, entry: &AccessEntry) -> Result<(), InvalidEntryLength> {
+    fn push(&mut self, entry: &AccessEntry<&SitePath>) -> Result<(), InvalidEntryLength> {
         let month = self.calendar.month(entry.time);
         if self.runs.last().is_none_or(|run| run.month != month) {
             self.runs.push(Run { month, entries: self.spare.take().unwrap_or_default() });
@@ -280,7 +291,7 @@ impl Logs {
 }
 
 /// The entry for a visit.
-fn entry(visit: &Visit<'_>) -> AccessEntry {
+fn entry<'a>(visit: &Visit<'a>) -> AccessEntry<&'a SitePath> {
     let Visitor { token, agent, robot, referrer, wish } = visit.visitor;
     let purpose = match (visit.purpose, wish) {
         (Purpose::Document, Wish::Prefetch) => Purpose::Prefetch,
@@ -297,6 +308,6 @@ fn entry(visit: &Visit<'_>) -> AccessEntry {
         agent,
         robot,
         referrer,
-        path: visit.path.clone(),
+        path: visit.path,
     }
 }

@@ -12,6 +12,7 @@ use tieup_protocol::contract::MeterClass;
 use tieup_protocol::path::SitePath;
 use tieup_store::journal::{Cosigner, Mirror, VerifiedLog, verify_log};
 
+use super::ledger::MANY;
 use super::*;
 use crate::access_log::{Introduction, NotLogged};
 
@@ -238,6 +239,32 @@ async fn a_log_that_could_not_be_opened_is_left_alone_for_a_while_however_many_a
     keeper.open(month, begun + std::time::Duration::from_hours(1));
     assert!(blocked.is_dir(), "it was never opened again");
     assert_eq!(ledger.standing(), Standing::Sound);
+}
+
+#[test]
+fn what_is_written_between_two_checkpoints_is_hashed_before_it_is_much() {
+    let dir = tempdir().unwrap();
+    let setup = setup(dir.path());
+    let (sender, messages) = channel();
+    let ledger = Ledger::new(setup.zone.clone(), sender);
+    let key = Arc::new(VisitorKey::new(0, &SystemRandomness));
+    let mut keeper = Keeper::new(setup, Readers::default(), ledger.clone(), key);
+    keeper.open("2026-11".parse().unwrap(), std::time::Instant::now());
+    let (time, path) = ("2026-11-07T03:00:00Z".parse().unwrap(), "/a/".parse().unwrap());
+    let (class, purpose) = (Some(MeterClass::Tieup), tieup_protocol::access::Purpose::Document);
+    let (method, status) = (Method::Get, StatusCode::OK);
+    let visit = Visit { time, visitor: Visitor::NOBODY, path: &path, class, method, status, bytes: 1, purpose };
+    let mut many = 0;
+    for _ in 0..2 * MANY - 1 {
+        let _ticket = ledger.record(&visit);
+        ledger.flush();
+        many += messages.try_iter().filter(|message| matches!(message, Message::Many)).count();
+    }
+    assert_eq!(many, 1);
+    keeper.handle(Message::Many);
+    let hashes = fs::metadata(dir.path().join("2026-11/hashes-0")).unwrap().len();
+    assert_eq!(hashes, 32 * (2 * MANY - 1) as u64);
+    assert!(!dir.path().join("2026-11/checkpoint").exists());
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod media_type;
 mod pace;
 mod server;
 mod short_way;
+mod socket;
 mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering};

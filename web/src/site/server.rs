@@ -24,6 +24,7 @@ use super::guest::Guest;
 use super::household::{Held, REQUESTS_OF_CONNECTION, Share};
 use super::pace::{Pace, Paced, Protocol, Tired};
 use super::short_way::{Ending, Parties, ShortWay};
+use super::socket::Socket;
 use super::turns::{BegunAnswers, Turns};
 use super::{PublicSite, SiteBody};
 use crate::listener::Shutdown;
@@ -86,6 +87,7 @@ struct Connection {
 impl Connection {
     async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, shutdown: Shutdown) {
         let _open = self.traffic.opened();
+        let stream = Socket::from(stream);
         let Some(tls) = tls else { return self.speak_http1(stream, Pace::of(Protocol::Http1), shutdown).await };
         match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {

@@ -13,6 +13,19 @@ fn entries_are_synced_before_they_are_signed_for() {
 }
 
 #[test]
+fn what_was_hashed_before_is_left_to_be_signed_for() {
+    let (_dir, writer) = log(3);
+    let (mut appender, mut sealer) = writer.into_halves();
+    appender.append(&EntryBatch::of(&entries(3..700)).unwrap()).unwrap();
+    let steps = crate::fault::steps_of(|| sealer.hash().unwrap());
+    assert!(steps.contains(&Step::Write) && !steps.contains(&Step::Sync), "{steps:?}");
+    let mut root = None;
+    let steps = crate::fault::steps_of(|| root = Some(sealer.checkpoint().unwrap().root()));
+    assert_eq!(steps[..4], [Step::Sync, Step::Sync, Step::Sync, Step::Create], "{steps:?}");
+    assert_eq!(root, Some(tree_hash(700, &Reference::of(&entries(0..700))).unwrap()));
+}
+
+#[test]
 fn an_entry_that_cannot_be_held_spoils_no_other() {
     let (_dir, mut writer) = log(3);
     let long = vec![0; MAX_ENTRY + 1];

@@ -32,6 +32,7 @@ use super::coding::Coding;
 use super::content::Representation;
 use super::guest::Guest;
 use super::household::{self, Held};
+use super::live::Spelt;
 use super::pace::{Pace, Paced};
 use super::{PublicSite, Recorded, Visit, answer, beacon, condition};
 use crate::metrics::Traffic;
@@ -98,20 +99,38 @@ struct PlainAnswer {
     status: StatusCode,
     class: Option<MeterClass>,
     purpose: Purpose,
-    body: Bytes,
+    body: Body,
+}
+
+/// The content of a plain answer.
+enum Body {
+    Nothing,
+    Content(Arc<Representation>),
+    Words(Bytes),
+}
+
+impl Body {
+    /// The bytes of it; none of content that is not in memory.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::Content(content) => content.in_memory().map_or(&[], |bytes| bytes),
+            Self::Words(words) => words,
+        }
+    }
 }
 
 impl PlainAnswer {
     /// An answer that says by itself what it is; its head is written to `head`.
     fn of(Answer { response, class, purpose }: Answer, head: &mut Vec<u8>) -> Self {
         head.extend_from_slice(&head_of(&response));
-        Self { status: response.status(), class, purpose, body: response.into_body().into_memory() }
+        Self { status: response.status(), class, purpose, body: Body::Words(response.into_body().into_memory()) }
     }
 }
 
 /// What came of looking up an answer.
 enum Found {
-    Answer(PlainAnswer),
+    Answer(SitePath, PlainAnswer),
     /// Its content was not asked for lately in this coding.
     Awaits(Wanted),
 }
@@ -229,16 +248,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
         };
         // Also whoever waits for content to be made has asked, and whose request goes to the library.
         parties.pace.asked(unread.len() - request.length);
-        let Ok(path) = request.path.parse() else { return Next::HandOver };
         head.clear();
-        let answer = match parties.site.find_plain(&request, &path, accepting, fetched, head) {
-            Some(Found::Answer(answer)) => answer,
+        let site = parties.site;
+        let (path, answer) = match site.find_plain(&request, accepting, fetched, head) {
+            Some(Found::Answer(path, answer)) => (path, answer),
             Some(Found::Awaits(wanted)) => return Next::Fetch(wanted),
             None => return Next::HandOver,
         };
         let now = Timestamp::now();
         dates.set(now);
-        let unsent = parties.site.record_plain(parties.guest, &request, &path, now, answer);
+        let unsent = site.record_plain(parties.guest, &request, &path, now, answer);
         let Some(unsent) = unsent else { return Next::HandOver };
         unread.start += request.length;
         Next::Send(unsent)
@@ -253,12 +272,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
             answer = PlainAnswer::of(Answer::unclassed(answer::not_logged()), &mut self.head);
         }
         let PlainAnswer { status, body, .. } = answer;
+        let body = body.bytes();
         pace.answered(body.len() as u64);
         traffic.answered(method, status, body.len() as u64);
         let is_last = ending.is_set();
         self.finish_head(is_last);
-        let body = if method == Method::Head { &[] } else { &*body };
-        self.write(body).await?;
+        self.write(if method == Method::Head { &[] } else { body }).await?;
         Ok(is_last || ending.is_set())
     }
 
@@ -307,13 +326,12 @@ impl PublicSite {
     fn find_plain(
         &self,
         request: &PlainRequest<'_>,
-        path: &SitePath,
         accepting: &mut Accepting,
         fetched: Option<&Fetched>,
         head: &mut Vec<u8>,
     ) -> Option<Found> {
         let live = self.first.live.read().unwrap_or_else(PoisonError::into_inner);
-        let file = live.files.get(path)?;
+        let (path, file) = live.files.get_key_value(&Spelt(request.path))?;
         if file.kind == EntryKind::Redirect || self.beacons.is_some() && beacon::is_at(path) {
             return None;
         }
@@ -321,7 +339,7 @@ impl PublicSite {
         let content = match fetched.filter(|fetched| fetched.wanted == wanted) {
             Some(Fetched { content: Some(content), .. }) => content.clone(),
             Some(Fetched { content: None, .. }) => {
-                return Some(Found::Answer(PlainAnswer::of(answer::damaged(), head)));
+                return Some(Found::Answer(path.clone(), PlainAnswer::of(answer::damaged(), head)));
             }
             None => match self.contents.kept(&wanted.blob, wanted.coding) {
                 Some(content) => content,
@@ -331,10 +349,13 @@ impl PublicSite {
         let is_known = request.known.is_some_and(|tags| condition::is_known(std::iter::once(tags), &content.tag));
         let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
         let is_sent = !is_known && request.method != Method::Head;
-        let body = if is_sent { content.in_memory()?.clone() } else { Bytes::new() };
+        if is_sent && content.in_memory().is_none() {
+            return None;
+        }
         Heads::write(&FileAt { path, file, policy: &live.policy }, &content, status, head);
+        let body = if is_sent { Body::Content(content) } else { Body::Nothing };
         let (class, purpose) = (Some(file.class), answer::purpose_of(file));
-        Some(Found::Answer(PlainAnswer { status, class, purpose, body }))
+        Some(Found::Answer(path.clone(), PlainAnswer { status, class, purpose, body }))
     }
 
     /// Takes the room that an answer needs, and writes the visit to the log. None where there is no room; then nothing was done.
@@ -346,7 +367,7 @@ impl PublicSite {
         time: Timestamp,
         answer: PlainAnswer,
     ) -> Option<Unsent<'_>> {
-        let (method, bytes) = (request.method, answer.body.len() as u64);
+        let (method, bytes) = (request.method, answer.body.bytes().len() as u64);
         let room = match household::needed(bytes) {
             Some(needed) => Some(guest.share.take(needed)?),
             None => None,

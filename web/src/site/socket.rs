@@ -1,0 +1,119 @@
+//! A visitor's connection as the operating system has it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A TCP connection on which what is written is sent at once, as a message of several pieces: it goes past the layer of files, and
+/// nobody asks first whether there is room, which there nearly always is.
+#[derive(Debug)]
+pub(super) struct Socket(TcpStream);
+
+impl Socket {
+    fn poll_send(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let Self(stream) = self;
+        let attempt = || Ok(sendmsg(stream, pieces, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?);
+        loop {
+            match stream.try_io(Interest::WRITABLE, attempt) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_write_ready(cx))?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
+}
+
+impl From<TcpStream> for Socket {
+    fn from(stream: TcpStream) -> Self {
+        Self(stream)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection, and its other end.
+    async fn connected() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = TcpStream::connect(listener.local_addr().unwrap());
+        let (come, there) = tokio::join!(listener.accept(), there);
+        (Socket::from(come.unwrap().0), there.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_more_than_the_system_takes_at_once_is_sent_whole_and_in_order() {
+        let (mut here, mut there) = connected().await;
+        let pieces: Vec<Vec<u8>> = (0..8).map(|number| vec![number; 1 << 20]).collect();
+        let expected = pieces.concat();
+        let sending = async move {
+            for pair in pieces.chunks(2) {
+                let mut left = 0;
+                while left < pair[0].len() + pair[1].len() {
+                    let [first, second] = [&pair[0][left.min(1 << 20)..], &pair[1][left.saturating_sub(1 << 20)..]];
+                    left += here.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]).await.unwrap();
+                }
+            }
+            here.shutdown().await.unwrap();
+        };
+        let mut came = Vec::new();
+        let reading = async {
+            // Nothing is taken until there is no more room.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            there.read_to_end(&mut came).await.unwrap();
+        };
+        tokio::join!(sending, reading);
+        assert!(came == expected);
+    }
+
+    #[tokio::test]
+    async fn whoever_has_gone_is_an_error_and_no_signal() {
+        let (mut here, there) = connected().await;
+        drop(there);
+        let mut written = Ok(());
+        while written.is_ok() {
+            written = here.write_all(&[0; 1024]).await;
+        }
+        let kind = written.unwrap_err().kind();
+        assert!(matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset), "{kind}");
+    }
+}
