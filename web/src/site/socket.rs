@@ -90,7 +90,9 @@ mod tests {
                 let mut left = 0;
                 while left < pair[0].len() + pair[1].len() {
                     let [first, second] = [&pair[0][left.min(1 << 20)..], &pair[1][left.saturating_sub(1 << 20)..]];
-                    left += here.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]).await.unwrap();
+                    let written = here.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]).await.unwrap();
+                    assert!(written > 0, "at {left}");
+                    left += written;
                 }
             }
             here.shutdown().await.unwrap();

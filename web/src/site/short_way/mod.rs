@@ -4,6 +4,7 @@
 //! here. The first one that is anything else is left to the library, with all that came, and so is all that follows it on its
 //! connection: what is refused, and how, is decided there alone.
 
+mod finding;
 mod heads;
 mod request;
 
@@ -12,31 +13,22 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::task::{Poll, ready};
 
-use axum::http::{HeaderValue, StatusCode};
-use hyper::body::Bytes;
+use axum::http::HeaderValue;
 use jiff::Timestamp;
-use tieup_protocol::access::{Method, Purpose};
-use tieup_protocol::contract::MeterClass;
-use tieup_protocol::manifest::{BlobRef, EntryKind};
-use tieup_protocol::path::SitePath;
+use tieup_protocol::access::Method;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
+use self::finding::{Fetched, Found, PlainAnswer, Unsent, Wanted};
+use self::heads::Dates;
 pub(super) use self::heads::Heads;
-use self::heads::{Dates, FileAt, head_of};
-use self::request::{Accepting, Come, PlainRequest};
-use super::answer::Answer;
-use super::coding::Coding;
-use super::content::Representation;
+use self::request::{Accepting, Come};
+use super::PublicSite;
+use super::answer::{self, Answer};
 use super::guest::Guest;
-use super::household::{self, Held};
-use super::live::Spelt;
 use super::pace::{Pace, Paced};
-use super::{PublicSite, Recorded, Visit, answer, beacon, condition};
 use crate::metrics::Traffic;
-use crate::visitors::Visitor;
 
 /// How much is read ahead, and how large the head of a plain request may be.
 const BUFFER: usize = 4 << 10;
@@ -79,69 +71,6 @@ pub(super) struct ShortWay<'a, S> {
     hsts: Option<&'a HeaderValue>,
     accepting: Accepting,
     dates: Dates,
-}
-
-/// Content in the coding that is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wanted {
-    blob: BlobRef,
-    coding: Coding,
-}
-
-/// What was wanted and is there now, unless it is damaged.
-struct Fetched {
-    wanted: Wanted,
-    content: Option<Arc<Representation>>,
-}
-
-/// What is answered, but for the head.
-struct PlainAnswer {
-    status: StatusCode,
-    class: Option<MeterClass>,
-    purpose: Purpose,
-    body: Body,
-}
-
-/// The content of a plain answer.
-enum Body {
-    Nothing,
-    Content(Arc<Representation>),
-    Words(Bytes),
-}
-
-impl Body {
-    /// The bytes of it; none of content that is not in memory.
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Nothing => &[],
-            Self::Content(content) => content.in_memory().map_or(&[], |bytes| bytes),
-            Self::Words(words) => words,
-        }
-    }
-}
-
-impl PlainAnswer {
-    /// An answer that says by itself what it is; its head is written to `head`.
-    fn of(Answer { response, class, purpose }: Answer, head: &mut Vec<u8>) -> Self {
-        head.extend_from_slice(&head_of(&response));
-        Self { status: response.status(), class, purpose, body: Body::Words(response.into_body().into_memory()) }
-    }
-}
-
-/// What came of looking up an answer.
-enum Found {
-    Answer(SitePath, PlainAnswer),
-    /// Its content was not asked for lately in this coding.
-    Awaits(Wanted),
-}
-
-/// An answer that was looked up and recorded, and may be sent once its visit is written.
-struct Unsent<'a> {
-    visit: Recorded<'a>,
-    method: Method,
-    answer: PlainAnswer,
-    /// The room that it takes until it was sent.
-    _room: Option<Held>,
 }
 
 /// What is to be done next on a connection.
@@ -266,7 +195,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
     /// Sends the answer once its visit is written. Whether it was the last one.
     async fn answer(&mut self, unsent: Unsent<'a>) -> io::Result<bool> {
         let Parties { traffic, pace, ending, .. } = self.parties;
-        let Unsent { visit, method, mut answer, _room } = unsent;
+        let Unsent { visit, method, mut answer, room: _room } = unsent;
         if visit.written().await.is_err() {
             self.head.clear();
             answer = PlainAnswer::of(Answer::unclassed(answer::not_logged()), &mut self.head);
@@ -311,70 +240,5 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> ShortWay<'a, S> {
             Pin::new(&mut *stream).poll_flush(cx)
         })
         .await
-    }
-}
-
-impl PublicSite {
-    /// Reads content of the first part into memory.
-    async fn fetch(&self, wanted: Wanted) -> Fetched {
-        let content = self.contents.get(&self.first.blobs, wanted.blob, wanted.coding).await;
-        Fetched { wanted, content }
-    }
-
-    /// Finds what is answered to a plain request, and writes the head of it to `head`. None where at its path is no file of the
-    /// first part, or one that is sent in pieces.
-    fn find_plain(
-        &self,
-        request: &PlainRequest<'_>,
-        accepting: &mut Accepting,
-        fetched: Option<&Fetched>,
-        head: &mut Vec<u8>,
-    ) -> Option<Found> {
-        let live = self.first.live.read().unwrap_or_else(PoisonError::into_inner);
-        let (path, file) = live.files.get_key_value(&Spelt(request.path))?;
-        if file.kind == EntryKind::Redirect || self.beacons.is_some() && beacon::is_at(path) {
-            return None;
-        }
-        let wanted = Wanted { blob: file.blob, coding: file.coding(|| accepting.coding(request.accept_encoding)) };
-        let content = match fetched.filter(|fetched| fetched.wanted == wanted) {
-            Some(Fetched { content: Some(content), .. }) => content.clone(),
-            Some(Fetched { content: None, .. }) => {
-                return Some(Found::Answer(path.clone(), PlainAnswer::of(answer::damaged(), head)));
-            }
-            None => match self.contents.kept(&wanted.blob, wanted.coding) {
-                Some(content) => content,
-                None => return Some(Found::Awaits(wanted)),
-            },
-        };
-        let is_known = request.known.is_some_and(|tags| condition::is_known(std::iter::once(tags), &content.tag));
-        let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-        let is_sent = !is_known && request.method != Method::Head;
-        if is_sent && content.in_memory().is_none() {
-            return None;
-        }
-        Heads::write(&FileAt { path, file, policy: &live.policy }, &content, status, head);
-        let body = if is_sent { Body::Content(content) } else { Body::Nothing };
-        let (class, purpose) = (Some(file.class), answer::purpose_of(file));
-        Some(Found::Answer(path.clone(), PlainAnswer { status, class, purpose, body }))
-    }
-
-    /// Takes the room that an answer needs, and writes the visit to the log. None where there is no room; then nothing was done.
-    fn record_plain(
-        &self,
-        guest: &Guest,
-        request: &PlainRequest<'_>,
-        path: &SitePath,
-        time: Timestamp,
-        answer: PlainAnswer,
-    ) -> Option<Unsent<'_>> {
-        let (method, bytes) = (request.method, answer.body.bytes().len() as u64);
-        let room = match household::needed(bytes) {
-            Some(needed) => Some(guest.share.take(needed)?),
-            None => None,
-        };
-        let PlainAnswer { status, class, purpose, .. } = answer;
-        let visit = Visit { time, visitor: Visitor::NOBODY, path, class, method, status, bytes, purpose };
-        let visit = self.first.record(guest, request.introduction, visit);
-        Some(Unsent { visit, method, answer, _room: room })
     }
 }
