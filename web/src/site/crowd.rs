@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::net::sockopt::set_tcp_user_timeout;
 use serde::Deserialize;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -18,8 +19,12 @@ use crate::metrics::{Refused, Traffic};
 
 /// After how many milliseconds the operating system gives up a connection whose other end takes nothing of what was sent,
 /// though it be closed here: a little longer than one that stays open is waited for. Otherwise it would keep what it has of
-/// the answer, which is up to some MiB, for as long as the other end's system says that it is still there.
+/// the answer for as long as the other end's system says that it is still there.
 const UNTAKEN: u32 = 30_000;
+
+/// How many bytes of an answer the operating system takes that it has not sent yet. It would take some MiB, and then nothing until
+/// a third of those were taken by the other end: whoever takes a large file slowly would seem to take nothing for a minute.
+const UNSENT: u32 = 64 << 10;
 
 /// How many visitors are let in: the key `visitors` of `syncd.yaml` and `tieup.yaml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -103,6 +108,9 @@ impl Crowd {
         if let Err(error) = set_tcp_user_timeout(&listener, UNTAKEN) {
             tracing::warn!(%error, "what visitors do not take stays with the operating system");
         }
+        if let Err(error) = SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT) {
+            tracing::warn!(%error, "visitors who take large files slowly may be let go");
+        }
         let mut connections = JoinSet::new();
         loop {
             let admitted = tokio::select! {
@@ -182,6 +190,8 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rustix::net::sockopt::tcp_user_timeout;
 
     use super::*;
@@ -194,8 +204,10 @@ mod tests {
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 
-    #[tokio::test]
-    async fn what_a_visitor_does_not_take_is_given_up_by_the_system() {
+    /// What `see` makes of the connection of somebody who came in, who is there until then.
+    async fn seen<T: Send + 'static, F: Future<Output = T> + Send>(
+        see: impl Fn(TcpStream) -> F + Copy + Send + 'static,
+    ) -> T {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, mut told) = tokio::sync::mpsc::channel(1);
@@ -204,12 +216,33 @@ mod tests {
         let serve = |come: Come, shutdown: Shutdown| {
             let tell = tell.clone();
             async move {
-                tell.send(tcp_user_timeout(&come.stream).unwrap()).await.unwrap();
+                let _ = tell.send(see(come.stream).await).await;
                 shutdown.begin();
             }
         };
         let ((), visitor) = tokio::join!(crowd.receive(listener, shutdown, serve), TcpStream::connect(address));
-        assert_eq!((told.recv().await, visitor.is_ok()), (Some(UNTAKEN), true));
+        visitor.unwrap();
+        told.recv().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_a_visitor_does_not_take_is_given_up_by_the_system() {
+        let given_up = seen(|stream| async move { tcp_user_timeout(&stream).unwrap() }).await;
+        assert_eq!(given_up, UNTAKEN);
+    }
+
+    #[tokio::test]
+    async fn the_system_takes_little_that_it_cannot_send() {
+        let taken = seen(|stream| async move {
+            let (mut taken, piece) = (0, vec![7; 1 << 20]);
+            // What the other end's system takes is on its way by then, and after that nobody takes anything.
+            while tokio::time::timeout(Duration::from_millis(100), stream.writable()).await.is_ok() {
+                taken += stream.try_write(&piece).unwrap_or_default();
+            }
+            taken
+        });
+        let taken = taken.await;
+        assert!(taken < 1 << 20, "{taken} bytes wait for somebody who takes none");
     }
 
     #[test]
