@@ -267,7 +267,7 @@ impl Publisher {
     /// When it cannot be read.
     fn contract(&self) -> Result<Option<Contract>, PublishError> {
         match self.live.version {
-            Some(version) => Ok(Some(self.reread(version)?.contract.clone())),
+            Some(version) => Ok(Some(self.terms(version)?)),
             None => Ok(None),
         }
     }

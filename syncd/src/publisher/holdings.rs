@@ -200,7 +200,7 @@ impl Publisher {
     /// The contract of a release, also of one that was swept.
     pub(super) fn terms(&self, version: ReleaseVersion) -> Result<Contract, PublishError> {
         if !self.is_swept(version) {
-            return Ok(self.reread(version)?.contract.clone());
+            return Ok(self.contract_of(version)?.as_ref().clone());
         }
         let (text, digest) = (self.kept(version, CONTRACT)?, self.kept(version, TERMS)?);
         let text = String::from_utf8_lossy(&text);

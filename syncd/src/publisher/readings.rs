@@ -2,10 +2,13 @@
 //!
 //! A manifest is read, hashed and parsed once, and not again for each question about its release. Before each answer the
 //! files are looked at from outside: one that was written to since is read anew, and found out if it is damaged.
+//!
+//! Of some releases the manifest is let go of, which is large; the contract, which is asked for more often, stays of each.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tieup_protocol::contract::Contract;
 use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::manifest::Manifest;
@@ -19,13 +22,21 @@ use crate::trust::{self, Release, Verified};
 /// How many are kept: as many as releases can be needed at a time.
 const KEPT: usize = RETIRED_KEPT + 3;
 
-/// How many paths those have at most, but for the last two: what is live and what is compared with it. A path takes most of
-/// a kilobyte; who has so many of them reads the older releases again where they are asked for.
+/// How many paths those have at most, but for the last two: what is live and what is compared with it. A path takes a few
+/// hundred bytes; who has so many of them reads the older releases again where they are asked for.
 const PATHS_KEPT: usize = 100_000;
 
-/// Releases that were read back, those last asked for at the end.
+/// What was read back.
 #[derive(Debug, Default)]
-pub(super) struct Readings(Mutex<VecDeque<Reading>>);
+pub(super) struct Readings(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Releases, those last asked for at the end.
+    releases: VecDeque<Reading>,
+    /// Under which contract each release was made, whether or not it is still among the `releases`.
+    terms: HashMap<ReleaseVersion, Terms>,
+}
 
 /// One release that was read back.
 #[derive(Debug)]
@@ -35,33 +46,60 @@ struct Reading {
     release: Arc<Verified<Release>>,
 }
 
+/// The contract of one release.
+#[derive(Debug)]
+struct Terms {
+    files: Files,
+    /// The digest of the manifest, which names the contract's.
+    manifest: Digest,
+    /// One and the same for all releases that were made under it.
+    contract: Arc<Contract>,
+}
+
 /// What the files looked like that a release was read from: manifest and contract.
 type Files = [Look; 2];
 
 impl Readings {
     fn get(&self, version: ReleaseVersion, files: Files, verified: Digest) -> Option<Arc<Verified<Release>>> {
-        let mut kept = self.kept();
-        let at = kept.iter().position(|reading| reading.version == version && reading.files == files)?;
-        let reading = kept.remove(at).filter(|reading| reading.release.digest == verified)?;
+        let releases = &mut self.kept().releases;
+        let at = releases.iter().position(|reading| reading.version == version && reading.files == files)?;
+        let reading = releases.remove(at).filter(|reading| reading.release.digest == verified)?;
         let release = reading.release.clone();
-        kept.push_back(reading);
+        releases.push_back(reading);
         Some(release)
+    }
+
+    fn terms(&self, version: ReleaseVersion, files: Files, verified: Digest) -> Option<Arc<Contract>> {
+        let kept = self.kept();
+        let terms = kept.terms.get(&version).filter(|terms| terms.files == files && terms.manifest == verified);
+        terms.map(|terms| terms.contract.clone())
     }
 
     fn keep(&self, version: ReleaseVersion, files: Files, release: Arc<Verified<Release>>) {
         let mut kept = self.kept();
-        kept.retain(|reading| reading.version != version);
-        kept.push_back(Reading { version, files, release });
-        let paths = |kept: &VecDeque<Reading>| -> usize {
-            kept.iter().map(|reading| reading.release.manifest.entries.len()).sum()
-        };
-        while kept.len() > KEPT || kept.len() > 2 && paths(&kept) > PATHS_KEPT {
-            kept.pop_front();
+        let contract = kept.contract_of(&release);
+        kept.terms.insert(version, Terms { files, manifest: release.digest, contract });
+        kept.releases.retain(|reading| reading.version != version);
+        kept.releases.push_back(Reading { version, files, release });
+        while kept.releases.len() > KEPT || kept.releases.len() > 2 && kept.paths() > PATHS_KEPT {
+            kept.releases.pop_front();
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<Reading>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// The contract of `release`, as another release under it has it, if one is known.
+    fn contract_of(&self, release: &Release) -> Arc<Contract> {
+        let known = self.terms.values().find(|terms| terms.contract.digest() == release.contract.digest());
+        known.map_or_else(|| Arc::new(release.contract.clone()), |terms| terms.contract.clone())
+    }
+
+    fn paths(&self) -> usize {
+        self.releases.iter().map(|reading| reading.release.manifest.entries.len()).sum()
     }
 }
 
@@ -89,6 +127,19 @@ impl Publisher {
         Ok(release)
     }
 
+    /// The contract of a release that was verified when it was staged. Its manifest is not read again for that.
+    ///
+    /// # Errors
+    /// As [`Publisher::reread`].
+    pub(super) fn contract_of(&self, version: ReleaseVersion) -> Result<Arc<Contract>, PublishError> {
+        let verified = self.record(version)?.manifest;
+        let files = self.files_of(version)?;
+        match files.and_then(|files| self.readings.terms(version, files, verified)) {
+            Some(known) => Ok(known),
+            None => Ok(Arc::new(self.reread(version)?.contract.clone())),
+        }
+    }
+
     /// Remembers a release that was staged just now, as if it had been read back.
     pub(super) fn remember(&self, release: &Verified<Release>) {
         let version = release.manifest.version;
@@ -110,5 +161,69 @@ impl Publisher {
     fn files_of(&self, version: ReleaseVersion) -> Result<Option<Files>, PublishError> {
         let look = |file| self.releases.look(version, &path_of(file));
         Ok(look(MANIFEST)?.zip(look(CONTRACT)?).map(|(manifest, contract)| [manifest, contract]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tieup_protocol::ids::ReleaseVersion;
+    use tieup_protocol::manifest::{BlobRef, ContractRef, FORMAT};
+
+    use super::*;
+
+    const CONTRACT: &str = include_str!("../../../sites/nationwide/partners/harbor-shop/contract.yaml");
+
+    /// A release without any page.
+    fn release(version: ReleaseVersion) -> Arc<Verified<Release>> {
+        let contract = Contract::parse("contract.yaml", CONTRACT).unwrap();
+        let manifest = Manifest {
+            format: FORMAT,
+            main: contract.id.main.clone(),
+            partner: contract.id.partner.clone(),
+            version,
+            contract: ContractRef { id: contract.id.clone(), digest: contract.digest() },
+            theme: "storefront".to_owned(),
+            entries: std::collections::BTreeMap::new(),
+            framework: std::collections::BTreeMap::new(),
+            index: BlobRef::of(b"[]"),
+            emergency: None,
+        };
+        let bytes = manifest.to_bytes();
+        Arc::new(trust::reread(&bytes, CONTRACT, Digest::of(&bytes)).unwrap())
+    }
+
+    /// What files look like that have these contents.
+    fn files(contents: &str) -> (tempfile::TempDir, Files) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, contents).unwrap();
+        let look = Look::at(&file).unwrap();
+        (folder, [look, look])
+    }
+
+    #[test]
+    fn the_contract_stays_of_a_release_whose_manifest_is_let_go_of() {
+        let (readings, (_folder, files)) = (Readings::default(), files("as verified"));
+        let releases: Vec<_> = (1..=KEPT + 1)
+            .map(|number| release(ReleaseVersion::new(number as u64).unwrap()))
+            .inspect(|release| readings.keep(release.manifest.version, files, release.clone()))
+            .collect();
+        let (first, second) = (&releases[0], &releases[1]);
+        let is_kept = |release: &Release| readings.get(release.manifest.version, files, release.digest).is_some();
+        assert!(!is_kept(first) && is_kept(second));
+        let terms = |release: &Release| readings.terms(release.manifest.version, files, release.digest).unwrap();
+        assert_eq!(*terms(first), first.contract);
+        assert!(Arc::ptr_eq(&terms(first), &terms(second)), "it is the same one");
+    }
+
+    #[test]
+    fn what_was_written_to_or_is_another_release_is_not_known() {
+        let (readings, (_folder, files)) = (Readings::default(), files("as verified"));
+        let (_other_folder, written) = self::files("written since");
+        let release = release(ReleaseVersion::FIRST);
+        readings.keep(release.manifest.version, files, release.clone());
+        let known = |files, manifest| readings.terms(ReleaseVersion::FIRST, files, manifest).is_some();
+        assert!(known(files, release.digest));
+        assert!(!known(written, release.digest) && !known(files, Digest::of(b"another")));
     }
 }
