@@ -69,7 +69,7 @@ pub struct Change {
 }
 
 /// What a page brings that an operator wants to know of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Risks {
     /// Scripts: by address, or `inline`.
@@ -154,6 +154,12 @@ impl Risks {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         self.scripts.is_empty() && self.forms.is_empty() && self.hosts.is_empty()
+    }
+
+    /// Whether all of `other` is among them.
+    pub fn contains(&self, other: &Self) -> bool {
+        let scripts = self.scripts.is_superset(&other.scripts);
+        scripts && self.forms.is_superset(&other.forms) && self.hosts.is_superset(&other.hosts)
     }
 
     /// Adds all of `other`.

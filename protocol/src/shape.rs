@@ -6,6 +6,8 @@
 mod addresses;
 mod reading;
 
+use std::sync::Arc;
+
 pub use self::addresses::hosts_in_css;
 pub(crate) use self::addresses::visible;
 use self::reading::Reading;
@@ -15,8 +17,8 @@ use crate::patch::{equal_at_end, equal_at_start};
 /// What a page has beside its words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageShape {
-    /// Scripts, forms and external hosts of the page.
-    pub risks: Risks,
+    /// Scripts, forms and external hosts of the page. Most pages of a site have the same, and can share them.
+    pub risks: Arc<Risks>,
     /// Whether browsers may take something in it for words or for markup that our reader does not.
     doubtful: bool,
     /// Behind which tags the reader rests, at least [`APART`] bytes from each other: whatever follows there is read as it
@@ -40,7 +42,7 @@ impl PageShape {
     /// Reads the shape of an HTML page.
     pub fn of(html: &str) -> Self {
         let Reading { risks, doubtful, rests, .. } = Reading::without_skeleton(html);
-        Self { risks, doubtful, rests: apart(rests) }
+        Self { risks: Arc::new(risks), doubtful, rests: apart(rests) }
     }
 
     /// How `new` came of `old`, whose shape this is. Only what differs is read, from a tag behind which both rest to
@@ -80,7 +82,9 @@ impl PageShape {
         let read = now.rests.iter().filter_map(|rest| u32::try_from(start + *rest as usize).ok());
         let last = kept.filter(|rest| *rest as usize > old_end).filter_map(moved);
         let mut risks = self.risks.clone();
-        risks.extend(now.risks);
+        if !risks.contains(&now.risks) {
+            Arc::make_mut(&mut risks).extend(now.risks);
+        }
         let shape = Self { risks, doubtful, rests: apart(first.chain(read).chain(last)) };
         Some(Step { shape, in_words_alone })
     }
@@ -177,19 +181,19 @@ mod tests {
 
     #[test]
     fn inline_scripts_are_told_apart_and_addresses_cannot_move_the_cursor() {
-        let scripts = |html: &str| PageShape::of(html).risks.scripts;
+        let scripts = |html: &str| PageShape::of(html).risks.scripts.clone();
         assert_ne!(scripts("<script>a()</script>"), scripts("<script>steal()</script>"));
         assert!(!scripts("<script>a()</script>").is_empty());
         let forged = scripts("<script src=\"x\r\n\u{1b}[2K\"></script>");
         assert!(forged.iter().all(|script| !script.contains(char::is_control)), "{forged:?}");
-        let hosts = PageShape::of("<style>a{background:url( 'https://evil.example/x')}</style>").risks.hosts;
+        let hosts = PageShape::of("<style>a{background:url( 'https://evil.example/x')}</style>").risks.hosts.clone();
         assert_eq!(hosts, BTreeSet::from(["evil.example".to_owned()]));
     }
 
     #[test]
     fn a_page_that_leads_to_another_of_the_site_is_no_risk() {
         let scripts =
-            |to: &str| PageShape::of(&format!("<meta http-equiv=refresh content='0; url={to}'>")).risks.scripts;
+            |to: &str| PageShape::of(&format!("<meta http-equiv=refresh content='0; url={to}'>")).risks.scripts.clone();
         assert!(scripts("/pans/").is_empty());
         for to in ["//evil.example/", "https://evil.example/", "/\t/evil.example/", "pans/"] {
             assert!(!scripts(to).is_empty(), "{to}");
@@ -294,13 +298,13 @@ mod tests {
             let alone = !before.doubtful && !after.doubtful && before.skeleton == after.skeleton;
             let shape = PageShape::of(&old);
             prop_assert_eq!(&shape.rests, &apart(before.rests));
-            prop_assert_eq!(&shape.risks, &before.risks);
+            prop_assert_eq!(&*shape.risks, &before.risks);
             let step = shape.step(&old, &new);
             prop_assert_eq!(step.in_words_alone, alone, "{} -> {}", old, new);
             let is_read = |rest| after.rests.contains(rest);
             prop_assert!(step.shape.rests.iter().all(is_read), "{} -> {}", old, new);
             prop_assert!(after.risks.beyond(&step.shape.risks).is_empty());
-            let mut both = shape.risks.clone();
+            let mut both = shape.risks.as_ref().clone();
             both.extend(after.risks.clone());
             prop_assert!(step.shape.doubtful || step.shape.risks.beyond(&both).is_empty());
             // What was found part by part serves for the next step.

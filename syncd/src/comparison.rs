@@ -1,6 +1,7 @@
 //! The comparison of a candidate with the live site: what an operator is told before deciding.
 
 use std::num::NonZero;
+use std::sync::Arc;
 use std::thread;
 
 use tieup_protocol::change::{Change, ChangedPath, Nature, Risks};
@@ -51,7 +52,7 @@ pub fn compare(
     })?;
     let (mut comparison, mut groups, mut risks) = (Comparison::default(), Groups::default(), Risks::default());
     for found in found {
-        risks.extend(found.risks);
+        add(&mut risks, &found.risks);
         if is_restyled(candidate.files.get(found.path), found.changed.nature) {
             comparison.change.restyled.insert(found.path.clone());
         }
@@ -61,7 +62,7 @@ pub fn compare(
     comparison.change.first = live.files.is_empty();
     comparison.change.new_risks = beyond(risks, accepted, candidate);
     (comparison.difference.groups, comparison.change.layout) = groups.finish();
-    pages.shapes.keep([live, candidate]);
+    pages.shapes.keep(&[live, candidate]);
     Ok(comparison)
 }
 
@@ -77,9 +78,17 @@ pub fn new_risks(
 ) -> Result<Risks, ReadBlobError> {
     let mut risks = Risks::default();
     for path in differing(live, candidate) {
-        risks.extend(pages.risks(candidate.files.get(path))?);
+        let of_page = pages.risks(candidate.files.get(path))?;
+        add(&mut risks, &of_page);
     }
     Ok(beyond(risks, accepted, candidate))
+}
+
+/// Adds the risks of one page to those of the pages before it, which mostly have the same.
+fn add(risks: &mut Risks, of_page: &Risks) {
+    if !risks.contains(of_page) {
+        risks.extend(of_page.clone());
+    }
 }
 
 fn beyond(mut risks: Risks, accepted: &Risks, candidate: &Candidate) -> Risks {
@@ -101,7 +110,7 @@ pub struct Pages<'a> {
 struct Found<'a> {
     path: &'a SitePath,
     changed: ChangedPath,
-    risks: Risks,
+    risks: Arc<Risks>,
     seen: Seen,
 }
 
@@ -122,7 +131,7 @@ impl Pages<'_> {
     ) -> Result<Found<'a>, ReadBlobError> {
         let Some(new) = new else {
             let changed = ChangedPath { nature: Nature::Removed, bytes: 0 };
-            return Ok(Found { path, changed, risks: Risks::default(), seen: Seen::Removed });
+            return Ok(Found { path, changed, risks: Arc::default(), seen: Seen::Removed });
         };
         let bytes = new.blob.length;
         let text = if is_markup(new) || is_text(new) { Some(self.text(new)?) } else { None };
@@ -132,7 +141,7 @@ impl Pages<'_> {
         };
         let risks = match text.filter(|_| is_markup(new)) {
             Some(text) => self.shapes.of(&new.blob, &text).risks.clone(),
-            None => Risks::default(),
+            None => Arc::default(),
         };
         Ok(Found { path, changed: ChangedPath { nature, bytes }, risks, seen })
     }
@@ -158,8 +167,8 @@ impl Pages<'_> {
     }
 
     /// The scripts, forms and hosts of a file, which must be here.
-    fn risks(&self, file: Option<&MergedFile>) -> Result<Risks, ReadBlobError> {
-        let Some(file) = file.filter(|file| is_markup(file)) else { return Ok(Risks::default()) };
+    fn risks(&self, file: Option<&MergedFile>) -> Result<Arc<Risks>, ReadBlobError> {
+        let Some(file) = file.filter(|file| is_markup(file)) else { return Ok(Arc::default()) };
         match self.shapes.get(&file.blob).filter(|_| self.blobs.contains(&file.blob)) {
             Some(shape) => Ok(shape.risks.clone()),
             None => Ok(PageShape::of(&self.text(file)?).risks),
@@ -167,7 +176,7 @@ impl Pages<'_> {
     }
 
     /// The same, whatever is known of the pages that it came of.
-    fn risks_anew(&self, file: &MergedFile) -> Result<Risks, ReadBlobError> {
+    fn risks_anew(&self, file: &MergedFile) -> Result<Arc<Risks>, ReadBlobError> {
         let shape = PageShape::of(&self.text(file)?);
         Ok(self.shapes.note(&file.blob, shape).risks.clone())
     }

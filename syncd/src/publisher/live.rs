@@ -99,7 +99,7 @@ impl Publisher {
         }
         turn.show(live.shown(), terms);
         self.live = live;
-        self.shapes.keep([&self.live.site, &self.live.site]);
+        self.shapes.keep(&[&self.live.site]);
         self.note_extent(Timestamp::now());
         Ok(())
     }
