@@ -64,7 +64,7 @@ impl BlobStore {
 
     /// Every blob that is here.
     pub fn blobs(&self) -> HashSet<BlobRef> {
-        self.shelf().places.values().map(|place| place.record.blob).collect()
+        self.shelf().places().map(|place| place.record.blob).collect()
     }
 }
 

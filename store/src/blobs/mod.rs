@@ -9,16 +9,16 @@ mod damage;
 mod drift;
 mod reading;
 mod segment;
+mod shelf;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tieup_protocol::digest::Digest;
 use tieup_protocol::manifest::BlobRef;
@@ -28,7 +28,8 @@ pub use self::damage::Damage;
 use self::damage::Damages;
 pub use self::drift::{Changed, Drifted};
 pub use self::reading::BlobReader;
-use self::segment::{Record, Records, Segment, SegmentWriter, Since};
+use self::segment::{Record, Segment, SegmentWriter, Since};
+use self::shelf::{Place, Shelf};
 pub use self::sweep::Swept;
 use crate::durable::{self, DiskError};
 
@@ -44,25 +45,6 @@ pub struct BlobStore {
     dir: PathBuf,
     shelf: RwLock<Shelf>,
     damages: Damages,
-}
-
-/// What is there, and where.
-#[derive(Debug, Default)]
-struct Shelf {
-    segments: BTreeMap<u64, Arc<Segment>>,
-    places: HashMap<Digest, Place>,
-    /// Where else a blob stands, for when it is damaged at its place. The last is the best.
-    spares: HashMap<Digest, Vec<Place>>,
-    /// The number of the next segment.
-    next: u64,
-}
-
-/// Where a blob stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    segment: u64,
-    at: u64,
-    record: Record,
 }
 
 /// Blobs that become durable together.
@@ -173,7 +155,7 @@ impl BlobStore {
 
     /// Whether the blob is here, durably. Its content is checked when it is read.
     pub fn contains(&self, blob: &BlobRef) -> bool {
-        self.shelf().places.get(&blob.digest).is_some_and(|place| place.record.blob == *blob)
+        self.shelf().contains(blob)
     }
 
     /// Keeps `bytes`.
@@ -256,19 +238,13 @@ impl BlobStore {
     /// Forgets that the blob stands at `place`, where it is damaged. Says whether it stands nowhere now; it does where
     /// it was moved meanwhile or another copy is here.
     fn forget(&self, digest: &Digest, place: &Place) -> bool {
-        let mut known = self.shelf_mut();
-        match known.places.entry(*digest) {
-            Entry::Occupied(there) if there.get() == place => there.remove(),
-            _ => return false,
-        };
-        let is_lost = !known.fall_back(digest);
-        drop(known);
+        let Some(is_lost) = self.shelf_mut().forget(digest, place) else { return false };
         self.damages.note(*place, is_lost);
         is_lost
     }
 
     fn place(&self, digest: &Digest) -> Option<Place> {
-        self.shelf().places.get(digest).copied()
+        self.shelf().place(digest)
     }
 
     /// Gives a finished segment its name and makes what it holds known. Durable on return.
@@ -286,60 +262,6 @@ impl BlobStore {
 
     fn shelf_mut(&self) -> RwLockWriteGuard<'_, Shelf> {
         self.shelf.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shelf {
-    fn take_number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    /// Of several copies of a blob the one in the latest segment counts: it may have been put there to mend another.
-    fn add(&mut self, segment: Segment, records: Records) {
-        let number = segment.number;
-        for (record, at) in records {
-            let place = Place { segment: number, at, record };
-            match self.places.entry(record.blob.digest) {
-                Entry::Vacant(free) => {
-                    free.insert(place);
-                }
-                Entry::Occupied(mut known) => {
-                    let later = known.get().segment <= number;
-                    let spare = if later { known.insert(place) } else { place };
-                    self.spares.entry(record.blob.digest).or_default().push(spare);
-                }
-            }
-        }
-        self.next = self.next.max(number);
-        self.segments.insert(number, Arc::new(segment));
-    }
-
-    /// Puts one segment, if any, in the place of those numbered `numbers`.
-    fn replace(&mut self, numbers: &HashSet<u64>, by: Option<(Segment, Records)>) {
-        if let Some((segment, records)) = by {
-            self.add(segment, records);
-        }
-        self.spares.retain(|_, spares| {
-            spares.retain(|spare| !numbers.contains(&spare.segment));
-            !spares.is_empty()
-        });
-        let gone: Vec<Digest> =
-            self.places.extract_if(|_, place| numbers.contains(&place.segment)).map(|(digest, _)| digest).collect();
-        for digest in gone {
-            self.fall_back(&digest);
-        }
-        self.segments.retain(|number, _| !numbers.contains(number));
-    }
-
-    /// Takes another copy of a blob that has no place, if there is one.
-    fn fall_back(&mut self, digest: &Digest) -> bool {
-        let Entry::Occupied(mut spares) = self.spares.entry(*digest) else { return false };
-        let spare = spares.get_mut().pop();
-        if spares.get().is_empty() {
-            spares.remove();
-        }
-        spare.is_some_and(|spare| self.places.insert(*digest, spare).is_none())
     }
 }
 

@@ -37,13 +37,13 @@ impl BlobStore {
     /// # Errors
     /// When the disk fails; then no blob that is kept has been lost.
     pub fn sweep(&self, keep: &HashSet<Digest>, since: SystemTime) -> Result<Swept, DiskError> {
-        let (before, count) = (self.size(), self.shelf().places.len());
+        let (before, count) = (self.size(), self.shelf().count());
         let kept = self.with_bases(keep);
         let old: Vec<Arc<Segment>> =
             self.shelf().segments.values().filter(|segment| segment.written < since).cloned().collect();
         let sparse = old.into_iter().filter(|segment| self.held_in(segment, &kept) * 2 < segment.length);
         self.rewrite(&sparse.collect::<Vec<_>>(), |place| kept.contains(&place.record.blob.digest))?;
-        let (after, left) = (self.size(), self.shelf().places.len());
+        let (after, left) = (self.size(), self.shelf().count());
         Ok(Swept { blobs: count.saturating_sub(left), bytes: before.saturating_sub(after) })
     }
 
@@ -84,7 +84,7 @@ impl BlobStore {
     }
 
     pub(super) fn places(&self, wanted: impl Fn(&Place) -> bool) -> Vec<Place> {
-        self.shelf().places.values().filter(|place| wanted(place)).copied().collect()
+        self.shelf().places().filter(|place| wanted(place)).collect()
     }
 
     /// A new segment with the undamaged of `places`, durable; none where there is nothing to copy.

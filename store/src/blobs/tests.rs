@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::Cursor;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
@@ -100,7 +101,7 @@ fn after_a_refused_blob_the_batch_goes_on() {
     for bytes in [b"before".as_slice(), b"after"] {
         assert_eq!(store.read(&BlobRef::of(bytes)).unwrap(), bytes);
     }
-    assert_eq!(self::store(&dir).shelf().places.len(), 2);
+    assert_eq!(self::store(&dir).shelf().count(), 2);
 }
 
 #[test]
