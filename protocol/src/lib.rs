@@ -12,6 +12,7 @@ pub mod change;
 pub mod contract;
 pub mod decimal;
 pub mod delta;
+pub mod dense;
 pub mod diagnostic;
 pub mod difference;
 pub mod digest;

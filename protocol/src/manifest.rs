@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::ContractId;
+use crate::dense;
 use crate::digest::Digest;
 use crate::ids::{ReleaseVersion, SiteId};
 use crate::path::{SitePath, SourcePath};
@@ -126,6 +127,7 @@ pub struct Manifest {
     /// The theme's name.
     pub theme: String,
     /// What the partner serves, by path.
+    #[serde(deserialize_with = "dense::map")]
     pub entries: BTreeMap<SitePath, Entry>,
     /// The theme's source files (and data they read), from which the partner renders its originals. Not served.
     pub framework: BTreeMap<SourcePath, BlobRef>,

@@ -18,6 +18,7 @@ use tieup_generator::{
     spanning_beside,
 };
 use tieup_protocol::contract::{Contract, Indexing, MeterClass, Override, Owner};
+use tieup_protocol::dense;
 use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::index::IndexedPage;
 use tieup_protocol::manifest::{BlobRef, Entry, EntryKind, Manifest};
@@ -61,6 +62,7 @@ pub struct Candidate {
     /// The partner's own address, as its `site.yaml` gives it.
     pub base_url: String,
     /// What would stand at each path.
+    #[serde(deserialize_with = "dense::map")]
     pub files: BTreeMap<SitePath, MergedFile>,
     /// The search index, made of the pages in `files`, and of those that were approved of other tie-ups: who approves
     /// them has approved it. For another than the home tie-up, what it tells that one instead: its pages and menus.

@@ -31,7 +31,7 @@ pub struct Parts(Mutex<Known>);
 /// What is kept, each with what it was made from; what was used last stands at the end.
 #[derive(Default)]
 struct Known {
-    index: Option<(BlobRef, Arc<Vec<IndexedPage>>)>,
+    index: Option<(BlobRef, Arc<[IndexedPage]>)>,
     framework: Option<(FrameworkFiles, Arc<Framework>)>,
     originals: VecDeque<(OriginalsFiles, Arc<OwnPages>)>,
     candidates: VecDeque<(Ingredients, Arc<Candidate>)>,
@@ -159,12 +159,12 @@ impl Ingredients {
 
 impl Parts {
     /// The page index of a release.
-    pub(super) fn index(&self, index: &BlobRef, blobs: &BlobStore) -> Result<Arc<Vec<IndexedPage>>, CandidateError> {
+    pub(super) fn index(&self, index: &BlobRef, blobs: &BlobStore) -> Result<Arc<[IndexedPage]>, CandidateError> {
         if let Some((_, pages)) = self.known().index.as_ref().filter(|(known, _)| known == index) {
             return Ok(pages.clone());
         }
-        let pages = serde_json::from_slice(&blobs.read(index)?).map_err(CandidateError::Index)?;
-        let pages: Arc<Vec<IndexedPage>> = Arc::new(pages);
+        let pages: Arc<[IndexedPage]> =
+            serde_json::from_slice::<Vec<_>>(&blobs.read(index)?).map_err(CandidateError::Index)?.into();
         self.known().index = Some((*index, pages.clone()));
         Ok(pages)
     }
