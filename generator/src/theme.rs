@@ -449,9 +449,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(framework.slots(), ["nav", "notices"]);
-        let logo = &framework.layout()[&"/logo.svg".parse().unwrap()];
+        let logo = &framework.layout()["/logo.svg"];
         assert_eq!((&*logo.bytes, logo.kind), (b"region".as_slice(), EntryKind::Layout));
-        assert_eq!(framework.layout()[&"/a/b.css".parse().unwrap()].media_type, "text/css; charset=utf-8");
+        assert_eq!(framework.layout()["/a/b.css"].media_type, "text/css; charset=utf-8");
         assert_eq!(framework.templates().map(|template| template.name).collect::<Vec<_>>(), ["storefront/base.html"]);
     }
 

@@ -117,6 +117,13 @@ impl SitePath {
     }
 }
 
+/// Maps by paths can be asked by their text.
+impl Borrow<str> for SitePath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for SitePath {
     type Err = InvalidPath;
 

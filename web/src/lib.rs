@@ -15,6 +15,7 @@ pub mod https;
 pub mod journal;
 pub mod line;
 pub mod listener;
+pub mod memory;
 pub mod metrics;
 mod paint;
 mod patience;

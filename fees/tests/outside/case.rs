@@ -77,7 +77,7 @@ impl Case {
     pub(crate) fn view_once_more(&mut self, number: u64) {
         let mut rng = Rng::with_seed(number);
         let Some(counted) = &mut self.counted else { return };
-        let page = counted.pages.get_mut(&rng.choice(PATHS).unwrap().parse().unwrap()).unwrap();
+        let page = counted.pages.get_mut(rng.choice(PATHS).unwrap()).unwrap();
         let (unique, bytes) = (rng.u64(0..2), u128::from(rng.u64(0..9_000)));
         for tally in [&mut page.tieup, &mut counted.tieup.tally, &mut counted.both.tally] {
             add(tally, &Tally { views: 1, unique_views: unique, bytes });

@@ -49,7 +49,7 @@ fn files_become_paths() {
             "/style.css"
         ]
     );
-    let style = &output.files[&"/style.css".parse().unwrap()];
+    let style = &output.files["/style.css"];
     assert_eq!((style.kind, &*style.bytes), (EntryKind::Asset, b"p {}".as_slice()), "a site's file hides its theme's");
     let tree: Vec<String> = output.tree().map(|(path, _)| path.to_string()).collect();
     assert!(tree.contains(&"stories/opening/index.html".to_owned()));
@@ -102,7 +102,7 @@ fn pages_come_from_data_in_every_language() {
 fn slots_are_ranges_that_a_partner_fills() {
     let small = Small::new();
     let output = small.main().unwrap();
-    let home = &output.files[&"/".parse().unwrap()];
+    let home = &output.files["/"];
     assert_eq!(html(&output, "/"), "<nav>home</nav><h1>Home</h1>");
     let [slot] = home.slots.as_slice() else { panic!("{:?}", home.slots) };
     assert_eq!((slot.name.as_str(), slot.at, slot.length), ("nav", 5, 4));
@@ -121,8 +121,8 @@ fn content_cannot_forge_a_slot() {
     small.page("a.md", "&#1;0&#2;forged&#3;");
     let output = small.main().unwrap();
     assert_eq!(html(&output, "/"), "0forged0forged0forged");
-    assert_eq!(output.files[&"/".parse().unwrap()].slots, []);
-    assert_eq!(output.files[&"/a/".parse().unwrap()].slots.len(), 1);
+    assert_eq!(output.files["/"].slots, []);
+    assert_eq!(output.files["/a/"].slots.len(), 1);
     small.write("site/content/a.md", "---\ntitle: A\n---\n\u{1}0\u{2}forged\u{3}");
     assert!(small.main().unwrap_err().contains("error[bad-character]"));
 }
@@ -173,7 +173,7 @@ fn a_framework_release_holds_the_layout_and_a_link_nothing() {
     let small = Small::new();
     let release = small.contract("framework").release().unwrap();
     assert_eq!(paths(&release.output), ["/style.css"]);
-    assert_eq!(release.output.files[&"/style.css".parse().unwrap()].kind, EntryKind::Layout);
+    assert_eq!(release.output.files["/style.css"].kind, EntryKind::Layout);
     assert_eq!(release.output.index, []);
     let release = small.contract("link").release().unwrap();
     assert!(release.output.files.is_empty() && release.framework.files().is_empty());
@@ -285,8 +285,8 @@ fn a_child_theme_reaches_its_parents_templates_by_name() {
         .write("themes/child/static/child.css", "x");
     let output = small.main().unwrap();
     assert_eq!(html(&output, "/"), "<nav>home</nav>child");
-    assert!(output.files.contains_key(&"/child.css".parse().unwrap()));
-    assert_eq!(output.files[&"/style.css".parse().unwrap()].kind, EntryKind::Layout);
+    assert!(output.files.contains_key("/child.css"));
+    assert_eq!(output.files["/style.css"].kind, EntryKind::Layout);
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn a_section_by_date_has_a_feed() {
         feed.contains("<title>A &amp; B</title>") && feed.contains("<updated>2026-02-03T00:00:00Z</updated>"),
         "{feed}"
     );
-    assert!(!output.files.contains_key(&"/other/atom.xml".parse().unwrap()));
+    assert!(!output.files.contains_key("/other/atom.xml"));
 }
 
 #[test]

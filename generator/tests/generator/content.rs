@@ -22,7 +22,7 @@ fn template(small: &Small, name: &str, text: &str) {
 }
 
 fn has(output: &Output, path: &str) -> bool {
-    output.files.contains_key(&path.parse().unwrap())
+    output.files.contains_key(path)
 }
 
 fn at(text: &str) -> Timestamp {

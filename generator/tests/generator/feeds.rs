@@ -96,7 +96,7 @@ fn rss_has_what_its_specification_asks_for() {
 fn json_feeds_have_what_version_1_1_asks_for() {
     let output = built();
     let feed: Value = serde_json::from_str(&html(&output, "/news/feed.json")).unwrap();
-    assert_eq!(output.files[&"/feed.json".parse().unwrap()].media_type, "application/feed+json");
+    assert_eq!(output.files["/feed.json"].media_type, "application/feed+json");
     for (key, value) in [
         ("version", "https://jsonfeed.org/version/1.1"),
         ("title", "News | Main & co"),

@@ -6,7 +6,7 @@ use tieup_generator::Output;
 use crate::small::{Small, html};
 
 fn has(output: &Output, path: &str) -> bool {
-    output.files.contains_key(&path.parse().unwrap())
+    output.files.contains_key(path)
 }
 
 /// A site in two languages whose `site.yaml` ends with `more`.

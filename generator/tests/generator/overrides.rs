@@ -36,10 +36,7 @@ fn a_sites_template_stands_before_the_themes_and_may_extend_it() {
     let output = small.main().unwrap();
     assert_eq!(html(&output, "/about/"), "<nav>home</nav>ours <h1>A page</h1><p>Us</p>\n");
     assert_eq!(html(&output, "/404.html"), "none");
-    assert_eq!(
-        output.files[&"/404.html".parse().unwrap()].source,
-        small.path("site/templates/404.html").display().to_string()
-    );
+    assert_eq!(output.files["/404.html"].source, small.path("site/templates/404.html").display().to_string());
     assert_eq!(html(&output, "/"), "<nav>home</nav><h1>Home</h1>", "no other template is touched");
     small.write("site/templates/base.html", "{% block main %}{% endblock main %} of {{ site.title }}");
     assert_eq!(html(&small.main().unwrap(), "/"), "<h1>Home</h1> of Main", "the theme's pages extend the site's base");

@@ -186,7 +186,7 @@ fn what_the_theme_makes_comes_back_where_the_sites_own_file_goes() {
             let _ = std::fs::remove_file(&file);
         }
         press.refresh(std::slice::from_ref(&file), &progress, start()).unwrap();
-        made.push(press.own(&progress).unwrap().remove(&"/404.html".parse().unwrap()).unwrap().bytes);
+        made.push(press.own(&progress).unwrap().remove("/404.html").unwrap().bytes);
     }
     assert!(made[0] == made[2] && made[0] != made[1]);
 }

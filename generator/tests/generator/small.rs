@@ -97,5 +97,5 @@ impl Small {
 
 /// The page at `path` as text.
 pub(crate) fn html(output: &Output, path: &str) -> String {
-    String::from_utf8(output.files[&path.parse().unwrap()].bytes.to_vec()).unwrap()
+    String::from_utf8(output.files[path].bytes.to_vec()).unwrap()
 }

@@ -31,7 +31,7 @@ use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::manifest::MAX_EMERGENCY;
 use tieup_web::service::{GivenSockets, SocketError};
-use tieup_web::terminal;
+use tieup_web::{memory, terminal};
 use tracing_subscriber::filter::LevelFilter;
 
 use self::logs::LogAction;
@@ -304,7 +304,11 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 
 /// The sockets that a service manager hands over to the hub; before there are threads, whose environment this changes.
 fn given(action: &Action) -> Result<GivenSockets, SocketError> {
-    if matches!(action, Action::Hub { .. }) { GivenSockets::take_over() } else { Ok(GivenSockets::none()) }
+    if !matches!(action, Action::Hub { .. }) {
+        return Ok(GivenSockets::none());
+    }
+    memory::give_back();
+    GivenSockets::take_over()
 }
 
 /// The configuration with what the environment says of the database.

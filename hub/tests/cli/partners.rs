@@ -104,5 +104,5 @@ fn a_kit_is_written_once_and_its_originals_build() {
     let originals = build_originals(&folder.path("kits/north"), &framework, &release.output.index);
     let originals = originals.unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(originals.slots.keys().collect::<Vec<_>>(), ["address", "nav", "notices"]);
-    assert!(originals.output.files.contains_key(&"/local/".parse().unwrap()));
+    assert!(originals.output.files.contains_key("/local/"));
 }

@@ -26,7 +26,7 @@ pub struct JournalWriter {
 #[derive(Debug)]
 pub struct Appender(EntryFile);
 
-/// The half of a writer that signs for what has been appended, beside whoever appends.
+/// The half of a writer that hashes what has been appended and signs for it, beside whoever appends.
 #[derive(Debug)]
 pub struct Sealer {
     tree: TreeFiles,
@@ -152,7 +152,11 @@ impl Sealer {
     }
 
     /// Hashes what has been appended. Nothing is durable by that; the next checkpoint has less left to do.
-    pub fn hash(&mut self) -> Result<(), SignError> {
+    ///
+    /// # Errors
+    /// When the disk refuses. Where it is then unsure what the disk holds, nothing is appended either until the log was opened
+    /// anew.
+    pub fn hash_appended(&mut self) -> Result<(), SignError> {
         Ok(self.tree.hash_up_to(self.tree.written())?)
     }
 

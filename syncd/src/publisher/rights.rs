@@ -66,7 +66,7 @@ fn withdrawn(before: &Live, now: &Live) -> Withdrawn {
     };
     let pages = before.site.files.iter().filter(|(path, file)| is_gone(path) && file.kind.is_visited());
     let mut withdrawn: Withdrawn = pages.map(|(path, _)| (path.clone(), version)).collect();
-    let earlier = before.withdrawn.iter().filter(|(path, _)| !now.site.files.contains_key(path));
+    let earlier = before.withdrawn.iter().filter(|(path, _)| !now.site.files.contains_key(*path));
     withdrawn.extend(earlier.map(|(path, version)| (path.clone(), *version)));
     if withdrawn.len() > MOST_WITHDRAWN {
         let mut order: Vec<(ReleaseVersion, SitePath)> = withdrawn.into_iter().map(|(path, v)| (v, path)).collect();

@@ -75,6 +75,9 @@ async fn row_003_62_a_service_manager_hands_over_sockets_and_hears_how_it_goes()
     assert_says(&said, &["STATUS=release 1 is live"]);
     let page = raw::request(halted.public, "GET", "/about/", &[]).await;
     assert_says(&page.body, &["We mend lamps."]);
+    // It began anew so that memory is given back, and had all of this all the same.
+    let environment = std::fs::read(format!("/proc/{}/environ", process.id())).unwrap();
+    assert_says(&String::from_utf8_lossy(&environment), &["MIMALLOC_PURGE_DELAY=0"]);
     Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
     assert_says(&tokio::task::block_in_place(|| said_until(&line, &["STOPPING=1"])), &["STATUS=finishing"]);
     drop(process);

@@ -68,8 +68,8 @@ impl Corpus {
         difference(Some((&digest, &base)), &manifest, with_patch, |step: Step| {
             steps.push(step.encode()[STEP_HEAD..].to_vec());
         });
-        let about = "/about/".parse().unwrap();
-        let base_page = before.blob(&base.entries[&about].blob.digest).unwrap().to_vec();
+        let about = "/about/";
+        let base_page = before.blob(&base.entries[about].blob.digest).unwrap().to_vec();
         let client = world.call("north").await;
         let genuine = world.offer("north", 2).await;
         let ready = parcel::announce(&client, &genuine.offer).await.unwrap();

@@ -53,7 +53,7 @@ async fn a_damaged_page_does_not_keep_its_replacement_out() {
     let world = settled().await;
     let live = world.daemon("north").publisher().watch().borrow().clone();
     assert_eq!(live.len(), 1);
-    let blob = world.manifest("north", 1).entries[&"/about/".parse().unwrap()].blob;
+    let blob = world.manifest("north", 1).entries["/about/"].blob;
     world.damage("north", &blob);
     assert_eq!(world.get("north", "/about/").await.status, 500);
     world.edit("/about/", "We mend everything.");

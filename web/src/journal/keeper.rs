@@ -25,8 +25,8 @@ const LONGEST_REST: u64 = 600;
 pub(super) enum Message {
     /// Something has been recorded since the last checkpoint.
     Dirty,
-    /// So many entries were written since this was said last that they are better hashed now.
-    Many,
+    /// So many entries were written since this was said last that they are better hashed now than with the next checkpoint.
+    Hash,
     /// Visits wait for the log of this month.
     Open(Month),
     /// A checkpoint is wanted now.
@@ -96,7 +96,7 @@ impl Keeper {
             Message::Dirty => {
                 self.dirty_since.get_or_insert_with(Instant::now);
             }
-            Message::Many => self.hash(),
+            Message::Hash => self.hash(),
             Message::Open(month) => self.open(month, Instant::now()),
             Message::Checkpoint(month, reply) => {
                 self.ledger.flush();
@@ -141,12 +141,14 @@ impl Keeper {
         self.ledger.opened(month, None);
     }
 
-    /// Hashes what has been written. Where visitors are answered on the same processor, they wait for it as long as that takes:
-    /// for all entries between two checkpoints of a busy site that would be many times as long.
+    /// Hashes what has been written. Where visitors are answered on the same processor, they wait for as long as that takes, which
+    /// for all entries of a busy site between two checkpoints would be many times as long. (While the disk is waited for, they
+    /// gather all the same.)
     fn hash(&mut self) {
-        for sealer in self.open.values_mut() {
-            // What hinders it will hinder the next checkpoint too, which says so.
-            let _ = sealer.hash();
+        for (month, sealer) in &mut self.open {
+            if let Err(error) = sealer.hash_appended() {
+                tracing::error!(%month, error = &error as &dyn std::error::Error, "the journal could not be hashed");
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use crate::visitors::{Visitor, Wish};
 const REST: Duration = Duration::from_secs(1);
 
 /// How many entries are written before the keeper hashes them: some tenths of a millisecond's work.
-pub(super) const MANY: usize = 1024;
+pub(super) const HASH_AFTER: usize = 1024;
 
 /// The visits that are recorded, and the logs that they go to.
 ///
@@ -57,7 +57,7 @@ struct Calendar {
 pub(super) struct Logs {
     open: BTreeMap<Month, Log>,
     parked: VecDeque<(Vec<Run>, Arc<Batch>)>,
-    /// How many entries were written since the keeper was told of many.
+    /// How many entries were written since the keeper was told to hash.
     unhashed: usize,
 }
 
@@ -215,10 +215,9 @@ impl Ledger {
             return None;
         }
         batch.finish(runs.iter().try_for_each(|run| logs.append(run)));
-        logs.unhashed += runs.iter().map(|run| run.entries.len()).sum::<usize>();
-        if logs.unhashed >= MANY {
+        if logs.unhashed >= HASH_AFTER {
             logs.unhashed = 0;
-            self.tell(Message::Many);
+            self.tell(Message::Hash);
         }
         let mut spare = runs.into_iter().next()?.entries;
         spare.clear();
@@ -278,7 +277,10 @@ impl Logs {
         let Some(Log::Open { appender, failing }) = self.open.get_mut(&run.month) else { return Err(NotLogged) };
         let appended = appender.append(&run.entries);
         let failed_before = std::mem::replace(failing, appended.is_err());
-        let Err(error) = appended else { return Ok(()) };
+        let Err(error) = appended else {
+            self.unhashed += run.entries.len();
+            return Ok(());
+        };
         if !failed_before {
             tracing::error!(month = %run.month, error = &error as &dyn std::error::Error, "visits cannot be logged");
         }

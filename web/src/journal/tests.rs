@@ -12,7 +12,7 @@ use tieup_protocol::contract::MeterClass;
 use tieup_protocol::path::SitePath;
 use tieup_store::journal::{Cosigner, Mirror, VerifiedLog, verify_log};
 
-use super::ledger::MANY;
+use super::ledger::HASH_AFTER;
 use super::*;
 use crate::access_log::{Introduction, NotLogged};
 
@@ -254,16 +254,16 @@ fn what_is_written_between_two_checkpoints_is_hashed_before_it_is_much() {
     let (class, purpose) = (Some(MeterClass::Tieup), tieup_protocol::access::Purpose::Document);
     let (method, status) = (Method::Get, StatusCode::OK);
     let visit = Visit { time, visitor: Visitor::NOBODY, path: &path, class, method, status, bytes: 1, purpose };
-    let mut many = 0;
-    for _ in 0..2 * MANY - 1 {
+    let mut told = 0;
+    for _ in 0..2 * HASH_AFTER - 1 {
         let _ticket = ledger.record(&visit);
         ledger.flush();
-        many += messages.try_iter().filter(|message| matches!(message, Message::Many)).count();
+        told += messages.try_iter().filter(|message| matches!(message, Message::Hash)).count();
     }
-    assert_eq!(many, 1);
-    keeper.handle(Message::Many);
+    assert_eq!(told, 1);
+    keeper.handle(Message::Hash);
     let hashes = fs::metadata(dir.path().join("2026-11/hashes-0")).unwrap().len();
-    assert_eq!(hashes, 32 * (2 * MANY - 1) as u64);
+    assert_eq!(hashes, 32 * (2 * HASH_AFTER - 1) as u64);
     assert!(!dir.path().join("2026-11/checkpoint").exists());
 }
 

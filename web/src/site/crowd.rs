@@ -104,13 +104,7 @@ impl Crowd {
         shutdown: Shutdown,
         serve: impl Fn(Come, Shutdown) -> F,
     ) {
-        // Each connection has it from its listener.
-        if let Err(error) = set_tcp_user_timeout(&listener, UNTAKEN) {
-            tracing::warn!(%error, "what visitors do not take stays with the operating system");
-        }
-        if let Err(error) = SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT) {
-            tracing::warn!(%error, "visitors who take large files slowly may be let go");
-        }
+        prepare(&listener);
         let mut connections = JoinSet::new();
         loop {
             let admitted = tokio::select! {
@@ -180,6 +174,17 @@ fn lock(present: &Present) -> MutexGuard<'_, HashMap<IpAddr, (u32, Household)>> 
     present.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Tells the operating system how long to keep of an answer what nobody takes, and how much of what it has not sent. Each
+/// connection has it from its listener.
+fn prepare(listener: &TcpListener) {
+    if let Err(error) = set_tcp_user_timeout(listener, UNTAKEN) {
+        tracing::warn!(%error, "what visitors do not take stays with the operating system");
+    }
+    if let Err(error) = SockRef::from(listener).set_tcp_notsent_lowat(UNSENT) {
+        tracing::warn!(%error, "visitors who take large files slowly may be let go");
+    }
+}
+
 /// Whose address it is: a household has an IPv4 address, or an IPv6 network of 64 bits.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -190,8 +195,6 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rustix::net::sockopt::tcp_user_timeout;
 
     use super::*;
@@ -204,10 +207,8 @@ mod tests {
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 
-    /// What `see` makes of the connection of somebody who came in, who is there until then.
-    async fn seen<T: Send + 'static, F: Future<Output = T> + Send>(
-        see: impl Fn(TcpStream) -> F + Copy + Send + 'static,
-    ) -> T {
+    #[tokio::test]
+    async fn what_a_visitor_does_not_take_is_given_up_by_the_system_which_takes_little_that_it_cannot_send() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, mut told) = tokio::sync::mpsc::channel(1);
@@ -216,33 +217,13 @@ mod tests {
         let serve = |come: Come, shutdown: Shutdown| {
             let tell = tell.clone();
             async move {
-                let _ = tell.send(see(come.stream).await).await;
+                let unsent = SockRef::from(&come.stream).tcp_notsent_lowat().unwrap();
+                tell.send((tcp_user_timeout(&come.stream).unwrap(), unsent)).await.unwrap();
                 shutdown.begin();
             }
         };
         let ((), visitor) = tokio::join!(crowd.receive(listener, shutdown, serve), TcpStream::connect(address));
-        visitor.unwrap();
-        told.recv().await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn what_a_visitor_does_not_take_is_given_up_by_the_system() {
-        let given_up = seen(|stream| async move { tcp_user_timeout(&stream).unwrap() }).await;
-        assert_eq!(given_up, UNTAKEN);
-    }
-
-    #[tokio::test]
-    async fn the_system_takes_little_that_it_cannot_send() {
-        let taken = seen(|stream| async move {
-            let (mut taken, piece) = (0, vec![7; 1 << 20]);
-            // What the other end's system takes is on its way by then, and after that nobody takes anything.
-            while tokio::time::timeout(Duration::from_millis(100), stream.writable()).await.is_ok() {
-                taken += stream.try_write(&piece).unwrap_or_default();
-            }
-            taken
-        });
-        let taken = taken.await;
-        assert!(taken < 1 << 20, "{taken} bytes wait for somebody who takes none");
+        assert_eq!((told.recv().await, visitor.is_ok()), (Some((UNTAKEN, UNSENT)), true));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use axum::http::{HeaderMap, HeaderValue};
-use hashbrown::Equivalent;
 use tieup_protocol::contract::{MeterClass, Mounts, Owner, WebOrigin};
 use tieup_protocol::manifest::{BlobRef, EntryKind};
 use tieup_protocol::path::SitePath;
@@ -51,17 +50,7 @@ impl ServedFile {
 /// What stands at each path.
 ///
 /// The hashes are quick rather than cryptographic: whoever asks for paths adds none.
-pub type Files = hashbrown::HashMap<SitePath, ServedFile, foldhash::fast::RandomState>;
-
-/// A path as a request spells it: files are found by it, and what is not a path is found nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Spelt<'a>(pub(super) &'a str);
-
-impl Equivalent<SitePath> for Spelt<'_> {
-    fn equivalent(&self, path: &SitePath) -> bool {
-        self.0 == path.as_str()
-    }
-}
+pub type Files = foldhash::HashMap<SitePath, ServedFile>;
 
 /// Everything a site serves at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,16 +143,6 @@ pub(super) enum Standing<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_is_found_as_it_is_spelt() {
-        let blob = BlobRef::of(b"page");
-        let file = ServedFile { blob, media_type: "text/html".into(), kind: EntryKind::Page, class: MeterClass::Tieup };
-        let files: Files = [("/news/".parse().unwrap(), file)].into_iter().collect();
-        assert_eq!(files.get(&Spelt("/news/")).map(|file| file.blob), Some(blob));
-        assert_eq!(files.get_key_value(&Spelt("/news/")).map(|(path, _)| path.as_str()), Some("/news/"));
-        assert!(files.get(&Spelt("/news")).is_none());
-    }
 
     #[test]
     fn a_name_made_of_the_content_is_known() {

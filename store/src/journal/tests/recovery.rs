@@ -17,7 +17,7 @@ fn what_was_hashed_before_is_left_to_be_signed_for() {
     let (_dir, writer) = log(3);
     let (mut appender, mut sealer) = writer.into_halves();
     appender.append(&EntryBatch::of(&entries(3..700)).unwrap()).unwrap();
-    let steps = crate::fault::steps_of(|| sealer.hash().unwrap());
+    let steps = crate::fault::steps_of(|| sealer.hash_appended().unwrap());
     assert!(steps.contains(&Step::Write) && !steps.contains(&Step::Sync), "{steps:?}");
     let mut root = None;
     let steps = crate::fault::steps_of(|| root = Some(sealer.checkpoint().unwrap().root()));
@@ -224,6 +224,28 @@ fn a_checkpoint_is_the_old_one_or_the_new_one_whatever_fails() {
         assert_eq!(size + signed.unsigned, 300, "{fault:?}");
         assert!(size == 300 || (size == 250 && result.is_err()), "{fault:?}");
         assert_eq!(open(dir.path()).checkpoint().unwrap().size(), 300);
+    });
+}
+
+#[test]
+fn a_log_that_could_not_be_hashed_goes_on_or_says_that_it_is_unsure() {
+    at_every_step(|fault| {
+        let (dir, writer) = log(250);
+        let (mut appender, mut sealer) = writer.into_halves();
+        let appended = |from| EntryBatch::of(&entries(from..from + 100)).unwrap();
+        appender.append(&appended(250)).unwrap();
+        let hashed = fault.during(|| sealer.hash_appended());
+        let unsure = matches!(hashed, Err(SignError::Unsure(_))) || sealer.hash_appended().is_err();
+        if unsure {
+            assert!(hashed.is_err(), "{fault:?}");
+            assert!(matches!(appender.append(&appended(350)), Err(AppendError::Unsure(_))), "{fault:?}");
+        } else {
+            appender.append(&appended(350)).unwrap();
+            assert_eq!(sealer.checkpoint().unwrap().size(), 450, "{fault:?}");
+        }
+        drop((appender, sealer));
+        assert_eq!(open(dir.path()).checkpoint().unwrap().size(), if unsure { 350 } else { 450 }, "{fault:?}");
+        verify(dir.path()).unwrap();
     });
 }
 

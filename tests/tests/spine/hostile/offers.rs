@@ -257,7 +257,7 @@ async fn a_signed_manifest_that_makes_no_sense_is_refused() {
     let world = settled().await;
     let contract = world.built("north").contract().to_owned();
     let mut slot_outside = world.manifest("north", 2);
-    let page = slot_outside.entries.get_mut(&"/about/".parse().unwrap()).unwrap();
+    let page = slot_outside.entries.get_mut("/about/").unwrap();
     page.slots = vec![SlotRange { name: "nav".to_owned(), at: page.blob.length, length: 1 }];
     let offer = world.sign(&slot_outside, &contract).await;
     assert_refused(&world, &offer, "invalid-manifest", &["/about/: slot `nav` lies outside its page"]).await;
@@ -272,7 +272,7 @@ async fn row_003_53_main_cannot_publish_into_the_partners_mount() {
     let world = settled().await;
     let before = world.face("north").await;
     let mut manifest = world.manifest("north", 2);
-    let about = manifest.entries[&"/about/".parse().unwrap()].clone();
+    let about = manifest.entries["/about/"].clone();
     manifest.entries.insert("/local/".parse().unwrap(), about.clone());
     manifest.entries.insert("/local/offers/".parse().unwrap(), about);
     let offer = world.sign(&manifest, world.built("north").contract()).await;

@@ -108,7 +108,7 @@ impl Transfer {
     /// The manifest that is signed.
     fn manifest(&self, world: &World) -> Manifest {
         let mut manifest = world.manifest("north", NUMBER);
-        let page = manifest.entries[&"/about/".parse().unwrap()].clone();
+        let page = manifest.entries["/about/"].clone();
         let source = *manifest.framework.values().next().unwrap();
         manifest.entries.extend(self.pages.iter().map(|path| (path.parse().unwrap(), page.clone())));
         manifest.framework.extend(self.framework.iter().map(|path| (path.parse().unwrap(), source)));

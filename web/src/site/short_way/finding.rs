@@ -17,7 +17,6 @@ use crate::site::coding::Coding;
 use crate::site::content::Representation;
 use crate::site::guest::Guest;
 use crate::site::household::{self, Held};
-use crate::site::live::Spelt;
 use crate::site::{PublicSite, Recorded, Visit, beacon, condition};
 use crate::visitors::Visitor;
 
@@ -50,11 +49,11 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// The bytes of it; none of content that is not in memory.
+    /// The bytes of it.
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Nothing => &[],
-            Self::Content(content) => content.in_memory().map_or(&[], |bytes| bytes),
+            Self::Content(content) => content.in_memory().expect("what is sent in pieces is left to the library"),
             Self::Words(words) => words,
         }
     }
@@ -101,7 +100,7 @@ impl PublicSite {
         head: &mut Vec<u8>,
     ) -> Option<Found> {
         let live = self.first.live.read().unwrap_or_else(PoisonError::into_inner);
-        let (path, file) = live.files.get_key_value(&Spelt(request.path))?;
+        let (path, file) = live.files.get_key_value(request.path)?;
         if file.kind == EntryKind::Redirect || self.beacons.is_some() && beacon::is_at(path) {
             return None;
         }

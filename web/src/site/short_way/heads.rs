@@ -89,15 +89,10 @@ impl Described {
     }
 
     fn is_of(&self, of: &FileAt<'_>) -> bool {
-        is_same(&self.media_type, &of.file.media_type.value)
-            && is_same(&self.policy, of.policy.of(of.file.class))
+        self.media_type == of.file.media_type.value
+            && self.policy == *of.policy.of(of.file.class)
             && self.is_named_by_content == of.file.is_named_by_content(of.path)
     }
-}
-
-/// Whether two values say the same; most that do are one in memory.
-fn is_same(one: &HeaderValue, other: &HeaderValue) -> bool {
-    std::ptr::eq(one.as_bytes(), other.as_bytes()) || one == other
 }
 
 /// The head of `response`, but for its date, what else differs from connection to connection, and the empty line.
