@@ -25,6 +25,11 @@ pub async fn issue(world: &World, month: Month) -> (StatementNotice, StatementVe
     issue_at(world, month, closes(month)).await
 }
 
+/// The same now, where it was closed before.
+pub async fn issue_by_now(world: &World, month: Month) -> (StatementNotice, StatementVerdict) {
+    issue_at(world, month, closes(month).max(Timestamp::now())).await
+}
+
 /// The same at `now`.
 pub async fn issue_at(world: &World, month: Month, now: Timestamp) -> (StatementNotice, StatementVerdict) {
     let north = row(world, "north").await;

@@ -12,7 +12,7 @@ use tieup_protocol::period::Month;
 use tieup_protocol::wire::{StatementNotice, StatementStatus, StatementVerdict};
 use tieup_store::journal::{InclusionProof, Origin, ProofKeys, SignedText, month_dir};
 use tieup_syncd::dispute::DisputeError as Refused;
-use tieup_tests::issuing::{closes, issue, issue_at, log_before, log_in, row};
+use tieup_tests::issuing::{closes, issue, issue_by_now, log_before, log_in, row};
 use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::{Contract, World, assert_says, told};
 
@@ -247,7 +247,7 @@ async fn a_dispute_that_changes_no_amount_is_told_once_and_is_closed() {
     world.daemon("north").dispute(month, "is this right?", Timestamp::now()).await.unwrap();
     let words = (Decision::Accepted, "we look at it again");
     world.hub().rule(&north, month, words, Timestamp::now()).await.unwrap();
-    let (said, verdict) = issue_at(&world, next, Timestamp::now()).await;
+    let (said, verdict) = issue_by_now(&world, next).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", said.statement);
     assert_says(&said.statement, &["a dispute was decided: 60 was charged, 60 is right", "due:             10 JPY"]);
     // Nothing of it is read any more: what is damaged of it since does not matter.

@@ -16,7 +16,7 @@ use tieup_syncd::pins::Pins;
 use tieup_syncd::statement::StatementFailure as Refused;
 use tieup_tests::{Contract, World, assert_says, told};
 
-use tieup_tests::issuing::{before, closes, issue, issue_at, log_before, log_in, row};
+use tieup_tests::issuing::{before, closes, issue, issue_by_now, log_before, log_in, row};
 
 /// Version `number` of a contract by which each view of a tie-up page costs so many yen from the day `from` on, which it
 /// governs by days.
@@ -176,7 +176,7 @@ async fn a_dispute_that_changes_no_amount_is_closed_by_a_statement_in_another_cu
     world.daemon("north").dispute(month, "is this right?", Timestamp::now()).await.unwrap();
     world.hub().rule(&north, month, (Decision::Accepted, "we look at it again"), Timestamp::now()).await.unwrap();
     next_second().await;
-    let (said, verdict) = issue_at(&world, between, Timestamp::now()).await;
+    let (said, verdict) = issue_by_now(&world, between).await;
     assert_eq!(verdict, StatementVerdict::Identical, "\n{}", said.statement);
     let says = ["a dispute was decided: 40 JPY was charged, 40 JPY is right", "due:             30.00 EUR"];
     assert_says(&said.statement, &says);
