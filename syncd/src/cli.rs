@@ -24,7 +24,7 @@ use tieup_store::audit::AuditTrail;
 use tieup_store::durable;
 use tieup_web::journal::refusals::{RefusedJournal, Settled, Settlement};
 use tieup_web::terminal::counted;
-use tieup_web::{complaint, say, starter, terminal};
+use tieup_web::{complaint, memory, say, starter, terminal};
 use tracing_subscriber::filter::LevelFilter;
 
 use self::arguments::{Action, Cli, EmergencyAction, Format, LogAction, PromptArguments};
@@ -51,8 +51,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
-    if let Action::Init = cli.action {
-        return init(&cli.config);
+    match cli.action {
+        Action::Init => return init(&cli.config),
+        // Before the configuration is read, which may be a pipe.
+        Action::Run => memory::give_back()?,
+        _ => {}
     }
     let config = Config::load(&cli.config)?;
     match &cli.action {

@@ -76,10 +76,10 @@ pub fn new_risks(
     accepted: &Risks,
     pages: &Pages<'_>,
 ) -> Result<Risks, ReadBlobError> {
+    let found = in_parallel(&differing(live, candidate), |path: &&SitePath| pages.risks(candidate.files.get(*path)))?;
     let mut risks = Risks::default();
-    for path in differing(live, candidate) {
-        let of_page = pages.risks(candidate.files.get(path))?;
-        add(&mut risks, &of_page);
+    for of_page in &found {
+        add(&mut risks, of_page);
     }
     Ok(beyond(risks, accepted, candidate))
 }

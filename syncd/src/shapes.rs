@@ -1,4 +1,5 @@
-//! The shapes of the pages that are served or wait, so that of a page that comes only what is new is read.
+//! The shapes of the pages that are served or were compared with those lately, so that of a page that comes only what is new is
+//! read.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -111,6 +112,10 @@ mod tests {
         let known = |pages: &[(BlobRef, String)]| pages.iter().filter(|(blob, _)| shapes.get(blob).is_some()).count();
         shapes.keep(&[&before, &now]);
         assert_eq!((known(&old), known(&new)), (count, count));
+        let (_, more) = site(SPARE - 3, "more");
+        drop(read(&more));
+        shapes.keep(&[&before, &now]);
+        assert_eq!((known(&old), known(&more)), (count, more.len()), "for a few more nothing is looked through");
         shapes.keep(&[&now]);
         assert_eq!((known(&old), known(&new)), (0, count));
         shapes.keep(&[&Candidate::default()]);

@@ -30,7 +30,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::manifest::MAX_EMERGENCY;
-use tieup_web::service::{GivenSockets, SocketError};
+use tieup_web::service::GivenSockets;
 use tieup_web::{memory, terminal};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -303,12 +303,12 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 }
 
 /// The sockets that a service manager hands over to the hub; before there are threads, whose environment this changes.
-fn given(action: &Action) -> Result<GivenSockets, SocketError> {
+fn given(action: &Action) -> anyhow::Result<GivenSockets> {
     if !matches!(action, Action::Hub { .. }) {
         return Ok(GivenSockets::none());
     }
-    memory::give_back();
-    GivenSockets::take_over()
+    memory::give_back()?;
+    Ok(GivenSockets::take_over()?)
 }
 
 /// The configuration with what the environment says of the database.

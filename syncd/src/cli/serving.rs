@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
 use tieup_web::listener::{Shutdown, told_to_end};
+use tieup_web::say;
 use tieup_web::service::{GivenSockets, Notice, SocketError};
 use tieup_web::starter::told_of_sample;
-use tieup_web::{memory, say};
 use tokio::sync::watch;
 
 use super::tie_ups::Meant;
@@ -18,7 +18,6 @@ use crate::daemon::{Besides, Daemon, Listeners, Partner};
 
 /// Runs the daemon until it is told to end.
 pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
-    memory::give_back();
     // Before there are threads, whose environment this changes.
     let given = GivenSockets::take_over()?;
     let runtime = tokio::runtime::Runtime::new()?;

@@ -155,6 +155,7 @@ impl Publisher {
             let digest = Digest::of(&contract).hex().into_bytes();
             let files = BTreeMap::from([(name(CONTRACT), contract), (name(TERMS), digest)]);
             self.releases.stage(&record, &files)?;
+            self.readings.forget(record.version);
             swept += 1;
         }
         Ok(swept)

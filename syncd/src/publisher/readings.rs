@@ -3,7 +3,8 @@
 //! A manifest is read, hashed and parsed once, and not again for each question about its release. Before each answer the
 //! files are looked at from outside: one that was written to since is read anew, and found out if it is damaged.
 //!
-//! Of some releases the manifest is let go of, which is large; the contract, which is asked for more often, stays of each.
+//! Of some releases the manifest is let go of, which is large; the contract, which is asked for more often, stays of each until it
+//! is swept.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -69,8 +70,20 @@ impl Readings {
         Some(release)
     }
 
+    /// Forgets all that was read of a release.
+    pub(super) fn forget(&self, version: ReleaseVersion) {
+        let mut kept = self.kept();
+        kept.terms.remove(&version);
+        kept.releases.retain(|reading| reading.version != version);
+    }
+
     fn terms(&self, version: ReleaseVersion, files: Files, verified: Digest) -> Option<Arc<Contract>> {
-        let kept = self.kept();
+        let mut kept = self.kept();
+        // Whose terms are asked for is needed, such as the live one.
+        if let Some(at) = kept.releases.iter().position(|reading| reading.version == version) {
+            let reading = kept.releases.remove(at);
+            kept.releases.extend(reading);
+        }
         let terms = kept.terms.get(&version).filter(|terms| terms.files == files && terms.manifest == verified);
         terms.map(|terms| terms.contract.clone())
     }
@@ -214,6 +227,14 @@ mod tests {
         let terms = |release: &Release| readings.terms(release.manifest.version, files, release.digest).unwrap();
         assert_eq!(*terms(first), first.contract);
         assert!(Arc::ptr_eq(&terms(first), &terms(second)), "it is the same one");
+        // Whose terms were asked for last stays longest.
+        readings.keep(first.manifest.version, files, first.clone());
+        let is_there = |release: &Release| {
+            readings.kept().releases.iter().any(|reading| reading.version == release.manifest.version)
+        };
+        assert!(is_there(second) && !is_there(&releases[2]));
+        readings.forget(second.manifest.version);
+        assert!(!is_there(second) && readings.terms(second.manifest.version, files, second.digest).is_none());
     }
 
     #[test]

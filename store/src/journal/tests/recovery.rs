@@ -232,15 +232,15 @@ fn a_log_that_could_not_be_hashed_goes_on_or_says_that_it_is_unsure() {
     at_every_step(|fault| {
         let (dir, writer) = log(250);
         let (mut appender, mut sealer) = writer.into_halves();
-        let appended = |from| EntryBatch::of(&entries(from..from + 100)).unwrap();
-        appender.append(&appended(250)).unwrap();
+        let hundred = |from| EntryBatch::of(&entries(from..from + 100)).unwrap();
+        appender.append(&hundred(250)).unwrap();
         let hashed = fault.during(|| sealer.hash_appended());
         let unsure = matches!(hashed, Err(SignError::Unsure(_))) || sealer.hash_appended().is_err();
         if unsure {
             assert!(hashed.is_err(), "{fault:?}");
-            assert!(matches!(appender.append(&appended(350)), Err(AppendError::Unsure(_))), "{fault:?}");
+            assert!(matches!(appender.append(&hundred(350)), Err(AppendError::Unsure(_))), "{fault:?}");
         } else {
-            appender.append(&appended(350)).unwrap();
+            appender.append(&hundred(350)).unwrap();
             assert_eq!(sealer.checkpoint().unwrap().size(), 450, "{fault:?}");
         }
         drop((appender, sealer));
