@@ -16,9 +16,9 @@ const GIVE_BACK: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 #[error("this program may not be started by itself: set {} to {} in its environment, and it need not be", GIVE_BACK.0, GIVE_BACK.1)]
 pub struct NotBegunAnew(#[source] io::Error);
 
-/// Begins this program anew with [`GIVE_BACK`] in its environment, unless it is set there to anything: the allocator reads it before
-/// anything of ours runs. It is the same process, with the files and sockets that it was given. Where it was called by another
-/// name than its file has, another program may have loaded it, and it goes on as it is.
+/// Begins this program anew with `MIMALLOC_PURGE_DELAY=0` in its environment, unless the variable is there: the allocator reads it
+/// before anything of ours runs. It is the same process, with the files and sockets that it was given. Where it was called by
+/// another name than its file has, another program may have loaded it, and it goes on as it is.
 ///
 /// To be called before anything is read or opened.
 ///
