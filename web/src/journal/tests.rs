@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 use std::task::{Context, Waker};
 
 use axum::http::StatusCode;
@@ -77,6 +78,14 @@ fn setup(dir: &Path) -> JournalSetup {
         signer: LogSigner::from_seed("harbor-shop", &[1; 32]).unwrap(),
         cosigner: Cosigner::from_seed("nationwide", &[2; 32]).unwrap().verifier(),
     }
+}
+
+/// A keeper of logs in `dir` that does nothing by itself, its ledger, and what that tells it.
+fn keeper(dir: &Path) -> (Keeper, Arc<Ledger>, Receiver<Message>) {
+    let (setup, (sender, messages)) = (setup(dir), channel());
+    let ledger = Ledger::new(setup.zone.clone(), sender);
+    let key = Arc::new(VisitorKey::new(0, &SystemRandomness));
+    (Keeper::new(setup, Readers::default(), ledger.clone(), key), ledger, messages)
 }
 
 #[tokio::test]
@@ -223,11 +232,7 @@ async fn a_checkpoint_that_is_wanted_covers_all_that_was_recorded() {
 #[tokio::test]
 async fn a_log_that_could_not_be_opened_is_left_alone_for_a_while_however_many_ask_for_it() {
     let dir = tempdir().unwrap();
-    let setup = setup(dir.path());
-    let (sender, _messages) = channel();
-    let ledger = Ledger::new(setup.zone.clone(), sender);
-    let key = Arc::new(VisitorKey::new(0, &SystemRandomness));
-    let mut keeper = Keeper::new(setup, Readers::default(), ledger.clone(), key);
+    let (mut keeper, ledger, _messages) = keeper(dir.path());
     let (month, blocked, begun): (Month, _, _) =
         ("2026-11".parse().unwrap(), dir.path().join("2026-11"), std::time::Instant::now());
     fs::write(&blocked, "").unwrap();
@@ -244,11 +249,7 @@ async fn a_log_that_could_not_be_opened_is_left_alone_for_a_while_however_many_a
 #[test]
 fn what_is_written_between_two_checkpoints_is_hashed_before_it_is_much() {
     let dir = tempdir().unwrap();
-    let setup = setup(dir.path());
-    let (sender, messages) = channel();
-    let ledger = Ledger::new(setup.zone.clone(), sender);
-    let key = Arc::new(VisitorKey::new(0, &SystemRandomness));
-    let mut keeper = Keeper::new(setup, Readers::default(), ledger.clone(), key);
+    let (mut keeper, ledger, messages) = keeper(dir.path());
     keeper.open("2026-11".parse().unwrap(), std::time::Instant::now());
     let (time, path) = ("2026-11-07T03:00:00Z".parse().unwrap(), "/a/".parse().unwrap());
     let (class, purpose) = (Some(MeterClass::Tieup), tieup_protocol::access::Purpose::Document);

@@ -97,7 +97,7 @@ async fn a_door_of_plain_http_says_nothing_of_https() {
 #[tokio::test]
 async fn of_a_path_that_two_parts_have_the_first_ones_page_is_sent() {
     let mut shop = Shop::new();
-    let of_both = shop.live.files[&"/own/".parse::<SitePath>().unwrap()].clone();
+    let of_both = shop.live.files["/own/"].clone();
     let files = [("/", &of_both), ("/second/", &of_both)];
     let files = files.into_iter().map(|(path, file)| (path.parse().unwrap(), file.clone())).collect();
     shop.second = Some(LiveSite { files, ..LiveSite::default() });
@@ -121,7 +121,7 @@ impl BeaconDesk for Counting {
 #[tokio::test]
 async fn where_beacons_are_counted_no_file_stands_in_their_way() {
     let mut shop = Shop::new();
-    let file = shop.live.files[&"/tiny/".parse::<SitePath>().unwrap()].clone();
+    let file = shop.live.files["/tiny/"].clone();
     shop.live.files.insert("/tieup-beacon/tiny/".parse().unwrap(), file);
     let said = |header| format!("GET /tieup-beacon/tiny/ HTTP/1.1\r\nHost: x\r\n{header}\r\n");
     for (header, status) in [("", "404 Not Found"), ("Origin: https://shop.example\r\n", "204 No Content")] {
