@@ -24,8 +24,9 @@ fi
 exec sh -c "$1" sh "$2" "$3""#;
 
 /// Makes a server with the programs in `$1`, says its folder, and stops it when the input ends. It is made for a
-/// language in which texts are not in the order of their bytes; `guarded` is a user who needs a password. With a port in
-/// `$2` it listens there as well, to those who speak TLS, with a certificate for `localhost` that nobody vouches for.
+/// language in which texts are not in the order of their bytes, and keeps little of its log for recovery; `guarded` is a
+/// user who needs a password. With a port in `$2` it listens there as well, to those who speak TLS, with a certificate
+/// for `localhost` that nobody vouches for.
 const SERVE: &str = r#"set -eu
 umask 077
 trap : INT TERM HUP
@@ -46,7 +47,8 @@ if [ -n "$port" ]; then
     set -- -c listen_addresses=127.0.0.1 -c ssl=on -c ssl_key_file="$folder/key.pem" \
         -c ssl_cert_file="$folder/certificate.pem"
 fi
-"$programs/postgres" -D "$folder/data" -k "$folder" -p "${port:-5432}" -c fsync=off -c max_connections=400 "$@" >>"$folder/log" 2>&1 &
+set -- -c fsync=off -c max_connections=400 -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=64MB "$@"
+"$programs/postgres" -D "$folder/data" -k "$folder" -p "${port:-5432}" "$@" >>"$folder/log" 2>&1 &
 server=$!
 until "$programs/pg_isready" -q -h "$folder" -p "${port:-5432}"; do
     kill -0 "$server" 2>/dev/null || fail
@@ -54,7 +56,7 @@ until "$programs/pg_isready" -q -h "$folder" -p "${port:-5432}"; do
 done
 echo "$folder"
 cat >/dev/null || true
-kill -INT "$server"
+kill -INT "$server" 2>/dev/null || cat "$folder/log" >&2
 wait "$server" || true"#;
 
 /// The server of this process.

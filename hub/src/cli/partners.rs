@@ -10,35 +10,14 @@ use tieup_generator::Site;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::{Range, Reach};
 use tieup_store::durable;
+use tieup_web::say;
 use tieup_web::terminal::counted;
-use tieup_web::{complaint, say, terminal};
 
 use super::{PartnerAction, revoke};
 use crate::database::PartnerRow;
 use crate::kit;
 use crate::partners::{Hub, HubError};
 use crate::starter;
-
-/// How much is said of an audit trail.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trail {
-    /// How long it is.
-    Length,
-    /// Nothing, unless it is not the one main knows.
-    Trouble,
-}
-
-/// Fetches the partner's audit trail and says how long it is; loudly where it is not the one main knows.
-pub(super) async fn show_trail_end(hub: &Hub, partner: &PartnerRow, trail: Trail) {
-    match hub.fetch_audit(partner).await {
-        Ok(end) if end.lines == 0 || trail == Trail::Trouble => {}
-        Ok(end) => {
-            let lines = counted(end.lines, "entry", "entries that continue each other");
-            say!("  audit trail: {lines}; tieup audit {}", partner.id);
-        }
-        Err(error) => terminal::say(&complaint::render(&error)),
-    }
-}
 
 /// Shows the audit trail of `partner`, or settles that it is another one for the reason `settled`; main's own, where no
 /// partner is named.

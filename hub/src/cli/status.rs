@@ -7,16 +7,18 @@ use anyhow::bail;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
+use tieup_protocol::audit::TrailEnd;
 use tieup_protocol::contract::Partnership;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::period::Month;
 use tieup_protocol::wire::PartnerStatus;
-use tieup_web::complaint::causes;
-use tieup_web::say;
+use tieup_web::terminal::counted;
+use tieup_web::{complaint, say, terminal};
 
 use super::Format;
-use super::partners::{Trail, joined, show_trail_end};
+use super::partners::joined;
 use super::site::say_json;
+use crate::audit::FetchAuditError;
 use crate::database::{PartnerRow, ReleaseRow};
 use crate::partners::{Hub, HubError};
 use crate::publish::CONCURRENT_PUSHES;
@@ -54,6 +56,22 @@ struct Told {
     releases: Vec<Release>,
 }
 
+/// What a partner answers.
+struct Answer {
+    contact: Contact,
+    /// What it warns of.
+    alarms: Vec<String>,
+    /// Where its audit trail ends; `None` where the partner does not answer.
+    trail: Option<Result<TrailEnd, FetchAuditError>>,
+}
+
+/// What partners sent that contradicts what main has, which waits for somebody to settle it.
+#[derive(Clone, Copy, Default)]
+struct Contradicted {
+    journals: bool,
+    trails: bool,
+}
+
 /// How many findings there are in a month.
 #[derive(Serialize)]
 struct Found {
@@ -86,13 +104,14 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
     }
     let ask = async |partner: PartnerRow| (ask(hub, &partner).await, partner);
     let answers: Vec<_> = stream::iter(partners).map(ask).buffered(CONCURRENT_PUSHES).collect().await;
-    let (mut told, mut contradicted) = (Vec::new(), false);
-    for ((contact, alarms), partner) in answers {
+    let (mut told, mut contradicted) = (Vec::new(), Contradicted::default());
+    for (Answer { contact, alarms, trail }, partner) in answers {
         let (releases, queued) = (hub.database.releases(&partner.id).await?, hub.database.queued(&partner.id).await?);
         let standing = standing(hub, &partner, &releases, &queued, &contact);
         let refused = hub.refused_journals(&partner.id)?;
-        let alarms: Vec<String> = refused.iter().map(alarm).chain(alarms).collect();
-        contradicted |= !refused.is_empty();
+        let mut alarms: Vec<String> = refused.iter().map(alarm).chain(alarms).collect();
+        contradicted.journals |= !refused.is_empty();
+        contradicted.trails |= matches!(trail, Some(Err(FetchAuditError::Refused(..))));
         let findings = if only.is_empty() { None } else { hub.newest_findings(&partner).await };
         match format {
             Format::Text => {
@@ -105,12 +124,18 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
                     say!("  {number} {noun} in the journal of {month}: tieup log findings {}", partner.id);
                 }
                 show_releases(&releases, shown);
-                if contact == Contact::Answers {
-                    let trail = if shown == Shown::None { Trail::Trouble } else { Trail::Length };
-                    show_trail_end(hub, &partner, trail).await;
+                match trail {
+                    Some(Ok(end)) if end.lines > 0 && shown != Shown::None => {
+                        let lines = counted(end.lines, "entry", "entries that continue each other");
+                        say!("  audit trail: {lines}; tieup audit {}", partner.id);
+                    }
+                    Some(Err(error)) => terminal::say(&complaint::render(&error)),
+                    _ => {}
                 }
             }
             Format::Json => {
+                let untaken = trail.and_then(Result::err);
+                alarms.extend(untaken.map(|error| format!("ALARM: {}", complaint::in_one_line(&error))));
                 let rows = releases.into_iter().take(limit(shown));
                 let findings = findings.map(|(month, number)| Found { month, number });
                 told.push(Told { standing, alarms, findings, releases: rows.map(Release::from).collect() });
@@ -120,13 +145,24 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
     if format == Format::Json {
         say_json(&told);
     }
-    if contradicted {
-        bail!(
-            "journals are refused until somebody settles it: tieup log settle PARTNER MONTH --reason \"...\", with \
-             --put-aside where they will not continue your copy again"
-        );
+    contradicted.check()
+}
+
+impl Contradicted {
+    /// # Errors
+    /// When there is something to settle.
+    fn check(self) -> anyhow::Result<()> {
+        let journals = "journals are refused until somebody settles it: tieup log settle PARTNER MONTH --reason \"...\", \
+                        with --put-aside where they will not continue your copy again";
+        let trails =
+            "an audit trail is refused until somebody settles it: tieup audit PARTNER --settle --reason \"...\"";
+        match (self.journals, self.trails) {
+            (false, false) => Ok(()),
+            (true, false) => bail!("{journals}"),
+            (false, true) => bail!("{trails}"),
+            (true, true) => bail!("{journals}; {trails}"),
+        }
     }
-    Ok(())
 }
 
 /// A journal that was refused for good.
@@ -151,20 +187,17 @@ fn warnings(status: &PartnerStatus) -> Vec<String> {
     warnings
 }
 
-/// Whether a partner answers, and what it warns of. What it says of its releases is kept.
-async fn ask(hub: &Hub, partner: &PartnerRow) -> (Contact, Vec<String>) {
+/// Asks a partner how it stands, and follows its audit trail. What it says of its releases is kept.
+async fn ask(hub: &Hub, partner: &PartnerRow) -> Answer {
+    let silent = |why| Answer { contact: Contact::Silent(why), alarms: Vec::new(), trail: None };
     match tokio::time::timeout(PATIENCE, hub.status(partner)).await {
-        Ok(Ok(status)) => (Contact::Answers, warnings(&status)),
-        Ok(Err(error)) => (Contact::Silent(in_a_line(&error)), Vec::new()),
-        Err(_) => (Contact::Silent(format!("it does not answer within {} s", PATIENCE.as_secs())), Vec::new()),
+        Ok(Ok(status)) => {
+            let trail = Some(hub.fetch_audit(partner).await);
+            Answer { contact: Contact::Answers, alarms: warnings(&status), trail }
+        }
+        Ok(Err(error)) => silent(complaint::in_one_line(&error)),
+        Err(_) => silent(format!("it does not answer within {} s", PATIENCE.as_secs())),
     }
-}
-
-/// An error with its causes; one that says no more than the one before it is left out.
-fn in_a_line(error: &HubError) -> String {
-    let words = causes(error).map(ToString::to_string);
-    let join = |said: String, next: String| if said.contains(&next) { said } else { format!("{said}: {next}") };
-    words.reduce(join).unwrap_or_default()
 }
 
 fn standing(hub: &Hub, partner: &PartnerRow, releases: &[ReleaseRow], queued: &Queued, contact: &Contact) -> Standing {

@@ -168,7 +168,7 @@ impl Hub {
             Ok(()) => (standing.mirrored, standing.failing) = (Some(Timestamp::now()), None),
             Err(error) => {
                 let since = standing.failing.map_or_else(Timestamp::now, |failing| failing.since);
-                standing.failing = Some(Failing { since, reason: in_a_line(error) });
+                standing.failing = Some(Failing { since, reason: complaint::in_one_line(error) });
             }
         }
         block_in_place(|| self.mirror_document().write(&standing))?;
@@ -369,10 +369,4 @@ fn tell(mirrored: Result<(), MirroringError>, told: Option<&String>) -> Option<S
         _ => {}
     }
     said
-}
-
-/// An error with its causes in a line.
-fn in_a_line(error: &MirroringError) -> String {
-    let words: Vec<String> = complaint::causes(error).map(ToString::to_string).collect();
-    words.join(": ")
 }

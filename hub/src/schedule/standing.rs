@@ -223,6 +223,7 @@ mod tests {
     use tieup_protocol::joining::Reach;
 
     use super::*;
+    use crate::database::places;
     use crate::schedule::backoff::Roll;
 
     fn at(time: &str) -> Timestamp {
@@ -246,15 +247,8 @@ mod tests {
 
     /// The line at ten o'clock.
     fn line(queued: &Queued, releases: &[ReleaseRow], contact: &Contact) -> String {
-        let partner = PartnerRow {
-            id: "north".parse().unwrap(),
-            address: Reach::Address("127.0.0.1:7441".to_owned()),
-            journal_key: String::new(),
-            earlier_keys: Vec::new(),
-            compare_code: String::new(),
-            joined: at("00:00"),
-            revoked: None,
-        };
+        let address = Reach::Address("127.0.0.1:7441".to_owned());
+        let partner = PartnerRow { address, joined: at("00:00"), ..places::partner("north") };
         let known = Known { partner: &partner, releases, queued, kind: Kind::Releases, contact };
         Standing::of(known).line(at("10:00"))
     }

@@ -69,10 +69,22 @@ async fn what_a_partner_logged_before_it_lost_its_machine_verifies_and_log_and_t
     assert_eq!(refused.status.code(), Some(1));
     assert_says(&said(&refused), &["the audit trail of `north` is REFUSED", "tieup audit north --settle --reason"]);
     verifies(&world, 4);
+    let status = tieup(&world, &["status"]);
+    assert_eq!(status.status.code(), Some(1));
+    assert_says(
+        &said(&status),
+        &["ALARM: the journal of ", "journals are refused until", "an audit trail is refused until"],
+    );
 
     let reason = "its disk was lost; told by telephone";
     let settled = tieup(&world, &["log", "settle", "north", &month, "--put-aside", "--reason", reason]);
     assert!(settled.status.success(), "{}", said(&settled));
+    let status = tieup(&world, &["status", "--format", "json"]);
+    assert_eq!(status.status.code(), Some(1));
+    assert_says(
+        &said(&status),
+        &["ALARM: the audit trail of `north` is REFUSED", "tieup audit PARTNER --settle --reason"],
+    );
     let settled = tieup(&world, &["audit", "north", "--settle", "--reason", reason]);
     assert!(settled.status.success(), "{}", said(&settled));
     assert_says(&said(&settled), &["The audit trail of `north` is settled", "is kept in", "audit.aside-"]);
@@ -80,6 +92,8 @@ async fn what_a_partner_logged_before_it_lost_its_machine_verifies_and_log_and_t
     assert_eq!(own.what, Event::TrailSettled);
     assert_says(&own.reason.unwrap(), &["north: its disk was lost", "was rewritten", "is kept as audit.aside-"]);
     assert_eq!(AuditTrail::at(aside(&world, "jsonl")).entries().unwrap(), before);
+    let status = tieup(&world, &["status"]);
+    assert!(status.status.success(), "{}", said(&status));
 
     assert_eq!(world.collect("north").await[0].size, 2);
     verifies(&world, 2);
