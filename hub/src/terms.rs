@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use tieup_protocol::contract::{Contract, ContractId, Segment, reaches_back, segments};
-use tieup_protocol::period::{Month, Period};
+use tieup_protocol::period::{Month, Period, Zone};
 
 use crate::database::PartnerRow;
 use crate::partners::Hub;
@@ -24,13 +24,28 @@ pub enum TermsError {
         /// The first period that it would change.
         period: Period,
     },
+    /// Its months are not those of the partner's journal.
+    #[error(
+        "contract {contract} has the months of {}, and those that the partner agreed on have the months of {}, as its journal \
+         has: visits between the two would count in no month, so write `tz: {}` in it",
+        .zone.name(), .agreed.name(), .agreed.name()
+    )]
+    OtherZone {
+        /// The contract.
+        contract: ContractId,
+        /// Its zone.
+        zone: Zone,
+        /// The one that was agreed on.
+        agreed: Zone,
+    },
     /// What was issued cannot be read.
     #[error("it cannot be read what was issued to the partner")]
     Statements(#[source] Box<StatementFailure>),
 }
 
 impl Hub {
-    /// Refuses the contract in `text` where it would change under which version a statement was issued to `partner`.
+    /// Refuses the contract in `text` where it would change under which version a statement was issued to `partner`, or where
+    /// a month begins.
     ///
     /// # Errors
     /// See [`TermsError`].
@@ -38,7 +53,13 @@ impl Hub {
         let books = self.books(partner).await.map_err(|error| TermsError::Statements(Box::new(error)))?;
         // A release is built of a contract that was read.
         let Ok(offered) = Contract::parse("contract.yaml", text) else { return Ok(()) };
-        match reaches_back(&offered, books.versions().approved(), books.versions().pinned()) {
+        let approved = books.versions().approved();
+        let is_new = approved.iter().all(|agreed| agreed.effective.tz != offered.effective.tz);
+        if let Some(agreed) = approved.first().filter(|_| is_new) {
+            let (zone, agreed) = (offered.effective.tz, agreed.effective.tz.clone());
+            return Err(TermsError::OtherZone { contract: offered.id, zone, agreed });
+        }
+        match reaches_back(&offered, approved, books.versions().pinned()) {
             Some(period) => Err(TermsError::ReachesBack { contract: offered.id, period }),
             None => Ok(()),
         }

@@ -9,6 +9,7 @@ use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::joining::{Invitation, Reach, compare_code, main_tls_name};
+use tieup_protocol::period::Zone;
 use tieup_protocol::wire::{JOIN, JoinGrant, JoinRequest, REVOKED_KEY};
 use tieup_store::durable::{self, DiskError};
 use tieup_store::journal::{InvalidKey, LogSigner, months};
@@ -98,6 +99,18 @@ pub enum JoinError {
     /// The contract cannot be used.
     #[error("main's contract cannot be used:\n{0}")]
     Contract(Diagnostic),
+    /// Its months are not those of the journals here.
+    #[error(
+        "main's contract has the months of {}, and the journals here those of {}: visits between the two would count in no \
+         month, so ask main to write `tz: {}` in it, and join with the same token then",
+        .zone.name(), .journals.name(), .journals.name()
+    )]
+    OtherZone {
+        /// The zone of the contract.
+        zone: Zone,
+        /// That of the contract before, in which months of the journals begin.
+        journals: Zone,
+    },
     /// The result could not be kept.
     #[error("the identity could not be kept")]
     Write(#[from] DiskError),
@@ -144,7 +157,8 @@ impl Identity {
             Err(error) => return Err(error.into()),
         };
         let journals = state.join(JOURNALS);
-        if before.is_none() && !months(&journals)?.is_empty() {
+        let has_journals = !months(&journals)?.is_empty();
+        if before.is_none() && has_journals {
             return Err(JoinError::OrphanedJournals(journals));
         }
         let (request, journal_key, grant) = Self::be_granted(state, before.as_ref(), invitation, address).await?;
@@ -156,6 +170,13 @@ impl Identity {
         let contract = Contract::parse("contract.yaml", &grant.contract).map_err(JoinError::Contract)?;
         if contract.id.main != invitation.main || contract.id.partner != invitation.partner {
             return Err(JoinError::WrongGrant);
+        }
+        if let Some(before) = before.as_ref().filter(|_| has_journals) {
+            let zone_before =
+                Contract::parse("contract.yaml", &before.contract).map_err(JoinError::Contract)?.effective.tz;
+            if contract.effective.tz != zone_before {
+                return Err(JoinError::OtherZone { zone: contract.effective.tz, journals: zone_before });
+            }
         }
         let identity = Self {
             main: invitation.main.clone(),

@@ -42,6 +42,11 @@ impl PlacedLog {
         Self { journal, zone, agreed }
     }
 
+    /// The zone in which its months begin.
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
     /// From here on the contracts in `approved` say who writes, if there is any.
     pub(crate) fn follow(&self, approved: &[Contract]) {
         if !approved.is_empty() {

@@ -28,6 +28,7 @@ use tieup_protocol::digest::Digest;
 use tieup_protocol::ids::{ReleaseVersion, SiteId};
 use tieup_protocol::manifest::Manifest;
 use tieup_protocol::path::SourcePath;
+use tieup_protocol::period::Zone;
 use tieup_protocol::wire::{DeclaredEmergency, WaitingOriginals};
 use tieup_store::audit::AuditTrail;
 use tieup_store::blobs::BlobStore;
@@ -96,6 +97,8 @@ pub struct Publisher {
     records: watch::Sender<Vec<ReleaseRecord>>,
     /// Under which contracts statements were issued.
     pins: Pins,
+    /// Where months of the journal begin.
+    zone: Zone,
 }
 
 /// Where a publisher works.
@@ -112,6 +115,8 @@ pub struct Places {
     pub blobs: Arc<BlobStore>,
     /// Its share in what visitors see.
     pub share: Share,
+    /// The zone in which months of its journal begin.
+    pub zone: Zone,
 }
 
 impl Publisher {
@@ -153,6 +158,7 @@ impl Publisher {
             share: places.share,
             records: watch::Sender::new(Vec::new()),
             pins: Pins::in_state(&places.state),
+            zone: places.zone,
         };
         let now = Timestamp::now();
         publisher.rebuild(live.damage, emergency.damage, &quarantine, now)?;
@@ -351,9 +357,15 @@ impl Publisher {
         Ok(reason)
     }
 
-    /// Terms change only under a higher version, which the operator is then asked about.
+    /// Terms change only under a higher version, which the operator is then asked about, and months never.
     fn check_contract(&self, offered: &Contract) -> Result<(), PublishError> {
-        match self.contract()? {
+        let live = self.contract()?;
+        let is_new = live.as_ref().is_none_or(|live| live.digest() != offered.digest());
+        if is_new && offered.effective.tz != self.zone {
+            let (contract, zone) = (offered.id.clone(), offered.effective.tz.clone());
+            return Err(PublishError::OtherZone { contract, zone, journal: self.zone.clone() });
+        }
+        match live {
             Some(live) if live.digest() != offered.digest() && offered.id.version <= live.id.version => {
                 Err(PublishError::ContractNotLater(offered.id.clone(), live.id))
             }

@@ -350,7 +350,8 @@ fn open(
     let guard = Guard::new(&config.state, blobs.clone());
     let (visits, started) = (share.part().clone(), Timestamp::now());
     let (site, originals, state) = (config.site.clone(), config.originals, config.state.clone());
-    let places = Places { main, site, originals, state, blobs, share };
+    let zone = logs.placed.zone().clone();
+    let places = Places { main, site, originals, state, blobs, share, zone };
     let publisher = Publisher::open(places).map_err(Box::new)?;
     // What is damaged of it is mended while the daemon runs.
     publisher.approved().map_or_else(|_| logs.placed.log_all(), |approved| logs.placed.follow(&approved));

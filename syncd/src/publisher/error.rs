@@ -6,7 +6,7 @@ use tieup_protocol::approval::IllegalStep;
 use tieup_protocol::contract::ContractId;
 use tieup_protocol::ids::ReleaseVersion;
 use tieup_protocol::path::InvalidPath;
-use tieup_protocol::period::Period;
+use tieup_protocol::period::{Period, Zone};
 use tieup_store::audit::AuditError;
 use tieup_store::blobs::ReadBlobError;
 use tieup_store::document::DocumentError;
@@ -95,4 +95,18 @@ pub enum PublishError {
         last = .1.last()
     )]
     ReachesBack(ContractId, Period),
+    /// Its months are not those of the journal here.
+    #[error(
+        "contract {contract} has the months of {}, and the journal here those of {}: visits between the two would count in no \
+         month, so main's contract needs `tz: {}`",
+        .zone.name(), .journal.name(), .journal.name()
+    )]
+    OtherZone {
+        /// The contract.
+        contract: ContractId,
+        /// Its zone.
+        zone: Zone,
+        /// The zone in which months of the journal begin.
+        journal: Zone,
+    },
 }

@@ -12,8 +12,10 @@ use tieup_protocol::dispute::Decision;
 use tieup_protocol::period::{Month, Period};
 use tieup_protocol::record::{Entry, RecordPage, Sale};
 use tieup_protocol::wire::StatementVerdict;
+use tieup_syncd::identity::{Identity, JoinError};
 use tieup_syncd::pins::Pins;
 use tieup_syncd::statement::StatementFailure as Refused;
+use tieup_tests::world::site_id;
 use tieup_tests::{Contract, World, assert_says, told};
 
 use tieup_tests::issuing::{before, closes, issue, issue_by_now, log_before, log_in, row};
@@ -265,6 +267,40 @@ async fn the_partner_too_refuses_a_version_that_reaches_back() {
     let error = world.try_publish("north").await.unwrap_err();
     assert_says(&told(&error), &["contract lampworks/north@2 would take effect in", &month.to_string()]);
     assert_eq!(world.releases("north").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_whose_months_are_not_those_of_the_journal_is_refused_by_both_sides_and_at_a_join() {
+    let contract = |number, zone: &str| by_days(number, "2020-01-01", 10).replace("Asia/Tokyo", zone);
+    let joined = Contract::raw(&contract(1, "Asia/Tokyo"));
+    let mut world =
+        Box::pin(World::new().main_page("/about/", "We mend lamps.").contract("north", joined).start()).await;
+    // Nothing was agreed on yet, and main knows no other zone.
+    write_contract(&world, &contract(1, "UTC"));
+    let error = world.try_publish("north").await.unwrap_err();
+    assert_says(
+        &told(&error),
+        &["the months of UTC, and the journal here those of Asia/Tokyo", "needs `tz: Asia/Tokyo`"],
+    );
+    assert!(world.releases("north").is_empty());
+
+    write_contract(&world, &contract(1, "Asia/Tokyo"));
+    Box::pin(world.go_live("north")).await;
+    world.get("north", "/about/").await;
+    write_contract(&world, &contract(2, "UTC"));
+    let error = world.try_publish("north").await.unwrap_err();
+    assert!(matches!(&error, PublishError::Terms(TermsError::OtherZone { .. })), "{error}");
+    assert_says(&told(&error), &["lampworks/north@2 has the months of UTC", "write `tz: Asia/Tokyo` in it"]);
+
+    let halted = world.halt("north").await;
+    let invitation = world.hub().invite(&site_id("north"), Timestamp::now()).await.unwrap();
+    let join = || Identity::join(&halted.config.state, &invitation, &halted.config.address);
+    let error = join().await.unwrap_err();
+    assert!(matches!(&error, JoinError::OtherZone { .. }), "{error}");
+    write_contract(&world, &contract(2, "Asia/Tokyo"));
+    join().await.unwrap_or_else(|error| panic!("with the same token: {}", told(&error)));
+    world.resume(halted).await;
+    Box::pin(world.go_live("north")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
