@@ -54,7 +54,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     match cli.action {
         Action::Init => return init(&cli.config),
         // Before the configuration is read, which may be a pipe.
-        Action::Run => memory::give_back()?,
+        Action::Run => {
+            memory::give_back()?;
+            memory::dump_no_core()?;
+        }
         _ => {}
     }
     let config = Config::load(&cli.config)?;

@@ -1,4 +1,4 @@
-//! How a service keeps little memory that it does not use.
+//! How a service keeps little memory that it does not use, and what it uses off the disk.
 
 use std::env;
 use std::ffi::OsStr;
@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// What tells the allocator (mimalloc) to give memory back to the system when it becomes free, and how. Without it that is done a
 /// second later, by whoever then asks for memory: a service that rests keeps what its largest task took.
@@ -32,6 +34,15 @@ pub fn give_back() -> Result<(), NotBegunAnew> {
         return Ok(());
     }
     Err(NotBegunAnew(Command::new(program).arg0(called).args(arguments).env(name, value).exec()))
+}
+
+/// Lets no core of this process be dumped: addresses of visitors and the key of their tokens are in its memory, and may not
+/// reach the disk.
+///
+/// # Errors
+/// When the system refuses.
+pub fn dump_no_core() -> io::Result<()> {
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
 
 /// Whether the file `program` has the name that the process was `called` by.

@@ -308,6 +308,7 @@ fn given(action: &Action) -> anyhow::Result<GivenSockets> {
         return Ok(GivenSockets::none());
     }
     memory::give_back()?;
+    memory::dump_no_core()?;
     Ok(GivenSockets::take_over()?)
 }
 

@@ -78,6 +78,9 @@ async fn row_003_62_a_service_manager_hands_over_sockets_and_hears_how_it_goes()
     // It began anew so that memory is given back, and had all of this all the same.
     let environment = std::fs::read(format!("/proc/{}/environ", process.id())).unwrap();
     assert_says(&String::from_utf8_lossy(&environment), &["MIMALLOC_PURGE_DELAY=0"]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+    let core = limits.lines().find(|limit| limit.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
     assert_says(&tokio::task::block_in_place(|| said_until(&line, &["STOPPING=1"])), &["STATUS=finishing"]);
     drop(process);
