@@ -82,7 +82,7 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
     let replaced = replaced(&hub, &request).await.map_err(internal)?;
     match token {
         Token::Good => {
-            let admitted = hub.database.admit(&admission, Timestamp::now()).await;
+            let admitted = hub.admit(&admission, Timestamp::now()).await;
             judge(admitted.map_err(internal)?, &request)?;
         }
         Token::UsedByThisKey => admit_again(&hub, &admission).await.map_err(internal)?,
@@ -90,7 +90,7 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
     let partner = admission.partner;
     hub.queue_changed.notify_one();
     if let Some(before) = replaced {
-        let told = "a partner joined again with other keys, in the place of those with the code before";
+        let told = "a partner joined again with other keys: those with the code before are revoked";
         tracing::warn!(partner = %partner.id, code = %partner.compare_code, %before, "{told}");
     } else {
         tracing::info!(partner = %partner.id, code = %partner.compare_code, "a partner joined");

@@ -1,4 +1,5 @@
-//! Revocation, at once: of a partner, and of the TLS certificates that main itself has used. Main's authority signs the
+//! Revocation, at once: of a partner, of the keys that it had before it joined again, and of the TLS certificates that main
+//! itself has used. Main's authority signs the
 //! list of revoked certificates, which stands in the database; every process of the hub follows it, and partners are
 //! told it before anything else. It is signed anew when a third of its life is over, so that a partner who hears of no list
 //! for thirty days knows that something is kept from it.
@@ -14,7 +15,7 @@ use tieup_web::certificate::Serial;
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::revocation::{InvalidList, RevocationList};
 
-use crate::database::{DatabaseError, Owner, PartnerRow, RevokedRow};
+use crate::database::{Admission, DatabaseError, Owner, PartnerRow, Redeemed, RevokedRow};
 use crate::keys::KeyError;
 use crate::lines;
 use crate::partners::{Hub, HubError};
@@ -68,6 +69,19 @@ impl Hub {
             }
         }
         Ok(untold)
+    }
+
+    /// Keeps a partner that joins by a token that is good. Where it has joined before by another TLS key, that one's
+    /// certificates are accepted nowhere any more, open connections included. Durable on return.
+    ///
+    /// # Errors
+    /// When the partner, or what is revoked by that, cannot be kept.
+    pub(crate) async fn admit(&self, admission: &Admission, now: Timestamp) -> Result<Redeemed, RevokeError> {
+        let authority = self.keys.authority()?;
+        let sign = |number, revoked: &[_]| sign_list(&authority, number, revoked, now).map_err(RevokeError::from);
+        let redeemed = self.database.admit(admission, now, sign).await?;
+        self.refresh_tls(now).await?;
+        Ok(redeemed)
     }
 
     async fn revoke(&self, owner: &Owner, row: RevokedRow) -> Result<(), RevokeError> {

@@ -78,7 +78,10 @@ pub enum StatementFailure {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// Nothing has been collected.
-    #[error("no journal of {0} has been collected: run `tieup log fetch` first")]
+    #[error(
+        "no journal of {0} has been collected: `tieup log fetch` fetches what there is and names its months, which begin by the \
+         clock of the contract's zone"
+    )]
     NotCollected(Month),
     /// The partner has verified nothing of main's own log, by which it is charged.
     #[error("the partner has not verified your own log of {0} yet: it is charged up to what it has cosigned")]

@@ -85,24 +85,30 @@ impl Database {
     }
 
     /// Uses up the invitation, and keeps the partner and its certificate; one that joins again takes its own place and
-    /// is not revoked any more. All of it or nothing. Of two calls with one secret at the same time, one is accepted.
+    /// is not revoked any more. Certificates of its other keys are revoked then, by a new list, which `sign` makes of its
+    /// number and of the certificates that are revoked and have not expired. All of it or nothing. Of two calls with one
+    /// secret at the same time, one is accepted.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn admit(&self, admission: &Admission, now: Timestamp) -> Result<Redeemed, DatabaseError> {
+    /// When the database fails, or `sign` does.
+    pub async fn admit<E: From<DatabaseError>>(
+        &self,
+        admission: &Admission,
+        now: Timestamp,
+        sign: impl FnOnce(u64, &[(Serial, Timestamp)]) -> Result<String, E>,
+    ) -> Result<Redeemed, E> {
         let partner = &admission.partner;
         let mut transaction = self.begin_writing().await?;
         if !redeem(&mut transaction, &partner.id, admission.fingerprint, now).await? {
-            transaction.rollback().await?;
-            return self.look_up_invitation(&partner.id, admission.fingerprint, now).await;
+            transaction.rollback().await.map_err(DatabaseError::from)?;
+            return Ok(self.look_up_invitation(&partner.id, admission.fingerprint, now).await?);
         }
         put_partner(&mut transaction, partner).await?;
         put_certificate(&mut transaction, &admission.certificate).await?;
-        sqlx::query("DELETE FROM revoked_partners WHERE partner = $1")
-            .bind(partner.id.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
+        if revoke_other_keys(&mut transaction, &partner.id, admission.certificate.key, now).await? {
+            list_anew(&mut transaction, now, sign).await?;
+        }
+        transaction.commit().await.map_err(DatabaseError::from)?;
         Ok(Redeemed::Accepted)
     }
 
@@ -157,9 +163,7 @@ impl Database {
     ) -> Result<(), E> {
         let mut transaction = self.begin_writing().await?;
         mark_revoked(&mut transaction, owner, row).await?;
-        let (number, revoked) = next_list(&mut transaction, row.since).await?;
-        let pem = sign(number, &revoked)?;
-        replace_list(&mut transaction, number, &pem).await?;
+        list_anew(&mut transaction, row.since, sign).await?;
         Ok(transaction.commit().await.map_err(DatabaseError::from)?)
     }
 
@@ -178,9 +182,7 @@ impl Database {
         if newest_list(&mut transaction).await?.as_deref() != Some(before) {
             return Ok(());
         }
-        let (number, revoked) = next_list(&mut transaction, now).await?;
-        let pem = sign(number, &revoked)?;
-        replace_list(&mut transaction, number, &pem).await?;
+        list_anew(&mut transaction, now, sign).await?;
         Ok(transaction.commit().await.map_err(DatabaseError::from)?)
     }
 
@@ -308,6 +310,39 @@ async fn mark_revoked(connection: &mut AnyConnection, owner: &Owner, row: &Revok
     Ok(())
 }
 
+/// Ends what was revoked of a partner that has joined by `key`, and revokes its certificates for other keys. Returns whether
+/// there were any.
+async fn revoke_other_keys(
+    connection: &mut AnyConnection,
+    partner: &SiteId,
+    key: Digest,
+    now: Timestamp,
+) -> Result<bool, DatabaseError> {
+    sqlx::query("DELETE FROM revoked_partners WHERE partner = $1")
+        .bind(partner.as_str())
+        .execute(&mut *connection)
+        .await?;
+    let others =
+        sqlx::query("UPDATE certificates SET revoked = $1 WHERE partner = $2 AND key <> $3 AND revoked IS NULL")
+            .bind(now.as_second())
+            .bind(partner.as_str())
+            .bind(key.to_string())
+            .execute(connection)
+            .await?;
+    Ok(others.rows_affected() > 0)
+}
+
+/// Replaces the list of revoked certificates by the next one, which `sign` makes.
+async fn list_anew<E: From<DatabaseError>>(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    sign: impl FnOnce(u64, &[(Serial, Timestamp)]) -> Result<String, E>,
+) -> Result<(), E> {
+    let (number, revoked) = next_list(connection, now).await?;
+    let pem = sign(number, &revoked)?;
+    Ok(replace_list(connection, number, &pem).await?)
+}
+
 async fn newest_list(connection: &mut AnyConnection) -> Result<Option<String>, DatabaseError> {
     let row =
         sqlx::query("SELECT pem FROM revocation_lists ORDER BY number DESC LIMIT 1").fetch_optional(connection).await?;
@@ -358,124 +393,4 @@ fn serial_of(row: &AnyRow) -> Result<Serial, DatabaseError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::database::places::{self, places};
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn certificate(partner: &str, serial: &[u8], expires: i64) -> CertificateRow {
-        let owner = Owner::Partner(partner.parse().unwrap());
-        CertificateRow { serial: Serial::from_bytes(serial), owner, key: Digest::of(b"key"), expires: at(expires) }
-    }
-
-    fn admission(partner: &str, secret: &[u8]) -> Admission {
-        let (row, certificate) = (places::partner(partner), certificate(partner, secret, 1000));
-        Admission { partner: row, certificate, fingerprint: Digest::of(secret) }
-    }
-
-    async fn revoke(database: &Database, owner: Owner, now: i64) -> (u64, Vec<Serial>) {
-        let mut told = (0, Vec::new());
-        let row = RevokedRow { since: at(now), reason: "stolen".to_owned() };
-        let sign = |number, revoked: &[(Serial, Timestamp)]| {
-            told = (number, revoked.iter().map(|(serial, _)| serial.clone()).collect());
-            Ok::<_, DatabaseError>(format!("list {number}"))
-        };
-        database.revoke(&owner, &row, sign).await.unwrap();
-        told
-    }
-
-    #[tokio::test]
-    async fn an_invitation_is_good_once_and_for_a_time() {
-        for place in places() {
-            let database = place.open().await;
-            let partner: SiteId = "sapporo".parse().unwrap();
-            for secret in [b"first", b"later"] {
-                database.add_invitation(&partner, Digest::of(secret), at(100)).await.unwrap();
-            }
-            let admit =
-                async |partner, secret, now| database.admit(&admission(partner, secret), at(now)).await.unwrap();
-            assert_eq!(admit("otaru", b"first", 50).await, Redeemed::Unknown);
-            assert_eq!(admit("sapporo", b"guess", 50).await, Redeemed::Unknown);
-            assert_eq!(database.partners().await.unwrap(), []);
-            assert_eq!(admit("sapporo", b"first", 50).await, Redeemed::Accepted);
-            assert_eq!(admit("sapporo", b"first", 50).await, Redeemed::Used);
-            assert_eq!(admit("sapporo", b"later", 100).await, Redeemed::Expired);
-            assert_eq!(database.partner(&partner).await.unwrap(), Some(admission("sapporo", b"first").partner));
-        }
-    }
-
-    #[tokio::test]
-    async fn the_key_that_a_join_replaces_is_kept() {
-        for place in places() {
-            let database = place.open().await;
-            let partner: SiteId = "sapporo".parse().unwrap();
-            let keys = async |key: &str, joined| {
-                let mut row = admission("sapporo", b"any").partner;
-                (row.journal_key, row.joined) = (key.to_owned(), at(joined));
-                database.put_partner(&row).await.unwrap();
-                let row = database.partner(&partner).await.unwrap().unwrap();
-                assert_eq!(database.partners().await.unwrap(), std::slice::from_ref(&row));
-                (row.journal_key, row.earlier_keys)
-            };
-            let told =
-                |now: &str, before: &[&str]| (now.to_owned(), before.iter().map(|&key| key.to_owned()).collect());
-            assert_eq!(keys("a", 1).await, told("a", &[]));
-            assert_eq!(keys("a", 2).await, told("a", &[]));
-            assert_eq!(keys("b", 3).await, told("b", &["a"]));
-            assert_eq!(keys("c", 4).await, told("c", &["b", "a"]));
-            assert_eq!(keys("a", 5).await, told("a", &["c", "b"]), "a folder was brought back");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_join_that_cannot_be_kept_leaves_the_token_good() {
-        for place in places() {
-            let database = place.open().await;
-            let partner: SiteId = "sapporo".parse().unwrap();
-            database.add_invitation(&partner, Digest::of(b"first"), at(100)).await.unwrap();
-            // The certificate's number is taken: the last write of a join fails.
-            database.add_certificate(&certificate("otaru", b"first", 1000), at(1)).await.unwrap();
-            assert!(database.admit(&admission("sapporo", b"first"), at(50)).await.is_err());
-            assert_eq!(database.partners().await.unwrap(), []);
-            let found = database.look_up_invitation(&partner, Digest::of(b"first"), at(50)).await.unwrap();
-            assert_eq!(found, Redeemed::Accepted);
-        }
-    }
-
-    #[tokio::test]
-    async fn lists_grow_in_number_and_leave_out_what_has_expired() {
-        for place in places() {
-            let database = place.open().await;
-            let partner: SiteId = "sapporo".parse().unwrap();
-            for secret in [b"first", b"later"] {
-                database.add_invitation(&partner, Digest::of(secret), at(100)).await.unwrap();
-            }
-            database.admit(&admission("sapporo", b"first"), at(50)).await.unwrap();
-            let newer = certificate("sapporo", &[9], 2000);
-            database.add_certificate(&newer, at(60)).await.unwrap();
-            assert_eq!(database.newest_certificate(&partner).await.unwrap(), Some(newer.clone()));
-            assert_eq!(database.revocation_list().await.unwrap(), None);
-            let both = vec![newer.serial.clone(), Serial::from_bytes(b"first")];
-            let (number, mut revoked) = revoke(&database, Owner::Partner(partner.clone()), 90).await;
-            revoked.sort();
-            assert_eq!((number, revoked), (1, both));
-            let row = database.partner(&partner).await.unwrap().unwrap();
-            assert_eq!(row.revoked, Some(RevokedRow { since: at(90), reason: "stolen".to_owned() }));
-            assert!(database.is_key_revoked(Digest::of(b"key")).await.unwrap());
-            let void = database.admit(&admission("sapporo", b"later"), at(91)).await.unwrap();
-            assert_eq!(void, Redeemed::Unknown, "an invitation from before the revocation was good");
-            assert_eq!(revoke(&database, Owner::Main, 1500).await, (2, vec![newer.serial]));
-            assert_eq!(database.revocation_list().await.unwrap().as_deref(), Some("list 2"));
-            let renew = async |before: &str| {
-                let sign = |number, _: &[_]| Ok::<_, DatabaseError>(format!("list {number}"));
-                database.renew_revocation_list(before, at(1600), sign).await.unwrap();
-                database.revocation_list().await.unwrap()
-            };
-            assert_eq!(renew("list 2").await.as_deref(), Some("list 3"));
-            assert_eq!(renew("list 2").await.as_deref(), Some("list 3"), "somebody else had done it");
-        }
-    }
-}
+mod tests;

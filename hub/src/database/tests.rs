@@ -71,7 +71,8 @@ async fn of_many_who_show_one_token_at_once_one_is_admitted() {
         let admit = |database: Database, number: u8| {
             let certificate = certificate(&joining.id, number);
             let admission = Admission { partner: joining.clone(), certificate, fingerprint: Digest::of(b"token") };
-            async move { database.admit(&admission, at(50)).await.unwrap() }
+            let sign = |_, _: &[_]| Ok::<_, DatabaseError>("list".to_owned());
+            async move { database.admit(&admission, at(50), sign).await.unwrap() }
         };
         let mut found = at_once(&place, admit).await;
         let accepted = found.iter().position(|found| *found == Redeemed::Accepted).unwrap();

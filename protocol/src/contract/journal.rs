@@ -160,7 +160,8 @@ impl WrittenJournal {
 fn check_counted_by_main(effective: &Effective, meters: &Meters) -> Result<(), TermProblem> {
     if effective.tz != Zone::utc() {
         let message = format!("main's own log has months of UTC, and this contract those of {}", effective.tz.name());
-        let help = "write `tz: UTC`, or let the partner write: `writer: partner` or `both`";
+        let help = "let the partner write, by `writer: partner` or `both`; `tz: UTC` is for a contract that nobody has joined \
+                    under yet, since the months of a journal stay those of its first";
         return Err(TermProblem::at(&["effective", "tz"], "other-months", message).help(help));
     }
     let is_of_originals =

@@ -191,8 +191,8 @@ impl Partner {
         let main = &self.identity().main;
         self.tls.revocations().has(&self.tls.certificate().serial).then(|| {
             format!(
-                "{main} has revoked this partner: nothing arrives any more; your site stays as it is. Ask them for a new \
-                 token, and join again."
+                "{main} has revoked this partner, or it has joined again elsewhere with other keys: nothing arrives any more; \
+                 your site stays as it is. Ask them for a new token, and join again."
             )
         })
     }

@@ -13,18 +13,25 @@ use tieup_tests::world::site_id;
 use tieup_tests::{World, assert_says, told};
 
 use crate::returns::{log_visits, said, tieup};
+use crate::revocation::{assert_shut_out, shared, to_hub};
 use crate::settled;
 
 /// Throws the state folder of `north` away, and lets it join again.
 async fn lose_the_machine(world: &mut World) {
     let halted = world.halt("north").await;
     let (state, before) = (&halted.config.state, world.hub().partner(&site_id("north")).await.unwrap());
+    let lost = shared(&Identity::load(state).unwrap().tls().unwrap());
+    let mut open = to_hub(world, &lost).await.unwrap();
+    assert_eq!(open.get("/versions").await.unwrap().0, 200);
     fs::remove_dir_all(state).unwrap();
     let invitation = world.hub().invite(&site_id("north"), Timestamp::now()).await.unwrap();
     Identity::join(state, &invitation, &halted.config.address).await.unwrap();
     let now = row(world, "north").await;
     assert_ne!(now.journal_key, before.journal_key);
     assert_eq!(now.earlier_keys, [before.journal_key]);
+    // Whoever found the machine is nobody to main.
+    assert!(open.get("/versions").await.is_err());
+    assert_shut_out(to_hub(world, &lost).await).await;
     world.resume(halted).await;
 }
 

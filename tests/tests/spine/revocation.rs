@@ -26,7 +26,7 @@ use tieup_web::tls::{ClientConfig, TlsIdentity};
 use crate::settled;
 
 /// A connection to the hub with this identity.
-async fn to_hub(world: &World, config: &Arc<ClientConfig>) -> std::io::Result<Secure> {
+pub(crate) async fn to_hub(world: &World, config: &Arc<ClientConfig>) -> std::io::Result<Secure> {
     let main = main_tls_name(&world.hub().config.main);
     Secure::connect(config, &main, world.hub().config.join.parse().unwrap()).await
 }
@@ -38,14 +38,14 @@ async fn to_north(world: &World, config: &Arc<ClientConfig>) -> std::io::Result<
 }
 
 /// Fails unless a connection with this identity is not served. A client learns of a refusal with its first request.
-async fn assert_shut_out(connected: std::io::Result<Secure>) {
+pub(crate) async fn assert_shut_out(connected: std::io::Result<Secure>) {
     if let Ok(mut connection) = connected {
         let answer = connection.get("/versions").await;
         assert!(answer.is_err(), "a revoked certificate was served: {answer:?}");
     }
 }
 
-fn shared(identity: &TlsIdentity) -> Arc<ClientConfig> {
+pub(crate) fn shared(identity: &TlsIdentity) -> Arc<ClientConfig> {
     Arc::new(identity.client().unwrap())
 }
 

@@ -166,7 +166,10 @@ async fn without_a_journal_or_a_notice_the_next_step_is_told() {
     world.get("north", "/about/").await;
     let (month, row) = (world.month("north"), world.hub().partner(&"north".parse().unwrap()).await.unwrap());
     let error = world.hub().statement(&row, month, jiff::Timestamp::now()).await.unwrap_err();
-    assert_eq!(told(&error), format!("error: no journal of {month} has been collected: run `tieup log fetch` first\n"));
+    assert_says(
+        &told(&error),
+        &[&format!("error: no journal of {month} has been collected: `tieup log fetch` fetches")],
+    );
     let error = world.daemon("north").verify_statement(month).unwrap_err();
     assert_eq!(told(&error), format!("error: main has sent no statement for {month} yet\n"));
 }
