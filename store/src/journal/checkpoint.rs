@@ -42,14 +42,17 @@ pub enum CheckpointError {
 
 impl SignedCheckpoint {
     /// Reads a note and checks that it is a checkpoint of the log `origin`, signed by `key`.
+    ///
+    /// Of its signatures that one alone is kept: what stands beside it is the other end's to choose, and would take the room
+    /// of a cosignature.
     pub fn open(note: &[u8], origin: &Origin, key: &LogVerifier) -> Result<Self, CheckpointError> {
         let (signed, checkpoint) = Self::parse(note)?;
         if checkpoint.origin() != origin.as_str() {
             let found = checkpoint.origin().escape_debug().to_string();
             return Err(CheckpointError::Origin { expected: origin.to_string(), found });
         }
-        signed.verify(&VerifierList::new(vec![Box::new(key.clone())]))?;
-        Self::unverified(note)
+        let (verified, _) = signed.verify(&VerifierList::new(vec![Box::new(key.clone())]))?;
+        Self::unverified(&Note::new(signed.text(), &verified)?.to_bytes())
     }
 
     /// The same where one of `keys` signed it, such as those that the log's writer has had one after the other.
@@ -94,11 +97,11 @@ impl SignedCheckpoint {
         Ok(Self { note, size: checkpoint.size(), root: *checkpoint.hash() })
     }
 
-    /// The note with `cosigner`'s signature after those already on it.
+    /// The note with `cosigner`'s signature after those already on it. It can be read back.
     pub(super) fn cosign(&self, cosigner: &Cosigner, now: Timestamp) -> Result<String, CheckpointError> {
         let mut note = Note::from_bytes(self.note.as_bytes())?;
         note.add_sigs(&[&CosignerAt::new(cosigner, now)])?;
-        String::from_utf8(note.to_bytes()).map_err(|_| CheckpointError::Malformed)
+        Ok(Self::unverified(&note.to_bytes())?.note)
     }
 
     fn parse(note: &[u8]) -> Result<(Note, Checkpoint), CheckpointError> {
@@ -199,6 +202,30 @@ mod tests {
         let message = format!("cosignature/v1\ntime 1795000000\n{text}\n");
         public.verify(message.as_bytes(), &Signature::from_slice(&bytes[12..]).unwrap()).unwrap();
         assert!(note.starts_with(checkpoint().note()));
+    }
+
+    /// A note with signatures that nobody asked for before its own: by so many keys, each of so many bytes.
+    fn crowded(keys: u32, bytes: usize) -> String {
+        let signature = |id| signed_note::Signature::new("stranger".to_owned(), id, vec![7; bytes]).unwrap();
+        let lines: Vec<u8> = (0..keys).flat_map(|id| signature(id).to_bytes()).collect();
+        checkpoint().note().replacen("\n\n", &format!("\n\n{}", str::from_utf8(&lines).unwrap()), 1)
+    }
+
+    #[test]
+    fn signatures_that_nobody_asked_for_take_no_room_of_a_cosignature() {
+        // As many as a note may have, and as long as a note may be: with one line more neither can be read.
+        let most = (MAX_NOTE / 4 * 3 - 300..).take_while(|bytes| crowded(1, *bytes).len() <= MAX_NOTE).last().unwrap();
+        for (note, more) in [(crowded(99, 64), crowded(100, 64)), (crowded(1, most), crowded(1, most + 3))] {
+            let open = |note: &str| SignedCheckpoint::open(note.as_bytes(), &origin("2026-11"), &key(1).verifier());
+            assert!(matches!(open(&more), Err(CheckpointError::Malformed)));
+            let opened = open(&note).unwrap();
+            assert_eq!(opened, checkpoint());
+            let cosigned = opened.cosign(&cosigner(9), Timestamp::UNIX_EPOCH).unwrap();
+            verify_cosignature(cosigned.as_bytes(), &cosigner(9).verifier()).unwrap();
+            // What cannot be read back is not made.
+            let kept = SignedCheckpoint::unverified(note.as_bytes()).unwrap();
+            assert!(matches!(kept.cosign(&cosigner(9), Timestamp::UNIX_EPOCH), Err(CheckpointError::Malformed)));
+        }
     }
 
     #[test]

@@ -185,6 +185,21 @@ fn a_cosigned_checkpoint_is_kept_at_both_ends() {
 }
 
 #[test]
+fn a_checkpoint_with_lines_of_strangers_is_kept_and_cosigned_without_them() {
+    let (_log_dir, mut writer, dir, mut mirror) = mirrored();
+    let signed = writer.checkpoint().unwrap();
+    mirror.take(&refs(&entries(300..600))).unwrap();
+    let lines: String = (0..99_u8).map(|n| format!("— stranger AAAA{n:04}\n")).collect();
+    let crowded = format!("{}{lines}", signed.note());
+    mirror.confirm(crowded.as_bytes(), &origin(), &key().verifier()).unwrap();
+    assert_eq!(mirror.checkpoint(), Some(&signed));
+    let note = mirror.cosign(&cosigner(), now()).unwrap();
+    drop(mirror);
+    assert_eq!(Mirror::receipt(dir.path(), &signed).unwrap(), Some(note));
+    assert_eq!(Mirror::open(dir.path()).unwrap().checkpoint(), Some(&signed));
+}
+
+#[test]
 fn false_receipts_are_refused() {
     let (_log_dir, mut writer, _dir, mut mirror) = mirrored();
     let note = mirror.cosign(&cosigner(), now()).unwrap();
