@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Origin;
 use super::bundle::{EntryBatch, InvalidEntryLength};
 use super::checkpoint::{CheckpointError, SignedCheckpoint, verify_cosignature};
 use super::entry_file::EntryFile;
@@ -13,6 +12,7 @@ use super::files::{CHECKPOINT, COSIGNED, LogFiles, OpenError, WriteError};
 use super::key::{CosignerVerifier, LogSigner, LogVerifier};
 use super::reader::{JournalReader, ReadError};
 use super::tree_files::TreeFiles;
+use super::{Origin, cosigned_note};
 use crate::durable::{self, DiskError};
 
 /// The one writer of a month's log: both halves of it in one hand.
@@ -80,6 +80,14 @@ pub enum CosignedError {
     OtherRoot {
         /// How many entries it covers.
         size: u64,
+    },
+    /// It covers less than the one that is kept: what main has confirmed already is not forgotten.
+    #[error("the cosigned checkpoint covers {size} entries, and the one that is kept {kept}")]
+    Older {
+        /// How many entries it covers.
+        size: u64,
+        /// How many the one covers that is kept.
+        kept: u64,
     },
 }
 
@@ -180,7 +188,7 @@ impl Sealer {
 
     /// Keeps a checkpoint that came back cosigned, and tells when it was cosigned.
     ///
-    /// It must be a checkpoint of this log with this log's root. Durable on return.
+    /// It must be a checkpoint of this log with this log's root, and no older than the one that is kept. Durable on return.
     pub fn keep_cosigned(&mut self, note: &str, cosigner: &CosignerVerifier) -> Result<Timestamp, CosignedError> {
         keep_cosigned(&self.reader(), note, (&self.origin, &self.key.verifier()), cosigner)
     }
@@ -193,7 +201,8 @@ impl Sealer {
 
 /// Keeps a checkpoint that came back cosigned, of a log that is only read here, and tells when it was cosigned.
 ///
-/// It must be a checkpoint of the log `origin` that `key` signed, with the root of what `reader` reads. Durable on return.
+/// It must be a checkpoint of the log `origin` that `key` signed, with the root of what `reader` reads, and no older than the
+/// one that is kept. Durable on return.
 pub fn keep_cosigned(
     reader: &JournalReader,
     note: &str,
@@ -204,6 +213,11 @@ pub fn keep_cosigned(
     let time = verify_cosignature(note.as_bytes(), cosigner)?;
     if reader.root_at(checkpoint.size())? != checkpoint.root() {
         return Err(CosignedError::OtherRoot { size: checkpoint.size() });
+    }
+    // What cannot be read is a receipt for nothing, and gives way.
+    let kept = cosigned_note(reader.dir())?.and_then(|kept| SignedCheckpoint::unverified(&kept).ok());
+    if let Some(kept) = kept.filter(|kept| kept.size() > checkpoint.size()) {
+        return Err(CosignedError::Older { size: checkpoint.size(), kept: kept.size() });
     }
     durable::write_file(&reader.dir().join(COSIGNED), note.as_bytes())?;
     Ok(time)

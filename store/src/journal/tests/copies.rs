@@ -217,6 +217,26 @@ fn false_receipts_are_refused() {
 }
 
 #[test]
+fn a_receipt_does_not_give_way_to_one_for_less() {
+    let (_log_dir, mut writer, _dir, mut mirror) = mirrored();
+    let older = mirror.cosign(&cosigner(), now()).unwrap();
+    extend(&mut mirror, &entries(300..600), &writer.checkpoint().unwrap()).unwrap();
+    let newer = mirror.cosign(&cosigner(), now()).unwrap();
+    let kept = |writer: &JournalWriter| writer.reader().cosigned().unwrap().unwrap();
+    for note in [&older, &older, &newer, &newer] {
+        writer.keep_cosigned(note, &cosigner().verifier()).unwrap();
+        assert_eq!(kept(&writer), *note);
+    }
+    let refused = writer.keep_cosigned(&older, &cosigner().verifier());
+    assert!(matches!(refused, Err(CosignedError::Older { size: 300, kept: 600 })), "{refused:?}");
+    assert_eq!(kept(&writer), newer);
+    // What was damaged says nothing.
+    fs::write(writer.reader().dir().join("cosigned"), "not a note").unwrap();
+    writer.keep_cosigned(&older, &cosigner().verifier()).unwrap();
+    assert_eq!(kept(&writer), older);
+}
+
+#[test]
 fn receipts_are_the_old_or_the_new_whatever_fails() {
     let (_log_dir, mut writer, dir, mut mirror) = mirrored();
     at_every_step(|fault| {
