@@ -253,7 +253,7 @@ impl Drop for UnfinishedFile {
 /// Does one change to the disk and names it where it fails.
 pub(crate) fn step<T>(step: Step, path: &Path, change: impl FnOnce() -> io::Result<T>) -> Result<T, DiskError> {
     #[cfg(test)]
-    let change = || crate::fault::around(step, change);
+    let change = || crate::fault::around(step, path, change);
     #[cfg(all(feature = "failing-writes", debug_assertions))]
     let change = || crate::failing::around(step, path, change);
     change().map_err(|source| DiskError { step, path: path.to_owned(), source })

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::durable::Step;
 
@@ -33,7 +34,7 @@ struct Plan {
 #[derive(Default)]
 struct Run {
     plan: Option<Plan>,
-    steps: Vec<Step>,
+    steps: Vec<(Step, PathBuf)>,
 }
 
 thread_local! {
@@ -42,6 +43,11 @@ thread_local! {
 
 /// The changing steps that `action` takes, in order.
 pub(crate) fn steps_of(action: impl FnOnce()) -> Vec<Step> {
+    steps_with_paths(action).into_iter().map(|(step, _)| step).collect()
+}
+
+/// The same, each with the file or folder that it changes.
+pub(crate) fn steps_with_paths(action: impl FnOnce()) -> Vec<(Step, PathBuf)> {
     RUN.set(Run::default());
     action();
     RUN.take().steps
@@ -90,13 +96,13 @@ impl Fault {
 }
 
 /// Does `change`, unless this step is to fail.
-pub(crate) fn around<T>(step: Step, change: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn around<T>(step: Step, path: &Path, change: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     if step == Step::Read {
         return change();
     }
     let fails = RUN.with_borrow_mut(|run| {
         let number = run.steps.len();
-        run.steps.push(step);
+        run.steps.push((step, path.to_owned()));
         run.plan.as_ref().and_then(|plan| match number.cmp(&plan.at) {
             Ordering::Equal => Some(plan.when),
             Ordering::Greater if plan.then == Then::Dies => Some(When::NotDone),

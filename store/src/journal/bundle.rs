@@ -10,6 +10,9 @@ pub const MAX_ENTRY: usize = u16::MAX as usize;
 /// Bytes before each entry.
 pub(super) const PREFIX: usize = 2;
 
+/// Whether bytes that stand in a log where an entry should be are one.
+pub type EntryCheck = fn(&[u8]) -> bool;
+
 /// An entry that a log cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an entry has 1 to {MAX_ENTRY} bytes, not {0}")]
@@ -98,6 +101,12 @@ impl EntryBatch {
     /// The hash of each entry: the leaves of the tree.
     pub(super) fn leaves(&self) -> Vec<Hash> {
         self.entries().map(record_hash).collect()
+    }
+
+    /// How many entries there are before the first that is none by `is_entry`, and how many bytes they take.
+    pub(super) fn sound(&self, is_entry: EntryCheck) -> (u64, u64) {
+        let sound = self.entries().take_while(|entry| is_entry(entry));
+        sound.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + (PREFIX + entry.len()) as u64))
     }
 
     /// How long each entry is.

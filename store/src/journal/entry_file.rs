@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::bundle::{EntryBatch, EntryStream, Found, PREFIX};
+use super::bundle::{EntryBatch, EntryCheck, EntryStream, Found, PREFIX};
 use super::files::{WriteError, cut, entries_path, open_growing};
+use super::reader::EntrySource;
 use super::tile_path::TileWidth;
 use crate::durable::{self, DiskError, Step};
+
+/// At most how many entries are written once more at a time.
+const RENEWED: u64 = 4096;
 
 /// How far a log reaches, and where in the file each 256th entry begins.
 #[derive(Clone, Debug, Default)]
@@ -149,6 +153,28 @@ impl EntryFile {
     pub(super) fn trim(&self) -> Result<(), DiskError> {
         let bytes = self.extent.read().unwrap_or_else(PoisonError::into_inner).bytes;
         cut(&self.path, &self.file, bytes)
+    }
+
+    /// Writes the entries from number `from` on once more, where they stand. The first that is none by `is_entry` is cut off,
+    /// and so is what follows it.
+    ///
+    /// After a sync that failed the system takes what it could not write for written: what is read here may be in memory
+    /// alone, and without this the next sync would leave it there.
+    pub(super) fn renew(&mut self, from: u64, is_entry: EntryCheck) -> Result<(), DiskError> {
+        let (size, mut number, mut end) = (self.size(), from, self.end_of(from)?);
+        let mut source = EntrySource::open(durable::parent(&self.path), &self.extent, from)?;
+        let mut batch = EntryBatch::default();
+        while number < size {
+            source.read_batch(&mut batch, usize::try_from(RENEWED.min(size - number)).unwrap_or(usize::MAX))?;
+            let (count, length) = batch.sound(is_entry);
+            let sound = &batch.bytes()[..usize::try_from(length).unwrap_or(usize::MAX)];
+            durable::step(Step::Write, &self.path, || self.file.write_all_at(sound, end))?;
+            (number, end) = (number + count, end + length);
+            if count < batch.len() as u64 {
+                return self.cut_to(number, end);
+            }
+        }
+        Ok(())
     }
 
     /// Where the first `size` entries end.

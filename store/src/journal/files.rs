@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use super::bundle::EntryBatch;
+use super::bundle::{EntryBatch, EntryCheck};
 use super::checkpoint::{CheckpointError, SignedCheckpoint};
 use super::entry_file::{EntryFile, Unsure};
 use super::tree_files::TreeFiles;
@@ -70,12 +70,13 @@ impl LogFiles {
     /// Opens the log in `dir`, which is made if it is missing. Every entry is hashed on return.
     ///
     /// A last entry that is cut off is removed. Hashes are trusted up to the checkpoint, where they must give the root
-    /// that was signed, and are computed anew after it.
-    pub(super) fn open(dir: &Path, signed: Option<&SignedCheckpoint>) -> Result<Self, OpenError> {
+    /// that was signed, and are computed anew after it. Entries after it are written once more, up to the first that is none
+    /// by `is_entry`, with which the log ends.
+    pub(super) fn open(dir: &Path, signed: Option<&SignedCheckpoint>, is_entry: EntryCheck) -> Result<Self, OpenError> {
         durable::create_dir_all(dir)?;
         durable::settle(dir)?;
         let unsure = Unsure::default();
-        let entries = EntryFile::open(dir, unsure.clone())?;
+        let mut entries = EntryFile::open(dir, unsure.clone())?;
         let (size, signed_size) = (entries.size(), signed.map_or(0, SignedCheckpoint::size));
         if size < signed_size {
             return Err(OpenError::Lost { dir: dir.to_owned(), signed: signed_size, found: size });
@@ -87,7 +88,8 @@ impl LogFiles {
         if signed.is_some_and(|signed| signed.root() != tree.frontier().root()) {
             return Err(damaged());
         }
-        tree.hash_rest(size)?;
+        entries.renew(signed_size, is_entry)?;
+        tree.hash_rest(entries.size())?;
         Ok(Self { entries, tree })
     }
 

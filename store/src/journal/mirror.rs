@@ -112,7 +112,8 @@ impl Mirror {
         let invalid = |source| OpenError::Checkpoint { dir: dir.to_owned(), source };
         let note = durable::read_file(&dir.join(CHECKPOINT))?;
         let checkpoint = note.map(|note| SignedCheckpoint::unverified(&note)).transpose().map_err(invalid)?;
-        let log = LogFiles::open(dir, checkpoint.as_ref())?;
+        // Whether those that wait are entries shows when they are confirmed; what is none is fetched again.
+        let log = LogFiles::open(dir, checkpoint.as_ref(), |_| true)?;
         Ok(Self { log, checkpoint })
     }
 

@@ -37,7 +37,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 pub use tlog_tiles::Hash;
 
-pub use self::bundle::{EntryBatch, InvalidBundle, InvalidEntryLength, MAX_ENTRY, split_bundle};
+pub use self::bundle::{EntryBatch, EntryCheck, InvalidBundle, InvalidEntryLength, MAX_ENTRY, split_bundle};
 pub use self::checkpoint::{CheckpointError, SignedCheckpoint, signing_key, verify_cosignature};
 pub use self::files::OpenError;
 pub use self::key::{Cosigner, CosignerVerifier, InvalidKey, LogSigner, LogVerifier, PrivateKey, PublicKey};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::bundle::{EntryBatch, InvalidEntryLength};
+use super::bundle::{EntryBatch, EntryCheck, InvalidEntryLength};
 use super::checkpoint::{CheckpointError, SignedCheckpoint, verify_cosignature};
 use super::entry_file::EntryFile;
 use super::files::{CHECKPOINT, COSIGNED, LogFiles, OpenError, WriteError};
@@ -99,11 +99,19 @@ impl JournalWriter {
     /// process opens a log for appending at a time. Hash files hold nothing that the entries do not: where only they are
     /// damaged, removing them mends the log.
     pub fn open(dir: &Path, origin: Origin, key: LogSigner) -> Result<Self, OpenError> {
+        Self::open_checked(dir, origin, key, |_| true)
+    }
+
+    /// The same, where not all bytes are an entry by `is_entry`.
+    ///
+    /// After the machine lost power an entry may have its length and zeros: of what is not signed for yet, the log ends
+    /// before the first that is no entry. What is hashed and signed nobody can take out again.
+    pub fn open_checked(dir: &Path, origin: Origin, key: LogSigner, is_entry: EntryCheck) -> Result<Self, OpenError> {
         let invalid = |source| OpenError::Checkpoint { dir: dir.to_owned(), source };
         let note = durable::read_file(&dir.join(CHECKPOINT))?;
         let signed = note.map(|note| SignedCheckpoint::open(&note, &origin, &key.verifier())).transpose();
         let signed = signed.map_err(invalid)?;
-        let LogFiles { entries, tree } = LogFiles::open(dir, signed.as_ref())?;
+        let LogFiles { entries, tree } = LogFiles::open(dir, signed.as_ref(), is_entry)?;
         Ok(Self { appender: Appender(entries), sealer: Sealer { tree, origin, key, signed } })
     }
 

@@ -148,6 +148,23 @@ fn a_copy_goes_on_after_its_checkpoint_was_not_written() {
 }
 
 #[test]
+fn what_waits_in_a_copy_is_written_again_before_it_is_confirmed() {
+    let (_log_dir, mut writer, dir, mut mirror) = mirrored();
+    let signed = writer.checkpoint().unwrap();
+    mirror.take(&refs(&entries(300..600))).unwrap();
+    // The sync fails: the system takes what it could not write for written.
+    let confirm = |mirror: &mut Mirror| mirror.confirm(signed.note().as_bytes(), &origin(), &key().verifier());
+    Fault::new(0, When::NotDone, Then::Recovers).during(|| confirm(&mut mirror)).unwrap_err();
+    drop(mirror);
+    let written = (Step::Write, dir.path().join("entries"));
+    let mut mirror = None;
+    let steps = crate::fault::steps_with_paths(|| mirror = Some(Mirror::open(dir.path()).unwrap()));
+    assert!(steps.contains(&written), "{steps:?}");
+    confirm(&mut mirror.unwrap()).unwrap();
+    assert_eq!(verify(dir.path()).unwrap().checkpoint, signed);
+}
+
+#[test]
 fn row_003_33_a_copy_that_was_cut_off_goes_on_where_it_was() {
     let (_log_dir, mut writer, dir, mut mirror) = mirrored();
     let signed = writer.checkpoint().unwrap();

@@ -64,6 +64,55 @@ fn a_log_torn_at_any_byte_of_its_last_entry_continues() {
 }
 
 #[test]
+fn a_log_ends_before_the_first_entry_that_is_none() {
+    let is_visit: EntryCheck = |entry| entry.starts_with(b"visit") && !entry.contains(&0);
+    let open = |dir: &Path| JournalWriter::open_checked(dir, origin(), key(), is_visit).unwrap();
+    let (dir, mut writer) = log(290);
+    append(&mut writer, 290..300);
+    drop(writer);
+    let path = dir.path().join("entries");
+    let whole = fs::read(&path).unwrap();
+    let end = |count: u64| entries(0..count).iter().map(|entry| entry.len() + 2).sum::<usize>();
+    // A hole from any byte after what is signed for: to the end of the file, or up to a later entry.
+    for from in end(290)..end(300) {
+        for to in [whole.len(), end(298)].into_iter().filter(|to| from < *to) {
+            let mut torn = whole.clone();
+            torn[from..to].fill(0);
+            fs::write(&path, torn).unwrap();
+            let lost = (290..300).find(|number| end(number + 1) > from).unwrap();
+            let mut writer = open(dir.path());
+            assert_eq!(read_all(&writer.reader()), entries(0..lost), "{from}..{to}");
+            append(&mut writer, lost..300);
+            drop(writer);
+            assert_eq!(fs::read(&path).unwrap(), whole);
+        }
+    }
+    // What is signed for stays, whatever it is.
+    edit(&path, |bytes| bytes[end(289) + 2] ^= 1);
+    assert_eq!(open(dir.path()).checkpoint().unwrap().size(), 300);
+    assert!(matches!(verify(dir.path()), Err(VerifyError::Entry { number: 289 })));
+}
+
+#[test]
+fn what_is_not_signed_for_is_written_again_before_it_is() {
+    let (dir, mut writer) = log(300);
+    append(&mut writer, 300..10_000);
+    drop(writer);
+    let before = snapshot(dir.path());
+    let path = dir.path().join("entries");
+    let is_write = |(step, changed): &(Step, PathBuf)| *step == Step::Write && *changed == path;
+    let mut writer = None;
+    let steps = crate::fault::steps_with_paths(|| writer = Some(open(dir.path())));
+    assert_eq!(steps.iter().filter(|step| is_write(step)).count(), 3, "{steps:?}");
+    writer.unwrap().checkpoint().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), before.iter().find(|(file, _)| *file == path).unwrap().1);
+    assert_eq!(verify(dir.path()).unwrap().checkpoint.size(), 10_000);
+    // What is signed for is on the disk.
+    let steps = crate::fault::steps_with_paths(|| drop(open(dir.path())));
+    assert!(!steps.iter().any(|step| is_write(step)), "{steps:?}");
+}
+
+#[test]
 fn missing_hashes_are_computed() {
     let (dir, mut writer) = log(66_000);
     append(&mut writer, 66_000..66_700);
