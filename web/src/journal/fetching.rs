@@ -3,7 +3,7 @@
 //! What has come is kept: a fetch that was cut off goes on where it was. Nothing is confirmed before the signed checkpoint
 //! does. What a contradiction means is for whoever keeps the copy to say.
 
-use tieup_protocol::access::MAX_ENTRY;
+use tieup_protocol::access::{AccessEntry, InvalidEntry, MAX_ENTRY};
 use tieup_protocol::wire::NO_SUCH_TILE;
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{
@@ -40,6 +40,14 @@ pub enum FetchError {
         /// How long the entry is.
         length: usize,
     },
+    /// An entry that is no visit, or one of a later encoding.
+    #[error("entry {number} of the journal cannot be read")]
+    Entry {
+        /// The entry, from 0.
+        number: u64,
+        /// What is wrong with it.
+        source: InvalidEntry,
+    },
     /// The disk has too little room left.
     #[error("the disk has {free} bytes left, of which {RESERVE} stay free: make room before journals are fetched")]
     NoSpace {
@@ -57,7 +65,14 @@ pub enum FetchError {
 impl FetchError {
     /// Whether what came of the journal is of no use: it is neither evidence nor something to go on with.
     fn spoils(&self) -> bool {
-        matches!(self, Self::Bundle(_) | Self::Overfull(_) | Self::LongEntry { .. } | Self::NoSpace { .. })
+        match self {
+            Self::Bundle(_)
+            | Self::Overfull(_)
+            | Self::LongEntry { .. }
+            | Self::Entry { .. }
+            | Self::NoSpace { .. } => true,
+            Self::Call(_) | Self::Checkpoint(_) | Self::Refused(_) | Self::Disk(_) => false,
+        }
     }
 }
 
@@ -142,8 +157,19 @@ impl RemoteLog {
 /// each bundle is whole is what makes an end of it.
 fn take(mirror: &mut Mirror, path: TilePath, bundle: &[u8], known: usize, signed: u64) -> Result<(), FetchError> {
     let entries = whole(path, bundle, signed)?;
+    let new = entries.get(known..).unwrap_or_default();
+    check_visits(path.first().saturating_add(known as u64), new)?;
     check_room(mirror.free_space()?)?;
-    Ok(mirror.take(entries.get(known..).unwrap_or_default())?)
+    Ok(mirror.take(new)?)
+}
+
+/// That `entries`, the first of which has the number `first`, are visits: what is cosigned can be counted, and nobody can take it
+/// out again.
+fn check_visits(first: u64, entries: &[&[u8]]) -> Result<(), FetchError> {
+    (first..).zip(entries).try_for_each(|(number, entry)| match AccessEntry::decode(entry) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(FetchError::Entry { number, source }),
+    })
 }
 
 /// The entries of the bundle `path` of a log of `signed` entries: exactly as many as the path says, none longer than a
@@ -204,6 +230,19 @@ mod tests {
         for length in [longest + 1, u16::MAX] {
             let failed = whole(path, &bundle(1, length), 1).unwrap_err();
             assert!(matches!(failed, FetchError::LongEntry { .. }), "{failed:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_a_visit() {
+        // The visit of docs/journal.md: encoding 1, a page at the path "/".
+        let visit = [&[1], [0; 10].as_slice(), &[0, 200], &[0; 29], b"/"].concat();
+        check_visits(0, &[&visit, &visit]).unwrap();
+        let with = |at: usize, byte| [&visit[..at], &[byte], &visit[at + 1..]].concat();
+        // A hole after power was lost, a later encoding, a path that is cut off.
+        for bad in [vec![0; 43], with(0, 2), with(42, 0), visit[..42].to_vec()] {
+            let failed = check_visits(256, &[&visit, &bad, &visit]).unwrap_err();
+            assert!(matches!(failed, FetchError::Entry { number: 257, .. }) && failed.spoils(), "{failed:?}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tieup_protocol::access::AccessEntry;
 use tieup_protocol::period::Month;
 use tieup_store::journal::{JournalWriter, Sealer, SignError, cosigned_note, month_dir};
 use tokio::sync::oneshot;
@@ -190,8 +191,9 @@ impl Keeper {
             Entry::Occupied(open) => Ok(open.into_mut()),
             Entry::Vacant(vacant) => {
                 let origin = self.setup.origin(month);
+                let (dir, signer) = (month_dir(&self.setup.dir, month), self.setup.signer.clone());
                 let writer =
-                    JournalWriter::open(&month_dir(&self.setup.dir, month), origin, self.setup.signer.clone())?;
+                    JournalWriter::open_checked(&dir, origin, signer, |entry| AccessEntry::decode(entry).is_ok())?;
                 let (appender, sealer) = writer.into_halves();
                 self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(month, sealer.reader());
                 self.failing.remove(&month);

@@ -217,6 +217,27 @@ async fn a_log_goes_on_after_a_restart_and_is_closed_at_the_end() {
 }
 
 #[tokio::test]
+async fn what_no_visit_can_be_is_not_signed_for_after_power_was_lost() {
+    let mut kept = Kept::new();
+    for page in ["/before/", "/lost/"] {
+        kept.record("2025-11-07T03:00:00Z", page).await.unwrap();
+    }
+    kept.end("2025-11");
+    let Kept { dir, .. } = kept;
+    // Nothing is signed for, and the last entry has its length and no byte of its own.
+    let folder = dir.path().join("2025-11");
+    fs::remove_file(folder.join("checkpoint")).unwrap();
+    let mut entries = fs::read(folder.join("entries")).unwrap();
+    let begin = 2 + usize::from(u16::from_be_bytes([entries[0], entries[1]])) + 2;
+    entries[begin..].fill(0);
+    fs::write(folder.join("entries"), entries).unwrap();
+    let mut kept = Kept::in_dir(dir);
+    kept.record("2025-11-07T03:00:01Z", "/after/").await.unwrap();
+    assert_eq!(kept.end("2025-11").checkpoint.size(), 2);
+    assert_eq!(kept.pages("2025-11"), ["/before/", "/after/"]);
+}
+
+#[tokio::test]
 async fn a_checkpoint_that_is_wanted_covers_all_that_was_recorded() {
     let kept = Kept::new();
     kept.record("2026-11-07T03:00:00Z", "/a/").await.unwrap();
