@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use ed25519_dalek::{Signature, SignatureError, Signer as _, SigningKey, Verifier as _, VerifyingKey};
+use ed25519_dalek::{Signature, SignatureError, Signer as _, SigningKey, VerifyingKey};
 use jiff::Timestamp;
 use signed_note::{Signer, Verifier, is_key_name_valid, key_id};
 
@@ -63,6 +63,9 @@ pub enum InvalidKey {
     /// Name, number and key do not belong together.
     #[error("the key's number does not match its name and bytes")]
     Id,
+    /// Of the few points for which a signature can be made that holds for every text.
+    #[error("the key is weak: its signatures prove nothing")]
+    Weak,
 }
 
 impl<const TYPE: u8> PrivateKey<TYPE> {
@@ -111,6 +114,9 @@ impl<const TYPE: u8> FromStr for PublicKey<TYPE> {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, id, bytes) = parse_key_text(text.trim_end(), TYPE)?;
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| InvalidKey::Format)?;
+        if key.is_weak() {
+            return Err(InvalidKey::Weak);
+        }
         let key = Self { name: name.to_owned(), key };
         if key.id() == id { Ok(key) } else { Err(InvalidKey::Id) }
     }
@@ -152,7 +158,7 @@ impl Verifier for LogVerifier {
     }
 
     fn verify(&self, text: &[u8], signature: &[u8]) -> bool {
-        Signature::from_slice(signature).is_ok_and(|signature| self.key.verify(text, &signature).is_ok())
+        Signature::from_slice(signature).is_ok_and(|signature| self.key.verify_strict(text, &signature).is_ok())
     }
 }
 
@@ -197,7 +203,7 @@ impl Verifier for CosignerVerifier {
     fn verify(&self, text: &[u8], signature: &[u8]) -> bool {
         let Some((seconds, signature)) = signature.split_first_chunk() else { return false };
         let message = cosigned_message(u64::from_be_bytes(*seconds), text);
-        Signature::from_slice(signature).is_ok_and(|signature| self.key.verify(&message, &signature).is_ok())
+        Signature::from_slice(signature).is_ok_and(|signature| self.key.verify_strict(&message, &signature).is_ok())
     }
 }
 
@@ -283,6 +289,37 @@ mod tests {
             let bad: Vec<u8> = good.iter().copied().cycle().take(length).collect();
             assert!(!cosigner.verifier().verify(b"x", &bad), "{length}");
         }
+    }
+
+    /// The identity of the curve, and the point of order 2. By the first, a signature of the identity and zero holds for every text
+    /// unless it is verified strictly.
+    const WEAK: [[u8; 32]; 2] = {
+        let (mut identity, mut second) = ([0; 32], [255; 32]);
+        identity[0] = 1;
+        (second[0], second[31]) = (0xec, 0x7f);
+        [identity, second]
+    };
+
+    #[test]
+    fn weak_keys_are_refused() {
+        for weak in WEAK {
+            let key = VerifyingKey::from_bytes(&weak).unwrap();
+            let text = PublicKey::<LOG> { name: "a".to_owned(), key }.to_string();
+            assert_eq!(text.parse::<LogVerifier>(), Err(InvalidKey::Weak));
+            let text = PublicKey::<COSIGNER> { name: "a".to_owned(), key }.to_string();
+            assert_eq!(text.parse::<CosignerVerifier>(), Err(InvalidKey::Weak));
+        }
+    }
+
+    #[test]
+    fn a_signature_that_holds_for_every_text_is_false() {
+        let key = VerifyingKey::from_bytes(&WEAK[0]).unwrap();
+        let forged = [WEAK[0], [0; 32]].concat();
+        let lax = ed25519_dalek::Verifier::verify(&key, b"x", &Signature::from_slice(&forged).unwrap());
+        assert!(lax.is_ok(), "this test can fail");
+        assert!(!LogVerifier { name: "a".to_owned(), key }.verify(b"x", &forged));
+        let forged = [[0; 8].as_slice(), &forged].concat();
+        assert!(!CosignerVerifier { name: "a".to_owned(), key }.verify(b"x", &forged));
     }
 
     #[test]
