@@ -1,7 +1,7 @@
 //! Visits that are written together, and those who wait for them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use tieup_protocol::period::Month;
@@ -24,10 +24,12 @@ pub(super) struct Batch {
     waiting: Mutex<Vec<Waker>>,
 }
 
-/// Entries of one month that follow each other.
+/// Entries of one month that follow each other: they are logged together or not at all.
 pub(super) struct Run {
     pub(super) month: Month,
     pub(super) entries: EntryBatch,
+    /// What becomes of them.
+    pub(super) batch: Arc<Batch>,
 }
 
 impl Batch {

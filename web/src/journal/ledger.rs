@@ -34,10 +34,11 @@ pub(super) struct Ledger {
     dirty: AtomicBool,
 }
 
-/// The batch that is written next.
+/// What is written next.
 struct Gathering {
     runs: Vec<Run>,
-    batch: Arc<Batch>,
+    /// Whose visits they are.
+    ledger: Weak<Ledger>,
     /// Memory of a batch that was written.
     spare: Option<EntryBatch>,
     calendar: Calendar,
@@ -56,7 +57,7 @@ struct Calendar {
 #[derive(Default)]
 pub(super) struct Logs {
     open: BTreeMap<Month, Log>,
-    parked: VecDeque<(Vec<Run>, Arc<Batch>)>,
+    parked: VecDeque<Run>,
     /// How many entries were written since the keeper was told to hash.
     unhashed: usize,
 }
@@ -87,8 +88,8 @@ impl Ledger {
     /// A ledger with no log open. What it cannot write it leaves to `keeper`.
     pub(super) fn new(zone: Zone, keeper: Sender<Message>) -> Arc<Self> {
         Arc::new_cyclic(|ledger| {
-            let (batch, calendar) = (Arc::new(Batch::of(ledger.clone())), Calendar::at(Timestamp::UNIX_EPOCH, zone));
-            let gathering = Gathering { runs: Vec::new(), batch, spare: None, calendar, closed: false };
+            let (ledger, calendar) = (ledger.clone(), Calendar::at(Timestamp::UNIX_EPOCH, zone));
+            let gathering = Gathering { runs: Vec::new(), ledger, spare: None, calendar, closed: false };
             Self { gathering: Mutex::new(gathering), logs: Mutex::default(), keeper, dirty: AtomicBool::new(false) }
         })
     }
@@ -98,13 +99,13 @@ impl Ledger {
         let entry = entry(visit);
         let mut gathering = self.gathering();
         // An entry is as long as its path at most allows, far less than a log does.
-        if gathering.closed || gathering.push(&entry).is_err() {
+        let pushed = if gathering.closed { None } else { gathering.push(&entry).ok() };
+        drop(gathering);
+        let Some(batch) = pushed else {
             let refused = Batch::of(Weak::new());
             refused.finish(Err(NotLogged));
             return Ticket::new(Arc::new(refused));
-        }
-        let batch = gathering.batch.clone();
-        drop(gathering);
+        };
         if !self.dirty.load(Ordering::Relaxed) && !self.dirty.swap(true, Ordering::AcqRel) {
             self.tell(Message::Dirty);
         }
@@ -135,8 +136,8 @@ impl Ledger {
             None => Log::Broken(Instant::now() + REST),
         };
         logs.open.insert(month, log);
-        for (runs, batch) in std::mem::take(&mut logs.parked) {
-            self.write(&mut logs, runs, &batch);
+        for run in std::mem::take(&mut logs.parked) {
+            self.write(&mut logs, run);
         }
         self.write_to(logs);
     }
@@ -149,9 +150,9 @@ impl Ledger {
     /// Whether nothing of `month` is open, waits, or is being gathered: what the disk holds of it is all there is.
     pub(super) fn is_at_rest(&self, month: Month) -> bool {
         let logs = self.logs();
-        let of_month = |runs: &[Run]| runs.iter().any(|run| run.month == month);
-        let waits = logs.parked.iter().any(|(runs, _)| of_month(runs));
-        !logs.open.contains_key(&month) && !waits && !of_month(&self.gathering().runs)
+        let of_month = |run: &Run| run.month == month;
+        let waits = logs.parked.iter().any(of_month);
+        !logs.open.contains_key(&month) && !waits && !self.gathering().runs.iter().any(of_month)
     }
 
     /// How the logs stand that visits go to.
@@ -176,50 +177,45 @@ impl Ledger {
     pub(super) fn close(self: &Arc<Self>) {
         self.gathering().closed = true;
         let mut logs = self.logs();
-        for (_, batch) in std::mem::take(&mut logs.parked) {
-            batch.finish(Err(NotLogged));
-        }
-        if let Some((_, batch)) = self.take() {
-            batch.finish(Err(NotLogged));
+        for run in std::mem::take(&mut logs.parked).into_iter().chain(self.take()) {
+            run.batch.finish(Err(NotLogged));
         }
     }
 
     fn write_to(self: &Arc<Self>, mut logs: MutexGuard<'_, Logs>) {
-        let written = self.take().and_then(|(runs, batch)| self.write(&mut logs, runs, &batch));
+        let mut written = None;
+        for run in self.take() {
+            written = self.write(&mut logs, run).or(written);
+        }
         drop(logs);
         let mut gathering = self.gathering();
         gathering.spare = written.or(gathering.spare.take());
-        let batch = gathering.batch.clone();
+        let waiting: Vec<Arc<Batch>> = gathering.runs.iter().map(|run| run.batch.clone()).collect();
         drop(gathering);
         // Who came meanwhile found this thread writing, and waits; the first of them writes next.
-        batch.wake();
+        waiting.iter().for_each(|batch| batch.wake());
     }
 
-    /// Takes what has been gathered, if anything has.
-    fn take(self: &Arc<Self>) -> Option<(Vec<Run>, Arc<Batch>)> {
-        let mut gathering = self.gathering();
-        if gathering.runs.is_empty() {
-            return None;
-        }
-        let next = Arc::new(Batch::of(Arc::downgrade(self)));
-        Some((std::mem::take(&mut gathering.runs), std::mem::replace(&mut gathering.batch, next)))
+    /// Takes what has been gathered.
+    fn take(&self) -> Vec<Run> {
+        std::mem::take(&mut self.gathering().runs)
     }
 
-    /// Writes a batch, or leaves it to the keeper where it is of a month whose log is not open.
+    /// Writes visits, or leaves them to the keeper where they are of a month whose log is not open.
     ///
     /// Gives back memory that serves again.
-    fn write(&self, logs: &mut Logs, runs: Vec<Run>, batch: &Arc<Batch>) -> Option<EntryBatch> {
-        if let Some(month) = runs.iter().map(|run| run.month).find(|month| !logs.knows(*month, Instant::now())) {
-            logs.parked.push_back((runs, batch.clone()));
-            self.tell(Message::Open(month));
+    fn write(&self, logs: &mut Logs, run: Run) -> Option<EntryBatch> {
+        if !logs.knows(run.month, Instant::now()) {
+            self.tell(Message::Open(run.month));
+            logs.parked.push_back(run);
             return None;
         }
-        batch.finish(runs.iter().try_for_each(|run| logs.append(run)));
+        run.batch.finish(logs.append(&run));
         if logs.unhashed >= HASH_AFTER {
             logs.unhashed = 0;
             self.tell(Message::Hash);
         }
-        let mut spare = runs.into_iter().next()?.entries;
+        let mut spare = run.entries;
         spare.clear();
         Some(spare)
     }
@@ -239,13 +235,16 @@ impl Ledger {
 }
 
 impl Gathering {
-    fn push(&mut self, entry: &AccessEntry<&SitePath>) -> Result<(), InvalidEntryLength> {
+    /// Takes in a visit, and gives what it is written with.
+    fn push(&mut self, entry: &AccessEntry<&SitePath>) -> Result<Arc<Batch>, InvalidEntryLength> {
         let month = self.calendar.month(entry.time);
         if self.runs.last().is_none_or(|run| run.month != month) {
-            self.runs.push(Run { month, entries: self.spare.take().unwrap_or_default() });
+            let batch = Arc::new(Batch::of(self.ledger.clone()));
+            self.runs.push(Run { month, entries: self.spare.take().unwrap_or_default(), batch });
         }
         let run = self.runs.last_mut().expect("a run was there, or has been added");
-        run.entries.push(|bytes| entry.encode_into(bytes))
+        run.entries.push(|bytes| entry.encode_into(bytes))?;
+        Ok(run.batch.clone())
     }
 }
 

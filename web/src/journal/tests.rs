@@ -80,6 +80,13 @@ fn setup(dir: &Path) -> JournalSetup {
     }
 }
 
+/// A visit of nobody.
+fn visit<'a>(time: &str, path: &'a SitePath) -> Visit<'a> {
+    let (class, purpose) = (Some(MeterClass::Tieup), tieup_protocol::access::Purpose::Document);
+    let (time, method, status) = (time.parse().unwrap(), Method::Get, StatusCode::OK);
+    Visit { time, visitor: Visitor::NOBODY, path, class, method, status, bytes: 1, purpose }
+}
+
 /// A keeper of logs in `dir` that does nothing by itself, its ledger, and what that tells it.
 fn keeper(dir: &Path) -> (Keeper, Arc<Ledger>, Receiver<Message>) {
     let (setup, (sender, messages)) = (setup(dir), channel());
@@ -204,6 +211,24 @@ async fn a_month_that_cannot_be_logged_refuses_its_visits_until_it_can_be() {
 }
 
 #[tokio::test]
+async fn a_visit_that_is_logged_is_served_whatever_becomes_of_one_of_another_month() {
+    let dir = tempdir().unwrap();
+    let (mut keeper, ledger, _messages) = keeper(dir.path());
+    let (november, december): (Month, Month) = ("2026-11".parse().unwrap(), "2026-12".parse().unwrap());
+    let path = "/a/".parse().unwrap();
+    fs::write(dir.path().join("2026-12"), "").unwrap();
+    keeper.open(november, std::time::Instant::now());
+    // The visits of one turn, over the end of a month and back.
+    let tickets = ["2026-11-30T14:59:59Z", "2026-11-30T15:00:00Z", "2026-11-30T14:59:59Z"]
+        .map(|time| ledger.record(&visit(time, &path)).at_once());
+    ledger.flush();
+    keeper.open(december, std::time::Instant::now());
+    let [first, second, third] = tickets;
+    assert_eq!((first.await, second.await, third.await), (Ok(()), Err(NotLogged), Ok(())));
+    assert_eq!(JournalReader::open(month_dir(dir.path(), november)).unwrap().size(), 2);
+}
+
+#[tokio::test]
 async fn a_log_goes_on_after_a_restart_and_is_closed_at_the_end() {
     let mut kept = Kept::new();
     kept.record("2026-11-07T03:00:00Z", "/before/").await.unwrap();
@@ -272,10 +297,8 @@ fn what_is_written_between_two_checkpoints_is_hashed_before_it_is_much() {
     let dir = tempdir().unwrap();
     let (mut keeper, ledger, messages) = keeper(dir.path());
     keeper.open("2026-11".parse().unwrap(), std::time::Instant::now());
-    let (time, path) = ("2026-11-07T03:00:00Z".parse().unwrap(), "/a/".parse().unwrap());
-    let (class, purpose) = (Some(MeterClass::Tieup), tieup_protocol::access::Purpose::Document);
-    let (method, status) = (Method::Get, StatusCode::OK);
-    let visit = Visit { time, visitor: Visitor::NOBODY, path: &path, class, method, status, bytes: 1, purpose };
+    let path = "/a/".parse().unwrap();
+    let visit = visit("2026-11-07T03:00:00Z", &path);
     let mut told = 0;
     for _ in 0..2 * HASH_AFTER - 1 {
         let _ticket = ledger.record(&visit);
