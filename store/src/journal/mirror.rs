@@ -176,7 +176,8 @@ impl Mirror {
         if self.log.tree.frontier().root() != checkpoint.root() {
             return Err(contradiction(confirmed, checkpoint.size()));
         }
-        self.log.tree.sync()?;
+        self.log.tree.sync_entries()?;
+        self.log.tree.sync_hashes()?;
         if self.checkpoint.as_ref() != Some(&checkpoint) {
             let path = self.log.tree.dir().join(CHECKPOINT);
             // Where it cannot be told whether it was written, no entry that it covers may be dropped.

@@ -176,18 +176,21 @@ impl Sealer {
         Ok(self.tree.hash_up_to(self.tree.written())?)
     }
 
-    /// Hashes what has been appended, waits until all of it is on the disk, and signs for it. Where the last checkpoint
-    /// covers everything, gives that one again.
+    /// Waits until what has been appended is on the disk, hashes it, waits for the hashes too, and signs for it. Where the last
+    /// checkpoint covers everything, gives that one again.
     ///
-    /// Durable on return, the entries included. Entries may be appended meanwhile; the next checkpoint covers them.
+    /// Durable on return, the entries included; they are too where they could not be hashed or signed for. Entries may be
+    /// appended meanwhile; the next checkpoint covers them.
     pub fn checkpoint(&mut self) -> Result<SignedCheckpoint, SignError> {
         let size = self.tree.written();
         if let Some(signed) = self.signed.as_ref().filter(|signed| signed.size() == size) {
             return Ok(signed.clone());
         }
+        // Synced before it is signed: what is signed for must not be lost. And before it is hashed: visits are taken, and
+        // answered, where there is no room for their hashes.
+        self.tree.sync_entries()?;
         self.tree.hash_up_to(size)?;
-        // Synced before it is signed: what is signed for must not be lost.
-        self.tree.sync()?;
+        self.tree.sync_hashes()?;
         let frontier = self.tree.frontier();
         let signed = SignedCheckpoint::sign(&self.origin, frontier.size(), frontier.root(), &self.key)?;
         durable::write_file(&self.tree.dir().join(CHECKPOINT), signed.note().as_bytes())?;

@@ -8,8 +8,28 @@ fn entries_are_synced_before_they_are_signed_for() {
     let steps = crate::fault::steps_of(|| append(&mut writer, 3..5));
     assert_eq!(steps, [Step::Write]);
     let steps = crate::fault::steps_of(|| drop(writer.checkpoint().unwrap()));
-    assert_eq!(steps[..3], [Step::Write, Step::Sync, Step::Sync]);
+    assert_eq!(steps[..3], [Step::Sync, Step::Write, Step::Sync]);
     assert_eq!(steps[3..], [Step::Create, Step::Write, Step::Sync, Step::Rename, Step::SyncDir]);
+}
+
+#[test]
+fn entries_are_synced_where_there_is_no_room_for_their_hashes() {
+    let (dir, mut writer) = log(3);
+    append(&mut writer, 3..5);
+    let no_room = Fault::new(1, When::NotDone, Then::Recovers);
+    let steps = crate::fault::steps_with_paths(|| drop(writer.checkpoint().unwrap()));
+    assert_eq!(
+        steps[..2],
+        [("entries", Step::Sync), ("hashes-0", Step::Write)].map(|(name, step)| (step, dir.path().join(name)))
+    );
+    append(&mut writer, 5..7);
+    // The hashes cannot be written; entries go on, and are signed for once there is room.
+    assert!(matches!(
+        no_room.during(|| writer.checkpoint()),
+        Err(SignError::Disk(DiskError { step: Step::Write, .. }))
+    ));
+    append(&mut writer, 7..8);
+    assert_eq!(writer.checkpoint().unwrap().size(), 8);
 }
 
 #[test]
@@ -215,10 +235,10 @@ fn a_writer_goes_on_after_a_write_that_failed() {
 #[test]
 fn a_writer_goes_on_after_hashes_that_were_not_written() {
     for when in [When::NotDone, When::DoneYetFailed] {
-        for at in 0..4 {
+        for at in 1..5 {
             let (dir, mut writer) = log(250);
             append(&mut writer, 250..300);
-            // Two levels of hashes, of which the second is a new file.
+            // After the entries were synced. Two levels of hashes, of which the second is a new file.
             let fault = Fault::new(at, when, Then::Recovers);
             fault.during(|| writer.checkpoint()).unwrap_err();
             append(&mut writer, 300..301);
@@ -247,14 +267,18 @@ fn one_half_appends_while_the_other_signs() {
 
 #[test]
 fn a_writer_that_cannot_know_what_is_on_disk_stops() {
-    let (dir, mut writer) = log(3);
-    append(&mut writer, 3..5);
-    let sync_fails = Fault::new(1, When::NotDone, Then::Recovers);
-    assert!(matches!(sync_fails.during(|| writer.checkpoint()), Err(SignError::Disk(_))));
-    assert!(matches!(writer.append(&[b"more"]), Err(AppendError::Unsure(_))));
-    assert!(matches!(writer.checkpoint(), Err(SignError::Unsure(_))));
-    let mut writer = open(dir.path());
-    assert_eq!(writer.checkpoint().unwrap().size(), 5);
+    // The entries' sync, and that of their hashes.
+    for at in [0, 2] {
+        let (dir, mut writer) = log(3);
+        append(&mut writer, 3..5);
+        let sync_fails = Fault::new(at, When::NotDone, Then::Recovers);
+        let failed = sync_fails.during(|| writer.checkpoint());
+        assert!(matches!(failed, Err(SignError::Disk(DiskError { step: Step::Sync, .. }))), "{failed:?}");
+        assert!(matches!(writer.append(&[b"more"]), Err(AppendError::Unsure(_))));
+        assert!(matches!(writer.checkpoint(), Err(SignError::Unsure(_))));
+        assert_eq!(open(dir.path()).checkpoint().unwrap().size(), 5);
+    }
+    let (_dir, mut writer) = log(3);
     // The write fails, and so does taking it back.
     let full = Fault::new(0, When::DoneYetFailed, Then::Dies);
     full.during(|| writer.append(&[b"more"])).unwrap_err();
