@@ -49,7 +49,7 @@ pub(super) struct Keeper {
     open: BTreeMap<Month, Sealer>,
     /// The months whose logs could not be opened the last time, which is said once.
     failing: BTreeSet<Month>,
-    dirty_since: Option<Instant>,
+    pub(super) dirty_since: Option<Instant>,
     closed: bool,
 }
 
@@ -154,7 +154,7 @@ impl Keeper {
     }
 
     /// Signs every month that has entries without a checkpoint; the others have nothing to sign.
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         self.dirty_since = None;
         self.ledger.flush();
         let months: Vec<Month> = self.open.keys().copied().collect();
@@ -197,6 +197,9 @@ impl Keeper {
                 let (appender, sealer) = writer.into_halves();
                 self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(month, sealer.reader());
                 self.failing.remove(&month);
+                // What waited for the log is written to it now, and what a killed process left there is not signed for either.
+                // Nobody says so again.
+                self.dirty_since.get_or_insert_with(Instant::now);
                 self.ledger.opened(month, Some(appender));
                 Ok(vacant.insert(sealer))
             }

@@ -293,6 +293,47 @@ async fn a_log_that_could_not_be_opened_is_left_alone_for_a_while_however_many_a
 }
 
 #[test]
+fn visits_that_waited_for_their_log_are_signed_for_though_the_checkpoint_came_first() {
+    let dir = tempdir().unwrap();
+    let (mut keeper, ledger, messages) = keeper(dir.path());
+    let path = "/a/".parse().unwrap();
+    for time in ["2026-11-07T03:00:00Z", "2026-12-07T03:00:00Z"] {
+        let _ticket = ledger.record(&visit(time, &path));
+    }
+    // The checkpoint is due before the keeper hears that logs are to be opened.
+    messages.try_iter().for_each(|message| keeper.handle(message));
+    keeper.seal();
+    assert_eq!(keeper.dirty_since, None);
+    messages.try_iter().for_each(|message| keeper.handle(message));
+    assert!(keeper.dirty_since.is_some(), "nobody signs for them until the next visit");
+    keeper.seal();
+    for month in ["2026-11", "2026-12"] {
+        let month: Month = month.parse().unwrap();
+        let (setup, folder) = (setup(dir.path()), month_dir(dir.path(), month));
+        let log = verify_log(&folder, &setup.origin(month), &setup.signer.verifier()).unwrap();
+        assert_eq!((log.checkpoint.size(), log.unsigned), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_signed_for_when_the_next_begins() {
+    let now = Timestamp::now();
+    let month = Month::of(now, &setup(Path::new("")).zone).to_string();
+    let mut kept = Kept::new();
+    kept.record(&now.to_string(), "/a/").await.unwrap();
+    kept.end(&month);
+    let Kept { dir, .. } = kept;
+    // As the process was killed before it signed.
+    let checkpoint = dir.path().join(&month).join("checkpoint");
+    fs::remove_file(&checkpoint).unwrap();
+    let mut kept = Kept::in_dir(dir);
+    while !checkpoint.exists() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(kept.end(&month).checkpoint.size(), 1);
+}
+
+#[test]
 fn what_is_written_between_two_checkpoints_is_hashed_before_it_is_much() {
     let dir = tempdir().unwrap();
     let (mut keeper, ledger, messages) = keeper(dir.path());
