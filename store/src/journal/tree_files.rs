@@ -111,18 +111,18 @@ impl TreeFiles {
 
     /// Waits until all entries that were written are on the disk.
     pub(super) fn sync_entries(&self) -> Result<(), WriteError> {
-        self.sync(entries_path(&self.dir), &self.entries)
+        self.sync(&entries_path(&self.dir), &self.entries)
     }
 
     /// Waits until all hashes that were written are on the disk.
     pub(super) fn sync_hashes(&self) -> Result<(), WriteError> {
         let paths = (0..).map(|level| HashFiles(&self.dir).path(level));
-        paths.zip(&self.hashes).try_for_each(|(path, file)| self.sync(path, file))
+        paths.zip(&self.hashes).try_for_each(|(path, file)| self.sync(&path, file))
     }
 
-    fn sync(&self, path: PathBuf, file: &File) -> Result<(), WriteError> {
+    fn sync(&self, path: &Path, file: &File) -> Result<(), WriteError> {
         self.check_sure()?;
-        let synced = durable::step(Step::Sync, &path, || file.sync_data());
+        let synced = durable::step(Step::Sync, path, || file.sync_data());
         if synced.is_err() {
             // After a failed sync the system may have dropped what it could not write, and says so only once.
             self.unsure.set();

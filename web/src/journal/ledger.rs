@@ -193,7 +193,9 @@ impl Ledger {
         let waiting: Vec<Arc<Batch>> = gathering.runs.iter().map(|run| run.batch.clone()).collect();
         drop(gathering);
         // Who came meanwhile found this thread writing, and waits; the first of them writes next.
-        waiting.iter().for_each(|batch| batch.wake());
+        for batch in waiting {
+            batch.wake();
+        }
     }
 
     /// Takes what has been gathered.

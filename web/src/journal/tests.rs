@@ -301,10 +301,14 @@ fn visits_that_waited_for_their_log_are_signed_for_though_the_checkpoint_came_fi
         let _ticket = ledger.record(&visit(time, &path));
     }
     // The checkpoint is due before the keeper hears that logs are to be opened.
-    messages.try_iter().for_each(|message| keeper.handle(message));
+    for message in messages.try_iter() {
+        keeper.handle(message);
+    }
     keeper.seal();
     assert_eq!(keeper.dirty_since, None);
-    messages.try_iter().for_each(|message| keeper.handle(message));
+    for message in messages.try_iter() {
+        keeper.handle(message);
+    }
     assert!(keeper.dirty_since.is_some(), "nobody signs for them until the next visit");
     keeper.seal();
     for month in ["2026-11", "2026-12"] {

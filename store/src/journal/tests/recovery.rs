@@ -129,7 +129,7 @@ fn what_is_not_signed_for_is_written_again_before_it_is() {
     assert_eq!(verify(dir.path()).unwrap().checkpoint.size(), 10_000);
     // What is signed for is on the disk.
     let steps = crate::fault::steps_with_paths(|| drop(open(dir.path())));
-    assert!(!steps.iter().any(|step| is_write(step)), "{steps:?}");
+    assert!(!steps.iter().any(is_write), "{steps:?}");
 }
 
 #[test]
