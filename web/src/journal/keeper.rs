@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tieup_protocol::access::AccessEntry;
+use tieup_protocol::access::{AccessEntry, CODEC, InvalidEntry};
 use tieup_protocol::period::Month;
 use tieup_store::journal::{JournalWriter, Sealer, SignError, cosigned_note, month_dir};
 use tokio::sync::oneshot;
@@ -192,8 +192,7 @@ impl Keeper {
             Entry::Vacant(vacant) => {
                 let origin = self.setup.origin(month);
                 let (dir, signer) = (month_dir(&self.setup.dir, month), self.setup.signer.clone());
-                let writer =
-                    JournalWriter::open_checked(&dir, origin, signer, |entry| AccessEntry::decode(entry).is_ok())?;
+                let writer = JournalWriter::open_checked(&dir, origin, signer, may_be_visit)?;
                 let (appender, sealer) = writer.into_halves();
                 self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(month, sealer.reader());
                 self.failing.remove(&month);
@@ -205,4 +204,10 @@ impl Keeper {
             }
         }
     }
+}
+
+/// Whether this is an entry of a visit. One of a later encoding may be: a newer version may have run here.
+fn may_be_visit(entry: &[u8]) -> bool {
+    AccessEntry::decode(entry)
+        .map_or_else(|error| matches!(error, InvalidEntry::Codec(codec) if codec > CODEC), |_| true)
 }

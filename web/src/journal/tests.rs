@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 
 use axum::http::StatusCode;
 use tempfile::{TempDir, tempdir};
-use tieup_protocol::access::{AccessEntry, Method};
+use tieup_protocol::access::{AccessEntry, CODEC, InvalidEntry, Method};
 use tieup_protocol::contract::MeterClass;
 use tieup_protocol::path::SitePath;
 use tieup_store::journal::{Cosigner, Mirror, VerifiedLog, verify_log};
@@ -244,22 +244,28 @@ async fn a_log_goes_on_after_a_restart_and_is_closed_at_the_end() {
 #[tokio::test]
 async fn what_no_visit_can_be_is_not_signed_for_after_power_was_lost() {
     let mut kept = Kept::new();
-    for page in ["/before/", "/lost/"] {
+    for page in ["/before/", "/later/", "/lost/"] {
         kept.record("2025-11-07T03:00:00Z", page).await.unwrap();
     }
     kept.end("2025-11");
     let Kept { dir, .. } = kept;
-    // Nothing is signed for, and the last entry has its length and no byte of its own.
+    // Nothing is signed for; the second entry is one of a version that is yet to come, and the last has its length and no
+    // byte of its own.
     let folder = dir.path().join("2025-11");
     fs::remove_file(folder.join("checkpoint")).unwrap();
     let mut entries = fs::read(folder.join("entries")).unwrap();
-    let begin = 2 + usize::from(u16::from_be_bytes([entries[0], entries[1]])) + 2;
-    entries[begin..].fill(0);
+    let after = |entry: usize| entry + 2 + usize::from(u16::from_be_bytes([entries[entry], entries[entry + 1]]));
+    let (later, lost) = (after(0), after(after(0)));
+    entries[later + 2] = CODEC + 1;
+    entries[lost + 2..].fill(0);
     fs::write(folder.join("entries"), entries).unwrap();
     let mut kept = Kept::in_dir(dir);
     kept.record("2025-11-07T03:00:01Z", "/after/").await.unwrap();
-    assert_eq!(kept.end("2025-11").checkpoint.size(), 2);
-    assert_eq!(kept.pages("2025-11"), ["/before/", "/after/"]);
+    assert_eq!(kept.end("2025-11").checkpoint.size(), 3);
+    let reader = JournalReader::open(&folder).unwrap();
+    let kept: Vec<_> = reader.entries(0..3).unwrap().map(|entry| AccessEntry::decode(&entry.unwrap())).collect();
+    let [Ok(before), Err(InvalidEntry::Codec(2)), Ok(after)] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!([before.path.as_str(), after.path.as_str()], ["/before/", "/after/"]);
 }
 
 #[tokio::test]
