@@ -3,6 +3,8 @@
 //! It is fetched bundle by bundle, and what has come is kept: a collection that was cut off goes on where it was. What
 //! contradicts main's copy is refused for good.
 
+mod named;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,14 +17,14 @@ pub use tieup_protocol::wire::CollectedMonth as Collected;
 use tieup_protocol::wire::{COSIGNATURE, Cosigned, JOURNAL};
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::DiskError;
-use tieup_store::journal::{
-    Extended, InvalidKey, Mirror, MirrorError, OpenError, Origin, SignedCheckpoint, month_dir, months,
-};
+use tieup_store::journal::{Extended, InvalidKey, Mirror, MirrorError, OpenError, Origin, SignedCheckpoint, month_dir};
 use tieup_store::lock::{LockError, StateLock};
 use tieup_web::client::{CallError, PeerClient};
 use tieup_web::journal::fetching::{FetchError, RemoteLog};
 use tokio::task::block_in_place;
 
+pub use self::named::Impossible;
+use self::named::Named;
 use crate::database::PartnerRow;
 use crate::partners::{Hub, HubError};
 use crate::refusals::RefusedJournal;
@@ -65,6 +67,14 @@ pub enum CollectError {
     /// Main's own copy cannot be opened.
     #[error("main's copy of the journal cannot be opened")]
     Open(#[from] OpenError),
+    /// The month that was asked for is one that the partner can have no journal of.
+    #[error("the journal of `{partner}` is not taken: {impossible}")]
+    Impossible {
+        /// The partner.
+        partner: SiteId,
+        /// What it names.
+        impossible: Impossible,
+    },
     /// Another command is collecting from this partner.
     #[error("another command is collecting from `{0}` at this moment")]
     Busy(SiteId, #[source] LockError),
@@ -108,7 +118,8 @@ impl Drop for Turn {
 }
 
 impl Hub {
-    /// Fetches what is new in every month of a partner's journal, verifies it and cosigns it.
+    /// Fetches what is new in every month of a partner's journal, verifies it and cosigns it. Of months that it can have no
+    /// journal of nothing is taken, which is logged and fails nothing.
     ///
     /// Durable on return, and the partner holds the cosignatures.
     ///
@@ -154,17 +165,23 @@ impl Hub {
         let busy = |error| CollectError::Busy(partner.id.clone(), error);
         let lock = block_in_place(|| StateLock::take(&mirrors)).map_err(busy)?;
         // A month that main holds and the partner no longer has is looked at too.
-        let held: BTreeSet<Month> = months(&mirrors)?.into_iter().chain(status.journals.iter().copied()).collect();
+        let Named { taken, impossible } = self.named_months(partner, &status.journals).await?;
+        if let Some(impossible) = impossible {
+            if only.is_some_and(|only| impossible.contains(only)) {
+                return Err(CollectError::Impossible { partner: partner.id.clone(), impossible });
+            }
+            tracing::error!(partner = %partner.id, "not all of its journal is taken: {impossible}");
+        }
         let mut collected = Vec::new();
         let mut failed = None;
-        for month in held.into_iter().filter(|month| only.is_none_or(|only| only == *month)) {
+        for month in taken.into_iter().filter(|month| only.is_none_or(|only| only == *month)) {
             let log = block_in_place(|| Log::of(self, partner, &client, month));
-            let taken = match log {
+            let collecting = match log {
                 Ok(log) if status.journals.contains(&month) => log.collect().await,
                 Ok(log) => block_in_place(|| log.open()?.miss()),
                 Err(error) => Err(error),
             };
-            match taken {
+            match collecting {
                 Ok(month) => {
                     self.roll_up(partner, month.month).await;
                     collected.push(month);

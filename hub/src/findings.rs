@@ -142,10 +142,10 @@ impl Hub {
         Ok(known)
     }
 
-    /// How many findings there are in the newest month of a partner; none where that has none, cannot be examined, or is
-    /// so large that it takes more than a moment.
+    /// How many findings there are in the newest month of a partner that has begun; none where that has none, cannot be
+    /// examined, or is so large that it takes more than a moment.
     pub async fn newest_findings(&self, partner: &PartnerRow) -> Option<(Month, NonZeroUsize)> {
-        let month = self.examinable(partner).await.ok()?.pop_last()?;
+        let month = newest(&self.examinable(partner).await.ok()?, Timestamp::now())?;
         let is_own = is_by_main(&self.books(partner).await.ok()?, month);
         let logs = if is_own { self.own_journals() } else { self.mirrors(partner) };
         let entries = month_dir(&logs, month).join("entries");
@@ -262,6 +262,11 @@ fn as_charged(versions: Option<&[Governing]>, entry: Vec<u8>) -> Vec<u8> {
     }
 }
 
+/// The newest of `months`, but for those that have begun nowhere at `now`: a clock was wrong there.
+fn newest(months: &BTreeSet<Month>, now: Timestamp) -> Option<Month> {
+    months.range(..=Month::latest(now)).next_back().copied()
+}
+
 /// Whether main alone writes the log that `month` is charged by.
 fn is_by_main(books: &MainBooks<'_>, month: Month) -> bool {
     books.writer(month).is_ok_and(|writer| writer == Side::Main)
@@ -310,6 +315,16 @@ mod tests {
         assert_eq!(class(first - moment, "/about/"), None, "no version governs that day");
         let of_partner = entry(second, "/local/").encode();
         assert_eq!(as_charged(None, of_partner.clone()), of_partner);
+    }
+
+    #[test]
+    fn the_newest_month_is_none_that_has_yet_to_come() {
+        let months = |months: &[&str]| months.iter().map(|month| month.parse().unwrap()).collect::<BTreeSet<Month>>();
+        let now = "2026-11-29T12:00:00Z".parse().unwrap();
+        let newest = |all: &[&str]| newest(&months(all), now).map(|month| month.to_string());
+        assert_eq!(newest(&["2026-09", "2026-10", "2099-01", "9999-12"]).as_deref(), Some("2026-10"));
+        assert_eq!(newest(&["2026-10", "2026-11", "2026-12"]).as_deref(), Some("2026-11"));
+        assert_eq!(newest(&["2099-01"]), None);
     }
 
     #[test]

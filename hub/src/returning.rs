@@ -50,7 +50,7 @@ fn refuse(error: &CollectError) -> Refusal {
             let title = "the main site's disk has too little room; nothing is lost, and it can be returned later";
             return Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", title);
         }
-        CollectError::Fetch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad-journal"),
+        CollectError::Fetch(_) | CollectError::Impossible { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad-journal"),
         CollectError::Busy(..) | CollectError::UnderWay(_) => (StatusCode::CONFLICT, "busy"),
         CollectError::Call(_) => (StatusCode::BAD_GATEWAY, "not-reached"),
         CollectError::Hub(_)

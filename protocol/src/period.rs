@@ -1,12 +1,16 @@
 //! The calendar month in a contract's time zone: the span of one journal and of one statement.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use serde::{Deserialize, Serialize};
+
+/// How far clocks on earth are from UTC at the most, in either direction.
+const FURTHEST: SignedDuration = SignedDuration::from_hours(14);
 
 /// A calendar month: `2026-11`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,6 +61,18 @@ impl Month {
     /// The month that holds `time` in `zone`.
     pub fn of(time: Timestamp, zone: &Zone) -> Self {
         Self { first: zone.zone.to_datetime(time).date().first_of_month() }
+    }
+
+    /// The month at `time` by the clocks that are furthest ahead on earth: no zone is in a later one.
+    pub fn latest(time: Timestamp) -> Self {
+        Self::of(time.saturating_add(FURTHEST).unwrap_or(Timestamp::MAX), &Zone::utc())
+    }
+
+    /// The months of which somebody who joined at `joined` can have a log at `now`, in any zone: from that of the join to
+    /// the one after the present, since a clock may be ahead.
+    pub fn loggable(joined: Timestamp, now: Timestamp) -> RangeInclusive<Self> {
+        let first = joined.saturating_sub(FURTHEST).unwrap_or(Timestamp::MIN);
+        Self::of(first, &Zone::utc())..=Self::latest(now).max(Self::of(now, &Zone::utc()).next())
     }
 
     /// The month that holds `day`.
@@ -305,6 +321,20 @@ mod tests {
         let start = november.start(&tokyo);
         assert_eq!(Month::of(start, &tokyo), november);
         assert_ne!(Month::of(start - 1.nanosecond(), &tokyo), november);
+    }
+
+    #[test]
+    fn a_log_is_of_months_from_the_join_to_the_next_in_any_zone() {
+        let months = |joined: &str, now: &str| {
+            let months = Month::loggable(joined.parse().unwrap(), now.parse().unwrap());
+            (months.start().to_string(), months.end().to_string())
+        };
+        let pair = |first: &str, last: &str| (first.to_owned(), last.to_owned());
+        assert_eq!(months("2026-03-15T00:00:00Z", "2026-11-15T00:00:00Z"), pair("2026-03", "2026-12"));
+        // It was February in Honolulu, and is December in Tokyo.
+        assert_eq!(months("2026-03-01T09:00:00Z", "2026-11-30T20:00:00Z"), pair("2026-02", "2026-12"));
+        assert_eq!(Month::latest("2026-11-30T20:00:00Z".parse().unwrap()).to_string(), "2026-12");
+        Month::loggable(Timestamp::MIN, Timestamp::MAX);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tieup_protocol::joining::main_tls_name;
+use tieup_protocol::period::Month;
 use tieup_protocol::wire::{HEARTBEAT, Heartbeat};
 use tieup_web::client::PeerClient;
 use tieup_web::complaint;
@@ -21,7 +22,7 @@ const FIRST: Duration = Duration::from_mins(1);
 /// How often it sends one.
 const EVERY: Duration = Duration::from_mins(20);
 
-/// Of how many months, the newest, the sizes of the journals are told: visits of no others are logged.
+/// Of how many months, the newest that have begun, the sizes of the journals are told: visits of no others are logged.
 const MONTHS: usize = 2;
 
 impl Partner {
@@ -35,9 +36,8 @@ impl Partner {
     pub async fn heartbeat(&self) -> Result<Heartbeat, ReturnError> {
         let (answered, at) = (self.visits().answered(), Timestamp::now());
         let mut journals = BTreeMap::new();
-        for month in
-            self.journal().months().map_err(tieup_web::journal::JournalError::from)?.into_iter().rev().take(MONTHS)
-        {
+        let months = self.journal().months().map_err(tieup_web::journal::JournalError::from)?;
+        for month in newest(months, at) {
             let note = self.journal().checkpoint(month).await?;
             journals.extend(note.lines().nth(1).and_then(|size| Some((month, size.parse().ok()?))));
         }
@@ -54,6 +54,12 @@ impl Partner {
         let client = PeerClient::new(self.tls().client()?, main_tls_name(&identity.main), hub).await?;
         Ok(client.post(HEARTBEAT, heartbeat).await?)
     }
+}
+
+/// The newest of `months`, oldest first, that have begun somewhere at `now`: one that a wrong clock made is none of them.
+fn newest(mut months: Vec<Month>, now: Timestamp) -> impl Iterator<Item = Month> {
+    months.retain(|month| *month <= Month::latest(now));
+    months.into_iter().rev().take(MONTHS)
 }
 
 /// Sends heartbeats until `shutdown`. One that main does not get is not sent again: the next tells more.
@@ -77,5 +83,17 @@ pub(crate) async fn keep_beating(partner: Arc<Partner>, shutdown: Shutdown) {
             // A main site from before heartbeats has no such call; whether main is reached, others say.
             tracing::debug!("no heartbeat was taken\n{}", complaint::render(&error));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_that_a_wrong_clock_made_are_not_told_of() {
+        let months = ["2026-09", "2026-10", "2026-11", "2099-01", "9999-12"].map(|month| month.parse().unwrap());
+        let told = newest(months.to_vec(), "2026-11-29T12:00:00Z".parse().unwrap());
+        assert_eq!(told.map(|month| month.to_string()).collect::<Vec<_>>(), ["2026-11", "2026-10"]);
     }
 }

@@ -192,8 +192,13 @@ async fn ask(hub: &Hub, partner: &PartnerRow) -> Answer {
     let silent = |why| Answer { contact: Contact::Silent(why), alarms: Vec::new(), trail: None };
     match tokio::time::timeout(PATIENCE, hub.status(partner)).await {
         Ok(Ok(status)) => {
+            let mut alarms = warnings(&status);
+            match hub.impossible_months(partner, &status.journals).await {
+                Ok(impossible) => alarms.extend(impossible.map(|impossible| format!("ALARM: {impossible}"))),
+                Err(error) => alarms.push(format!("ALARM: {}", complaint::in_one_line(&error))),
+            }
             let trail = Some(hub.fetch_audit(partner).await);
-            Answer { contact: Contact::Answers, alarms: warnings(&status), trail }
+            Answer { contact: Contact::Answers, alarms, trail }
         }
         Ok(Err(error)) => silent(complaint::in_one_line(&error)),
         Err(_) => silent(format!("it does not answer within {} s", PATIENCE.as_secs())),

@@ -74,6 +74,18 @@ impl Owner {
 }
 
 impl Database {
+    /// When a partner joined with an earlier journal key for the first time; none where it has had no other.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn joined_before(&self, partner: &SiteId) -> Result<Option<Timestamp>, DatabaseError> {
+        let row = sqlx::query("SELECT joined FROM earlier_journal_keys WHERE partner = $1 ORDER BY joined LIMIT 1")
+            .bind(partner.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| timestamp(&row, "joined")).transpose()
+    }
+
     /// Keeps a partner's row in the place of the one before, such as after it moved to another address.
     ///
     /// # Errors

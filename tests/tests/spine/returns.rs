@@ -12,6 +12,7 @@ use tieup_hub::database::PartnerRow;
 use tieup_hub::refusals::Settlement;
 use tieup_protocol::access::{Method, Purpose};
 use tieup_protocol::path::SitePath;
+use tieup_protocol::period::Month;
 use tieup_store::journal::{JournalReader, Mirror, month_dir, months, verify_log};
 use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::proxy::Fault;
@@ -194,6 +195,35 @@ async fn row_003_33_a_month_with_nothing_new_is_cosigned_without_reading_mains_c
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn row_003_33_months_that_a_partner_cannot_have_are_told_and_nothing_of_them_is_taken() {
+    let mut world = settled().await;
+    log_visits(&world, "north", 4).await;
+    let month = world.month("north");
+    let later: Vec<Month> = ["2099-01", "9999-12"].map(|month| month.parse().unwrap()).to_vec();
+    world
+        .restart_after("north", |state| {
+            for later in &later {
+                let log = JournalOnDisk::open(state, *later);
+                fs::create_dir_all(&log.dir).unwrap();
+                log.replace(&[], &log.signer);
+            }
+        })
+        .await;
+    assert_eq!(world.daemon("north").journal().months().unwrap(), [month, later[0], later[1]]);
+    assert_eq!(world.collect("north").await, [Collected { month, added: 4, size: 4 }]);
+    assert_eq!(months(&world.mirrors("north")).unwrap(), [month]);
+    let heartbeat = world.daemon("north").heartbeat().await.unwrap();
+    assert_eq!(heartbeat.journals.into_iter().collect::<Vec<_>>(), [(month, 4)]);
+    assert_says(
+        &said(&tieup(&world, &["status", "north"])),
+        &["ALARM: it names journals of 2099-01, 9999-12, and can"],
+    );
+    let fetched = tieup(&world, &["log", "fetch", "north", "--month", "9999-12"]);
+    assert_says(&said(&fetched), &["the journal of `north` is not taken: it names journals of 2099-01, 9999-12"]);
+    assert_eq!(fetched.status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn row_003_62_main_knows_when_it_collected_last_though_nothing_was_new() {
     let world = settled().await;
     let north = row(&world, "north").await;
@@ -232,7 +262,7 @@ async fn refused() -> (World, Vec<Vec<u8>>) {
     (world, honest)
 }
 
-fn put_back(state: &Path, month: tieup_protocol::period::Month, entries: &[Vec<u8>]) {
+fn put_back(state: &Path, month: Month, entries: &[Vec<u8>]) {
     let log = JournalOnDisk::open(state, month);
     log.replace(entries, &log.signer);
 }

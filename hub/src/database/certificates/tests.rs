@@ -93,6 +93,8 @@ async fn the_key_that_a_join_replaces_is_kept() {
         assert_eq!(keys("b", 3).await, told("b", &["a"]));
         assert_eq!(keys("c", 4).await, told("c", &["b", "a"]));
         assert_eq!(keys("a", 5).await, told("a", &["c", "b"]), "a folder was brought back");
+        assert_eq!(database.joined_before(&partner).await.unwrap(), Some(at(2)));
+        assert_eq!(database.joined_before(&"otaru".parse().unwrap()).await.unwrap(), None);
     }
 }
 
