@@ -10,11 +10,13 @@
 //! Of main's own log there is what a partner has verified and cosigned: a checkpoint that main alone has signed tells others
 //! nothing that main could not change.
 //!
-//! Tiles come first, then the checkpoint that covers them: whoever has a checkpoint finds what it covers. It goes on where it
-//! was, never goes back, and never contradicts what it showed before. What it is doing holds up no collection.
+//! Tiles come first, then the checkpoint that covers them: whoever has a checkpoint finds what it covers. Each tile is hashed
+//! before it is written, and what does not give the root that was signed is not shown. It goes on where it was, never goes
+//! back, and never contradicts what it showed before. What it is doing holds up no collection.
 
 mod bucket;
 mod files;
+mod hashing;
 mod place;
 
 use std::collections::BTreeMap;
@@ -29,8 +31,8 @@ use tieup_protocol::period::Month;
 use tieup_store::document::{Document, DocumentError};
 use tieup_store::durable::DiskError;
 use tieup_store::journal::{
-    CheckpointError, InvalidKey, JournalReader, LogVerifier, Origin, ReadError, SignedCheckpoint, TilePath, TileWidth,
-    cosigned_note, month_dir, months,
+    CheckpointError, Hash, InvalidKey, JournalReader, LogVerifier, Origin, ReadError, SignedCheckpoint, TilePath,
+    TileWidth, cosigned_note, month_dir, months,
 };
 use tieup_store::lock::{LockError, StateLock};
 use tieup_web::complaint;
@@ -87,6 +89,19 @@ pub enum MirroringError {
     /// The mirror shows another log than main holds.
     #[error("the mirror shows another log of {0} than main holds: it is left as it is, until somebody moves it away")]
     Other(Origin),
+    /// Main's copy is another than the one that the receipt is for: it is damaged, or was put aside at this moment.
+    #[error("what main holds of {0} is not what its cosigned checkpoint says: nothing more of it is mirrored")]
+    Unsigned(Origin),
+    /// A part of main's copy is not what was hashed.
+    #[error(
+        "main's copy of {origin} is damaged at {path}: nothing more of it is mirrored (tieup log verify says more)"
+    )]
+    Damaged {
+        /// The log.
+        origin: Origin,
+        /// The tile or the bundle.
+        path: TilePath,
+    },
     /// It cannot be read or written.
     #[error("the mirror cannot be written")]
     Files(#[from] FilesError),
@@ -114,6 +129,9 @@ pub struct MirrorStanding {
     /// How far each month has come that is not whole yet.
     #[serde(default)]
     progress: BTreeMap<String, u64>,
+    /// From how many entries on each month may have partial forms of full tiles, which go when its checkpoint is shown.
+    #[serde(default)]
+    partials: BTreeMap<String, u64>,
 }
 
 /// That the mirror could not be written.
@@ -184,17 +202,20 @@ impl Hub {
         let files = block_in_place(|| Files::open(place))?;
         let (partners, mut logs) = (self.database.partners().await?, Vec::new());
         for partner in &partners {
-            for month in block_in_place(|| months(&self.mirrors(partner)))? {
-                logs.push((partner.id.clone(), month, self.held_copy(partner, month)));
-            }
+            logs.extend(
+                block_in_place(|| months(&self.mirrors(partner)))?.into_iter().map(|month| (Some(partner), month)),
+            );
         }
-        for month in block_in_place(|| months(&self.own_journals()))? {
-            logs.push((self.config.main.clone(), month, self.witnessed_own(&partners, month)));
-        }
+        logs.extend(block_in_place(|| months(&self.own_journals()))?.into_iter().map(|month| (None, month)));
         let mut failed = None;
-        for (site, month, cosigned) in logs {
+        for (partner, month) in logs {
+            // The receipt is read when it is the log's turn: it would be old by then.
+            let (site, cosigned) = match partner {
+                Some(partner) => (&partner.id, self.held_copy(partner, month)),
+                None => (&self.config.main, self.witnessed_own(&partners, month)),
+            };
             let mirrored = match cosigned {
-                Ok(Some(log)) => self.mirror_month(&files, ((site, month), log), standing, done).await,
+                Ok(Some(log)) => self.mirror_month(&files, ((site.clone(), month), log), standing, done).await,
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -283,24 +304,43 @@ impl Held {
         standing: &mut MirrorStanding,
         keep: impl Fn(&MirrorStanding) -> Result<(), DocumentError>,
     ) -> Result<(), MirroringError> {
-        let size = SignedCheckpoint::open_by_any(note, &self.origin, &self.keys).map_err(MirroringError::Held)?.size();
+        let signed = SignedCheckpoint::open_by_any(note, &self.origin, &self.keys).map_err(MirroringError::Held)?;
+        let (size, root) = (signed.size(), signed.root());
+        self.check_root(size, root)?;
         let shown = self.shown(files, size).await?;
         let mut from = self.resumed(files, shown, size, standing.progress.get(&self.name).copied()).await?;
         while from < size {
             let to = (from / STRIDE + 1).saturating_mul(STRIDE).min(size);
             self.write_tiles(files, from, to).await?;
+            // Whether this was still the log that was cosigned.
+            self.check_root(size, root)?;
             if to < size {
                 standing.progress.insert(self.name.clone(), to);
                 keep(standing)?;
             }
             from = to;
         }
+        let since = standing.partials.get(&self.name).map_or(shown, |since| shown.min(*since));
+        let filled: Vec<TilePath> =
+            TilePath::grown(since, size).filter(|path| path.width() == TileWidth::FULL).collect();
+        if !filled.is_empty() {
+            // They are found again, whatever happens before they are gone.
+            standing.partials.insert(self.name.clone(), since);
+            keep(standing)?;
+        }
         files.put(&format!("{}/checkpoint", self.name), note.to_vec()).await?;
         standing.progress.remove(&self.name);
-        for full in TilePath::grown(shown, size).filter(|path| path.width() == TileWidth::FULL) {
+        for full in filled {
             files.drop_partials(&format!("{}/{full}", self.name))?;
         }
+        standing.partials.remove(&self.name);
         Ok(())
+    }
+
+    /// Fails unless the hashes that are held give `root` for `size` entries.
+    fn check_root(&self, size: u64, root: Hash) -> Result<(), MirroringError> {
+        let held = block_in_place(|| self.reader.root_at(size))?;
+        if held == root { Ok(()) } else { Err(MirroringError::Unsigned(self.origin.clone())) }
     }
 
     /// How many entries the mirror shows, which are the first ones that main holds.
@@ -317,23 +357,59 @@ impl Held {
         Ok(shown.size())
     }
 
-    /// From which entry on tiles are written: where it was noted last, if the tile before that is there.
+    /// From which entry on tiles are written: where it was noted last, if what the mirror has up to there is of this log.
     async fn resumed(&self, files: &Files, shown: u64, size: u64, noted: Option<u64>) -> Result<u64, MirroringError> {
         let Some(noted) = noted.filter(|noted| shown < *noted && *noted <= size) else { return Ok(shown) };
-        let last = TilePath::bundles(noted - 1, noted).next();
-        let Some(last) = last else { return Ok(shown) };
-        let is_there = files.read(&format!("{}/{last}", self.name)).await?;
-        let expected = block_in_place(|| self.reader.resource(last))?;
-        Ok(if is_there.is_some_and(|bytes| bytes == expected) { noted } else { shown })
+        for last in TilePath::bundles(noted - 1, noted).chain(edge(noted)) {
+            let is_there = files.read(&format!("{}/{last}", self.name)).await?;
+            if is_there != Some(block_in_place(|| self.reader.resource(last))?) {
+                return Ok(shown);
+            }
+        }
+        Ok(noted)
     }
 
     async fn write_tiles(&self, files: &Files, from: u64, to: u64) -> Result<(), MirroringError> {
         for path in TilePath::grown(from, to) {
-            let bytes = block_in_place(|| self.reader.resource(path))?;
+            let bytes = block_in_place(|| self.checked(path))?;
             files.put(&format!("{}/{path}", self.name), bytes).await?;
         }
         Ok(())
     }
+
+    /// The bytes of a tile or bundle: of entries that give the hashes above them, or of hashes that do. The last hashes of each
+    /// level are what the root is made of, and are checked with it.
+    fn checked(&self, path: TilePath) -> Result<Vec<u8>, MirroringError> {
+        let bytes = self.reader.resource(path)?;
+        let is_sound = match path {
+            TilePath::Entries { index, width } => {
+                hashing::leaves(&bytes).ok() == Some(self.reader.tile(0, index, width)?)
+            }
+            TilePath::Hashes { level, index, width: TileWidth::FULL } => {
+                hashing::root(&bytes).map(Hash) == Some(self.hash(level + 1, index)?)
+            }
+            TilePath::Hashes { .. } => true,
+        };
+        if is_sound { Ok(bytes) } else { Err(MirroringError::Damaged { origin: self.origin.clone(), path }) }
+    }
+
+    /// Hash `number` of a level.
+    fn hash(&self, level: u8, number: u64) -> Result<Hash, MirroringError> {
+        let full = TileWidth::FULL.get();
+        let width = TileWidth::new(number % full + 1).unwrap_or(TileWidth::FULL);
+        let tile = self.reader.tile(level, number / full, width)?;
+        Ok(tile.last_chunk().copied().map(Hash).unwrap_or_default())
+    }
+}
+
+/// The last tile of each level of a log of `size` entries, which no other log has.
+fn edge(size: u64) -> impl Iterator<Item = TilePath> {
+    let full = TileWidth::FULL.get();
+    (0..8).map_while(move |level: u8| {
+        let last = (size >> (8 * level)).checked_sub(1)?;
+        let width = TileWidth::new(last % full + 1)?;
+        Some(TilePath::Hashes { level, index: last / full, width })
+    })
 }
 
 /// Mirrors what is collected, until `shutdown`. What failed is tried again.

@@ -13,7 +13,7 @@ use tieup_hub::config::Config;
 use tieup_hub::mirror::{MirrorPlace, MirroringError};
 use tieup_hub::partners::Hub;
 use tieup_store::failing::{FailingWrites, How};
-use tieup_store::journal::{JournalWriter, SignedCheckpoint, TilePath};
+use tieup_store::journal::{JournalWriter, SignedCheckpoint, TilePath, TileWidth};
 use tieup_tests::journal::{JournalOnDisk, files_below};
 use tieup_tests::{Contract, World, assert_says, python, told};
 
@@ -132,6 +132,39 @@ async fn a_mirror_never_goes_back_and_never_shows_another_log() {
     assert_eq!(files_below(&mirror), shown);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn row_003_48_what_is_damaged_here_or_is_another_log_than_was_cosigned_is_not_shown() {
+    let world = settled().await;
+    let (mirror, earlier) = (world.folder().join("mirror"), world.folder().join("earlier"));
+    let hub = mirroring(&world, &mirror).await;
+    visit(&world, 300).await;
+    let (copy, folder) = (world.mirrors("north").join(world.month("north").to_string()), month_in(&world, &mirror));
+    keep(&copy, &earlier);
+    // A byte of an entry, and one of a hash, has rotted.
+    for file in ["entries", "hashes-0"] {
+        let mut bytes = fs::read(copy.join(file)).unwrap();
+        bytes[40] ^= 1;
+        fs::write(copy.join(file), bytes).unwrap();
+        let error = hub.mirror_journals().await.unwrap_err();
+        assert_says(&told(&error), &["main's copy of", "is damaged at tile/entries/000"]);
+        assert!(files_below(&folder).is_empty(), "{file}: something is shown");
+        keep(&earlier, &copy);
+    }
+    // The copy was put aside and taken anew from another log, of which nothing is cosigned yet.
+    let log = JournalOnDisk::open(&world.state("north"), world.month("north"));
+    let forged = world.folder().join("forged");
+    let mut writer = JournalWriter::open(&forged, log.origin.clone(), log.signer.clone()).unwrap();
+    writer.append(&[b"invented"; 300]).unwrap();
+    writer.checkpoint().unwrap();
+    keep(&forged, &copy);
+    let error = hub.mirror_journals().await.unwrap_err();
+    assert!(matches!(error, MirroringError::Unsigned(_)), "{error:?}");
+    assert!(files_below(&folder).is_empty());
+    keep(&earlier, &copy);
+    hub.mirror_journals().await.unwrap();
+    assert_eq!(assert_whole(&world, &folder), 300);
+}
+
 /// Copies a folder without folders in it.
 fn keep(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -166,6 +199,9 @@ async fn whichever_write_to_a_mirror_fails_what_it_shows_is_whole_and_it_goes_on
         assert!(shown >= held - 257 && shown <= held, "write {at}, {how:?}: it shows {shown} of {held}");
         hub.mirror_journals().await.unwrap();
         assert_eq!(assert_whole(&world, &folder), held, "write {at}, {how:?}");
+        for full in TilePath::grown(0, held).filter(|path| path.width() == TileWidth::FULL) {
+            assert!(!folder.join(format!("{full}.p")).exists(), "write {at}, {how:?}: partial forms of {full} stay");
+        }
         at += 1;
     }
     assert!(at > 30, "only {at} writes failed");
