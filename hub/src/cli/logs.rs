@@ -13,8 +13,7 @@ use tieup_protocol::contract::Side;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
 use tieup_store::journal::{
-    CosignerVerifier, InclusionProof, JournalReader, LogVerifier, Origin, ProofKeys, SignedCheckpoint, checkpoint_note,
-    cosigned_note, month_dir, months, stored_root, verify_cosignature, verify_log,
+    CosignerVerifier, InclusionProof, JournalReader, Origin, ProofKeys, SignedCheckpoint, month_dir, months,
 };
 use tieup_web::journal::export::{Layout, export_to_stdout};
 use tieup_web::terminal::counted;
@@ -27,6 +26,7 @@ use super::findings::{FindingsArguments, findings};
 use super::partners::joined;
 use super::rollups::{RollupsArguments, rollups};
 use super::site::say_json;
+use super::verifying::verify;
 use crate::collect::{CollectError, Collected};
 use crate::collecting::{CONCURRENT_COLLECTIONS, PATIENCE};
 use crate::database::PartnerRow;
@@ -115,6 +115,13 @@ pub(super) struct ProofArguments {
     /// The log that it must be of, such as nationwide/harbor-shop/2026-11; any that the key signed if left out.
     #[arg(long)]
     origin: Option<String>,
+}
+
+/// What fetching came to: how many months were looked at, and how much was not taken.
+#[derive(Default)]
+struct Fetched {
+    months: usize,
+    failed: usize,
 }
 
 /// A proof, for programs.
@@ -207,20 +214,38 @@ pub(super) fn parse_reason(text: &str) -> Result<String, String> {
 }
 
 async fn fetch(hub: &Arc<Hub>, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
-    let partners = meant(hub, only).await?.into_iter().filter(|partner| partner.revoked.is_none());
+    let mut partners = meant(hub, only).await?;
+    partners.retain(|partner| partner.revoked.is_none());
+    let asked = partners.len();
     let fetch = |partner: PartnerRow| {
         let hub = hub.clone();
         async move { fetch_in_time(&hub, &partner, month).await }
     };
     let fetched = side_by_side(partners, CONCURRENT_COLLECTIONS, fetch).await;
-    let failed: usize = fetched.into_iter().sum::<Result<_, _>>().context("fetching ended by a fault of ours")?;
+    let fetched: Vec<Fetched> =
+        fetched.into_iter().collect::<Result<_, _>>().context("fetching ended by a fault of ours")?;
     // Told, and no failure: the running hub tries it again.
     if let Err(error) = hub.mirror_journals().await {
         terminal::complain(&error);
     }
+    let failed: usize = fetched.iter().map(|fetched| fetched.failed).sum();
     if failed > 0 {
         let one = "journal or audit trail of a partner was not taken";
         bail!("{}", counted(failed, one, "journals or audit trails of partners were not taken"));
+    }
+    if asked > 0 && fetched.iter().all(|fetched| fetched.months == 0) {
+        return nothing_to_fetch(only, month);
+    }
+    Ok(())
+}
+
+/// Says that nobody has logged anything. Where a month was named, that is a mistake.
+fn nothing_to_fetch(only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
+    match (only, month) {
+        (Some(partner), Some(month)) => bail!("`{partner}` has no journal of {month}, and none was fetched before"),
+        (None, Some(month)) => bail!("no partner has a journal of {month}, and none was fetched before"),
+        (Some(partner), None) => say!("`{partner}` has logged no visit yet."),
+        (None, None) => say!("No partner has logged a visit yet."),
     }
     Ok(())
 }
@@ -245,20 +270,20 @@ async fn side_by_side<I, F: Future<Output: Send> + Send + 'static>(
     }
 }
 
-/// Fetches from one partner as far as there is time for it, and gives how much of it failed.
-async fn fetch_in_time(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> usize {
+/// Fetches from one partner as far as there is time for it.
+async fn fetch_in_time(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> Fetched {
     tokio::time::timeout(PATIENCE, fetch_from(hub, partner, month)).await.unwrap_or_else(|_| {
         let minutes = PATIENCE.as_secs() / 60;
         eprintln!("{}: it took longer than {minutes} minutes; fetch it again to go on there", partner.id);
-        1
+        Fetched { failed: 1, ..Fetched::default() }
     })
 }
 
-/// Fetches from one partner, and gives how much of it failed.
-async fn fetch_from(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> usize {
-    let (mut failed, mut told) = (0, None);
+/// Fetches from one partner.
+async fn fetch_from(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> Fetched {
+    let (mut fetched, mut told) = (Fetched::default(), None);
     if let Err(error) = hub.fetch_audit(partner).await {
-        failed += 1;
+        fetched.failed += 1;
         eprintln!("{}:", partner.id);
         terminal::complain(&error);
         told = Some(complaint::render(&error));
@@ -268,17 +293,20 @@ async fn fetch_from(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> us
         None => hub.collect(partner).await,
     };
     match collected {
-        Ok(months) => months.iter().for_each(|month| show(partner, month)),
+        Ok(months) => {
+            fetched.months = months.len();
+            months.iter().for_each(|month| show(partner, month));
+        }
         // A partner that is not reached is told of once.
         Err(error) if told.as_ref() == Some(&complaint::render(&error)) => {}
         Err(error) => {
-            failed += 1;
+            fetched.failed += 1;
             eprintln!("{}:", partner.id);
             terminal::complain(&error);
             show_way_out(hub, partner, &error);
         }
     }
-    failed
+    fetched
 }
 
 fn show(partner: &PartnerRow, Collected { month, added, size }: &Collected) {
@@ -306,78 +334,11 @@ fn show_way_out(hub: &Hub, partner: &PartnerRow, error: &CollectError) {
     }
 }
 
-/// That so many entries are what was signed for, as people read it.
-fn matching(size: u64) -> String {
-    format!("{} the signed checkpoint", counted(size, "entry matches", "entries match"))
-}
-
-async fn verify(hub: &Hub, only: Option<&SiteId>, month: Option<Month>) -> anyhow::Result<()> {
-    if only.is_none_or(|only| *only == hub.config.main) {
-        verify_own(hub, month).await?;
-    }
-    if only == Some(&hub.config.main) {
-        return Ok(());
-    }
-    let cosigner = hub.keys.cosigner()?.verifier();
-    for partner in meant(hub, only).await? {
-        let folder = hub.mirrors(&partner);
-        for month in chosen(&folder, month)? {
-            let (origin, dir) = (Origin::new(&hub.config.main, &partner.id, month), month_dir(&folder, month));
-            let key = |note: Option<Vec<u8>>| {
-                signer_of(&partner, &origin, note.as_deref()).context("a partner's journal key cannot be used")
-            };
-            let size = verify_month(&dir, &origin, &key(checkpoint_note(&dir)?)?)?;
-            let receipt = check_cosigned(&dir, &origin, &key(cosigned_note(&dir)?)?, &cosigner)
-                .with_context(|| format!("the cosigned checkpoint of {origin} does not verify"))?;
-            say!("{origin}: {}, {receipt}", matching(size));
-        }
-    }
-    Ok(())
-}
-
-/// Verifies the journal of visits to main's own pages, where there is one, and says what partners have verified of it.
-async fn verify_own(hub: &Hub, month: Option<Month>) -> anyhow::Result<()> {
-    let partners = hub.database.partners().await?;
-    let (folder, key) = (hub.own_journals(), hub.keys.journal()?.verifier());
-    for month in chosen(&folder, month)? {
-        let origin = hub.own_origin(month);
-        let size = verify_month(&month_dir(&folder, month), &origin, &key)?;
-        say!("{origin}: {}; visits to your own pages", matching(size));
-        for partner in &partners {
-            if let Some(receipt) = hub.receipt(&partner.id, month)? {
-                let at = receipt.cosigned.strftime("%Y-%m-%d %H:%M UTC");
-                say!("  {} has verified and cosigned {} of them at {at}", partner.id, receipt.size);
-            }
-        }
-    }
-    Ok(())
-}
-
 /// The months of `folder` that are meant.
 pub(super) fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<Month>> {
     let mut months = months(folder)?;
     months.retain(|month| only.is_none_or(|only| only == *month));
     Ok(months)
-}
-
-fn verify_month(dir: &Path, origin: &Origin, key: &LogVerifier) -> anyhow::Result<u64> {
-    let log = verify_log(dir, origin, key).with_context(|| format!("the journal {origin} does not verify"))?;
-    Ok(log.checkpoint.size())
-}
-
-/// Checks main's own receipt in a copy that was verified, and says what it covers.
-fn check_cosigned(
-    dir: &Path,
-    origin: &Origin,
-    key: &LogVerifier,
-    cosigner: &CosignerVerifier,
-) -> anyhow::Result<String> {
-    let Some(note) = cosigned_note(dir)? else { return Ok("none cosigned".to_owned()) };
-    let (checkpoint, at) = (SignedCheckpoint::open(&note, origin, key)?, verify_cosignature(&note, cosigner)?);
-    if stored_root(dir, checkpoint.size())? != checkpoint.root() {
-        bail!("its {} entries have another root", checkpoint.size());
-    }
-    Ok(format!("{} cosigned at {}", checkpoint.size(), at.strftime("%Y-%m-%d %H:%M UTC")))
 }
 
 async fn prove(hub: &Hub, partner: &SiteId, month: Month, number: u64, format: Format) -> anyhow::Result<()> {

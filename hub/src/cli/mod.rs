@@ -20,6 +20,7 @@ mod simulate;
 mod site;
 mod status;
 mod strikes;
+mod verifying;
 mod watching;
 
 use std::path::PathBuf;

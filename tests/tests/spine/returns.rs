@@ -13,7 +13,7 @@ use tieup_hub::refusals::Settlement;
 use tieup_protocol::access::{Method, Purpose};
 use tieup_protocol::path::SitePath;
 use tieup_protocol::period::Month;
-use tieup_store::journal::{JournalReader, Mirror, month_dir, months, verify_log};
+use tieup_store::journal::{JournalReader, JournalWriter, Mirror, month_dir, months, verify_log};
 use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::proxy::Fault;
 use tieup_tests::world::site_id;
@@ -224,6 +224,50 @@ async fn row_003_33_months_that_a_partner_cannot_have_are_told_and_nothing_of_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn row_003_48_every_journal_is_verified_whatever_another_comes_to_and_one_that_is_not_there_is_told() {
+    let world = settled().await;
+    let told = |arguments: &[&str]| {
+        let output = tieup(&world, arguments);
+        (output.status.code(), said(&output))
+    };
+    assert_eq!(told(&["log", "verify"]), (Some(0), "No journal has been fetched yet: tieup log fetch\n".to_owned()));
+    let (code, said) = told(&["log", "fetch"]);
+    assert_says(&said, &["No partner has logged a visit yet.\n"]);
+    assert_eq!(code, Some(0));
+    for (arguments, says) in [
+        (["log", "verify", "north", "2019-01"].as_slice(), "no journal of 2019-01 of `north` has been fetched"),
+        (&["log", "verify", "north"], "no journal of `north` has been fetched yet"),
+        (&["log", "verify", "lampworks"], "no visit to your own pages has been logged yet"),
+        (&["log", "fetch", "north", "--month", "2019-01"], "`north` has no journal of 2019-01, and none was fetched"),
+        (&["log", "fetch", "--month", "2019-01"], "no partner has a journal of 2019-01"),
+    ] {
+        let (code, said) = told(arguments);
+        assert_says(&said, &[says]);
+        assert_eq!(code, Some(1), "{arguments:?}");
+    }
+    // Main's own log is damaged, a first fetch from `north` was cut off, and `south` is whole.
+    let (hub, month) = (world.hub(), "2020-01".parse().unwrap());
+    let own = month_dir(&hub.own_journals(), month);
+    let mut writer = JournalWriter::open(&own, hub.own_origin(month), hub.keys.journal().unwrap().clone()).unwrap();
+    writer.append(&[b"a visit"]).unwrap();
+    writer.checkpoint().unwrap();
+    fs::write(own.join("entries"), b"\0\x07another").unwrap();
+    log_visits(&world, "north", 4).await;
+    Mirror::open(&copy(&world)).unwrap().take(&[b"what has come"]).unwrap();
+    log_visits(&world, "south", 3).await;
+    world.collect("south").await;
+    let (code, said) = told(&["log", "verify"]);
+    assert_says(&said, &["lampworks/lampworks/2020-01 does not verify", "entry 0 is not the one that was logged"]);
+    assert_says(&said, &["nothing is confirmed yet", "3 entries match the signed checkpoint, 3 cosigned at"]);
+    assert_says(&said, &["1 of 3 journals did not verify"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(told(&["log", "verify", "north"]).0, Some(0));
+    // A receipt without its checkpoint is no fetch that was cut off.
+    fs::write(copy(&world).join("cosigned"), "a receipt").unwrap();
+    assert_says(&told(&["log", "verify", "north"]).1, &["does not verify", "has no checkpoint"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn row_003_62_main_knows_when_it_collected_last_though_nothing_was_new() {
     let world = settled().await;
     let north = row(&world, "north").await;
@@ -288,6 +332,11 @@ async fn row_003_48_a_refused_journal_stays_refused_with_both_checkpoints_until_
     let status = tieup(&world, &["status"]);
     assert_eq!(status.status.code(), Some(1));
     assert_says(&said(&status), &["ALARM: the journal of", "is refused since", "tieup log settle"]);
+    let verified = tieup(&world, &["log", "verify"]);
+    assert_eq!(verified.status.code(), Some(1));
+    let said_of_it = said(&verified);
+    assert!(said_of_it.starts_with("ALARM: north: the journal of"), "refusals come first: {said_of_it}");
+    assert_says(&said_of_it, &["4 entries match the signed checkpoint", "refused until somebody settles it"]);
     let fetched = tieup(&world, &["log", "fetch", "north"]);
     assert_eq!(fetched.status.code(), Some(1));
     assert_says(&said(&fetched), &["hint: what was signed is kept", &format!("tieup log settle north {month}")]);
