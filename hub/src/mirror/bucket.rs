@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Method, StatusCode, redirect};
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::Verifier;
@@ -58,7 +59,7 @@ pub enum BucketError {
         source: reqwest::Error,
     },
     /// It answers with something else than success.
-    #[error("the bucket at {place} answered {status}{}", said(code.as_ref()))]
+    #[error("the bucket at {place} answered {status}{}{}", said(code.as_ref()), needed(*status))]
     Answer {
         /// Host and port.
         place: String,
@@ -71,6 +72,36 @@ pub enum BucketError {
 
 fn said(code: Option<&String>) -> String {
     code.map(|code| format!(" ({code})")).unwrap_or_default()
+}
+
+/// What a key must be allowed, where something was forbidden. To one that may not list, what is not there is forbidden too.
+fn needed(status: u16) -> &'static str {
+    if status == StatusCode::FORBIDDEN.as_u16() {
+        ": the key needs s3:GetObject and s3:PutObject for what is in it, and s3:ListBucket, without which nobody is told that \
+         something is not there yet"
+    } else {
+        ""
+    }
+}
+
+/// How an object is served to readers: c2sp.org/tlog-tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// A checkpoint, which the next one takes the place of.
+    Checkpoint,
+    /// A tile or a bundle, whole or partial: nothing else ever has its name.
+    Tile,
+}
+
+impl Served {
+    /// Its `Content-Type` and `Cache-Control`.
+    fn headers(self) -> [(HeaderName, &'static str); 2] {
+        let (kind, caching) = match self {
+            Self::Checkpoint => ("text/plain; charset=utf-8", "no-cache"),
+            Self::Tile => ("application/octet-stream", "public, max-age=31536000, immutable"),
+        };
+        [(CONTENT_TYPE, kind), (CACHE_CONTROL, caching)]
+    }
 }
 
 /// A bucket that can be written.
@@ -109,7 +140,7 @@ impl Bucket {
     /// The object `name`; none where there is none.
     pub(super) async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, BucketError> {
         let url = self.address.get_object(Some(&self.credentials), &self.named(name)).sign(SIGNED_FOR);
-        match self.ask(Method::GET, url, Vec::new()).await {
+        match self.ask(self.client.get(url)).await {
             Ok(bytes) => Ok(Some(bytes)),
             // That the bucket is not there is another thing than that nothing of this name is in it.
             Err(BucketError::Answer { status: 404, code, .. }) if code.as_deref() != Some("NoSuchBucket") => Ok(None),
@@ -118,19 +149,25 @@ impl Bucket {
     }
 
     /// Puts an object there, in place of the one before. Durable on return, as S3 is.
-    pub(super) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), BucketError> {
-        let url = self.address.put_object(Some(&self.credentials), &self.named(name)).sign(SIGNED_FOR);
-        self.ask(Method::PUT, url, bytes).await.map(drop)
+    pub(super) async fn put(&self, name: &str, served: Served, bytes: Vec<u8>) -> Result<(), BucketError> {
+        let (name, headers) = (self.named(name), served.headers());
+        let mut action = self.address.put_object(Some(&self.credentials), &name);
+        for (header, value) in &headers {
+            action.headers_mut().insert(header.as_str(), *value);
+        }
+        let request = self.client.put(action.sign(SIGNED_FOR)).body(bytes);
+        let request = headers.into_iter().fold(request, |request, (header, value)| request.header(header, value));
+        self.ask(request).await.map(drop)
     }
 
     fn named(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
-    async fn ask(&self, method: Method, url: Url, body: Vec<u8>) -> Result<Vec<u8>, BucketError> {
+    async fn ask(&self, request: RequestBuilder) -> Result<Vec<u8>, BucketError> {
         let unreachable =
             |error: reqwest::Error| BucketError::Unreachable { place: self.place.clone(), source: error.without_url() };
-        let mut response = self.client.request(method, url).body(body).send().await.map_err(unreachable)?;
+        let mut response = request.send().await.map_err(unreachable)?;
         let (status, mut bytes) = (response.status(), Vec::new());
         while let Some(part) = response.chunk().await.map_err(unreachable)? {
             bytes.extend_from_slice(&part);
@@ -202,6 +239,14 @@ mod tests {
             let error = to(Some(bad)).unwrap_err();
             assert!(error.to_string().contains("plain HTTP is for this machine alone"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn what_a_key_must_be_allowed_is_told_where_something_is_forbidden() {
+        let told = |status| BucketError::Answer { place: "s3".to_owned(), status, code: None }.to_string();
+        assert!(told(403).contains("answered 403: the key needs s3:GetObject and s3:PutObject"), "{}", told(403));
+        assert!(told(403).contains("s3:ListBucket"));
+        assert_eq!(told(503), "the bucket at s3 answered 503");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tieup_store::durable::{self, DiskError};
 use tokio::task::block_in_place;
 
+pub(super) use super::bucket::Served;
 use super::bucket::{Bucket, BucketError};
 use super::place::MirrorPlace;
 
@@ -48,15 +49,15 @@ impl Files {
         }
     }
 
-    /// Puts a file there, whole, in place of the one before. Durable on return.
-    pub(super) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), FilesError> {
+    /// Puts a file there, whole, in place of the one before. Durable on return. How it is `served` is for a bucket alone to say.
+    pub(super) async fn put(&self, name: &str, served: Served, bytes: Vec<u8>) -> Result<(), FilesError> {
         match self {
             Self::Folder(folder) => Ok(block_in_place(|| {
                 let path = folder.join(name);
                 durable::create_dir_all(path.parent().unwrap_or(folder))?;
                 durable::write_file(&path, &bytes)
             })?),
-            Self::Bucket(bucket) => Ok(bucket.put(name, bytes).await?),
+            Self::Bucket(bucket) => Ok(bucket.put(name, served, bytes).await?),
         }
     }
 

@@ -40,8 +40,8 @@ use tieup_web::listener::Shutdown;
 use tokio::task::block_in_place;
 
 pub use self::bucket::BucketError;
-use self::files::Files;
 pub use self::files::FilesError;
+use self::files::{Files, Served};
 pub use self::place::MirrorPlace;
 use crate::database::{DatabaseError, PartnerRow};
 use crate::keys::KeyError;
@@ -328,7 +328,7 @@ impl Held {
             standing.partials.insert(self.name.clone(), since);
             keep(standing)?;
         }
-        files.put(&format!("{}/checkpoint", self.name), note.to_vec()).await?;
+        files.put(&format!("{}/checkpoint", self.name), Served::Checkpoint, note.to_vec()).await?;
         standing.progress.remove(&self.name);
         for full in filled {
             files.drop_partials(&format!("{}/{full}", self.name))?;
@@ -372,7 +372,7 @@ impl Held {
     async fn write_tiles(&self, files: &Files, from: u64, to: u64) -> Result<(), MirroringError> {
         for path in TilePath::grown(from, to) {
             let bytes = block_in_place(|| self.checked(path))?;
-            files.put(&format!("{}/{path}", self.name), bytes).await?;
+            files.put(&format!("{}/{path}", self.name), Served::Tile, bytes).await?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Copies what is below a prefix of a bucket into a folder, with Amazon's own client.
+"""Copies what is below a prefix of a bucket into a folder, with Amazon's own client, and says how each object is served:
+its name, its `Content-Type` and its `Cache-Control`, with tabs between.
 
     python3 take.py ADDRESS BUCKET PREFIX FOLDER
 """
@@ -19,7 +20,9 @@ def main():
     for entry in (entry for page in pages for entry in page.get("Contents", [])):
         file = Path(folder) / entry["Key"].removeprefix(prefix)
         file.parent.mkdir(parents=True, exist_ok=True)
-        client.download_file(bucket, entry["Key"], str(file))
+        served = client.get_object(Bucket=bucket, Key=entry["Key"])
+        file.write_bytes(served["Body"].read())
+        print(entry["Key"], served["ContentType"], served.get("CacheControl"), sep="\t")
 
 
 if __name__ == "__main__":

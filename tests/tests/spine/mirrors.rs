@@ -324,13 +324,15 @@ impl Bucket {
         (status.code(), said)
     }
 
-    /// What is in the bucket, in `folder`.
-    fn take(&self, folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    /// Takes what is in the bucket into `folder`, and gives how it is served: `Content-Type` and `Cache-Control` by name.
+    fn take(&self, folder: &Path) -> BTreeMap<String, (String, String)> {
         let mut command = Command::new(&self.python);
         command.arg(python::outside("s3/take.py")).args([self.address.as_str(), "logs", "of/"]).arg(folder);
         let taken = command.output().unwrap();
         assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
-        files_below(folder)
+        let said = String::from_utf8(taken.stdout).unwrap();
+        let served = said.lines().map(|line| line.split('\t').collect::<Vec<_>>().try_into().unwrap());
+        served.map(|[name, kind, caching]: [&str; 3]| (name.into(), (kind.into(), caching.into()))).collect()
     }
 }
 
@@ -345,8 +347,17 @@ async fn row_003_48_a_bucket_holds_the_same_as_a_folder_and_follows_the_journal(
     assert!(!said.contains("mirror"), "{said}");
     let first = world.folder().join("taken");
     let month = month_in(&world, &first);
-    bucket.take(&first);
+    let served = bucket.take(&first);
     assert_eq!(assert_whole(&world, &month), 300);
+    assert_eq!(served.len(), 6, "{served:?}");
+    for (name, (kind, caching)) in served {
+        let expected = if name.ends_with("/checkpoint") {
+            ("text/plain; charset=utf-8", "no-cache")
+        } else {
+            ("application/octet-stream", "public, max-age=31536000, immutable")
+        };
+        assert_eq!((kind.as_str(), caching.as_str()), expected, "{name}");
+    }
     verified(&world, &month, &[]);
     log_visits(&world, "north", 700).await;
     // Nobody is there: it is told, and the journal is collected all the same.
