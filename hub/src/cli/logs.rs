@@ -295,7 +295,9 @@ async fn fetch_from(hub: &Hub, partner: &PartnerRow, month: Option<Month>) -> Fe
     match collected {
         Ok(months) => {
             fetched.months = months.len();
-            months.iter().for_each(|month| show(partner, month));
+            for month in &months {
+                show(partner, month);
+            }
         }
         // A partner that is not reached is told of once.
         Err(error) if told.as_ref() == Some(&complaint::render(&error)) => {}

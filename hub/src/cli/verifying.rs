@@ -1,6 +1,7 @@
 //! `tieup log verify`: every entry that main holds is hashed again, and held against what was signed and cosigned. All logs
 //! are looked at, whatever one of them comes to.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -123,7 +124,7 @@ fn verify_own(hub: &Hub, partners: &[PartnerRow], month: Month) -> anyhow::Resul
     let mut told = format!("{}; visits to your own pages", matching(size));
     for (partner, receipt) in receipts {
         let at = receipt.cosigned.strftime("%Y-%m-%d %H:%M UTC");
-        told += &format!("\n  {partner} has verified and cosigned {} of them at {at}", receipt.size);
+        let _ = write!(told, "\n  {partner} has verified and cosigned {} of them at {at}", receipt.size);
     }
     Ok(told)
 }

@@ -24,7 +24,9 @@ pub(super) fn root(tile: &[u8]) -> Option<NodeHash> {
 
 fn hash(parts: &[&[u8]]) -> NodeHash {
     let mut context = Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     let mut hash = NodeHash::default();
     hash.copy_from_slice(context.finish().as_ref());
     hash
