@@ -446,3 +446,45 @@ fn tell(mirrored: Result<(), MirroringError>, told: Option<&String>) -> Option<S
     }
     said
 }
+
+#[cfg(test)]
+mod tests {
+    use tieup_store::journal::{JournalWriter, LogSigner};
+
+    use super::*;
+
+    /// A log whose first entry is `first`, and all others alike.
+    fn log(folder: PathBuf, first: &[u8]) -> Held {
+        let [main, north] = ["nationwide", "north"].map(|id| id.parse().unwrap());
+        let origin = Origin::new(&main, &north, "2026-11".parse().unwrap());
+        let signer = LogSigner::from_seed("north", &[1; 32]).unwrap();
+        let mut writer = JournalWriter::open(&folder, origin.clone(), signer).unwrap();
+        writer.append(&[first]).unwrap();
+        writer.append(&vec![b"a visit"; usize::try_from(STRIDE).unwrap()]).unwrap();
+        writer.checkpoint().unwrap();
+        let reader = JournalReader::open(folder).unwrap();
+        Held { name: "north/2026-11".to_owned(), reader, origin, keys: Vec::new() }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_month_goes_on_where_it_was_if_that_was_of_the_same_log_from_its_first_entry_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let [ours, other] = [("ours", b"first"), ("other", b"other")].map(|(name, first)| log(at(name), first));
+        let files = Files::open(&MirrorPlace::Folder(at("mirror"))).unwrap();
+        for path in TilePath::bundles(STRIDE - 1, STRIDE).chain(edge(STRIDE)) {
+            files.put(&format!("{}/{path}", ours.name), Served::Tile, ours.checked(path).unwrap()).await.unwrap();
+        }
+        assert_eq!(ours.resumed(&files, 0, STRIDE + 1, Some(STRIDE)).await.unwrap(), STRIDE);
+        assert_eq!(other.resumed(&files, 0, STRIDE + 1, Some(STRIDE)).await.unwrap(), 0);
+        assert_eq!(ours.resumed(&files, 0, STRIDE + 1, None).await.unwrap(), 0);
+    }
+
+    #[test]
+    fn the_edge_of_a_log_is_the_last_tile_of_each_level() {
+        let edge = |size| edge(size).map(|path| path.to_string()).collect::<Vec<_>>();
+        assert_eq!(edge(0), Vec::<String>::new());
+        assert_eq!(edge(300), ["tile/0/001.p/44", "tile/1/000.p/1"]);
+        assert_eq!(edge(STRIDE * 300), ["tile/0/x076/799", "tile/1/299", "tile/2/001.p/44", "tile/3/000.p/1"]);
+    }
+}
