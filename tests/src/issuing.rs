@@ -39,6 +39,13 @@ pub async fn issue_at(world: &World, month: Month, now: Timestamp) -> (Statement
     (notice, delivered.unwrap_or_else(|error| panic!("not taken:\n{}", told(&error))).verdict)
 }
 
+/// Lets `partner` have joined in `month`, unless it did before: nobody has a journal of earlier months.
+pub async fn joined_in(world: &World, partner: &str, month: Month) {
+    let row = row(world, partner).await;
+    let joined = row.joined.min(month.start(&"Asia/Tokyo".parse().unwrap()));
+    world.hub().database.put_partner(&PartnerRow { joined, ..row }).await.unwrap();
+}
+
 /// The month before `month`.
 pub fn before(month: Month) -> Month {
     Month::of_day(month.first_day().yesterday().unwrap())
@@ -84,6 +91,7 @@ pub async fn log_uncollected_as(
 
 async fn append(world: &mut World, month: Month, views: i64, change: impl Fn(i64, AccessEntry) -> AccessEntry) {
     let now = world.month("north");
+    joined_in(world, "north", month).await;
     let halted = world.halt("north").await;
     let state = &halted.config.state;
     let visits = JournalOnDisk::open(state, now).entries();

@@ -16,7 +16,7 @@ use tieup_tests::journal::JournalOnDisk;
 use tieup_tests::{Contract, World, assert_says, told};
 
 use crate::findings::{findings_as_json, rules};
-use tieup_tests::issuing::{before, closes, issue, row};
+use tieup_tests::issuing::{before, closes, issue, joined_in, row};
 
 /// 1,000 yen a month, 100 views of tie-up pages or more take 10% off, bytes of 100,000 or more 20%, and originals that are
 /// seen as often as tie-up pages 30%.
@@ -46,6 +46,7 @@ async fn seeded(seed: impl Fn(&AccessEntry) -> Vec<AccessEntry>) -> (World, Mont
     world.get("north", "/about/").await;
     let now = world.month("north");
     let month = before(before(now));
+    joined_in(&world, "north", month).await;
     let halted = world.halt("north").await;
     write(&halted.config.state, (now, month), seed);
     world.resume(halted).await;
