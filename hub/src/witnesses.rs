@@ -246,7 +246,7 @@ impl Hub {
     fn take_receipt(&self, partner: &PartnerRow, journal: &Journal, message: &MainReceipt) -> Result<(), ReceiptError> {
         let (month, note) = (message.month, message.note.as_bytes());
         let key: CosignerVerifier = message.key.parse()?;
-        let pinned: Document<PinnedKey> = Document::at(self.receipts(&partner.id).join(KEY));
+        let pinned = self.pinned_key(&partner.id);
         let before = pinned.read()?.filter(|before| before.joined == partner.joined);
         if before.as_ref().is_some_and(|before| before.key != message.key) {
             return Err(ReceiptError::OtherKey(partner.id.clone()));
@@ -276,6 +276,14 @@ impl Hub {
         self.receipt_document(partner, month).read()
     }
 
+    /// The key that a partner cosigned with last, if it has cosigned anything.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn cosigner_of(&self, partner: &SiteId) -> Result<Option<String>, DocumentError> {
+        Ok(self.pinned_key(partner).read()?.map(|pinned| pinned.key))
+    }
+
     /// Main's own log, whose it is, and how many of its entries a partner has cosigned.
     ///
     /// # Errors
@@ -292,6 +300,10 @@ impl Hub {
 
     fn receipts(&self, partner: &SiteId) -> PathBuf {
         self.config.state.join("receipts").join(partner.as_str())
+    }
+
+    fn pinned_key(&self, partner: &SiteId) -> Document<PinnedKey> {
+        Document::at(self.receipts(partner).join(KEY))
     }
 
     fn receipt_document(&self, partner: &SiteId, month: Month) -> Document<Receipt> {

@@ -1,20 +1,16 @@
 //! `tieup log`: journals are fetched, verified, proven, written out, and settled.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use jiff::Timestamp;
-use serde::Serialize;
-use tieup_protocol::access::AccessEntry;
 use tieup_protocol::access_export::ExportFormat;
 use tieup_protocol::contract::Side;
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::period::Month;
-use tieup_store::journal::{
-    CosignerVerifier, InclusionProof, JournalReader, Origin, ProofKeys, SignedCheckpoint, month_dir, months,
-};
+use tieup_store::journal::{JournalReader, Origin, SignedCheckpoint, month_dir, months};
 use tieup_web::journal::export::{Layout, export_to_stdout};
 use tieup_web::terminal::counted;
 use tieup_web::{complaint, say, terminal};
@@ -24,8 +20,8 @@ use super::Format;
 use super::count::{CountArguments, count};
 use super::findings::{FindingsArguments, findings};
 use super::partners::joined;
+use super::proving::{ProofArguments, prove, verify_proof};
 use super::rollups::{RollupsArguments, rollups};
-use super::site::say_json;
 use super::verifying::verify;
 use crate::collect::{CollectError, Collected};
 use crate::collecting::{CONCURRENT_COLLECTIONS, PATIENCE};
@@ -63,9 +59,9 @@ pub(super) enum LogAction {
     Count(CountArguments),
     /// Count fetched journals anew and compare with the counts that are kept of them, which statements go by.
     Rollups(RollupsArguments),
-    /// Prove that one entry is in a partner's journal, for whoever has the keys and nothing else.
+    /// Prove that one entry is in the journal that a partner is charged by, for whoever has the keys and nothing else.
     Prove {
-        /// The partner.
+        /// The partner; where your own log is what it is charged by, the entry is of that, as far as it has cosigned it.
         partner: SiteId,
         /// The month, such as 2026-11.
         month: Month,
@@ -77,7 +73,8 @@ pub(super) enum LogAction {
     },
     /// Check such a proof, with nothing but the keys: no hub is needed for it.
     VerifyProof(ProofArguments),
-    /// Write out the visits of a fetched journal, up to what its checkpoint covers.
+    /// Write out the visits of a fetched journal, up to what its checkpoint covers. `verify` tells whether they are those that
+    /// were logged.
     Export {
         /// The partner; your own name for visits to your own pages.
         partner: SiteId,
@@ -102,37 +99,11 @@ pub(super) enum LogAction {
     },
 }
 
-#[derive(Args)]
-pub(super) struct ProofArguments {
-    /// The file with the proof, as text.
-    file: PathBuf,
-    /// The key that signs the journal, as `tieup log prove --format json` shows it.
-    #[arg(long)]
-    key: String,
-    /// The key that main cosigns with.
-    #[arg(long)]
-    cosigner: Option<String>,
-    /// The log that it must be of, such as nationwide/harbor-shop/2026-11; any that the key signed if left out.
-    #[arg(long)]
-    origin: Option<String>,
-}
-
 /// What fetching came to: how many months were looked at, and how much was not taken.
 #[derive(Default)]
 struct Fetched {
     months: usize,
     failed: usize,
-}
-
-/// A proof, for programs.
-#[derive(Serialize)]
-struct Told {
-    origin: String,
-    number: u64,
-    entry: serde_json::Value,
-    key: String,
-    cosigner: String,
-    proof: String,
 }
 
 pub(super) async fn log(hub: &Arc<Hub>, action: &LogAction) -> anyhow::Result<()> {
@@ -176,29 +147,6 @@ async fn settle(
     };
     for period in issued {
         say!("The statement for {period} was issued: {becomes}.");
-    }
-    Ok(())
-}
-
-/// Checks a proof with keys alone.
-pub(super) fn verify_proof(arguments: &ProofArguments) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(&arguments.file)
-        .with_context(|| format!("{} cannot be read", arguments.file.display()))?;
-    let proof: InclusionProof = text.parse()?;
-    let cosigner = arguments.cosigner.as_deref().map(str::parse::<CosignerVerifier>).transpose();
-    let keys = ProofKeys {
-        log: arguments.key.parse().context("the key cannot be used")?,
-        cosigner: cosigner.context("the cosigner's key cannot be used")?,
-    };
-    let origin = proof.claimed_origin();
-    if arguments.origin.as_ref().is_some_and(|expected| expected != origin.as_str()) {
-        bail!("the proof is of the log `{origin}`");
-    }
-    let proven = proof.verify(&origin, &keys)?;
-    let receipt = proven.cosigned.map(|time| format!(", cosigned at {time}")).unwrap_or_default();
-    say!("entry {} is in {origin}, whose checkpoint covers {} entries{receipt}", proof.number, proven.size);
-    if let Ok(entry) = AccessEntry::decode(&proof.entry) {
-        terminal::say(&ExportFormat::Ndjson.line(proof.number, &entry));
     }
     Ok(())
 }
@@ -343,28 +291,6 @@ pub(super) fn chosen(folder: &Path, only: Option<Month>) -> anyhow::Result<Vec<M
     Ok(months)
 }
 
-async fn prove(hub: &Hub, partner: &SiteId, month: Month, number: u64, format: Format) -> anyhow::Result<()> {
-    let partner = hub.partner(partner).await?;
-    let (reader, origin) = (open_copy(hub, &partner, month)?, Origin::new(&hub.config.main, &partner.id, month));
-    let note = reader.cosigned()?.map(String::into_bytes);
-    let key = signer_of(&partner, &origin, note.as_deref()).context("the partner's journal key cannot be used")?;
-    let proof = InclusionProof::of(&reader, number, &origin, &key)?;
-    let Format::Json = format else {
-        terminal::say(&proof.to_string());
-        return Ok(());
-    };
-    let entry = AccessEntry::decode(&proof.entry).map(|entry| ExportFormat::Ndjson.line(number, &entry));
-    say_json(&Told {
-        origin: origin.to_string(),
-        number,
-        entry: entry.ok().and_then(|line| serde_json::from_str(&line).ok()).unwrap_or_default(),
-        key: key.to_string(),
-        cosigner: hub.keys.cosigner()?.verifier().to_string(),
-        proof: proof.to_string(),
-    });
-    Ok(())
-}
-
 async fn export(hub: &Hub, of: &SiteId, month: Month, format: ExportFormat) -> anyhow::Result<()> {
     let (reader, origin, key) = if *of == hub.config.main {
         let dir = month_dir(&hub.own_journals(), month);
@@ -382,7 +308,7 @@ async fn export(hub: &Hub, of: &SiteId, month: Month, format: ExportFormat) -> a
     Ok(export_to_stdout(&reader, 0..size, format)?)
 }
 
-fn open_copy(hub: &Hub, partner: &PartnerRow, month: Month) -> anyhow::Result<JournalReader> {
+pub(super) fn open_copy(hub: &Hub, partner: &PartnerRow, month: Month) -> anyhow::Result<JournalReader> {
     let dir = month_dir(&hub.mirrors(partner), month);
     if !dir.is_dir() {
         bail!("no journal of {month} of `{}` has been fetched: tieup log fetch {0}", partner.id);

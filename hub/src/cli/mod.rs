@@ -11,6 +11,7 @@ mod logs;
 mod partners;
 mod preview;
 mod progress;
+mod proving;
 mod releases;
 mod report;
 mod revoke;
@@ -257,7 +258,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             return if *verify { build::verify(&cli.config, arguments, &out) } else { Ok(()) };
         }
         Action::Check { site: arguments } => return check::check(&cli.config, arguments),
-        Action::Log(LogAction::VerifyProof(arguments)) => return logs::verify_proof(arguments),
+        Action::Log(LogAction::VerifyProof(arguments)) => return proving::verify_proof(arguments),
         Action::Key(key::KeyAction::Create { out }) => return key::create(out),
         Action::Key(key::KeyAction::Sign { file, key }) => return key::sign(file, key),
         _ => {}

@@ -51,6 +51,9 @@ pub enum ProveError {
     /// The checkpoint cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// What is kept of the entry, or of the hashes around it, is not what was signed for.
+    #[error("the log is damaged where it is kept")]
+    Damaged(#[from] ProofError),
     /// Nothing of the log has been cosigned.
     #[error("nothing of this journal has been cosigned yet")]
     NotCosigned,
@@ -100,14 +103,28 @@ impl InclusionProof {
     /// Proves entry `number` of the log that `reader` reads, of `origin` and signed by `key`, against its last cosigned
     /// checkpoint.
     pub fn of(reader: &JournalReader, number: u64, origin: &Origin, key: &LogVerifier) -> Result<Self, ProveError> {
-        let note = reader.cosigned()?.ok_or(ProveError::NotCosigned)?;
+        Self::by(reader, reader.cosigned()?, number, origin, key)
+    }
+
+    /// The same against the checkpoint `cosigned`, such as the other side's receipt. A proof that is made convinces whoever
+    /// has the log's key.
+    pub fn by(
+        reader: &JournalReader,
+        cosigned: Option<String>,
+        number: u64,
+        origin: &Origin,
+        key: &LogVerifier,
+    ) -> Result<Self, ProveError> {
+        let note = cosigned.ok_or(ProveError::NotCosigned)?;
         let size = SignedCheckpoint::open(note.as_bytes(), origin, key)?.size();
         if number >= size {
             return Err(ProveError::NotCovered { number, size });
         }
         let mut entries = reader.entries(number..number + 1)?;
         let entry = entries.next().transpose()?.ok_or(ProveError::NotCovered { number, size })?;
-        Ok(Self { number, entry, hashes: reader.inclusion_proof(number, size)?, note })
+        let proof = Self { number, entry, hashes: reader.inclusion_proof(number, size)?, note };
+        proof.verify(origin, &ProofKeys { log: key.clone(), cosigner: None })?;
+        Ok(proof)
     }
 
     /// Checks the proof for the log `origin`, without anything but keys.

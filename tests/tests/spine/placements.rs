@@ -153,6 +153,28 @@ async fn where_main_writes_a_receipt_that_came_after_the_issue_refuses_nothing_a
     assert_says(&told(&error), &["counts 4 entries, but main has cosigned 5"]);
 }
 
+/// That an entry of main's own log is proven by the receipt of `north`, whose fee it is.
+fn prove_by_receipt(world: &World, month: Month) {
+    let month = month.to_string();
+    let (code, said) = tieup(world, &["log", "prove", "north", &month, "3", "--format", "json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((told["entry"]["path"].as_str(), told["entry"]["status"].as_u64()), (Some("/nothing/"), Some(404)));
+    let file = world.folder().join("entry.tlog-proof");
+    fs::write(&file, told["proof"].as_str().unwrap()).unwrap();
+    let [file, key, cosigner] =
+        [&file.display().to_string(), told["key"].as_str().unwrap(), told["cosigner"].as_str().unwrap()];
+    let (code, said) = tieup(world, &["log", "verify-proof", file, "--key", key, "--cosigner", cosigner]);
+    assert_says(
+        &said,
+        &[&format!("entry 3 is in {MAIN}/{MAIN}/{month}, whose checkpoint covers 4 entries, cosigned at")],
+    );
+    assert_eq!(code, Some(0));
+    let (code, said) = tieup(world, &["log", "prove", MAIN, &month, "3"]);
+    assert_says(&said, &["your own log is proven by what a partner has cosigned of it"]);
+    assert_eq!(code, Some(1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn row_003_50_where_main_writes_the_partner_logs_nothing_and_verifies_what_it_is_charged_by() {
     let world = world("{writer: main, verifier: partner}").await;
@@ -175,6 +197,7 @@ async fn row_003_50_where_main_writes_the_partner_logs_nothing_and_verifies_what
     let (code, said) = tieup(&world, &["log", "verify", MAIN]);
     assert_says(&said, &["visits to your own pages", "north has verified and cosigned 4 of them at"]);
     assert_eq!(code, Some(0));
+    prove_by_receipt(&world, month);
     let (code, said) = syncd(&world, &["log", "fetch"]);
     assert_says(&said, &[&format!("{month}: 1 new entry of the main site's own log, 5 in all, verified and cosigned")]);
     assert_eq!(code, Some(0));

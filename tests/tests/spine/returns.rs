@@ -433,6 +433,17 @@ async fn row_003_48_an_entry_is_proven_to_whoever_has_the_keys_and_visits_are_wr
     let own = command.arg("--config").arg(&world.partner("north").config_file);
     let own = own.args(["log", "export", &month, "--as", "combined"]).output().unwrap();
     assert_eq!(own.stdout, tieup(&world, &["log", "export", "north", &month, "--as", "combined"]).stdout);
+    // What is damaged here proves nothing.
+    let entries = world.mirrors("north").join(format!("{month}/entries"));
+    let mut bytes = fs::read(&entries).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&entries, bytes).unwrap();
+    let refused = tieup(&world, &["log", "prove", "north", &month, "299"]);
+    assert_says(
+        &said(&refused),
+        &["nothing is proven: tieup log verify north", "damaged", "entry 299 is not in the log"],
+    );
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
