@@ -287,6 +287,7 @@ impl Hub {
             let live = rows.iter().find(|row| row.state == ReleaseState::Live.word());
             return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
+        self.check_agreed(workshop, partner, &rows).await?;
         let version = rows.first().map_or(ReleaseVersion::FIRST, |row| row.version.next());
         let building = async {
             let built = workshop.build(&partner.id, version).await?;
@@ -322,6 +323,23 @@ impl Hub {
         }
         self.check_terms(partner, built.contract()).await?;
         self.send(Addressee { partner, line }, &Arc::new(built), archive).await
+    }
+
+    /// Refuses other terms under a version that was agreed on, before anything is built. Where main's record says so, the
+    /// partner is asked first, since it may have gone back from that version meanwhile.
+    async fn check_agreed(
+        &self,
+        workshop: &Workshop,
+        partner: &PartnerRow,
+        rows: &[ReleaseRow],
+    ) -> Result<(), PublishError> {
+        let Some(text) = workshop.site().contract_text(&partner.id) else { return Ok(()) };
+        if self.check_version(partner, text, rows).is_ok() {
+            return Ok(());
+        }
+        self.ask(partner, None).await?;
+        let rows = self.database.releases(&partner.id).await.map_err(HubError::from)?;
+        Ok(self.check_version(partner, text, &rows)?)
     }
 
     /// Why `built` need not be sent, judged by the newest release that the partner knows; `rows` are all, newest first.

@@ -1,17 +1,24 @@
-//! Which terms govern a day, and those that a new release brings: a version of the contract that would change under which
-//! version a statement was issued is not published.
+//! Which terms govern a day, and those that a new release brings: other terms than those in force need a higher version, and a
+//! version of the contract that would change under which version a statement was issued is not published.
+
+use std::path::Path;
 
 use jiff::Timestamp;
+use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::{Contract, ContractId, Segment, reaches_back, segments};
+use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::period::{Month, Period, Zone};
 
-use crate::database::PartnerRow;
+use crate::database::{PartnerRow, ReleaseRow};
 use crate::partners::Hub;
 use crate::statements::StatementFailure;
 
 /// Why a contract is not published.
 #[derive(Debug, thiserror::Error)]
 pub enum TermsError {
+    /// Its terms are not those in force, and its version is none that comes after theirs.
+    #[error("{0}")]
+    SameVersion(Box<Diagnostic>),
     /// It would take effect in a period whose statement was issued.
     #[error(
         "contract {contract} would take effect in {period}, whose statement was issued under an earlier version: let it \
@@ -44,12 +51,33 @@ pub enum TermsError {
 }
 
 impl Hub {
+    /// Refuses the contract in `text` where its terms are not those of `rows`, the partner's releases by main's record, and its
+    /// version is none that comes after. The partner would refuse it as well, and only after it was sent.
+    ///
+    /// # Errors
+    /// [`TermsError::SameVersion`].
+    pub(crate) fn check_version(
+        &self,
+        partner: &PartnerRow,
+        text: &str,
+        rows: &[ReleaseRow],
+    ) -> Result<(), TermsError> {
+        let file = shown(&self.contract_file(&partner.id));
+        not_later(&file, text, rows).map_or(Ok(()), |problem| Err(TermsError::SameVersion(Box::new(problem))))
+    }
+
     /// Refuses the contract in `text` where it would change under which version a statement was issued to `partner`, or where
-    /// a month begins.
+    /// a month begins, or has other terms than those in force under their version.
     ///
     /// # Errors
     /// See [`TermsError`].
     pub(crate) async fn check_terms(&self, partner: &PartnerRow, text: &str) -> Result<(), TermsError> {
+        let rows = self
+            .database
+            .releases(&partner.id)
+            .await
+            .map_err(|error| TermsError::Statements(Box::new(error.into())))?;
+        self.check_version(partner, text, &rows)?;
         let books = self.books(partner).await.map_err(|error| TermsError::Statements(Box::new(error)))?;
         // A release is built of a contract that was read.
         let Ok(offered) = Contract::parse("contract.yaml", text) else { return Ok(()) };
@@ -66,6 +94,31 @@ impl Hub {
     }
 }
 
+/// A file of the site as messages show it.
+pub(crate) fn shown(file: &Path) -> String {
+    file.strip_prefix(".").unwrap_or(file).display().to_string()
+}
+
+/// What is wrong with the contract in `text`, the content of `file`, where it has other terms than the release of `rows` that is
+/// live, newest first, and its version is not higher. As the partner does it, by the bytes of the document.
+pub(crate) fn not_later(file: &str, text: &str, rows: &[ReleaseRow]) -> Option<Diagnostic> {
+    let live = rows.iter().find(|row| row.state == ReleaseState::Live.word())?;
+    // A release is built of a contract that was read, and so was the one that is live.
+    let (offered, agreed) = (Contract::parse(file, text).ok()?, Contract::parse(file, &live.contract).ok()?);
+    if offered.digest() == agreed.digest() || offered.id.version > agreed.id.version {
+        return None;
+    }
+    let (ContractId { main, partner, .. }, agreed) = (&offered.id, agreed.id.version);
+    let message = format!(
+        "these are not the terms that `{partner}` agreed on as version {agreed}, and changed terms need a higher version"
+    );
+    let help = format!(
+        "write `{main}/{partner}@{}`, or take back what was changed: the partner's operator is asked about a new version",
+        agreed.saturating_add(1)
+    );
+    Some(Diagnostic::new("same-version", file, message).at_text(text, &offered.id.to_string()).help(help))
+}
+
 /// The version that governs the day of `time`, of all that are agreed on, and the days of the month that it governs with
 /// that; none where none does.
 pub(crate) fn governing(contracts: &[Contract], time: Timestamp) -> Option<Segment> {
@@ -76,14 +129,20 @@ pub(crate) fn governing(contracts: &[Contract], time: Timestamp) -> Option<Segme
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use tieup_protocol::ids::ReleaseVersion;
     use tieup_protocol::robots;
 
     use super::*;
 
     /// A version with `main/north` that takes effect on the day `from`, with these charges besides, and what is paid how.
     pub(crate) fn version(number: u32, from: &str, charges: &str, pay: &str) -> Contract {
+        Contract::parse("contract.yaml", &text(number, from, charges, pay)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same as it is written.
+    fn text(number: u32, from: &str, charges: &str, pay: &str) -> String {
         let robots = robots::list_digest();
-        let text = format!(
+        format!(
             r#"contract: main/north@{number}
 effective: {{from: {from}, tz: Asia/Tokyo}}
 partnership: inherited
@@ -97,8 +156,35 @@ charges: {{base: {{by: partnership, link: 0, framework: 20000, inherited: 50000}
 pay: {{{pay}}}
 close: {{grace: 5d, late: next_period_correction}}
 "#
-        );
-        Contract::parse("contract.yaml", &text).unwrap_or_else(|error| panic!("{error}"))
+        )
+    }
+
+    #[test]
+    fn other_terms_than_those_in_force_need_a_higher_version() {
+        let row = |number: u64, state: &str, contract: String| ReleaseRow {
+            version: ReleaseVersion::new(number).unwrap(),
+            contract,
+            state: state.to_owned(),
+            detail: String::new(),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let (from, other) = ("2026-11-10", "2026-11-20");
+        let rows = [
+            row(4, "staged", text(4, other, "", "")),
+            row(3, "live", text(3, from, "", "")),
+            row(2, "retired", text(2, other, "", "")),
+        ];
+        let problem = |number: u32, from: &str| not_later("contract.yaml", &text(number, from, "", ""), &rows);
+        for (number, from) in [(3, from), (4, from), (4, other), (9, other)] {
+            assert_eq!(problem(number, from), None, "version {number} from {from}");
+        }
+        for number in [1, 2, 3] {
+            let problem = problem(number, other).unwrap();
+            assert_eq!(problem.span.as_ref().map(|span| (span.line, span.column)), Some((1, 11)));
+            assert!(problem.message.contains("`north` agreed on as version 3"), "{problem}");
+            assert!(problem.help.as_deref().unwrap().starts_with("write `main/north@4`, or"), "{problem}");
+        }
+        assert_eq!(not_later("contract.yaml", &text(3, other, "", ""), &rows[..1]), None, "nothing is agreed on");
     }
 
     #[test]

@@ -14,20 +14,26 @@ use tieup_protocol::portable;
 use tieup_web::say;
 use tieup_web::starter::told_of_sample;
 
+use super::agreed::Agreed;
 use super::progress::{Running, Summary};
 use super::site::{configuration, load, report, say_json, state};
 use super::{Format, SiteArguments};
+use crate::terms::shown;
 
 pub(super) fn check(config: &Path, arguments: &SiteArguments) -> anyhow::Result<()> {
     let running = Running::begin();
-    let configured = configuration(config, &arguments.site)?.map(|config| config.main);
+    let configured = configuration(config, &arguments.site)?;
+    let agreed = Agreed::by(configured.as_ref());
+    let main = configured.map(|config| config.main);
     let checked = load(arguments, &running, &state(config, &arguments.site)?).and_then(|site| {
-        Ok((check_all(&site, &arguments.site, configured.as_ref())?, told_of_sample(site.base_url())))
+        let checked = check_all(&site, &arguments.site, main.as_ref(), &agreed)?;
+        Ok((checked, told_of_sample(site.base_url())))
     });
     let ((pages, partners), note) = report(checked, arguments.format)?;
+    let notes: Vec<String> = note.into_iter().chain(agreed.unknown).collect();
     let summary = running.end(pages);
     match arguments.format {
-        Format::Json => say_json(&Checked { diagnostics: [], summary, partners, notes: note.into_iter().collect() }),
+        Format::Json => say_json(&Checked { diagnostics: [], summary, partners, notes }),
         Format::Text => {
             for Release { partner, contract, files, notes } in partners {
                 say!("{partner}: {files} paths under {contract}");
@@ -36,7 +42,7 @@ pub(super) fn check(config: &Path, arguments: &SiteArguments) -> anyhow::Result<
                 }
             }
             say!("No mistakes in {pages} pages: {}", summary.work());
-            if let Some(note) = note {
+            for note in notes {
                 say!("note: {note}");
             }
         }
@@ -63,7 +69,12 @@ struct Release {
 }
 
 /// Builds the site and every release. How many pages the site has, and the releases; or every mistake of all of them.
-fn check_all(site: &Site, folder: &Path, main: Option<&SiteId>) -> Result<(usize, Vec<Release>), Report> {
+fn check_all(
+    site: &Site,
+    folder: &Path,
+    main: Option<&SiteId>,
+    agreed: &Agreed,
+) -> Result<(usize, Vec<Release>), Report> {
     let mut problems = Vec::new();
     if let Some(main) = main {
         let foreign = site.partners().filter(|contract| contract.id.main != *main);
@@ -71,7 +82,9 @@ fn check_all(site: &Site, folder: &Path, main: Option<&SiteId>) -> Result<(usize
     }
     for contract in site.partners() {
         let text = site.contract_text(&contract.id.partner).unwrap_or_default();
-        problems.extend(contract.lint(&contract_file(folder, contract), text));
+        let file = contract_file(folder, contract);
+        problems.extend(contract.lint(&file, text));
+        problems.extend(agreed.problem(contract, &file, text));
     }
     let pages = match site.build_main() {
         Ok(output) => output.index,
@@ -97,7 +110,10 @@ fn check_all(site: &Site, folder: &Path, main: Option<&SiteId>) -> Result<(usize
                     partner: contract.id.partner.clone(),
                     contract: contract.id.clone(),
                     files: release.output.files.len(),
-                    notes: notes(site, contract, &pages, &release.output.index),
+                    notes: notes(site, contract, &pages, &release.output.index)
+                        .into_iter()
+                        .chain(agreed.note(contract))
+                        .collect(),
                 });
             }
         }
@@ -125,8 +141,7 @@ fn unportable(folder: &Path, contract: &Contract, output: &Output) -> Option<Dia
 
 /// Where a contract is written, as messages show it.
 fn contract_file(folder: &Path, contract: &Contract) -> String {
-    let file = folder.join("partners").join(contract.id.partner.as_str()).join("contract.yaml");
-    file.strip_prefix(".").unwrap_or(&file).display().to_string()
+    shown(&folder.join("partners").join(contract.id.partner.as_str()).join("contract.yaml"))
 }
 
 /// What an editor should know about a release, though nothing is wrong with it.

@@ -1,5 +1,6 @@
 //! The command line: what an editor and a fee manager type, and what they read.
 
+mod agreed;
 mod build;
 mod check;
 mod count;

@@ -13,6 +13,9 @@ use super::{Database, DatabaseError, Location};
 /// How long a server may take to let us in.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// The same where only a look is taken.
+const LOOK: Duration = Duration::from_secs(3);
+
 /// The most connections of one process.
 const CONNECTIONS: u32 = 4;
 
@@ -96,6 +99,24 @@ impl Database {
         let database = Self { pool, dialect };
         database.part_manifests().await?;
         Ok(database)
+    }
+
+    /// The database at `location` as it is, for a look at it: nothing is made or changed, and a server is not waited for long.
+    /// None where there is no file.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub(crate) async fn look(location: &Location) -> Result<Option<Self>, DatabaseError> {
+        if let Location::File(file) = location
+            && !file.is_file()
+        {
+            return Ok(None);
+        }
+        let (options, dialect) = (location.options()?, location.dialect());
+        install_default_drivers();
+        let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(LOOK).connect_with(options).await;
+        let pool = pool.map_err(|error| refused(location, error))?;
+        Ok(Some(Self { pool, dialect }))
     }
 }
 

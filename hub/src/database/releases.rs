@@ -1,6 +1,8 @@
 //! The releases that were made for each partner, and their manifests as they were signed. Manifests are large, so they
 //! have a table of their own: nothing that looks at releases reads or writes them.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::Row as _;
@@ -219,6 +221,20 @@ impl Database {
             "SELECT version, contract, state, detail, since FROM releases WHERE partner = $1 ORDER BY version DESC";
         let rows = sqlx::query(all).bind(partner.as_str()).fetch_all(&self.pool).await?;
         rows.iter().map(release_from).collect()
+    }
+
+    /// The releases that are live at partners or wait there, by main's record, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn standing_releases(&self) -> Result<BTreeMap<SiteId, Vec<ReleaseRow>>, DatabaseError> {
+        let standing = "SELECT partner, version, contract, state, detail, since FROM releases \
+                        WHERE state IN ('live', 'staged', 'held', 'approved') ORDER BY version DESC";
+        let mut releases = BTreeMap::<SiteId, Vec<ReleaseRow>>::new();
+        for row in &sqlx::query(standing).fetch_all(&self.pool).await? {
+            releases.entry(site_id(row, "partner")?).or_default().push(release_from(row)?);
+        }
+        Ok(releases)
     }
 
     /// One release to a partner.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use jiff::Timestamp;
+use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_web::client::CallError;
 use tieup_web::complaint::causes;
@@ -16,6 +17,7 @@ use crate::archive::Archive;
 use crate::database::{DatabaseError, PartnerRow};
 use crate::partners::{Hub, HubError};
 use crate::publish::{Approach, Outcome, PublishError};
+use crate::terms::TermsError;
 
 /// How long one try may take. A first release over a slow line needs its time; whatever takes longer hangs.
 const LONGEST_TRY: Duration = Duration::from_mins(30);
@@ -101,11 +103,16 @@ fn judge(outcome: &Result<Outcome, PublishError>) -> (CameTo, String) {
         }
         Ok(Outcome::LinkAlone(_)) => (CameTo::LinkAlone, String::new()),
         Err(PublishError::Site(report)) => {
-            let first = report.diagnostics().first();
-            (CameTo::Broken, first.map_or_else(String::new, |problem| format!("{}: {}", problem.file, problem.message)))
+            (CameTo::Broken, report.diagnostics().first().map_or_else(String::new, placed))
         }
+        Err(PublishError::Terms(TermsError::SameVersion(problem))) => (CameTo::Broken, placed(problem)),
         Err(error) => (CameTo::Failed(failure(error)), innermost(error)),
     }
+}
+
+/// A mistake in one line.
+fn placed(problem: &Diagnostic) -> String {
+    format!("{}: {}", problem.file, problem.message)
 }
 
 fn failure(error: &PublishError) -> Failure {

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tieup_protocol::period::Month;
 use tieup_store::journal::month_dir;
-use tieup_tests::{World, assert_says};
+use tieup_tests::world::site_id;
+use tieup_tests::{Contract, World, assert_says};
 
 use crate::disputes::{falsify, visited};
 
@@ -162,4 +163,36 @@ async fn what_a_command_cannot_do_is_said_with_what_can_be_done() {
     world.resume(halted).await;
     tieup(&world, &["partner", "revoke", "north", "--reason", "they have left"]).says(0, &[]);
     tieup(&world, &["publish"]).says(0, &["`north` is revoked: nothing is sent to it until it joins again."]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_terms_under_the_version_in_force_are_a_mistake_before_anything_is_sent() {
+    let world = crate::settled().await;
+    let (site, themes) = (world.hub().config.site.clone(), world.hub().config.themes.clone());
+    let check = ["check", "--site", site.to_str().unwrap(), "--themes", themes.to_str().unwrap()];
+    let file = "partners/north/contract.yaml";
+    let greedy = Contract::inherited().auto(r#"[{paths: "/**", only: any}]"#);
+    tieup(&world, &check).says(0, &["No mistakes in"]);
+    world.write_main(file, &greedy.text("north"));
+    // Main has not heard yet that the release is live.
+    tieup(&world, &check)
+        .says(0, &["note: release 1 brought other terms as version 1: if it was approved, write `@2`"]);
+    tieup(&world, &["status"]).says(0, &["north", "live"]);
+    let told = [
+        "error[same-version]: these are not the terms that `north` agreed on as version 1",
+        "contract.yaml:1:11",
+        "help: write `lampworks/north@2`, or",
+    ];
+    tieup(&world, &check).fails(&told);
+    for _ in 0..2 {
+        let ran = tieup(&world, &["publish"]);
+        assert_says(&ran.out, &["south: "]);
+        ran.fails(&[&told[..], &["1 of the partners did not get the release"]].concat());
+    }
+    let north = site_id("north");
+    assert_eq!(world.hub().database.releases(&north).await.unwrap().len(), 1, "a number was taken");
+    tieup(&world, &["status"]).says(0, &["north", "not built", "contract.yaml: these are not the terms"]);
+    world.write_main(file, &greedy.version(2).text("north"));
+    tieup(&world, &check).says(0, &["No mistakes in"]);
+    tieup(&world, &["publish", "north"]).says(0, &["north: release 2 is staged"]);
 }
