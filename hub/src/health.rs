@@ -67,6 +67,7 @@ impl Watched for Health {
         let pushes = pushes.into_iter().map(|(outcome, times)| (vec![("outcome", outcome.to_owned())], times));
         page.counters("pushes", "Tries to publish to a partner, by what came of them", pushes);
         self.measure_mirror(page);
+        self.measure_build(page);
         let beacons = self.beacons.heard().map(|(heard, times)| (vec![("outcome", heard.word().to_owned())], times));
         page.counters("beacons", "Beacons of partners' pages, by what came of them", beacons);
         if let Err(error) = self.measure_partners(page).await {
@@ -83,6 +84,13 @@ impl Health {
         page.gauges("journal_mirror_failing", "Whether journals could not be mirrored the last time", failing);
         let help = "When the mirror was up to what the hub holds last, in seconds since 1970";
         page.gauges("journal_mirrored_timestamp_seconds", help, mirrored);
+    }
+
+    fn measure_build(&self, page: &mut Exposition) {
+        // Nothing is told of it where that cannot be read.
+        let unbuilt = tokio::task::block_in_place(|| self.hub.unbuilt()).ok();
+        let failing = unbuilt.map(|unbuilt| (Labels::new(), number(u64::from(unbuilt.is_some()))));
+        page.gauges("site_build_failing", "Whether the site could not be built the last time", failing);
     }
 
     async fn measure_partners(&self, page: &mut Exposition) -> Result<(), DatabaseError> {

@@ -57,5 +57,6 @@ pub mod terms;
 pub mod trail;
 mod transfer;
 pub mod trust;
+pub mod unbuilt;
 pub mod waking;
 pub mod witnesses;

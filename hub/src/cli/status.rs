@@ -89,6 +89,10 @@ struct Release {
 }
 
 pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: Format) -> anyhow::Result<()> {
+    let unbuilt = hub.unbuilt()?.map(|unbuilt| format!("ALARM: {}", unbuilt.alarm()));
+    if let (Format::Text, Some(alarm)) = (format, &unbuilt) {
+        say!("{alarm}");
+    }
     let mut partners = if format == Format::Json { hub.database.partners().await? } else { joined(hub).await? };
     if let Some(unknown) = only.iter().find(|id| !partners.iter().any(|partner| partner.id == **id)) {
         return Err(HubError::NotJoined(unknown.clone()).into());
@@ -135,6 +139,7 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
             }
             Format::Json => {
                 let untaken = trail.and_then(Result::err);
+                alarms.extend(unbuilt.clone());
                 alarms.extend(untaken.map(|error| format!("ALARM: {}", complaint::in_one_line(&error))));
                 let rows = releases.into_iter().take(limit(shown));
                 let findings = findings.map(|(month, number)| Found { month, number });

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use tieup_generator::{Change, Patience, Press, Releases, Sources, Watch};
+use tieup_protocol::diagnostic::Report;
 use tieup_protocol::ids::SiteId;
 use tieup_web::listener::{Shutdown, told_to_end};
 use tieup_web::service::{GivenSockets, Notice, SocketError};
@@ -166,7 +167,7 @@ pub async fn keep_publishing(
     only: &[SiteId],
     ended: impl Future<Output = io::Result<()>>,
 ) -> anyhow::Result<()> {
-    attend(hub, Some(Desk::open(hub, only)), |_, _| {}, ended).await
+    attend(hub, Some(Desk::open(hub, only)), |_, _| Ok(()), ended).await
 }
 
 /// A scheduler at work, and the line on which it hears of the site.
@@ -198,11 +199,12 @@ impl Desk {
     }
 }
 
-/// Reads the site now, and what changed of it after each change, until `ended` is.
+/// Reads the site now, and what changed of it after each change, until `ended` is. What is wrong with it is kept for as long as
+/// it is looked at.
 async fn attend(
     hub: &Hub,
     desk: Option<Desk>,
-    show: impl Fn(&mut Press, &SharedDigests),
+    show: impl Fn(&mut Press, &SharedDigests) -> Result<(), Report>,
     ended: impl Future<Output = io::Result<()>>,
 ) -> anyhow::Result<()> {
     let sources = Sources::new(&hub.config.site, &hub.config.themes);
@@ -214,17 +216,18 @@ async fn attend(
     let mut edition: fn(Workshop, Timestamp) -> Edition = Edition::found;
     let result = loop {
         let releases = tokio::task::block_in_place(|| read(&mut press, &changed));
-        let next_change = releases.as_ref().and_then(|releases| releases.site().next_change());
-        let is_good = releases.is_some();
+        let next_change = releases.as_ref().ok().and_then(|releases| releases.site().next_change());
+        let mut built = releases.as_ref().map(drop).map_err(Report::clone);
         if let Some(desk) = &desk {
             let open = |releases| edition(Workshop::open(releases, digests.clone()), Timestamp::now());
-            desk.editions.send_replace(releases.map(|releases| Arc::new(open(releases))));
+            desk.editions.send_replace(releases.ok().map(|releases| Arc::new(open(releases))));
         }
         // While partners are pushed to, who are waited for by others.
-        if is_good {
-            tokio::task::block_in_place(|| show(&mut press, &digests));
+        if built.is_ok() {
+            built = tokio::task::block_in_place(|| show(&mut press, &digests));
             digests.sweep();
         }
+        keep(hub, built.err().as_ref());
         changed = tokio::select! {
             ended = ended.as_mut() => break ended,
             Some(change) = coming.recv() => all_of(change, &mut coming),
@@ -232,6 +235,8 @@ async fn attend(
         };
         edition = Edition::changed;
     };
+    // From here on nobody looks whether it can be built.
+    keep(hub, None);
     match (desk, &result) {
         (Some(desk), Ok(())) => desk.close().await,
         (Some(desk), Err(_)) => desk.abandon().await,
@@ -240,24 +245,42 @@ async fn attend(
     Ok(result?)
 }
 
-/// The releases of the site as it stands now, of which these files have `changed`; none where it has mistakes, which are
-/// told.
-fn read(press: &mut Press, changed: &[PathBuf]) -> Option<Arc<Releases>> {
+/// Keeps what is wrong with the site, or that nothing is.
+fn keep(hub: &Hub, wrong: Option<&Report>) {
+    if let Err(error) = tokio::task::block_in_place(|| hub.keep_build(wrong, Timestamp::now())) {
+        tracing::error!(error = &error as &dyn std::error::Error, "how the site was built cannot be kept");
+    }
+}
+
+/// The releases of the site as it stands now, of which these files have `changed`.
+///
+/// # Errors
+/// Its mistakes, which were told.
+fn read(press: &mut Press, changed: &[PathBuf]) -> Result<Arc<Releases>, Report> {
     let running = Running::begin();
     let read = press.refresh(changed, &running.progress(), Timestamp::now());
     drop(running);
-    read.inspect_err(|report| terminal::complain(report)).ok()
+    read.inspect_err(|report| terminal::complain(report))
 }
 
 /// Serves the site as it stands now, and tells how it went.
-fn show(server: &Server, press: &mut Press, digests: &SharedDigests) {
+///
+/// # Errors
+/// What is wrong with the site, which was told.
+fn show(server: &Server, press: &mut Press, digests: &SharedDigests) -> Result<(), Report> {
     let running = Running::begin();
     let shown = press.own(&running.progress()).map_err(ShowError::Site).and_then(|files| server.show(&files, digests));
     match shown {
         Ok(Some(files)) => say!("{}; {files} files are served.", running.end(files).work()),
         Ok(None) => {}
-        Err(error) => terminal::complain(&error),
+        Err(error) => {
+            terminal::complain(&error);
+            if let ShowError::Site(report) = error {
+                return Err(report);
+            }
+        }
     }
+    Ok(())
 }
 
 /// Watches the site and its themes; a message comes after each change.

@@ -65,14 +65,21 @@ fn a_hub_serves_until_it_is_told_to_end() {
     }
 }
 
-/// The status of the page at `path`.
+/// The answer for the page at `path`.
 #[cfg(target_os = "linux")]
-fn status(address: &str, path: &str) -> u16 {
+fn answer(address: &str, path: &str) -> String {
     use std::io::{Read as _, Write as _};
     let mut line = std::net::TcpStream::connect(address).unwrap();
     write!(line, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     line.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The status of the page at `path`.
+#[cfg(target_os = "linux")]
+fn status(address: &str, path: &str) -> u16 {
+    let answer = answer(address, path);
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap()
 }
 
@@ -96,4 +103,39 @@ fn a_hub_shows_a_page_when_its_time_comes_and_takes_it_away_when_it_ends() {
         assert!(Instant::now() < deadline, "the pages' time has come, and nothing changed");
         std::thread::yield_now();
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_site_that_cannot_be_built_is_an_alarm_until_it_can() {
+    let folder = Folder::begun();
+    folder.replace("tieup.yaml", "127.0.0.1:7440", "127.0.0.1:0");
+    folder.replace("tieup.yaml", "127.0.0.1:8000", "127.0.0.1:0");
+    let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let text = fs::read_to_string(folder.path("tieup.yaml")).unwrap();
+    folder.write("tieup.yaml", &format!("{text}admin: {admin}\n"));
+    let mut command = folder.command(&["hub"]);
+    let mut hub = Running(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut lines = BufReader::new(hub.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.ends_with(" files are served.")), "the hub ended before it served anything");
+    let until = |is_told: bool| {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let alarm = "ALARM: the site cannot be built since ";
+        while folder.run(&["status"]).done().starts_with(alarm) != is_told {
+            assert!(Instant::now() < deadline, "the alarm is not as it should be: {is_told}");
+        }
+        let gauge = format!("\ntieup_site_build_failing {}.0\n", u8::from(is_told));
+        assert!(answer(&admin, "/metrics").contains(&gauge), "{gauge}");
+    };
+    until(false);
+    // One that is found when the site is read, and one that is found when a page is made.
+    folder.write("content/typo.md", "---\ntitel: Typo\n---\n");
+    until(true);
+    folder.write("content/typo.md", "---\ntitle: Typo\n---\n");
+    until(false);
+    let template = fs::read_to_string(folder.path("themes/plain/templates/page.html")).unwrap();
+    folder.write("themes/plain/templates/page.html", &format!("{template}{{{{ page.titel.of }}}}"));
+    until(true);
+    folder.write("themes/plain/templates/page.html", &template);
+    until(false);
 }

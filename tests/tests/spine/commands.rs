@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use tieup_protocol::diagnostic::{Diagnostic, Report};
 use tieup_protocol::period::Month;
 use tieup_store::journal::month_dir;
 use tieup_tests::world::site_id;
@@ -195,4 +196,25 @@ async fn other_terms_under_the_version_in_force_are_a_mistake_before_anything_is
     world.write_main(file, &greedy.version(2).text("north"));
     tieup(&world, &check).says(0, &["No mistakes in"]);
     tieup(&world, &["publish", "north"]).says(0, &["north: release 2 is staged"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_the_site_cannot_be_built_is_an_alarm_for_people_and_programs() {
+    let world = crate::settled().await;
+    let mistakes = [("about.md", "unknown key `titel`"), ("other.md", "nothing stands at `/x/`")];
+    let mistakes =
+        mistakes.map(|(file, message)| Diagnostic::new("unknown-key", file, message).at_line("titel: x", 1, 1));
+    let report = Report::check(mistakes.to_vec()).unwrap_err();
+    let (first, later) = ("2026-11-30T17:42:00Z".parse().unwrap(), "2026-11-30T18:00:00Z".parse().unwrap());
+    world.hub().keep_build(Some(&report), first).unwrap();
+    world.hub().keep_build(Some(&report), later).unwrap();
+    let alarm = "ALARM: the site cannot be built since 2026-11-30 17:42 UTC, and its changes reach nobody: \
+                 about.md:1:1: unknown key `titel` (2 mistakes; `tieup check` tells all)";
+    let told = tieup(&world, &["status"]).says(0, &[]);
+    assert_eq!(told.lines().next(), Some(alarm));
+    let told = tieup(&world, &["status", "--format", "json"]).says(0, &[]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told[0]["alarms"][0], &told[1]["alarms"][0]), (&alarm.into(), &alarm.into()));
+    world.hub().keep_build(None, later).unwrap();
+    assert!(!tieup(&world, &["status"]).says(0, &[]).contains("ALARM"));
 }
