@@ -6,7 +6,7 @@ mod delivery;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
@@ -29,6 +29,12 @@ use crate::trust::{AWAITING, RefreshError, RequestError, WaitingError};
 
 /// How many partners are pushed to at once. One that does not answer takes a place until its time is over.
 pub const CONCURRENT_PUSHES: usize = 128;
+
+/// How long a command waits for another process that publishes to the same partner, such as the running hub.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it looks whether it is its turn.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What became of publishing to one partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +157,8 @@ pub struct Approach {
     pub unheard: Unheard,
     /// Why it is an emergency, if it is one.
     pub emergency: Option<String>,
+    /// How long another process is waited for that publishes to the partner.
+    pub patience: Duration,
 }
 
 /// A partner that a release goes to, and the line to it where one is open.
@@ -172,7 +180,8 @@ impl Hub {
         only: &[SiteId],
         rejected: Rejected,
     ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
-        self.publish_as(site, only, &Approach { rejected, unheard: Unheard::Offer, emergency: None }).await
+        let approach = Approach { rejected, unheard: Unheard::Offer, emergency: None, patience: PATIENCE };
+        self.publish_as(site, only, &approach).await
     }
 
     /// Publishes `site` as an emergency, for `reason`. Where the contract lets it, it goes live at once; elsewhere it
@@ -188,7 +197,8 @@ impl Hub {
         reason: &str,
     ) -> Result<Vec<(SiteId, Result<Outcome, PublishError>)>, HubError> {
         let emergency = Some(reason.to_owned());
-        self.publish_as(site, only, &Approach { rejected, unheard: Unheard::Offer, emergency }).await
+        let approach = Approach { rejected, unheard: Unheard::Offer, emergency, patience: PATIENCE };
+        self.publish_as(site, only, &approach).await
     }
 
     async fn publish_as(
@@ -266,7 +276,23 @@ impl Hub {
         Ok(())
     }
 
-    /// Publishes to one partner, unless another process does so at this moment.
+    /// The turn to publish to `partner`, for which another process is waited for no longer than `patience`.
+    ///
+    /// # Errors
+    /// [`PublishError::Busy`].
+    pub(crate) async fn turn(&self, partner: &SiteId, patience: Duration) -> Result<StateLock, PublishError> {
+        let (folder, begun) = (self.publishing_folder(partner), Instant::now());
+        let busy = |error| PublishError::Busy(partner.clone(), error);
+        loop {
+            match StateLock::try_take(&folder).map_err(|error| busy(error.into()))? {
+                Some(lock) => return Ok(lock),
+                None if begun.elapsed() < patience => tokio::time::sleep(LOOK).await,
+                None => return Err(busy(LockError::Taken(folder))),
+            }
+        }
+    }
+
+    /// Publishes to one partner, once no other process does so.
     ///
     /// # Errors
     /// See [`PublishError`].
@@ -278,9 +304,7 @@ impl Hub {
         approach: &Approach,
     ) -> Result<Outcome, PublishError> {
         self.check_unrevoked(partner)?;
-        let folder = self.publishing_folder(&partner.id);
-        let busy = |error| PublishError::Busy(partner.id.clone(), error);
-        let _lock = StateLock::take(&folder).map_err(busy)?;
+        let _turn = self.turn(&partner.id, approach.patience).await?;
         let rows = self.database.releases(&partner.id).await.map_err(HubError::from)?;
         let mut contracts = workshop.site().partners();
         if contracts.any(|c| c.id.partner == partner.id && c.partnership == Partnership::Link) {

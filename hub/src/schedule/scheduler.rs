@@ -24,6 +24,9 @@ const LONGEST_SLEEP: SignedDuration = SignedDuration::from_mins(1);
 /// How long pushes that are under way may go on when the process ends.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long another process is waited for that publishes to a partner; it is tried again a little later.
+const MOMENT: Duration = Duration::from_millis(200);
+
 /// A site as it stands since it was handed over, and where its releases are built.
 pub struct Edition {
     workshop: Workshop,
@@ -134,7 +137,8 @@ impl Scheduler {
 
     fn push(&mut self, edition: &Arc<Edition>, partner: PartnerRow) {
         let (hub, edition, clock) = (self.hub.clone(), edition.clone(), self.clock.clone());
-        let approach = Approach { rejected: Rejected::Skip, unheard: Unheard::Leave, emergency: None };
+        let approach =
+            Approach { rejected: Rejected::Skip, unheard: Unheard::Leave, emergency: None, patience: MOMENT };
         let archive = self.archive();
         self.pushing.insert(partner.id.clone());
         self.running

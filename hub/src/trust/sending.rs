@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tieup_protocol::ids::SiteId;
 use tieup_protocol::manifest::Manifest;
-use tieup_store::lock::StateLock;
 
 use super::envelope::Tally;
 use super::freshness::Refreshed;
@@ -14,7 +13,7 @@ use crate::archive::Archive;
 use crate::database::{PartnerRow, ReleaseRow};
 use crate::manifests::Known;
 use crate::partners::{Hub, HubError};
-use crate::publish::{Addressee, Outcome, PublishError};
+use crate::publish::{Addressee, Outcome, PATIENCE, PublishError};
 use crate::release::BuiltRelease;
 
 /// What signatures that came back have led to.
@@ -95,8 +94,7 @@ impl Hub {
         if row.state != AWAITING {
             return Ok(Installed::Refreshed(self.refresh(&partner, jiff::Timestamp::now()).await?));
         }
-        let lock = StateLock::take(&self.publishing_folder(&partner.id));
-        let _lock = lock.map_err(|error| PublishError::Busy(partner.id.clone(), error))?;
+        let _turn = self.turn(&partner.id, PATIENCE).await?;
         let manifest = self.manifest_of(&partner.id, &row).await?.manifest.clone();
         Ok(Installed::Sent(self.send_waiting(&partner, self.archive().as_ref(), &row, manifest, &request).await?))
     }
