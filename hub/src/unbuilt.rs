@@ -50,7 +50,10 @@ impl Hub {
     /// When the disk fails.
     pub fn keep_build(&self, report: Option<&Report>, now: Timestamp) -> Result<(), DocumentError> {
         let document = self.unbuilt_document();
-        let Some(report) = report else { return Ok(durable::remove_file(document.path())?) };
+        let Some(report) = report else {
+            // Nothing waits for the disk after a build like the one before.
+            return if document.path().exists() { Ok(durable::remove_file(document.path())?) } else { Ok(()) };
+        };
         // One that cannot be read is written anew.
         let since = document.read().ok().flatten().map_or(now, |before| before.since);
         let mistakes = report.diagnostics();

@@ -90,22 +90,14 @@ struct Release {
 
 pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: Format) -> anyhow::Result<()> {
     let unbuilt = hub.unbuilt()?.map(|unbuilt| format!("ALARM: {}", unbuilt.alarm()));
-    if let (Format::Text, Some(alarm)) = (format, &unbuilt) {
-        say!("{alarm}");
+    if format == Format::Text {
+        say_alarms(hub, unbuilt.as_deref())?;
     }
     let mut partners = if format == Format::Json { hub.database.partners().await? } else { joined(hub).await? };
     if let Some(unknown) = only.iter().find(|id| !partners.iter().any(|partner| partner.id == **id)) {
         return Err(HubError::NotJoined(unknown.clone()).into());
     }
     partners.retain(|partner| only.is_empty() || only.contains(&partner.id));
-    if let (Format::Text, Some(https)) = (format, &hub.config.https) {
-        for warning in https.warnings(&hub.config.state, Timestamp::now()) {
-            say!("ALARM: {warning}");
-        }
-    }
-    if let (Format::Text, Some(alarm)) = (format, hub.mirror_standing()?.and_then(|standing| standing.alarm())) {
-        say!("ALARM: {alarm}");
-    }
     let ask = async |partner: PartnerRow| (ask(hub, &partner).await, partner);
     let answers: Vec<_> = stream::iter(partners).map(ask).buffered(CONCURRENT_PUSHES).collect().await;
     let (mut told, mut contradicted) = (Vec::new(), Contradicted::default());
@@ -151,6 +143,22 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
         say_json(&told);
     }
     contradicted.check()
+}
+
+/// Says what somebody should know of the hub itself.
+fn say_alarms(hub: &Hub, unbuilt: Option<&str>) -> anyhow::Result<()> {
+    if let Some(alarm) = unbuilt {
+        say!("{alarm}");
+    }
+    if let Some(https) = &hub.config.https {
+        for warning in https.warnings(&hub.config.state, Timestamp::now()) {
+            say!("ALARM: {warning}");
+        }
+    }
+    if let Some(alarm) = hub.mirror_standing()?.and_then(|standing| standing.alarm()) {
+        say!("ALARM: {alarm}");
+    }
+    Ok(())
 }
 
 impl Contradicted {
