@@ -9,6 +9,7 @@ use tieup_protocol::ids::SiteId;
 use tieup_protocol::yaml;
 use tieup_web::admin::AdminAddress;
 use tieup_web::https::{self, Https};
+use tieup_web::service::ListenAddress;
 use tieup_web::site::Admission;
 
 use crate::database::{InvalidUrl, Location, ServerUrl};
@@ -58,9 +59,9 @@ struct Document {
     themes: PathBuf,
     state: PathBuf,
     database: Option<String>,
-    join: String,
+    join: ListenAddress,
     address: Option<String>,
-    public: String,
+    public: ListenAddress,
     https: Option<https::Document>,
     #[serde(default)]
     visitors: Admission,
@@ -112,9 +113,9 @@ impl Config {
             themes: folder.join(document.themes),
             state,
             database,
-            address: document.address.unwrap_or_else(|| document.join.clone()),
-            join: document.join,
-            public: document.public,
+            address: document.address.unwrap_or_else(|| document.join.0.clone()),
+            join: document.join.0,
+            public: document.public.0,
             https: document.https.map(|https| Https::of((&name, text), folder, https)).transpose()?,
             visitors: document.visitors,
             admin: document.admin,
@@ -189,6 +190,17 @@ mod tests {
         let named = parse(&format!("database: {one}\n")).unwrap();
         assert_eq!(named.database, server(one));
         assert_eq!(named.with_database(Some(other.into())).unwrap().database, server(other));
+    }
+
+    #[test]
+    fn an_address_that_nobody_can_listen_at_is_pointed_at() {
+        for (old, wrong, line) in [("127.0.0.1:1", "127.0.0.1:99999", 4), ("127.0.0.1:2", "localhost", 5)] {
+            let problem = Config::parse(Path::new("tieup.yaml"), &PLAIN.replace(old, wrong)).unwrap_err();
+            let says = format!("`{wrong}` is not an address to listen at");
+            assert!(problem.message.contains(&says), "{problem}");
+            assert_eq!(problem.help.as_deref(), Some("write it like 127.0.0.1:8080"));
+            assert_eq!(problem.span.as_ref().map(|span| span.line), Some(line), "{problem}");
+        }
     }
 
     #[test]

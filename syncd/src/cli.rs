@@ -60,7 +60,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         }
         _ => {}
     }
-    let config = Config::load(&cli.config)?;
+    let config = match cli.action {
+        Action::Run => Config::load_to_run(&cli.config)?,
+        _ => Config::load(&cli.config)?,
+    };
     match &cli.action {
         Action::Join { .. } | Action::Run if cli.main.is_some() => {
             bail!("--main is for commands about a main site that you have joined: leave it out here")

@@ -10,6 +10,7 @@ use tieup_protocol::joining::Reach;
 use tieup_protocol::yaml;
 use tieup_web::admin::AdminAddress;
 use tieup_web::https::{self, Https};
+use tieup_web::service::ListenAddress;
 use tieup_web::site::Admission;
 
 use crate::door::{Door, Listen, PublicUrl};
@@ -73,12 +74,12 @@ struct Document {
     #[serde(default = "here")]
     site: PathBuf,
     state: PathBuf,
-    public: String,
+    public: ListenAddress,
     https: Option<https::Document>,
     #[serde(default)]
     visitors: Admission,
     admin: Option<AdminAddress>,
-    peer: Option<String>,
+    peer: Option<ListenAddress>,
     address: Option<String>,
     console: Option<Listen>,
     console_url: Option<PublicUrl>,
@@ -102,7 +103,7 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct Section {
     site: Option<PathBuf>,
-    peer: Option<String>,
+    peer: Option<ListenAddress>,
     address: Option<String>,
     dial: Option<Dial>,
     console: Option<Listen>,
@@ -129,22 +130,40 @@ impl Config {
     /// # Errors
     /// When the file cannot be read or a key is missing, unknown or wrong.
     pub fn load(file: &Path) -> Result<Self, Diagnostic> {
+        Self::parse(file, &read(file)?)
+    }
+
+    /// The same for a daemon, which needs the partner's own site to be there.
+    ///
+    /// # Errors
+    /// As [`Config::load`], and when there is no such folder.
+    pub fn load_to_run(file: &Path) -> Result<Self, Diagnostic> {
+        let text = read(file)?;
+        let config = Self::parse(file, &text)?;
+        if config.site.is_dir() {
+            return Ok(config);
+        }
+        let message = format!("there is no folder {}", config.site.display());
+        let written = config.site.file_name().unwrap_or_default().to_string_lossy();
+        let help = "name the folder with your own `site.yaml` and pages, seen from the folder of this file";
+        Err(Diagnostic::new("wrong-value", file.display().to_string(), message)
+            .at_word(&text, "site:", &written)
+            .help(help))
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Self, Diagnostic> {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            Diagnostic::new("unreadable", &name, format!("the configuration cannot be read: {error}"))
-                .help("make one with `syncd init`, or name it with --config")
-        })?;
-        let document: Document = yaml::parse(&name, &text)?;
+        let document: Document = yaml::parse(&name, text)?;
         let folder = file.parent().unwrap_or(Path::new("."));
         let (peer, address) = meeting(&name, document.dial, document.peer, document.address)?;
-        let source = (name.as_str(), text.as_str());
+        let source = (name.as_str(), text);
         let home = Self {
             console: Door::of(source, "console", document.console, document.console_url)?,
             preview: Door::of(source, "preview", document.preview, document.preview_url)?,
             prompts: Ways::of(source, folder, document.prompts)?,
             site: folder.join(document.site),
             state: folder.join(document.state),
-            public: document.public,
+            public: document.public.0,
             https: document.https.map(|https| Https::of(source, folder, https)).transpose()?,
             visitors: document.visitors,
             admin: document.admin,
@@ -158,7 +177,7 @@ impl Config {
         let mut mains = BTreeMap::new();
         for (main, section) in document.mains {
             let further = home.further(source, folder, &main, section);
-            let further = further.map_err(|problem| problem.at_text(&text, &format!("{main}:")))?;
+            let further = further.map_err(|problem| problem.at_text(text, &format!("{main}:")))?;
             mains.insert(main, further);
         }
         Ok(Self { mains, ..home })
@@ -195,11 +214,19 @@ impl Config {
     }
 }
 
+fn read(file: &Path) -> Result<String, Diagnostic> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let message = format!("the configuration cannot be read: {error}");
+        Diagnostic::new("unreadable", file.display().to_string(), message)
+            .help("make one with `syncd init`, or name it with --config")
+    })
+}
+
 /// Where the daemon waits for main, if it does, and how main reaches it.
 fn meeting(
     file: &str,
     dial: Option<Dial>,
-    peer: Option<String>,
+    peer: Option<ListenAddress>,
     address: Option<String>,
 ) -> Result<(Option<String>, Reach), Diagnostic> {
     match (dial, peer, address) {
@@ -208,7 +235,7 @@ fn meeting(
             let title = "with `dial: main` no port is opened for the main site";
             Err(Diagnostic::new("wrong-value", file, title).help("take out `peer` and `address`, or `dial`"))
         }
-        (None, Some(peer), address) => {
+        (None, Some(ListenAddress(peer)), address) => {
             let address = address.unwrap_or_else(|| peer.clone());
             Ok((Some(peer), Reach::Address(address)))
         }
@@ -240,14 +267,14 @@ mod tests {
         assert!(config.state.is_absolute() && config.state.ends_with("s"));
         assert_eq!(config.address, Reach::Address("127.0.0.1:2".to_owned()));
         assert_eq!(config.originals, OriginalsApproval::Auto);
-        let asked = load("state: s\npublic: a\npeer: b\noriginals: ask\n").unwrap();
+        let asked = load("state: s\npublic: a:1\npeer: b:1\noriginals: ask\n").unwrap();
         assert_eq!(asked.originals, OriginalsApproval::Ask);
         assert_eq!(asked.guard, Pace::default());
-        let slow = load("state: s\npublic: a\npeer: b\nguard: {mib_per_second: 1, grace_hours: 0}\n").unwrap();
+        let slow = load("state: s\npublic: a:1\npeer: b:1\nguard: {mib_per_second: 1, grace_hours: 0}\n").unwrap();
         assert_eq!(asked.visitors, Admission::of(4096, 256));
-        let few = load("state: s\npublic: a\npeer: b\nvisitors: {of_one_address: 8}\n").unwrap();
+        let few = load("state: s\npublic: a:1\npeer: b:1\nvisitors: {of_one_address: 8}\n").unwrap();
         assert_eq!(few.visitors, Admission::of(4096, 8));
-        assert!(load("state: s\npublic: a\npeer: b\nvisitors: {connections: 0}\n").is_err());
+        assert!(load("state: s\npublic: a:1\npeer: b:1\nvisitors: {connections: 0}\n").is_err());
         assert_eq!(slow.guard, Pace { every_hours: 6, mib_per_second: 1, grace_hours: 0 });
     }
 
@@ -310,8 +337,35 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_nobody_can_listen_at_is_pointed_at() {
+        for (text, wrong, line) in [
+            ("state: s\npublic: a:1\npeer: localhost\n", "localhost", 3),
+            ("state: s\npublic: a:99999\npeer: b:1\n", "a:99999", 2),
+            ("state: s\npublic: a:1\ndial: main\nmains:\n  southern: {peer: '7453'}\n", "7453", 5),
+        ] {
+            let problem = load(text).unwrap_err();
+            assert!(problem.message.contains(&format!("`{wrong}` is not an address to listen at")), "{problem}");
+            assert_eq!(problem.help.as_deref(), Some("write it like 127.0.0.1:8080"));
+            assert_eq!(problem.span.as_ref().map(|span| span.line), Some(line), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_daemon_needs_the_folder_of_its_site() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("syncd.yaml");
+        std::fs::write(&file, format!("{BEGIN}site: pages/nofolder\n")).unwrap();
+        assert!(Config::load(&file).is_ok());
+        let problem = Config::load_to_run(&file).unwrap_err();
+        assert!(problem.message.ends_with("pages/nofolder"), "{problem}");
+        assert_eq!(problem.span.as_ref().map(|span| (span.line, span.column)), Some((4, 13)), "{problem}");
+        std::fs::create_dir_all(folder.path().join("pages/nofolder")).unwrap();
+        assert!(Config::load_to_run(&file).is_ok());
+    }
+
+    #[test]
     fn unknown_keys_are_named() {
-        let error = load("state: s\npublic: a\npeers: b\n").unwrap_err();
+        let error = load("state: s\npublic: a:1\npeers: b:1\n").unwrap_err();
         assert_eq!(error.code, "unknown-key");
         assert_eq!(error.help.as_deref(), Some("did you mean `peer`?"));
     }

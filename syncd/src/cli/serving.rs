@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::bail;
 use tieup_protocol::approval::{ReleaseRecord, ReleaseState};
+use tieup_store::lock::{LockError, StateLock};
 use tieup_web::listener::{Shutdown, told_to_end};
 use tieup_web::say;
 use tieup_web::service::{GivenSockets, Notice, SocketError};
@@ -15,6 +17,7 @@ use super::told::tell;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::{Besides, Daemon, Listeners, Partner};
+use crate::identity::Identity;
 
 /// Runs the daemon until it is told to end.
 pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
@@ -22,7 +25,11 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let given = GivenSockets::take_over()?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let daemon = Daemon::start(config, listen(config, given).await?)?;
+        let held = hold(config)?;
+        let listeners = listen(config, given).await?;
+        // The daemon takes it for itself.
+        drop(held);
+        let daemon = Daemon::start(config, listeners)?;
         greet(config, &daemon);
         let shutdown = Shutdown::new();
         tokio::spawn(Notice.keep_alive(shutdown.clone()));
@@ -34,6 +41,20 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         shutdown.begin();
         anyhow::Ok(())
     })
+}
+
+/// The state folder, held while ports are opened, so that a second daemon is told of the first and not of a port that is
+/// taken; none before the partner has joined.
+fn hold(config: &Config) -> anyhow::Result<Option<StateLock>> {
+    if Identity::load(&config.state).is_err() {
+        return Ok(None);
+    }
+    match StateLock::take(&config.state) {
+        Err(LockError::Taken(folder)) => {
+            bail!("a daemon runs here already, with {}: `syncd status` says how it stands", folder.display())
+        }
+        held => Ok(Some(held?)),
+    }
 }
 
 /// The sockets that `config` asks for: those that were `given`, and the others opened here.

@@ -199,6 +199,17 @@ async fn other_terms_under_the_version_in_force_are_a_mistake_before_anything_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_is_told_of_the_first_and_not_of_its_ports() {
+    let world = crate::settled().await;
+    let north = world.partner("north");
+    let (taken, state) = (north.public, north.config.state.display());
+    let file = north.config_file.with_file_name("second.yaml");
+    fs::write(&file, format!("state: {state}\npublic: {taken}\npeer: 127.0.0.1:0\n")).unwrap();
+    let ran = run(env!("CARGO_BIN_EXE_syncd-to-kill"), file, &["run"]);
+    ran.fails(&["error: a daemon runs here already, with ", "`syncd status` says how it stands"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn that_the_site_cannot_be_built_is_an_alarm_for_people_and_programs() {
     let world = crate::settled().await;
     let mistakes = [("about.md", "unknown key `titel`"), ("other.md", "nothing stands at `/x/`")];

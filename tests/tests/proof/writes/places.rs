@@ -49,6 +49,7 @@ const SCRATCH: &str =
 const PLACES: &[(&str, &str, Seen)] = &[
     ("syncd/cli.rs", "durable::write_file(", LeftOut(BY_A_PERSON)),
     ("syncd/cli.rs", "AuditTrail::at(config.state.join(AUDIT)).entries()", LeftOut(READS)),
+    ("syncd/cli/serving.rs", "StateLock::take(", LeftOut(LOCK)),
     ("syncd/cli/tie_ups.rs", "durable::", LeftOut(BY_A_PERSON)),
     ("syncd/daemon/tie_up.rs", "durable::settle(folder)", Fails(".tmp-N-N")),
     ("syncd/daemon/tie_up.rs", "StateLock::take(&config.state)", Fails("lock")),
