@@ -12,7 +12,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use jiff::Timestamp;
 use tieup_protocol::approval::{IllegalStep, ReleaseRecord, ReleaseState};
 use tieup_protocol::contract::Contract;
@@ -46,6 +47,10 @@ use crate::publisher::AUDIT;
 /// Runs the command line of this process. Exit status 0: done, 1: failed, 2: wrong usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.format == Format::Json && !cli.action.has_document() {
+        let words = "this command has no answer for programs: leave out `--format json`";
+        Cli::command().error(ErrorKind::ArgumentConflict, words).exit();
+    }
     terminal::log(LevelFilter::INFO);
     terminal::conclude(run(&cli))
 }

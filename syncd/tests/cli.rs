@@ -48,7 +48,7 @@ fn invitation() -> Invitation {
 fn wrong_usage_is_status_2_and_changes_nothing() {
     let folder = Folder::begun();
     let long = "x".repeat(501);
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 15] = [
         (&[], "Usage: syncd"),
         (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
         (&["aprove"], "a similar subcommand exists: 'approve'"),
@@ -60,6 +60,9 @@ fn wrong_usage_is_status_2_and_changes_nothing() {
         (&["reject", "5", "--reason", &long], "it has 501 characters, and may have 500"),
         (&["approve", "first"], "invalid value 'first'"),
         (&["approve", "0"], "invalid value '0'"),
+        (&["--format", "json", "log", "verify"], "this command has no answer for programs: leave out `--format json`"),
+        (&["prompt", "--format", "json"], "this command has no answer for programs"),
+        (&["run", "--format", "json"], "this command has no answer for programs"),
         (&["fee", "verify", "November"], "`November` is no month, and no days of one: write it like 2026-11"),
     ];
     folder.assert_wrong(&cases);

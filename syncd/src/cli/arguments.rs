@@ -135,6 +135,16 @@ pub(super) enum Action {
     Fee(fees::FeeAction),
 }
 
+impl Action {
+    /// Whether what it says can be had as one JSON document.
+    pub(super) fn has_document(&self) -> bool {
+        let for_people = matches!(self, Self::Init | Self::Join { .. } | Self::Run | Self::Prompt(_));
+        let of_a_log =
+            matches!(self, Self::Log(LogAction::Verify(_) | LogAction::Settle { .. } | LogAction::Export { .. }));
+        !for_people && !of_a_log
+    }
+}
+
 #[derive(Subcommand)]
 pub(super) enum EmergencyAction {
     /// From now on your own pages stand where the main site has pages at the same addresses.
