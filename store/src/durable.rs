@@ -292,9 +292,11 @@ pub(crate) fn parent(path: &Path) -> &Path {
 }
 
 fn replace_file(path: &Path, bytes: &[u8], access: Access) -> Result<(), DiskError> {
-    let mut file = UnfinishedFile::create_in(parent(path), access)?;
-    file.write(bytes)?;
-    file.sync()?;
+    // Whoever reads the error knows the file that was to be written, and not the name it has until it is whole.
+    let named = |error: DiskError| DiskError { path: path.to_owned(), ..error };
+    let mut file = UnfinishedFile::create_in(parent(path), access).map_err(named)?;
+    file.write(bytes).map_err(named)?;
+    file.sync().map_err(named)?;
     file.rename_to(path)?;
     sync_dir(parent(path))
 }
@@ -419,7 +421,7 @@ mod tests {
     #[test]
     fn an_error_names_the_step_and_the_file() {
         let error = write_file(Path::new("/nowhere/at/all"), b"").unwrap_err();
-        assert!(error.to_string().starts_with("could not create /nowhere/at/.tmp-"), "{error}");
+        assert_eq!(error.to_string(), "could not create /nowhere/at/all");
         assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
         assert!(read_file(Path::new("/nowhere/at/all")).unwrap().is_none());
     }

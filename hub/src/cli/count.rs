@@ -53,7 +53,7 @@ pub(super) async fn count(hub: &Hub, arguments: &CountArguments) -> anyhow::Resu
     }
     drop(watched);
     if failed > 0 {
-        bail!("{failed} journals were not counted");
+        bail!("{} not counted", terminal::counted(failed, "journal was", "journals were"));
     }
     say!("All is counted: {entries} entries of {days} days here.");
     Ok(())

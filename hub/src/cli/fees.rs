@@ -13,6 +13,7 @@ use tieup_protocol::period::Period;
 use tieup_protocol::record::{InvalidWord, Word};
 use tieup_protocol::wire::{StatementNotice, StatementVerdict};
 use tieup_store::journal::months;
+use tieup_web::terminal::counted;
 use tieup_web::{say, terminal};
 
 use super::Format;
@@ -298,7 +299,8 @@ async fn issue(hub: &Hub, only: Option<&SiteId>, month: Option<Period>, reviewed
         }
     }
     if failed > 0 {
-        bail!("{failed} statements were not issued, or not taken as they are");
+        let failed = counted(failed, "statement was", "statements were");
+        bail!("{failed} not issued, or not taken as they are");
     }
     if issued == 0 {
         say!("Nothing is due.");

@@ -109,7 +109,7 @@ pub(super) async fn findings(hub: &Hub, arguments: &FindingsArguments) -> anyhow
         say_json(&told);
     }
     if failed > 0 {
-        bail!("{failed} journals were not examined");
+        bail!("{} not examined", counted(failed, "journal was", "journals were"));
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(super) async fn rollups(hub: &Hub, arguments: &RollupsArguments) -> anyhow::
     }
     drop(watched);
     if failed > 0 {
-        bail!("{failed} rollups were not as their journals");
+        bail!(counted(failed, "rollup was not as its journal", "rollups were not as their journals"));
     }
     Ok(())
 }

@@ -310,6 +310,18 @@ mod tests {
     }
 
     #[test]
+    fn a_comma_or_a_unit_that_is_missing_is_asked_for() {
+        for (journal, help) in [
+            ("{writer: partner verifier: main}", "is a comma missing after `partner`?"),
+            ("{writer: partner, verifier: main, every: 15}", "write `15m` for minutes, or 30s, 12h or 5d"),
+            ("{writer: partner, verifier: main, every: soon}", "write it like 30s, 5m, 12h or 5d"),
+        ] {
+            let error = with(journal).unwrap_err();
+            assert_eq!((error.code, error.help.as_deref()), ("wrong-value", Some(help)), "{error}");
+        }
+    }
+
+    #[test]
     fn who_writes_changes_where_a_month_begins() {
         let contract = |version: u32, from: &str, writer: &str| {
             let text = if writer == "main" { by_main() } else { CONTRACT.replace("tz: Asia/Tokyo", "tz: UTC") };

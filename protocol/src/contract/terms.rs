@@ -117,9 +117,12 @@ impl TryFrom<String> for Span {
         };
         let number = |factor: u32| text[..text.len() - 1].parse::<u32>().ok()?.checked_mul(factor);
         let seconds = factor.and_then(number);
-        seconds
-            .map(|seconds| Self { seconds })
-            .ok_or_else(|| format!("`{text}` is not a time span such as 30s, 5m, 12h or 5d"))
+        seconds.map(|seconds| Self { seconds }).ok_or_else(|| match text.parse::<u32>() {
+            Ok(number) => {
+                format!("`{text}` is a time span without its unit: write `{number}m` for minutes, or 30s, 12h or 5d")
+            }
+            Err(_) => format!("`{text}` is not a time span: write it like 30s, 5m, 12h or 5d"),
+        })
     }
 }
 

@@ -196,7 +196,12 @@ fn missing_key(path: &str, key: &str) -> Told {
 }
 
 fn unknown_word(path: &str, value: &str, known: &[&str]) -> Told {
-    let help = nearest(value, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+    // `{writer: partner verifier: both}` is read as far as the second colon before anything is found to be wrong.
+    let cut = value.split_once(char::is_whitespace).filter(|(first, _)| known.contains(first));
+    let help = match cut {
+        Some((first, _)) => Some(format!("is a comma missing after `{first}`?")),
+        None => nearest(value, known.iter().copied()).map(|near| format!("did you mean `{near}`?")),
+    };
     let message = format!("{} is `{value}`, and must be one of: {}", shown(path), known.join(", "));
     Told { code: "wrong-value", message, help, word: Some(value.to_owned()), ..Told::default() }
 }

@@ -75,7 +75,7 @@ async fn a_month_is_counted_stated_issued_verified_disputed_and_answered() {
     tieup(&world, &["fee", "issue"]).says(0, &[&format!("{of}: issued;"), "60 JPY", &format!("{of}: identical")]);
     tieup(&world, &["fee", "issue"]).says(0, &["Nothing is due."]);
     tieup(&world, &["fee", "issue", "north", "--month", &now])
-        .fails(&["is not closed yet", "1 statements were not issued"]);
+        .fails(&["is not closed yet", "1 statement was not issued"]);
     let issued = tieup(&world, &["fee", "statement", "north", "--month", &month]);
     issued.says(0, &["status:          final", "issued and signed"]);
 
@@ -97,7 +97,7 @@ async fn a_statement_that_differs_is_a_failure_at_both_ends() {
     let (world, month) = visited().await;
     falsify(&month_dir(&world.mirrors("north"), month), &world.state("north"), month, 2);
     let (month, of) = words(month);
-    tieup(&world, &["fee", "issue"]).fails(&[&of, "`north` computes another statement: line", "1 statements were not"]);
+    tieup(&world, &["fee", "issue"]).fails(&[&of, "`north` computes another statement: line", "1 statement was not"]);
     let ran = syncd(&world, &["fee", "verify", &month]);
     assert_says(&ran.err, &["the statements differ"]);
     ran.says(1, &["DIFFERENT from line", "is number 2"]);
@@ -111,7 +111,7 @@ async fn nothing_is_issued_from_a_copy_that_is_not_what_was_cosigned() {
     // What was counted of it before is lost, so that it is read again.
     fs::remove_dir_all(world.hub().config.state.join("rollups/north")).unwrap();
     let damaged = "are not those that were cosigned: put it back from a backup";
-    tieup(&world, &["fee", "issue"]).fails(&[damaged, "1 statements were not issued"]);
+    tieup(&world, &["fee", "issue"]).fails(&[damaged, "1 statement was not issued"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

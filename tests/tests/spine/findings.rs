@@ -142,5 +142,5 @@ async fn a_journal_that_cannot_be_examined_is_told_and_holds_up_no_other() {
     assert_eq!(output.status.code(), Some(1));
     assert_says(&String::from_utf8_lossy(&output.stdout), &[&format!("north {month}: no findings in 15 entries")]);
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_says(&complaint, &[&format!("north {}:", month.next()), "1 journals were not examined"]);
+    assert_says(&complaint, &[&format!("north {}:", month.next()), "1 journal was not examined"]);
 }
