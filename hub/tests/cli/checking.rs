@@ -31,6 +31,22 @@ fn a_contract_of_another_main_site_is_told() {
 }
 
 #[test]
+fn an_address_that_no_hub_can_listen_at_is_a_mistake_of_its_file() {
+    let folder = Folder::begun();
+    folder.replace("tieup.yaml", "join: 127.0.0.1:7440      #", "join: 127.0.0.1:99999 #");
+    let says = "error[wrong-value]: `127.0.0.1:99999` is not an address to listen at
+ --> tieup.yaml:5:7
+5 | join: 127.0.0.1:99999 # where the hub listens for partners; 0.0.0.0:7440 for other machines
+  |       ^^^^^^^^^^^^^^^
+  = help: write it like 127.0.0.1:8080
+
+";
+    for command in ["check", "hub", "status"] {
+        folder.assert_fails(&[command], says);
+    }
+}
+
+#[test]
 fn fee_terms_of_no_effect_are_told_at_their_place() {
     let folder = Folder::begun();
     folder.run(&["partner", "add", "north"]).done();
