@@ -60,7 +60,7 @@ fn refuse_renewal(error: RenewError, partner: &SiteId) -> Refusal {
 
 async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> Result<Json<JoinGrant>, Refusal> {
     let token = check_token(&hub, &request).await?;
-    let contract = read_contract(&hub, &request)?;
+    let contract = read_contract(&hub, &request).await?;
     let journal_key = request.journal_key.parse::<LogVerifier>();
     journal_key.map_err(|error| Refusal::caused_by(StatusCode::BAD_REQUEST, "bad-journal-key", &error))?;
     let authority = hub.keys.authority().map_err(internal)?;
@@ -85,7 +85,7 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
             let admitted = hub.admit(&admission, Timestamp::now()).await;
             judge(admitted.map_err(internal)?, &request)?;
         }
-        Token::UsedByThisKey => admit_again(&hub, &admission).await.map_err(internal)?,
+        Token::UsedByThisKey => admit_again(&hub, &admission, &request).await?,
     }
     let partner = admission.partner;
     hub.queue_changed.notify_one();
@@ -104,7 +104,8 @@ async fn join(State(hub): State<Arc<Hub>>, Json(request): Json<JoinRequest>) -> 
     }))
 }
 
-fn read_contract(hub: &Hub, request: &JoinRequest) -> Result<String, Refusal> {
+/// The contract to join under. Where the partner has agreed on one before, its months are those of that one.
+async fn read_contract(hub: &Hub, request: &JoinRequest) -> Result<String, Refusal> {
     let file = hub.contract_file(&request.partner);
     let missing = |_| {
         let title = format!("main has no contract for `{}`", request.partner);
@@ -112,7 +113,12 @@ fn read_contract(hub: &Hub, request: &JoinRequest) -> Result<String, Refusal> {
     };
     let text = std::fs::read_to_string(&file).map_err(missing)?;
     let contract = Contract::parse(&file.display().to_string(), &text);
-    contract.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "bad-contract", error.message))?;
+    let contract =
+        contract.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "bad-contract", error.message))?;
+    if let Some(partner) = hub.database.partner(&request.partner).await.map_err(internal)? {
+        let checked = hub.check_zone(&partner, &contract).await;
+        checked.map_err(|error| Refusal::caused_by(StatusCode::FORBIDDEN, "other-zone", &error))?;
+    }
     Ok(text)
 }
 
@@ -157,9 +163,11 @@ async fn replaced(hub: &Hub, request: &JoinRequest) -> Result<Option<String>, Da
 }
 
 /// Keeps what has changed of a partner that has joined already: its certificate, and where it is.
-async fn admit_again(hub: &Hub, admission: &Admission) -> Result<(), DatabaseError> {
-    hub.database.put_partner(&admission.partner).await?;
-    hub.database.add_certificate(&admission.certificate, Timestamp::now()).await
+async fn admit_again(hub: &Hub, admission: &Admission, request: &JoinRequest) -> Result<(), Refusal> {
+    let Admission { partner, certificate, .. } = admission;
+    let kept = hub.database.certify_again(certificate, Some(partner)).await.map_err(internal)?;
+    // Another key has taken its place meanwhile, and the token has been used.
+    if kept { Ok(()) } else { judge(Redeemed::Used, request) }
 }
 
 /// Turns away a key that has been revoked: the partner makes another, and its token is still good.

@@ -64,7 +64,10 @@ impl Hub {
         let authority = self.keys.authority().map_err(HubError::from)?;
         let issued = authority.issue_partner(&partner.id, &request.csr, now.into()).map_err(RenewError::Request)?;
         let row = issued_row(&issued.certificate, Owner::Partner(partner.id))?;
-        self.database.add_certificate(&row, now).await?;
+        // Another key may have taken its place meanwhile.
+        if !self.database.certify_again(&row, None).await? {
+            return Err(RenewError::OtherKey(request.partner.clone()));
+        }
         tracing::info!(partner = %request.partner, expires = %row.expires, "a certificate was renewed");
         Ok(issued.certificate)
     }

@@ -1,8 +1,7 @@
 //! Revocation, at once: of a partner, of the keys that it had before it joined again, and of the TLS certificates that main
-//! itself has used. Main's authority signs the
-//! list of revoked certificates, which stands in the database; every process of the hub follows it, and partners are
-//! told it before anything else. It is signed anew when a third of its life is over, so that a partner who hears of no list
-//! for thirty days knows that something is kept from it.
+//! itself has used. Main's authority signs the list of revoked certificates, which stands in the database; every process of
+//! the hub follows it, and partners are told it before anything else. It is signed anew when a third of its life is over, so
+//! that a partner who hears of no list for thirty days knows that something is kept from it.
 
 use std::time::SystemTime;
 

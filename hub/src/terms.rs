@@ -66,6 +66,15 @@ impl Hub {
         not_later(&file, text, rows).map_or(Ok(()), |problem| Err(TermsError::SameVersion(Box::new(problem))))
     }
 
+    /// Refuses a contract whose months are those of none that `partner` has agreed on, where there are any.
+    ///
+    /// # Errors
+    /// [`TermsError::OtherZone`], or what was agreed on cannot be read.
+    pub(crate) async fn check_zone(&self, partner: &PartnerRow, offered: &Contract) -> Result<(), TermsError> {
+        let books = self.books(partner).await.map_err(|error| TermsError::Statements(Box::new(error)))?;
+        check_zone(offered, books.versions().approved())
+    }
+
     /// Refuses the contract in `text` where it would change under which version a statement was issued to `partner`, or where
     /// a month begins, or has other terms than those in force under their version.
     ///
@@ -82,16 +91,22 @@ impl Hub {
         // A release is built of a contract that was read.
         let Ok(offered) = Contract::parse("contract.yaml", text) else { return Ok(()) };
         let approved = books.versions().approved();
-        let is_new = approved.iter().all(|agreed| agreed.effective.tz != offered.effective.tz);
-        if let Some(agreed) = approved.first().filter(|_| is_new) {
-            let (zone, agreed) = (offered.effective.tz, agreed.effective.tz.clone());
-            return Err(TermsError::OtherZone { contract: offered.id, zone, agreed });
-        }
+        check_zone(&offered, approved)?;
         match reaches_back(&offered, approved, books.versions().pinned()) {
             Some(period) => Err(TermsError::ReachesBack { contract: offered.id, period }),
             None => Ok(()),
         }
     }
+}
+
+/// Refuses a contract whose months are those of none that are `agreed` on, where there are any.
+fn check_zone(offered: &Contract, agreed: &[Contract]) -> Result<(), TermsError> {
+    let first = agreed.iter().min_by_key(|contract| contract.id.version);
+    let is_new = agreed.iter().all(|contract| contract.effective.tz != offered.effective.tz);
+    first.filter(|_| is_new).map_or(Ok(()), |first| {
+        let (zone, agreed) = (offered.effective.tz.clone(), first.effective.tz.clone());
+        Err(TermsError::OtherZone { contract: offered.id.clone(), zone, agreed })
+    })
 }
 
 /// A file of the site as messages show it.

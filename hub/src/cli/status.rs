@@ -130,9 +130,8 @@ pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: For
                 }
             }
             Format::Json => {
-                let untaken = trail.and_then(Result::err);
                 alarms.extend(unbuilt.clone());
-                alarms.extend(untaken.map(|error| format!("ALARM: {}", complaint::in_one_line(&error))));
+                alarms.extend(trail.and_then(Result::err).and_then(|error| untaken(&error)));
                 let rows = releases.into_iter().take(limit(shown));
                 let findings = findings.map(|(month, number)| Found { month, number });
                 told.push(Told { standing, alarms, findings, releases: rows.map(Release::from).collect() });
@@ -181,6 +180,16 @@ impl Contradicted {
 /// A journal that was refused for good.
 fn alarm(refused: &RefusedJournal) -> String {
     format!("ALARM: {}", refused.sentence())
+}
+
+/// What is to be said, for programs, of an audit trail that was not taken: nothing while another command fetches it.
+fn untaken(error: &FetchAuditError) -> Option<String> {
+    let words = complaint::in_one_line(error);
+    match error {
+        FetchAuditError::Busy(..) => None,
+        FetchAuditError::Refused(..) | FetchAuditError::Unsigned(..) => Some(format!("ALARM: {words}")),
+        _ => Some(words),
+    }
 }
 
 /// What a partner warns of, a sentence each.

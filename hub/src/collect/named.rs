@@ -84,8 +84,7 @@ impl Hub {
 
     /// The months that a partner has `named`, and those that main holds.
     pub(super) async fn named_months(&self, partner: &PartnerRow, named: &[Month]) -> Result<Named, CollectError> {
-        let before = self.database.joined_before(&partner.id).await.map_err(HubError::from)?;
-        let joined = before.map_or(partner.joined, |before| before.min(partner.joined));
+        let joined = self.database.first_joined(&partner.id).await.map_err(HubError::from)?.unwrap_or(partner.joined);
         let held = months(&self.mirrors(partner))?.into_iter().collect();
         Ok(Named::new(named, held, Month::loggable(joined, Timestamp::now())))
     }

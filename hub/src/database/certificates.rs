@@ -74,15 +74,20 @@ impl Owner {
 }
 
 impl Database {
-    /// When a partner joined with an earlier journal key for the first time; none where it has had no other.
+    /// When a partner joined for the first time, by whatever keys; none where it has not.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn joined_before(&self, partner: &SiteId) -> Result<Option<Timestamp>, DatabaseError> {
-        let row = sqlx::query("SELECT joined FROM earlier_journal_keys WHERE partner = $1 ORDER BY joined LIMIT 1")
-            .bind(partner.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+    pub async fn first_joined(&self, partner: &SiteId) -> Result<Option<Timestamp>, DatabaseError> {
+        let row = sqlx::query(
+            "SELECT joined FROM (SELECT joined FROM partners WHERE id = $1 \
+             UNION ALL SELECT joined FROM earlier_journal_keys WHERE partner = $1 \
+             UNION ALL SELECT used AS joined FROM invitations WHERE partner = $1 AND used IS NOT NULL) AS joins \
+             ORDER BY joined LIMIT 1",
+        )
+        .bind(partner.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         row.map(|row| timestamp(&row, "joined")).transpose()
     }
 
@@ -94,6 +99,36 @@ impl Database {
         let mut transaction = self.begin_writing().await?;
         put_partner(&mut transaction, partner).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Keeps a further certificate for the key that a partner has joined by, and its row where it is told again; not where
+    /// another key has taken its place meanwhile, or the partner was revoked. Returns whether it is kept.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn certify_again(
+        &self,
+        certificate: &CertificateRow,
+        partner: Option<&PartnerRow>,
+    ) -> Result<bool, DatabaseError> {
+        let mut transaction = self.begin_writing().await?;
+        let holds = sqlx::query(
+            "SELECT 1 FROM certificates WHERE partner = $1 AND key = $2 AND revoked IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM revoked_partners WHERE partner = $1) LIMIT 1",
+        )
+        .bind(certificate.owner.to_sql())
+        .bind(certificate.key.to_string())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if holds.is_none() {
+            return Ok(false);
+        }
+        put_certificate(&mut transaction, certificate).await?;
+        if let Some(partner) = partner {
+            put_partner(&mut transaction, partner).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Uses up the invitation, and keeps the partner and its certificate; one that joins again takes its own place and
@@ -124,7 +159,7 @@ impl Database {
         Ok(Redeemed::Accepted)
     }
 
-    /// Keeps a certificate that was issued, and forgets main's own that have expired.
+    /// Keeps a certificate that was issued to main itself, and forgets those of its own that have expired.
     ///
     /// # Errors
     /// When the database fails.
@@ -138,15 +173,18 @@ impl Database {
         Ok(transaction.commit().await?)
     }
 
-    /// The certificate of a partner that expires last.
+    /// The certificate of a partner that expires last, of those that are not revoked if there are any.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn newest_certificate(&self, partner: &SiteId) -> Result<Option<CertificateRow>, DatabaseError> {
-        let row = sqlx::query("SELECT * FROM certificates WHERE partner = $1 ORDER BY expires DESC LIMIT 1")
-            .bind(partner.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "SELECT * FROM certificates WHERE partner = $1 \
+             ORDER BY CASE WHEN revoked IS NULL THEN 0 ELSE 1 END, expires DESC LIMIT 1",
+        )
+        .bind(partner.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         row.as_ref().map(|row| certificate_from(row, partner)).transpose()
     }
 

@@ -283,22 +283,35 @@ async fn a_contract_whose_months_are_not_those_of_the_journal_is_refused_by_both
         &["the months of UTC, and the journal here those of Asia/Tokyo", "needs `tz: Asia/Tokyo`"],
     );
     assert!(world.releases("north").is_empty());
-
-    write_contract(&world, &contract(1, "Asia/Tokyo"));
-    Box::pin(world.go_live("north")).await;
+    // Nor can it join again under it once it has logged a visit, whatever that came to.
     world.get("north", "/about/").await;
-    write_contract(&world, &contract(2, "UTC"));
-    let error = world.try_publish("north").await.unwrap_err();
-    assert!(matches!(&error, PublishError::Terms(TermsError::OtherZone { .. })), "{error}");
-    assert_says(&told(&error), &["lampworks/north@2 has the months of UTC", "write `tz: Asia/Tokyo` in it"]);
-
     let halted = world.halt("north").await;
     let invitation = world.hub().invite(&site_id("north"), Timestamp::now()).await.unwrap();
     let join = || Identity::join(&halted.config.state, &invitation, &halted.config.address);
     let error = join().await.unwrap_err();
     assert!(matches!(&error, JoinError::OtherZone { .. }), "{error}");
-    write_contract(&world, &contract(2, "Asia/Tokyo"));
+    write_contract(&world, &contract(1, "Asia/Tokyo"));
     join().await.unwrap_or_else(|error| panic!("with the same token: {}", told(&error)));
+    world.resume(halted).await;
+
+    Box::pin(world.go_live("north")).await;
+    write_contract(&world, &contract(2, "UTC"));
+    let error = world.try_publish("north").await.unwrap_err();
+    assert!(matches!(&error, PublishError::Terms(TermsError::OtherZone { .. })), "{error}");
+    assert_says(&told(&error), &["lampworks/north@2 has the months of UTC", "write `tz: Asia/Tokyo` in it"]);
+
+    // Not by joining again either, from an empty folder or from its own.
+    let halted = world.halt("north").await;
+    let invitation = world.hub().invite(&site_id("north"), Timestamp::now()).await.unwrap();
+    let empty = world.folder().join("empty");
+    for state in [&empty, &halted.config.state] {
+        let error = Identity::join(state, &invitation, &halted.config.address).await.unwrap_err();
+        assert!(matches!(&error, JoinError::Call { .. }), "{error}");
+        assert_says(&told(&error), &["lampworks/north@2 has the months of UTC", "write `tz: Asia/Tokyo` in it"]);
+    }
+    write_contract(&world, &contract(2, "Asia/Tokyo"));
+    let joined = Identity::join(&halted.config.state, &invitation, &halted.config.address).await;
+    joined.unwrap_or_else(|error| panic!("the token was used up: {}", told(&error)));
     world.resume(halted).await;
     Box::pin(world.go_live("north")).await;
 }

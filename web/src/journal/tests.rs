@@ -337,9 +337,12 @@ async fn what_a_killed_process_left_is_signed_for_when_the_next_begins() {
     let checkpoint = dir.path().join(&month).join("checkpoint");
     fs::remove_file(&checkpoint).unwrap();
     let mut kept = Kept::in_dir(dir);
-    while !checkpoint.exists() {
-        tokio::task::yield_now().await;
-    }
+    let signed = async {
+        while !checkpoint.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), signed).await.expect("nobody signs for it");
     assert_eq!(kept.end(&month).checkpoint.size(), 1);
 }
 

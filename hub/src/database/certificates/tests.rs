@@ -75,6 +75,39 @@ async fn a_join_by_another_key_revokes_the_certificates_of_those_before() {
 }
 
 #[tokio::test]
+async fn a_key_whose_place_was_taken_is_not_certified_again_and_the_first_join_is_known() {
+    for place in places() {
+        let database = place.open().await;
+        let partner: SiteId = "sapporo".parse().unwrap();
+        assert_eq!(database.first_joined(&partner).await.unwrap(), None);
+        for (secret, second) in [(b"first", 10), (b"again", 20)] {
+            database.add_invitation(&partner, Digest::of(secret), at(100)).await.unwrap();
+            let mut joining = admission("sapporo", secret);
+            joining.partner.joined = at(second);
+            let none = |_, _: &[_]| unreachable!("its key is the one before");
+            database.admit::<DatabaseError>(&joining, at(second), none).await.unwrap();
+        }
+        // The same keys both times: the row knows of the second join alone.
+        assert_eq!(database.partner(&partner).await.unwrap().unwrap().joined, at(20));
+        assert_eq!(database.first_joined(&partner).await.unwrap(), Some(at(10)));
+
+        let again = async |serial: &[u8]| database.certify_again(&certificate("sapporo", serial, 5000), None).await;
+        assert!(again(b"renewed").await.unwrap());
+        database.add_invitation(&partner, Digest::of(b"other"), at(100)).await.unwrap();
+        let mut other = admission("sapporo", b"other");
+        other.certificate.key = Digest::of(b"another key");
+        let sign = |_, _: &[_]| Ok::<_, DatabaseError>("list".to_owned());
+        database.admit(&other, at(30), sign).await.unwrap();
+        assert!(!again(b"too late").await.unwrap());
+        // It expires before the one that was renewed, and is the newest all the same.
+        assert_eq!(database.newest_certificate(&partner).await.unwrap(), Some(other.certificate.clone()));
+        revoke(&database, Owner::Partner(partner.clone()), 40).await;
+        let revoked = CertificateRow { serial: Serial::from_bytes(b"revoked"), ..other.certificate };
+        assert!(!database.certify_again(&revoked, None).await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn the_key_that_a_join_replaces_is_kept() {
     for place in places() {
         let database = place.open().await;
@@ -93,8 +126,8 @@ async fn the_key_that_a_join_replaces_is_kept() {
         assert_eq!(keys("b", 3).await, told("b", &["a"]));
         assert_eq!(keys("c", 4).await, told("c", &["b", "a"]));
         assert_eq!(keys("a", 5).await, told("a", &["c", "b"]), "a folder was brought back");
-        assert_eq!(database.joined_before(&partner).await.unwrap(), Some(at(2)));
-        assert_eq!(database.joined_before(&"otaru".parse().unwrap()).await.unwrap(), None);
+        assert_eq!(database.first_joined(&partner).await.unwrap(), Some(at(2)));
+        assert_eq!(database.first_joined(&"otaru".parse().unwrap()).await.unwrap(), None);
     }
 }
 
