@@ -63,9 +63,16 @@ impl Failures {
     }
 }
 
+/// Whether `told` names the file at `path`, or, where that is what a file is called until it is whole, one beside it.
+pub(super) fn names(told: &str, path: &Path) -> bool {
+    let is_unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp-"));
+    let beside = path.parent().filter(|_| is_unfinished).map(|folder| format!("{}/", folder.display()));
+    told.contains(&path.display().to_string()) || beside.is_some_and(|beside| told.contains(&beside))
+}
+
 /// Fails unless an error names one of the files with which something failed.
 pub(super) fn assert_named(error: &(dyn std::error::Error + 'static), laid: &FailingWrites, said: &str) {
     let told = told(error);
-    let is_named = laid.failed().iter().any(|path| told.contains(&path.display().to_string()));
+    let is_named = laid.failed().iter().any(|path| names(&told, path));
     assert!(is_named, "{said}: the file is not named: {told}");
 }

@@ -168,7 +168,7 @@ impl Shop {
             self.assert_done(step, before, seen, &context);
         }
         if let Err(told) = &told {
-            let is_named = failed.iter().any(|(_, path)| told.contains(&path.display().to_string()));
+            let is_named = failed.iter().any(|(_, path)| failures::names(told, path));
             let is_said = step.is_told_briefly() && BRIEFLY.iter().any(|words| told.contains(words));
             assert!(is_named || is_said, "{context}: the file is not named");
         }
