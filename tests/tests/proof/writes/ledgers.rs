@@ -14,7 +14,7 @@ use tieup_tests::issuing::{issue, log_before, row};
 use tieup_tests::{Contract, World, told};
 
 use super::BRIEFLY;
-use super::failures::{Failures, assert_named};
+use super::failures::{Failures, assert_named, names};
 
 /// The kinds of files that are written when main's log is verified for the first time.
 pub(super) const OF_MAINS_LOG: &[&str] = &[
@@ -261,7 +261,7 @@ async fn answer_strike(world: &World, strike: &Strike) {
 
 /// Main is told which file failed, or that the partner's own log says it.
 fn assert_told(words: &str, laid: &FailingWrites, said: &str) {
-    let is_named = laid.failed().iter().any(|path| words.contains(&path.display().to_string()));
+    let is_named = laid.failed().iter().any(|path| names(words, path));
     assert!(is_named || BRIEFLY.iter().any(|brief| words.contains(brief)), "{said}: {words}");
 }
 
