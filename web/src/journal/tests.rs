@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use tempfile::{TempDir, tempdir};
@@ -293,7 +294,7 @@ async fn a_log_that_could_not_be_opened_is_left_alone_for_a_while_however_many_a
     fs::remove_file(&blocked).unwrap();
     keeper.open(month, begun);
     assert!(!blocked.exists(), "it was opened again at once");
-    keeper.open(month, begun + std::time::Duration::from_hours(1));
+    keeper.open(month, begun + Duration::from_hours(1));
     assert!(blocked.is_dir(), "it was never opened again");
     assert_eq!(ledger.standing(), Standing::Sound);
 }
