@@ -22,6 +22,7 @@ use crate::database::{Admission, DatabaseError, Owner, PartnerRow, Redeemed};
 use crate::keys::KeyError;
 use crate::partners::Hub;
 use crate::renewal::{RenewError, issued_row};
+use crate::terms::TermsError;
 
 /// The most bytes of a join request.
 const MAX_REQUEST: usize = 16 << 10;
@@ -116,8 +117,10 @@ async fn read_contract(hub: &Hub, request: &JoinRequest) -> Result<String, Refus
     let contract =
         contract.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "bad-contract", error.message))?;
     if let Some(partner) = hub.database.partner(&request.partner).await.map_err(internal)? {
-        let checked = hub.check_zone(&partner, &contract).await;
-        checked.map_err(|error| Refusal::caused_by(StatusCode::FORBIDDEN, "other-zone", &error))?;
+        hub.check_zone(&partner, &contract).await.map_err(|error| match error {
+            TermsError::OtherZone { .. } => Refusal::caused_by(StatusCode::FORBIDDEN, "other-zone", &error),
+            _ => internal(error),
+        })?;
     }
     Ok(text)
 }

@@ -311,7 +311,7 @@ impl Hub {
             let live = rows.iter().find(|row| row.state == ReleaseState::Live.word());
             return Ok(Outcome::LinkAlone(live.map(|row| row.version)));
         }
-        self.check_agreed(workshop, partner, &rows).await?;
+        self.check_agreed(workshop, partner, &rows, archive).await?;
         let version = rows.first().map_or(ReleaseVersion::FIRST, |row| row.version.next());
         let building = async {
             let built = workshop.build(&partner.id, version).await?;
@@ -350,18 +350,19 @@ impl Hub {
     }
 
     /// Refuses other terms under a version that was agreed on, before anything is built. Where main's record says so, the
-    /// partner is asked first, since it may have gone back from that version meanwhile.
+    /// partner is asked first, since it may have gone back from that version meanwhile; main's record counts where it cannot be.
     async fn check_agreed(
         &self,
         workshop: &Workshop,
         partner: &PartnerRow,
         rows: &[ReleaseRow],
+        archive: Option<&Arc<Archive>>,
     ) -> Result<(), PublishError> {
         let Some(text) = workshop.site().contract_text(&partner.id) else { return Ok(()) };
-        if self.check_version(partner, text, rows).is_ok() {
-            return Ok(());
+        let Err(mistake) = self.check_version(partner, text, rows) else { return Ok(()) };
+        if self.ask(partner, archive).await.is_err() {
+            return Err(mistake.into());
         }
-        self.ask(partner, None).await?;
         let rows = self.database.releases(&partner.id).await.map_err(HubError::from)?;
         Ok(self.check_version(partner, text, &rows)?)
     }

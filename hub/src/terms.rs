@@ -71,8 +71,8 @@ impl Hub {
     /// # Errors
     /// [`TermsError::OtherZone`], or what was agreed on cannot be read.
     pub(crate) async fn check_zone(&self, partner: &PartnerRow, offered: &Contract) -> Result<(), TermsError> {
-        let books = self.books(partner).await.map_err(|error| TermsError::Statements(Box::new(error)))?;
-        check_zone(offered, books.versions().approved())
+        let approved = self.approved(partner).await.map_err(|error| TermsError::Statements(Box::new(error)))?;
+        check_zone(offered, &approved)
     }
 
     /// Refuses the contract in `text` where it would change under which version a statement was issued to `partner`, or where

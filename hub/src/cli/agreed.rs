@@ -1,17 +1,22 @@
 //! What partners have agreed on by the record of the site's hub, as far as a command that needs no hub can see it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tieup_protocol::approval::ReleaseState;
 use tieup_protocol::contract::Contract;
 use tieup_protocol::diagnostic::Diagnostic;
 use tieup_protocol::ids::SiteId;
 use tieup_web::complaint;
+use tokio::time::timeout;
 
 use super::with_environment;
 use crate::config::Config;
 use crate::database::{Database, DatabaseError, ReleaseRow};
 use crate::terms::not_later;
+
+/// How long the hub's database may take to say it.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// What is live at partners, and what waits there.
 #[derive(Default)]
@@ -30,9 +35,10 @@ impl Agreed {
             Err(problem) => return Self::unknown(&problem.message),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime.map(|runtime| runtime.block_on(standing(&config))) {
-            Ok(Ok(releases)) => Self { releases, unknown: None },
-            Ok(Err(error)) => Self::unknown(&complaint::in_one_line(&error)),
+        match runtime.map(|runtime| runtime.block_on(async { timeout(PATIENCE, standing(&config)).await })) {
+            Ok(Ok(Ok(releases))) => Self { releases, unknown: None },
+            Ok(Ok(Err(error))) => Self::unknown(&complaint::in_one_line(&error)),
+            Ok(Err(_)) => Self::unknown("the hub's database does not answer"),
             Err(error) => Self::unknown(&complaint::in_one_line(&error)),
         }
     }

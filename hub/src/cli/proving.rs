@@ -42,7 +42,8 @@ struct Told {
     number: u64,
     entry: serde_json::Value,
     key: String,
-    cosigner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cosigner: Option<String>,
     proof: String,
 }
 
@@ -51,8 +52,8 @@ struct Made {
     proof: InclusionProof,
     origin: Origin,
     key: LogVerifier,
-    /// The key of the other side, which cosigned.
-    cosigner: String,
+    /// The key of the other side, which cosigned; none where it is no longer known.
+    cosigner: Option<String>,
 }
 
 pub(super) async fn prove(
@@ -92,18 +93,24 @@ fn of_copy(hub: &Hub, partner: &PartnerRow, month: Month, number: u64) -> anyhow
     let key = signer_of(partner, &origin, note.as_deref()).context("the partner's journal key cannot be used")?;
     let proof =
         InclusionProof::of(&reader, number, &origin, &key).map_err(|error| hinted(error, &partner.id, month))?;
-    Ok(Made { proof, origin, key, cosigner: hub.keys.cosigner()?.verifier().to_string() })
+    Ok(Made { proof, origin, key, cosigner: Some(hub.keys.cosigner()?.verifier().to_string()) })
 }
 
 /// The proof of an entry of main's own log, by what a partner has cosigned.
 fn of_own(hub: &Hub, partner: &PartnerRow, month: Month, number: u64) -> anyhow::Result<Made> {
     let (reader, origin, _) = hub.witnessed(partner, month)?;
     let receipt = hub.receipt(&partner.id, month)?;
-    let cosigner = hub.cosigner_of(&partner.id)?.unwrap_or_default();
+    let cosigner = hub.cosigner_of(&partner.id)?;
     let key = hub.keys.journal()?.verifier();
     let note = receipt.map(|receipt| receipt.note);
     let proof = InclusionProof::by(&reader, note, number, &origin, &key);
     let proof = proof.map_err(|error| hinted(error, &hub.config.main, month))?;
+    // It may have joined again since, by another key.
+    let fits = |cosigner: &String| {
+        let keys = cosigner.parse().map(|cosigner| ProofKeys { log: key.clone(), cosigner: Some(cosigner) });
+        keys.is_ok_and(|keys| proof.verify(&origin, &keys).is_ok())
+    };
+    let cosigner = cosigner.filter(fits);
     Ok(Made { proof, origin, key, cosigner })
 }
 

@@ -89,7 +89,10 @@ struct Release {
 }
 
 pub(super) async fn status(hub: &Hub, only: &[SiteId], shown: Shown, format: Format) -> anyhow::Result<()> {
-    let unbuilt = hub.unbuilt()?.map(|unbuilt| format!("ALARM: {}", unbuilt.alarm()));
+    let unbuilt = match hub.unbuilt() {
+        Ok(unbuilt) => unbuilt.map(|unbuilt| format!("ALARM: {}", unbuilt.alarm())),
+        Err(error) => Some(format!("ALARM: {}", complaint::in_one_line(&error))),
+    };
     if format == Format::Text {
         say_alarms(hub, unbuilt.as_deref())?;
     }

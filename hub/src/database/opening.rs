@@ -113,16 +113,22 @@ impl Database {
             return Ok(None);
         }
         let (options, dialect) = (location.options()?, location.dialect());
-        install_default_drivers();
-        let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(LOOK).connect_with(options).await;
-        let pool = pool.map_err(|error| refused(location, error))?;
+        let first = connect_within(&options, LOOK).await.map_err(|error| refused(location, error))?;
+        let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(LOOK).connect_with(options).await?;
+        first.close().await?;
         Ok(Some(Self { pool, dialect }))
     }
 }
 
+/// A connection.
 pub(super) async fn connect(options: &AnyConnectOptions) -> Result<AnyConnection, sqlx::Error> {
+    connect_within(options, PATIENCE).await
+}
+
+/// The same where a server is waited for no longer than `patience`.
+async fn connect_within(options: &AnyConnectOptions, patience: Duration) -> Result<AnyConnection, sqlx::Error> {
     install_default_drivers();
-    match timeout(PATIENCE, options.connect()).await {
+    match timeout(patience, options.connect()).await {
         Ok(connected) => connected,
         Err(late) => Err(sqlx::Error::Io(IoError::new(ErrorKind::TimedOut, late))),
     }

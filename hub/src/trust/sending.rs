@@ -78,6 +78,8 @@ impl Hub {
     pub async fn install_signatures(&self, signed: SigningRequest) -> Result<Installed, PublishError> {
         let label = signed.label()?;
         let partner = self.partner(&label.partner).await?;
+        // First, since whoever publishes meanwhile may send it or overtake it.
+        let turn = self.turn(&partner.id, PATIENCE).await?;
         let row = self.database.release(&partner.id, label.version).await.map_err(HubError::from)?;
         let file = self.request_file(&partner.id, label.version);
         let known = read_request(&file)?;
@@ -92,9 +94,9 @@ impl Hub {
             return Ok(Installed::Waiting(request.tallies().into()));
         }
         if row.state != AWAITING {
+            drop(turn);
             return Ok(Installed::Refreshed(self.refresh(&partner, jiff::Timestamp::now()).await?));
         }
-        let _turn = self.turn(&partner.id, PATIENCE).await?;
         let manifest = self.manifest_of(&partner.id, &row).await?.manifest.clone();
         Ok(Installed::Sent(self.send_waiting(&partner, self.archive().as_ref(), &row, manifest, &request).await?))
     }

@@ -63,11 +63,15 @@ impl Failures {
     }
 }
 
-/// Whether `told` names the file at `path`, or, where that is what a file is called until it is whole, one beside it.
+/// Whether `told` names the file at `path`, or, where that is what a file is called until it is whole, one in its folder.
 pub(super) fn names(told: &str, path: &Path) -> bool {
     let is_unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp-"));
     let beside = path.parent().filter(|_| is_unfinished).map(|folder| format!("{}/", folder.display()));
-    told.contains(&path.display().to_string()) || beside.is_some_and(|beside| told.contains(&beside))
+    let is_in_it = |rest: &str| {
+        let name = rest.split(|end: char| end.is_whitespace() || end == ':').next().unwrap_or_default();
+        !name.is_empty() && !name.contains('/')
+    };
+    told.contains(&path.display().to_string()) || beside.is_some_and(|beside| told.split(&beside).skip(1).any(is_in_it))
 }
 
 /// Fails unless an error names one of the files with which something failed.
