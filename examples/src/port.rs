@@ -1,12 +1,15 @@
 //! Ports of this machine that a daemon finds free again after it was stopped.
 //!
 //! The system gives out ports by itself, to whoever lets it choose one and to every connection that begins. Those taken
-//! here lie outside of them, so that nobody gets one by chance while the daemon that had it does not run.
+//! here lie outside of them, and each is given out once, so that nobody gets one by chance while the daemon that had it does
+//! not run.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 
 /// Which ports Linux gives out by itself, the first and the last.
 const SYSTEMS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -17,6 +20,9 @@ const FIRST: u16 = 10_000;
 /// How many ports are tried before the system may choose after all.
 const TRIES: u64 = 64;
 
+/// The ports that this process was given.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 /// Listens at such a port, which is reachable from this machine alone.
 ///
 /// # Errors
@@ -25,7 +31,11 @@ pub fn listen() -> io::Result<TcpListener> {
     let range = fs::read_to_string(SYSTEMS).unwrap_or_default();
     let random = RandomState::new();
     let mut tries = (0..TRIES).filter_map(|number| port(&range, random.hash_one(number)));
-    let found = tries.find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = tries.find_map(|port| {
+        let is_new = given.insert(port);
+        is_new.then(|| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())?
+    });
     found.map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)
 }
 
@@ -59,5 +69,11 @@ mod tests {
         }
         let [one, another] = [listen().unwrap(), listen().unwrap()].map(|listener| listener.local_addr().unwrap());
         assert_ne!(one, another);
+    }
+
+    #[test]
+    fn no_port_is_given_out_twice() {
+        let ports: BTreeSet<SocketAddr> = (0..1_000).map(|_| free_address().unwrap()).collect();
+        assert_eq!(ports.len(), 1_000);
     }
 }

@@ -1,10 +1,13 @@
 //! The world: a deployment in a temporary folder, and what people do in it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -24,7 +27,7 @@ use tieup_protocol::manifest::BlobRef;
 use tieup_syncd::config::Config;
 use tieup_syncd::daemon::{Besides, Daemon, Listeners, Partner, StartError};
 use tieup_syncd::publisher::PublishError as Refusal;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::sources::{Plan, content_file, page, write};
 
@@ -33,6 +36,9 @@ pub const MAIN: &str = "lampworks";
 
 /// The variable by which every world's hub has its database at PostgreSQL, so that the same tests run on both.
 pub const DATABASE_VARIABLE: &str = "TIEUP_TEST_DATABASE";
+
+/// How long a port that is in use is waited for.
+const LET_GO: Duration = Duration::from_secs(10);
 
 /// A main site and its partners, running.
 pub struct World {
@@ -346,7 +352,7 @@ impl World {
         let mut mains = BTreeMap::new();
         for (main, further) in &halted.config.mains {
             if let Some(peer) = &further.peer {
-                let peer = peer.parse().unwrap_or_else(|error| panic!("the port for `{main}`: {error}"));
+                let peer: SocketAddr = peer.parse().unwrap_or_else(|error| panic!("the port for `{main}`: {error}"));
                 mains.insert(main.clone(), bind(peer).await);
             }
         }
@@ -428,20 +434,29 @@ pub fn site_id(name: &str) -> SiteId {
     name.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
-async fn bind(address: SocketAddr) -> TcpListener {
-    TcpListener::bind(address).await.unwrap_or_else(|error| panic!("the port of {address} is not free again: {error}"))
+/// Listens where a daemon listened before. A process that is being started has a copy of what its parent listens with until
+/// its program runs: that is waited for.
+async fn bind(address: impl ToSocketAddrs + Display) -> TcpListener {
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind(&address).await {
+            Ok(listener) => return listener,
+            Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < LET_GO => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(error) => panic!("the port of {address} is not free again: {error}"),
+        }
+    }
 }
 
 /// The sockets that `config` asks for besides those that every daemon has.
 async fn besides(config: &Config) -> Besides {
-    let listen =
-        async |address: String| TcpListener::bind(&address).await.unwrap_or_else(|error| panic!("{address}: {error}"));
     let https = match &config.https {
-        Some(https) => Some(listen(https.listen.clone()).await),
+        Some(https) => Some(bind(&https.listen).await),
         None => None,
     };
     let admin = match config.admin {
-        Some(admin) => Some(listen(admin.0.to_string()).await),
+        Some(admin) => Some(bind(admin.0).await),
         None => None,
     };
     Besides { https, admin, ..Besides::default() }
