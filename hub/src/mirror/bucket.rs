@@ -89,7 +89,8 @@ fn needed(status: u16) -> &'static str {
 pub(super) enum Served {
     /// A checkpoint, which the next one takes the place of.
     Checkpoint,
-    /// A tile or a bundle, whole or partial: nothing else ever has its name.
+    /// A tile or a bundle, whole or partial, which a log never changes. Another has its name only where a log that was settled
+    /// begins anew.
     Tile,
 }
 
